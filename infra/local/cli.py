@@ -1,0 +1,5 @@
+"""The `openresponses` command."""
+
+
+def main() -> None:
+    print("not yet")
