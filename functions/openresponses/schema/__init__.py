@@ -1,0 +1,1 @@
+"""The wire: items, request, response, events. Shapes only; nothing here acts."""

@@ -1,0 +1,114 @@
+"""Deltas in, wire events out. Pure: no I/O, no clock, no ids of its own.
+
+A block is one output item being built. The rules, all in this file:
+
+- The first delta with a new key opens its block; `End`, `Finish` or `abandon` closes it.
+- Prose (text, refusal, reasoning) is one block at a time: opening any block closes the open prose.
+  Calls may overlap, since providers interleave parallel calls.
+- A function call streams its arguments. A call that this server runs, or a custom call, is buffered and
+  appears whole when it is complete; a hosted one stays in progress until its tool has answered.
+- A call that the request did not allow becomes a hosted item that is answered at once with the refusal,
+  so the model reads why, and no client ever runs it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from ..schema import events as ev
+from ..schema.items import ItemStatus
+from ..schema.response import Usage
+from . import deltas as d
+from .blocks import Block, CallBlock, ReasoningBlock, TextBlock, WholeCallBlock
+from .errors import StreamViolation
+from .run import OfferedTool
+
+NewId = Callable[[str, int], str]
+"""(prefix, output index) -> the item's id."""
+
+
+class Assembler:
+    """Builds one turn's items. `first_index` is the number of items that the response already has."""
+
+    def __init__(
+        self, first_index: int, new_id: NewId, tools: Mapping[str, OfferedTool], *, parallel_calls: bool = True
+    ) -> None:
+        self._next_index = first_index
+        self._new_id = new_id
+        self._tools = tools
+        self._parallel_calls = parallel_calls
+        self._open: dict[d.Key, Block] = {}
+        self._calls = 0
+        self.usage = Usage()
+        self.finish: d.FinishReason | None = None
+
+    def feed(self, delta: d.Delta) -> Iterator[ev.Event]:
+        """The events that `delta` causes. Raises StreamViolation where the delta contract is broken."""
+        if self.finish is not None and not isinstance(delta, d.Usage):
+            raise StreamViolation(f"The provider sent {type(delta).__name__} after the end of its turn")
+        match delta:
+            case d.Usage():
+                self.usage = delta.usage
+            case d.Finish():
+                yield from self._close_all("completed" if delta.reason == "stop" else "incomplete")
+                self.finish = delta.reason
+            case d.End():
+                if block := self._open.pop(delta.key, None):
+                    yield from block.close("completed")
+            case d.Whole():
+                yield from self._close_prose()
+                index = self._take_index()
+                item = delta.item.model_copy(update={"id": self._new_id("ext", index)})
+                yield ev.OutputItemAdded(output_index=index, item=item)
+                yield ev.OutputItemDone(output_index=index, item=item)
+            case _:
+                block = self._open.get(delta.key)
+                if block is None:
+                    block = self._block_for(delta)
+                    yield from self._begin(delta.key, block)
+                yield from block.feed(delta)
+
+    def abandon(self) -> Iterator[ev.Event]:
+        """Close whatever is open as incomplete: the stream died, or the turn was cut short."""
+        yield from self._close_all("incomplete")
+
+    def _begin(self, key: d.Key, block: Block) -> Iterator[ev.Event]:
+        yield from self._close_prose()
+        self._open[key] = block
+        yield from block.open()
+
+    def _block_for(self, delta: d.Delta) -> Block:
+        match delta:
+            case d.Text() | d.Refusal():
+                return TextBlock(self._take_index, self._new_id, refusal=isinstance(delta, d.Refusal))
+            case d.Reasoning() | d.Opaque():
+                return ReasoningBlock(self._take_index, self._new_id)
+            case d.ToolCall():
+                return self._call_block(delta)
+            case _:
+                raise StreamViolation(f"The provider sent {type(delta).__name__} for a block that is not open")
+
+    def _call_block(self, delta: d.ToolCall) -> Block:
+        if not delta.name:
+            raise StreamViolation("The provider opened a tool call without a name")
+        self._calls += 1
+        tool = self._tools.get(delta.name)
+        if tool is None:
+            why = f"There is no tool named {delta.name!r} that you may call now."
+            return WholeCallBlock(self._take_index, self._new_id, delta, None, refusal=why)
+        if self._calls > 1 and not self._parallel_calls:
+            why = "Only one tool call at a time is allowed. Make this call again in your next turn if you need it."
+            return WholeCallBlock(self._take_index, self._new_id, delta, None, refusal=why)
+        if tool.kind == "function":
+            return CallBlock(self._take_index, self._new_id, delta, tool)
+        return WholeCallBlock(self._take_index, self._new_id, delta, tool)
+
+    def _close_prose(self) -> Iterator[ev.Event]:
+        for key in [key for key, block in self._open.items() if block.prose]:
+            yield from self._open.pop(key).close("completed")
+
+    def _close_all(self, status: ItemStatus) -> Iterator[ev.Event]:
+        while self._open:
+            yield from self._open.pop(next(iter(self._open))).close(status)
+
+    def _take_index(self) -> int:
+        self._next_index += 1
+        return self._next_index - 1

@@ -1,0 +1,278 @@
+"""The kinds of block that the assembler builds, one class each. A block owns one item and its events."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import ClassVar
+
+from ..schema import events as ev
+from ..schema.content import LogProb, OutputText, ReasoningText, Refusal, SummaryText, UrlCitation
+from ..schema.items import (
+    REJECTED_CALL,
+    CustomToolCall,
+    FunctionCall,
+    HostedToolCall,
+    Item,
+    ItemStatus,
+    Message,
+    Reasoning,
+)
+from . import deltas as d
+from .errors import StreamViolation
+from .run import OfferedTool
+
+TakeIndex = Callable[[], int]
+NewId = Callable[[str, int], str]
+
+
+class Block(ABC):
+    """`open`, then `feed` any number of times, then `close` once: the events of one item."""
+
+    prose: ClassVar[bool] = False
+
+    @abstractmethod
+    def open(self) -> Iterator[ev.Event]: ...
+
+    @abstractmethod
+    def feed(self, delta: d.Delta) -> Iterator[ev.Event]: ...
+
+    @abstractmethod
+    def close(self, status: ItemStatus) -> Iterator[ev.Event]: ...
+
+
+def _alien(delta: d.Delta, block: Block) -> StreamViolation:
+    return StreamViolation(f"The provider sent {type(delta).__name__} for a block opened as {type(block).__name__}")
+
+
+class TextBlock(Block):
+    """A message with one part: text, or a refusal."""
+
+    prose = True
+
+    def __init__(self, take_index: TakeIndex, new_id: NewId, *, refusal: bool) -> None:
+        self._index = take_index()
+        self._id = new_id("msg", self._index)
+        self._refusal = refusal
+        self._chunks: list[str] = []
+        self._logprobs: list[LogProb] = []
+        self._annotations: list[UrlCitation] = []
+
+    def open(self) -> Iterator[ev.Event]:
+        item = Message(id=self._id, status="in_progress", role="assistant", content=[])
+        yield ev.OutputItemAdded(output_index=self._index, item=item)
+        part = Refusal() if self._refusal else OutputText()
+        yield ev.ContentPartAdded(item_id=self._id, output_index=self._index, content_index=0, part=part)
+
+    def feed(self, delta: d.Delta) -> Iterator[ev.Event]:
+        match delta:
+            case d.Text() if not self._refusal:
+                self._logprobs += delta.logprobs
+                if delta.text:
+                    self._chunks.append(delta.text)
+                    yield ev.OutputTextDelta(
+                        item_id=self._id,
+                        output_index=self._index,
+                        content_index=0,
+                        delta=delta.text,
+                        logprobs=list(delta.logprobs),
+                    )
+            case d.Refusal() if self._refusal:
+                if delta.text:
+                    self._chunks.append(delta.text)
+                    yield ev.RefusalDelta(item_id=self._id, output_index=self._index, content_index=0, delta=delta.text)
+            case d.Annotation() if not self._refusal:
+                self._annotations.append(delta.annotation)
+                yield ev.AnnotationAdded(
+                    item_id=self._id,
+                    output_index=self._index,
+                    content_index=0,
+                    annotation_index=len(self._annotations) - 1,
+                    annotation=delta.annotation,
+                )
+            case _:
+                raise _alien(delta, self)
+
+    def close(self, status: ItemStatus) -> Iterator[ev.Event]:
+        text, at = "".join(self._chunks), (self._id, self._index)
+        if self._refusal:
+            part = Refusal(refusal=text)
+            yield ev.RefusalDone(item_id=at[0], output_index=at[1], content_index=0, refusal=text)
+        else:
+            part = OutputText(text=text, annotations=self._annotations, logprobs=self._logprobs)
+            yield ev.OutputTextDone(
+                item_id=at[0], output_index=at[1], content_index=0, text=text, logprobs=self._logprobs
+            )
+        yield ev.ContentPartDone(item_id=at[0], output_index=at[1], content_index=0, part=part)
+        item = Message(id=self._id, status=status, role="assistant", content=[part])
+        yield ev.OutputItemDone(output_index=self._index, item=item)
+
+
+class ReasoningBlock(Block):
+    """Raw reasoning as one content part, summaries as their own parts, provider state beside them."""
+
+    prose = True
+
+    def __init__(self, take_index: TakeIndex, new_id: NewId) -> None:
+        self._index = take_index()
+        self._id = new_id("rs", self._index)
+        self._content: list[str] = []
+        self._raw_open = False
+        self._summaries: dict[int, list[str]] = {}
+        self._opaque: list[str] = []
+
+    def open(self) -> Iterator[ev.Event]:
+        yield ev.OutputItemAdded(output_index=self._index, item=Reasoning(id=self._id, status="in_progress"))
+
+    def feed(self, delta: d.Delta) -> Iterator[ev.Event]:
+        match delta:
+            case d.Opaque():
+                self._opaque.append(delta.data)
+            case d.Reasoning(summary=None):
+                yield from self._raw(delta.text)
+            case d.Reasoning(summary=int(part)):
+                yield from self._summary(part, delta.text)
+            case _:
+                raise _alien(delta, self)
+
+    def _raw(self, text: str) -> Iterator[ev.Event]:
+        if not text:
+            return
+        if not self._raw_open:
+            self._raw_open = True
+            part = ReasoningText()
+            yield ev.ContentPartAdded(item_id=self._id, output_index=self._index, content_index=0, part=part)
+        self._content.append(text)
+        yield ev.ReasoningDelta(item_id=self._id, output_index=self._index, content_index=0, delta=text)
+
+    def _summary(self, part: int, text: str) -> Iterator[ev.Event]:
+        if part not in self._summaries:
+            if part != len(self._summaries):
+                raise StreamViolation(f"The provider opened summary {part} before summary {len(self._summaries)}")
+            self._summaries[part] = []
+            yield ev.SummaryPartAdded(
+                item_id=self._id, output_index=self._index, summary_index=part, part=SummaryText()
+            )
+        if text:
+            self._summaries[part].append(text)
+            yield ev.SummaryTextDelta(item_id=self._id, output_index=self._index, summary_index=part, delta=text)
+
+    def close(self, status: ItemStatus) -> Iterator[ev.Event]:
+        at = (self._id, self._index)
+        summaries = [SummaryText(text="".join(chunks)) for chunks in self._summaries.values()]
+        for i, part in enumerate(summaries):
+            yield ev.SummaryTextDone(item_id=at[0], output_index=at[1], summary_index=i, text=part.text)
+            yield ev.SummaryPartDone(item_id=at[0], output_index=at[1], summary_index=i, part=part)
+        content: list[ReasoningText] = []
+        if self._raw_open:
+            content.append(ReasoningText(text="".join(self._content)))
+            yield ev.ReasoningDone(item_id=at[0], output_index=at[1], content_index=0, text=content[0].text)
+            yield ev.ContentPartDone(item_id=at[0], output_index=at[1], content_index=0, part=content[0])
+        item = Reasoning(
+            id=self._id,
+            status=status,
+            summary=summaries,
+            content=content,
+            encrypted_content="".join(self._opaque) if self._opaque else None,
+        )
+        yield ev.OutputItemDone(output_index=self._index, item=item)
+
+
+class CallBlock(Block):
+    """A function call for the client, its arguments streamed."""
+
+    def __init__(self, take_index: TakeIndex, new_id: NewId, first: d.ToolCall, tool: OfferedTool) -> None:
+        self._index = take_index()
+        self._item = FunctionCall(
+            id=new_id("fc", self._index),
+            call_id=first.call_id or new_id("call", self._index),
+            name=tool.wire_name,
+            namespace=tool.namespace,
+            status="in_progress",
+        )
+        self._chunks: list[str] = []
+
+    def open(self) -> Iterator[ev.Event]:
+        yield ev.OutputItemAdded(output_index=self._index, item=self._item)
+
+    def feed(self, delta: d.Delta) -> Iterator[ev.Event]:
+        if not isinstance(delta, d.ToolCall):
+            raise _alien(delta, self)
+        if delta.arguments:
+            self._chunks.append(delta.arguments)
+            yield ev.ArgumentsDelta(item_id=self._item.id, output_index=self._index, delta=delta.arguments)
+
+    def close(self, status: ItemStatus) -> Iterator[ev.Event]:
+        arguments = "".join(self._chunks)
+        if not arguments and status == "completed":
+            arguments = "{}"
+            yield ev.ArgumentsDelta(item_id=self._item.id, output_index=self._index, delta=arguments)
+        yield ev.ArgumentsDone(item_id=self._item.id, output_index=self._index, arguments=arguments)
+        item = self._item.model_copy(update={"arguments": arguments, "status": status})
+        yield ev.OutputItemDone(output_index=self._index, item=item)
+
+
+class WholeCallBlock(Block):
+    """A hosted, custom or rejected call: buffered, and added when it is complete."""
+
+    def __init__(
+        self,
+        take_index: TakeIndex,
+        new_id: NewId,
+        first: d.ToolCall,
+        tool: OfferedTool | None,
+        *,
+        refusal: str | None = None,
+    ) -> None:
+        self._take_index, self._new_id = take_index, new_id
+        self._first, self._tool, self._refusal = first, tool, refusal
+        self._chunks: list[str] = []
+
+    def open(self) -> Iterator[ev.Event]:
+        return iter(())
+
+    def feed(self, delta: d.Delta) -> Iterator[ev.Event]:
+        if not isinstance(delta, d.ToolCall):
+            raise _alien(delta, self)
+        self._chunks.append(delta.arguments)
+        return iter(())
+
+    def close(self, status: ItemStatus) -> Iterator[ev.Event]:
+        index = self._take_index()
+        item = self._item(index, "".join(self._chunks))
+        yield ev.OutputItemAdded(output_index=index, item=item)
+        if status == "incomplete":
+            yield ev.OutputItemDone(output_index=index, item=item.model_copy(update={"status": "incomplete"}))
+        elif self._refusal is not None:
+            refused = {"status": "failed", "output": self._refusal}
+            yield ev.OutputItemDone(output_index=index, item=item.model_copy(update=refused))
+        elif isinstance(item, CustomToolCall):
+            yield ev.OutputItemDone(output_index=index, item=item.model_copy(update={"status": "completed"}))
+
+    def _item(self, index: int, arguments: str) -> Item:
+        call_id = self._first.call_id or self._new_id("call", index)
+        if self._tool is not None and self._tool.kind == "custom":
+            return CustomToolCall(
+                id=self._new_id("ctc", index),
+                call_id=call_id,
+                name=self._tool.wire_name,
+                input=free_text(arguments),
+                status="in_progress",
+            )
+        return HostedToolCall(
+            type=self._tool.item_type if self._tool else REJECTED_CALL,
+            id=self._new_id("htc", index),
+            call_id=call_id,
+            name=self._first.name,
+            arguments=arguments or "{}",
+            status="in_progress",
+        )
+
+
+def free_text(arguments: str) -> str:
+    """The text of a custom call: the model is offered it as a function with one string, `input`."""
+    try:
+        parsed = json.loads(arguments)
+    except ValueError:
+        return arguments
+    text = parsed.get("input") if isinstance(parsed, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return text if isinstance(text, str) else arguments

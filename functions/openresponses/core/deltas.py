@@ -1,0 +1,94 @@
+"""What a provider may say.
+
+Adapters translate a vendor's stream into these ten values and nothing else. A `key` names a block
+within one turn; the vendor's own index or id will do. The first delta with a new key opens the block.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from ..schema.content import LogProb, UrlCitation
+from ..schema.items import ExtensionItem
+from ..schema.response import Usage as WireUsage
+
+Key: TypeAlias = str | int
+FinishReason: TypeAlias = Literal["stop", "length", "content_filter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    key: Key
+    text: str
+    logprobs: tuple[LogProb, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    key: Key
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """Raw reasoning, or, where `summary` gives the part's index, a summary of it. One block may have both."""
+
+    key: Key
+    text: str = ""
+    summary: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """`name` must come with a block's first delta. An empty `call_id` there: the engine makes one."""
+
+    key: Key
+    arguments: str = ""
+    call_id: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """Provider-private state of a reasoning block, echoed on the next turn (a signature, encrypted reasoning)."""
+
+    key: Key
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """A citation in the text block `key`, which must be open."""
+
+    key: Key
+    annotation: UrlCitation
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An item that arrives complete, such as a call that the provider ran itself."""
+
+    item: ExtensionItem
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The vendor said that this block is complete. Optional: `Finish` closes what is open."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that this turn has used so far. Replaces the previous value."""
+
+    usage: WireUsage
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The last delta. A stream that ends without it is a dead turn."""
+
+    reason: FinishReason
+
+
+Delta: TypeAlias = Text | Refusal | Reasoning | ToolCall | Opaque | Annotation | Whole | End | Usage | Finish

@@ -1,0 +1,108 @@
+"""Every error the product raises, and how each is told to a client.
+
+KitError
+├── RequestError                 400  the request is wrong: `param` names the field
+│   ├── Unauthorized             401
+│   ├── NotFound                 404
+│   ├── MethodNotAllowed         405
+│   ├── BodyTooLarge             413
+│   └── UnsupportedMediaType     415
+└── ProviderError                502  the turn is dead
+    ├── ProviderRejected         400  the provider refused the request: retry will not help
+    ├── ProviderMisconfigured    502  the provider refused our key, or isn't there: an operator must act
+    ├── ProviderThrottled        429  retry may help, after `retry_after` seconds
+    ├── ProviderUnavailable      503  retry may help
+    │   └── ProviderTimeout      504
+    └── StreamViolation          502  the provider's stream broke its own protocol
+
+Types and codes follow the specification's error section. Callers branch on class, never on text.
+"""
+
+from typing import ClassVar
+
+
+class KitError(Exception):
+    """`message` is safe to show a client: it holds no secret, no prompt and no output."""
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+    code: str = "internal_error"
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        if code is not None:
+            self.code = code
+
+
+class RequestError(KitError):
+    status = 400
+    type = "invalid_request"
+    code = "invalid_value"
+
+
+class Unauthorized(RequestError):
+    status = 401
+    code = "invalid_api_key"
+
+
+class NotFound(RequestError):
+    status = 404
+    type = "not_found"
+    code = "not_found"
+
+
+class MethodNotAllowed(RequestError):
+    status = 405
+    code = "method_not_allowed"
+
+
+class BodyTooLarge(RequestError):
+    status = 413
+    code = "body_too_large"
+
+
+class UnsupportedMediaType(RequestError):
+    status = 415
+    code = "unsupported_media_type"
+
+
+class ProviderError(KitError):
+    status = 502
+    type = "model_error"
+    code = "provider_error"
+
+
+class ProviderRejected(ProviderError):
+    status = 400
+    type = "invalid_request"
+    code = "provider_rejected"
+
+
+class ProviderMisconfigured(ProviderError):
+    code = "provider_misconfigured"
+
+
+class ProviderThrottled(ProviderError):
+    status = 429
+    type = "too_many_requests"
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ProviderUnavailable(ProviderError):
+    status = 503
+    code = "provider_unavailable"
+
+
+class ProviderTimeout(ProviderUnavailable):
+    status = 504
+    code = "provider_timeout"
+
+
+class StreamViolation(ProviderError):
+    code = "provider_stream_broken"

@@ -1,0 +1,77 @@
+"""The state of one response while it is being made: the only thing that survives between turns."""
+
+from typing import Literal, TypeAlias
+
+from ..schema.base import JsonObject, Wire
+from ..schema.items import CustomToolCall, FunctionCall, HostedToolCall, Item
+from ..schema.request import CreateResponse
+from ..schema.response import Response, Usage
+from .deltas import FinishReason
+
+Call: TypeAlias = FunctionCall | CustomToolCall | HostedToolCall
+
+
+class OfferedTool(Wire):
+    """A tool as the model sees it. `name` is unique within a run.
+
+    `item_type` is the type of the item that a call of it makes. `wire_name` and `namespace` are what a
+    client's call item carries, where the client's own name differs from the model's.
+    """
+
+    name: str
+    kind: Literal["function", "custom", "hosted"]
+    item_type: str
+    wire_name: str
+    namespace: str | None = None
+    description: str | None = None
+    parameters: JsonObject | None = None
+    strict: bool | None = None
+
+
+class Run(Wire):
+    """One response in the making. JSON round-trips exactly.
+
+    `request` is what was asked, without its input; `context` is what the model is shown before this
+    response's own output. `discarded` names items of dead turns: visible in the log, never shown again.
+    """
+
+    response: Response
+    request: CreateResponse
+    context: list[Item] = []
+    tools: list[OfferedTool] = []
+    max_turns: int
+    turns: int = 0
+    turn_start: int = 0
+    finish: FinishReason | None = None
+    next_sequence: int = 0
+    usage: Usage = Usage()
+    discarded: list[str] = []
+
+    def settled(self, start: int = 0) -> list[Item]:
+        """This response's items from index `start` on, without those of dead turns."""
+        return [item for item in self.response.output[start:] if item.id not in self.discarded]
+
+    def pending(self) -> tuple[HostedToolCall, ...]:
+        """Calls that wait for this server to run them."""
+        return tuple(
+            item for item in self.settled() if isinstance(item, HostedToolCall) and item.status == "in_progress"
+        )
+
+    def calls(self, start: int = 0) -> list[Call]:
+        return [i for i in self.settled(start) if isinstance(i, FunctionCall | CustomToolCall | HostedToolCall)]
+
+
+def add_usage(a: Usage, b: Usage) -> Usage:
+    """The sum of two turns' tokens."""
+    total = Usage(
+        input_tokens=a.input_tokens + b.input_tokens,
+        output_tokens=a.output_tokens + b.output_tokens,
+        total_tokens=a.total_tokens + b.total_tokens,
+    )
+    total.input_tokens_details = a.input_tokens_details.model_copy(
+        update={"cached_tokens": a.input_tokens_details.cached_tokens + b.input_tokens_details.cached_tokens}
+    )
+    total.output_tokens_details = a.output_tokens_details.model_copy(
+        update={"reasoning_tokens": a.output_tokens_details.reasoning_tokens + b.output_tokens_details.reasoning_tokens}
+    )
+    return total

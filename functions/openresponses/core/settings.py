@@ -1,0 +1,44 @@
+"""What a deployment configures, as values. Where they come from (environment, SSM) is `entry`'s business."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from pydantic import JsonValue
+
+from ..schema.base import JsonObject
+
+EventNames: TypeAlias = Literal["open_responses", "openai"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """One named provider. `dialect` is a module of `providers/`; timeouts are seconds.
+
+    `models` are the names that `GET /v1/models` lists; any other model is still passed on.
+    `options` are the dialect's own switches, described in its module.
+    """
+
+    name: str
+    dialect: str
+    base_url: str = ""
+    api_key: str = field(default="", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    models: tuple[str, ...] = ()
+    options: JsonObject = field(default_factory=dict[str, JsonValue])
+    connect_timeout: float = 10.0
+    first_byte_timeout: float = 120.0
+    idle_timeout: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole deployment. An empty `api_keys` lets nobody in."""
+
+    providers: Mapping[str, ProviderSettings]
+    default_provider: str = "offline"
+    api_keys: tuple[str, ...] = field(default=(), repr=False)
+    event_names: EventNames = "open_responses"
+    max_turns: int = 64
+    max_body_bytes: int = 6 * 1024 * 1024
+    heartbeat_seconds: float = 15.0

@@ -1,0 +1,61 @@
+"""What happens next, decided from the run alone."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from ..schema.items import CustomToolCall, FunctionCall, HostedToolCall
+from ..schema.response import ResponseError
+from .run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Think:
+    """Ask the model for its next turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Run these hosted tool calls."""
+
+    calls: tuple[HostedToolCall, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The response is over. `reason` explains `incomplete`, `error` explains `failed`."""
+
+    status: Literal["completed", "incomplete", "failed"]
+    reason: str | None = None
+    error: ResponseError | None = None
+
+
+Step: TypeAlias = Think | Act | Stop
+
+
+def next_step(run: Run) -> Step:
+    """The one decision of the loop. A budget that ends stops the run as incomplete, never as completed."""
+    if run.turns == 0:
+        return Think()
+    if run.finish == "length":
+        return Stop("incomplete", "max_output_tokens")
+    if run.finish == "content_filter":
+        return Stop("incomplete", "content_filter")
+    limit = run.request.max_tool_calls
+    if limit is not None and len(run.calls()) > limit:
+        return Stop("incomplete", "max_tool_calls")
+    if pending := run.pending():
+        return Act(pending)
+    last = run.calls(run.turn_start)
+    if not last or any(isinstance(call, FunctionCall | CustomToolCall) for call in last):
+        return Stop("completed")
+    if run.turns >= run.max_turns:
+        return Stop("incomplete", "max_turns")
+    if tokens_left(run) == 0:
+        return Stop("incomplete", "max_output_tokens")
+    return Think()
+
+
+def tokens_left(run: Run) -> int | None:
+    """Output tokens that the next turn may use; None where the request set no limit."""
+    limit = run.request.max_output_tokens
+    return None if limit is None else max(0, limit - run.usage.output_tokens)

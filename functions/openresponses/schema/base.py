@@ -1,0 +1,33 @@
+"""What every wire model shares. Shapes follow the Open Responses OpenAPI document of 2026-04-24."""
+
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+
+SLUG = "serverless"
+"""Our implementor slug: it prefixes every tool and item type that the specification doesn't define."""
+
+JsonObject: TypeAlias = dict[str, JsonValue]
+
+
+class Wire(BaseModel):
+    """A wire value. Unknown fields are dropped: real clients send fields of other vendors' dialects."""
+
+    model_config = ConfigDict(extra="ignore", defer_build=True, serialize_by_alias=True, validate_by_name=True)
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+def absent() -> Any:
+    """Default of an optional field that the specification allows to be absent, but not to be null."""
+    return Field(default=None, exclude_if=_is_none)
+
+
+def _empty_if_null(value: object) -> object:
+    return "" if value is None else value
+
+
+Id: TypeAlias = Annotated[str, BeforeValidator(_empty_if_null)]
+"""An item's id. Input items may come without one (or with null): the server then assigns it."""

@@ -1,0 +1,192 @@
+"""The 24 streaming events (`error` included). `sequence_number` is -1 until the journal stamps it."""
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Discriminator
+
+from .base import Wire, absent
+from .content import LogProb, Part, UrlCitation
+from .items import Item
+from .response import Response
+
+
+class _Event(Wire):
+    sequence_number: int = -1
+
+
+class ResponseCreated(_Event):
+    type: Literal["response.created"] = "response.created"
+    response: Response
+
+
+class ResponseQueued(_Event):
+    type: Literal["response.queued"] = "response.queued"
+    response: Response
+
+
+class ResponseInProgress(_Event):
+    type: Literal["response.in_progress"] = "response.in_progress"
+    response: Response
+
+
+class ResponseCompleted(_Event):
+    type: Literal["response.completed"] = "response.completed"
+    response: Response
+
+
+class ResponseFailed(_Event):
+    type: Literal["response.failed"] = "response.failed"
+    response: Response
+
+
+class ResponseIncomplete(_Event):
+    type: Literal["response.incomplete"] = "response.incomplete"
+    response: Response
+
+
+class OutputItemAdded(_Event):
+    type: Literal["response.output_item.added"] = "response.output_item.added"
+    output_index: int
+    item: Item
+
+
+class OutputItemDone(_Event):
+    type: Literal["response.output_item.done"] = "response.output_item.done"
+    output_index: int
+    item: Item
+
+
+class _ItemEvent(_Event):
+    item_id: str
+    output_index: int
+
+
+class _ContentEvent(_ItemEvent):
+    content_index: int
+
+
+class _SummaryEvent(_ItemEvent):
+    summary_index: int
+
+
+class ContentPartAdded(_ContentEvent):
+    type: Literal["response.content_part.added"] = "response.content_part.added"
+    part: Part
+
+
+class ContentPartDone(_ContentEvent):
+    type: Literal["response.content_part.done"] = "response.content_part.done"
+    part: Part
+
+
+class OutputTextDelta(_ContentEvent):
+    type: Literal["response.output_text.delta"] = "response.output_text.delta"
+    delta: str
+    logprobs: list[LogProb] = []
+    obfuscation: str | None = absent()
+
+
+class OutputTextDone(_ContentEvent):
+    type: Literal["response.output_text.done"] = "response.output_text.done"
+    text: str
+    logprobs: list[LogProb] = []
+
+
+class AnnotationAdded(_ContentEvent):
+    type: Literal["response.output_text.annotation.added"] = "response.output_text.annotation.added"
+    annotation_index: int
+    annotation: UrlCitation | None
+
+
+class RefusalDelta(_ContentEvent):
+    type: Literal["response.refusal.delta"] = "response.refusal.delta"
+    delta: str
+    obfuscation: str | None = absent()
+
+
+class RefusalDone(_ContentEvent):
+    type: Literal["response.refusal.done"] = "response.refusal.done"
+    refusal: str
+
+
+class ReasoningDelta(_ContentEvent):
+    type: Literal["response.reasoning.delta"] = "response.reasoning.delta"
+    delta: str
+    obfuscation: str | None = absent()
+
+
+class ReasoningDone(_ContentEvent):
+    type: Literal["response.reasoning.done"] = "response.reasoning.done"
+    text: str
+
+
+class SummaryPartAdded(_SummaryEvent):
+    type: Literal["response.reasoning_summary_part.added"] = "response.reasoning_summary_part.added"
+    part: Part
+
+
+class SummaryPartDone(_SummaryEvent):
+    type: Literal["response.reasoning_summary_part.done"] = "response.reasoning_summary_part.done"
+    part: Part
+
+
+class SummaryTextDelta(_SummaryEvent):
+    type: Literal["response.reasoning_summary_text.delta"] = "response.reasoning_summary_text.delta"
+    delta: str
+    obfuscation: str | None = absent()
+
+
+class SummaryTextDone(_SummaryEvent):
+    type: Literal["response.reasoning_summary_text.done"] = "response.reasoning_summary_text.done"
+    text: str
+
+
+class ArgumentsDelta(_ItemEvent):
+    type: Literal["response.function_call_arguments.delta"] = "response.function_call_arguments.delta"
+    delta: str
+    obfuscation: str | None = absent()
+
+
+class ArgumentsDone(_ItemEvent):
+    type: Literal["response.function_call_arguments.done"] = "response.function_call_arguments.done"
+    arguments: str
+
+
+class ErrorPayload(Wire):
+    type: str
+    code: str | None
+    message: str
+    param: str | None = None
+
+
+class ErrorEvent(_Event):
+    type: Literal["error"] = "error"
+    error: ErrorPayload
+
+
+Lifecycle: TypeAlias = (
+    ResponseCreated | ResponseQueued | ResponseInProgress | ResponseCompleted | ResponseFailed | ResponseIncomplete
+)
+Terminal: TypeAlias = ResponseCompleted | ResponseFailed | ResponseIncomplete
+Event: TypeAlias = Annotated[
+    Lifecycle
+    | OutputItemAdded
+    | OutputItemDone
+    | ContentPartAdded
+    | ContentPartDone
+    | OutputTextDelta
+    | OutputTextDone
+    | AnnotationAdded
+    | RefusalDelta
+    | RefusalDone
+    | ReasoningDelta
+    | ReasoningDone
+    | SummaryPartAdded
+    | SummaryPartDone
+    | SummaryTextDelta
+    | SummaryTextDone
+    | ArgumentsDelta
+    | ArgumentsDone
+    | ErrorEvent,
+    Discriminator("type"),
+]

@@ -1,0 +1,86 @@
+"""The body of `POST /v1/responses`."""
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Discriminator, Field, StringConstraints
+
+from .base import JsonObject, Wire, absent
+from .items import InputItem
+from .tools import Tool, ToolChoice
+
+Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
+Verbosity: TypeAlias = Literal["low", "medium", "high"]
+ServiceTier: TypeAlias = Literal["auto", "default", "flex", "priority"]
+Metadata: TypeAlias = Annotated[
+    dict[Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=512)]],
+    Field(max_length=16),
+]
+Penalty: TypeAlias = Annotated[float, Field(ge=-2, le=2)]
+
+
+class ReasoningSettings(Wire):
+    effort: Effort | None = None
+    summary: Literal["concise", "detailed", "auto"] | None = None
+
+
+class TextFormat(Wire):
+    type: Literal["text"] = "text"
+
+
+class JsonObjectFormat(Wire):
+    type: Literal["json_object"] = "json_object"
+
+
+class JsonSchemaFormat(Wire):
+    type: Literal["json_schema"] = "json_schema"
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    description: str | None = None
+    schema_: JsonObject = Field(alias="schema")
+    strict: bool = False
+
+
+Format: TypeAlias = Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Discriminator("type")]
+
+
+class TextSettings(Wire):
+    format: Format | None = None
+    verbosity: Verbosity | None = None
+
+
+class StreamOptions(Wire):
+    include_obfuscation: bool | None = None
+
+
+class CreateResponse(Wire):
+    """Fields follow `CreateResponseBody`. `conversation` and `prompt` are OpenAI's: naming them here lets the
+    server refuse what it would otherwise have to ignore, since either would change the answer."""
+
+    model: Annotated[str, Field(min_length=1)]
+    input: str | list[InputItem] | None = None
+    instructions: str | None = None
+    previous_response_id: str | None = None
+    include: list[str] | None = None
+    tools: list[Tool] | None = None
+    tool_choice: ToolChoice | None = None
+    metadata: Metadata | None = None
+    text: TextSettings | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
+    parallel_tool_calls: bool | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    background: bool | None = None
+    max_output_tokens: Annotated[int, Field(ge=16)] | None = None
+    max_tool_calls: Annotated[int, Field(ge=1)] | None = None
+    reasoning: ReasoningSettings | None = None
+    safety_identifier: Annotated[str, Field(max_length=64)] | None = None
+    prompt_cache_key: Annotated[str, Field(max_length=64)] | None = None
+    truncation: Literal["auto", "disabled"] | None = None
+    store: bool | None = None
+    service_tier: ServiceTier | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    user: str | None = None
+    conversation: str | JsonObject | None = absent()
+    prompt: JsonObject | None = absent()
