@@ -1,0 +1,86 @@
+"""Every file in events/ is what API Gateway would send for a route of the template."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EVENTS = sorted((ROOT / "events").glob("*.json"))
+Json = dict[str, Any]
+
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
+EVENT_KEYS = {
+    "resource", "path", "httpMethod", "headers", "multiValueHeaders", "queryStringParameters",
+    "multiValueQueryStringParameters", "pathParameters", "stageVariables", "requestContext", "body", "isBase64Encoded",
+}  # fmt: skip
+CONTEXT_KEYS = {
+    "accountId", "apiId", "deploymentId", "domainName", "domainPrefix", "extendedRequestId", "httpMethod", "identity",
+    "path", "protocol", "requestId", "requestTime", "requestTimeEpoch", "resourceId", "resourcePath", "stage",
+}  # fmt: skip
+IDENTITY_KEYS = {
+    "accessKey", "accountId", "caller", "cognitoAuthenticationProvider", "cognitoAuthenticationType",
+    "cognitoIdentityId", "cognitoIdentityPoolId", "principalOrgId", "sourceIp", "user", "userAgent", "userArn",
+}  # fmt: skip
+
+
+@pytest.fixture
+def routes(source: Json) -> set[tuple[str, str]]:
+    events = source["Resources"]["ApiFunction"]["Properties"]["Events"].values()
+    return {(event["Properties"]["Method"], event["Properties"]["Path"]) for event in events}
+
+
+def read(file: Path) -> Json:
+    return json.loads(file.read_text())
+
+
+def route_of(event: Json) -> tuple[str, str]:
+    greedy = "{proxy+}" in event["resource"]
+    return ("ANY" if greedy else event["httpMethod"], event["resource"])
+
+
+@pytest.mark.parametrize("file", EVENTS, ids=lambda file: file.stem)
+def test_an_event_is_a_complete_proxy_event(file: Path) -> None:
+    event = read(file)
+    context = event["requestContext"]
+    assert set(event) == EVENT_KEYS
+    assert set(context) == CONTEXT_KEYS
+    assert set(context["identity"]) == IDENTITY_KEYS
+    assert event["multiValueHeaders"] == {name: [value] for name, value in event["headers"].items()}
+    assert event["isBase64Encoded"] is False
+
+
+@pytest.mark.parametrize("file", EVENTS, ids=lambda file: file.stem)
+def test_an_event_agrees_with_itself_and_the_template(file: Path, source: Json) -> None:
+    event = read(file)
+    context = event["requestContext"]
+    stage = source["Resources"]["Api"]["Properties"]["StageName"]
+    assert (context["stage"], context["path"]) == (stage, f"/{stage}{event['path']}")
+    assert (context["httpMethod"], context["resourcePath"]) == (event["httpMethod"], event["resource"])
+    assert (
+        context["domainName"] == event["headers"]["Host"] == f"{context['apiId']}.execute-api.us-east-1.amazonaws.com"
+    )
+    assert re.sub(r"\{(\w+)\+?\}", lambda m: event["pathParameters"][m[1]], event["resource"]) == event["path"]
+
+
+@pytest.mark.parametrize("file", EVENTS, ids=lambda file: file.stem)
+def test_an_event_carries_the_local_key_except_for_health(file: Path) -> None:
+    event = read(file)
+    expected = None if event["path"] == "/health" else "Bearer local-key"
+    assert event["headers"].get("Authorization") == expected
+
+
+@pytest.mark.parametrize("file", EVENTS, ids=lambda file: file.stem)
+def test_an_event_has_a_json_body_if_it_posts(file: Path) -> None:
+    event = read(file)
+    if event["httpMethod"] == "GET":
+        assert event["body"] is None
+    else:
+        assert event["headers"]["Content-Type"] == "application/json"
+        assert {"model", "input"} <= set(json.loads(event["body"]))
+
+
+def test_every_route_has_an_event_and_no_event_is_without_a_route(routes: set[tuple[str, str]]) -> None:
+    assert {route_of(read(file)) for file in EVENTS} == routes
