@@ -2,12 +2,12 @@
 
 import copy
 import json
-import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
 
 ROOT = Path(__file__).parents[2]
 Json = dict[str, Any]
@@ -16,7 +16,7 @@ Json = dict[str, Any]
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "artifact: builds the deployment artifact, for which uv may fetch wheels; runs only if -m names it, as in .ci/run",
+        "artifact: builds the deployment artifact (uv may fetch wheels); runs only if -m names it, as in .ci/run",
     )
 
 
@@ -30,26 +30,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left_out]
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short forms, `!Ref X` read as `{"Ref": "X"}`."""
-
-
-def _intrinsic(loader: _Loader, suffix: str, node: yaml.Node) -> Json:
-    match node:
-        case yaml.ScalarNode():
-            value: object = loader.construct_scalar(node)
-        case yaml.SequenceNode():
-            value = loader.construct_sequence(node, deep=True)
-        case _:
-            value = loader.construct_mapping(node, deep=True)
-    if suffix == "GetAtt" and isinstance(value, str):
-        value = value.split(".", 1)
-    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
-
-
-_Loader.add_multi_constructor("!", _intrinsic)
-
-
 class _NoManagedPolicies:
     """The translator asks IAM for the names of AWS's policies; this template names none of them that way."""
 
@@ -60,22 +40,18 @@ class _NoManagedPolicies:
 @pytest.fixture(scope="session")
 def source() -> Json:
     """template.yaml as it is written."""
-    with (ROOT / "template.yaml").open() as file:
-        return yaml.load(file, _Loader)
+    return json.loads(json.dumps(yaml_parse((ROOT / "template.yaml").read_text())))
 
 
 @pytest.fixture(scope="session")
 def deployed(source: Json) -> Json:
     """What CloudFormation gets: template.yaml after the SAM transform, parameters still references."""
-    from samtranslator.translator.transform import transform
-
     template = copy.deepcopy(source)
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = "s3://bucket/key"  # what `sam package` makes of a local path
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")  # boto3 must find one, to know the partition
-        logging.getLogger("samtranslator").setLevel(logging.ERROR)
         return json.loads(json.dumps(transform(template, {}, _NoManagedPolicies())))
 
 
