@@ -31,3 +31,5 @@ def _empty_if_null(value: object) -> object:
 
 Id: TypeAlias = Annotated[str, BeforeValidator(_empty_if_null)]
 """An item's id. Input items may come without one (or with null): the server then assigns it."""
+
+ToolName: TypeAlias = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[a-zA-Z0-9_.-]+$")]

@@ -4,13 +4,13 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, JsonValue, Tag, field_validator
 
-from .base import SLUG, Id, JsonObject, Wire, absent
+from .base import SLUG, Id, ToolName, Wire, absent
 from .content import InputPart, Part, ReasoningText, SummaryText
+from .tools import Tool
 
 ItemStatus: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 Role: TypeAlias = Literal["user", "assistant", "system", "developer"]
 CallId: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
-ToolName: TypeAlias = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[a-zA-Z0-9_.-]+$")]
 REJECTED_CALL = f"{SLUG}:rejected_call"
 
 
@@ -138,7 +138,7 @@ class AdditionalTools(Wire):
     """Tools declared among the input items (sent by Codex instead of `tools`)."""
 
     type: Literal["additional_tools"] = "additional_tools"
-    tools: list[JsonObject] = []
+    tools: list[Tool] = []
 
 
 STANDARD = {

@@ -4,7 +4,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import Field
 
-from .base import JsonObject, Wire, absent
+from .base import Wire, absent
 from .items import Item
 from .request import JsonObjectFormat, Metadata, ReasoningSettings, TextFormat, Verbosity
 from .tools import Tool, ToolChoice
@@ -13,10 +13,12 @@ ResponseStatus: TypeAlias = Literal["queued", "in_progress", "completed", "incom
 
 
 class EchoedJsonSchemaFormat(Wire):
+    """`schema` is null: the specification's document allows nothing else here."""
+
     type: Literal["json_schema"] = "json_schema"
     name: str
     description: str | None = None
-    schema_: JsonObject | None = Field(alias="schema")
+    schema_: None = Field(default=None, alias="schema")
     strict: bool
 
 

@@ -4,8 +4,7 @@ from typing import Annotated, Literal, TypeAlias, cast
 
 from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag
 
-from .base import SLUG, JsonObject, Wire, absent
-from .items import ToolName
+from .base import SLUG, JsonObject, ToolName, Wire, absent
 
 
 class FunctionTool(Wire):
