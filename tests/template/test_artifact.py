@@ -1,0 +1,172 @@
+"""The artifact that `sam build` makes, built by the same makefile for this machine, and run as Lambda would."""
+
+import asyncio
+import json
+import os
+import platform
+import re
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.runtime_api import RuntimeApi
+
+ROOT = Path(__file__).parents[2]
+Json = dict[str, Any]
+
+# Not the virtual environment's own python, which would find the source tree and its dependencies.
+INTERPRETER = Path(sys.executable).resolve()
+ARN = "arn:aws:lambda:us-east-1:123456789012:function:ApiFunction"
+
+pytestmark = [pytest.mark.artifact, pytest.mark.timeout(300), pytest.mark.xdist_group("artifact")]
+
+
+def target_platform() -> str:
+    machine = platform.machine().replace("arm64", "aarch64")
+    return f"{machine}-apple-darwin" if sys.platform == "darwin" else f"{machine}-manylinux2014"
+
+
+@pytest.fixture(scope="session")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("artifact")
+    variables = {
+        "ARTIFACTS_DIR": directory,
+        "PLATFORM": target_platform(),
+        "PY": "{}.{}".format(*sys.version_info),
+        "PYTHON": INTERPRETER,
+    }
+    assignments = [f"{name}={value}" for name, value in variables.items()]
+    subprocess.run(["make", "-f", ROOT / "functions/Makefile", "build-ApiFunction", *assignments], check=True)
+    return directory
+
+
+def environment(artifact: Path, source: Json, runtime_api: str) -> dict[str, str]:
+    """The variables of a sandbox: Lambda's own, and the template's with its defaults."""
+    function = source["Resources"]["ApiFunction"]["Properties"]
+    values = {name: str(parameter.get("Default", "")) for name, parameter in source["Parameters"].items()}
+    values["ApiKeys"] = "local-key"
+    declared = {
+        name: values[value["Ref"]] if isinstance(value, dict) else value
+        for name, value in function["Environment"]["Variables"].items()
+    }
+    return declared | {
+        "PATH": os.environ["PATH"],
+        "LANG": "en_US.UTF-8",
+        "TZ": ":UTC",
+        "LAMBDA_TASK_ROOT": str(artifact),
+        "LAMBDA_RUNTIME_DIR": "/var/runtime",
+        "_HANDLER": function["Handler"],
+        "AWS_LAMBDA_RUNTIME_API": runtime_api,
+        "AWS_LAMBDA_FUNCTION_NAME": "ApiFunction",
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+
+
+@asynccontextmanager
+async def sandbox(artifact: Path, source: Json) -> AsyncIterator[RuntimeApi]:
+    """The function behind its Runtime API, started by the wrapper as Lambda starts it."""
+    api = RuntimeApi()
+    variables = environment(artifact, source, await api.start())
+    wrapper = variables["AWS_LAMBDA_EXEC_WRAPPER"].replace("/var/task", str(artifact))
+    process = await asyncio.create_subprocess_exec(
+        wrapper, str(INTERPRETER), "/var/runtime/bootstrap.py", cwd=artifact, env=variables
+    )
+    exited = asyncio.ensure_future(process.wait())
+    exited.add_done_callback(lambda done: api.fail_all("Runtime.ExitError", f"exit status {done.result()}"))
+    try:
+        yield api
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await exited
+        await api.close()
+
+
+async def answer(api: RuntimeApi, event: str) -> tuple[Json, str]:
+    """The prelude and the body of the function's answer to a file in events/."""
+    payload = (ROOT / f"events/{event}.json").read_bytes()
+    invocation = await api.invoke(payload, deadline_ms=int(time.time() * 1000) + 60_000, arn=ARN)
+    async with asyncio.timeout(60):
+        body = b"".join([chunk async for chunk in invocation.chunks()])
+    assert invocation.error is None
+    prelude, separator, rest = body.partition(b"\0" * 8)
+    assert separator
+    return json.loads(prelude), rest.decode()
+
+
+async def test_the_artifact_serves_a_stream(artifact: Path, source: Json) -> None:
+    async with sandbox(artifact, source) as api:
+        prelude, body = await answer(api, "responses_create_stream")
+    assert prelude["statusCode"] == 200
+    assert prelude["headers"]["content-type"].startswith("text/event-stream")
+    events = [json.loads(data) for data in re.findall(r"^data: (\{.*)$", body, re.MULTILINE)]
+    assert (events[0]["type"], events[-1]["type"]) == ("response.created", "response.completed")
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+
+
+@pytest.mark.parametrize(
+    ("event", "status"),
+    [
+        ("health", 200),
+        ("models", 200),
+        ("docs", 200),
+        ("openapi", 200),
+        ("responses_create", 200),
+        ("responses_create_tools", 200),
+        ("unknown_path", 404),
+    ],
+)
+async def test_the_artifact_answers_every_event(event: str, status: int, artifact: Path, source: Json) -> None:
+    async with sandbox(artifact, source) as api:
+        prelude, body = await answer(api, event)
+    assert (prelude["statusCode"], bool(body)) == (status, True)
+
+
+def test_the_artifact_starts_with_an_executable_wrapper(artifact: Path) -> None:
+    assert stat.S_IMODE((artifact / "bootstrap").stat().st_mode) == 0o755
+
+
+def test_every_file_can_be_read_by_lambdas_user(artifact: Path) -> None:
+    needed = {False: 0o444, True: 0o555}
+    paths = list(artifact.rglob("*"))
+    assert [path for path in paths if path.stat().st_mode & needed[path.is_dir()] != needed[path.is_dir()]] == []
+
+
+def test_every_module_has_bytecode_that_is_never_checked_against_its_source(artifact: Path) -> None:
+    tag = sys.implementation.cache_tag
+    for module in artifact.rglob("*.py"):
+        bytecode = module.parent / "__pycache__" / f"{module.stem}.{tag}.pyc"
+        # https://peps.python.org/pep-0552/: bit 0 says hash-based, bit 1 says to check the source.
+        assert (bytecode.name, bytecode.read_bytes()[4:8]) == (bytecode.name, b"\x01\0\0\0")
+
+
+def test_the_artifact_holds_neither_tests_nor_scripts_nor_the_sdk_that_lambda_has(artifact: Path) -> None:
+    names = {path.name for path in artifact.iterdir()}
+    assert names & {"bin", "boto3", "botocore", "infra", "tests", ".lock"} == set()
+    assert list(artifact.rglob("tests")) == []
+
+
+def test_every_distribution_lists_only_files_that_are_there(artifact: Path) -> None:
+    found = list(distributions(path=[str(artifact)]))
+    assert {"fastapi", "mangum", "pydantic"} <= {distribution.name for distribution in found}
+    for distribution in found:
+        rows = (distribution.read_text("RECORD") or "").splitlines()
+        assert rows
+        assert [row for row in rows if not (artifact / row.split(",")[0]).exists()] == []
+
+
+def test_the_artifact_is_far_below_lambdas_limit(artifact: Path) -> None:
+    megabytes = sum(path.stat().st_size for path in artifact.rglob("*") if path.is_file()) / 2**20
+    assert megabytes < 50  # of 250; a dependency that doubles the artifact should be a decision
