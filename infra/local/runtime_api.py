@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from infra.local.runtime_request import Json, Request, error_document, reply
 
 PREFIX = "/2018-06-01/runtime"
+MAX_LINE = 1024 * 1024  # heads and trailers
 MAX_BUFFERED_RESPONSE = 6 * 1024 * 1024 + 100  # what the real one lets through for 6 MB
 
 
@@ -98,7 +99,7 @@ class RuntimeApi:
         loop = asyncio.get_running_loop()
         self.ready, self.snapshot, self.restored = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.init_error, self.restore_error = loop.create_future(), loop.create_future()
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=MAX_LINE)
         return f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     async def close(self) -> None:
@@ -209,8 +210,8 @@ class RuntimeApi:
         return invocation
 
     async def _response(self, request: Request, invocation: Invocation) -> None:
-        mode = request.headers.get("lambda-runtime-function-response-mode", "buffered")
-        if mode not in ("buffered", "streaming"):
+        mode = request.headers.get("lambda-runtime-function-response-mode", "")
+        if mode not in ("", "streaming"):  # even "buffered" is refused: it is said by saying nothing
             raise _RefusedError(400, "InvalidFunctionResponseMode", f"Invalid function response mode: {mode}")
         invocation.headers = request.headers
         invocation.begun.set()
