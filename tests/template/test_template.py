@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 
 import pytest
 import yaml
+from openresponses.core.errors import BodyTooLarge, KitError, NotFound
 
 ROOT = Path(__file__).parents[2]
 Json = dict[str, Any]
@@ -235,6 +236,22 @@ def test_gateway_responses_are_the_apis_own_errors(resources: dict[str, Json]) -
         assert body["error"]["param"] is None
         found[name] = (body["error"]["type"], response.get("statusCode"))
     assert found == GATEWAY_RESPONSES
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("RESOURCE_NOT_FOUND", NotFound),
+        ("MISSING_AUTHENTICATION_TOKEN", NotFound),
+        ("REQUEST_TOO_LARGE", BodyTooLarge),
+    ],
+)
+def test_api_gateway_tells_an_error_as_the_function_would(
+    name: str, error: type[KitError], resources: dict[str, Json]
+) -> None:
+    response = resources["Api"]["Properties"]["Body"]["x-amazon-apigateway-gateway-responses"][name]
+    told = json.loads(response["responseTemplates"]["application/json"])["error"]
+    assert (int(response["statusCode"]), told["type"], told["code"]) == (error.status, error.type, error.code)
 
 
 @pytest.mark.parametrize("name", sorted(GATEWAY_RESPONSES))
