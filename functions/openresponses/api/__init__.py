@@ -1,0 +1,1 @@
+"""The HTTP surface: FastAPI app, authentication, SSE, errors as answers."""

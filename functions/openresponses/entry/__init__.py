@@ -1,0 +1,1 @@
+"""Composition roots, one for each Lambda function: the only code that reads the environment."""

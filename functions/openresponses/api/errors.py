@@ -1,0 +1,80 @@
+"""Errors as HTTP answers, in the standard body: `{"error": {"message", "type", "param", "code"}}`."""
+
+from typing import ClassVar
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..core.errors import KitError, MethodNotAllowed, NotFound, ProviderThrottled, Unauthorized
+from . import telemetry
+
+
+def error_body(error: KitError) -> dict[str, dict[str, str | None]]:
+    return {
+        "error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code},
+    }
+
+
+def error_response(error: KitError) -> Response:
+    headers: dict[str, str] = {}
+    if isinstance(error, Unauthorized):
+        headers["www-authenticate"] = "Bearer"
+    if isinstance(error, ProviderThrottled) and error.retry_after is not None:
+        headers["retry-after"] = str(max(0, round(error.retry_after)))
+    return JSONResponse(error_body(error), status_code=error.status, headers=headers)
+
+
+def request_id(scope: Scope) -> str:
+    """The Lambda request id; empty outside Lambda."""
+    return getattr(scope.get("aws.context"), "aws_request_id", "")
+
+
+def install(app: FastAPI) -> None:
+    app.add_middleware(BugGuard)
+    app.add_exception_handler(KitError, _kit_error)
+    app.add_exception_handler(HTTPException, _http_error)
+
+
+async def _kit_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, KitError)
+    telemetry.refused(request_id(request.scope), error)
+    return error_response(error)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """Starlette's own 404 and 405, in our body."""
+    assert isinstance(error, HTTPException)
+    where = f"{request.method} {request.url.path}"
+    if error.status_code == 405:
+        answer = error_response(MethodNotAllowed(f"{where}: this path has other methods"))
+        answer.headers.update(error.headers or {})
+        return answer
+    return error_response(NotFound(f"{where}: there is nothing here"))
+
+
+class BugGuard:
+    """A bug before the first byte is a 500 in the standard body; after it, the runtime reports it."""
+
+    INTERNAL: ClassVar[KitError] = KitError("The server had an error while processing the request")
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:
+            telemetry.crashed(request_id(scope), error)
+            if started:
+                raise
+            await error_response(self.INTERNAL)(scope, receive, send)

@@ -1,0 +1,113 @@
+"""Server-sent events as a response that is pushed to, not pulled from. One event is one frame is one write."""
+
+import asyncio
+import base64
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from ..core.ports import Emit
+from ..core.settings import EventNames
+from ..schema.events import Event, ResponseCreated, ResponseInProgress
+
+HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
+PING = b": ping\n\n"
+DONE = b"data: [DONE]\n\n"
+GRACE = 1.0
+"""Seconds for which the opening events are held back. An upstream that refuses within them gives the client
+an HTTP status, on which it can retry; after them the client learns the response's id and waits."""
+
+_RENAMED = {
+    "response.reasoning.delta": "response.reasoning_text.delta",
+    "response.reasoning.done": "response.reasoning_text.done",
+}
+
+
+def frame(event: Event, names: EventNames, *, obfuscate: bool) -> bytes:
+    """The SSE frame of `event`.
+
+    `names`: OpenAI's SDKs and the AI SDK know two of the specification's events by other names.
+    `obfuscate`: deltas get a field of random length, so that the sizes of encrypted packets tell nothing.
+    """
+    kind, data = event.type, event.model_dump_json()
+    if names == "openai" and kind in _RENAMED:
+        data = data.replace(f'"type":"{kind}"', f'"type":"{_RENAMED[kind]}"', 1)
+        kind = _RENAMED[kind]
+    if obfuscate and kind.endswith(".delta"):
+        data = f'{data[:-1]},"obfuscation":"{_padding()}"}}'
+    return f"event: {kind}\ndata: {data}\n\n".encode()
+
+
+def _padding() -> str:
+    noise = os.urandom(13)
+    return base64.b64encode(noise[1:]).decode()[: 1 + noise[0] % 16]
+
+
+class EventStream(Response):
+    """Runs `produce(emit)` while the connection is open.
+
+    `produce` may raise until the first byte is out (`started`), and is answered with an HTTP error then.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        produce: Callable[[Emit], Awaitable[object]],
+        *,
+        names: EventNames,
+        obfuscate: bool,
+        heartbeat: float,
+        headers: dict[str, str],
+    ) -> None:
+        self.status_code, self.background = 200, None
+        self.init_headers({**HEADERS, **headers})
+        self.started = False
+        self._produce, self._obfuscate, self._heartbeat = produce, obfuscate, heartbeat
+        self._names: EventNames = names
+        self._held: list[bytes] = []
+        self._quiet = True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._send = send
+        timer = asyncio.create_task(self._keep_alive())
+        try:
+            await self._produce(self._emit)
+        finally:
+            timer.cancel()
+            with suppress(asyncio.CancelledError):
+                await timer
+        await self._write(DONE)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _emit(self, event: Event) -> None:
+        data = frame(event, self._names, obfuscate=self._obfuscate)
+        if not self.started and isinstance(event, ResponseCreated | ResponseInProgress):
+            self._held.append(data)
+        else:
+            await self._write(data)
+
+    async def _write(self, data: bytes) -> None:
+        self._quiet = False
+        if not self.started:
+            await self._start()
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def _start(self) -> None:
+        self.started = True
+        await self._send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for data in self._held:
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def _keep_alive(self) -> None:
+        await asyncio.sleep(GRACE)
+        if not self.started:
+            await self._start()
+        while True:
+            self._quiet = True
+            await asyncio.sleep(self._heartbeat)
+            if self._quiet:
+                await self._write(PING)
