@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from ..core.errors import RequestError
 from ..core.ports import Emit
+from ..core.routing import split_model
 from ..core.run import Run
 from ..core.service import Service
 from ..core.settings import EventNames, Settings
@@ -81,6 +82,7 @@ async def _create(request: Request, service: Service, settings: Settings) -> Res
     names = _event_names(request, settings.event_names)
     body = parse_create(await read_body(request, settings.max_body_bytes))
     run = service.accept(body)
+    watch.provider = split_model(body.model, settings)[0]
     headers = {"openresponses-version": SPEC_VERSION, "x-request-id": watch.request_id or run.response.id}
     seconds = _seconds_left(request)
 

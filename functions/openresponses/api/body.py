@@ -10,6 +10,9 @@ from ..core.errors import BodyTooLarge, RequestError, UnsupportedMediaType
 from ..schema.request import CreateResponse
 
 
+UNKNOWN = ("unknown_item_type", "unknown_tool_type")
+
+
 async def read_body(request: Request, limit: int) -> bytes:
     """The whole body. Raises UnsupportedMediaType, or BodyTooLarge at more than `limit` bytes."""
     media = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
@@ -40,7 +43,10 @@ def _refusal(error: ValidationError, body: bytes) -> RequestError:
         return RequestError("The body must be a JSON object", code="invalid_json")
     # A union reports each member that didn't fit; the one that got furthest says what is wrong.
     details = error.errors(include_url=False, include_input=False, include_context=False)
-    paths = [(field_path(each["loc"], data), each["msg"], each["type"]) for each in details]
+    paths = [
+        (field_path(each["loc"], data) + (".type" if each["type"] in UNKNOWN else ""), each["msg"], each["type"])
+        for each in details
+    ]
     path, message, kind = max(paths, key=lambda found: found[0].count(".") + found[0].count("["))
     code = "missing_required_parameter" if kind == "missing" else "invalid_value"
     return RequestError(f"{path}: {message}" if path else message, param=path or None, code=code)

@@ -23,7 +23,7 @@ class Watch:
     """Times of one request, in milliseconds since it was accepted."""
 
     request_id: str
-    model: str = ""
+    provider: str = ""
     began: float = 0.0
     first_byte: float | None = None
 
@@ -41,13 +41,12 @@ class Watch:
 def record(watch: Watch, run: Run) -> None:
     """The end of a response, however it ended."""
     response, calls = run.response, len(run.calls())
-    provider = run.response.model.partition("/")[0] if "/" in run.response.model else "default"
     logger().info(
         "response",
         request_id=watch.request_id,
         response_id=response.id,
         model=response.model,
-        provider=provider,
+        provider=watch.provider,
         status=response.status,
         reason=response.incomplete_details.reason if response.incomplete_details else None,
         error=response.error.code if response.error else None,
@@ -59,7 +58,7 @@ def record(watch: Watch, run: Run) -> None:
         output_tokens=run.usage.output_tokens,
     )
     metrics = EphemeralMetrics()
-    metrics.add_dimension(name="provider", value=provider)
+    metrics.add_dimension(name="provider", value=watch.provider)
     if watch.first_byte is not None:
         metrics.add_metric(name="FirstByte", unit=MetricUnit.Milliseconds, value=watch.first_byte)
     metrics.add_metric(name="Duration", unit=MetricUnit.Milliseconds, value=watch.elapsed())
@@ -82,7 +81,7 @@ def refused(request_id: str, error: KitError) -> None:
         code=error.code,
         param=error.param,
     )
-    count_error(type(error).__name__)
+    count_error(error.code)
 
 
 def crashed(request_id: str, error: BaseException) -> None:
@@ -90,11 +89,11 @@ def crashed(request_id: str, error: BaseException) -> None:
     frames = traceback.extract_tb(error.__traceback__)
     where: list[Any] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-12:]]
     logger().error("crashed", request_id=request_id, error=type(error).__name__, where=where)
-    count_error(type(error).__name__)
+    count_error(KitError.code)
 
 
-def count_error(name: str) -> None:
+def count_error(code: str) -> None:
     metrics = EphemeralMetrics()
-    metrics.add_dimension(name="error", value=name)
+    metrics.add_dimension(name="error", value=code)
     metrics.add_metric(name="Errors", unit=MetricUnit.Count, value=1)
     metrics.flush_metrics()

@@ -7,6 +7,12 @@ from .ports import Provider
 from .settings import ProviderSettings, Settings
 
 
+def split_model(model: str, settings: Settings) -> tuple[str, str]:
+    """(provider's name, the provider's own name for the model)."""
+    head, _, rest = model.partition("/")
+    return (head, rest) if rest and head in settings.providers else (settings.default_provider, model)
+
+
 class Router:
     """Connects providers when they are first used, and keeps them for the life of the sandbox."""
 
@@ -16,13 +22,8 @@ class Router:
 
     def resolve(self, model: str) -> tuple[Provider, str]:
         """Raises NotFound where no configured provider can have the model."""
-        head, slash, rest = model.partition("/")
-        providers = self._settings.providers
-        if slash and rest and head in providers:
-            name, upstream = head, rest
-        else:
-            name, upstream = self._settings.default_provider, model
-        settings = providers.get(name)
+        name, upstream = split_model(model, self._settings)
+        settings = self._settings.providers.get(name)
         if settings is None or (settings.dialect == "offline" and upstream not in settings.models):
             raise NotFound(f"The model {model!r} does not exist here", param="model", code="model_not_found")
         if name not in self._connected:

@@ -48,9 +48,13 @@ class Service:
         except Exception as error:
             if isinstance(error, TimeoutError) and timer.expired():
                 stop = Stop("incomplete", "max_duration")
-            elif isinstance(error, KitError) and committed():
+            elif not committed():
+                raise
+            elif isinstance(error, KitError):
                 stop = Stop("failed", error=ResponseError(code=error.code, message=error.message))
             else:
+                bug = ResponseError(code=KitError.code, message="The server had an error while making the response")
+                await finish(run, Stop("failed", error=bug), emit, self._ports.now)
                 raise
         else:
             assert isinstance(step, Stop)

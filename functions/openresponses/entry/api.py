@@ -20,4 +20,6 @@ def build(environment: dict[str, str]):
     return create_app(Service(ports, settings), settings, router.aclose)
 
 
+os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "openresponses")
+os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "openresponses")
 app = build(dict(os.environ))
