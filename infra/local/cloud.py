@@ -1,0 +1,129 @@
+"""The local cloud: what a template declares, running on this machine. For `openresponses dev` and for tests.
+
+async with LocalCloud("template.yaml", env={"OPENRESPONSES_PROVIDERS": "{}"}) as cloud:
+    client = OpenAI(base_url=cloud.base_url, api_key=cloud.api_key)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]
+
+from infra.local.background import Background
+from infra.local.calls import Call
+from infra.local.functions import Function
+from infra.local.gateway import IDLE_TIMEOUT_S, Gateway
+from infra.local.logs import Log
+from infra.local.sandbox import Sandbox
+from infra.local.server import HttpServer
+from infra.local.template import FunctionSpec, Template, declared_parameters, read_template
+from infra.local.yaml_tree import TemplateError
+
+API_KEYS_PARAMETER = "ApiKeys"
+API_KEYS_VARIABLE = "OPENRESPONSES_API_KEYS"
+MAX_ENVIRONMENT_BYTES = 4096
+DEFAULT_CONCURRENCY = 10  # what a new AWS account has
+
+
+class LocalCloud:
+    """`env` overrides the template's variables in every function. Without `api_key` a random one is made.
+
+    Raises TemplateError on construction, PortTaken on entry.
+    """
+
+    def __init__(
+        self,
+        template: str | Path = "template.yaml",
+        *,
+        port: int = 0,
+        env: Mapping[str, str] | None = None,
+        parameters: Mapping[str, str] | None = None,
+        api_key: str | None = None,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        reload: bool = False,
+        idle_timeout_s: float = IDLE_TIMEOUT_S,
+        log: Log | None = None,
+    ) -> None:
+        path = Path(template)
+        env, parameters = dict(env or {}), dict(parameters or {})
+        given = env.get(API_KEYS_VARIABLE) or parameters.get(API_KEYS_PARAMETER)
+        self.api_key = api_key or (given or f"local-{secrets.token_urlsafe(18)}").split(",")[0]
+        if API_KEYS_PARAMETER in declared_parameters(path):
+            parameters.setdefault(API_KEYS_PARAMETER, given or self.api_key)
+        if api_key or not given:
+            env[API_KEYS_VARIABLE] = self.api_key
+        self.template: Template = read_template(path, parameters)
+        self.log = log or Log(None)
+        self.origin = ""
+        self._env, self._reload = env, reload
+        self._background = Background(lambda text: self.log.say(text, failed=True))
+        self.functions = {name: self._function(spec, concurrency) for name, spec in self.template.functions.items()}
+        gateway = Gateway(
+            self.template, self.functions, background=self._background, log=self.log, idle_timeout_s=idle_timeout_s
+        )
+        self._server = HttpServer(gateway, port)
+
+    @property
+    def base_url(self) -> str:
+        """What an OpenAI client takes."""
+        return f"{self.origin}/v1"
+
+    @property
+    def sandboxes(self) -> list[Sandbox]:
+        """Those alive, of all functions."""
+        return [sandbox for function in self.functions.values() for sandbox in function.sandboxes]
+
+    def invoke(self, function: str, event: object) -> Call:
+        """Invoke a function as Lambda's own API does, past the gateway. Raises KeyError, InvokeError."""
+        return self.functions[function].invoke(json.dumps(event, ensure_ascii=False).encode())
+
+    async def __aenter__(self) -> Self:
+        self.origin = await self._server.start()
+        if self._reload:
+            self._background.spawn(self._watch(), "reload")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.gather(*(function.close() for function in self.functions.values()))
+        await self._server.stop()
+        # Once more: a request may have come in between.
+        await asyncio.gather(*(function.close() for function in self.functions.values()))
+        await self._background.close()
+
+    def _function(self, spec: FunctionSpec, concurrency: int) -> Function:
+        where = f"Resources.{spec.name}.Properties.Environment.Variables"
+        if spec.wrapper and not os.access(spec.wrapper, os.X_OK):
+            raise TemplateError(f"{where}.AWS_LAMBDA_EXEC_WRAPPER", f"{spec.wrapper} is not an executable file")
+        variables = {**spec.environment, **self._env}
+        if (size := sum(len(f"{key}{value}".encode()) for key, value in variables.items())) > MAX_ENVIRONMENT_BYTES:
+            self.log.say(f"{spec.name}: {size} bytes of environment variables; Lambda takes {MAX_ENVIRONMENT_BYTES}")
+
+        def create() -> Sandbox:
+            return Sandbox(spec, self.log, self._background, self._services(), self._env)
+
+        limit = concurrency if spec.concurrency is None else spec.concurrency
+        return Function(spec, limit=limit, create=create, background=self._background, log=self.log)
+
+    def _services(self) -> dict[str, str]:
+        """Variables that send a sandbox's AWS clients to local services: none run yet."""
+        return {}
+
+    async def _watch(self) -> None:
+        roots = {function.spec.task_root for function in self.functions.values()}
+        async for changes in awatch(*roots, debounce=200, step=50):
+            changed = [Path(path) for _, path in changes]
+            for function in self.functions.values():
+                mine = [path for path in changed if path.is_relative_to(function.spec.task_root)]
+                if mine:
+                    self.log.say(f"{function.spec.name}: {mine[0].name} changed, reloading")
+                    await function.replace()
