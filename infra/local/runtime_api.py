@@ -80,6 +80,7 @@ class RuntimeApi:
     `restore_error` resolves to the body of POST /restore/error.
     """
 
+    address: str  # the value of AWS_LAMBDA_RUNTIME_API
     ready: asyncio.Event
     init_error: asyncio.Future[Json]
     snapshot: asyncio.Event
@@ -100,7 +101,8 @@ class RuntimeApi:
         self.ready, self.snapshot, self.restored = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.init_error, self.restore_error = loop.create_future(), loop.create_future()
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=MAX_LINE)
-        return f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self.address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self.address
 
     async def close(self) -> None:
         if self._server is None:
@@ -108,8 +110,7 @@ class RuntimeApi:
         self._server.close()
         self.fail_all("Runtime.ExitError", "the sandbox was closed")
         tasks = [task for task in self._connections.values() if task is not None]
-        for writer in self._connections:
-            writer.transport.abort()
+        self.drop_connections()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._server.wait_closed()
 
@@ -132,6 +133,11 @@ class RuntimeApi:
         for invocation in [*pending, *self._running.values()]:
             invocation.end({"errorType": error_type, "errorMessage": message})
         self._running.clear()
+
+    def drop_connections(self) -> None:
+        """Hang up on the runtime without a word, as a network would."""
+        for writer in self._connections:
+            writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections[writer] = asyncio.current_task()
@@ -183,8 +189,10 @@ class RuntimeApi:
         self.ready.set()
         self.polling += 1
         try:
-            while (invocation := await request.unless_gone(self._pending.get())).ended is not None:
-                pass
+            invocation = await request.unless_gone(self._pending.get())
+            if request.reader.at_eof():  # both at once: the event is the next runtime's
+                self._pending.put_nowait(invocation)
+                raise ConnectionResetError("the runtime hung up")
         finally:
             self.polling -= 1
         self._running[invocation.id] = invocation

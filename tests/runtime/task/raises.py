@@ -1,0 +1,3 @@
+"""A module whose import fails on its own account."""
+
+raise RuntimeError("no configuration")
