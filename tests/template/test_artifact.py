@@ -106,14 +106,23 @@ async def answer(api: RuntimeApi, event: str) -> tuple[Json, str]:
     return json.loads(prelude), rest.decode()
 
 
-async def test_the_artifact_serves_a_stream(artifact: Path, source: Json) -> None:
+def stream_of(body: str) -> list[Json]:
+    return [json.loads(data) for data in re.findall(r"^data: (\{.*)$", body, re.MULTILINE)]
+
+
+@pytest.mark.parametrize(
+    ("event", "kinds"),
+    [("responses_create_stream", ["message"]), ("responses_create_tools", ["function_call"])],
+)
+async def test_the_artifact_serves_a_stream(event: str, kinds: list[str], artifact: Path, source: Json) -> None:
     async with sandbox(artifact, source) as api:
-        prelude, body = await answer(api, "responses_create_stream")
+        prelude, body = await answer(api, event)
     assert prelude["statusCode"] == 200
     assert prelude["headers"]["content-type"].startswith("text/event-stream")
-    events = [json.loads(data) for data in re.findall(r"^data: (\{.*)$", body, re.MULTILINE)]
+    events = stream_of(body)
     assert (events[0]["type"], events[-1]["type"]) == ("response.created", "response.completed")
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    assert [item["type"] for item in events[-1]["response"]["output"]] == kinds
 
 
 @pytest.mark.parametrize(
@@ -124,7 +133,6 @@ async def test_the_artifact_serves_a_stream(artifact: Path, source: Json) -> Non
         ("docs", 200),
         ("openapi", 200),
         ("responses_create", 200),
-        ("responses_create_tools", 200),
         ("unknown_path", 404),
     ],
 )
