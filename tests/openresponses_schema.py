@@ -1,0 +1,125 @@
+"""Checks against the official Open Responses schema, 2026-04-24, which llm-comply carries.
+
+The schema knows the standard items and tools only; the specification lets an implementor add his own under a
+slug. Those are checked for what it asks of them, and then left out: the rest is held to the schema in full.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+Json = dict[str, Any]
+
+SLUGGED = re.compile(r"^[a-z][a-z0-9_-]*:[a-zA-Z0-9_-]+$")
+OPENAI_ITEMS = {"custom_tool_call", "custom_tool_call_output"}
+OPENAI_TOOLS = {"custom", "namespace"}
+OPENAI_EVENTS = {
+    "response.reasoning_text.delta": "response.reasoning.delta",
+    "response.reasoning_text.done": "response.reasoning.done",
+}
+_LIFECYCLE = ("created", "queued", "in_progress", "completed", "failed", "incomplete")
+RESPONSE_EVENTS = {f"response.{name}" for name in _LIFECYCLE}
+_STAND_IN = {"type": "compaction", "id": "x", "encrypted_content": ""}
+
+
+def check_response(response: Json) -> None:
+    """Raises AssertionError where `response` is not a ResponseResource."""
+    known = set(_document()["components"]["schemas"]["ResponseResource"]["properties"])
+    assert set(response) <= known, f"response: fields that the schema doesn't know: {sorted(set(response) - known)}"
+    _check(_standard_response(response), "ResponseResource")
+
+
+def check_item(item: Json) -> None:
+    if _is_extension(item, OPENAI_ITEMS):
+        check_extension(item)
+    else:
+        _check(item, "ItemField")
+
+
+def check_event(event: Json, *, openai_names: bool = False) -> None:
+    """`openai_names`: the reasoning events may carry the names that OpenAI's own clients know."""
+    kind = OPENAI_EVENTS.get(event["type"], event["type"]) if openai_names else event["type"]
+    assert kind in event_schemas(), f"event: the schema knows no type {kind!r}"
+    event = {**event, "type": kind}
+    if kind in RESPONSE_EVENTS:
+        check_response(event["response"])
+        event["response"] = _standard_response(event["response"])
+    elif "item" in event:
+        check_item(event["item"])
+        event["item"] = _STAND_IN if _is_extension(event["item"], OPENAI_ITEMS) else event["item"]
+    _check(event, event_schemas()[kind])
+
+
+def check_extension(item: Json) -> None:
+    """What the specification asks of an implementor's own item."""
+    kind = item.get("type")
+    for field in ("id", "status"):
+        value = item.get(field)
+        assert isinstance(value, str), f"item {kind}: no {field}"
+        assert value, f"item {kind}: an empty {field}"
+    assert kind in OPENAI_ITEMS or SLUGGED.match(str(kind)), f"item {kind}: its type has no slug"
+
+
+@cache
+def event_schemas() -> dict[str, str]:
+    """Event type -> its schema's name, by the schema's own `type` enum."""
+    return {
+        schema["properties"]["type"]["enum"][0]: name
+        for name, schema in _document()["components"]["schemas"].items()
+        if name.endswith("StreamingEvent")
+    }
+
+
+def _is_extension(value: Json, openai: set[str]) -> bool:
+    return ":" in str(value.get("type")) or value.get("type") in openai
+
+
+def _standard_response(response: Json) -> Json:
+    """The response without extensions, which have been checked."""
+    response = dict(response)
+    for item in response.get("output") or []:
+        if _is_extension(item, OPENAI_ITEMS):
+            check_extension(item)
+    for tool in response.get("tools") or []:
+        kind = tool.get("type")
+        assert ":" not in str(kind) or SLUGGED.match(kind), f"tool {kind}: its type has no slug"
+    for field, openai in (("output", OPENAI_ITEMS), ("tools", OPENAI_TOOLS)):
+        if isinstance(response.get(field), list):
+            response[field] = [each for each in response[field] if not _is_extension(each, openai)]
+    choice = response.get("tool_choice")
+    if isinstance(choice, dict):
+        if choice.get("type") == "allowed_tools":
+            tools = [each for each in choice["tools"] if not _is_extension(each, OPENAI_TOOLS)]
+            response["tool_choice"] = {**choice, "tools": tools}
+        elif _is_extension(choice, OPENAI_TOOLS):
+            response["tool_choice"] = "auto"
+    return response
+
+
+def _check(value: Json, schema: str) -> None:
+    errors = list(_validator(schema).iter_errors(value))
+    if errors:
+        worst = best_match(errors)
+        where = "/".join(str(step) for step in worst.absolute_path) or "(top)"
+        shown = json.dumps(value, ensure_ascii=False)
+        raise AssertionError(f"{schema}: at {where}: {worst.message[:500]}\n{len(errors)} error(s) in {shown[:2000]}")
+
+
+@cache
+def _document() -> Json:
+    return json.loads((resources.files("llm_comply") / "specs" / "openresponses.json").read_text())
+
+
+@cache
+def _validator(schema: str) -> Draft202012Validator:
+    registry = Registry().with_resource("spec:", Resource.from_contents(_document(), default_specification=DRAFT202012))
+    return Draft202012Validator({"$ref": f"spec:#/components/schemas/{schema}"}, registry=registry)

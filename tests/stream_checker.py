@@ -1,0 +1,160 @@
+"""What makes a stream of events well formed, whoever made it. Works on the events' JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = dict[str, Any]
+
+TERMINAL = {"response.completed": "completed", "response.incomplete": "incomplete", "response.failed": "failed"}
+LIFECYCLE = {"response.created", "response.queued", "response.in_progress", *TERMINAL}
+# event prefix -> (type of the part, the field that its `done` carries, which is also the part's own field)
+CONTENT = {
+    "response.output_text": ("output_text", "text"),
+    "response.refusal": ("refusal", "refusal"),
+    "response.reasoning": ("reasoning_text", "text"),
+    "response.reasoning_text": ("reasoning_text", "text"),
+}
+PARTS = {"response.content_part": "content", "response.reasoning_summary_part": "summary"}
+
+
+@dataclass
+class _Part:
+    added: Json
+    text: str = ""
+    annotations: list[Json] = field(default_factory=list)
+    text_done: bool = False
+    done: Json | None = None
+
+
+@dataclass
+class _Item:
+    added: Json
+    parts: dict[str, list[_Part]] = field(default_factory=lambda: {"content": [], "summary": []})
+    arguments: str = ""
+    arguments_done: bool = False
+    done: Json | None = None
+
+
+def check_stream(events: list[Json]) -> Json:
+    """Asserts that `events` are a whole well-formed stream. Returns the final response."""
+    assert [event["sequence_number"] for event in events] == list(range(len(events))), "sequence numbers have gaps"
+    kinds = [event["type"] for event in events]
+    assert kinds[0] == "response.created", f"the first event is {kinds[0]}"
+    opening = kinds[: kinds.index("response.in_progress") + 1]
+    assert opening in (["response.created", "response.in_progress"], [*opening[:1], "response.queued", *opening[-1:]])
+    assert kinds[-1] in TERMINAL, f"the last event is {kinds[-1]}"
+    middle = events[len(opening) : -1]
+    assert not LIFECYCLE & {event["type"] for event in middle}, "a lifecycle event amid the stream"
+    final = events[-1]["response"]
+    _check_lifecycle([event["response"] for event in events[: len(opening)]], final, kinds[-1])
+    assert check_items(middle) == final["output"], "the done items are not the final response's output"
+    return final
+
+
+def check_items(events: list[Json], first_index: int = 0) -> list[Json]:
+    """Asserts that `events`, without the lifecycle, build each item in order. Returns the done items."""
+    items: list[_Item] = []
+    for event in events:
+        at = event["output_index"] - first_index
+        if event["type"] == "response.output_item.added":
+            assert at == len(items), f"item added at {at}, not at the next index {len(items)}"
+            items.append(_Item(event["item"]))
+            continue
+        assert 0 <= at < len(items), f"{event['type']} for an item that was not added"
+        item = items[at]
+        assert item.done is None, f"{event['type']} for an item that is done"
+        if event["type"] == "response.output_item.done":
+            _close(item, event["item"])
+        else:
+            assert event["item_id"] == item.added["id"], "item_id and output_index disagree"
+            _feed(item, event)
+    done = [item.done for item in items if item.done is not None]
+    assert len(done) == len(items), "an item was added and is not done"
+    ids = [item["id"] for item in done]
+    assert len(set(ids)) == len(ids), "two items share an id"
+    return done
+
+
+def _check_lifecycle(opening: list[Json], final: Json, kind: str) -> None:
+    for response in opening:
+        assert response["id"] == final["id"]
+        assert response["status"] in ("queued", "in_progress")
+        assert response["output"] == []
+    assert final["status"] == TERMINAL[kind]
+    assert (final["completed_at"] is not None) == (final["status"] == "completed")
+    assert (final["incomplete_details"] is not None) == (final["status"] == "incomplete")
+    assert (final["error"] is not None) == (final["status"] == "failed")
+    assert all(item.get("status") != "in_progress" for item in final["output"])
+
+
+def _feed(item: _Item, event: Json) -> None:
+    prefix, _, verb = event["type"].rpartition(".")
+    if prefix in PARTS:
+        _feed_part(item, event, PARTS[prefix], verb)
+    elif prefix == "response.function_call_arguments":
+        assert item.added["type"] == "function_call", f"{event['type']} for a {item.added['type']}"
+        assert not item.arguments_done
+        if verb == "delta":
+            item.arguments += event["delta"]
+        else:
+            item.arguments_done = True
+            assert event["arguments"] == item.arguments, "the deltas are not the arguments"
+    elif prefix == "response.output_text.annotation":
+        part = _open_part(item, "content", event["content_index"], "output_text")
+        assert event["annotation_index"] == len(part.annotations)
+        part.annotations.append(event["annotation"])
+    elif prefix == "response.reasoning_summary_text":
+        _feed_text(_open_part(item, "summary", event["summary_index"], "summary_text"), event, verb, "text")
+    else:
+        assert prefix in CONTENT, f"unknown event {event['type']}"
+        kind, name = CONTENT[prefix]
+        _feed_text(_open_part(item, "content", event["content_index"], kind), event, verb, name)
+
+
+def _feed_text(part: _Part, event: Json, verb: str, name: str) -> None:
+    assert not part.text_done, f"{event['type']} after its done"
+    if verb == "delta":
+        part.text += event["delta"]
+    else:
+        assert verb == "done"
+        part.text_done = True
+        assert event[name] == part.text, "the deltas are not the done text"
+
+
+def _feed_part(item: _Item, event: Json, place: str, verb: str) -> None:
+    index = event["content_index" if place == "content" else "summary_index"]
+    if verb == "added":
+        assert item.added["type"] in ("message", "reasoning"), f"a part of a {item.added['type']}"
+        assert index == len(item.parts[place]), "a part was not added at the next index"
+        item.parts[place].append(_Part(event["part"]))
+        return
+    part = _open_part(item, place, index, event["part"]["type"])
+    assert part.text_done, "a part is done before its text is"
+    part.done = event["part"]
+    assert part.done.get("text", part.done.get("refusal")) == part.text, "the deltas are not the part's text"
+    assert part.done.get("annotations", []) == part.annotations
+
+
+def _open_part(item: _Item, place: str, index: int, kind: str) -> _Part:
+    assert 0 <= index < len(item.parts[place]), f"there is no {place} part {index}"
+    part = item.parts[place][index]
+    assert part.done is None, f"{place} part {index} is done already"
+    assert part.added["type"] == kind, f"{place} part {index} is {part.added['type']}, not {kind}"
+    return part
+
+
+def _close(item: _Item, done: Json) -> None:
+    added = item.added
+    for name in ("id", "type", "call_id", "name", "role"):
+        assert done.get(name) == added.get(name), f"{name} changed between added and done"
+    assert done["status"] in ("completed", "incomplete", "failed"), f"done with status {done['status']}"
+    for place, parts in item.parts.items():
+        assert all(part.done is not None for part in parts), f"a {place} part is not done before its item"
+        if done["type"] in ("message", "reasoning"):
+            assert done.get(place, []) == [part.done for part in parts], f"{place} is not what was streamed"
+    if done["type"] == "function_call":
+        assert item.arguments_done, "a function call is done before its arguments are"
+        assert done["arguments"] == item.arguments
+    item.done = done
