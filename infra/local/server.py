@@ -63,7 +63,8 @@ class HttpServer:
 
     async def start(self) -> str:
         """Returns the origin, http://127.0.0.1:port. Raises PortTaken."""
-        listener = socket.socket()
+        # asyncio turns Nagle off only where the protocol is named: without it every second request waits 40 ms.
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((_HOST, self._port))
