@@ -9,7 +9,6 @@ from starlette.requests import Request
 from ..core.errors import BodyTooLarge, RequestError, UnsupportedMediaType
 from ..schema.request import CreateResponse
 
-
 UNKNOWN = ("unknown_item_type", "unknown_tool_type")
 
 
