@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
 
+import psutil
 import pytest
 from runtime_driver import PATIENCE, ended, rest_event
 
@@ -54,6 +59,29 @@ async def test_a_runtime_whose_api_goes_away_in_mid_stream_exits(launch) -> None
 
     assert await sandbox.exit_status() == 1
     assert sandbox.log()[-1]["level"] == "FATAL"
+
+
+async def test_a_runtime_does_not_outlive_a_parent_that_was_killed(tmp_path: Path) -> None:
+    """Not even while its app waits for something that takes longer."""
+    script = Path(__file__).parent / "task" / "parent.py"
+    path = os.pathsep.join(sys.path)
+    parent = await asyncio.create_subprocess_exec(
+        *(sys.executable, script, tmp_path), env=os.environ | {"PYTHONPATH": path}, stdout=asyncio.subprocess.PIPE
+    )
+    assert parent.stdout is not None
+    runtime = psutil.Process(int(await asyncio.wait_for(parent.stdout.readline(), PATIENCE)))
+    try:
+        parent.kill()
+        await parent.wait()
+        for _ in range(PATIENCE * 100):
+            if not runtime.is_running() or runtime.status() == psutil.STATUS_ZOMBIE:  # nobody may be there to reap it
+                break
+            await asyncio.sleep(0.01)
+        else:
+            pytest.fail("the runtime is still there")
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            runtime.kill()
 
 
 async def test_a_dropped_connection_is_opened_again(launch) -> None:

@@ -15,7 +15,9 @@ from openresponses.runtime.faults import Fault, FaultError, log
 MAX_PRELUDE = 16 * 1024
 SEPARATOR = bytes(8)
 # API Gateway frames the body itself.
-HOP_BY_HOP = frozenset({b"connection", b"content-length", b"keep-alive", b"transfer-encoding", b"upgrade"})
+HOP_BY_HOP = frozenset(
+    {b"connection", b"content-length", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
+)
 
 RawHeaders = list[tuple[bytes, bytes]]
 

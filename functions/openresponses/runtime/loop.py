@@ -16,6 +16,7 @@ from openresponses.runtime.client import Client, Invocation, RefusedError
 from openresponses.runtime.cycle import serve
 from openresponses.runtime.environment import Environment, environment
 from openresponses.runtime.faults import Fault, FaultError, log
+from openresponses.runtime.orphan import orphaned
 from openresponses.runtime.snapstart import snapshot_and_restore
 
 ATTEMPTS = 6
@@ -61,7 +62,7 @@ async def sandbox(address: str) -> int:
             return status
         client.close()
         with suppress(asyncio.CancelledError):  # stopped: leave in order, through the app's shutdown
-            await asyncio.gather(*(work(app, env, state) for _ in range(env.concurrency)))
+            await asyncio.gather(_stay(env.api), *(work(app, env, state) for _ in range(env.concurrency)))
     return 0
 
 
@@ -81,6 +82,11 @@ def load(handler: str) -> App:
     if not callable(app):
         raise FaultError("Runtime.HandlerNotFound", f"no ASGI application {attribute!r} in module {module_name!r}")
     return cast("App", app)
+
+
+async def _stay(address: str) -> None:
+    await orphaned(address)
+    raise GoneError("its process was killed")
 
 
 async def work(app: App, env: Environment, state: dict[str, Any]) -> None:
