@@ -1,0 +1,179 @@
+"""What the API refuses: the status, the standard body, and the field that it names."""
+
+from collections.abc import AsyncIterator
+
+import httpx2
+import pytest
+
+from openresponses.entry.api import build
+
+KEY = {"authorization": "Bearer key-1"}
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx2.AsyncClient]:
+    app = build({"OPENRESPONSES_API_KEYS": "key-1,key-2", "OPENRESPONSES_MAX_BODY_BYTES": "2000"})
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api", headers=KEY) as client:
+        yield client
+
+
+REFUSED_FIELDS = [
+    ({"input": "hi"}, "model", "missing_required_parameter"),
+    ({"model": "offline/demo"}, "input", "missing_required_parameter"),
+    ({"model": "offline/demo", "input": 5}, "input", "invalid_value"),
+    ({"model": "offline/demo", "input": [{"role": "user", "content": [{"type": "input_text"}]}]},
+     "input[0].content[0].text", "missing_required_parameter"),
+    ({"model": "offline/demo", "input": [{"role": "owner", "content": "x"}]}, "input[0].role", "invalid_value"),
+    ({"model": "offline/demo", "input": [{"type": "mystery"}]}, "input[0].type", "invalid_value"),
+    ({"model": "offline/demo", "input": [{"type": "function_call_output", "output": "x"}]},
+     "input[0].call_id", "missing_required_parameter"),
+    ({"model": "offline/demo", "input": "x", "tools": [{"type": "web_search"}]}, "tools[0].type", "invalid_value"),
+    ({"model": "offline/demo", "input": "x", "tools": [{"type": "function"}]}, "tools[0].name",
+     "missing_required_parameter"),
+    ({"model": "offline/demo", "input": "x", "tools": [{"type": "serverless:nope"}]}, "tools[0].type", "unknown_tool"),
+    ({"model": "offline/demo", "input": "x", "tools": [{"type": "function", "name": "f"}] * 2}, "tools[1]",
+     "duplicate_tool"),
+    ({"model": "offline/demo", "input": "x", "tool_choice": "maybe"}, "tool_choice", "invalid_value"),
+    ({"model": "offline/demo", "input": "x", "tool_choice": "required"}, "tool_choice", "invalid_value"),
+    ({"model": "offline/demo", "input": "x", "tool_choice": {"type": "function", "name": "f"}}, "tool_choice",
+     "invalid_value"),
+    ({"model": "offline/demo", "input": "x", "temperature": 9}, "temperature", "invalid_value"),
+    ({"model": "offline/demo", "input": "x", "max_output_tokens": 1}, "max_output_tokens", "invalid_value"),
+    ({"model": "offline/demo", "input": "x", "max_tool_calls": 0}, "max_tool_calls", "invalid_value"),
+    ({"model": "offline/demo", "input": "x", "metadata": {"a": 1}}, "metadata.a", "invalid_value"),
+    ({"model": "offline/demo", "input": "x", "text": {"format": {"type": "json_schema", "name": "n"}}},
+     "text.format.schema", "missing_required_parameter"),
+    ({"model": "offline/demo", "input": "x", "conversation": "conv_1"}, "conversation", "unsupported_parameter"),
+    ({"model": "offline/demo", "input": "x", "prompt": {"id": "p"}}, "prompt", "unsupported_parameter"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "param", "code"), REFUSED_FIELDS, ids=[f"{p}-{c}" for _, p, c in REFUSED_FIELDS])
+async def test_a_bad_body_names_the_offending_field(
+    client: httpx2.AsyncClient, body: dict[str, object], param: str, code: str
+) -> None:
+    answer = await client.post("/v1/responses", json=body)
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert (error["type"], error["param"], error["code"]) == ("invalid_request", param, code)
+    assert error["message"]
+
+
+@pytest.mark.parametrize("content", [b"{bad", b"", b"[1]", b'"x"', b"\xff\xfe", b'{"model": "offline/demo", "input"'])
+async def test_bad_json_is_a_400(client: httpx2.AsyncClient, content: bytes) -> None:
+    answer = await client.post("/v1/responses", content=content, headers={"content-type": "application/json"})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "invalid_json"
+
+
+async def test_another_content_type_is_a_415(client: httpx2.AsyncClient) -> None:
+    answer = await client.post("/v1/responses", content=b"model=x", headers={"content-type": "text/plain"})
+    assert answer.status_code == 415
+    assert answer.json()["error"]["code"] == "unsupported_media_type"
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", "Application/JSON"])
+async def test_json_content_types_are_accepted(client: httpx2.AsyncClient, content_type: str) -> None:
+    body = b'{"model": "offline/demo", "input": "hi"}'
+    answer = await client.post("/v1/responses", content=body, headers={"content-type": content_type})
+    assert answer.status_code == 200
+
+
+async def test_a_body_over_the_limit_is_a_413(client: httpx2.AsyncClient) -> None:
+    answer = await client.post("/v1/responses", json={"model": "offline/demo", "input": "x" * 2000})
+    assert answer.status_code == 413
+    assert answer.json()["error"]["code"] == "body_too_large"
+
+
+@pytest.mark.parametrize("model", ["offline/other", "nowhere/demo", "gpt-4o"])
+async def test_an_unknown_model_is_a_404(client: httpx2.AsyncClient, model: str) -> None:
+    answer = await client.post("/v1/responses", json={"model": model, "input": "x"})
+    assert answer.status_code == 404
+    error = answer.json()["error"]
+    assert (error["type"], error["param"], error["code"]) == ("not_found", "model", "model_not_found")
+
+
+@pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", "Bearer wrong", "Basic key-1", "key-1", "Bearer key-1x"])
+async def test_nobody_gets_in_without_a_key(client: httpx2.AsyncClient, value: str) -> None:
+    for method, path in (("POST", "/v1/responses"), ("GET", "/v1/models")):
+        answer = await client.request(method, path, headers={"authorization": value})
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert answer.json()["error"]["code"] == "invalid_api_key"
+
+
+async def test_with_no_keys_configured_every_key_is_refused() -> None:
+    app = build({})
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as client:
+        assert (await client.get("/v1/models", headers={"authorization": "Bearer "})).status_code == 401
+        assert (await client.get("/health")).status_code == 200
+
+
+async def test_each_configured_key_gets_in(client: httpx2.AsyncClient) -> None:
+    for key in ("key-1", "key-2"):
+        answer = await client.get("/v1/models", headers={"authorization": f"bearer {key}"})
+        assert [model["id"] for model in answer.json()["data"]] == ["offline/demo"]
+
+
+@pytest.mark.parametrize(("version", "status"), [("2026-04-24", 200), ("latest", 200), ("2025-01-01", 400)])
+async def test_only_known_versions_are_spoken(client: httpx2.AsyncClient, version: str, status: int) -> None:
+    body = {"model": "offline/demo", "input": "x"}
+    answer = await client.post("/v1/responses", json=body, headers={"openresponses-version": version})
+    assert answer.status_code == status
+    if status == 400:
+        assert answer.json()["error"]["code"] == "unsupported_version"
+
+
+async def test_unknown_event_names_are_refused(client: httpx2.AsyncClient) -> None:
+    headers = {"openresponses-event-names": "klingon"}
+    answer = await client.post("/v1/responses", json={"model": "offline/demo", "input": "x"}, headers=headers)
+    assert answer.json()["error"]["param"] == "openresponses-event-names"
+
+
+async def test_unknown_paths_and_methods_are_answered_in_the_standard_body(client: httpx2.AsyncClient) -> None:
+    nothing, wrong = await client.get("/v1/nope"), await client.get("/v1/responses")
+    assert (nothing.status_code, nothing.json()["error"]["type"]) == (404, "not_found")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_upstream_that_refuses_before_its_first_delta_is_an_http_error(
+    client: httpx2.AsyncClient, stream: bool
+) -> None:
+    body = {"model": "offline/demo", "input": "[[error]]", "stream": stream}
+    assert (await client.post("/v1/responses", json=body)).status_code == 503
+    body["input"] = "[[throttle]]"
+    answer = await client.post("/v1/responses", json=body)
+    assert (answer.status_code, answer.json()["error"]["type"]) == (429, "too_many_requests")
+
+
+async def test_what_other_vendors_clients_send_is_tolerated(client: httpx2.AsyncClient) -> None:
+    body = {
+        "model": "offline/demo",
+        "input": [
+            {"type": "message", "role": "developer", "content": "be brief"},
+            {"role": "user", "content": [{"type": "input_text", "text": "hi"}]},
+            {"type": "acme:note", "id": "n1", "status": "completed", "text": "?"},
+        ],
+        "client_metadata": {"x": "y"},
+        "include": ["reasoning.encrypted_content", "web_search_call.action.sources"],
+        "prompt_cache_retention": "24h",
+        "store": False,
+        "tools": [
+            {"type": "function", "name": "f", "description": None, "parameters": None},
+            {"type": "namespace", "name": "mcp__git", "tools": [{"type": "function", "name": "log"}]},
+            {"type": "custom", "name": "apply_patch", "format": {"type": "grammar", "syntax": "lark"}},
+        ],
+        "tool_choice": "none",
+    }
+    answer = await client.post("/v1/responses", json=body)
+    assert answer.status_code == 200, answer.text
+
+
+async def test_the_openapi_document_describes_the_routes(client: httpx2.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    assert {"/v1/responses", "/v1/models", "/health"} <= set(document["paths"])
+    assert {"CreateResponse", "Response", "Event"} <= set(document["components"]["schemas"])
+    page = await client.get("/docs")
+    assert page.status_code == 200
+    assert "openapi.json" in page.text
