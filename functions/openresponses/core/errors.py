@@ -1,6 +1,8 @@
 """Every error the product raises, and how each is told to a client.
 
-KitError
+KitError                         500
+├── StorageUnavailable           503  a store did not answer, after retries: try again
+├── Superseded                        another worker has this response now: stop writing (never told to a client)
 ├── RequestError                 400  the request is wrong: `param` names the field
 │   ├── Unauthorized             401
 │   ├── NotFound                 404
@@ -66,6 +68,15 @@ class BodyTooLarge(RequestError):
 class UnsupportedMediaType(RequestError):
     status = 415
     code = "unsupported_media_type"
+
+
+class StorageUnavailable(KitError):
+    status = 503
+    code = "storage_unavailable"
+
+
+class Superseded(KitError):
+    code = "superseded"
 
 
 class ProviderError(KitError):

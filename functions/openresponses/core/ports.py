@@ -1,13 +1,15 @@
 """What the core needs from the world. Adapters implement these; the core never imports them."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from ..schema.events import Event
 from ..schema.items import HostedToolCall
+from ..schema.response import Response
 from .deltas import Delta
-from .run import OfferedTool
+from .records import Batch, Claim, Record
+from .run import OfferedTool, Run
 from .steps import Step
 from .turn import Turn
 
@@ -55,6 +57,83 @@ class Toolbox(Protocol):
         ...
 
 
+class Store(Protocol):
+    """Responses at rest. Every method may raise StorageUnavailable."""
+
+    async def create(self, record: Record, run: Run) -> None: ...
+
+    async def load(self, response_ids: Sequence[str]) -> list[Record | None]:
+        """Any number of records, in a constant number of round trips."""
+        ...
+
+    async def renew(self, response_id: str, lease: float | None) -> None:
+        """Vouch for a response until `lease`. Raises Superseded where it is over or gone."""
+        ...
+
+    async def settle(self, response: Response, discarded: Sequence[str]) -> None:
+        """Its final state. Raises Superseded where it is over already, or gone."""
+        ...
+
+    async def delete(self, response_id: str) -> None:
+        """It, its run, its tools' outputs and its log."""
+        ...
+
+
+class Runs(Protocol):
+    """What is needed to go on with a response that is not over. A run is kept without its context."""
+
+    async def load(self, response_id: str) -> Run | None: ...
+
+    async def save(self, run: Run) -> None:
+        """Adds one to `run.version`. Raises Superseded where another save came first."""
+        ...
+
+    async def put_output(self, call: HostedToolCall, output: ToolOutput) -> None:
+        """Keep what a call answered. The first answer stays."""
+        ...
+
+    async def outputs(self, calls: Sequence[HostedToolCall]) -> list[ToolOutput | None]: ...
+
+
+class EventLog(Protocol):
+    """A response's events, in numbered batches. A number is written once: that is what fences old writers."""
+
+    async def append(self, response_id: str, batch: Batch) -> None:
+        """Raises Superseded where the number is taken, or the response is gone."""
+        ...
+
+    async def read(self, response_id: str, after_batch: int) -> list[Batch]: ...
+
+
+class Launcher(Protocol):
+    """The state machine that goes on with a response."""
+
+    async def start(self, response_id: str, generation: int) -> None:
+        """Starting the same twice is harmless."""
+        ...
+
+    async def stop(self, response_id: str, generation: int) -> None: ...
+
+
+class Claims(Protocol):
+    """Idempotency keys."""
+
+    async def claim(self, key: str, claim: Claim) -> Claim:
+        """The claim that holds: this one, or the one that was there before."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Everything at rest, bound to one tenant."""
+
+    store: Store
+    runs: Runs
+    log: EventLog
+    launcher: Launcher
+    claims: Claims
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """`now` gives Unix seconds; `new_id` gives a fresh random token of [0-9a-f]."""
@@ -63,3 +142,4 @@ class Ports:
     tools: Toolbox
     now: Callable[[], float]
     new_id: Callable[[], str]
+    storage: Storage | None = None

@@ -33,6 +33,8 @@ class Run(Wire):
 
     `request` is what was asked, without its input; `context` is what the model is shown before this
     response's own output. `discarded` names items of dead turns: visible in the log, never shown again.
+    `next_batch` is where the log goes on, `version` counts the saves, `generation` the state machine's
+    executions.
     """
 
     response: Response
@@ -44,6 +46,9 @@ class Run(Wire):
     turn_start: int = 0
     finish: FinishReason | None = None
     next_sequence: int = 0
+    next_batch: int = 0
+    version: int = 0
+    generation: int = 0
     usage: Usage = Usage()
     discarded: list[str] = []
 

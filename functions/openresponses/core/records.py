@@ -1,0 +1,45 @@
+"""What is kept of a response at rest."""
+
+from dataclasses import dataclass
+
+from ..schema.base import Wire
+from ..schema.events import Event
+from ..schema.items import Item
+from ..schema.response import Response
+
+TERMINAL_STATUSES = ("completed", "incomplete", "failed", "cancelled")
+
+
+class Record(Wire):
+    """One stored response.
+
+    `input` is what its own request brought; `ancestors` are the ids of the responses before it, oldest first,
+    so that a chain of any length is loaded at once. `discarded` names output items of dead turns. `lease`,
+    in Unix seconds, is how long an inline worker vouches for it; null once a state machine has it.
+    """
+
+    response: Response
+    input: list[Item] = []
+    ancestors: list[str] = []
+    discarded: list[str] = []
+    lease: float | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.response.status in TERMINAL_STATUSES
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One write of the event log. An empty one is a fence: its writer has taken the log over."""
+
+    number: int
+    events: list[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What an idempotency key stands for."""
+
+    response_id: str
+    body_hash: str
