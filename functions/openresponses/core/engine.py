@@ -10,24 +10,9 @@ from ..schema.response import IncompleteDetails, Response
 from .assembler import Assembler
 from .errors import ProviderUnavailable
 from .ports import Emit, Pause, Ports, ToolOutput
-from .reducer import apply
 from .run import Run, add_usage
 from .steps import Act, Step, Stop, Think, next_step
 from .turn import callable_tools, turn_of
-
-
-class Journal:
-    """Stamps, applies and forwards every event. The only writer of a run's response."""
-
-    def __init__(self, run: Run, sink: Emit) -> None:
-        self._run, self._sink = run, sink
-
-    async def __call__(self, event: ev.Event) -> None:
-        run = self._run
-        event.sequence_number = run.next_sequence
-        run.next_sequence += 1
-        run.response = apply(run.response, event)
-        await self._sink(event)
 
 
 def item_ids(response_id: str) -> Callable[[str, int], str]:
@@ -115,18 +100,18 @@ async def finish(run: Run, stop: Stop, emit: Emit, now: Callable[[], float]) -> 
             "completed_at": int(now()) if stop.status == "completed" else None,
         }
     )
-    await emit(_terminal(stop, final))
+    await emit(terminal(final))
 
 
 def is_open(item: Item) -> bool:
     return isinstance(item, Message | FunctionCall | HostedToolCall | Reasoning) and item.status == "in_progress"
 
 
-def _terminal(stop: Stop, final: Response) -> ev.Event:
-    match stop.status:
-        case "completed":
-            return ev.ResponseCompleted(response=final)
-        case "incomplete":
-            return ev.ResponseIncomplete(response=final)
-        case "failed":
-            return ev.ResponseFailed(response=final)
+def terminal(final: Response) -> ev.Event:
+    """The event that ends a response in its final state."""
+    if final.status == "completed":
+        return ev.ResponseCompleted(response=final)
+    if final.status == "failed":
+        return ev.ResponseFailed(response=final)
+    # The specification has no event for a response that was cancelled: its status tells.
+    return ev.ResponseIncomplete(response=final)

@@ -2,7 +2,8 @@
 
 KitError                         500
 ├── StorageUnavailable           503  a store did not answer, after retries: try again
-├── Superseded                        another worker has this response now: stop writing (never told to a client)
+├── Superseded                   409  another worker has this response now, or it is gone: stop writing
+├── Cancelled                    409  the response was cancelled: close what is open, and stop
 ├── RequestError                 400  the request is wrong: `param` names the field
 │   ├── Unauthorized             401
 │   ├── NotFound                 404
@@ -76,7 +77,13 @@ class StorageUnavailable(KitError):
 
 
 class Superseded(KitError):
+    status = 409
     code = "superseded"
+
+
+class Cancelled(KitError):
+    status = 409
+    code = "cancelled"
 
 
 class ProviderError(KitError):

@@ -1,6 +1,6 @@
 """From a request to a run: what the request offers, names and refuses. No I/O."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ..schema.content import InputText
 from ..schema.items import (
@@ -60,30 +60,29 @@ _ECHOED = (
 
 def refuse_unsupported(request: CreateResponse) -> None:
     """Raises RequestError for what would change the answer if it were ignored."""
-    unsupported = {
-        "conversation": request.conversation,
-        "prompt": request.prompt,
-        "background": request.background or None,
-        "previous_response_id": request.previous_response_id,
-    }
+    unsupported = {"conversation": request.conversation, "prompt": request.prompt}
     for param, value in unsupported.items():
         if value is not None:
             raise RequestError(f"{param!r} is not supported by this server", param=param, code="unsupported_parameter")
 
 
-def context_of(request: CreateResponse, response_id: str) -> list[Item]:
-    """The input as items, each with an id. Raises RequestError."""
-    if request.input is None or request.input == []:
+def refuse_unstored(request: CreateResponse) -> None:
+    """Raises RequestError for what only a stored response can do."""
+    if request.background:
+        raise RequestError("A background response must be stored", param="background", code="requires_store")
+
+
+def input_items(request: CreateResponse, response_id: str, stored: Mapping[str, Item]) -> list[Item]:
+    """The input as items, each with an id; references are replaced by what they stand for. Raises RequestError."""
+    if not request.input and request.previous_response_id is None:
         raise RequestError("The request has no input", param="input", code="missing_required_parameter")
     if isinstance(request.input, str):
         return [_with_id(Message(role="user", content=[InputText(text=request.input)]), response_id, 0)]
     items: list[Item] = []
-    for index, item in enumerate(request.input):
+    for index, item in enumerate(request.input or ()):
         match item:
             case ItemReference():
-                raise RequestError(
-                    f"There is no stored item {item.id!r}", param=f"input[{index}].id", code="item_not_found"
-                )
+                items.append(stored[item.id])
             case AdditionalTools():
                 continue
             case _:
@@ -108,38 +107,40 @@ def requested_tools(request: CreateResponse) -> Iterator[tuple[str, Tool]]:
                 yield f"input[{i}].tools[{j}]", tool
 
 
-def offered_tools(request: CreateResponse, toolbox: Toolbox) -> list[OfferedTool]:
+async def offered_tools(request: CreateResponse, toolbox: Toolbox) -> list[OfferedTool]:
     """The tools as the model will see them. Raises RequestError for one that isn't here, or is named twice."""
     offered: dict[str, OfferedTool] = {}
     for param, tool in requested_tools(request):
-        for each in _offers(tool, toolbox, param):
+        for each in await _offers(tool, toolbox, param):
             if each.name in offered:
                 raise RequestError(f"The tool {each.name!r} is declared twice", param=param, code="duplicate_tool")
             offered[each.name] = each
     return list(offered.values())
 
 
-def _offers(tool: Tool, toolbox: Toolbox, param: str) -> Iterator[OfferedTool]:
+async def _offers(tool: Tool, toolbox: Toolbox, param: str) -> list[OfferedTool]:
     match tool:
         case FunctionTool():
-            yield _function(tool, tool.name, None)
+            return [_function(tool, tool.name, None)]
         case NamespaceTool():
-            for member in tool.tools:
-                yield _function(member, f"{tool.name.removesuffix('__')}__{member.name}", tool.name)
+            prefix = tool.name.removesuffix("__")
+            return [_function(member, f"{prefix}__{member.name}", tool.name) for member in tool.tools]
         case CustomTool():
-            yield OfferedTool(
-                name=tool.name,
-                kind="custom",
-                item_type="custom",
-                wire_name=tool.name,
-                description=tool.description,
-                parameters=tool.format,
-            )
+            return [
+                OfferedTool(
+                    name=tool.name,
+                    kind="custom",
+                    item_type="custom",
+                    wire_name=tool.name,
+                    description=tool.description,
+                    parameters=tool.format,
+                )
+            ]
         case HostedTool():
-            hosted = toolbox.offer(tool.type)
+            hosted = await toolbox.offer(tool.type)
             if hosted is None:
                 raise RequestError(f"This server has no tool {tool.type!r}", param=f"{param}.type", code="unknown_tool")
-            yield hosted
+            return [hosted]
 
 
 def _function(tool: FunctionTool, name: str, namespace: str | None) -> OfferedTool:

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from ..schema.events import Event
+from ..schema.events import Event, StreamEvent
 from ..schema.items import HostedToolCall
 from ..schema.response import Response
 from .deltas import Delta
@@ -14,6 +14,7 @@ from .steps import Step
 from .turn import Turn
 
 Emit: TypeAlias = Callable[[Event], Awaitable[None]]
+Sink: TypeAlias = Callable[[StreamEvent], Awaitable[None]]
 Pause: TypeAlias = Callable[[Step], bool]
 
 
@@ -48,7 +49,7 @@ class Models(Protocol):
 class Toolbox(Protocol):
     """The tools that this server runs."""
 
-    def offer(self, item_type: str) -> OfferedTool | None:
+    async def offer(self, item_type: str) -> OfferedTool | None:
         """The tool that a request names by `item_type` (`serverless:<tool>`); None if there is none."""
         ...
 
@@ -67,7 +68,11 @@ class Store(Protocol):
         ...
 
     async def renew(self, response_id: str, lease: float | None) -> None:
-        """Vouch for a response until `lease`. Raises Superseded where it is over or gone."""
+        """Vouch for a response until `lease`. Raises Cancelled where that was asked, Superseded where it is over."""
+        ...
+
+    async def cancel(self, response_id: str) -> None:
+        """Ask whoever works on it to stop. Does nothing to a response that is over or gone."""
         ...
 
     async def settle(self, response: Response, discarded: Sequence[str]) -> None:

@@ -34,7 +34,7 @@ class Run(Wire):
     `request` is what was asked, without its input; `context` is what the model is shown before this
     response's own output. `discarded` names items of dead turns: visible in the log, never shown again.
     `next_batch` is where the log goes on, `version` counts the saves, `generation` the state machine's
-    executions.
+    executions, `history` the events of the current one.
     """
 
     response: Response
@@ -49,6 +49,7 @@ class Run(Wire):
     next_batch: int = 0
     version: int = 0
     generation: int = 0
+    history: int = 0
     usage: Usage = Usage()
     discarded: list[str] = []
 

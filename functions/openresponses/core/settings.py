@@ -33,7 +33,13 @@ class ProviderSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The whole deployment. An empty `api_keys` lets nobody in."""
+    """The whole deployment. An empty `api_keys` lets nobody in.
+
+    `store` is what a request that doesn't say gets. A stored loop goes on in the state machine after
+    `inline_turns` or `inline_seconds`, or when less than `turn_seconds`, a worst-case turn, is left.
+    `flush_seconds` is how long an event of an inline stream may wait for its log. An execution's history
+    may grow to `history_events` before another one goes on (Step Functions ends it at 25,000).
+    """
 
     providers: Mapping[str, ProviderSettings]
     default_provider: str = "offline"
@@ -42,3 +48,9 @@ class Settings:
     max_turns: int = 64
     max_body_bytes: int = 6 * 1024 * 1024
     heartbeat_seconds: float = 15.0
+    store: bool = True
+    inline_turns: int = 10
+    inline_seconds: float = 120.0
+    turn_seconds: float = 300.0
+    flush_seconds: float = 0.5
+    history_events: int = 20_000

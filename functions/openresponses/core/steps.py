@@ -24,7 +24,7 @@ class Act:
 class Stop:
     """The response is over. `reason` explains `incomplete`, `error` explains `failed`."""
 
-    status: Literal["completed", "incomplete", "failed"]
+    status: Literal["completed", "incomplete", "failed", "cancelled"]
     reason: str | None = None
     error: ResponseError | None = None
 

@@ -164,6 +164,18 @@ class ErrorEvent(_Event):
     error: ErrorPayload
 
 
+class Detached(Wire):
+    """Our extension, never in a log: the connection's time is up, the response goes on.
+
+    `resume` is the path that gives the rest. `sequence_number` is that of the last event before it.
+    """
+
+    type: Literal["serverless:detached"] = "serverless:detached"
+    sequence_number: int
+    response_id: str
+    resume: str
+
+
 Lifecycle: TypeAlias = (
     ResponseCreated | ResponseQueued | ResponseInProgress | ResponseCompleted | ResponseFailed | ResponseIncomplete
 )
@@ -190,3 +202,4 @@ Event: TypeAlias = Annotated[
     | ErrorEvent,
     Discriminator("type"),
 ]
+StreamEvent: TypeAlias = Event | Detached

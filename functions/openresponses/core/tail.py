@@ -1,0 +1,79 @@
+"""Reading a log while it is being written."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+
+from ..schema import events as ev
+from ..schema.response import Response
+from .engine import terminal
+from .errors import NotFound
+from .ports import Storage
+from .records import Record
+from .reducer import TERMINAL, apply
+
+SHORTEST_WAIT, LONGEST_WAIT = 0.04, 1.0
+LOOK_AFTER = 1.0
+"""Seconds of silence after which a reader looks whether anyone is still writing."""
+
+
+def not_found(response_id: str) -> NotFound:
+    return NotFound(f"There is no response {response_id!r}", param="response_id", code="response_not_found")
+
+
+async def require(storage: Storage, response_id: str) -> Record:
+    """Raises NotFound."""
+    (record,) = await storage.store.load([response_id])
+    if record is None:
+        raise not_found(response_id)
+    return record
+
+
+async def tail(
+    storage: Storage, response_id: str, after: int, now: Callable[[], float]
+) -> AsyncGenerator[ev.Event, None]:
+    """Every event with a number above `after`, until the terminal one, as they come.
+
+    A response whose worker died is handed to the state machine by whoever waits for it. One that is over,
+    but whose log lacks the end (its worker died in between, or the log has expired), is ended from its record.
+    """
+    batch, last, wait, silent = -1, -1, SHORTEST_WAIT, 0.0
+    while True:
+        batches = await storage.log.read(response_id, batch)
+        for each in batches:
+            batch = each.number
+            for event in each.events:
+                last = event.sequence_number
+                if last > after:
+                    yield event
+                if isinstance(event, TERMINAL):
+                    return
+        wait, silent = (SHORTEST_WAIT, 0.0) if batches else (min(wait * 1.5, LONGEST_WAIT), silent + wait)
+        if silent >= LOOK_AFTER or (batch < 0 and not batches):
+            silent = 0.0
+            record = await require(storage, response_id)
+            if record.over:
+                if await storage.log.read(response_id, batch):
+                    continue
+                end = terminal(record.response)
+                end.sequence_number = max(last, after) + 1
+                yield end
+                return
+            await revive(storage, record, now())
+        await asyncio.sleep(wait)
+
+
+async def revive(storage: Storage, record: Record, now: float) -> None:
+    """Let the state machine go on with a response whose inline worker is gone."""
+    if not record.over and record.lease is not None and record.lease < now:
+        await storage.store.renew(record.response.id, None)
+        await storage.launcher.start(record.response.id, 0)
+
+
+async def folded(storage: Storage, record: Record) -> Response:
+    """The response as it is now: the log tells more than the record of one that is still being made."""
+    response = record.response
+    if not record.over:
+        for batch in await storage.log.read(response.id, -1):
+            for event in batch.events:
+                response = apply(response, event)
+    return response

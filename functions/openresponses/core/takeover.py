@@ -1,0 +1,54 @@
+"""Taking a run over from a worker that may be dead, or only slow."""
+
+from ..schema.events import OutputItemDone
+from .context import inherited
+from .engine import is_open
+from .errors import Superseded
+from .journal import Journal
+from .ports import Storage
+from .records import Batch, Record
+from .reducer import apply
+from .run import Run
+
+
+async def resume(storage: Storage, record: Record) -> Run | None:
+    """The run of a response that is not over, as it was last saved, with its context. None if it has none."""
+    run = await storage.runs.load(record.response.id)
+    if run is not None:
+        run.context = [*await inherited(storage.store, record), *record.input]
+    return run
+
+
+async def catch_up(run: Run, storage: Storage) -> int:
+    """Bring `run` up to its log, and fence the log: whoever wrote it before can't any more.
+
+    Returns the index of the first item that a dead turn may have left: that turn's events are in the log,
+    but it ended before the run was saved.
+    """
+    start = len(run.response.output)
+    while True:
+        for batch in await storage.log.read(run.response.id, run.next_batch - 1):
+            run.next_batch = batch.number + 1
+            for event in batch.events:
+                run.response = apply(run.response, event)
+                run.next_sequence = event.sequence_number + 1
+        fence = Batch(run.next_batch, [])
+        try:
+            await storage.log.append(run.response.id, fence)
+        except Superseded:
+            (record,) = await storage.store.load([run.response.id])
+            if record is None or record.over:
+                raise
+        else:
+            run.next_batch += 1
+            return start
+
+
+async def bury(run: Run, journal: Journal, start: int) -> None:
+    """Settle a turn that died: its items are closed, and never shown to the model again."""
+    for index, item in enumerate(run.response.output[start:], start):
+        if item.id not in run.discarded:
+            run.discarded.append(item.id)
+        if is_open(item):
+            closed = item.model_copy(update={"status": "incomplete"})
+            await journal(OutputItemDone(output_index=index, item=closed))
