@@ -25,6 +25,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import cast
 
+import httpx2
 from pydantic import JsonValue
 
 from ..core import deltas as d
@@ -51,11 +52,13 @@ def connect(settings: ProviderSettings) -> "ChatCompletions":
 
 
 class ChatCompletions:
-    def __init__(self, settings: ProviderSettings) -> None:
+    """`transport` replaces the network, for tests."""
+
+    def __init__(self, settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | None = None) -> None:
         self._settings = settings
         self._options = options_of(settings)
         key = settings.api_key.strip()
-        self._http = Http(settings, {"authorization": f"Bearer {key}"} if key else {})
+        self._http = Http(settings, {"authorization": f"Bearer {key}"} if key else {}, transport)
 
     async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
         """One turn's deltas. Raises ProviderError, and RequestError for content that this wire can't carry."""
