@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-
 PLANTED = ("planted-client-key", "planted-provider-key", "planted-prompt", "planted-answer")
 """Must never be in a log line: the client's key, the provider's key, a prompt, a piece of an output."""
 

@@ -35,8 +35,7 @@ async def test_two_streams_interleave(cloud: Endpoint) -> None:
             body = "[[slow 30ms]] [[words 15]] Go."
             stream = await client.responses.create(model="offline/demo", input=body, stream=True)
             async for event in stream:
-                if event.type == "response.output_text.delta":
-                    seen.append(n)
+                seen.extend([n] if event.type == "response.output_text.delta" else [])
 
         await asyncio.gather(one(0), one(1))  # two sandboxes are warm now
         seen.clear()
