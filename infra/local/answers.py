@@ -35,6 +35,14 @@ class Head:
     headers: Headers
 
 
+async def prepended(first: bytes, rest: AsyncGenerator[bytes, None] | None = None) -> AsyncGenerator[bytes, None]:
+    """The chunks with one put back in front."""
+    yield first
+    if rest is not None:
+        async for chunk in rest:
+            yield chunk
+
+
 async def read_prelude(chunks: AsyncGenerator[bytes, None]) -> tuple[Head, bytes]:
     """The head of a streamed answer, and what of the body came in the same chunk.
 

@@ -1,5 +1,84 @@
-"""The `openresponses` command."""
+"""The `openresponses` command: what it takes, and nothing of what it does."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
 
 
 def main() -> None:
-    print("not yet")
+    arguments = _parser().parse_args()
+    sys.exit(arguments.run(arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="openresponses", description="A serverless Open Responses server, run locally."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _dev(commands.add_parser("dev", help="run the template: its functions behind a streaming API gateway"))
+    _invoke(commands.add_parser("invoke", help="run one invocation of a function and print its answer"))
+    _chat(commands.add_parser("chat", help="talk to a server in the terminal"))
+    return parser
+
+
+def _template(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--template", type=Path, default=Path("template.yaml"), metavar="FILE")
+    parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="variable of every function")
+    parser.add_argument("--env-file", type=Path, metavar="FILE", help="NAME=VALUE lines, as for --env, which wins")
+    parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE", help="template parameter")
+    parser.add_argument("--raw-logs", action="store_true", help="show what functions print as it is")
+    parser.add_argument("--log-file", type=Path, metavar="FILE", help="append all that is logged, unshortened")
+
+
+def _dev(parser: argparse.ArgumentParser) -> None:
+    _template(parser)
+    parser.add_argument("--port", type=int, default=8080, help="0 is any free one (default: %(default)s)")
+    parser.add_argument("--api-key", metavar="KEY", help="the key clients have to send (default: a random one)")
+    parser.add_argument("--concurrency", type=int, default=10, metavar="N", help="sandboxes a function may have")
+    parser.add_argument("--no-reload", dest="reload", action="store_false", help="leave sandboxes when source changes")
+
+    def run(arguments: argparse.Namespace) -> int:
+        from infra.local.dev import dev
+
+        return dev(arguments)
+
+    parser.set_defaults(run=run)
+
+
+def _invoke(parser: argparse.ArgumentParser) -> None:
+    _template(parser)
+    parser.add_argument("function", metavar="FUNCTION", help="its logical id in the template")
+    parser.add_argument("--event", required=True, metavar="FILE", help="the event, JSON; - is standard input")
+    # The key that the events of this repository carry.
+    parser.add_argument(
+        "--api-key", default="local-key", metavar="KEY", help="a key that is valid (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rie", action="store_true", help="through the Lambda Runtime Interface Emulator of aws-sam-cli"
+    )
+
+    def run(arguments: argparse.Namespace) -> int:
+        from infra.local.invoke import invoke
+
+        return invoke(arguments)
+
+    parser.set_defaults(run=run)
+
+
+def _chat(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("prompt", nargs="*", help="ask this and leave; without it, a conversation")
+    parser.add_argument("--model", default="offline/demo", help="default: %(default)s")
+    parser.add_argument("--tool", action="append", default=[], metavar="TYPE", help="such as serverless:calculator")
+    parser.add_argument("--instructions", metavar="TEXT")
+    parser.add_argument("--base-url", default=os.environ.get("OPENAI_BASE_URL"), help="default: $OPENAI_BASE_URL")
+    parser.add_argument("--api-key", default=os.environ.get("OPENAI_API_KEY"), help="default: $OPENAI_API_KEY")
+
+    def run(arguments: argparse.Namespace) -> int:
+        from infra.local.chat import chat
+
+        return chat(arguments)
+
+    parser.set_defaults(run=run)

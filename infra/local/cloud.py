@@ -19,6 +19,7 @@ from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]
 
 from infra.local.background import Background
 from infra.local.calls import Call
+from infra.local.environment import sandbox_environment
 from infra.local.functions import Function
 from infra.local.gateway import IDLE_TIMEOUT_S, Gateway
 from infra.local.logs import Log
@@ -109,14 +110,16 @@ class LocalCloud:
             self.log.say(f"{spec.name}: {size} bytes of environment variables; Lambda takes {MAX_ENVIRONMENT_BYTES}")
 
         def create() -> Sandbox:
-            return Sandbox(spec, self.log, self._background, self._services(), self._env)
+            return Sandbox(spec, lambda address: self.environment(spec, address), self._background, self.log)
 
         limit = concurrency if spec.concurrency is None else spec.concurrency
         return Function(spec, limit=limit, create=create, background=self._background, log=self.log)
 
-    def _services(self) -> dict[str, str]:
-        """Variables that send a sandbox's AWS clients to local services: none run yet."""
-        return {}
+    def environment(self, spec: FunctionSpec, runtime_api: str) -> dict[str, str]:
+        """All the variables of a sandbox whose Runtime API is at this address."""
+        # Where local AWS services come in (AWS_ENDPOINT_URL and the like). None run yet.
+        services: dict[str, str] = {}
+        return sandbox_environment(spec, runtime_api, services, self._env)
 
     async def _watch(self) -> None:
         roots = {function.spec.task_root for function in self.functions.values()}

@@ -9,7 +9,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
 
-from infra.local.answers import Malformed, own_answer, read_buffered, read_prelude
+from infra.local.answers import Malformed, own_answer, prepended, read_buffered, read_prelude
 from infra.local.background import Background
 from infra.local.calls import Call, EventTooLarge, InvokeError
 from infra.local.functions import Function
@@ -98,8 +98,8 @@ class Gateway:
         if first is None:
             return "INTEGRATION_FAILURE"
         if not route.streaming:
-            return await self._answer_buffered(call, _with(first, chunks), exchange)
-        head, rest = await read_prelude(_with(first, chunks))
+            return await self._answer_buffered(call, prepended(first, chunks), exchange)
+        head, rest = await read_prelude(prepended(first, chunks))
         await exchange.begin(head)
         await exchange.write(rest)
         async for chunk in chunks:
@@ -115,7 +115,7 @@ class Gateway:
         if not call.streaming:
             return await exchange.whole(*read_buffered(payload))
         self._log.say(f"{call.function} streams, the route does not: the body is lost", failed=True)
-        head, _ = await read_prelude(_with(payload))
+        head, _ = await read_prelude(prepended(payload))
         return await exchange.whole(head, b"")
 
     async def _until_idle(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
@@ -134,10 +134,3 @@ class Gateway:
     def _report(self, call: Call, exchange: Exchange) -> None:
         status = str(exchange.status) + ("" if exchange.complete else " aborted")
         self._log.say(call.summary(str(exchange), status), failed=call.error is not None or not exchange.complete)
-
-
-async def _with(first: bytes, rest: AsyncGenerator[bytes, None] | None = None) -> AsyncGenerator[bytes, None]:
-    yield first
-    if rest is not None:
-        async for chunk in rest:
-            yield chunk

@@ -70,7 +70,10 @@ def condense(line: str) -> str | None:
         return line
     extra = " ".join(f"{key}={_short(value)}" for key, value in fields.items() if key not in _QUIET_KEYS)
     text = f"{fields['level']} {_short(fields['message'])} {extra}".rstrip()
-    return f"{text}\n{fields['exception']}" if fields.get("exception") else text
+    trace = fields.get("exception") or fields.get("stackTrace")
+    if isinstance(trace, list):
+        trace = "".join(str(line) for line in cast("list[object]", trace))
+    return f"{text}\n{trace}".rstrip() if trace else text
 
 
 def _short(value: object) -> str:

@@ -8,13 +8,12 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
 
 from infra.local.background import Background
 from infra.local.calls import Call, FunctionError, function_error
-from infra.local.environment import sandbox_environment
 from infra.local.logs import Log
 from infra.local.runtime_api import Invocation, RuntimeApi
 from infra.local.template import FunctionSpec
@@ -25,22 +24,20 @@ INIT_LIMIT_S = 60.0  # AWS gives 10 s to a machine that runs nothing else
 
 
 class Sandbox:
-    """Runs one invocation at a time. `on_exit` is called when its process is gone, however that came."""
+    """Runs one invocation at a time. `environment` is asked for its variables, given the Runtime API's address.
+
+    `on_exit` is called when its process is gone, however that came.
+    """
 
     def __init__(
-        self,
-        spec: FunctionSpec,
-        log: Log,
-        background: Background,
-        services: Mapping[str, str],
-        extra_env: Mapping[str, str],
+        self, spec: FunctionSpec, environment: Callable[[str], dict[str, str]], background: Background, log: Log
     ) -> None:
         self.spec = spec
         self.init_ms = 0.0
         self.stale = False  # its source changed: to be stopped instead of used again
         self.on_exit: Callable[[Sandbox], None] = lambda _: None
         self._log, self._background = log, background
-        self._services, self._extra_env = services, extra_env
+        self._environment = environment
         self._api = RuntimeApi()
         self._process: asyncio.subprocess.Process | None = None
         self._exited = asyncio.Event()
@@ -66,14 +63,12 @@ class Sandbox:
         self.init_ms = (time.monotonic() - begun) * 1000
 
     async def _spawn(self, address: str) -> asyncio.subprocess.Process:
-        command = [sys.executable, str(STOCK_BOOTSTRAP)]
-        if self.spec.wrapper:
-            command.insert(0, str(self.spec.wrapper))
+        command = command_line(self.spec)
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
                 cwd=self.spec.task_root,
-                env=sandbox_environment(self.spec, address, self._services, self._extra_env),
+                env=self._environment(address),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
@@ -173,6 +168,12 @@ class Sandbox:
                 return f"Runtime exited with error: signal: {_signal_name(-code)}"
             case code:
                 return f"Runtime exited with error: exit status {code}"
+
+
+def command_line(spec: FunctionSpec) -> list[str]:
+    """How Lambda starts the function's process."""
+    wrapper = [str(spec.wrapper)] if spec.wrapper else []
+    return [*wrapper, sys.executable, str(STOCK_BOOTSTRAP)]
 
 
 def _signal_name(number: int) -> str:

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.chat_completions import running_fake
-
 PLANTED = ("planted-client-key", "planted-provider-key", "planted-prompt", "planted-answer")
 """Must never be in a log line: the client's key, the provider's key, a prompt, a piece of an output."""
 
@@ -30,8 +28,11 @@ class Endpoint:
 @pytest.fixture(scope="session")
 def upstream() -> Iterator[str]:
     """The base URL of a fake Chat Completions server."""
-    with running_fake() as url:
-        yield url
+    command = [sys.executable, "-m", "tests.fakes.chat_completions", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        yield process.stdout.readline().strip()
+        process.terminate()
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +50,7 @@ def cloud(upstream: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[E
         "gone": {"dialect": "chat_completions", "base_url": "http://127.0.0.1:9", "api_key": "planted-provider-key"},
     }
     command = [
-        sys.executable, "-m", "infra.local.cli", "dev", "--port", "0", "--api-key", "planted-client-key",
+        str(Path(sys.executable).parent / "openresponses"), "dev", "--port", "0", "--api-key", "planted-client-key",
         "--env", f"OPENRESPONSES_PROVIDERS={json.dumps(providers)}", "--log-file", str(log_file), "--no-reload",
     ]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

@@ -14,7 +14,7 @@ A block is one output item being built. The rules, all in this file:
 from collections.abc import Callable, Iterator, Mapping
 
 from ..schema import events as ev
-from ..schema.items import ItemStatus
+from ..schema.items import Item, ItemStatus
 from ..schema.response import Usage
 from . import deltas as d
 from .blocks import Block, CallBlock, ReasoningBlock, TextBlock, WholeCallBlock
@@ -36,6 +36,7 @@ class Assembler:
         self._tools = tools
         self._parallel_calls = parallel_calls
         self._open: dict[d.Key, Block] = {}
+        self._unanswered: dict[int, Item] = {}
         self._calls = 0
         self.usage = Usage()
         self.finish: d.FinishReason | None = None
@@ -51,8 +52,8 @@ class Assembler:
                 yield from self._close_all("completed" if delta.reason == "stop" else "incomplete")
                 self.finish = delta.reason
             case d.End():
-                if block := self._open.pop(delta.key, None):
-                    yield from block.close("completed")
+                if delta.key in self._open:
+                    yield from self._close(delta.key, "completed")
             case d.Whole():
                 yield from self._close_prose()
                 index = self._take_index()
@@ -67,8 +68,14 @@ class Assembler:
                 yield from block.feed(delta)
 
     def abandon(self) -> Iterator[ev.Event]:
-        """Close whatever is open as incomplete: the stream died, or the turn was cut short."""
+        """Close whatever is open as incomplete: the stream died, or the turn was cut short.
+
+        Hosted calls that were complete are closed too: nobody will run the calls of a turn that died.
+        """
         yield from self._close_all("incomplete")
+        while self._unanswered:
+            index, item = self._unanswered.popitem()
+            yield ev.OutputItemDone(output_index=index, item=item.model_copy(update={"status": "incomplete"}))
 
     def _begin(self, key: d.Key, block: Block) -> Iterator[ev.Event]:
         yield from self._close_prose()
@@ -103,11 +110,19 @@ class Assembler:
 
     def _close_prose(self) -> Iterator[ev.Event]:
         for key in [key for key, block in self._open.items() if block.prose]:
-            yield from self._open.pop(key).close("completed")
+            yield from self._close(key, "completed")
 
     def _close_all(self, status: ItemStatus) -> Iterator[ev.Event]:
         while self._open:
-            yield from self._open.pop(next(iter(self._open))).close(status)
+            yield from self._close(next(iter(self._open)), status)
+
+    def _close(self, key: d.Key, status: ItemStatus) -> Iterator[ev.Event]:
+        for event in self._open.pop(key).close(status):
+            if isinstance(event, ev.OutputItemAdded):
+                self._unanswered[event.output_index] = event.item
+            elif isinstance(event, ev.OutputItemDone):
+                self._unanswered.pop(event.output_index, None)
+            yield event
 
     def _take_index(self) -> int:
         self._next_index += 1

@@ -1,0 +1,202 @@
+"""Items to Chat Completions messages. Pure.
+
+What servers insist on, and this file therefore keeps:
+
+- A model's turn is one assistant message: its text, its reasoning and all of its calls.
+- Tool messages follow the message with their calls at once, one for every call, in the calls' order.
+- A call's arguments are a JSON object (vLLM, Ollama and llama.cpp parse them for their templates).
+- There is one system message, and it comes first (the templates of Qwen, Gemma and Mistral raise otherwise).
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
+
+from ..core.errors import RequestError
+from ..core.turn import Turn
+from ..schema.base import JsonObject
+from ..schema.content import InputPart, ReasoningText
+from ..schema.items import (
+    Compaction,
+    CustomToolCall,
+    CustomToolCallOutput,
+    ExtensionItem,
+    FunctionCall,
+    FunctionCallOutput,
+    HostedToolCall,
+    Item,
+    Message,
+    Reasoning,
+)
+from ._chat_options import ChatOptions
+from ._chat_parts import plain_text, refuse, tool_content, user_content
+
+NO_OUTPUT = "(no output)"
+_Output = str | Sequence[InputPart]
+
+
+def messages(turn: Turn, options: ChatOptions) -> list[JsonValue]:
+    """Raises RequestError for what this wire can't carry, and for an output that answers no call."""
+    history = _History(turn, options)
+    for index, item in enumerate(turn.items):
+        history.add(index, item)
+    return history.finished()
+
+
+@dataclass(slots=True)
+class _Assistant:
+    """One assistant message in the making. `waiting` are the calls whose outputs come later."""
+
+    texts: list[str] = field(default_factory=list[str])
+    reasoning: list[str] = field(default_factory=list[str])
+    calls: list[JsonValue] = field(default_factory=list[JsonValue])
+    outputs: list[tuple[str, _Output]] = field(default_factory=list[tuple[str, _Output]])
+    waiting: set[str] = field(default_factory=set[str])
+
+
+class _History:
+    def __init__(self, turn: Turn, options: ChatOptions) -> None:
+        self._options = options
+        self._names = {(tool.namespace, tool.wire_name): tool.name for tool in turn.tools}
+        self._answers = _answers(turn.items)
+        self._messages: list[JsonValue] = []
+        self._system: list[JsonObject] = []
+        self._open: _Assistant | None = None
+        self._span: list[tuple[JsonObject, str]] = []
+        if turn.instructions:
+            self._instruct("system", turn.instructions)
+
+    def add(self, index: int, item: Item) -> None:
+        match item:
+            case Message(role="user"):
+                self._close_span()
+                self._messages.append({"role": "user", "content": user_content(item.content)})
+            case Message(role="assistant"):
+                self._say(item)
+            case Message():
+                self._instruct(item.role, plain_text(item.content, item.role, "\n"))
+            case Reasoning():
+                self._assistant().reasoning += [part.text for part in item.content if part.text]
+            case FunctionCall():
+                name = self._name(item.namespace, item.name)
+                self._call(item.call_id, name, _arguments(item.arguments), self._answers.get(index))
+            case CustomToolCall():
+                arguments = json.dumps({"input": item.input}, ensure_ascii=False)
+                self._call(item.call_id, self._name(None, item.name), arguments, self._answers.get(index))
+            case HostedToolCall():
+                output = NO_OUTPUT if item.output is None else item.output
+                self._call(item.call_id, item.name, _arguments(item.arguments), output, at_once=True)
+            case FunctionCallOutput() | CustomToolCallOutput():
+                if self._open:
+                    self._open.waiting.discard(item.call_id)
+            case Compaction():
+                refuse("an item of type 'compaction'")
+            case ExtensionItem():
+                pass
+
+    def finished(self) -> list[JsonValue]:
+        self._close_span()
+        if not self._system:
+            return self._messages
+        text = "\n\n".join(str(each["content"]) for each in self._system)
+        return [{"role": self._system[0]["role"], "content": text}, *self._messages]
+
+    def _instruct(self, role: str, text: str) -> None:
+        """Later instructions join the first ones rather than sink to the rank of a user's words."""
+        message: JsonObject = {"role": role if self._options.developer_role else "system", "content": text}
+        if self._options.system == "first":
+            self._system.append(message)
+        else:
+            self._close()
+            self._messages.append(message)
+
+    def _say(self, item: Message) -> None:
+        assistant = self._assistant()
+        assistant.reasoning += [part.text for part in item.content if isinstance(part, ReasoningText)]
+        spoken = [part for part in item.content if not isinstance(part, ReasoningText)]
+        if text := plain_text(spoken, item.role):
+            assistant.texts.append(text)
+
+    def _call(self, call_id: str, name: str, arguments: str, output: _Output | None, *, at_once: bool = False) -> None:
+        assistant = self._assistant(for_call=True)
+        function: JsonObject = {"name": name, "arguments": arguments}
+        assistant.calls.append({"id": call_id, "type": "function", "function": function})
+        assistant.outputs.append((call_id, NO_OUTPUT if output is None else output))
+        if output is not None and not at_once:
+            assistant.waiting.add(call_id)
+
+    def _assistant(self, *, for_call: bool = False) -> _Assistant:
+        """The message that the next piece belongs to.
+
+        A message whose calls are all answered is complete. Only a call after such a call may still be of the
+        same turn: hosted calls carry their outputs, so parallel ones look like turns of one call each. They
+        are sent as such, which keeps the prompt's start unchanged from turn to turn, for the provider's
+        cache. But a model that reasons does so in each turn, so there a call without new reasoning joins.
+        """
+        done = self._open and self._open.calls and not self._open.waiting
+        if self._open and done and not (for_call and self._open.reasoning):
+            self._close()
+        self._open = self._open or _Assistant()
+        return self._open
+
+    def _close(self) -> None:
+        done, self._open = self._open, None
+        if done is None or not (done.texts or done.calls):
+            return
+        message: JsonObject = {"role": "assistant", "content": "\n\n".join(done.texts) or None}
+        if done.calls:
+            message["tool_calls"] = done.calls
+        self._messages.append(message)
+        self._span.append((message, "".join(done.reasoning)))
+        attached: list[JsonValue] = []
+        for call_id, output in done.outputs:
+            text, more = tool_content(output, call_id)
+            self._messages.append({"role": "tool", "tool_call_id": call_id, "content": text})
+            attached += more
+        if attached:
+            self._messages.append({"role": "user", "content": attached})
+
+    def _close_span(self) -> None:
+        """A span is what the model did between two messages of the user.
+
+        DeepSeek, "Thinking mode": reasoning in a span with calls must come back in all later requests, on
+        every message of the span; without calls it is ignored, and was refused by earlier models.
+        """
+        self._close()
+        span, self._span = self._span, []
+        policy, name = self._options.reasoning_echo, self._options.reasoning_field
+        required = any("tool_calls" in message for message, _ in span) and any(text for _, text in span)
+        for message, text in span:
+            if (policy == "tool_turns" and required) or (policy == "always" and text):
+                message[name] = text
+
+    def _name(self, namespace: str | None, name: str) -> str:
+        known = self._names.get((namespace, name))
+        return known or (f"{namespace.removesuffix('__')}__{name}" if namespace else name)
+
+
+def _answers(items: Sequence[Item]) -> dict[int, _Output]:
+    """Outputs by the index of their call. Ids may come again in later turns: some servers number from 0."""
+    answers: dict[int, _Output] = {}
+    open_calls: dict[str, int] = {}
+    for index, item in enumerate(items):
+        match item:
+            case FunctionCall() | CustomToolCall():
+                open_calls[item.call_id] = index
+            case FunctionCallOutput() | CustomToolCallOutput():
+                if item.call_id not in open_calls:
+                    raise RequestError(f"No call before it has the output's call_id {item.call_id!r}", param="input")
+                answers[open_calls.pop(item.call_id)] = item.output
+            case _:
+                pass
+    return answers
+
+
+def _arguments(text: str) -> str:
+    try:
+        valid = isinstance(json.loads(text or "{}"), dict)
+    except ValueError:
+        valid = False
+    return (text or "{}") if valid else json.dumps({"invalid_arguments": text}, ensure_ascii=False)

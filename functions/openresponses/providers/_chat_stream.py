@@ -1,0 +1,180 @@
+"""Chat Completions chunks to deltas. Pure.
+
+Sources: OpenAI, "Chat completion chunk object"; DeepSeek, Groq, Mistral, OpenRouter and Ollama for what they
+add to it or leave out. Values of an unexpected type are passed over: servers differ, and grow.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from typing import TypeAlias
+
+from pydantic import JsonValue
+
+from ..core import deltas as d
+from ..core.errors import ProviderUnavailable
+from ..schema.base import JsonObject
+from ..schema.content import LogProb, TopLogProb, UrlCitation
+from ..schema.response import InputTokensDetails, OutputTokensDetails, Usage
+from ._chat_calls import Calls
+from ._chat_options import ThinkTags
+from ._json import count, fields, objects, text
+from ._think_tags import ThinkSplitter
+from ._upstream_errors import from_object
+
+Chunk: TypeAlias = JsonObject | None
+"""One event's object; None stands for `[DONE]`."""
+
+_LENGTH = ("length", "max_tokens", "model_length")
+_FILTERED = ("content_filter", "sensitive")
+_FAILED = ("error", "abort", "insufficient_system_resource", "network_error")
+
+
+async def decode(
+    chunks: AsyncIterator[Chunk], *, think_tags: ThinkTags = False, secrets: Sequence[str] = ()
+) -> AsyncGenerator[d.Delta, None]:
+    """Raises ProviderError where the stream reports one, breaks its protocol, or ends before its turn does.
+
+    A turn has ended with a `finish_reason` or with `[DONE]`; some servers send only one of them. `Finish`
+    waits for the end of the stream, since the usage comes after the `finish_reason`.
+    """
+    decoder = _Decoder(think_tags, secrets)
+    async for chunk in chunks:
+        if chunk is None:
+            decoder.finish = decoder.finish or "stop"
+            break
+        for delta in decoder.feed(chunk):
+            yield delta
+    for delta in decoder.end():
+        yield delta
+
+
+class _Decoder:
+    def __init__(self, think_tags: ThinkTags, secrets: Sequence[str]) -> None:
+        self.finish = ""
+        self._calls = Calls()
+        self._think = ThinkSplitter(opened=think_tags == "open") if think_tags else None
+        self._secrets = secrets
+        self._speaking = False
+        self._used: JsonValue = None
+
+    def feed(self, chunk: JsonObject) -> Iterator[d.Delta]:
+        if error := from_object(chunk, self._secrets):
+            raise error
+        for choice in objects(chunk.get("choices")):
+            if count(choice.get("index")) == 0:
+                yield from self._delta(fields(choice.get("delta")), choice)
+                self.finish = text(choice.get("finish_reason")) or self.finish
+        used = chunk.get("usage") or fields(chunk.get("x_groq")).get("usage")
+        if used and used != self._used:
+            self._used = used
+            yield d.Usage(_usage(fields(used)))
+
+    def end(self) -> Iterator[d.Delta]:
+        if not self.finish:
+            raise ProviderUnavailable("The provider's stream ended before its turn did")
+        if self.finish in _FAILED:
+            raise ProviderUnavailable("The provider gave up on its answer")
+        if self._think:
+            yield from self._split(self._think.end(), ())
+        self._calls.end()
+        yield d.Finish("length" if self.finish in _LENGTH else "content_filter" if self.finish in _FILTERED else "stop")
+
+    def _delta(self, delta: JsonObject, choice: JsonObject) -> Iterator[d.Delta]:
+        if not delta:
+            return
+        if reasoning := _reasoning(delta):
+            self._speaking = False
+            yield d.Reasoning("reasoning", reasoning)
+        if content := delta.get("content"):
+            yield from self._content(content, _logprobs(choice.get("logprobs")))
+        if refusal := text(delta.get("refusal")):
+            self._speaking = False
+            yield d.Refusal("refusal", refusal)
+        for annotation in objects(delta.get("annotations")):
+            if self._speaking and annotation.get("type") == "url_citation":
+                yield d.Annotation("text", _citation(fields(annotation.get("url_citation")) or annotation))
+        calls = objects(delta.get("tool_calls"))
+        if legacy := fields(delta.get("function_call")):
+            calls.append({"index": 0, "function": legacy})
+        for call in calls:
+            self._speaking = False
+            yield from self._calls.feed(call)
+
+    def _content(self, content: JsonValue, logprobs: tuple[LogProb, ...]) -> Iterator[d.Delta]:
+        """A string, or (Mistral) a list of parts of type `text` and `thinking`."""
+        if isinstance(content, str):
+            yield from self._say(content, logprobs)
+        for part in objects(content):
+            if thought := part.get("thinking"):
+                words = text(thought) or "".join(text(each.get("text")) for each in objects(thought))
+                if words:
+                    self._speaking = False
+                    yield d.Reasoning("reasoning", words)
+            elif words := text(part.get("text")):
+                yield from self._say(words, logprobs)
+
+    def _say(self, words: str, logprobs: tuple[LogProb, ...]) -> Iterator[d.Delta]:
+        if self._think:
+            yield from self._split(self._think.feed(words), logprobs)
+        else:
+            self._speaking = True
+            yield d.Text("text", words, logprobs)
+
+    def _split(self, pieces: Iterator[tuple[bool, str]], logprobs: tuple[LogProb, ...]) -> Iterator[d.Delta]:
+        for is_reasoning, words in pieces:
+            self._speaking = not is_reasoning
+            yield d.Reasoning("reasoning", words) if is_reasoning else d.Text("text", words, logprobs)
+
+
+def _reasoning(delta: JsonObject) -> str:
+    """`reasoning_content` (DeepSeek, Qwen), `reasoning` (Groq, Ollama, vLLM), `reasoning_details` (OpenRouter)."""
+    plain = text(delta.get("reasoning_content")) or text(delta.get("reasoning"))
+    if plain or not delta.get("reasoning_details"):
+        return plain
+    details = objects(delta.get("reasoning_details"))
+    return "".join(text(each.get("text")) or text(each.get("summary")) for each in details)
+
+
+def _usage(used: JsonObject) -> Usage:
+    """Cached tokens: DeepSeek names them otherwise. Reasoning tokens: xAI leaves them out of the completion's."""
+    prompt, completion = count(used.get("prompt_tokens")), count(used.get("completion_tokens"))
+    cached = fields(used.get("prompt_tokens_details")).get("cached_tokens")
+    thought = count(fields(used.get("completion_tokens_details")).get("reasoning_tokens"))
+    if thought and prompt + completion + thought == count(used.get("total_tokens")):
+        completion += thought
+    return Usage(
+        input_tokens=prompt,
+        input_tokens_details=InputTokensDetails(cached_tokens=count(cached or used.get("prompt_cache_hit_tokens"))),
+        output_tokens=completion,
+        output_tokens_details=OutputTokensDetails(reasoning_tokens=thought),
+        total_tokens=prompt + completion,
+    )
+
+
+def _logprobs(value: JsonValue) -> tuple[LogProb, ...]:
+    if not value:
+        return ()
+    return tuple(
+        LogProb(
+            **_top_logprob(each).model_dump(),
+            top_logprobs=[_top_logprob(top) for top in objects(each.get("top_logprobs"))],
+        )
+        for each in objects(fields(value).get("content"))
+    )
+
+
+def _top_logprob(value: JsonObject) -> TopLogProb:
+    number, octets = value.get("logprob"), value.get("bytes")
+    return TopLogProb(
+        token=text(value.get("token")),
+        logprob=number if isinstance(number, int | float) else -9999.0,
+        bytes=[count(each) for each in octets] if isinstance(octets, list) else [],
+    )
+
+
+def _citation(value: JsonObject) -> UrlCitation:
+    return UrlCitation(
+        url=text(value.get("url")),
+        title=text(value.get("title")),
+        start_index=count(value.get("start_index")),
+        end_index=count(value.get("end_index")),
+    )

@@ -1,0 +1,61 @@
+"""`openresponses dev`: the local cloud in a terminal, until a signal ends it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+
+from infra.local.cloud import LocalCloud
+from infra.local.logs import Log
+from infra.local.options import BadOption, assignments, environment, fail
+from infra.local.server import PortTaken
+from infra.local.yaml_tree import TemplateError
+
+# What the first two lines look like is relied on by scripts and tests.
+_READY = """\
+export OPENAI_BASE_URL={base_url}
+export OPENAI_API_KEY={api_key}
+
+# Try, in another terminal, after these two lines:
+curl -N $OPENAI_BASE_URL/responses -H "Authorization: Bearer $OPENAI_API_KEY" \\
+  -H 'Content-Type: application/json' -d '{{"model": "offline/demo", "input": "Hello", "stream": true}}'
+# or talk to it:  openresponses chat
+"""
+
+
+def dev(arguments: argparse.Namespace) -> int:
+    """The exit status."""
+    log = None
+    try:
+        log = Log(sys.stderr, raw=arguments.raw_logs, file=arguments.log_file)
+        cloud = LocalCloud(
+            arguments.template,
+            port=arguments.port,
+            env=environment(arguments),
+            parameters=assignments(arguments.parameter, "--parameter"),
+            api_key=arguments.api_key,
+            concurrency=arguments.concurrency,
+            reload=arguments.reload,
+            log=log,
+        )
+        asyncio.run(_run(cloud))
+    except PortTaken as error:
+        return fail(f"{error}: choose another with --port, or --port 0 for any")
+    except (BadOption, TemplateError, OSError) as error:
+        return fail(error)
+    finally:
+        if log:
+            log.close()
+    return 0
+
+
+async def _run(cloud: LocalCloud) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with cloud:
+        print(_READY.format(base_url=cloud.base_url, api_key=cloud.api_key), flush=True)
+        await stop.wait()
+        cloud.log.say("stopping")

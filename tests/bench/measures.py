@@ -1,0 +1,199 @@
+"""The measurements. Ours and its baseline take turns, so that whatever else the machine does meets both."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import httpx2
+
+from tests.bench.figures import Figure, Samples, difference, ratio
+from tests.bench.sandbox import API_KEY, REPO, SERVER, Sandbox, sandbox
+
+APPS = "tests.bench.apps"
+RAW, ONE_ROUTE = f"{APPS}.raw.app", f"{APPS}.one_route.app"
+OFFLINE = {"model": "offline/demo", "input": "Say hello."}
+DELTA = b"response.output_text.delta"
+
+
+async def cold_start(rounds: int) -> list[Figure]:
+    """From the start of the process to its first GET /next; and to the end of its first streamed answer."""
+    handlers = (SERVER, ONE_ROUTE, RAW)
+    inits = {handler: list[tuple[float, float, float]]() for handler in handlers}
+    for number in range(rounds + 1):
+        for handler in handlers:
+            async with sandbox(handler) as it:
+                began = time.monotonic()
+                await it.stream(**OFFLINE)
+                first = time.monotonic() - began
+                if number:  # the first round fills caches, ours of bytecode among them
+                    inits[handler].append((it.init.wall * 1e3, it.init.cpu * 1e3, (it.init.wall + first) * 1e3))
+    walls, cpus, totals = (
+        {handler: Samples([each[column] for each in inits[handler]]) for handler in handlers} for column in range(3)
+    )
+    return [
+        Figure("cold init", "ms", walls[SERVER], walls[ONE_ROUTE], "bare FastAPI app", 1.3, ratio),
+        Figure("  its CPU time", "ms", cpus[SERVER], cpus[ONE_ROUTE], "bare FastAPI app", None, ratio),
+        Figure("  against the least", "ms", walls[SERVER], walls[RAW], "raw ASGI app", None, ratio),
+        Figure("  with the first answer", "ms", totals[SERVER], totals[ONE_ROUTE], "bare FastAPI app", None, ratio),
+    ]
+
+
+async def first_byte(rounds: int) -> list[Figure]:
+    """From the event's delivery to the first chunk of the body, in a sandbox that is warm."""
+    async with sandbox(SERVER) as ours, sandbox(RAW) as raw:
+        mine, theirs = list[float](), list[float]()
+        for number in range(rounds + rounds // 4):
+            for it, times in ((ours, mine), (raw, theirs)):
+                answer = await it.stream(**OFFLINE)
+                if number >= rounds // 4:
+                    times.append(answer.arrived[0] * 1e3)
+    return [Figure("event to first byte", "ms", Samples(mine), Samples(theirs), "raw ASGI app", 3, ratio)]
+
+
+async def event_cost(rounds: int, events: int) -> list[Figure]:
+    """Processor time of the sandbox for each event that it streams."""
+    async with (
+        sandbox(f"{APPS}.cheap_model.app") as ours,
+        sandbox(f"{APPS}.starlette_events.app") as starlette,
+        sandbox(SERVER) as offline,
+    ):
+        cheap = {"model": "cheap", "input": "Go.", "max_output_tokens": events}
+        runs = [
+            (ours, cheap),
+            (starlette, cheap),
+            (ours, {**cheap, "stream_options": {"include_obfuscation": False}}),
+            (offline, {"model": "offline/demo", "input": f"[[words {events}]]"}),
+        ]
+        costs = [Samples([]) for _ in runs]
+        for number in range(rounds + 1):
+            for (it, request), samples in zip(runs, costs, strict=True):
+                before = it.cpu()
+                answer = await it.stream(**request)
+                spent = it.cpu() - before
+                if number:
+                    samples.values.append(spent / len(answer.chunks) * 1e6)
+    mine, theirs, plain, real = costs
+    return [
+        Figure("CPU per event", "us", mine, theirs, "Starlette, json.dumps", 2, ratio),
+        Figure("  without obfuscation", "us", plain, theirs, "Starlette, json.dumps", None, ratio),
+        Figure("  with the offline model", "us", real, theirs, "Starlette, json.dumps", None, ratio),
+    ]
+
+
+async def added_latency(rounds: int) -> list[Figure]:
+    """To the first text: through the server, less that of calling the same upstream. And the memory after it all."""
+    async with upstream() as url:
+        settings = {"fake": {"dialect": "chat_completions", "base_url": url}}
+        env = {"OPENRESPONSES_PROVIDERS": json.dumps(settings)}
+        async with sandbox(SERVER, **env) as it, local_cloud(env) as base_url, httpx2.AsyncClient() as client:
+            calls = [
+                lambda: _through_sandbox(it),
+                lambda: _through_gateway(client, base_url),
+                lambda: _directly(client, url),
+            ]
+            times = [Samples([]) for _ in calls]
+            for number in range(rounds + 10):
+                for call, samples in zip(calls, times, strict=True):
+                    seconds = await call()
+                    if number >= 10:
+                        samples.values.append(seconds * 1e3)
+            ours, gateway, direct = times
+            for _ in range(max(0, 100 - rounds - 10)):
+                await _through_sandbox(it)
+            memory, peak = Samples([it.rss()]), Samples([it.peak_rss()])
+    return [
+        Figure("added latency, Runtime API", "ms", ours, direct, "direct call", 3, difference),
+        Figure("  through the local gateway", "ms", gateway, direct, "direct call", None, difference),
+        Figure("RSS after 100 streams", "MB", memory, goal=110),
+        Figure("  at its peak", "MB", peak),
+    ]
+
+
+async def _through_sandbox(it: Sandbox) -> float:
+    return (await it.stream(model="fake/text", input="Say hello.")).until(DELTA)
+
+
+async def _through_gateway(client: httpx2.AsyncClient, base_url: str) -> float:
+    request = {"model": "fake/text", "input": "Say hello.", "stream": True}
+    return await _first(client, f"{base_url}/responses", request, "data: ", DELTA.decode())
+
+
+async def _directly(client: httpx2.AsyncClient, url: str) -> float:
+    request = {"model": "text", "stream": True, "messages": [{"role": "user", "content": "Say hello."}]}
+    return await _first(client, f"{url}/chat/completions", request, "data: ", '"content":"token0')
+
+
+async def _first(client: httpx2.AsyncClient, url: str, request: object, start: str, needle: str) -> float:
+    """Seconds to the first line with `needle`."""
+    began, found = time.monotonic(), 0.0
+    async with client.stream("POST", url, json=request, headers={"authorization": f"Bearer {API_KEY}"}) as reply:
+        async for line in reply.aiter_lines():
+            if not found and line.startswith(start) and needle in line:
+                found = time.monotonic() - began
+    if not found:
+        raise RuntimeError(f"{url}: status {reply.status_code}, and no text")
+    return found
+
+
+@asynccontextmanager
+async def upstream() -> AsyncIterator[str]:
+    """The base URL of a fake Chat Completions server."""
+    async with process("-m", "tests.fakes.chat_completions", says="http") as line:
+        yield line
+
+
+@asynccontextmanager
+async def local_cloud(env: dict[str, str]) -> AsyncIterator[str]:
+    """The base URL of the template's API, run as `openresponses dev` does."""
+    options = [option for name, value in env.items() for option in ("--env", f"{name}={value}")]
+    script = str(Path(sys.executable).with_name("openresponses"))
+    command = (script, "dev", "--port", "0", "--no-reload", "--api-key", API_KEY, *options)
+    async with process(*command, says="export OPENAI_BASE_URL=") as line:
+        yield line.partition("=")[2].strip("'\"")
+
+
+@asynccontextmanager
+async def process(*command: str, says: str) -> AsyncIterator[str]:
+    """A Python process, once it has printed a line that starts with `says`: that line."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *command,
+        cwd=REPO,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert child.stdout
+    rest = None
+    try:
+        async for line in child.stdout:
+            if line.decode().startswith(says):
+                rest = asyncio.ensure_future(child.stdout.read())  # so that it never waits for us to read
+                yield line.decode().strip()
+                return
+        raise RuntimeError(f"{command} ended without a word of {says!r}")
+    finally:
+        with suppress(ProcessLookupError):
+            child.terminate()
+        await child.wait()
+        if rest:
+            await rest
+
+
+async def everything(scale: float) -> Sequence[Figure]:
+    """All figures; `scale` shortens the run."""
+
+    def times(rounds: int) -> int:
+        return max(1, round(rounds * scale))
+
+    return [
+        *await cold_start(times(15)),
+        *await first_byte(times(300)),
+        *await event_cost(times(9), events=max(500, round(5000 * scale))),
+        *await added_latency(times(200)),
+    ]

@@ -1,0 +1,134 @@
+"""Named runs that the always-true properties hold for: what a provider says, turn by turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from openresponses.core import deltas as d
+from openresponses.schema.content import LogProb, UrlCitation
+from openresponses.schema.items import ExtensionItem
+
+from tests.unit.kit import Said, usage
+
+
+@dataclass(frozen=True)
+class Case:
+    turns: list[list[Said]]
+    types: list[str]
+    status: str = "completed"
+    request: dict[str, Any] = field(default_factory=dict)
+
+
+def text(said: str) -> list[Said]:
+    return [d.Text("t", word) for word in said.split()]
+
+
+def call(name: str, arguments: str = "{}", key: int = 0, call_id: str = "") -> list[Said]:
+    half = len(arguments) // 2
+    return [
+        d.ToolCall(key, arguments[:half], call_id, name),
+        d.ToolCall(key, arguments[half:]),
+    ]
+
+
+STOP = [usage(3), d.Finish("stop")]
+ANSWER = [*text("It is sunny"), *STOP]
+CITATION = UrlCitation(url="https://example.com/", start_index=0, end_index=2, title="Example")
+HOSTED, FUNCTION = "serverless:calculator", "function_call"
+
+CASES = {
+    "text": Case([ANSWER], ["message"]),
+    "empty": Case([STOP], []),
+    "text with logprobs and a citation": Case(
+        [
+            [
+                d.Text("t", "It ", (LogProb(token="It", logprob=-0.1, bytes=[73, 116]),)),
+                d.Annotation("t", CITATION),
+                *ANSWER,
+            ]
+        ],
+        ["message"],
+    ),
+    "refusal": Case([[d.Refusal("f", "I "), d.Refusal("f", "won't"), *STOP]], ["message"]),
+    "text, then a refusal": Case([[*text("Well"), d.Refusal("f", "no"), *STOP]], ["message", "message"]),
+    "reasoning, raw and summarised, with state to echo": Case(
+        [
+            [
+                d.Reasoning("r", "hm "),
+                d.Reasoning("r", "plan", 0),
+                d.Reasoning("r", "so"),
+                d.Reasoning("r", "act", 1),
+                d.Opaque("r", "SIG"),
+                d.End("r"),
+                *ANSWER,
+            ]
+        ],
+        ["reasoning", "message"],
+    ),
+    "a function call": Case(
+        [[*text("I'll look"), *call("get_weather", '{"city": "Oslo"}', call_id="c1"), *STOP]],
+        ["message", FUNCTION],
+    ),
+    "parallel function calls, interleaved": Case(
+        [
+            [
+                d.ToolCall(0, "", "c1", "get_weather"),
+                d.ToolCall(1, '{"a"', "c2", "get_weather"),
+                d.ToolCall(0, "{}"),
+                d.ToolCall(1, ":1}"),
+                *STOP,
+            ]
+        ],
+        [FUNCTION, FUNCTION],
+    ),
+    "a function of a namespace": Case([[*call("mcp__search"), *STOP]], [FUNCTION]),
+    "a custom call": Case([[*call("shell", '{"input": "ls -l"}'), *STOP]], ["custom_tool_call"]),
+    "a hosted call": Case(
+        [[*text("Let me see"), *call("calculator", '{"expression": "1+1"}'), *STOP], ANSWER],
+        ["message", HOSTED, "message"],
+    ),
+    "a hosted call that fails": Case([[*call("calculator", '"fail"'), *STOP], ANSWER], [HOSTED, "message"]),
+    "hosted calls in parallel, over two turns": Case(
+        [
+            [*call("calculator"), *call("clock", key=1), *STOP],
+            [d.Reasoning("r", "hm"), d.Opaque("r", "S2"), *call("calculator"), *STOP],
+            ANSWER,
+        ],
+        [HOSTED, "serverless:clock", "reasoning", HOSTED, "message"],
+    ),
+    "a hosted call beside a function call": Case(
+        [[*call("calculator"), *call("get_weather", key=1), *STOP]], [FUNCTION, HOSTED]
+    ),
+    "a call of an unknown tool": Case([[*call("nope"), *STOP], ANSWER], ["serverless:rejected_call", "message"]),
+    "a second call where one is allowed": Case(
+        [[*call("get_weather"), *call("get_weather", key=1), *STOP]],
+        [FUNCTION, "serverless:rejected_call"],
+        request={"parallel_tool_calls": False},
+    ),
+    "an item that the provider ran": Case(
+        [[d.Whole(ExtensionItem.model_validate({"type": "acme:search", "query": "x"})), *ANSWER]],
+        ["acme:search", "message"],
+    ),
+    "cut for length": Case([[*text("It is"), usage(2), d.Finish("length")]], ["message"], "incomplete"),
+    "cut amid the arguments": Case(
+        [[d.ToolCall(0, '{"a', "c", "get_weather"), d.Finish("length")]], [FUNCTION], "incomplete"
+    ),
+    "cut amid a hosted call": Case(
+        [[d.ToolCall(0, '{"a', "c", "clock"), d.Finish("length")]], ["serverless:clock"], "incomplete"
+    ),
+    "cut after a hosted call": Case(
+        [[*call("clock"), d.End(0), *text("so"), d.Finish("length")]], ["serverless:clock", "message"], "incomplete"
+    ),
+    "filtered": Case([[*text("It"), d.Finish("content_filter")]], ["message"], "incomplete"),
+    "too many calls": Case(
+        [[*call("clock"), *call("clock", key=1), *STOP]],
+        ["serverless:clock", "serverless:clock"],
+        "incomplete",
+        {"max_tool_calls": 1},
+    ),
+    "too many turns": Case([[*call("clock"), *STOP]] * 8, ["serverless:clock"] * 8, "incomplete"),
+    "out of tokens between turns": Case(
+        [[*call("clock"), usage(16), d.Finish("stop")]], ["serverless:clock"], "incomplete", {"max_output_tokens": 16}
+    ),
+}

@@ -1,0 +1,131 @@
+"""A run of the engine with its ports in memory: a provider that says what it is told, tools that answer at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any, TypeAlias
+
+from openresponses.core import deltas as d
+from openresponses.core.engine import Journal, absorb, begin, drive, finish
+from openresponses.core.ports import Ports, ToolOutput
+from openresponses.core.run import OfferedTool, Run
+from openresponses.core.steps import Act, Step, Stop
+from openresponses.core.turn import Turn
+from openresponses.schema.events import Event
+from openresponses.schema.items import HostedToolCall, Message
+from openresponses.schema.request import CreateResponse
+from openresponses.schema.response import Response, Usage
+
+Json: TypeAlias = dict[str, Any]
+Said: TypeAlias = d.Delta | BaseException
+
+CALCULATOR = OfferedTool(name="calculator", kind="hosted", item_type="serverless:calculator", wire_name="calculator")
+CLOCK = OfferedTool(name="clock", kind="hosted", item_type="serverless:clock", wire_name="clock")
+WEATHER = OfferedTool(name="get_weather", kind="function", item_type="function", wire_name="get_weather")
+SHELL = OfferedTool(name="shell", kind="custom", item_type="custom", wire_name="shell")
+GROUPED = OfferedTool(name="mcp__search", kind="function", item_type="function", wire_name="search", namespace="mcp")
+TOOLS = [CALCULATOR, CLOCK, WEATHER, SHELL, GROUPED]
+
+
+def usage(n: int, reasoning: int = 0) -> d.Usage:
+    counted = Usage(input_tokens=n, output_tokens=n, total_tokens=2 * n)
+    counted.output_tokens_details.reasoning_tokens = reasoning
+    return d.Usage(counted)
+
+
+def new_run(*, tools: Sequence[OfferedTool] = TOOLS, max_turns: int = 8, said: str = "hello", **request: Any) -> Run:
+    return Run(
+        response=Response(id="resp_0123", created_at=1, model="m"),
+        request=CreateResponse.model_validate({"model": "m", **request}),
+        context=[Message.model_validate({"id": "msg_in", "role": "user", "content": said})],
+        tools=list(tools),
+        max_turns=max_turns,
+    )
+
+
+class Script:
+    """A provider that says each turn of `turns` in order, and keeps the turns it was asked for."""
+
+    def __init__(self, turns: Sequence[Sequence[Said]]) -> None:
+        self.turns = list(turns)
+        self.asked: list[Turn] = []
+
+    def resolve(self, model: str) -> tuple[Script, str]:
+        return self, model
+
+    def listed(self) -> list[str]:
+        return []
+
+    async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
+        self.asked.append(turn)
+        for said in self.turns[len(self.asked) - 1]:
+            if isinstance(said, BaseException):
+                raise said
+            yield said
+
+    async def aclose(self) -> None: ...
+
+
+class Tools:
+    """Answers `<tool>(<arguments>)`; a call with `fail` in it fails. Keeps the calls it was asked for."""
+
+    def __init__(self) -> None:
+        self.called: list[HostedToolCall] = []
+
+    def offer(self, item_type: str) -> OfferedTool | None:
+        return next((tool for tool in TOOLS if tool.item_type == item_type), None)
+
+    async def call(self, call: HostedToolCall) -> ToolOutput:
+        self.called.append(call)
+        return ToolOutput(f"{call.name}({call.arguments})", failed="fail" in call.arguments)
+
+
+def ports(script: Script, tools: Tools | None = None) -> Ports:
+    return Ports(models=script, tools=tools or Tools(), now=lambda: 2.0, new_id=lambda: "0123")
+
+
+class Log:
+    """A sink. Keeps each event as the JSON that a client would read."""
+
+    def __init__(self) -> None:
+        self.events: list[Json] = []
+
+    async def __call__(self, event: Event) -> None:
+        self.events.append(json.loads(event.model_dump_json()))
+
+
+async def play(run: Run, script: Script, tools: Tools | None = None) -> list[Json]:
+    """The whole response, inline: its events."""
+    log = Log()
+    emit = Journal(run, log)
+    await begin(run, emit)
+    step = await drive(run, ports(script, tools), emit, lambda _: False)
+    assert isinstance(step, Stop)
+    await finish(run, step, emit, lambda: 2.0)
+    return log.events
+
+
+async def play_in_tasks(run: Run, script: Script, tools: Tools | None = None) -> tuple[list[Json], Run]:
+    """The same as a state machine does it: one turn per task, tools outside of it, the run as JSON in between."""
+    log, tools = Log(), tools or Tools()
+    await begin(run, Journal(run, log))
+    while True:
+        run = Run.model_validate_json(run.model_dump_json())
+        emit = Journal(run, log)
+        match await drive(run, ports(script, tools), emit, _one_turn(run)):
+            case Stop() as stop:
+                await finish(run, stop, emit, lambda: 2.0)
+                return log.events, run
+            case Act(calls):
+                outputs = [await tools.call(call) for call in calls]
+                run = Run.model_validate_json(run.model_dump_json())
+                for call, output in zip(calls, outputs, strict=True):
+                    await absorb(run, call, output, Journal(run, log))
+            case _:
+                pass
+
+
+def _one_turn(run: Run) -> Callable[[Step], bool]:
+    turns = run.turns
+    return lambda step: isinstance(step, Act) or run.turns > turns
