@@ -1,0 +1,118 @@
+"""The AWS services behind the functions: moto in this process, as the template declares them.
+
+async with LocalAws(template, LambdaApi(targets)) as aws:
+    boto3.client("dynamodb", endpoint_url=aws.endpoint_url)
+
+Moto keeps its state in module globals: one LocalAws at a time in a process, and no `mock_aws` beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import import_module
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from infra.local.aws_resources import Request, put_parameter, requests
+from infra.local.intrinsics import REGION
+from infra.local.lambda_api import LambdaApi
+from infra.local.template import Template
+
+if TYPE_CHECKING:
+    from infra.local.moto_server import MotoServer
+
+CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """An execution of a state machine. `state` is the one it is in, None when it has ended."""
+
+    name: str
+    state_machine: str
+    status: str
+    started: datetime
+    stopped: datetime | None
+    state: str | None
+
+
+class LocalAws:
+    """`parameters` are SSM parameters beside the template's. `retry_scale` shortens Retry's delays, for tests.
+
+    Raises TemplateError on construction, RuntimeError on entry while another one runs.
+    """
+
+    def __init__(
+        self,
+        template: Template | None,
+        lambda_api: LambdaApi,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        extra: Sequence[Request] = (),
+        retry_scale: float = 1.0,
+    ) -> None:
+        self._lambda_api, self._retry_scale = lambda_api, retry_scale
+        given = [put_parameter(name, value) for name, value in (parameters or {}).items()]
+        self._requests = [*(requests(template) if template else []), *given, *extra]
+        self._server: MotoServer | None = None
+
+    @property
+    def needed(self) -> bool:
+        """Whether there is anything to run."""
+        return bool(self._requests)
+
+    @property
+    def endpoint_url(self) -> str:
+        """AWS_ENDPOINT_URL of every client of these services. Empty until entered."""
+        return self._server.url if self._server else ""
+
+    def executions(self) -> list[Execution]:
+        """Of all state machines, the newest first."""
+        return self._server.executions() if self._server else []
+
+    def halt(self) -> None:
+        """Invoke nothing any more, and stop what executes: to be followed by the end of the functions, then of this."""
+        self._lambda_api.close()
+        if self._server:
+            self._server.stop_executions()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.to_thread(self._start)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.halt()
+        server, self._server = self._server, None
+        if server:
+            await asyncio.to_thread(server.close)
+
+    def _start(self) -> MotoServer:
+        # Here, since importing moto takes a second.
+        from infra.local.moto_server import MotoServer
+
+        server = MotoServer(self._lambda_api, self._retry_scale)
+        try:
+            _create(self._requests, server.url)
+        except BaseException:
+            with contextlib.suppress(Exception):
+                server.close()
+            raise
+        return server
+
+
+def client(service: str, endpoint_url: str) -> Any:
+    """A boto3 client of a local service."""
+    boto3: Any = import_module("boto3")  # untyped, and half a second to import
+    return boto3.client(service, endpoint_url=endpoint_url, region_name=REGION, **CREDENTIALS)
+
+
+def _create(wanted: Sequence[Request], url: str) -> None:
+    clients = {service: client(service, url) for service in {request.service for request in wanted}}
+    for request in wanted:
+        getattr(clients[request.service], request.method)(**request.arguments)
