@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.local.intrinsics import Resolver
+from infra.local.intrinsics import ACCOUNT, Resolver
 from infra.local.template import Template
 from infra.local.yaml_tree import Table, TemplateError, Value, table, text
 
-ROLE = "arn:aws:iam::123456789012:role/local"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/local"
 _TABLE_KEYS = ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "LocalSecondaryIndexes")
 _PLACEHOLDER = re.compile(r"\$\{([A-Za-z0-9_]+)\}")
 

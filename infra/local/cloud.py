@@ -11,17 +11,20 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]
 
+from infra.local.aws import LocalAws
 from infra.local.background import Background
 from infra.local.calls import Call
 from infra.local.environment import sandbox_environment
 from infra.local.functions import Function
 from infra.local.gateway import IDLE_TIMEOUT_S, Gateway
+from infra.local.lambda_api import LambdaApi, Target, sandboxed
 from infra.local.logs import Log
 from infra.local.sandbox import Sandbox
 from infra.local.server import HttpServer
@@ -36,6 +39,7 @@ DEFAULT_CONCURRENCY = 10  # what a new AWS account has
 
 class LocalCloud:
     """`env` overrides the template's variables in every function. Without `api_key` a random one is made.
+    `ssm` are parameters beside the template's own; `retry_scale` shortens the state machine's delays, for tests.
 
     Raises TemplateError on construction, PortTaken on entry.
     """
@@ -51,6 +55,8 @@ class LocalCloud:
         concurrency: int = DEFAULT_CONCURRENCY,
         reload: bool = False,
         idle_timeout_s: float = IDLE_TIMEOUT_S,
+        ssm: Mapping[str, str] | None = None,
+        retry_scale: float = 1.0,
         log: Log | None = None,
     ) -> None:
         path = Path(template)
@@ -67,6 +73,9 @@ class LocalCloud:
         self._env, self._reload = env, reload
         self._background = Background(lambda text: self.log.say(text, failed=True))
         self.functions = {name: self._function(spec, concurrency) for name, spec in self.template.functions.items()}
+        self._targets: dict[str, Target] = {}
+        self.aws = LocalAws(self.template, LambdaApi(self._targets), parameters=ssm, retry_scale=retry_scale)
+        self._running = AsyncExitStack()
         gateway = Gateway(
             self.template, self.functions, background=self._background, log=self.log, idle_timeout_s=idle_timeout_s
         )
@@ -87,7 +96,14 @@ class LocalCloud:
         return self.functions[function].invoke(json.dumps(event, ensure_ascii=False).encode())
 
     async def __aenter__(self) -> Self:
-        self.origin = await self._server.start()
+        loop = asyncio.get_running_loop()
+        for function in self.functions.values():
+            self._targets[function.spec.arn.rpartition(":")[2]] = sandboxed(function, loop)
+        async with AsyncExitStack() as stack:
+            if self.aws.needed:
+                await stack.enter_async_context(self.aws)
+            self.origin = await self._server.start()
+            self._running = stack.pop_all()
         if self._reload:
             self._background.spawn(self._watch(), "reload")
         return self
@@ -95,10 +111,12 @@ class LocalCloud:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.aws.halt()
         await asyncio.gather(*(function.close() for function in self.functions.values()))
         await self._server.stop()
         # Once more: a request may have come in between.
         await asyncio.gather(*(function.close() for function in self.functions.values()))
+        await self._running.aclose()
         await self._background.close()
 
     def _function(self, spec: FunctionSpec, concurrency: int) -> Function:
@@ -117,8 +135,7 @@ class LocalCloud:
 
     def environment(self, spec: FunctionSpec, runtime_api: str) -> dict[str, str]:
         """All the variables of a sandbox whose Runtime API is at this address."""
-        # Where local AWS services come in (AWS_ENDPOINT_URL and the like). None run yet.
-        services: dict[str, str] = {}
+        services = {"AWS_ENDPOINT_URL": self.aws.endpoint_url} if self.aws.endpoint_url else {}
         return sandbox_environment(spec, runtime_api, services, self._env)
 
     async def _watch(self) -> None:
