@@ -1,0 +1,36 @@
+"""The long loop, on Step Functions."""
+
+import json
+
+from .clients import Aws, Refused
+
+
+class StepFunctionsLauncher:
+    """An execution is named after its response. Step Functions keeps a name for 90 days."""
+
+    def __init__(self, aws: Aws, state_machine_arn: str, tenant: str) -> None:
+        self._aws, self._arn, self._tenant = aws, state_machine_arn, tenant
+
+    async def start(self, response_id: str, generation: int) -> None:
+        """The execution's input names the tenant too: its functions have no request to tell it from."""
+        order = {"response_id": response_id, "generation": generation, "tenant": self._tenant}
+        name = _name(response_id, generation)
+        try:
+            await self._aws.call(
+                "stepfunctions", "start_execution", stateMachineArn=self._arn, name=name, input=json.dumps(order)
+            )
+        except Refused as refused:
+            if refused.code != "ExecutionAlreadyExists":
+                raise
+
+    async def stop(self, response_id: str, generation: int) -> None:
+        execution = f"{self._arn.replace(':stateMachine:', ':execution:')}:{_name(response_id, generation)}"
+        try:
+            await self._aws.call("stepfunctions", "stop_execution", executionArn=execution)
+        except Refused as refused:
+            if refused.code != "ExecutionDoesNotExist":
+                raise
+
+
+def _name(response_id: str, generation: int) -> str:
+    return f"{response_id}-{generation}" if generation else response_id

@@ -1,0 +1,45 @@
+"""Where one tenant's responses are: the keys of their items, the values in them, and when they expire."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .table import Item, Table, number, safe
+from .values import Values
+
+DAY = 86_400
+LOG_START, LOG_END = "log#", "log#~"
+DELETED = "deleted"
+"""The status of a record that is being deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """`tenant` is safe in a key. Days are how long things are kept."""
+
+    table: Table
+    values: Values
+    tenant: str
+    now: Callable[[], float]
+    response_days: float
+    log_days: float
+
+    def pk(self, response_id: str) -> str:
+        return f"{self.tenant}/{safe(response_id)}"
+
+    def key(self, response_id: str, sk: str) -> Item:
+        return {"pk": {"S": self.pk(response_id)}, "sk": {"S": sk}}
+
+    def claim_key(self, digest: str) -> Item:
+        """A response's id has no slash here, so no id is a claim's."""
+        return {"pk": {"S": f"{self.tenant}/key/{digest}"}, "sk": {"S": "claim"}}
+
+    def ttl(self, days: float) -> Item:
+        return number(int(self.now() + days * DAY))
+
+    def alive(self, item: Item | None) -> bool:
+        """DynamoDB deletes an expired item within days, not at once."""
+        return bool(item) and float(item["ttl"]["N"]) > self.now()
+
+
+def log_key(batch: int) -> str:
+    return f"{LOG_START}{batch:010d}"
