@@ -18,8 +18,9 @@ import pytest
 from jsonschema import Draft202012Validator
 from openresponses.core import deltas as d
 from openresponses.core import errors
-from openresponses.core.engine import Journal, think
+from openresponses.core.engine import think
 from openresponses.core.intake import context_of, new_response, offered_tools
+from openresponses.core.journal import Journal
 from openresponses.core.ports import Ports, ToolOutput
 from openresponses.core.run import OfferedTool, Run
 from openresponses.core.settings import ProviderSettings
@@ -56,7 +57,7 @@ class Cassette:
 
 
 class NoTools:
-    def offer(self, item_type: str) -> OfferedTool | None:
+    async def offer(self, item_type: str) -> OfferedTool | None:
         return None
 
     async def call(self, call: HostedToolCall) -> ToolOutput:

@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, TypeAlias
 
 from openresponses.core import deltas as d
-from openresponses.core.engine import Journal, absorb, begin, drive, finish
+from openresponses.core.engine import absorb, begin, drive, finish
+from openresponses.core.journal import Journal
 from openresponses.core.ports import Ports, ToolOutput
 from openresponses.core.run import OfferedTool, Run
 from openresponses.core.steps import Act, Step, Stop
@@ -73,7 +74,7 @@ class Tools:
     def __init__(self) -> None:
         self.called: list[HostedToolCall] = []
 
-    def offer(self, item_type: str) -> OfferedTool | None:
+    async def offer(self, item_type: str) -> OfferedTool | None:
         return next((tool for tool in TOOLS if tool.item_type == item_type), None)
 
     async def call(self, call: HostedToolCall) -> ToolOutput:

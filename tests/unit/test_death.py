@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openresponses.core import deltas as d
-from openresponses.core.engine import Journal, begin, drive, finish
+from openresponses.core.engine import begin, drive, finish
 from openresponses.core.errors import ProviderError, ProviderUnavailable, StreamViolation
+from openresponses.core.journal import Journal
 from openresponses.core.run import Run
 from openresponses.core.steps import Stop
 from openresponses.schema.events import Event

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from openresponses.core.deltas import FinishReason
-from openresponses.core.engine import Journal, act, finish
+from openresponses.core.engine import act, finish
+from openresponses.core.journal import Journal
 from openresponses.core.ports import Ports, ToolOutput
 from openresponses.core.run import OfferedTool
 from openresponses.core.steps import Act, Step, Stop, Think, next_step, tokens_left
@@ -103,7 +104,7 @@ class Backwards:
     def __init__(self, calls: int) -> None:
         self._barrier, self._turn, self._missing = asyncio.Barrier(calls), asyncio.Condition(), calls
 
-    def offer(self, item_type: str) -> OfferedTool | None:
+    async def offer(self, item_type: str) -> OfferedTool | None:
         return None
 
     async def call(self, call: HostedToolCall) -> ToolOutput:

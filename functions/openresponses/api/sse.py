@@ -3,15 +3,17 @@
 import asyncio
 import base64
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from ..core.ports import Emit
+from ..core.errors import KitError
+from ..core.ports import Sink
 from ..core.settings import EventNames
-from ..schema.events import Event, ResponseCreated, ResponseInProgress
+from ..core.view import shown_event
+from ..schema.events import ErrorEvent, ErrorPayload, ResponseCreated, ResponseInProgress, StreamEvent
 
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 PING = b": ping\n\n"
@@ -26,7 +28,7 @@ _RENAMED = {
 }
 
 
-def frame(event: Event, names: EventNames, *, obfuscate: bool) -> bytes:
+def frame(event: StreamEvent, names: EventNames, *, obfuscate: bool) -> bytes:
     """The SSE frame of `event`.
 
     `names`: OpenAI's SDKs and the AI SDK know two of the specification's events by other names.
@@ -39,6 +41,11 @@ def frame(event: Event, names: EventNames, *, obfuscate: bool) -> bytes:
     if obfuscate and kind.endswith(".delta"):
         data = f'{data[:-1]},"obfuscation":"{_padding()}"}}'
     return f"event: {kind}\ndata: {data}\n\n".encode()
+
+
+def _error_event(error: KitError, sequence_number: int) -> ErrorEvent:
+    payload = ErrorPayload(type=error.type, code=error.code, message=error.message, param=error.param)
+    return ErrorEvent(sequence_number=sequence_number, error=payload)
 
 
 def _padding() -> str:
@@ -56,18 +63,21 @@ class EventStream(Response):
 
     def __init__(
         self,
-        produce: Callable[[Emit], Awaitable[object]],
+        produce: Callable[[Sink], Awaitable[object]],
         *,
         names: EventNames,
         obfuscate: bool,
         heartbeat: float,
         headers: dict[str, str],
+        include: Iterable[str] = (),
     ) -> None:
         self.status_code, self.background = 200, None
         self.init_headers({**HEADERS, **headers})
         self.started = False
         self._produce, self._obfuscate, self._heartbeat = produce, obfuscate, heartbeat
         self._names: EventNames = names
+        self._include = frozenset(include)
+        self._last = -1
         self._held: list[bytes] = []
         self._quiet = True
 
@@ -76,6 +86,10 @@ class EventStream(Response):
         timer = asyncio.create_task(self._keep_alive())
         try:
             await self._produce(self._emit)
+        except KitError as error:
+            if not self.started:
+                raise
+            await self._emit(_error_event(error, self._last + 1))
         finally:
             timer.cancel()
             with suppress(asyncio.CancelledError):
@@ -83,8 +97,9 @@ class EventStream(Response):
         await self._write(DONE)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _emit(self, event: Event) -> None:
-        data = frame(event, self._names, obfuscate=self._obfuscate)
+    async def _emit(self, event: StreamEvent) -> None:
+        self._last = event.sequence_number
+        data = frame(shown_event(event, self._include), self._names, obfuscate=self._obfuscate)
         if not self.started and isinstance(event, ResponseCreated | ResponseInProgress):
             self._held.append(data)
         else:

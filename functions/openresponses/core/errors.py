@@ -5,6 +5,7 @@ KitError                         500
 ├── Superseded                   409  another worker has this response now, or it is gone: stop writing
 ├── Cancelled                    409  the response was cancelled: close what is open, and stop
 ├── RequestError                 400  the request is wrong: `param` names the field
+│   ├── IdempotencyKeyReused     400
 │   ├── Unauthorized             401
 │   ├── NotFound                 404
 │   ├── MethodNotAllowed         405
@@ -43,6 +44,13 @@ class RequestError(KitError):
     status = 400
     type = "invalid_request"
     code = "invalid_value"
+
+
+class IdempotencyKeyReused(RequestError):
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__("This idempotency key came with another body before", param="idempotency-key")
 
 
 class Unauthorized(RequestError):

@@ -16,7 +16,7 @@ from .following import follow
 from .intake import check_tool_choice, input_items, new_response, offered_tools, refuse_unstored, refuse_unsupported
 from .journal import LEASE_SECONDS, Journal, Recorder
 from .ports import Pause, Ports, Sink, Storage
-from .records import Record
+from .records import Claim, Record
 from .reducer import apply
 from .run import Run
 from .settings import Settings
@@ -172,6 +172,11 @@ class Service:
 
         after = run.next_sequence - 1
         await follow(storage, run.response.id, after, fold, ends=ends, now=self._ports.now)
+
+    async def claim(self, key: str, claim: Claim) -> Claim:
+        """What the idempotency key stands for: this claim, or an earlier one."""
+        assert self._ports.storage is not None, "only a stored response has a claim"
+        return await self._ports.storage.claims.claim(key, claim)
 
     def models(self) -> list[str]:
         return self._ports.models.listed()

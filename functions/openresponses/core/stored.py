@@ -8,7 +8,7 @@ from ..schema.items import Item
 from ..schema.response import Response
 from .context import inherited, page
 from .engine import finish
-from .errors import Superseded
+from .errors import NotFound, Superseded
 from .following import follow
 from .journal import Journal, Recorder
 from .ports import Sink, Storage
@@ -36,6 +36,17 @@ class Stored:
         record = await require(storage, response_id)
         await revive(storage, record, self._now())
         return await folded(storage, record)
+
+    async def appeared(self, response_id: str) -> None:
+        """Wait for a response that another request has only just claimed to make. Raises NotFound."""
+        until = self._now() + PATIENCE
+        while True:
+            try:
+                return await self.check(response_id)
+            except NotFound:
+                if self._now() >= until:
+                    raise
+                await asyncio.sleep(0.1)
 
     async def check(self, response_id: str) -> None:
         """Raises NotFound."""

@@ -32,7 +32,7 @@ class Toolbox:
         path = import_module(self._package).__path__
         return tuple(sorted(module.name for module in iter_modules(path) if not module.name.startswith("_")))
 
-    def offer(self, item_type: str) -> OfferedTool | None:
+    async def offer(self, item_type: str) -> OfferedTool | None:
         """The tool as a model is shown it; None if `item_type` is no tool of this server."""
         name = item_type.removeprefix(_PREFIX)
         if not item_type.startswith(_PREFIX) or name not in self.names:

@@ -1,0 +1,101 @@
+"""`POST /v1/responses`."""
+
+import hashlib
+from collections.abc import Callable
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..core.errors import IdempotencyKeyReused
+from ..core.ports import Sink
+from ..core.records import Claim, Record
+from ..core.routing import split_model
+from ..core.run import Run
+from ..core.service import Service
+from ..core.settings import Settings
+from ..core.stored import Stored
+from ..schema.events import StreamEvent
+from ..schema.request import CreateResponse
+from . import docs, errors, telemetry
+from .body import parse_create, read_body
+from .headers import SPEC_VERSION, event_names, seconds_left
+from .sse import EventStream
+from .stored import answer_whole, stream_of
+
+IDEMPOTENCY_HEADER = "idempotency-key"
+
+
+def add_routes(router: APIRouter, service: Service, kept: Stored, settings: Settings) -> None:
+    async def create(request: Request) -> Response:
+        event_names(request, settings.event_names)  # a wrong name is refused before anything is done
+        body = await read_body(request, settings.max_body_bytes)
+        asked = parse_create(body)
+        run, record = await service.accept(asked)
+        if (key := request.headers.get(IDEMPOTENCY_HEADER)) and run.response.store:
+            claim = Claim(run.response.id, hashlib.sha256(body).hexdigest())
+            held = await service.claim(key, claim)
+            if held.body_hash != claim.body_hash:
+                raise IdempotencyKeyReused
+            if held.response_id != claim.response_id:
+                return await _again(request, asked, held.response_id, kept, settings)
+        return await _answer(request, asked, run, record, service, settings)
+
+    router.add_api_route("/responses", create, methods=["POST"], openapi_extra=docs.CREATE, summary="Create a response")
+
+
+async def _again(
+    request: Request, asked: CreateResponse, response_id: str, kept: Stored, settings: Settings
+) -> Response:
+    """The same request once more: its response is followed, not made again."""
+    await kept.appeared(response_id)
+    if asked.stream:
+        return stream_of(request, kept, response_id, -1, settings)
+    if asked.background:
+        return answer_whole(await kept.retrieve(response_id), asked.include)
+    await kept.follow(response_id, -1, _nowhere, seconds=seconds_left(request))
+    return answer_whole(await kept.retrieve(response_id), asked.include)
+
+
+async def _answer(
+    request: Request, asked: CreateResponse, run: Run, record: Record, service: Service, settings: Settings
+) -> Response:
+    watch = telemetry.Watch(errors.request_id(request.scope), split_model(asked.model, settings)[0])
+    seconds = seconds_left(request)
+
+    async def produce(sink: Sink, committed: Callable[[], bool]) -> None:
+        try:
+            await service.respond(run, record, _timed(sink, watch), seconds=seconds, committed=committed)
+        finally:
+            telemetry.record(watch, run)
+
+    headers = {"openresponses-version": SPEC_VERSION, "x-request-id": watch.request_id or run.response.id}
+    if not asked.stream:
+        await produce(_nowhere, lambda: bool(run.response.output))
+        return answer_whole(run.response, asked.include, headers)
+
+    async def produce_stream(sink: Sink) -> None:
+        await produce(sink, lambda: stream.started)
+
+    options = asked.stream_options
+    stream = EventStream(
+        produce_stream,
+        names=event_names(request, settings.event_names),
+        obfuscate=options is None or options.include_obfuscation is not False,
+        heartbeat=settings.heartbeat_seconds,
+        headers=headers,
+        include=asked.include or (),
+    )
+    return stream
+
+
+async def _nowhere(event: StreamEvent) -> None:
+    """A plain request folds the same events; nobody hears them."""
+
+
+def _timed(sink: Sink, watch: telemetry.Watch) -> Sink:
+    async def timed(event: StreamEvent) -> None:
+        await sink(event)
+        watch.mark_first_byte()
+
+    return timed
