@@ -325,7 +325,8 @@ async def _echo(script: Script, body: Body, reply: _Reply) -> bool:
 async def _tools(script: Script, body: Body, reply: _Reply) -> bool:
     messages = body["messages"]
     start = max((i for i, message in enumerate(messages) if message["role"] == "user"), default=-1) + 1
-    turn = sum("tool_calls" in message for message in messages[start:])
+    parallel = script.number("parallel", 1)
+    turn = sum(len(message.get("tool_calls", ())) for message in messages[start:]) // parallel
     tools = [tool["function"] for tool in body.get("tools", ())]
     stream = _Stream(script, body, reply)
     await stream.begin()
@@ -333,7 +334,7 @@ async def _tools(script: Script, body: Body, reply: _Reply) -> bool:
         outputs = " ".join(m["content"] for m in messages[start:] if m["role"] == "tool")
         await stream.words("content", [f"{word} " for word in f"The tools said: {outputs}".split()])
         return await stream.end()
-    for i in range(script.number("parallel", 1)):
+    for i in range(parallel):
         tool = tools[i % len(tools)]
         arguments = script.values.get("args") or json.dumps(instance(tool.get("parameters", {})))
         await stream.call(i, f"call_fake_{turn}_{i}", tool["name"], arguments)
