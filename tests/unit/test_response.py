@@ -51,9 +51,6 @@ def test_what_a_request_sets_is_echoed_in_a_valid_response(request_: dict[str, A
     check_response(response_to(**request_))
 
 
-# KNOWN BUG, for the owner of core/intake: requests may say `minimal` (OpenAI's clients do), but the official schema
-# has no such effort, so the echo makes the response invalid.
-@pytest.mark.xfail(strict=True, reason="the official schema knows no effort `minimal`")
 def test_a_minimal_effort_is_echoed_in_a_valid_response() -> None:
     check_response(response_to(reasoning={"effort": "minimal"}))
 
