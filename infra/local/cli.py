@@ -82,3 +82,7 @@ def _chat(parser: argparse.ArgumentParser) -> None:
         return chat(arguments)
 
     parser.set_defaults(run=run)
+
+
+if __name__ == "__main__":
+    main()

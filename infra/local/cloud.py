@@ -141,9 +141,12 @@ class LocalCloud:
     async def _watch(self) -> None:
         roots = {function.spec.task_root for function in self.functions.values()}
         async for changes in awatch(*roots, debounce=200, step=50):
-            changed = [Path(path) for _, path in changes]
-            for function in self.functions.values():
-                mine = [path for path in changed if path.is_relative_to(function.spec.task_root)]
-                if mine:
-                    self.log.say(f"{function.spec.name}: {mine[0].name} changed, reloading")
-                    await function.replace()
+            changed = sorted(Path(path) for _, path in changes)
+            self.log.say(f"{changed[0].name} changed, reloading")
+            await asyncio.gather(
+                *(
+                    function.replace()
+                    for function in self.functions.values()
+                    if any(path.is_relative_to(function.spec.task_root) for path in changed)
+                )
+            )

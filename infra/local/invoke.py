@@ -72,11 +72,12 @@ async def _print_answer(call: Call) -> None:
         if not call.streaming:
             print_whole(first)
             return
-        head, rest = await read_prelude(prepended(first, chunks))
+        head, last = await read_prelude(prepended(first, chunks))
         _print_head(head)
-        _write(rest)
+        _write(last)
         async for chunk in chunks:
-            _write(chunk)
+            _write(last := chunk)
+        _end_line(last)
 
 
 def print_whole(payload: bytes) -> None:
@@ -88,6 +89,12 @@ def print_whole(payload: bytes) -> None:
     else:
         _print_head(head)
         _write(body)
+        _end_line(body)
+
+
+def _end_line(last: bytes) -> None:
+    if sys.stdout.isatty() and not last.endswith(b"\n"):
+        _write(b"\n")
 
 
 def _print_head(head: Head) -> None:

@@ -54,12 +54,16 @@ async def invoke_through_rie(cloud: LocalCloud, function: str, payload: bytes) -
     spec = cloud.template.functions[function]
     program = locate()
     front, runtime_api = _free_address(), _free_address()
+    # As `sam local` sets it; the emulator names the log stream itself, by which it is known.
+    emulated = {"AWS_SAM_LOCAL": "true", "AWS_LAMBDA_FUNCTION_TIMEOUT": str(spec.timeout_s)}
+    variables = {**cloud.environment(spec, runtime_api), **emulated}
+    del variables["AWS_LAMBDA_LOG_STREAM_NAME"]
     process = await asyncio.create_subprocess_exec(
         str(program),
         *("--runtime-interface-emulator-address", front, "--runtime-api-address", runtime_api, "--log-level", "error"),
         *command_line(spec),
         cwd=spec.task_root,
-        env={**cloud.environment(spec, runtime_api), "AWS_LAMBDA_FUNCTION_TIMEOUT": str(spec.timeout_s)},
+        env=variables,
         stdout=sys.stderr,
         start_new_session=True,
     )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 from infra.local.background import Background
@@ -20,6 +19,7 @@ from infra.local.template import FunctionSpec
 
 STOCK_BOOTSTRAP = Path(__file__).with_name("stock_bootstrap.py")
 MAX_STREAMED_BYTES = 200 * 1024 * 1024
+_CUT = "Runtime.TruncatedResponse"  # what RuntimeApi calls it
 INIT_LIMIT_S = 60.0  # AWS gives 10 s to a machine that runs nothing else
 
 
@@ -117,7 +117,17 @@ class Sandbox:
             self._api.fail_all("Sandbox.Timedout", f"Task timed out after {limit:.2f} seconds")
             self.stale = True
         call.max_memory_mb = peak_memory_mb(self.pid)
-        call.end(function_error(invocation.error) if invocation.error else None)
+        error = function_error(invocation.error) if invocation.error else None
+        call.end(await self._why_cut() if error and error.error_type == _CUT else error)
+
+    async def _why_cut(self) -> FunctionError:
+        """Its connection closed within an answer. Mostly it died, and the word of that is still on its way."""
+        self.stale = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await self._exited.wait()
+                return FunctionError("Runtime.ExitError", self._last_words())
+        return FunctionError(_CUT, "the runtime closed its connection within an answer")
 
     async def _relay(self, invocation: Invocation, call: Call) -> None:
         size = 0
@@ -136,7 +146,7 @@ class Sandbox:
         self.stale = True
         if self._process:
             # Its group can outlive it: a child that it left behind.
-            with contextlib.suppress(ProcessLookupError):
+            with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             await self._exited.wait()
         await self._api.close()

@@ -17,6 +17,7 @@ starts with `/fake `, or else the model's name. A directive is `<scenario>[;<nam
 | `filter`     | stops for the content filter                                                              |
 | `error`      | an error object in the stream after `tokens` (3)                                          |
 | `cut`        | closes the connection after `bytes` (200) of the body                                     |
+| `reset`      | resets the connection in place of a reply                                                 |
 | `stall`      | stops sending after `tokens` (3), and keeps the connection; `tokens=-1`: not even headers |
 | `garbage`    | an event that isn't JSON after `tokens` (3)                                               |
 | `html`       | a 200 with a web page                                                                     |
@@ -43,6 +44,7 @@ from typing import Any
 from tests.fakes.chat_rules import Refused, Rules, check
 
 Body = dict[str, Any]
+TLS_HANDSHAKE = b"\x16"
 REASONS = {400: "Bad Request", 404: "Not Found", 429: "Too Many Requests"}
 
 
@@ -80,7 +82,7 @@ async def fake_upstream(port: int = 0, rules: Rules | None = None) -> AsyncItera
             while await _exchange(upstream, reader, writer):
                 pass
         upstream.writers.discard(writer)
-        writer.transport.abort()
+        writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", port, limit=2**24)
     upstream.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
@@ -94,11 +96,15 @@ async def fake_upstream(port: int = 0, rules: Rules | None = None) -> AsyncItera
 
 async def _exchange(upstream: FakeUpstream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
     """One request and its reply. False where the connection must end."""
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    start = await reader.readexactly(1)
+    if start == TLS_HANDSHAKE:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        return False
+    head = (start + await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     method, path, _ = head[0].split(" ", 2)
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
     content = await reader.readexactly(int(headers.get("content-length", "0")))
-    reply = _Reply(writer)
+    reply = _Reply(reader, writer)
     if method == "GET" and path.split("?")[0].endswith("/models"):
         models = [{"id": "text", "object": "model", "created": 0, "owned_by": "fake"}]
         return await reply.json(200, {"object": "list", "data": models})
@@ -141,8 +147,8 @@ class Script:
 class _Reply:
     """Writes one reply. Each token is one write, from a template that is encoded once."""
 
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
-        self._writer = writer
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
         self._cut: int | None = None
 
     async def json(self, status: int, value: object, headers: Mapping[str, str] | None = None) -> bool:
@@ -173,6 +179,12 @@ class _Reply:
                 self._writer.close()
                 raise ConnectionAbortedError
         self._frame(data)
+
+    def reset(self) -> None:
+        self._writer.transport.abort()
+
+    async def client_gone(self) -> None:
+        await self._reader.read(1)
 
     async def flush(self) -> None:
         await self._writer.drain()
@@ -313,7 +325,8 @@ async def _echo(script: Script, body: Body, reply: _Reply) -> bool:
 async def _tools(script: Script, body: Body, reply: _Reply) -> bool:
     messages = body["messages"]
     start = max((i for i, message in enumerate(messages) if message["role"] == "user"), default=-1) + 1
-    turn = sum("tool_calls" in message for message in messages[start:])
+    parallel = script.number("parallel", 1)
+    turn = sum(len(message.get("tool_calls", ())) for message in messages[start:]) // parallel
     tools = [tool["function"] for tool in body.get("tools", ())]
     stream = _Stream(script, body, reply)
     await stream.begin()
@@ -321,7 +334,7 @@ async def _tools(script: Script, body: Body, reply: _Reply) -> bool:
         outputs = " ".join(m["content"] for m in messages[start:] if m["role"] == "tool")
         await stream.words("content", [f"{word} " for word in f"The tools said: {outputs}".split()])
         return await stream.end()
-    for i in range(script.number("parallel", 1)):
+    for i in range(parallel):
         tool = tools[i % len(tools)]
         arguments = script.values.get("args") or json.dumps(instance(tool.get("parameters", {})))
         await stream.call(i, f"call_fake_{turn}_{i}", tool["name"], arguments)
@@ -374,13 +387,18 @@ async def _cut(script: Script, body: Body, reply: _Reply) -> bool:
     return await stream.end()
 
 
+async def _reset(script: Script, body: Body, reply: _Reply) -> bool:
+    reply.reset()
+    return False
+
+
 async def _stall(script: Script, body: Body, reply: _Reply) -> bool:
     if (tokens := script.number("tokens", 3)) >= 0:
         stream = _Stream(script, body, reply)
         await stream.begin()
         await stream.words("content", _tokens(tokens))
         await reply.flush()
-    await asyncio.Event().wait()
+    await reply.client_gone()
     return False
 
 
@@ -431,6 +449,7 @@ SCENARIOS: Mapping[str, Callable[[Script, Body, _Reply], Awaitable[bool]]] = {
     "filter": _filter,
     "error": _error,
     "cut": _cut,
+    "reset": _reset,
     "stall": _stall,
     "garbage": _garbage,
     "html": _html,

@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 from openresponses.core import deltas as d
 from openresponses.core.engine import absorb, begin, drive, finish
 from openresponses.core.journal import Journal
-from openresponses.core.ports import Ports, ToolOutput
+from openresponses.core.ports import Models as ModelsPort
+from openresponses.core.ports import Ports, Provider, Toolbox, ToolOutput
 from openresponses.core.run import OfferedTool, Run
 from openresponses.core.steps import Act, Step, Stop
 from openresponses.core.turn import Turn
@@ -82,8 +83,25 @@ class Tools:
         return ToolOutput(f"{call.name}({call.arguments})", failed="fail" in call.arguments)
 
 
+class Models:
+    """One provider for every model."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+
+    def resolve(self, model: str) -> tuple[Provider, str]:
+        return self._provider, model
+
+    def listed(self) -> list[str]:
+        return []
+
+
+def ports_of(models: ModelsPort, tools: Toolbox) -> Ports:
+    return Ports(models=models, tools=tools, now=lambda: 2.0, new_id=lambda: "0123")
+
+
 def ports(script: Script, tools: Tools | None = None) -> Ports:
-    return Ports(models=script, tools=tools or Tools(), now=lambda: 2.0, new_id=lambda: "0123")
+    return ports_of(script, tools or Tools())
 
 
 class Log:

@@ -51,6 +51,10 @@ def test_what_a_request_sets_is_echoed_in_a_valid_response(request_: dict[str, A
     check_response(response_to(**request_))
 
 
+def test_a_minimal_effort_is_echoed_in_a_valid_response() -> None:
+    check_response(response_to(reasoning={"effort": "minimal"}))
+
+
 @pytest.mark.parametrize("status", ["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"])
 def test_a_response_is_valid_in_every_status(status: Any) -> None:
     error = ResponseError(code="provider_error", message="m")

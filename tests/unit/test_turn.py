@@ -87,8 +87,6 @@ def test_a_choice_names_a_tool_by_name_or_by_type(choice: dict[str, str], tool: 
     assert find_tool(TOOLS, NamedToolChoice.model_validate(choice)) == tool
 
 
-# KNOWN BUG in core/turn.find_tool, for its owner: only a hosted tool may be named by its type alone.
-@pytest.mark.xfail(strict=True, reason="find_tool takes the first function for a choice that names none")
 def test_a_function_is_not_chosen_without_its_name() -> None:
     assert find_tool(TOOLS, NamedToolChoice.model_validate({"type": "function"})) is None
 

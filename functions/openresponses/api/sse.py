@@ -80,6 +80,7 @@ class EventStream(Response):
         self._last = -1
         self._held: list[bytes] = []
         self._quiet = True
+        self._writing = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._send = send
@@ -105,22 +106,22 @@ class EventStream(Response):
         else:
             await self._write(data)
 
-    async def _write(self, data: bytes) -> None:
+    async def _write(self, *frames: bytes) -> None:
+        """Send frames, after those that were held back. The heartbeat writes too: no frame may overtake another."""
         self._quiet = False
-        if not self.started:
-            await self._start()
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
-
-    async def _start(self) -> None:
-        self.started = True
-        await self._send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        for data in self._held:
-            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        async with self._writing:
+            if not self.started:
+                self.started = True
+                start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+                await self._send(start)
+                frames = (*self._held, *frames)
+            for data in frames:
+                await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def _keep_alive(self) -> None:
         await asyncio.sleep(GRACE)
         if not self.started:
-            await self._start()
+            await self._write()
         while True:
             self._quiet = True
             await asyncio.sleep(self._heartbeat)

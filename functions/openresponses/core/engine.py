@@ -1,8 +1,9 @@
 """The loop. One driver serves the inline function and the state machine; only `pause` differs."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
+from itertools import chain
 
 from ..schema import events as ev
 from ..schema.items import FunctionCall, HostedToolCall, Item, Message, Reasoning
@@ -50,15 +51,17 @@ async def think(run: Run, ports: Ports, emit: Emit) -> None:
         callable_tools(run),
         parallel_calls=run.request.parallel_tool_calls is not False,
     )
+    events: Iterator[ev.Event] = iter(())
     try:
         async with aclosing(provider.stream(turn_of(run, model))) as deltas:
             async for delta in deltas:
-                for event in assembler.feed(delta):
+                events = assembler.feed(delta)
+                for event in events:
                     await emit(event)
         if assembler.finish is None:
             raise ProviderUnavailable("The provider's stream ended before its turn did")
     except BaseException:
-        for event in assembler.abandon():
+        for event in chain(events, assembler.abandon()):  # an emit that was cancelled left some of its delta
             await emit(event)
         run.discarded += [item.id for item in run.response.output[start:]]
         raise

@@ -180,6 +180,8 @@ def new_response(request: CreateResponse, response_id: str, created_at: int) -> 
     response = Response(
         id=response_id, created_at=created_at, model=request.model, tools=tools, text=_echo_text(request.text)
     )
+    if request.reasoning and request.reasoning.effort == "minimal":  # which OpenAI has, and the specification not
+        echoed["reasoning"] = request.reasoning.model_copy(update={"effort": "low"})
     return response.model_copy(update=echoed)
 
 
@@ -190,5 +192,5 @@ def _echo_text(text: TextSettings | None) -> TextField:
         return TextField(verbosity=text.verbosity)
     form = text.format
     if isinstance(form, JsonSchemaFormat):
-        form = EchoedJsonSchemaFormat(name=form.name, description=form.description, strict=form.strict)
+        form = EchoedJsonSchemaFormat(name=form.name, description=form.description, strict=form.strict is True)
     return TextField(format=form, verbosity=text.verbosity)

@@ -60,8 +60,9 @@ def callable_tools(run: Run) -> dict[str, OfferedTool]:
 def find_tool(tools: list[OfferedTool], choice: NamedToolChoice) -> OfferedTool | None:
     """The offered tool that a tool choice names: by name, or for a hosted tool by its type."""
     for tool in tools:
-        by_type = choice.name is None and choice.type == tool.item_type
-        if by_type or choice.name in (tool.name, tool.wire_name):
+        by_type = tool.kind == "hosted" and choice.type == tool.item_type
+        by_name = choice.name is not None and choice.name in (tool.name, tool.wire_name)
+        if by_type or by_name:
             return tool
     return None
 

@@ -1,6 +1,7 @@
 """Telling the tool calls of one Chat Completions stream apart, whatever a server does to their ids."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -10,6 +11,8 @@ from ..core import deltas as d
 from ..core.errors import StreamViolation
 from ..schema.base import JsonObject
 from ._json import fields, text
+
+MAX_ID = 256
 
 
 @dataclass(slots=True)
@@ -40,7 +43,7 @@ class Calls:
 
     def feed(self, chunk: JsonObject) -> Iterator[d.ToolCall]:
         function = fields(chunk.get("function"))
-        name, arguments = text(function.get("name")), _arguments(function.get("arguments"))
+        name, arguments = _name(text(function.get("name"))), _arguments(function.get("arguments"))
         index, call_id = chunk.get("index"), text(chunk.get("id"))
         index = index if isinstance(index, int) else None
         call = self._find(index, call_id, name, arguments) or self._new(index, call_id)
@@ -71,14 +74,21 @@ class Calls:
         return call if repeated else None
 
     def _new(self, index: int | None, call_id: str) -> _Call:
-        """A second call with the same id gets none: the engine then makes one."""
-        call = _Call(f"call_{len(self._calls)}", index, "" if call_id in self._by_id else call_id)
+        """A second call with the same id gets none, nor does one with too long an id: the engine makes one."""
+        call = _Call(
+            f"call_{len(self._calls)}", index, "" if call_id in self._by_id or len(call_id) > MAX_ID else call_id
+        )
         self._calls.append(call)
         if call.id:
             self._by_id[call.id] = call
         if index is not None:
             self._by_index[index] = call
         return call
+
+
+def _name(name: str) -> str:
+    """What models make up must still be a name that an item can hold: the model is then told of its mistake."""
+    return re.sub(r"[^a-zA-Z0-9_.-]", "_", name)[:128]
 
 
 def _arguments(value: JsonValue) -> str:

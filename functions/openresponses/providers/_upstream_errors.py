@@ -4,7 +4,6 @@ Messages are safe to show a client. Only where the vendor refuses the request it
 on, since only the client can act on it: cleaned of secrets, and bounded. Every other text is ours.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from ..core.errors import (
     StreamViolation,
 )
 from ..schema.base import JsonObject
+from ._json import loads
 
 MAX_MESSAGE = 500
 _STATUS_BY_WORD = (
@@ -169,10 +169,9 @@ def _out_of_quota(error: _Error) -> bool:
 
 def _parsed(body: bytes) -> JsonValue:
     try:
-        value: JsonValue = json.loads(body)
+        return loads(body)
     except ValueError:
         return None
-    return value
 
 
 def _number(text: str) -> float | None:

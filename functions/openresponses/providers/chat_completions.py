@@ -20,7 +20,6 @@
 OpenAI, Azure OpenAI, Groq, Cerebras and Mistral have their own defaults, by host: see `_chat_options`.
 """
 
-import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import cast
@@ -39,6 +38,7 @@ from ._chat_options import ChatOptions, options_of
 from ._chat_stream import Chunk, decode
 from ._chat_tools import tools
 from ._http import Http
+from ._json import loads
 from ._sse import SseEvent
 
 __all__ = ["ChatCompletions", "connect", "decode", "encode"]
@@ -85,7 +85,7 @@ async def chunks_of(events: AsyncIterator[SseEvent]) -> AsyncGenerator[Chunk, No
             yield None
             return
         try:
-            chunk: JsonValue = json.loads(event.data)
+            chunk = loads(event.data)
         except ValueError:
             raise StreamViolation("The provider sent an event that is not JSON") from None
         if not isinstance(chunk, dict):

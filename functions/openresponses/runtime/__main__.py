@@ -3,10 +3,12 @@
 Kept tiny and free of imports, because a script, unlike a module, is compiled on every cold start.
 """
 
+import gc
 import os
 import sys
 
 if __name__ == "__main__":
+    gc.disable()  # nothing of what is imported is garbage; the loop turns it on again
     task_root = os.environ.get("LAMBDA_TASK_ROOT", os.getcwd())
     runtime_dir = os.environ.get("LAMBDA_RUNTIME_DIR", "/var/runtime")
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import io
 import os
@@ -58,6 +59,8 @@ async def sandbox(address: str) -> int:
             log("FATAL", "the sandbox cannot start", fault)
             await client.fail_init(fault)
             return 1
+        gc.freeze()  # what was loaded stays, so no collection has to walk through it
+        gc.enable()
         if env.snap_start and (status := await snapshot_and_restore(client)):
             return status
         client.close()

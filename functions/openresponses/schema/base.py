@@ -1,6 +1,6 @@
 """What every wire model shares. Shapes follow the Open Responses OpenAPI document of 2026-04-24."""
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
@@ -11,9 +11,12 @@ JsonObject: TypeAlias = dict[str, JsonValue]
 
 
 class Wire(BaseModel):
-    """A wire value. Unknown fields are dropped: real clients send fields of other vendors' dialects."""
+    """A wire value. Unknown fields are dropped: real clients send fields of other vendors' dialects.
 
-    model_config = ConfigDict(extra="ignore", defer_build=True, serialize_by_alias=True, validate_by_name=True)
+    Built at once, since a deferred model is generated anew inside of each model that contains it.
+    """
+
+    model_config = ConfigDict(extra="ignore", serialize_by_alias=True, validate_by_name=True)
 
 
 def _is_none(value: object) -> bool:
@@ -23,6 +26,11 @@ def _is_none(value: object) -> bool:
 def absent() -> Any:
     """Default of an optional field that the specification allows to be absent, but not to be null."""
     return Field(default=None, exclude_if=_is_none)
+
+
+def fields_of(value: object) -> dict[str, object]:
+    """What a union's discriminator looks at: a mapping's or a model's fields, nothing for anything else."""
+    return cast("dict[str, object]", value) if isinstance(value, dict) else getattr(value, "__dict__", {})
 
 
 def _empty_if_null(value: object) -> object:

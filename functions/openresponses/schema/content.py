@@ -2,11 +2,15 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Discriminator, Field
+from pydantic import BeforeValidator, Discriminator, Field
 
 from .base import Wire, absent
 
 ImageDetail: TypeAlias = Literal["low", "high", "auto", "original"]
+
+
+def _auto_if_null(value: object) -> object:
+    return "auto" if value is None else value
 
 
 class InputText(Wire):
@@ -19,7 +23,7 @@ class InputImage(Wire):
 
     type: Literal["input_image"] = "input_image"
     image_url: str | None = None
-    detail: ImageDetail = "auto"
+    detail: Annotated[ImageDetail, BeforeValidator(_auto_if_null)] = "auto"
     file_id: str | None = absent()
 
 

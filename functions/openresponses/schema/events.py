@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Discriminator
+from pydantic import ConfigDict, Discriminator
 
 from .base import Wire, absent
 from .content import LogProb, Part, UrlCitation
@@ -11,6 +11,8 @@ from .response import Response
 
 
 class _Event(Wire):
+    model_config = ConfigDict(defer_build=True)  # no model contains an event, and few responses see all of them
+
     sequence_number: int = -1
 
 

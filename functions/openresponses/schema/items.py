@@ -1,10 +1,10 @@
 """Items: the one form of context and of output. An item that a response made can be sent back as input."""
 
-from typing import Annotated, Any, Literal, TypeAlias, cast
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, JsonValue, Tag, field_validator
 
-from .base import SLUG, Id, ToolName, Wire, absent
+from .base import SLUG, Id, ToolName, Wire, absent, fields_of
 from .content import InputPart, Part, ReasoningText, SummaryText
 from .tools import Tool
 
@@ -112,7 +112,9 @@ class HostedToolCall(Wire):
     call_id: CallId
     name: ToolName
     arguments: str = ""
-    status: Annotated[Literal["in_progress", "completed", "incomplete", "failed"], BeforeValidator(_completed_if_null)]
+    status: Annotated[
+        Literal["in_progress", "completed", "incomplete", "failed"], BeforeValidator(_completed_if_null)
+    ] = "completed"
     output: str | None = None
 
 
@@ -130,7 +132,7 @@ class ExtensionItem(Wire):
 class ItemReference(Wire):
     """Stands for an item of a stored response."""
 
-    type: Literal["item_reference"] = "item_reference"
+    type: Literal["item_reference"] | None = "item_reference"
     id: str
 
 
@@ -156,7 +158,7 @@ STANDARD = {
 
 def _tag(value: object) -> str | None:
     """The union's tag for an item. A message may omit its type, and a reference too."""
-    fields = cast("dict[str, object]", value) if isinstance(value, dict) else vars(value)
+    fields = fields_of(value)
     kind = fields.get("type")
     if kind is None:
         if "role" in fields:

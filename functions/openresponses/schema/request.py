@@ -36,7 +36,7 @@ class JsonSchemaFormat(Wire):
     name: Annotated[str, Field(min_length=1, max_length=64)]
     description: str | None = None
     schema_: JsonObject = Field(alias="schema")
-    strict: bool = False
+    strict: bool | None = None
 
 
 Format: TypeAlias = Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Discriminator("type")]

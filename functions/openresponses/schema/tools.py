@@ -1,10 +1,10 @@
 """Tools that a request offers, and which of them the model may or must call."""
 
-from typing import Annotated, Literal, TypeAlias, cast
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag
 
-from .base import SLUG, JsonObject, ToolName, Wire, absent
+from .base import SLUG, JsonObject, ToolName, Wire, absent, fields_of
 
 
 class FunctionTool(Wire):
@@ -45,7 +45,7 @@ class NamespaceTool(Wire):
 
 
 def _tag(value: object) -> str | None:
-    fields = cast("dict[str, object]", value) if isinstance(value, dict) else vars(value)
+    fields = fields_of(value)
     kind = fields.get("type")
     if not isinstance(kind, str):
         return None
@@ -87,7 +87,7 @@ class AllowedTools(Wire):
 def _choice_tag(value: object) -> str:
     if isinstance(value, str):
         return "mode"
-    fields = cast("dict[str, object]", value) if isinstance(value, dict) else vars(value)
+    fields = fields_of(value)
     return "allowed_tools" if fields.get("type") == "allowed_tools" else "named"
 
 

@@ -25,8 +25,8 @@ def calculator(expression: str) -> str:
     Args:
         expression: For example "(2 + 3) * 4 ** 2 / sqrt(9)". Operators: + - * / // (whole quotient) % (remainder)
             ** or ^ (power) and comparisons. Constants: pi, e, tau. Functions: sqrt, cbrt, exp, log (natural, or with
-            a base), log2, log10, sin, cos, tan, asin, acos, atan, atan2, degrees, radians, hypot, abs, round, floor,
-            ceil, trunc, min, max, factorial, gcd, lcm. Angles are in radians. No thousands separators.
+            a base), ln, log2, log10, sin, cos, tan, asin, acos, atan, atan2, degrees, radians, hypot, abs, round,
+            floor, ceil, trunc, min, max, factorial, gcd, lcm. Angles are in radians. No thousands separators.
     """
     return _written(_Calculation(expression).result())
 

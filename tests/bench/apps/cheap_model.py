@@ -11,6 +11,7 @@ from openresponses.core.service import Service
 from openresponses.core.settings import Settings
 from openresponses.core.turn import Turn
 from openresponses.tools import Toolbox
+
 from tests.bench.sandbox import API_KEY
 
 WORD = d.Text(0, "word ")

@@ -1,0 +1,1 @@
+"""Tools that do what a tool should not, to see that a response survives them."""
