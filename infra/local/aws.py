@@ -9,7 +9,6 @@ Moto keeps its state in module globals: one LocalAws at a time in a process, and
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -81,29 +80,32 @@ class LocalAws:
             self._server.stop_executions()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.to_thread(self._start)
+        await asyncio.to_thread(self.start)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.halt()
-        server, self._server = self._server, None
-        if server:
-            await asyncio.to_thread(server.close)
+        await asyncio.to_thread(self.stop)
 
-    def _start(self) -> MotoServer:
+    def start(self) -> None:
+        """What entering does, for callers without an event loop."""
         # Here, since importing moto takes a second.
         from infra.local.moto_server import MotoServer
 
-        server = MotoServer(self._lambda_api, self._retry_scale)
+        self._server = MotoServer(self._lambda_api, self._retry_scale)
         try:
-            _create(self._requests, server.url)
+            _create(self._requests, self._server.url)
         except BaseException:
-            with contextlib.suppress(Exception):
-                server.close()
+            self.stop()
             raise
-        return server
+
+    def stop(self) -> None:
+        """Wait for what still runs, and forget everything."""
+        server, self._server = self._server, None
+        if server:
+            server.close()
 
 
 def client(service: str, endpoint_url: str) -> Any:

@@ -47,6 +47,11 @@ class MotoServer:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="moto", daemon=True)
         self._thread.start()
 
+    @staticmethod
+    def executes(thread: threading.Thread) -> bool:
+        """Whether an execution runs in this thread."""
+        return any(name in thread.name for name in _EXECUTOR_THREADS)
+
     def executions(self) -> list[Execution]:
         found = [_describe(execution) for execution in _executions()]
         return sorted(found, key=lambda execution: execution.started, reverse=True)
@@ -97,5 +102,5 @@ def _describe(execution: Any) -> Execution:
 def _drain(limit_s: float) -> None:
     until = time.monotonic() + limit_s
     for thread in threading.enumerate():
-        if any(name in thread.name for name in _EXECUTOR_THREADS):
+        if MotoServer.executes(thread):
             thread.join(max(0, until - time.monotonic()))

@@ -1,0 +1,159 @@
+"""The state machine of infra/statemachine, executed by the local Step Functions with plain Python functions."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from infra.local.aws import LocalAws, client
+from infra.local.aws_resources import ROLE, Request, substitute
+from infra.local.calls import FunctionError
+from infra.local.intrinsics import ACCOUNT, REGION
+from infra.local.lambda_api import LambdaApi, Target
+from infra.local.moto_server import MotoServer
+
+ASL = Path(__file__).parents[2] / "infra/statemachine/loop.asl.json"
+Handler = Callable[[dict[str, Any]], object]
+STATE_MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:"
+FUNCTIONS = ("Turn", "Tool", "Settle")
+LIMIT_S = 20.0
+
+
+def function_arn(name: str) -> str:
+    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+
+
+def substitutions(**seconds: int) -> dict[str, str]:
+    """What the template gives: the functions' ARNs, and limits in seconds by name."""
+    limits = {"Execution": 60, "Turn": 60, "Tool": 60, "Settle": 60, **seconds}
+    arns = {f"{name}FunctionArn": function_arn(name) for name in FUNCTIONS}
+    return {**arns, **{f"{name}TimeoutSeconds": str(limit) for name, limit in limits.items()}}
+
+
+def definition(**seconds: int) -> str:
+    return substitute(ASL.read_text(), substitutions(**seconds))
+
+
+def target(handler: Handler) -> Target:
+    """A plain function behind Lambda: what it raises is told as Lambda tells it."""
+
+    def run(event: bytes) -> bytes:
+        try:
+            return json.dumps(handler(json.loads(event))).encode()
+        except FunctionError:
+            raise
+        except Exception as error:
+            raise FunctionError(type(error).__name__, str(error)) from error
+
+    return run
+
+
+def turn(event: Mapping[str, Any], step: str, *calls: str) -> dict[str, Any]:
+    """What the Turn function answers."""
+    return {"response_id": event["response_id"], "generation": event["generation"], "step": step, "calls": [*calls]}
+
+
+class Script:
+    """The three functions of one response: `turns` says what each turn answers; what came in is kept.
+
+    A turn is a step and its calls: ("act", "call_1", "call_2"). One that is an error type fails with it.
+    """
+
+    def __init__(self, *turns: tuple[str, ...] | str, tool: Handler | None = None, settle: Handler | None = None):
+        self.turns: list[dict[str, Any]] = []
+        self.tools: list[dict[str, Any]] = []
+        self.settled: list[dict[str, Any]] = []
+        self._script = iter(turns)
+        self._tool, self._settle = tool, settle
+
+    def turn(self, event: dict[str, Any]) -> object:
+        self.turns.append(event)
+        match next(self._script):
+            case str(error_type):
+                raise FunctionError(error_type, f"it was {error_type}")
+            case answer:
+                return turn(event, *answer)
+
+    def tool(self, event: dict[str, Any]) -> object:
+        self.tools.append(event)
+        return self._tool(event) if self._tool else None
+
+    def settle(self, event: dict[str, Any]) -> object:
+        self.settled.append(event)
+        return self._settle(event) if self._settle else None
+
+
+class Machine:
+    """Step Functions with the state machine "Loop", and others that a test makes."""
+
+    def __init__(self, aws: LocalAws, functions: dict[str, Target]) -> None:
+        self.aws = aws
+        self.functions = functions
+        self.scripts: dict[str, Script] = {}
+        self.sfn = client("stepfunctions", aws.endpoint_url)
+        for name in FUNCTIONS:
+            functions[name] = target(lambda event, name=name: self._scripted(name, event))
+
+    def _scripted(self, name: str, event: dict[str, Any]) -> object:
+        handlers = self.scripts[event["response_id"]]
+        return {"Turn": handlers.turn, "Tool": handlers.tool, "Settle": handlers.settle}[name](event)
+
+    def create(self, definition: str | Mapping[str, Any]) -> str:
+        """Another state machine; its ARN."""
+        text = definition if isinstance(definition, str) else json.dumps(definition)
+        made = self.sfn.create_state_machine(name=f"m-{uuid.uuid4()}", definition=text, roleArn=ROLE)
+        return made["stateMachineArn"]
+
+    def start(self, script: Script, *, arn: str = f"{STATE_MACHINE}Loop", generation: int = 0) -> str:
+        """Start an execution for a response of its own; the execution's ARN."""
+        response_id = f"resp_{uuid.uuid4().hex}"
+        self.scripts[response_id] = script
+        return self.begin(arn, {"response_id": response_id, "generation": generation}, f"{response_id}-{generation}")
+
+    def begin(self, arn: str, given: Mapping[str, Any], name: str | None = None) -> str:
+        started = self.sfn.start_execution(stateMachineArn=arn, name=name or uuid.uuid4().hex, input=json.dumps(given))
+        return started["executionArn"]
+
+    def finish(self, execution: str) -> dict[str, Any]:
+        until(lambda: self.describe(execution)["status"] != "RUNNING")
+        return self.describe(execution)
+
+    def run(self, script: Script, **options: Any) -> dict[str, Any]:
+        return self.finish(self.start(script, **options))
+
+    def describe(self, execution: str) -> dict[str, Any]:
+        return self.sfn.describe_execution(executionArn=execution)
+
+    def history(self, execution: str) -> list[dict[str, Any]]:
+        return self.sfn.get_execution_history(executionArn=execution)["events"]
+
+
+@contextmanager
+def running(retry_scale: float) -> Iterator[Machine]:
+    functions: dict[str, Target] = {}
+    create = {"name": "Loop", "definition": definition(), "roleArn": ROLE}
+    requests = [Request("stepfunctions", "create_state_machine", create)]
+    aws = LocalAws(None, LambdaApi(functions), extra=requests, retry_scale=retry_scale)
+    aws.start()
+    try:
+        yield Machine(aws, functions)
+    finally:
+        aws.halt()
+        aws.stop()
+
+
+def executor_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if MotoServer.executes(thread)]
+
+
+def until(condition: Callable[[], object]) -> None:
+    limit = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < limit, "it did not happen"
+        time.sleep(0.005)

@@ -1,0 +1,176 @@
+"""The definition as text: what Step Functions would refuse, and what it would not but we do."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openresponses.core import errors
+
+from tests.statemachine.machine import ASL, definition, substitutions
+
+OF_AWS = {
+    # https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html#error-handling-error-representation
+    *("States.ALL", "States.Timeout", "States.DataLimitExceeded"),
+    # https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html: errors of the service, and
+    # Lambda.Unknown for "unhandled errors", which "include out-of-memory errors and function timeouts".
+    *("Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException"),
+    *("Lambda.ClientExecutionTimeoutException", "Lambda.TooManyRequestsException", "Lambda.Unknown"),
+    # But Step Functions takes a function error's own errorType where the payload has one, and Lambda now writes one:
+    # Sandbox.Timedout for a timeout (https://github.com/aws/aws-durable-execution-docs/issues/281), Runtime.ExitError
+    # for a process that died, of memory too (https://github.com/aws/aws-lambda-dotnet/issues/480).
+    # Both spellings are retried, whichever a Region reports.
+    *("Sandbox.Timedout", "Runtime.ExitError"),
+}
+SETTLES_AT_ONCE = {
+    *("KitError", "ProviderError", "ProviderRejected", "ProviderMisconfigured", "Cancelled"),
+    *(name for name, cls in vars(errors).items() if isinstance(cls, type) and issubclass(cls, errors.RequestError)),
+}
+
+
+def machine() -> dict[str, Any]:
+    return json.loads(definition())
+
+
+def states(of: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, state in of["States"].items():
+        yield name, state
+        if "ItemProcessor" in state:
+            yield from states(state["ItemProcessor"])
+
+
+def tasks() -> dict[str, dict[str, Any]]:
+    return {name: state for name, state in states(machine()) if state["Type"] == "Task"}
+
+
+def error_names(rules: list[dict[str, Any]]) -> list[str]:
+    return [name for rule in rules for name in rule["ErrorEquals"]]
+
+
+def leaves(value: object, at: str = "") -> Iterator[tuple[str, object]]:
+    match value:
+        case dict():
+            for key, item in value.items():
+                yield from leaves(item, f"{at}/{key}")
+        case list():
+            for index, item in enumerate(value):
+                yield from leaves(item, f"{at}/{index}")
+        case _:
+            yield at, value
+
+
+def test_the_linter_finds_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "loop.asl.json"
+    path.write_text(definition())
+    found = subprocess.run([Path(sys.executable).with_name("statelint"), path], capture_output=True, text=True)
+    assert (found.stdout, found.stderr, found.returncode) == ("", "", 0)
+
+
+def test_the_linter_finds_mistakes(tmp_path: Path) -> None:
+    """It says nothing at all when it is content: make sure that it reads."""
+    path = tmp_path / "loop.asl.json"
+    path.write_text(definition().replace('"Next": "Step"', '"Next": "Nowhere"'))
+    found = subprocess.run([Path(sys.executable).with_name("statelint"), path], capture_output=True, text=True)
+    assert "Nowhere" in found.stdout + found.stderr
+
+
+def test_it_needs_exactly_these_substitutions() -> None:
+    wanted = set(re.findall(r"\$\{(\w+)\}", ASL.read_text()))
+    assert wanted == set(substitutions())
+
+
+def test_a_substituted_number_stands_without_quotes() -> None:
+    """CloudFormation puts text in the place of text, and reads the outcome as JSON (DefinitionProcessor.java of
+    aws-cloudformation/aws-cloudformation-resource-providers-stepfunctions): in quotes it would be a string.
+    """
+    assert '"${' not in re.sub(r'"\$\{\w+Arn\}"', "", ASL.read_text())
+    assert machine()["TimeoutSeconds"] == 60
+
+
+def test_every_task_and_the_machine_have_a_time_limit() -> None:
+    found = {name: task.get("TimeoutSeconds") for name, task in tasks().items()}
+    assert found == {"Turn": 60, "Tool": 60, "Settle": 60}
+    assert "TimeoutSeconds" in machine()
+
+
+def test_every_error_that_is_named_exists() -> None:
+    ours = {name for name, value in vars(errors).items() if isinstance(value, type)}
+    named = {
+        name
+        for _, state in states(machine())
+        for name in error_names([*state.get("Retry", []), *state.get("Catch", [])])
+    }
+    assert named - ours - OF_AWS == set()
+
+
+def test_every_error_of_ours_is_retried_or_settles_or_ends_the_execution() -> None:
+    """A new class of core/errors.py has to be decided about, here and in the definition."""
+    turn = machine()["States"]["Turn"]
+    retried = {name for name in error_names(turn["Retry"]) if "." not in name}
+    ours = {name for name, cls in vars(errors).items() if isinstance(cls, type) and issubclass(cls, errors.KitError)}
+    assert ours == retried | SETTLES_AT_ONCE | {"Superseded"}
+    assert retried & SETTLES_AT_ONCE == set()
+
+
+def test_what_catches_everything_comes_last_and_alone() -> None:
+    for name, state in states(machine()):
+        for rules in (state.get("Retry", []), state.get("Catch", [])):
+            for rule in rules[:-1]:
+                assert "States.ALL" not in rule["ErrorEquals"], name
+            if rules and "States.ALL" in rules[-1]["ErrorEquals"]:
+                assert rules[-1]["ErrorEquals"] == ["States.ALL"], name
+
+
+def test_what_everything_leaves_out_is_caught_by_its_name() -> None:
+    """States.ALL does not match States.DataLimitExceeded, nor States.Runtime, which nothing can catch."""
+    for name, state in machine()["States"].items():
+        if "States.ALL" in error_names(state.get("Catch", [])):
+            assert "States.DataLimitExceeded" in error_names(state["Catch"]), name
+
+
+def test_turns_and_tools_end_settled_whatever_fails() -> None:
+    found = machine()["States"]
+    assert [found[name]["Catch"][-1]["Next"] for name in ("Turn", "Tools")] == ["Settle", "Settle"]
+
+
+def test_no_error_is_in_two_rules_of_a_state() -> None:
+    for name, state in states(machine()):
+        for rules in (state.get("Retry", []), state.get("Catch", [])):
+            assert len(error_names(rules)) == len(set(error_names(rules))), name
+
+
+@pytest.mark.parametrize("name", ["Turn", "Tool", "Settle"])
+def test_retries_back_off_with_full_jitter(name: str) -> None:
+    for rule in tasks()[name]["Retry"]:
+        assert rule["JitterStrategy"] == "FULL"
+        assert rule["BackoffRate"] == 2.0
+        assert 0 < rule["IntervalSeconds"] < rule["MaxDelaySeconds"] <= 60
+        assert 3 <= rule["MaxAttempts"] <= 10
+
+
+def test_payloads_hold_ids_only() -> None:
+    payloads = {name: task["Parameters"]["Payload"] for name, task in tasks().items()}
+    assert {name: sorted(payload) for name, payload in payloads.items()} == {
+        "Turn": ["attempt.$", "generation.$", "response_id.$"],
+        "Tool": ["attempt.$", "item_id.$", "response_id.$"],
+        "Settle": ["cause.$", "error.$", "generation.$", "response_id.$"],
+    }
+
+
+def test_no_path_is_taken_for_a_literal() -> None:
+    paths = ("Variable", "ItemsPath", "ResultPath", "InputPath", "OutputPath", "ErrorPath", "CausePath")
+    for at, value in leaves(machine()):
+        if isinstance(value, str) and value.startswith("$"):
+            assert at.endswith(".$") or at.rpartition("/")[2] in paths, at
+
+
+def test_it_is_plain_jsonpath_without_variables() -> None:
+    text = ASL.read_text()
+    for word in ("JSONata", "QueryLanguage", "Assign", "Arguments", "startExecution", "waitForTaskToken"):
+        assert word not in text

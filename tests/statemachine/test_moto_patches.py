@@ -1,0 +1,191 @@
+"""Each patch of infra/local/moto_patches.py: what moto's own code gets wrong, done right."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from infra.local.aws import client
+from infra.local.calls import FunctionError
+from tests.statemachine.machine import Machine, executor_threads, function_arn, target, until
+
+RETRY_SCALE = 1.0
+
+
+def task(function: str, **fields: Any) -> dict[str, Any]:
+    parameters = {"FunctionName": function_arn(function), "Payload.$": "$"}
+    return {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": parameters, **fields}
+
+
+def one(state: dict[str, Any], **others: dict[str, Any]) -> dict[str, Any]:
+    return {"StartAt": "A", "States": {"A": state, **others}}
+
+
+def all_at_once(count: int, work: Callable[[], object]) -> list[object]:
+    """What `work` returned or raised in this many threads that start together."""
+    barrier, outcomes = threading.Barrier(count), list[object]()
+
+    def run() -> None:
+        barrier.wait()
+        try:
+            outcomes.append(work())
+        except Exception as error:
+            outcomes.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+def test_a_definition_that_is_refused_spoils_no_other(machine: Machine) -> None:
+    mixed = {"Type": "Pass", "QueryLanguage": "JSONata", "Parameters": {"a.$": "$.a"}, "End": True}
+    with pytest.raises(ClientError):
+        machine.create(one(mixed))
+    arn = machine.create(one({"Type": "Pass", "Parameters": {"a.$": "$.a"}, "End": True}))
+    assert json.loads(machine.finish(machine.begin(arn, {"a": 1}))["output"]) == {"a": 1}
+
+
+def test_two_starts_of_a_name_start_it_once(machine: Machine) -> None:
+    release, calls = threading.Event(), list[object]()
+    machine.functions["hold"] = target(lambda event: [calls.append(event), release.wait(20)])
+    arn = machine.create(one(task("hold", End=True)))
+    for attempt in range(5):
+        outcomes = all_at_once(8, lambda name=f"same-{attempt}": machine.begin(arn, {}, name))
+        assert len({*map(str, outcomes)}) == 1
+    until(lambda: len(calls) == 5)
+    release.set()
+    until(lambda: not executor_threads())
+    assert len(calls) == 5
+
+
+def test_an_execution_can_be_stopped_as_soon_as_it_is_started(machine: Machine) -> None:
+    machine.functions["slow"] = target(lambda _: time.sleep(0.01))
+    arn = machine.create(one(task("slow", Next="A")))
+    for _ in range(10):
+        execution = machine.begin(arn, {})
+        machine.sfn.stop_execution(executionArn=execution)
+        assert machine.describe(execution)["status"] == "ABORTED"
+
+
+def test_a_failure_after_the_stop_does_not_change_the_status(machine: Machine) -> None:
+    started, release = threading.Event(), threading.Event()
+
+    def fail_late(_: dict[str, Any]) -> None:
+        started.set()
+        release.wait(20)
+        raise FunctionError("ValueError", "too late")
+
+    machine.functions["fail"] = target(fail_late)
+    execution = machine.begin(machine.create(one(task("fail", End=True))), {})
+    assert started.wait(20)
+    machine.sfn.stop_execution(executionArn=execution)
+    before = machine.describe(execution)
+    release.set()
+    until(lambda: not executor_threads())
+    after = machine.describe(execution)
+    assert (before["status"], after["status"]) == ("ABORTED", "ABORTED")
+    assert before["stopDate"] == after["stopDate"]
+
+
+def test_a_stop_ends_the_delay_before_a_retry(machine: Machine) -> None:
+    failed = threading.Event()
+
+    def fail(_: dict[str, Any]) -> None:
+        failed.set()
+        raise FunctionError("Busy", "come back")
+
+    machine.functions["busy"] = target(fail)
+    retry = [{"ErrorEquals": ["Busy"], "IntervalSeconds": 600, "MaxAttempts": 3}]
+    execution = machine.begin(machine.create(one(task("busy", End=True, Retry=retry))), {})
+    assert failed.wait(20)
+    machine.sfn.stop_execution(executionArn=execution)
+    until(lambda: not executor_threads())
+    assert machine.describe(execution)["status"] == "ABORTED"
+
+
+def test_a_map_whose_item_ran_out_of_time_is_caught(machine: Machine) -> None:
+    release = threading.Event()
+    machine.functions["hang"] = target(lambda _: release.wait(20))
+    item = {"ProcessorConfig": {"Mode": "INLINE"}, **one(task("hang", TimeoutSeconds=1, End=True))}
+    catch = [{"ErrorEquals": ["States.Timeout"], "Next": "B"}]
+    each = {"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": item, "Catch": catch, "Next": "B"}
+    arn = machine.create(one(each, B={"Type": "Pass", "End": True}))
+    try:
+        ended = machine.finish(machine.begin(arn, {"items": [1]}))
+    finally:
+        release.set()
+    assert (ended["status"], json.loads(ended["output"])["Error"]) == ("SUCCEEDED", "States.Timeout")
+
+
+def test_an_execution_has_its_own_program(machine: Machine) -> None:
+    """The parsed definition is kept, and a program holds state: executions must not meet in it."""
+    machine.functions["echo"] = target(lambda event: event)
+    each = {"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": one(task("echo", OutputPath="$.Payload", End=True))}
+    arn = machine.create(one({**each, "End": True}))
+    given = [{"items": [f"{run}-{item}" for item in range(5)]} for run in range(20)]
+    ended = [machine.finish(execution) for execution in [machine.begin(arn, each_input) for each_input in given]]
+    assert [json.loads(execution["output"]) for execution in ended] == [each_input["items"] for each_input in given]
+
+
+def test_of_two_conditional_writes_of_an_item_one_wins(machine: Machine) -> None:
+    dynamodb = client("dynamodb", machine.aws.endpoint_url)
+    dynamodb.create_table(
+        TableName="conditions",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+    def put(pk: str) -> None:
+        dynamodb.put_item(
+            TableName="conditions", Item={"pk": {"S": pk}}, ConditionExpression="attribute_not_exists(pk)"
+        )
+
+    def transact(pk: str) -> None:
+        write = {"TableName": "conditions", "Item": {"pk": {"S": pk}}}
+        dynamodb.transact_write_items(
+            TransactItems=[{"Put": {**write, "ConditionExpression": "attribute_not_exists(pk)"}}]
+        )
+
+    for write in (put, transact):
+        for attempt in range(20):
+            outcomes = all_at_once(6, partial(write, f"{write.__name__}-{attempt}"))
+            assert sum(outcome is None for outcome in outcomes) == 1, outcomes
+
+
+def test_of_two_conditional_writes_of_an_object_one_wins(machine: Machine) -> None:
+    s3 = client("s3", machine.aws.endpoint_url)
+    s3.create_bucket(Bucket="conditions")
+    for attempt in range(20):
+        outcomes = all_at_once(
+            6, lambda key=str(attempt): s3.put_object(Bucket="conditions", Key=key, Body=b"x", IfNoneMatch="*")
+        )
+        assert sum(not isinstance(outcome, Exception) for outcome in outcomes) == 1, outcomes
+
+
+def test_an_invoke_reaches_the_function(machine: Machine) -> None:
+    machine.functions["echo"] = target(lambda event: {"echo": event})
+    answer = client("lambda", machine.aws.endpoint_url).invoke(FunctionName="echo", Payload=b'{"a":"\xc3\xa9"}')
+    assert json.load(answer["Payload"]) == {"echo": {"a": "é"}}
+
+
+def test_paths_are_parsed_once(machine: Machine) -> None:
+    """Twenty turns of two tools, 123 states: seconds in stock. The bound is loose; the ratio to one turn is not."""
+    machine.functions["echo"] = target(lambda event: event)
+    states = {f"S{i}": task("echo", ResultPath=None, Next=f"S{i + 1}") for i in range(60)}
+    many = {"StartAt": "S0", "States": {**states, "S60": task("echo", End=True)}}
+    arn = machine.create(many)
+    machine.finish(machine.begin(arn, {"warm": True}))
+    begun = time.monotonic()
+    machine.finish(machine.begin(arn, {"id": "x"}))
+    assert time.monotonic() - begun < 5
