@@ -19,7 +19,7 @@ from jsonschema import Draft202012Validator
 from openresponses.core import deltas as d
 from openresponses.core import errors
 from openresponses.core.engine import think
-from openresponses.core.intake import context_of, new_response, offered_tools
+from openresponses.core.intake import input_items, new_response, offered_tools
 from openresponses.core.journal import Journal
 from openresponses.core.ports import Ports, ToolOutput
 from openresponses.core.run import OfferedTool, Run
@@ -30,6 +30,8 @@ from openresponses.providers.chat_completions import ChatCompletions, chunks_of,
 from openresponses.schema.events import Event
 from openresponses.schema.items import HostedToolCall
 from openresponses.schema.request import CreateResponse
+
+from tests.immediately import immediately
 
 CASSETTES = Path(__file__).parent.parent / "cassettes" / "chat_completions"
 NAMES = sorted(path.stem for path in CASSETTES.glob("*.sse"))
@@ -98,8 +100,8 @@ def run_for(request: CreateResponse) -> Run:
     return Run(
         response=new_response(request, "resp_0", 0),
         request=request,
-        context=context_of(request, "resp_0"),
-        tools=offered_tools(request, NoTools()),
+        context=input_items(request, "resp_0", {}),
+        tools=immediately(offered_tools(request, NoTools())),
         max_turns=8,
     )
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from openresponses.core.errors import RequestError
-from openresponses.core.intake import context_of, new_response, offered_tools
+from openresponses.core.intake import input_items, new_response, offered_tools
 from openresponses.core.ports import ToolOutput
 from openresponses.core.run import OfferedTool, Run
 from openresponses.core.settings import ProviderSettings
@@ -16,6 +16,7 @@ from openresponses.schema.items import HostedToolCall
 from openresponses.schema.request import CreateResponse
 
 from tests.fakes.chat_rules import Rules, check
+from tests.immediately import immediately
 
 CLOCK = OfferedTool(name="clock", kind="hosted", item_type="serverless:clock", wire_name="clock")
 USER = {"role": "user", "content": "Hi"}
@@ -23,7 +24,7 @@ OPEN = {"developer_role": True, "system": "in_place"}
 
 
 class Clock:
-    def offer(self, item_type: str) -> OfferedTool | None:
+    async def offer(self, item_type: str) -> OfferedTool | None:
         return CLOCK if item_type == CLOCK.item_type else None
 
     async def call(self, call: HostedToolCall) -> ToolOutput:
@@ -33,9 +34,10 @@ class Clock:
 def turn(**fields: Any) -> Turn:
     request = CreateResponse.model_validate({"model": "m", "input": "Hi", **fields})
     response = new_response(request, "resp_0", 0)
-    tools = offered_tools(request, Clock())
+    tools = immediately(offered_tools(request, Clock()))
     return turn_of(
-        Run(response=response, request=request, context=context_of(request, "resp_0"), tools=tools, max_turns=9), "m"
+        Run(response=response, request=request, context=input_items(request, "resp_0", {}), tools=tools, max_turns=9),
+        "m",
     )
 
 

@@ -5,8 +5,9 @@ from asyncio import create_subprocess_exec, subprocess
 from typing import Any
 
 import pytest
-from openresponses.core.engine import Journal, drive
-from openresponses.core.intake import context_of, new_response, offered_tools
+from openresponses.core.engine import drive
+from openresponses.core.intake import input_items, new_response, offered_tools
+from openresponses.core.journal import Journal
 from openresponses.core.ports import Ports, ToolOutput
 from openresponses.core.run import OfferedTool, Run
 from openresponses.core.settings import ProviderSettings
@@ -19,12 +20,13 @@ from openresponses.schema.request import CreateResponse
 
 from tests.fakes.chat_completions import FakeUpstream, fake_upstream
 from tests.fakes.chat_rules import Rules
+from tests.immediately import immediately
 
 SCHEMA = {"type": "object", "properties": {"zone": {"type": "string"}}, "required": ["zone"]}
 
 
 class Clock:
-    def offer(self, item_type: str) -> OfferedTool | None:
+    async def offer(self, item_type: str) -> OfferedTool | None:
         return OfferedTool(name="clock", kind="hosted", item_type=item_type, wire_name="clock", parameters=SCHEMA)
 
     async def call(self, call: HostedToolCall) -> ToolOutput:
@@ -47,8 +49,8 @@ async def driven(upstream: FakeUpstream, **fields: Any) -> Run:
     run = Run(
         response=new_response(request, "resp_0", 0),
         request=request,
-        context=context_of(request, "resp_0"),
-        tools=offered_tools(request, Clock()),
+        context=input_items(request, "resp_0", {}),
+        tools=immediately(offered_tools(request, Clock())),
         max_turns=9,
     )
 

@@ -24,6 +24,7 @@ from openresponses.providers._offline_script import Ending, Script, parse
 from openresponses.schema.request import CreateResponse
 from openresponses.tools import Toolbox
 
+from tests.immediately import immediately
 from tests.openresponses_schema import check_event
 from tests.stream_checker import check_stream
 from tests.unit.kit import Json, Log, Models, Said, ports_of
@@ -53,9 +54,11 @@ INTRODUCTION = "This is the offline demo model: no real model ran."
 async def respond(said: Any, **request: Any) -> tuple[Json, list[Json]]:
     """The whole way through the core: the final response and its events, all of them checked."""
     service = Service(ports_of(Models(OFFLINE), Toolbox()), SETTINGS)
-    run = service.accept(CreateResponse.model_validate({"model": "offline/demo", "input": said, **request}))
+    run, record = await service.accept(
+        CreateResponse.model_validate({"model": "offline/demo", "input": said, **request})
+    )
     log = Log()
-    await service.respond(run, log, seconds=None, committed=lambda: True)
+    await service.respond(run, record, log, seconds=None, committed=lambda: True)
     for event in log.events:
         check_event(event)
     return check_stream(log.events), log.events
@@ -84,8 +87,8 @@ async def deltas(said: str, **request: Any) -> list[Said | str]:
 
 def turn(said: str, **request: Any) -> Turn:
     service = Service(ports_of(Models(OFFLINE), Toolbox()), SETTINGS)
-    run = service.accept(CreateResponse.model_validate({"model": "offline/demo", "input": said, **request}))
-    return turn_of(run, "demo")
+    asked = CreateResponse.model_validate({"model": "offline/demo", "input": said, **request})
+    return turn_of(immediately(service.accept(asked))[0], "demo")
 
 
 def spoken(heard: Sequence[Said | str]) -> int:

@@ -36,9 +36,9 @@ async def calculate(expression: str) -> ToolOutput:
     return await Toolbox().call(calling("calculator", {"expression": expression}))
 
 
-def test_it_is_the_port_that_the_core_asks_for() -> None:
+async def test_it_is_the_port_that_the_core_asks_for() -> None:
     toolbox: ToolboxPort = Toolbox()
-    assert toolbox.offer("serverless:clock") is not None
+    assert await toolbox.offer("serverless:clock") is not None
 
 
 def test_tools_are_found_by_file_name() -> None:
@@ -46,12 +46,12 @@ def test_tools_are_found_by_file_name() -> None:
 
 
 @pytest.mark.parametrize("item_type", ["clock", "serverless:nope", "serverless:_function", "acme:clock", "serverless:"])
-def test_what_is_not_here_is_not_offered(item_type: str) -> None:
-    assert Toolbox().offer(item_type) is None
+async def test_what_is_not_here_is_not_offered(item_type: str) -> None:
+    assert await Toolbox().offer(item_type) is None
 
 
-def test_a_signature_and_a_docstring_make_the_offer() -> None:
-    assert Toolbox(ON_TRIAL).offer("serverless:describes") == OfferedTool(
+async def test_a_signature_and_a_docstring_make_the_offer() -> None:
+    assert await Toolbox(ON_TRIAL).offer("serverless:describes") == OfferedTool(
         name="describes",
         kind="hosted",
         item_type="serverless:describes",
@@ -84,24 +84,24 @@ def test_a_signature_and_a_docstring_make_the_offer() -> None:
 
 
 @pytest.mark.parametrize("name", ["calculator", "clock"])
-def test_our_own_tools_describe_themselves_and_every_parameter(name: str) -> None:
-    tool = Toolbox().offer(f"serverless:{name}")
+async def test_our_own_tools_describe_themselves_and_every_parameter(name: str) -> None:
+    tool = await Toolbox().offer(f"serverless:{name}")
     assert tool is not None
     assert tool.description
     properties: Any = (tool.parameters or {})["properties"]
     assert all(each["description"] for each in properties.values())
 
 
-def test_a_signature_that_no_json_object_fits_is_its_authors_mistake() -> None:
+async def test_a_signature_that_no_json_object_fits_is_its_authors_mistake() -> None:
     with pytest.raises(TypeError, match="parameter 'words'"):
-        Toolbox(ON_TRIAL).offer("serverless:speaks")
+        await Toolbox(ON_TRIAL).offer("serverless:speaks")
 
 
 def test_finding_the_tools_imports_none_of_them() -> None:
     code = f"""
-import sys
+import asyncio, sys
 from openresponses.tools import Toolbox
-assert "broken" in Toolbox({ON_TRIAL!r}).names and Toolbox().offer("serverless:clock")
+assert "broken" in Toolbox({ON_TRIAL!r}).names and asyncio.run(Toolbox().offer("serverless:clock"))
 print([name for name in sys.modules if name.startswith(({ON_TRIAL + "."!r}, "openresponses.tools."))])
 """
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
