@@ -33,6 +33,7 @@ class Run(Wire):
 
     `request` is what was asked, without its input; `context` is what the model is shown before this
     response's own output. `discarded` names items of dead turns: visible in the log, never shown again.
+    `asked` names calls that tool tasks were given.
     `next_batch` is where the log goes on, `version` counts the saves, `generation` the state machine's
     executions, `history` the events of the current one.
     """
@@ -52,6 +53,7 @@ class Run(Wire):
     history: int = 0
     usage: Usage = Usage()
     discarded: list[str] = []
+    asked: list[str] = []
 
     def settled(self, start: int = 0) -> list[Item]:
         """This response's items from index `start` on, without those of dead turns."""

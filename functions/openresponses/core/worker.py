@@ -56,8 +56,11 @@ class Worker:
                 if run.response.status == "queued":
                     going = run.response.model_copy(update={"status": "in_progress"})
                     await journal(ResponseInProgress(response=going))
-                await self._absorb(run, journal)
-                step = await drive(run, self._ports, journal, _one_turn(run))
+                if unasked := _unasked(run):
+                    step = Act(unasked)
+                else:
+                    await self._absorb(run, journal)
+                    step = await drive(run, self._ports, journal, _one_turn(run))
         except errors.Cancelled:
             step = Stop("cancelled")
         except errors.Superseded:
@@ -106,9 +109,11 @@ class Worker:
     async def _go_on(self, run: Run, calls: tuple[HostedToolCall, ...]) -> TurnResult:
         """Save, and say what is next. Before an execution's history is full, another one goes on."""
         run.history += HISTORY_PER_TURN + HISTORY_PER_CALL * len(calls)
-        renew = run.history >= self._settings.history_events and not calls
+        renew = run.history >= self._settings.history_events
         if renew:
             run.history, run.generation = 0, run.generation + 1
+        else:
+            run.asked += [call.id for call in calls]
         await self._storage.runs.save(run)
         if renew:
             await self._storage.launcher.start(run.response.id, run.generation)
@@ -123,6 +128,11 @@ class Worker:
         calls: tuple[HostedToolCall, ...] = (),
     ) -> TurnResult:
         return {"response_id": response_id, "generation": generation, "step": step, "calls": [c.id for c in calls]}
+
+
+def _unasked(run: Run) -> tuple[HostedToolCall, ...]:
+    """Calls that no tool task has been asked for yet: the inline worker stopped before it ran them."""
+    return tuple(call for call in run.pending() if call.id not in run.asked)
 
 
 def _one_turn(run: Run) -> Pause:

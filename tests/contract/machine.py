@@ -1,0 +1,96 @@
+"""The state machine in memory: what the ASL does with its three functions, without waiting between retries."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from openresponses.core.errors import ProviderError, StorageUnavailable
+from openresponses.core.ports import Ports, Storage
+from openresponses.core.service import Service
+from openresponses.core.settings import Settings
+from openresponses.core.stored import Stored
+from openresponses.core.worker import Worker
+from openresponses.memory import Shelf, memory_storage
+from openresponses.schema.events import StreamEvent
+from openresponses.schema.request import CreateResponse
+
+from tests.unit.kit import Json, Script, Tools
+
+RETRIES = 5
+
+
+class Killed(BaseException):
+    """A worker that is gone between two instructions."""
+
+
+class House:
+    """A deployment in memory: a service, and a state machine that runs as soon as it is started."""
+
+    def __init__(self, script: Script, tools: Tools | None = None, **settings: Any) -> None:
+        self.shelf, self.tools = Shelf(), tools or Tools()
+        self.settings = replace(Settings(providers={}), **settings)
+        self.storage: Storage = memory_storage(self.shelf, self._start)
+        ids = iter(f"{n:032x}" for n in range(1, 1000))
+        self.ports = Ports(script, self.tools, lambda: 2.0, lambda: next(ids), self.storage)
+        self.service = Service(self.ports, self.settings)
+        self.stored = Stored(self.storage, self.ports.now)
+        self.worker_ports: Callable[[], Ports] = lambda: self.ports
+        self.executions: list[asyncio.Task[None]] = []
+        self.deaths = 0
+
+    async def _start(self, response_id: str, generation: int) -> None:
+        self.executions.append(asyncio.create_task(self._execute(response_id, generation)))
+
+    async def _execute(self, response_id: str, generation: int) -> None:
+        try:
+            while True:
+                result = await self._retried(lambda: self._worker().turn(response_id, generation))
+                for item_id in result["calls"]:
+                    await self._retried(lambda item=item_id: self._worker().tool(response_id, item))
+                if result["step"] in ("stop", "renewed"):
+                    return
+        except (ProviderError, StorageUnavailable) as error:
+            cause = json.dumps({"errorType": type(error).__name__, "errorMessage": str(error)})
+            await self._worker().settle(response_id, type(error).__name__, cause)
+
+    def _worker(self) -> Worker:
+        return Worker(self.worker_ports(), self.settings)
+
+    async def _retried(self, task: Callable[[], Any]) -> Any:
+        for attempt in range(RETRIES + 1):
+            try:
+                return await task()
+            except Killed:
+                self.deaths += 1
+            except (ProviderError, StorageUnavailable):
+                if attempt == RETRIES:
+                    raise
+        raise AssertionError("a worker died more often than it is retried")
+
+    async def create(self, **request: Any) -> tuple[Json, list[Json]]:
+        """The response, and the events that its client saw."""
+        asked = CreateResponse.model_validate({"model": "m", "input": "hello", **request})
+        run, record = await self.service.accept(asked)
+        log = Seen()
+        await self.service.respond(run, record, log, seconds=None, committed=lambda: len(log.events) > 2)
+        return json.loads(run.response.model_dump_json()), log.events
+
+    async def events(self, response_id: str, after: int = -1) -> list[Json]:
+        log = Seen()
+        await self.stored.follow(response_id, after, log, seconds=None)
+        return log.events
+
+    async def idle(self) -> None:
+        await asyncio.gather(*self.executions)
+
+
+class Seen:
+    def __init__(self) -> None:
+        self.events: list[Json] = []
+
+    async def __call__(self, event: StreamEvent) -> None:
+        self.events.append(json.loads(event.model_dump_json()))
