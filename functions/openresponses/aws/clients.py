@@ -33,8 +33,8 @@ _BUSY = {
 class Refused(Exception):
     """AWS answered no. `code` is its word for why; `item` is what failed a condition, empty where there is none."""
 
-    def __init__(self, code: str, item: dict[str, Any]) -> None:
-        super().__init__(code)
+    def __init__(self, code: str, message: str, item: dict[str, Any]) -> None:
+        super().__init__(f"{code}: {message}")
         self.code, self.item = code, item
 
 
@@ -103,4 +103,4 @@ def _told(answer: dict[str, Any]) -> Exception:
         code, item = ("ConditionalCheckFailedException", failed[0].get("Item", {})) if failed else (code, item)
     if busy or answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
         return StorageUnavailable("Storage is busy or failing: try again")
-    return Refused(code, item)
+    return Refused(code, str(answer.get("Error", {}).get("Message", "")), item)

@@ -13,12 +13,10 @@ from .deletion import delete
 from .runs import pack_run
 from .shelf import Shelf
 from .table import ConditionFailed, Item, number, safe
-from .values import MAX_INLINE, Attribute, Vanished
+from .values import Attribute, Vanished
 
 LIVE = "#status IN (:queued, :in_progress)"
 LIVE_VALUES: Item = {"queued": {"S": "queued"}, "in_progress": {"S": "in_progress"}}
-_INLINE = 150_000
-"""Two values share an item."""
 _LOOKS = 3
 
 
@@ -45,8 +43,8 @@ class DynamoStore:
         brought = Brought(input=record.input, ancestors=record.ancestors)
         outcome = Outcome(response=record.response, discarded=record.discarded)
         values = await asyncio.gather(
-            self._pack(response_id, "input", brought, _INLINE),
-            self._pack(response_id, "response", outcome, _INLINE),
+            self._pack(response_id, "input", brought),
+            self._pack(response_id, "response", outcome),
             pack_run(shelf, run),
         )
         ttl = {"ttl": shelf.ttl(shelf.response_days)}
@@ -103,8 +101,8 @@ class DynamoStore:
     async def delete(self, response_id: str) -> None:
         await delete(self._shelf, response_id)
 
-    async def _pack(self, response_id: str, name: str, value: Wire, limit: int = MAX_INLINE) -> Attribute:
-        return await self._shelf.values.pack("response", safe(response_id), name, value.model_dump_json(), limit)
+    async def _pack(self, response_id: str, name: str, value: Wire) -> Attribute:
+        return await self._shelf.values.pack("response", safe(response_id), name, value.model_dump_json())
 
     async def _look(self, response_ids: Sequence[str]) -> dict[str, Record | None]:
         """What is there; those that changed meanwhile are left out."""
