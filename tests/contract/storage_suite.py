@@ -1,0 +1,216 @@
+"""What the storage suites share: the backends that they run on, and things to store."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from moto import mock_aws
+from moto.core.models import botocore_stubber
+from openresponses.aws.clients import Aws, Service
+from openresponses.aws.storage import aws_storage
+from openresponses.core.ports import Storage
+from openresponses.core.records import Batch, Record
+from openresponses.core.run import OfferedTool, Run
+from openresponses.memory import Shelf, memory_storage
+from openresponses.schema.events import Event, OutputTextDelta
+from openresponses.schema.items import HostedToolCall, Message
+from openresponses.schema.request import CreateResponse
+from openresponses.schema.response import Response
+
+REGION = "us-east-1"
+MACHINE = json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}})
+TABLE: dict[str, Any] = {
+    "TableName": "responses",
+    "BillingMode": "PAY_PER_REQUEST",
+    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    "AttributeDefinitions": [
+        {"AttributeName": "pk", "AttributeType": "S"},
+        {"AttributeName": "sk", "AttributeType": "S"},
+    ],
+}
+"""As template.yaml declares it."""
+BUCKET = "openresponses-values"
+UNICODE = 'naïve “quotes” 日本語 🙂🏽 \u0000\u2028\ufeff \\ \n "'
+
+
+def rid(n: int) -> str:
+    return f"resp_{n:032x}"
+
+
+def text(size: int, seed: int = 0) -> str:
+    """That many characters, which compress to half as many bytes."""
+    return random.Random(seed).randbytes(size // 2 + 1).hex()[:size]
+
+
+def new_response(n: int, *, said: str = "", status: str = "in_progress") -> Response:
+    output = [{"type": "message", "id": f"msg_{n:032x}0000", "role": "assistant", "content": said}] if said else []
+    values = {"id": rid(n), "created_at": 1_700_000_000, "model": "offline/demo", "store": True}
+    return Response.model_validate({**values, "status": status, "output": output, "metadata": {"naïve": UNICODE}})
+
+
+def new_record(n: int, *, asked: str = UNICODE, said: str = "", lease: float | None = 1_700_000_030.25) -> Record:
+    asked_item = Message.model_validate({"id": f"msg_{n:032x}i0000", "role": "user", "content": asked})
+    return Record(response=new_response(n, said=said), input=[asked_item], ancestors=[rid(n + 1000)], lease=lease)
+
+
+def new_run(n: int, *, said: str = "") -> Run:
+    """Without a context: that is how runs come back."""
+    clock = OfferedTool(name="clock", kind="hosted", item_type="serverless:clock", wire_name="clock", description="é")
+    request = CreateResponse.model_validate({"model": "offline/demo", "temperature": 0.1, "metadata": {"k": UNICODE}})
+    return Run(response=new_response(n, said=said), request=request, tools=[clock], max_turns=8, next_sequence=4)
+
+
+def new_call(n: int, index: int = 1) -> HostedToolCall:
+    return HostedToolCall(
+        type="serverless:clock", id=f"htc_{n:032x}{index:04x}", call_id="c", name="clock", status="in_progress"
+    )
+
+
+def new_batch(number: int, *deltas: str, first: int = 0) -> Batch:
+    events: list[Event] = [
+        OutputTextDelta(item_id="msg_1", output_index=0, content_index=0, delta=delta, sequence_number=first + i)
+        for i, delta in enumerate(deltas)
+    ]
+    return Batch(number, events)
+
+
+@dataclass
+class Call:
+    """`depth` is how many calls had to be answered, one after the other, before this one could be made."""
+
+    service: str
+    operation: str
+    depth: int
+
+
+class WatchedAws(Aws):
+    """Counts calls, and can make them fail. All go to moto one by one: it has no lock around conditional writes."""
+
+    _moto = threading.RLock()
+
+    def __init__(self, *, attempts: int = 3) -> None:
+        super().__init__(REGION, attempts=attempts)
+        self.calls: list[Call] = []
+        self.pace = 0.0
+        self.fault: Callable[[int, int, AWSPreparedRequest, Callable[[], AWSResponse]], AWSResponse] | None = None
+        self._watched: set[Service] = set()
+        self._lock = threading.RLock()
+        self._here = threading.local()
+        self._answered = 0
+
+    def client(self, service: Service) -> Any:
+        with self._lock:
+            client = super().client(service)
+            if service not in self._watched:
+                self._watched.add(service)
+                client.meta.events.register("before-call", self._count)
+                client.meta.events.unregister("before-send", botocore_stubber)  # or both answer
+                client.meta.events.register("before-send", self._send)
+            return client
+
+    def forget(self) -> None:
+        self.calls, self._answered = [], 0
+
+    def _count(self, event_name: str, **_: object) -> None:
+        _, service, operation = event_name.split(".")
+        with self._lock:
+            self._here.index, self._here.attempt = len(self.calls), 0
+            self.calls.append(Call(service, operation, self._answered))
+
+    def _send(self, event_name: str, request: AWSPreparedRequest, **_: object) -> AWSResponse:
+        """`pace` seconds pass before an answer, so that calls made side by side are seen to be so."""
+        index, attempt = self._here.index, self._here.attempt
+        self._here.attempt += 1
+
+        def answer() -> AWSResponse:
+            with self._moto:
+                response = botocore_stubber(event_name, request)
+                assert response is not None, request.url
+                return response
+
+        time.sleep(self.pace)
+        response = self.fault(index, attempt, request, answer) if self.fault else answer()
+        with self._lock:
+            self._answered = max(self._answered, self.calls[index].depth + 1)
+        return response
+
+
+class MemoryBackend:
+    def __init__(self) -> None:
+        self._shelves: dict[str, Shelf] = {}
+
+    def storage(self, tenant: str = "tenant") -> Storage:
+        return memory_storage(self._shelves.setdefault(tenant, Shelf()))
+
+    def started(self, tenant: str = "tenant") -> list[tuple[str, int]]:
+        return self._shelves[tenant].started
+
+
+class MotoBackend:
+    """Made within mock_aws."""
+
+    def __init__(self) -> None:
+        self.time = 1_700_000_000.0
+        self.aws = WatchedAws()
+        self.dynamodb, self.s3, states = (self.aws.client(name) for name in ("dynamodb", "s3", "stepfunctions"))
+        self.states = states
+        self.dynamodb.create_table(**TABLE)
+        self.s3.create_bucket(Bucket=BUCKET)
+        role = "arn:aws:iam::123456789012:role/states"
+        self.machine = states.create_state_machine(name="loop", definition=MACHINE, roleArn=role)["stateMachineArn"]
+        self.aws.forget()
+
+    def storage(self, tenant: str = "tenant") -> Storage:
+        return aws_storage(
+            self.aws,
+            table=TABLE["TableName"],
+            bucket=BUCKET,
+            state_machine_arn=self.machine,
+            tenant=tenant,
+            now=lambda: self.time,
+        )
+
+    def started(self, tenant: str = "tenant") -> list[tuple[str, int]]:
+        executions = self.states.list_executions(stateMachineArn=self.machine)["executions"]
+        arns = [each["executionArn"] for each in executions]
+        inputs = [json.loads(self.states.describe_execution(executionArn=arn)["input"]) for arn in arns]
+        return [(each["response_id"], each["generation"]) for each in inputs if each["tenant"] == tenant]
+
+    def items(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for page in self.dynamodb.get_paginator("scan").paginate(TableName=TABLE["TableName"]):
+            found += page["Items"]
+        return found
+
+    def objects(self) -> list[str]:
+        return [each["Key"] for each in self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
+
+
+@contextmanager
+def opened(name: str) -> Iterator[MemoryBackend | MotoBackend]:
+    if name == "memory":
+        yield MemoryBackend()
+        return
+    with opened_moto() as backend:
+        yield backend
+
+
+@contextmanager
+def opened_moto() -> Iterator[MotoBackend]:
+    with mock_aws():
+        backend = MotoBackend()
+        try:
+            yield backend
+        finally:
+            backend.aws.close()
+
+
+BACKENDS = ("memory", "moto")

@@ -1,0 +1,183 @@
+"""Runs, tools' outputs, event logs: one suite, on memory and on AWS as moto plays it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from openresponses.core.errors import Superseded
+from openresponses.core.ports import Storage, ToolOutput
+from openresponses.core.records import Batch
+from openresponses.core.run import Run
+from openresponses.schema.items import Message
+
+from tests.contract.storage_suite import (
+    BACKENDS,
+    UNICODE,
+    MemoryBackend,
+    MotoBackend,
+    new_batch,
+    new_call,
+    new_record,
+    new_run,
+    opened,
+    rid,
+    text,
+)
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> Iterator[MemoryBackend | MotoBackend]:
+    with opened(request.param) as backend:
+        yield backend
+
+
+@pytest.fixture
+async def storage(backend: MemoryBackend | MotoBackend) -> Storage:
+    """Response 1 is there, in progress."""
+    storage = backend.storage()
+    await storage.store.create(new_record(1), new_run(1))
+    return storage
+
+
+async def loaded(storage: Storage) -> Run:
+    run = await storage.runs.load(rid(1))
+    assert run is not None
+    return run
+
+
+async def test_a_run_comes_back_without_its_context(storage: Storage) -> None:
+    run = new_run(2)
+    run.context = [Message.model_validate({"id": "msg_in", "role": "user", "content": "secret"})]
+    await storage.store.create(new_record(2), run)
+    assert await storage.runs.load(rid(2)) == new_run(2)
+    run.turns = 1
+    await storage.runs.save(run)
+    assert await storage.runs.load(rid(2)) == new_run(2).model_copy(update={"turns": 1, "version": 1})
+    assert len(run.context) == 1
+
+
+async def test_each_save_counts_one_version(storage: Storage) -> None:
+    run = await loaded(storage)
+    for turn in range(1, 4):
+        run.turns, run.discarded = turn, [*run.discarded, f"msg_{turn}"]
+        await storage.runs.save(run)
+        assert run.version == turn
+        assert await loaded(storage) == run
+
+
+async def test_a_stale_run_is_not_saved(storage: Storage) -> None:
+    ours, stale = await loaded(storage), await loaded(storage)
+    ours.turns = 1
+    await storage.runs.save(ours)
+    stale.turns = 7
+    with pytest.raises(Superseded):
+        await storage.runs.save(stale)
+    assert stale.version == 0
+    assert await loaded(storage) == ours
+
+
+async def test_of_runs_saved_at_once_one_wins(storage: Storage) -> None:
+    runs = [new_run(1, said=f"run {n}") for n in range(4)]
+    outcomes = await asyncio.gather(*map(storage.runs.save, runs), return_exceptions=True)
+    (winner,) = [run for run, outcome in zip(runs, outcomes, strict=True) if outcome is None]
+    assert [type(each) for each in outcomes if each is not None] == [Superseded] * 3
+    assert await loaded(storage) == winner
+
+
+async def test_a_run_that_is_nowhere_is_not_saved(storage: Storage) -> None:
+    with pytest.raises(Superseded):
+        await storage.runs.save(new_run(9))
+    assert await storage.runs.load(rid(9)) is None
+
+
+@pytest.mark.parametrize("size", [400_000, 3_000_000])
+async def test_a_run_of_any_size_comes_back_and_shrinks_again(storage: Storage, size: int) -> None:
+    run = await loaded(storage)
+    for seed in (1, 2):
+        run.response = new_run(1, said=text(size, seed)).response
+        await storage.runs.save(run)
+        assert await loaded(storage) == run
+    run.response = new_run(1).response
+    await storage.runs.save(run)
+    assert await loaded(storage) == run
+
+
+async def test_the_first_output_stays(storage: Storage) -> None:
+    first = ToolOutput(UNICODE, failed=True)
+    await storage.runs.put_output(new_call(1), first)
+    await storage.runs.put_output(new_call(1), ToolOutput("second"))
+    assert await storage.runs.outputs([new_call(1)]) == [first]
+
+
+async def test_of_outputs_put_at_once_one_stays(storage: Storage) -> None:
+    outputs = [ToolOutput(f"output {n}") for n in range(4)]
+    await asyncio.gather(*(storage.runs.put_output(new_call(1), each) for each in outputs))
+    (kept,) = await storage.runs.outputs([new_call(1)])
+    assert kept in outputs
+    assert await storage.runs.outputs([new_call(1)]) == [kept]
+
+
+async def test_outputs_come_in_the_order_of_their_calls(storage: Storage) -> None:
+    calls = [new_call(1, index) for index in range(130)]
+    kept = {call.id: ToolOutput(call.id) for call in calls[::2]}
+    await asyncio.gather(*(storage.runs.put_output(call, kept[call.id]) for call in calls[::2]))
+    assert await storage.runs.outputs(calls[::-1]) == [kept.get(call.id) for call in calls[::-1]]
+    assert await storage.runs.outputs([]) == []
+
+
+async def test_an_output_of_any_size_comes_back(storage: Storage) -> None:
+    output = ToolOutput(text(3_000_000))
+    await storage.runs.put_output(new_call(1), output)
+    assert await storage.runs.outputs([new_call(1), new_call(1, 2)]) == [output, None]
+
+
+async def test_a_log_is_read_in_order_from_any_batch(storage: Storage) -> None:
+    batches = [new_batch(n, f"a{n}", UNICODE, first=2 * n) for n in range(12)]
+    for batch in batches:
+        await storage.log.append(rid(1), batch)
+    for after in (-1, 0, 9, 11, 50):
+        assert await storage.log.read(rid(1), after) == batches[after + 1 :]
+    assert await storage.log.read(rid(2), -1) == []
+
+
+async def test_a_batchs_number_is_written_once(storage: Storage) -> None:
+    await storage.log.append(rid(1), new_batch(0, "first"))
+    with pytest.raises(Superseded):
+        await storage.log.append(rid(1), new_batch(0, "second"))
+    with pytest.raises(Superseded):
+        await storage.log.append(rid(1), new_batch(0, "first"))
+    assert await storage.log.read(rid(1), -1) == [new_batch(0, "first")]
+
+
+async def test_of_batches_written_at_once_one_wins(storage: Storage) -> None:
+    batches = [new_batch(0, f"writer {n}") for n in range(4)]
+    outcomes = await asyncio.gather(*(storage.log.append(rid(1), each) for each in batches), return_exceptions=True)
+    (winner,) = [batch for batch, outcome in zip(batches, outcomes, strict=True) if outcome is None]
+    assert [type(each) for each in outcomes if each is not None] == [Superseded] * 3
+    assert await storage.log.read(rid(1), -1) == [winner]
+
+
+async def test_an_empty_batch_is_a_fence_that_readers_see(storage: Storage) -> None:
+    await storage.log.append(rid(1), Batch(0, []))
+    with pytest.raises(Superseded):
+        await storage.log.append(rid(1), new_batch(0, "late"))
+    await storage.log.append(rid(1), new_batch(1, "on"))
+    assert await storage.log.read(rid(1), -1) == [Batch(0, []), new_batch(1, "on")]
+
+
+@pytest.mark.parametrize("size", [400_000, 3_000_000])
+async def test_a_batch_of_any_size_comes_back(storage: Storage, size: int) -> None:
+    batches = [new_batch(0, text(size, 1)), new_batch(1, "small", first=1), new_batch(2, text(size, 2), first=2)]
+    for batch in batches:
+        await storage.log.append(rid(1), batch)
+    assert await storage.log.read(rid(1), -1) == batches
+
+
+async def test_a_long_log_is_read_whole(storage: Storage) -> None:
+    """2.6 MB in items of 100 KB: more than one page of a query."""
+    batches = [new_batch(n, text(200_000, n), first=n) for n in range(26)]
+    for batch in batches:
+        await storage.log.append(rid(1), batch)
+    assert await storage.log.read(rid(1), -1) == batches
