@@ -88,7 +88,7 @@ async def _create(request: Request, service: Service, settings: Settings) -> Res
 
     async def produce(emit: Emit, committed: Callable[[], bool]) -> None:
         try:
-            await service.respond(run, _timed(emit, watch), seconds=seconds, committed=committed)
+            await service.respond(run, emit, seconds=seconds, committed=committed)
         finally:
             if run.response.status != "in_progress":
                 telemetry.record(watch, run)
@@ -105,6 +105,7 @@ async def _create(request: Request, service: Service, settings: Settings) -> Res
             obfuscate=options is None or options.include_obfuscation is not False,
             heartbeat=settings.heartbeat_seconds,
             headers=headers,
+            on_start=watch.mark_first_byte,
         )
         return stream
     await produce(_nowhere, lambda: bool(run.response.output))
@@ -117,14 +118,6 @@ def _whole(run: Run, headers: dict[str, str]) -> Response:
 
 async def _nowhere(event: Event) -> None:
     """A plain request folds the same events; nobody hears them."""
-
-
-def _timed(emit: Emit, watch: telemetry.Watch) -> Emit:
-    async def timed(event: Event) -> None:
-        await emit(event)
-        watch.mark_first_byte()
-
-    return timed
 
 
 def _seconds_left(request: Request) -> float | None:

@@ -50,6 +50,7 @@ class EventStream(Response):
     """Runs `produce(emit)` while the connection is open.
 
     `produce` may raise until the first byte is out (`started`), and is answered with an HTTP error then.
+    `on_start` is called once, as the first byte goes out.
     """
 
     media_type = "text/event-stream"
@@ -62,11 +63,13 @@ class EventStream(Response):
         obfuscate: bool,
         heartbeat: float,
         headers: dict[str, str],
+        on_start: Callable[[], None],
     ) -> None:
         self.status_code, self.background = 200, None
         self.init_headers({**HEADERS, **headers})
         self.started = False
         self._produce, self._obfuscate, self._heartbeat = produce, obfuscate, heartbeat
+        self._on_start = on_start
         self._names: EventNames = names
         self._held: list[bytes] = []
         self._quiet = True
@@ -99,6 +102,7 @@ class EventStream(Response):
                 self.started = True
                 start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
                 await self._send(start)
+                self._on_start()
                 frames = (*self._held, *frames)
             for data in frames:
                 await self._send({"type": "http.response.body", "body": data, "more_body": True})
