@@ -5,12 +5,29 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 
 def main() -> None:
     arguments = _parser().parse_args()
-    sys.exit(arguments.run(arguments))
+    try:
+        status = arguments.run(arguments)
+    except KeyboardInterrupt:
+        status = 130
+    except BrokenPipeError:  # such as `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    sys.exit(status)
+
+
+def _between(low: int, high: int) -> Callable[[str], int]:
+    def number(value: str) -> int:
+        if not value.isdecimal() or not low <= int(value) <= high:
+            raise argparse.ArgumentTypeError(f"{value} is not a number between {low} and {high}")
+        return int(value)
+
+    return number
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -25,7 +42,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _template(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--template", type=Path, default=Path("template.yaml"), metavar="FILE")
+    parser.add_argument(
+        "--template", type=Path, default=Path("template.yaml"), metavar="FILE", help="default: %(default)s"
+    )
     parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="variable of every function")
     parser.add_argument("--env-file", type=Path, metavar="FILE", help="NAME=VALUE lines, as for --env, which wins")
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE", help="template parameter")
@@ -35,9 +54,13 @@ def _template(parser: argparse.ArgumentParser) -> None:
 
 def _dev(parser: argparse.ArgumentParser) -> None:
     _template(parser)
-    parser.add_argument("--port", type=int, default=8080, help="0 is any free one (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=_between(0, 65535), default=8080, help="0 is any free one (default: %(default)s)"
+    )
     parser.add_argument("--api-key", metavar="KEY", help="the key clients have to send (default: a random one)")
-    parser.add_argument("--concurrency", type=int, default=10, metavar="N", help="sandboxes a function may have")
+    parser.add_argument(
+        "--concurrency", type=_between(1, 1000), default=10, metavar="N", help="sandboxes a function may have"
+    )
     parser.add_argument("--no-reload", dest="reload", action="store_false", help="leave sandboxes when source changes")
 
     def run(arguments: argparse.Namespace) -> int:

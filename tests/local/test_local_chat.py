@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pty
+import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -159,6 +163,52 @@ def test_a_wrong_key_is_reported(server: dict[str, str]) -> None:
     done = chat({**server, "OPENAI_API_KEY": "wrong"}, "hello")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("openresponses: HTTP 401: ")
+
+
+_TERMINAL = "import os, sys; os.login_tty(0); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+
+
+class Terminal:
+    """The client at a terminal of its own."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        self.master, slave = pty.openpty()
+        command = [sys.executable, "-c", _TERMINAL, "-m", "infra.local.cli", "chat"]
+        self.process = subprocess.Popen(command, stdin=slave, env={**environment(), **env, "TERM": "dumb"})
+        os.close(slave)
+        self.shown = ""
+
+    def type(self, text: str) -> None:
+        os.write(self.master, text.encode())
+
+    def wait_for(self, text: str) -> None:
+        """Read on until this was shown."""
+        end = time.monotonic() + PATIENCE
+        while text not in self.shown:
+            assert select.select([self.master], [], [], end - time.monotonic())[0], self.shown
+            self.shown += os.read(self.master, 4096).decode()
+        self.shown = self.shown.partition(text)[2]
+
+
+@pytest.mark.xdist_group("local-chat")
+def test_at_a_terminal_ctrl_c_cancels_the_turn_and_ctrl_d_leaves(server: dict[str, str]) -> None:
+    terminal = Terminal(server)
+    terminal.wait_for("> ")
+    terminal.type("[[stall after 3]]\n")
+    terminal.wait_for("This is the")
+    terminal.type("\x03")
+    terminal.wait_for("\x1b[2m(cancelled)\x1b[0m")
+    terminal.wait_for("> ")
+    terminal.type("unfinished")
+    terminal.wait_for("unfinished")
+    terminal.type("\x03")
+    terminal.wait_for("> ")
+    terminal.type("hello\n")
+    terminal.wait_for('You said: "hello"')
+    terminal.wait_for("> ")
+    terminal.type("\x04")
+    assert terminal.process.wait(PATIENCE) == 0
+    os.close(terminal.master)
 
 
 def test_a_server_that_is_not_there_is_reported() -> None:

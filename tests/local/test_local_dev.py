@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from local_project import PATIENCE, environment, running
+from local_project import PATIENCE, ROOT, environment, running
 
 COMMAND = [sys.executable, "-m", "infra.local.cli"]
 EVENT = {"body": '{"answer": {"statusCode": 200, "body": "hello"}}', "pathParameters": {"id": "1"}}
@@ -139,6 +139,21 @@ def test_an_option_that_cannot_be_used_is_named(template: Path, options: list[st
     assert "Traceback" not in done.stderr
 
 
+def test_a_wrapper_that_cannot_run_is_named(template: Path) -> None:
+    (template.parent / "functions" / "raw_bootstrap").chmod(0o644)
+    done = run("dev", "--port", "0", "--template", str(template))
+    assert done.returncode == 2
+    assert "Resources.Raw.Properties.Environment.Variables.AWS_LAMBDA_EXEC_WRAPPER: " in done.stderr
+    assert done.stderr.endswith("raw_bootstrap is not an executable file\n")
+
+
+@pytest.mark.parametrize("options", [["--port", "65536"], ["--port", "x"], ["--concurrency", "0"]])
+def test_a_number_out_of_range_is_a_usage_error(options: list[str]) -> None:
+    done = run("dev", *options)
+    assert done.returncode == 2
+    assert f"argument {options[0]}: {options[1]} is not a number between" in done.stderr
+
+
 def invoke(template: Path, event: object, *arguments: str, function: str = "Buffered", **variables: str):
     path = template.parent / "event.json"
     path.write_text(json.dumps(event))
@@ -155,6 +170,14 @@ def test_invoke_prints_the_body_and_the_rest_apart(template: Path) -> None:
 def test_invoke_prints_an_answer_that_is_no_proxy_answer_as_it_is(template: Path) -> None:
     done = invoke(template, {**EVENT, "body": '{"answer": {"state": 1}}'})
     assert (done.returncode, done.stdout) == (0, '{"state": 1}\n')
+
+
+def test_invoke_streams_what_the_project_s_own_function_answers() -> None:
+    event = ROOT / "events" / "responses_create_stream.json"
+    done = run("invoke", "ApiFunction", "--template", str(ROOT / "template.yaml"), "--event", str(event))
+    assert done.returncode == 0
+    assert done.stdout.startswith("event: response.created\ndata: {")
+    assert done.stdout.endswith("data: [DONE]\n\n")
 
 
 def test_invoke_fails_when_the_function_does(template: Path) -> None:

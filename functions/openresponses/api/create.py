@@ -65,7 +65,7 @@ async def _answer(
 
     async def produce(sink: Sink, committed: Callable[[], bool]) -> None:
         try:
-            await service.respond(run, record, _timed(sink, watch), seconds=seconds, committed=committed)
+            await service.respond(run, record, sink, seconds=seconds, committed=committed)
         finally:
             telemetry.record(watch, run)
 
@@ -85,17 +85,10 @@ async def _answer(
         heartbeat=settings.heartbeat_seconds,
         headers=headers,
         include=asked.include or (),
+        on_start=watch.mark_first_byte,
     )
     return stream
 
 
 async def _nowhere(event: StreamEvent) -> None:
     """A plain request folds the same events; nobody hears them."""
-
-
-def _timed(sink: Sink, watch: telemetry.Watch) -> Sink:
-    async def timed(event: StreamEvent) -> None:
-        await sink(event)
-        watch.mark_first_byte()
-
-    return timed

@@ -57,6 +57,7 @@ class EventStream(Response):
     """Runs `produce(emit)` while the connection is open.
 
     `produce` may raise until the first byte is out (`started`), and is answered with an HTTP error then.
+    `on_start` is called once, as the first byte goes out.
     """
 
     media_type = "text/event-stream"
@@ -70,11 +71,13 @@ class EventStream(Response):
         heartbeat: float,
         headers: dict[str, str],
         include: Iterable[str] = (),
+        on_start: Callable[[], None] | None = None,
     ) -> None:
         self.status_code, self.background = 200, None
         self.init_headers({**HEADERS, **headers})
         self.started = False
         self._produce, self._obfuscate, self._heartbeat = produce, obfuscate, heartbeat
+        self._on_start = on_start
         self._names: EventNames = names
         self._include = frozenset(include)
         self._last = -1
@@ -114,6 +117,8 @@ class EventStream(Response):
                 self.started = True
                 start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
                 await self._send(start)
+                if self._on_start is not None:
+                    self._on_start()
                 frames = (*self._held, *frames)
             for data in frames:
                 await self._send({"type": "http.response.body", "body": data, "more_body": True})

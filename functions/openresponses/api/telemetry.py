@@ -34,8 +34,7 @@ class Watch:
         return (perf_counter() - self.began) * 1000
 
     def mark_first_byte(self) -> None:
-        if self.first_byte is None:
-            self.first_byte = self.elapsed()
+        self.first_byte = self.elapsed()
 
 
 def record(watch: Watch, run: Run) -> None:

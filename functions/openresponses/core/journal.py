@@ -120,7 +120,9 @@ class Journal:
             recorder.check()
         event.sequence_number = run.next_sequence
         run.next_sequence += 1
-        run.response = apply(run.response, event)
+        response = apply(run.response, event)
+        if response is not run.response:  # a delta leaves it as it is, and pydantic's assignment is slow
+            run.response = response
         if recorder is not None:
             if isinstance(event, TERMINAL):
                 await recorder.settle(event)

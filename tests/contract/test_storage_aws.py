@@ -1,0 +1,269 @@
+"""What only AWS can show: round trips, expiry, what is left in the table and the bucket, what stays unread."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+from openresponses.aws.clients import Aws
+from openresponses.core.errors import Superseded
+from openresponses.core.ports import Storage, ToolOutput
+from openresponses.core.records import Claim
+
+from tests.contract.storage_suite import (
+    TABLE,
+    MotoBackend,
+    new_batch,
+    new_call,
+    new_record,
+    new_response,
+    new_run,
+    opened_moto,
+    rid,
+    text,
+)
+
+DAY = 86_400
+BIG = 400_000
+
+
+@pytest.fixture
+def backend() -> Iterator[MotoBackend]:
+    with opened_moto() as backend:
+        yield backend
+
+
+@pytest.fixture
+def storage(backend: MotoBackend) -> Storage:
+    return backend.storage()
+
+
+def chain(backend: MotoBackend, length: int) -> list[str]:
+    """Copies of response 0 under that many ids: moto takes its time to create each."""
+    ids = [rid(n) for n in range(length)]
+    items = [item for item in backend.items() if item["sk"]["S"] in ("record", "input")]
+    for response_id in ids[1:]:
+        copies = [{**item, "pk": {"S": f"tenant/{response_id}"}} for item in items]
+        writes = [{"PutRequest": {"Item": copy}} for copy in copies]
+        backend.dynamodb.batch_write_item(RequestItems={TABLE["TableName"]: writes})
+    backend.aws.forget()
+    return ids
+
+
+@pytest.mark.parametrize(("length", "calls"), [(1, 1), (20, 1), (50, 1), (51, 2), (200, 4)])
+async def test_a_chain_of_any_length_is_loaded_in_one_round_trip(
+    backend: MotoBackend, storage: Storage, length: int, calls: int
+) -> None:
+    """Two items a response, a hundred a call, all calls at once."""
+    await storage.store.create(new_record(0), new_run(0))
+    ids = chain(backend, length)
+    backend.aws.pace = 0.3
+    assert await storage.store.load(ids) == [new_record(0)] * length
+    assert Counter((call.operation, call.depth) for call in backend.aws.calls) == {("BatchGetItem", 0): calls}
+
+
+async def test_large_values_of_a_chain_cost_one_round_trip_more(backend: MotoBackend, storage: Storage) -> None:
+    record = new_record(0, asked=text(BIG, 1), said=text(BIG, 2))
+    await storage.store.create(record, new_run(0))
+    ids = chain(backend, 8)
+    backend.aws.pace = 0.3
+    assert await storage.store.load(ids) == [record] * 8
+    counted = Counter((call.operation, call.depth) for call in backend.aws.calls)
+    assert counted == {("BatchGetItem", 0): 1, ("GetObject", 1): 16}
+
+
+Act = Callable[[Storage], Awaitable[object]]
+COSTS: dict[str, tuple[Act, list[str]]] = {
+    "create": (lambda s: s.store.create(new_record(2), new_run(2)), ["TransactWriteItems"]),
+    "renew": (lambda s: s.store.renew(rid(1), 5.0), ["UpdateItem"]),
+    "cancel": (lambda s: s.store.cancel(rid(1)), ["UpdateItem"]),
+    "settle": (lambda s: s.store.settle(new_response(1, status="failed"), []), ["UpdateItem"]),
+    "load a run": (lambda s: s.runs.load(rid(1)), ["GetItem"]),
+    "save": (lambda s: s.runs.save(new_run(1)), ["UpdateItem"]),
+    "put an output": (lambda s: s.runs.put_output(new_call(1), ToolOutput("x")), ["PutItem", "GetItem"]),
+    "outputs": (lambda s: s.runs.outputs([new_call(1), new_call(1, 2)]), ["BatchGetItem"]),
+    "append": (lambda s: s.log.append(rid(1), new_batch(0, "x")), ["PutItem"]),
+    "read": (lambda s: s.log.read(rid(1), -1), ["Query"]),
+    "claim": (lambda s: s.claims.claim("key", Claim(rid(1), "hash")), ["PutItem"]),
+    "start": (lambda s: s.launcher.start(rid(1), 0), ["StartExecution"]),
+    "stop": (lambda s: s.launcher.stop(rid(1), 0), ["StopExecution"]),
+}
+
+
+@pytest.mark.parametrize("name", COSTS)
+async def test_an_operation_costs_these_calls(backend: MotoBackend, storage: Storage, name: str) -> None:
+    act, operations = COSTS[name]
+    await storage.store.create(new_record(1), new_run(1))
+    backend.aws.forget()
+    await act(storage)
+    assert [call.operation for call in backend.aws.calls] == operations
+
+
+async def test_renewing_writes_an_item_of_one_unit_whatever_the_response_holds(
+    backend: MotoBackend, storage: Storage
+) -> None:
+    await storage.store.create(new_record(1, asked=text(100_000), said=text(100_000)), new_run(1))
+    (record,) = [item for item in backend.items() if item["sk"]["S"] == "record"]
+    assert len(str(record)) < 1000
+
+
+async def everything(storage: Storage, size: int) -> None:
+    """Response 1 with a value of that size in every place."""
+    run = new_run(1, said=text(size, 3))
+    await storage.store.create(new_record(1, asked=text(size, 1), said=text(size, 2)), run)
+    await storage.runs.save(run)
+    await storage.runs.put_output(new_call(1), ToolOutput(text(size, 4)))
+    await storage.log.append(rid(1), new_batch(0, text(size, 5)))
+    await storage.store.settle(new_response(1, said=text(size, 6), status="completed"), [])
+    await storage.claims.claim("key", Claim(rid(1), "hash"))
+
+
+async def test_every_item_expires(backend: MotoBackend, storage: Storage) -> None:
+    await everything(storage, 10)
+    days = {item["sk"]["S"]: (int(item["ttl"]["N"]) - backend.time) / DAY for item in backend.items()}
+    assert days == {
+        "record": 30,
+        "input": 30,
+        "run": 30,
+        f"output#{new_call(1).id}": 30,
+        "log#0000000000": 7,
+        "claim": 1,
+    }
+
+
+async def test_what_has_expired_is_not_there_even_before_it_is_deleted(backend: MotoBackend, storage: Storage) -> None:
+    await everything(storage, 10)
+    backend.time += 1 * DAY
+    assert await storage.claims.claim("key", Claim(rid(2), "hash")) == Claim(rid(2), "hash")
+    assert len(await storage.log.read(rid(1), -1)) == 1
+    backend.time += 6 * DAY
+    assert await storage.log.read(rid(1), -1) == []
+    assert await storage.store.load([rid(1)]) != [None]
+    backend.time += 23 * DAY
+    assert await storage.store.load([rid(1)]) == [None]
+    assert await storage.runs.load(rid(1)) is None
+    assert await storage.runs.outputs([new_call(1)]) == [None]
+
+
+async def test_large_values_are_objects_under_the_response_and_its_kind(backend: MotoBackend, storage: Storage) -> None:
+    await everything(storage, BIG)
+    names = Counter(key.rpartition("-")[0] for key in backend.objects())
+    ours = f"response/tenant/{rid(1)}"
+    assert names == {
+        f"{ours}/input": 1,
+        f"{ours}/response": 2,
+        f"{ours}/run": 1,
+        f"{ours}/output": 1,
+        f"log/tenant/{rid(1)}/0": 1,
+    }
+
+
+@pytest.mark.parametrize("size", [10, BIG])
+async def test_deleting_leaves_tombstones_of_the_log_and_no_object(
+    backend: MotoBackend, storage: Storage, size: int
+) -> None:
+    await storage.store.create(new_record(2, asked=text(size)), new_run(2))
+    others = [item for item in backend.items() if rid(2) in item["pk"]["S"]]
+    objects = backend.objects()
+    await everything(storage, size)
+    await storage.store.delete(rid(1))
+    left = [item for item in backend.items() if item not in others and item["sk"]["S"] != "claim"]
+    assert [(item["sk"]["S"], set(item) - {"writer"}) for item in left] == [
+        ("log#0000000000", {"pk", "sk", "ttl"}),
+        ("log#0000000001", {"pk", "sk", "ttl"}),
+    ]
+    assert {(int(item["ttl"]["N"]) - backend.time) / DAY for item in left} == {1}
+    assert backend.objects() == objects
+
+
+async def test_deleting_what_never_was_writes_nothing(backend: MotoBackend, storage: Storage) -> None:
+    await storage.store.delete(rid(1))
+    assert backend.items() == []
+
+
+async def test_those_who_lose_a_race_leave_no_object(backend: MotoBackend, storage: Storage) -> None:
+    await everything(storage, BIG)
+    objects = sorted(backend.objects())
+    with pytest.raises(Superseded):
+        await storage.store.create(new_record(1, asked=text(BIG, 7)), new_run(1, said=text(BIG, 7)))
+    with pytest.raises(Superseded):
+        await storage.runs.save(new_run(1, said=text(BIG, 7)))
+    with pytest.raises(Superseded):
+        await storage.log.append(rid(1), new_batch(0, text(BIG, 7)))
+    with pytest.raises(Superseded):
+        await storage.store.settle(new_response(1, said=text(BIG, 7), status="failed"), [])
+    await storage.runs.put_output(new_call(1), ToolOutput(text(BIG, 7)))
+    assert sorted(backend.objects()) == objects
+    await storage.store.delete(rid(1))
+    await storage.runs.put_output(new_call(1), ToolOutput(text(BIG, 7)))
+    assert backend.objects() == []
+
+
+async def test_a_deletion_beats_a_log_that_is_being_written(backend: MotoBackend, storage: Storage) -> None:
+    await storage.store.create(new_record(1), new_run(1))
+
+    async def write() -> None:
+        for number in range(1000):
+            await storage.log.append(rid(1), new_batch(number, text(BIG if number % 4 == 0 else 10)))
+
+    writing = asyncio.ensure_future(write())
+    while len(await storage.log.read(rid(1), -1)) < 6:
+        pass
+    await storage.store.delete(rid(1))
+    with pytest.raises(Superseded):
+        await writing
+    assert await storage.log.read(rid(1), -1) == []
+    assert all("events" not in item for item in backend.items())
+    assert backend.objects() == []
+
+
+async def test_two_who_delete_at_once_both_succeed(backend: MotoBackend, storage: Storage) -> None:
+    await everything(storage, BIG)
+    await asyncio.gather(*(storage.store.delete(rid(1)) for _ in range(3)))
+    assert await storage.store.load([rid(1)]) == [None]
+    assert {item["sk"]["S"].partition("#")[0] for item in backend.items()} == {"claim", "log"}
+    assert backend.objects() == []
+
+
+async def test_a_value_that_moves_while_it_is_read_is_read_again(backend: MotoBackend, storage: Storage) -> None:
+    run = new_run(1, said=text(BIG, 0))
+    await storage.store.create(new_record(1), run)
+
+    async def save() -> None:
+        for seed in range(1, 6):
+            run.response = new_run(1, said=text(BIG, seed)).response
+            await storage.runs.save(run)
+
+    saving = asyncio.ensure_future(save())
+    while not saving.done():
+        assert await storage.runs.load(rid(1)) is not None
+    await saving
+    assert await storage.runs.load(rid(1)) == run
+
+
+async def test_what_one_call_does_not_manage_is_asked_for_again(backend: MotoBackend, storage: Storage) -> None:
+    """60 items of 300 KB are more than the 16 MB that a call may bring."""
+    record = new_record(0, asked=text(190_000, 1), said=text(190_000, 2))
+    await storage.store.create(record, new_run(0))
+    ids = chain(backend, 100)
+    assert backend.objects() == []
+    assert await storage.store.load(ids) == [record] * 100
+    assert Counter(call.operation for call in backend.aws.calls)["BatchGetItem"] >= 2
+
+
+async def test_clients_are_made_once(backend: MotoBackend) -> None:
+    aws = Aws("us-east-1")
+    made = await asyncio.gather(*(aws.run(lambda: aws.client("dynamodb")) for _ in range(8)))
+    assert len({id(client) for client in made}) == 1
+    aws.close()
+
+
+def test_importing_the_adapters_imports_no_sdk() -> None:
+    code = "import sys, openresponses.aws.storage; print([m for m in sys.modules if m.startswith('boto')])"
+    ran: Any = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
