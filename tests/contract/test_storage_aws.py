@@ -29,7 +29,7 @@ from tests.contract.storage_suite import (
 )
 
 DAY = 86_400
-BIG = 400_000
+BIG = 220_000
 
 
 @pytest.fixture

@@ -177,7 +177,7 @@ async def test_a_batch_of_any_size_comes_back(storage: Storage, size: int) -> No
 
 async def test_a_long_log_is_read_whole(storage: Storage) -> None:
     """2.6 MB in items of 100 KB: more than one page of a query."""
-    batches = [new_batch(n, text(200_000, n), first=n) for n in range(26)]
+    batches = [new_batch(n, text(130_000, n), first=n) for n in range(26)]
     for batch in batches:
         await storage.log.append(rid(1), batch)
     assert await storage.log.read(rid(1), -1) == batches
