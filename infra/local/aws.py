@@ -29,7 +29,10 @@ CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """An execution of a state machine. `state` is the one it is in, None when it has ended."""
+    """An execution of a state machine. `state` is the one it is in, None when it has ended.
+
+    `events` is the length of its history: AWS ends an execution at 25,000.
+    """
 
     name: str
     state_machine: str
@@ -37,6 +40,7 @@ class Execution:
     started: datetime
     stopped: datetime | None
     state: str | None
+    events: int
 
 
 class LocalAws:

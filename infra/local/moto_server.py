@@ -38,11 +38,15 @@ class MotoServer:
     def __init__(self, lambda_api: LambdaApi, retry_scale: float) -> None:
         if not _one.acquire(blocking=False):
             raise RuntimeError("another LocalAws runs in this process")
-        moto_patches.apply(lambda_api, retry_scale=retry_scale)
-        self._config_before = {key: default_user_config.get(key) for key in CONFIG}
+        try:
+            moto_patches.apply(lambda_api, retry_scale=retry_scale)
+            application = DomainDispatcherApplication(create_backend_app)
+            self._server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Handler)
+        except BaseException:
+            _one.release()
+            raise
+        self._config_before: Any = {key: default_user_config.get(key) for key in CONFIG}
         default_user_config.update(CONFIG)
-        application = DomainDispatcherApplication(create_backend_app)
-        self._server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="moto", daemon=True)
         self._thread.start()
@@ -72,8 +76,7 @@ class MotoServer:
             self._server.server_close()
             BackendDict.reset()
         finally:
-            for key, value in self._config_before.items():
-                default_user_config[key] = value
+            default_user_config.update(self._config_before)
             _one.release()
 
 
@@ -96,6 +99,7 @@ def _describe(execution: Any) -> Execution:
         started=execution.start_date,
         stopped=execution.stop_date,
         state=env.next_state_name if env and execution.status == "RUNNING" else None,
+        events=len(env.event_manager._history_event_list) if env else 0,
     )
 
 

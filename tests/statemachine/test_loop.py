@@ -265,6 +265,7 @@ def test_how_many_events_a_turn_adds_to_the_history(machine: Machine, calls: int
         return Counter(event["type"] for event in machine.history(execution))
 
     one, two, three = events(1), events(2), events(3)
+    assert [execution.events for execution in machine.aws.executions()[:3]] == [n.total() for n in (three, two, one)]
 
     task = ("TaskStateEntered", "TaskScheduled", "TaskStarted", "TaskSucceeded", "TaskStateExited")
     choice = ("ChoiceStateEntered", "ChoiceStateExited")
