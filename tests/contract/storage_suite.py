@@ -28,6 +28,7 @@ from openresponses.schema.response import Response
 
 REGION = "us-east-1"
 MACHINE = json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}})
+MACHINE_ARN = f"arn:aws:states:{REGION}:123456789012:stateMachine:loop"
 TABLE: dict[str, Any] = {
     "TableName": "responses",
     "BillingMode": "PAY_PER_REQUEST",
@@ -151,6 +152,9 @@ class MemoryBackend:
     def storage(self, tenant: str = "tenant") -> Storage:
         return memory_storage(self._shelves.setdefault(tenant, Shelf()))
 
+    def add_machine(self) -> None:
+        """It has one."""
+
     def started(self, tenant: str = "tenant") -> list[tuple[str, int]]:
         return self._shelves[tenant].started
 
@@ -161,12 +165,17 @@ class MotoBackend:
     def __init__(self) -> None:
         self.time = 1_700_000_000.0
         self.aws = WatchedAws()
-        self.dynamodb, self.s3, states = (self.aws.client(name) for name in ("dynamodb", "s3", "stepfunctions"))
-        self.states = states
+        self.dynamodb, self.s3 = self.aws.client("dynamodb"), self.aws.client("s3")
         self.dynamodb.create_table(**TABLE)
         self.s3.create_bucket(Bucket=BUCKET)
+        self.aws.forget()
+
+    def add_machine(self) -> None:
+        """Apart, since moto takes longer for it than for all the rest."""
+        self.states = self.aws.client("stepfunctions")
         role = "arn:aws:iam::123456789012:role/states"
-        self.machine = states.create_state_machine(name="loop", definition=MACHINE, roleArn=role)["stateMachineArn"]
+        made = self.states.create_state_machine(name="loop", definition=MACHINE, roleArn=role)
+        assert made["stateMachineArn"] == MACHINE_ARN
         self.aws.forget()
 
     def storage(self, tenant: str = "tenant") -> Storage:
@@ -174,13 +183,13 @@ class MotoBackend:
             self.aws,
             table=TABLE["TableName"],
             bucket=BUCKET,
-            state_machine_arn=self.machine,
+            state_machine_arn=MACHINE_ARN,
             tenant=tenant,
             now=lambda: self.time,
         )
 
     def started(self, tenant: str = "tenant") -> list[tuple[str, int]]:
-        executions = self.states.list_executions(stateMachineArn=self.machine)["executions"]
+        executions = self.states.list_executions(stateMachineArn=MACHINE_ARN)["executions"]
         arns = [each["executionArn"] for each in executions]
         inputs = [json.loads(self.states.describe_execution(executionArn=arn)["input"]) for arn in arns]
         return [(each["response_id"], each["generation"]) for each in inputs if each["tenant"] == tenant]

@@ -227,6 +227,8 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[MotoBackend]:
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_at_each_call_of_an_operation(backend: MotoBackend, name: str, fault: str) -> None:
     operation, aws, storage = OPERATIONS[name], backend.aws, backend.storage()
+    if name == "stop":
+        backend.add_machine()
     await operation.prepare(storage, 0)
     aws.forget()
     await operation.act(storage, 0)

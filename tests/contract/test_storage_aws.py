@@ -98,6 +98,8 @@ COSTS: dict[str, tuple[Act, list[str]]] = {
 @pytest.mark.parametrize("name", COSTS)
 async def test_an_operation_costs_these_calls(backend: MotoBackend, storage: Storage, name: str) -> None:
     act, operations = COSTS[name]
+    if name in ("start", "stop"):
+        backend.add_machine()
     await storage.store.create(new_record(1), new_run(1))
     backend.aws.forget()
     await act(storage)

@@ -19,6 +19,7 @@ def backend(request: pytest.FixtureRequest) -> Iterator[MemoryBackend | MotoBack
 
 
 async def test_an_execution_is_started_once_for_each_generation(backend: MemoryBackend | MotoBackend) -> None:
+    backend.add_machine()
     launcher = backend.storage().launcher
     for generation in (0, 0, 1, 1, 0):
         await launcher.start(rid(1), generation)
@@ -27,6 +28,7 @@ async def test_an_execution_is_started_once_for_each_generation(backend: MemoryB
 
 
 async def test_a_stopped_execution_is_not_started_again(backend: MemoryBackend | MotoBackend) -> None:
+    backend.add_machine()
     launcher = backend.storage().launcher
     await launcher.start(rid(1), 0)
     await launcher.stop(rid(1), 0)
@@ -36,6 +38,7 @@ async def test_a_stopped_execution_is_not_started_again(backend: MemoryBackend |
 
 
 async def test_stopping_what_never_ran_is_harmless(backend: MemoryBackend | MotoBackend) -> None:
+    backend.add_machine()
     await backend.storage().launcher.stop(rid(1), 3)
 
 
