@@ -73,9 +73,9 @@ def test_an_event_carries_the_local_key_except_for_health(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", EVENTS, ids=lambda file: file.stem)
-def test_an_event_has_a_json_body_if_it_posts(file: Path) -> None:
+def test_an_event_has_a_json_body_if_it_creates(file: Path) -> None:
     event = read(file)
-    if event["httpMethod"] == "GET":
+    if (event["httpMethod"], event["resource"]) != ("POST", "/v1/responses"):
         assert event["body"] is None
     else:
         assert event["headers"]["Content-Type"] == "application/json"
