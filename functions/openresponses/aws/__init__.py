@@ -4,7 +4,7 @@ environment.
 One table, of string keys `pk` and `sk`. A response's items share the `pk` "<tenant>/<response id>":
 
     sk                  attributes besides `ttl` (Unix seconds) and `writer` (a token of the last write)
-    record              status, lease, cancelled, deleted; response (the final one, and `discarded`)
+    record              status, lease, cancelled; once it is over, response (and what it discarded)
     input               input (with the ancestors); response (as it was created)
     run                 run, version
     output#<item id>    output
