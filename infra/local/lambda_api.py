@@ -6,6 +6,7 @@ It knows neither moto nor HTTP. https://docs.aws.amazon.com/lambda/latest/api/AP
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 import uuid
@@ -54,10 +55,18 @@ class LambdaApi:
                 return Answer(204)
             case "Event":
                 # AWS waits minutes between the attempts; nobody waits for them here.
-                threading.Thread(target=_attempt, args=(target, event, ASYNC_ATTEMPTS), daemon=True).start()
+                threading.Thread(target=self._attempt, args=(target, event), daemon=True).start()
                 return Answer(202)
             case _:
                 return _run(target, event)
+
+    def _attempt(self, target: Target, event: bytes) -> None:
+        for _ in range(ASYNC_ATTEMPTS):
+            if self._closed:
+                return
+            with contextlib.suppress(InvokeError):
+                if not _run(target, event).function_error:
+                    return
 
     def _target(self, function: str) -> Target:
         parts = function.split(":")
@@ -106,12 +115,3 @@ def _run(target: Target, event: bytes) -> Answer:
         return Answer(200, target(event))
     except FunctionError as error:
         return Answer(200, error.document(), function_error=True)
-
-
-def _attempt(target: Target, event: bytes, attempts: int) -> None:
-    for _ in range(attempts):
-        try:
-            if not _run(target, event).function_error:
-                return
-        except InvokeError:
-            continue
