@@ -49,11 +49,14 @@ class Recorder:
     async def flush(self) -> None:
         """Everything so far is in the log when this returns."""
         async with self._writing:
-            events, self._events = self._events, []
-            if events:
-                batch = Batch(self._run.next_batch, events)
+            if events := self._events[:]:
+                try:
+                    await self._storage.log.append(self._run.response.id, Batch(self._run.next_batch, events))
+                except KitError as error:
+                    self.error = self.error or error  # nothing may follow what may be missing
+                    raise
                 self._run.next_batch += 1
-                await self._storage.log.append(self._run.response.id, batch)
+                del self._events[: len(events)]
 
     async def settle(self, terminal: Event) -> None:
         """The response is durable before anyone hears that it is over."""
