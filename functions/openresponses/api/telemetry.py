@@ -70,6 +70,17 @@ def record(watch: Watch, run: Run) -> None:
         count_error(response.error.code)
 
 
+def performed(task: str, duration_ms: float, told: dict[str, object]) -> None:
+    """One task of the state machine: a turn, a tool call, or the end of what could not go on. `error` is a class."""
+    write = logger().warning if "error" in told else logger().info
+    write(task, extra={"duration_ms": round(duration_ms, 1), **told})
+    if "error" in told:
+        metrics = EphemeralMetrics()
+        metrics.add_dimension(name="task_error", value=str(told["error"]))
+        metrics.add_metric(name="TaskErrors", unit=MetricUnit.Count, value=1)
+        metrics.flush_metrics()
+
+
 def refused(request_id: str, error: KitError) -> None:
     """A request that was answered with an HTTP error."""
     logger().warning(

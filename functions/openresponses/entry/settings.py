@@ -1,6 +1,7 @@
-"""The settings from the environment: the one place that reads it."""
+"""The settings from the environment: the one place that knows its variables."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
@@ -32,9 +33,43 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         default_provider=get("OPENRESPONSES_DEFAULT_PROVIDER") or OFFLINE.name,
         api_keys=tuple(key for each in get("OPENRESPONSES_API_KEYS", "").split(",") if (key := each.strip())),
         event_names=_event_names(get("OPENRESPONSES_EVENT_NAMES") or "open_responses"),
-        max_turns=_number("OPENRESPONSES_MAX_TURNS", get("OPENRESPONSES_MAX_TURNS") or "64"),
-        max_body_bytes=_number("OPENRESPONSES_MAX_BODY_BYTES", get("OPENRESPONSES_MAX_BODY_BYTES") or "6291456"),
-        heartbeat_seconds=_number("OPENRESPONSES_HEARTBEAT_SECONDS", get("OPENRESPONSES_HEARTBEAT_SECONDS") or "15"),
+        max_turns=_number(environment, "OPENRESPONSES_MAX_TURNS", 64),
+        max_body_bytes=_number(environment, "OPENRESPONSES_MAX_BODY_BYTES", 6_291_456),
+        heartbeat_seconds=_number(environment, "OPENRESPONSES_HEARTBEAT_SECONDS", 15),
+        store=_flag(environment, "OPENRESPONSES_STORE", True),
+        inline_turns=_number(environment, "OPENRESPONSES_INLINE_TURNS", 10),
+        inline_seconds=_number(environment, "OPENRESPONSES_INLINE_SECONDS", 120),
+        turn_seconds=_number(environment, "OPENRESPONSES_TURN_SECONDS", 300),
+        flush_seconds=_number(environment, "OPENRESPONSES_FLUSH_MILLISECONDS", 500) / 1000,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AwsSettings:
+    """Where things are. Without a `table` nothing is stored, without an `ssm_prefix` only files are tools."""
+
+    region: str
+    table: str
+    bucket: str
+    state_machine_arn: str
+    tenant: str
+    response_days: int
+    log_days: int
+    ssm_prefix: str
+
+
+def aws_settings_from(environment: Mapping[str, str]) -> AwsSettings:
+    """Raises ValueError that names the variable."""
+    get = environment.get
+    return AwsSettings(
+        region=get("AWS_REGION") or get("AWS_DEFAULT_REGION") or "us-east-1",
+        table=get("OPENRESPONSES_TABLE", ""),
+        bucket=get("OPENRESPONSES_BUCKET", ""),
+        state_machine_arn=get("OPENRESPONSES_STATE_MACHINE_ARN", ""),
+        tenant=get("OPENRESPONSES_TENANT") or "default",
+        response_days=_number(environment, "OPENRESPONSES_RESPONSE_DAYS", 30),
+        log_days=_number(environment, "OPENRESPONSES_LOG_DAYS", 7),
+        ssm_prefix=get("OPENRESPONSES_SSM_PREFIX", "").rstrip("/"),
     )
 
 
@@ -54,9 +89,19 @@ def _event_names(text: str) -> EventNames:
     raise ValueError("OPENRESPONSES_EVENT_NAMES: must be 'open_responses' or 'openai'")
 
 
-def _number(name: str, text: str) -> int:
+def _flag(environment: Mapping[str, str], name: str, default: bool) -> bool:
+    match environment.get(name) or str(default).lower():
+        case "true":
+            return True
+        case "false":
+            return False
+        case _:
+            raise ValueError(f"{name}: must be 'true' or 'false'")
+
+
+def _number(environment: Mapping[str, str], name: str, default: int) -> int:
     try:
-        number = int(text)
+        number = int(environment.get(name) or default)
     except ValueError:
         number = 0
     if number < 1:

@@ -5,6 +5,8 @@ under `Args:` (or `Annotated[..., Field(description=...)]`) describe its paramet
 event loop; a plain function runs in a thread, which can't be killed: it must be bounded by construction.
 Raise ValueError to tell the model what to do better. `TIMEOUT` in the module sets its seconds (default 10).
 A request offers it as `{"type": "serverless:<tool>"}`. A module whose name begins with `_` is not a tool.
+
+Users' own Lambda functions are tools too: `_lambda_functions`.
 """
 
 from functools import cached_property

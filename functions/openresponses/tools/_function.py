@@ -18,7 +18,8 @@ DEFAULT_TIMEOUT = 10.0
 """Seconds."""
 MAX_OUTPUT = 20_000
 """Characters of output that the model is shown."""
-_MAX_FAILURE = 1_000
+MAX_FAILURE = 1_000
+"""Characters of what went wrong."""
 _log = logging.getLogger(__name__)
 
 
@@ -49,22 +50,22 @@ class Tool:
                     result = await self._function(**values)
                 else:
                     result = await asyncio.to_thread(self._function, **values)
-            return _text(result)
+            return as_text(result)
         except ValueError as error:
-            raise ToolFailed(_cut(str(error), _MAX_FAILURE)) from error
+            raise ToolFailed(cut(str(error), MAX_FAILURE)) from error
         except Exception as error:
             if isinstance(error, TimeoutError) and clock.expired():
                 message = f"{self.name} took longer than {self._timeout:g} seconds and was given up."
                 raise ToolFailed(message) from error
             _log.warning("tool %s raised %s", self.name, type(error).__name__)
             message = f"{self.name} failed: {type(error).__name__}: {error}"
-            raise ToolFailed(_cut(message, _MAX_FAILURE)) from error
+            raise ToolFailed(cut(message, MAX_FAILURE)) from error
 
     def _check(self, arguments: str) -> BaseModel:
         try:
             given = json.loads(arguments or "{}")
         except (ValueError, RecursionError) as error:
-            raise ToolFailed(f"The arguments of {self.name} are not JSON: {_cut(str(error), 200)}") from error
+            raise ToolFailed(f"The arguments of {self.name} are not JSON: {cut(str(error), 200)}") from error
         if not isinstance(given, dict):
             raise ToolFailed(f"The arguments of {self.name} must be a JSON object with {_listed(self.parameters)}.")
         try:
@@ -72,7 +73,7 @@ class Tool:
         except ValidationError as error:
             wrong = "; ".join(f"{_path(each['loc'])}: {each['msg']}" for each in error.errors()[:5])
             raise ToolFailed(
-                _cut(f"Wrong arguments for {self.name}. {wrong}. It takes {_listed(self.parameters)}.", _MAX_FAILURE)
+                cut(f"Wrong arguments for {self.name}. {wrong}. It takes {_listed(self.parameters)}.", MAX_FAILURE)
             ) from error
 
 
@@ -117,13 +118,14 @@ def _without_titles(schema: dict[str, Any]) -> JsonObject:
     return cast("JsonObject", strip(schema, named=False))
 
 
-def _text(result: object) -> str:
+def as_text(result: object) -> str:
+    """What the model is shown of a result: text as it is, anything else as JSON, of bounded length."""
     text = result if isinstance(result, str) else to_json(result).decode()
     text = text.encode(errors="replace").decode()  # a lone surrogate could not be sent
-    return _cut(text, MAX_OUTPUT)
+    return cut(text, MAX_OUTPUT)
 
 
-def _cut(text: str, limit: int) -> str:
+def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[:limit]}\n[cut: this is {limit} of {len(text)} characters]"
 
 

@@ -7,6 +7,7 @@ A call can come twice: a server that died before it kept the answer asks again, 
 only reads need not care; this one changes something, so it keeps what it answered under the token, in the same
 transaction as the change.
 """
+# pyright: basic
 
 import os
 import time
@@ -18,7 +19,7 @@ TOKEN_DAYS = 7
 """Longer than an execution of the state machine may last."""
 ATTEMPTS = 10
 
-_dynamodb: Any = boto3.client("dynamodb")  # pyright: ignore[reportUnknownMemberType]
+_dynamodb: Any = boto3.client("dynamodb")
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, object]:

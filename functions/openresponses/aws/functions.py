@@ -1,0 +1,55 @@
+"""Invoking Lambda functions. Knows nothing of what they are for."""
+
+import json
+import logging
+from typing import Any
+
+from pydantic import JsonValue
+
+from ..core.errors import StorageUnavailable
+from ..core.ports import ToolOutput
+from ..schema.base import JsonObject
+from .clients import Aws, Refused
+from .sdk import Client
+
+_READ_TIMEOUT = 330.0
+"""Longer than any caller waits: a call that was given up is not made again."""
+_THREADS = 32
+_TRIES = 3
+_log = logging.getLogger(__name__)
+
+
+class LambdaFunctions:
+    """With threads of its own: functions take long, and storage must not wait for them."""
+
+    def __init__(self, region: str) -> None:
+        self._aws = Aws(region, threads=_THREADS)
+        self._client = Client("lambda", region, read_timeout=_READ_TIMEOUT, attempts=_TRIES, connections=_THREADS)
+
+    async def invoke(self, function: str, payload: JsonObject) -> ToolOutput:
+        """What it returns, as text; or why there is nothing, in words for the model."""
+        body = json.dumps(payload).encode()
+        try:
+            failed, answer = await self._aws.run(lambda: self._invoke(function, body))
+            value: JsonValue = json.loads(answer or b"null")
+        except StorageUnavailable:
+            return ToolOutput("The tool is busy or does not answer. Try again later, or go on without it.", failed=True)
+        except Refused as refused:
+            _log.error("invoking %s was refused: %s", function, refused)
+            return ToolOutput(f"The tool can't be called: {refused.code}. Go on without it.", failed=True)
+        except ValueError:
+            return ToolOutput("The tool's answer is not JSON.", failed=True)
+        if failed:
+            return ToolOutput(_told(value), failed=True)
+        return ToolOutput(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+    def _invoke(self, function: str, body: bytes) -> tuple[bool, bytes]:
+        answer: dict[str, Any] = self._client().invoke(FunctionName=function, Payload=body)
+        return "FunctionError" in answer, answer["Payload"].read()
+
+
+def _told(error: JsonValue) -> str:
+    """An error document of Lambda, without its stack trace."""
+    fields = error if isinstance(error, dict) else {}
+    kind, message = fields.get("errorType"), fields.get("errorMessage")
+    return f"The tool failed: {': '.join(str(each) for each in (kind, message) if each) or 'it does not say why'}"

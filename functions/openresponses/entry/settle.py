@@ -1,0 +1,20 @@
+"""The Settle function: the end of a response that the state machine gave up."""
+
+import os
+from typing import TypedDict
+
+from .tasks import perform, worker_from
+
+_worker = worker_from(os.environ)
+
+
+class SettleEvent(TypedDict):
+    response_id: str
+    error: str
+    cause: str
+
+
+def handler(event: SettleEvent, context: object) -> None:
+    """Raises StorageUnavailable: it can be retried."""
+    work = _worker.settle(event["response_id"], event["error"], event["cause"])
+    perform("settle", event["response_id"], work, lambda _: {"gave_up": event["error"]})

@@ -1,0 +1,61 @@
+"""How the state machine's functions run: on one event loop for the life of the sandbox, with one log line for a task.
+
+Step Functions retries by the class of an error, so our own errors pass as they are. What any other exception says
+may quote a conversation, and would be kept in the execution's history and in the log: only its place is told.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Mapping
+from time import perf_counter
+from typing import Any, TypeVar
+
+from ..api import telemetry
+from ..core.errors import KitError
+from ..core.routing import Router
+from ..core.worker import Worker
+from ..providers import connect
+from .compose import ports_from
+from .settings import settings_from
+
+os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "openresponses")
+os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "openresponses")
+
+T = TypeVar("T")
+
+
+class Crashed(Exception):
+    """A bug. The log says where."""
+
+
+_runner = asyncio.Runner()
+
+
+def worker_from(environment: Mapping[str, str]) -> Worker:
+    """Raises ValueError where nothing is stored: there is nothing to work on then."""
+    settings = settings_from(environment)
+    ports = ports_from(environment, Router(settings, connect))
+    if ports.storage is None:
+        raise ValueError("OPENRESPONSES_TABLE: the state machine's functions need storage")
+    return Worker(ports, settings)
+
+
+def perform(
+    task: str, response_id: str, work: Coroutine[Any, Any, T], told: Callable[[T], dict[str, object]] = lambda _: {}
+) -> T:
+    """The result of `work`, and a log line with what `told` says of it. Raises KitError, Crashed."""
+    began = perf_counter()
+    line: dict[str, object] = {"response_id": response_id}
+    try:
+        result = _runner.run(work)
+        line |= told(result)
+        return result
+    except KitError as error:
+        line["error"] = type(error).__name__
+        raise
+    except Exception as error:
+        line["error"] = type(error).__name__
+        telemetry.crashed(response_id, error)
+        raise Crashed(f"{type(error).__name__} in {task}") from None
+    finally:
+        telemetry.performed(task, (perf_counter() - began) * 1000, line)

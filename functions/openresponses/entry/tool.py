@@ -1,0 +1,19 @@
+"""The Tool function: one tool call of a response that the state machine goes on with."""
+
+import os
+from typing import TypedDict
+
+from .tasks import perform, worker_from
+
+_worker = worker_from(os.environ)
+
+
+class ToolEvent(TypedDict):
+    response_id: str
+    item_id: str
+
+
+def handler(event: ToolEvent, context: object) -> None:
+    """Raises StorageUnavailable: the call can be retried. What a tool fails with is its output."""
+    work = _worker.tool(event["response_id"], event["item_id"])
+    perform("tool", event["response_id"], work, lambda _: {"item_id": event["item_id"]})
