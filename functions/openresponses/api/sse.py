@@ -1,7 +1,6 @@
 """Server-sent events as a response that is pushed to, not pulled from. One event is one frame is one write."""
 
 import asyncio
-import base64
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -42,8 +41,8 @@ def frame(event: Event, names: EventNames, *, obfuscate: bool) -> bytes:
 
 
 def _padding() -> str:
-    noise = os.urandom(13)
-    return base64.b64encode(noise[1:]).decode()[: 1 + noise[0] % 16]
+    noise = os.urandom(9)
+    return noise[:8].hex()[: 1 + noise[8] % 16]
 
 
 class EventStream(Response):
