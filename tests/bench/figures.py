@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import statistics
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,11 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One row: ours, perhaps against a baseline, perhaps with a goal. `value` is what the goal is about."""
+    """One row: ours, perhaps against a baseline, perhaps with a goal. `value` is what the goal is about.
+
+    Samples of ours and of the baseline that were taken after one another are compared, and the median of that
+    counts: what slows the machine for a while slows both.
+    """
 
     name: str
     unit: str
@@ -34,13 +38,15 @@ class Figure:
     baseline: Samples | None = None
     against: str = ""
     goal: float | None = None
-    compare: Callable[[float, float], float] | None = None
+    kind: Literal["ratio", "difference"] = "ratio"
 
     @property
     def value(self) -> float:
-        if self.baseline is None or self.compare is None:
+        if self.baseline is None:
             return self.ours.median
-        return self.compare(self.ours.median, self.baseline.median)
+        pairs = zip(self.ours.values, self.baseline.values, strict=True)
+        ratio = self.kind == "ratio"
+        return statistics.median([ours / least if ratio else ours - least for ours, least in pairs])
 
     @property
     def passed(self) -> bool | None:
@@ -53,30 +59,18 @@ class Figure:
             "ours": _spread(self.ours),
             "baseline": self.baseline and {"what": self.against, **_spread(self.baseline)},
             "value": round(self.value, 3),
-            "kind": self._kind,
+            "kind": self.kind if self.baseline else "absolute",
             "goal": self.goal,
             "passed": self.passed,
         }
 
-    @property
-    def _kind(self) -> str:
-        return {None: "absolute", ratio: "ratio", difference: "difference"}[self.compare]
-
     def cells(self) -> tuple[str, ...]:
-        sign = {"absolute": f" {self.unit}", "ratio": "x", "difference": f" {self.unit}"}[self._kind]
-        plus = "+" if self._kind == "difference" else ""
+        sign = "x" if self.baseline and self.kind == "ratio" else f" {self.unit}"
+        plus = "+" if self.baseline and self.kind == "difference" else ""
         verdict = {None: "", True: "pass", False: "FAIL"}[self.passed]
         against = "" if self.baseline is None else f"{_cell(self.baseline)} {self.against}"
         goal = "" if self.goal is None else f"<= {self.goal:g}{sign}"
         return (self.name, self.unit, _cell(self.ours), against, f"{plus}{self.value:.2f}{sign}", goal, verdict)
-
-
-def ratio(ours: float, baseline: float) -> float:
-    return ours / baseline
-
-
-def difference(ours: float, baseline: float) -> float:
-    return ours - baseline
 
 
 def _cell(samples: Samples) -> str:
@@ -98,9 +92,9 @@ class Machine:
 
     @classmethod
     def here(cls) -> Machine:
-        models = (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines())
-        names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-        cpu = names[0].partition(":")[2].strip() if names else platform.processor() or next(models, "unknown")
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        cpu = named[0] if named else platform.machine()  # arm64 kernels don't name theirs
         return cls(cpu, len(os.sched_getaffinity(0)), platform.python_version(), platform.platform())
 
     def document(self) -> dict[str, object]:

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +74,7 @@ class Sandbox:
 
 
 @asynccontextmanager
-async def sandbox(handler: str, **env: str) -> AsyncIterator[Sandbox]:
+async def sandbox(handler: str, **env: str) -> AsyncGenerator[Sandbox, None]:
     api = RuntimeApi()
     address = await api.start()
     began = time.monotonic()

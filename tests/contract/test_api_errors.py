@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
-
 from openresponses.entry.api import build
 
 KEY = {"authorization": "Bearer key-1"}

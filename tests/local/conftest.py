@@ -7,10 +7,10 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from local_project import PATIENCE, make_project
 
 from infra.local.cloud import LocalCloud
 from infra.local.logs import Log
+from tests.local.local_project import PATIENCE, make_project
 
 
 @pytest.fixture

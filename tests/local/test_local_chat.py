@@ -16,10 +16,10 @@ from typing import Any
 
 import httpx2
 import pytest
-from local_project import PATIENCE, ROOT, environment
 
 from infra.local.chat import Conversation, TurnFailed
 from infra.local.chat_view import Event, View
+from tests.local.local_project import PATIENCE, ROOT, environment
 
 CALL = {"type": "serverless:calculator", "name": "calculator", "arguments": '{"e":"1+1"}', "status": "in_progress"}
 

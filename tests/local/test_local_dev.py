@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from local_project import PATIENCE, ROOT, environment, running
+
+from tests.local.local_project import PATIENCE, ROOT, environment, running
 
 COMMAND = [sys.executable, "-m", "infra.local.cli"]
 EVENT = {"body": '{"answer": {"statusCode": 200, "body": "hello"}}', "pathParameters": {"id": "1"}}

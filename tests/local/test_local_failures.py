@@ -9,11 +9,11 @@ from typing import Any
 
 import httpx2
 import pytest
-from local_project import START, steps, until, wire
 
 from infra.local.calls import EventTooLarge, Throttled
 from infra.local.cloud import LocalCloud
 from infra.local.logs import Log
+from tests.local.local_project import START, steps, until, wire
 
 INTERNAL = {"message": "Internal server error"}
 

@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 
 import httpx2
-from local_project import PATIENCE, START, running, steps, until
 
 from infra.local.cloud import LocalCloud
 from infra.local.logs import Log
+from tests.local.local_project import PATIENCE, START, running, steps, until
 
 # The shell and the C library of a machine may add these themselves.
 _AMBIENT = {

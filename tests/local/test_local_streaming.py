@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 import httpx2
-from local_project import START, steps, until, wire
 
 from infra.local.cloud import LocalCloud
+from tests.local.local_project import START, steps, until, wire
 
 
 async def test_a_chunk_arrives_before_the_next_is_made(client: httpx2.AsyncClient, tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from local_project import ROOT
 
 from infra.local.intrinsics import Resolver
 from infra.local.rest_event import Routes
 from infra.local.template import Route, merge, read_template
 from infra.local.yaml_tree import TemplateError, Value, parse
+from tests.local.local_project import ROOT
 
 FUNCTION = """\
 Resources:

@@ -8,7 +8,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from runtime_driver import PATIENCE, Sandbox, launched
+
+from tests.runtime.runtime_driver import PATIENCE, Sandbox, launched
 
 Launch = Callable[..., Awaitable[Sandbox]]
 

@@ -9,9 +9,9 @@ from collections.abc import AsyncGenerator
 
 import pytest
 from openresponses.runtime.connection import Connection, Reply
-from runtime_driver import ARN, ended
 
 from infra.local.runtime_api import Invocation, RuntimeApi
+from tests.runtime.runtime_driver import ARN, ended
 
 PREFIX = "/2018-06-01/runtime"
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runtime_driver import PATIENCE, environment, rest_event, task_root
+
+from tests.runtime.runtime_driver import PATIENCE, environment, rest_event, task_root
 
 BUFFERED = {
     "by choice": {"OPENRESPONSES_RESPONSE_MODE": "buffered"},

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from runtime_driver import Answer, Sandbox, rest_event
+
+from tests.runtime.runtime_driver import Answer, Sandbox, rest_event
 
 
 async def assert_the_loop_goes_on(sandbox: Sandbox) -> None:

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from runtime_driver import PATIENCE, TASK, environment, rest_event
 
 from infra.local.runtime_api import RuntimeApi
+from tests.runtime.runtime_driver import PATIENCE, TASK, environment, rest_event
 
 BROKEN = {
     "missing_import.app": ("Runtime.ImportModuleError", "No module named 'no_such_module_anywhere'"),

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from runtime_driver import PATIENCE, ended, rest_event
+
+from tests.runtime.runtime_driver import PATIENCE, ended, rest_event
 
 
 async def test_a_sandbox_that_is_killed_cuts_off_its_response(launch) -> None:

@@ -6,7 +6,8 @@ import base64
 import json
 
 import pytest
-from runtime_driver import ARN, Sandbox, rest_event
+
+from tests.runtime.runtime_driver import ARN, Sandbox, rest_event
 
 
 async def test_an_event_becomes_a_scope(sandbox: Sandbox) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 from pathlib import Path
 
-from runtime_driver import SEPARATOR, Sandbox, ended, rest_event
+from tests.runtime.runtime_driver import SEPARATOR, Sandbox, ended, rest_event
 
 
 async def test_every_body_message_arrives_as_one_chunk_after_the_prelude(sandbox: Sandbox) -> None:

@@ -1,7 +1,6 @@
 """Server-sent events as a response that is pushed to, not pulled from. One event is one frame is one write."""
 
 import asyncio
-import base64
 import os
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
@@ -49,8 +48,8 @@ def _error_event(error: KitError, sequence_number: int) -> ErrorEvent:
 
 
 def _padding() -> str:
-    noise = os.urandom(13)
-    return base64.b64encode(noise[1:]).decode()[: 1 + noise[0] % 16]
+    noise = os.urandom(9)
+    return noise[:8].hex()[: 1 + noise[8] % 16]
 
 
 class EventStream(Response):
@@ -83,7 +82,8 @@ class EventStream(Response):
         self._last = -1
         self._held: list[bytes] = []
         self._quiet = True
-        self._writing = asyncio.Lock()
+        self._open = False  # the head and all that was held back are out
+        self._starting = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._send = send
@@ -109,24 +109,30 @@ class EventStream(Response):
         else:
             await self._write(data)
 
-    async def _write(self, *frames: bytes) -> None:
-        """Send frames, after those that were held back. The heartbeat writes too: no frame may overtake another."""
+    async def _write(self, data: bytes) -> None:
         self._quiet = False
-        async with self._writing:
-            if not self.started:
-                self.started = True
-                start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
-                await self._send(start)
-                if self._on_start is not None:
-                    self._on_start()
-                frames = (*self._held, *frames)
-            for data in frames:
+        if not self._open:
+            await self._start()
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def _start(self) -> None:
+        """Send the head, and what was held back. The heartbeat may be at it: then wait, as no frame may overtake."""
+        async with self._starting:
+            if self.started:
+                return
+            self.started = True
+            start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+            await self._send(start)
+            if self._on_start is not None:
+                self._on_start()
+            for data in self._held:
                 await self._send({"type": "http.response.body", "body": data, "more_body": True})
+            self._open = True
 
     async def _keep_alive(self) -> None:
         await asyncio.sleep(GRACE)
         if not self.started:
-            await self._write()
+            await self._start()
         while True:
             self._quiet = True
             await asyncio.sleep(self._heartbeat)

@@ -19,6 +19,8 @@ _LIFECYCLE = (ResponseCreated, ResponseQueued, ResponseInProgress, *TERMINAL)
 
 def apply(response: Response, event: Event) -> Response:
     """The response after `event`. Deltas do not matter here: `output_item.done` carries the finished item."""
+    if event.type.endswith(".delta"):  # nearly all of a stream, and quicker to tell than that it is none of these
+        return response
     if isinstance(event, _LIFECYCLE):
         return event.response
     if isinstance(event, OutputItemAdded):

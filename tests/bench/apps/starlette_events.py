@@ -15,7 +15,7 @@ async def create(request: Request) -> StreamingResponse:
 
 async def _events(count: int) -> AsyncIterator[str]:
     for number in range(count):
-        event = {
+        event: dict[str, object] = {
             "type": "response.output_text.delta",
             "sequence_number": number,
             "item_id": "msg_0123456789abcdef0123456789abcdef0000",

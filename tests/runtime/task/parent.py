@@ -4,7 +4,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from runtime_driver import launched, rest_event
+from tests.runtime.runtime_driver import launched, rest_event
 
 
 async def main() -> None:
