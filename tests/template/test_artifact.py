@@ -34,9 +34,8 @@ def target_platform() -> str:
     return f"{machine}-apple-darwin" if sys.platform == "darwin" else f"{machine}-manylinux2014"
 
 
-@pytest.fixture(scope="session")
-def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("artifact")
+def make(function: str, directory: Path, *options: str) -> str:
+    """What the makefile says of making the artifact of a function."""
     variables = {
         "ARTIFACTS_DIR": directory,
         "PLATFORM": target_platform(),
@@ -44,17 +43,25 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "PYTHON": INTERPRETER,
     }
     assignments = [f"{name}={value}" for name, value in variables.items()]
-    subprocess.run(["make", "-f", ROOT / "functions/Makefile", "build-ApiFunction", *assignments], check=True)
+    command = ["make", "-f", str(ROOT / "functions/Makefile"), f"build-{function}", *assignments, *options]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture(scope="session")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("build") / "ApiFunction"
+    directory.mkdir()
+    make("ApiFunction", directory)
     return directory
 
 
 def environment(artifact: Path, source: Json, runtime_api: str) -> dict[str, str]:
-    """The variables of a sandbox: Lambda's own, and the template's with its defaults."""
+    """The variables of a sandbox: Lambda's own, and the template's with its defaults, but without any storage."""
     function = source["Resources"]["ApiFunction"]["Properties"]
     values = {name: str(parameter.get("Default", "")) for name, parameter in source["Parameters"].items()}
     values["ApiKeys"] = "local-key"
     declared = {
-        name: values[value["Ref"]] if isinstance(value, dict) else value
+        name: values.get(value.get("Ref"), "") if isinstance(value, dict) else value
         for name, value in function["Environment"]["Variables"].items()
     }
     return declared | {
@@ -134,6 +141,11 @@ async def test_the_artifact_serves_a_stream(event: str, kinds: list[str], artifa
         ("openapi", 200),
         ("responses_create", 200),
         ("unknown_path", 404),
+        ("responses_get", 404),
+        ("responses_get_stream", 404),
+        ("responses_delete", 404),
+        ("responses_cancel", 404),
+        ("responses_input_items", 404),
     ],
 )
 async def test_the_artifact_answers_every_event(event: str, status: int, artifact: Path, source: Json) -> None:
@@ -178,3 +190,25 @@ def test_every_distribution_lists_only_files_that_are_there(artifact: Path) -> N
 def test_the_artifact_is_far_below_lambdas_limit(artifact: Path) -> None:
     megabytes = sum(path.stat().st_size for path in artifact.rglob("*") if path.is_file()) / 2**20
     assert megabytes < 50  # of 250; a dependency that doubles the artifact should be a decision
+
+
+@pytest.mark.parametrize("function", ["TurnFunction", "ToolFunction", "SettleFunction"])
+def test_the_other_functions_get_a_copy(function: str, artifact: Path) -> None:
+    directory = artifact.parent / function
+    directory.mkdir()
+    assert make(function, directory) == ""
+    copied, original = ({file.relative_to(root) for file in root.rglob("*")} for root in (directory, artifact))
+    assert copied == original
+
+
+def test_a_function_that_is_built_alone_is_built_in_full(tmp_path: Path) -> None:
+    assert "uv export" in make("TurnFunction", tmp_path, "--just-print")
+
+
+async def test_a_function_of_the_state_machine_starts_from_the_artifact(artifact: Path, source: Json) -> None:
+    """The stock runtime, in small, imports the handler; without a table that is as far as it gets."""
+    handler = source["Resources"]["TurnFunction"]["Properties"]["Handler"].rpartition(".")[0]
+    variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(artifact)}
+    code = f"import {handler}"
+    process = subprocess.run([INTERPRETER, "-c", code], env=variables, cwd=artifact, capture_output=True, text=True)
+    assert process.stderr.splitlines()[-1].startswith("ValueError: OPENRESPONSES_TABLE")

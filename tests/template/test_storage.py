@@ -1,0 +1,142 @@
+"""What a deploy keeps: the table, the bucket, the logs; and the state machine over them."""
+
+import json
+import re
+
+import pytest
+
+from infra.local.aws_resources import substitute
+from tests.template.reading import ROOT, Json, grants, of_type, statements
+
+FUNCTIONS = ("TurnFunction", "ToolFunction", "SettleFunction")
+
+
+def test_the_table_is_kept_backed_up_encrypted_and_forgets(resources: dict[str, Json]) -> None:
+    table = resources["ResponsesTable"]
+    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert table["Properties"] == {
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "sk", "AttributeType": "S"},
+        ],
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True},
+        "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+        "SSESpecification": {"SSEEnabled": True},
+        "DeletionProtectionEnabled": {"Fn::If": ["IsProtected", True, False]},
+    }
+
+
+def test_the_bucket_is_kept_private_encrypted_and_forgets(resources: dict[str, Json]) -> None:
+    bucket = resources["ResponsesBucket"]
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    properties = bucket["Properties"]
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(properties["PublicAccessBlockConfiguration"]) == 4
+    assert properties["BucketEncryption"]["ServerSideEncryptionConfiguration"] == [
+        {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    ]
+    assert properties["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+
+
+def test_every_kind_of_object_expires_as_its_items_do(resources: dict[str, Json]) -> None:
+    rules = resources["ResponsesBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "Prefix" in rule} == {
+        "response/": {"Ref": "ResponseDays"},
+        "log/": {"Ref": "LogDays"},
+    }
+    kinds = re.search(
+        r"^Kind: TypeAlias = Literal\[(.*)\]", (ROOT / "functions/openresponses/aws/values.py").read_text(), re.M
+    )
+    assert kinds
+    assert set(json.loads(f"[{kinds[1]}]")) == {"response", "log"}
+    assert {rule["Status"] for rule in rules} == {"Enabled"}
+    assert [rule["AbortIncompleteMultipartUpload"] for rule in rules if "Prefix" not in rule] == [
+        {"DaysAfterInitiation": 1}
+    ]
+
+
+def test_the_bucket_answers_only_over_tls(resources: dict[str, Json]) -> None:
+    policy = resources["ResponsesBucketPolicy"]["Properties"]["PolicyDocument"]
+    (statement,) = policy["Statement"]
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert statement["Resource"] == [
+        {"Fn::GetAtt": ["ResponsesBucket", "Arn"]},
+        {"Fn::Sub": "${ResponsesBucket.Arn}/*"},
+    ]
+
+
+def test_every_log_group_has_a_retention_and_outlives_the_stack(resources: dict[str, Json]) -> None:
+    groups = of_type(resources, "AWS::Logs::LogGroup")
+    ours = ("ApiFunction", *FUNCTIONS, "ExampleToolFunction", "LoopStateMachine", "ApiAccess")
+    assert set(groups) == {f"{name}Logs" for name in ours}
+    for group in groups.values():
+        assert group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+        assert (group["DeletionPolicy"], group["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+    assert {name for name, group in groups.items() if "LogGroupName" in group["Properties"]} == {"LoopStateMachineLogs"}
+
+
+def test_the_state_machine_logs_errors_without_what_was_said(resources: dict[str, Json]) -> None:
+    properties = resources["LoopStateMachine"]["Properties"]
+    assert properties["StateMachineType"] == "STANDARD"
+    assert properties["LoggingConfiguration"] == {
+        "Level": "ERROR",
+        "IncludeExecutionData": False,
+        "Destinations": [{"CloudWatchLogsLogGroup": {"LogGroupArn": {"Fn::GetAtt": ["LoopStateMachineLogs", "Arn"]}}}],
+    }
+    assert properties["RoleArn"] == {"Fn::GetAtt": ["LoopStateMachineRole", "Arn"]}
+
+
+def test_the_state_machine_may_invoke_its_functions_and_deliver_its_log(resources: dict[str, Json]) -> None:
+    allowed = grants(resources, "LoopStateMachineRole")
+    assert allowed.pop("lambda:InvokeFunction") == ", ".join(f"{name}.Arn" for name in FUNCTIONS)
+    assert {action.partition(":")[0] for action in allowed} == {"logs"}
+    assert set(allowed.values()) == {"*"}
+    trust = resources["LoopStateMachineRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert [(each["Principal"], each["Condition"]) for each in trust] == [
+        ({"Service": "states.amazonaws.com"}, {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}})
+    ]
+
+
+def test_functions_are_told_the_state_machines_own_name(resources: dict[str, Json]) -> None:
+    assert resources["LoopStateMachine"]["Properties"]["StateMachineName"] == {"Fn::Sub": "${AWS::StackName}-loop"}
+    arn = resources["TurnFunction"]["Properties"]["Environment"]["Variables"]["OPENRESPONSES_STATE_MACHINE_ARN"]
+    assert arn["Fn::Sub"].endswith(":stateMachine:${AWS::StackName}-loop")
+    assert arn["Fn::Sub"] in [
+        each["Resource"].get("Fn::Sub")
+        for each in statements(resources, "TurnFunctionRole")
+        if "Fn::Sub" in each["Resource"]
+    ]
+
+
+def test_the_definition_gets_exactly_what_it_asks_for(source: Json) -> None:
+    properties = source["Resources"]["LoopStateMachine"]["Properties"]
+    definition = (ROOT / properties["DefinitionUri"]).read_text()
+    given = properties["DefinitionSubstitutions"]
+    assert set(re.findall(r"\$\{(\w+)\}", definition)) == set(given)
+    states = json.loads(
+        substitute(
+            definition,
+            {name: str(value) for name, value in given.items() if isinstance(value, int)}
+            | {name: name for name, value in given.items() if not isinstance(value, int)},
+        )
+    )
+    assert states["TimeoutSeconds"] == 604_800
+
+
+@pytest.mark.parametrize(
+    ("task", "function"), [("Turn", "TurnFunction"), ("Tool", "ToolFunction"), ("Settle", "SettleFunction")]
+)
+def test_a_task_waits_longer_than_its_function_may_run(task: str, function: str, source: Json) -> None:
+    waits = source["Resources"]["LoopStateMachine"]["Properties"]["DefinitionSubstitutions"][f"{task}TimeoutSeconds"]
+    timeout = source["Resources"][function]["Properties"]["Timeout"]
+    longest = source["Parameters"][timeout["Ref"]]["MaxValue"] if isinstance(timeout, dict) else timeout
+    assert waits > longest
+
+
+def test_a_worst_case_turn_leaves_room_for_an_inline_one(source: Json) -> None:
+    connection = source["Resources"]["ApiFunction"]["Properties"]["Timeout"]
+    for name in ("TurnSeconds", "InlineSeconds"):
+        assert source["Parameters"][name]["MaxValue"] < connection
