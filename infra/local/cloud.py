@@ -18,6 +18,7 @@ from typing import Self
 
 from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]
 
+from infra.local import status_page
 from infra.local.aws import LocalAws
 from infra.local.background import Background
 from infra.local.calls import Call
@@ -77,7 +78,12 @@ class LocalCloud:
         self.aws = LocalAws(self.template, LambdaApi(self._targets), parameters=ssm, retry_scale=retry_scale)
         self._running = AsyncExitStack()
         gateway = Gateway(
-            self.template, self.functions, background=self._background, log=self.log, idle_timeout_s=idle_timeout_s
+            self.template,
+            self.functions,
+            background=self._background,
+            log=self.log,
+            idle_timeout_s=idle_timeout_s,
+            pages={status_page.PATH: lambda: status_page.status_page(self.functions, self.aws.executions())},
         )
         self._server = HttpServer(gateway, port)
 

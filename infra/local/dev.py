@@ -11,6 +11,7 @@ from infra.local.cloud import LocalCloud
 from infra.local.logs import Log
 from infra.local.options import BadOption, assignments, environment, fail
 from infra.local.server import PortTaken
+from infra.local.status_page import PATH
 from infra.local.yaml_tree import TemplateError
 
 # What the first two lines look like is relied on by scripts and tests.
@@ -22,6 +23,7 @@ export OPENAI_API_KEY={api_key}
 curl -N $OPENAI_BASE_URL/responses -H "Authorization: Bearer $OPENAI_API_KEY" \\
   -H 'Content-Type: application/json' -d '{{"model": "offline/demo", "input": "Hello", "stream": true}}'
 # or talk to it:  openresponses chat
+# What runs:        {page}
 """
 
 
@@ -56,6 +58,6 @@ async def _run(cloud: LocalCloud) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with cloud:
-        print(_READY.format(base_url=cloud.base_url, api_key=cloud.api_key), flush=True)
+        print(_READY.format(base_url=cloud.base_url, api_key=cloud.api_key, page=cloud.origin + PATH), flush=True)
         await stop.wait()
         cloud.log.say("stopping")

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 
-from infra.local.answers import Malformed, own_answer, prepended, read_buffered, read_prelude
+from infra.local.answers import Head, Malformed, own_answer, prepended, read_buffered, read_prelude
 from infra.local.background import Background
 from infra.local.calls import Call, EventTooLarge, InvokeError
 from infra.local.functions import Function
@@ -23,7 +23,7 @@ _NO_API = Api("ServerlessRestApi", "Prod", {})  # what SAM makes for events that
 
 
 class Gateway:
-    """`idle_timeout_s` is the silence after which a stream is cut."""
+    """`idle_timeout_s` is the silence after which a stream is cut. `pages` are the local cloud's own, by path."""
 
     def __init__(
         self,
@@ -33,7 +33,9 @@ class Gateway:
         background: Background,
         log: Log,
         idle_timeout_s: float = IDLE_TIMEOUT_S,
+        pages: Mapping[str, Callable[[], str]] | None = None,
     ) -> None:
+        self._pages = pages or {}
         self._apis, self._functions = template.apis, functions
         self._routes = Routes(template.routes)
         self._background, self._log = background, log
@@ -51,6 +53,8 @@ class Gateway:
 
     async def _serve(self, exchange: Exchange) -> None:
         request = exchange.request
+        if page := self._pages.get(request.path):
+            return await exchange.whole(Head(200, [("content-type", "text/html; charset=utf-8")]), page().encode())
         matched = self._routes.match(request.method, request.path)
         if matched is None:
             api = next(iter(self._apis.values()), _NO_API)
