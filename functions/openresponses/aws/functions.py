@@ -43,6 +43,9 @@ class LambdaFunctions:
             return ToolOutput(_told(value), failed=True)
         return ToolOutput(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
+    def close(self) -> None:
+        self._aws.close()
+
     def _invoke(self, function: str, body: bytes) -> tuple[bool, bytes]:
         answer: dict[str, Any] = self._client().invoke(FunctionName=function, Payload=body)
         return "FunctionError" in answer, answer["Payload"].read()

@@ -26,7 +26,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, object]:
     name, by = event["arguments"]["name"], event["arguments"]["by"]
     if not isinstance(name, str) or not 1 <= len(name) <= 100:
         raise ValueError("name must be a text of 1 to 100 characters")
-    if not isinstance(by, int) or abs(by) > 1_000_000:
+    if type(by) is not int or abs(by) > 1_000_000:
         raise ValueError("by must be a whole number, of a million at most")
     return {"name": name, "value": count(event["idempotency_token"], name, by)}
 

@@ -1,0 +1,147 @@
+"""The composition roots: what an environment becomes, what is imported for it, and how tasks are run and told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from openresponses.core.errors import ProviderThrottled, StorageUnavailable
+from openresponses.entry.settings import aws_settings_from, settings_from
+from openresponses.entry.tasks import Crashed, perform, worker_from
+
+STORED = {"OPENRESPONSES_TABLE": "table", "OPENRESPONSES_BUCKET": "bucket", "OPENRESPONSES_SSM_PREFIX": "/kit"}
+
+
+def test_an_empty_environment_is_a_server_that_stores_nothing() -> None:
+    settings, aws = settings_from({}), aws_settings_from({})
+    assert (settings.store, settings.inline_turns, settings.inline_seconds, settings.turn_seconds) == (
+        True,
+        10,
+        120,
+        300,
+    )
+    assert settings.flush_seconds == 0.5
+    assert (aws.table, aws.ssm_prefix, aws.tenant, aws.response_days, aws.log_days) == ("", "", "default", 30, 7)
+
+
+def test_every_variable_is_read() -> None:
+    settings = settings_from(
+        {
+            "OPENRESPONSES_STORE": "false",
+            "OPENRESPONSES_INLINE_TURNS": "2",
+            "OPENRESPONSES_INLINE_SECONDS": "3",
+            "OPENRESPONSES_TURN_SECONDS": "4",
+            "OPENRESPONSES_FLUSH_MILLISECONDS": "50",
+        }
+    )
+    assert (settings.store, settings.inline_turns, settings.inline_seconds, settings.turn_seconds) == (False, 2, 3, 4)
+    assert settings.flush_seconds == 0.05
+    aws = aws_settings_from(
+        {
+            **STORED,
+            "AWS_REGION": "eu-north-1",
+            "OPENRESPONSES_STATE_MACHINE_ARN": "arn",
+            "OPENRESPONSES_TENANT": "somebody",
+            "OPENRESPONSES_RESPONSE_DAYS": "1",
+            "OPENRESPONSES_LOG_DAYS": "2",
+        }
+    )
+    assert (aws.region, aws.table, aws.bucket, aws.state_machine_arn) == ("eu-north-1", "table", "bucket", "arn")
+    assert (aws.tenant, aws.response_days, aws.log_days, aws.ssm_prefix) == ("somebody", 1, 2, "/kit")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("OPENRESPONSES_STORE", "yes"), ("OPENRESPONSES_INLINE_TURNS", "0"), ("OPENRESPONSES_LOG_DAYS", "x")],
+)
+def test_a_wrong_value_is_named_but_not_quoted(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match=f"^{name}: must be [^{value}]"):
+        (settings_from({name: value}), aws_settings_from({name: value}))
+
+
+def imported(entry: str, environment: dict[str, str]) -> set[str]:
+    """Every module that a composition root imports."""
+    code = f"import sys, openresponses.entry.{entry}; print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
+    return set(result.stdout.split())
+
+
+def sdk(modules: set[str]) -> set[str]:
+    """Of the SDK. Powertools imports the bare package `botocore`, which costs nothing."""
+    return {name for name in modules if name.startswith(("boto3", "botocore."))}
+
+
+def test_a_server_that_stores_nothing_imports_nothing_of_aws() -> None:
+    modules = imported("api", {})
+    assert {name for name in modules if name.startswith("openresponses.aws")} | sdk(modules) == set()
+
+
+@pytest.mark.parametrize("entry", ["api", "turn", "tool", "settle"])
+def test_the_sdk_is_not_imported_before_it_is_needed(entry: str) -> None:
+    modules = imported(entry, STORED)
+    assert "openresponses.aws.storage" in modules
+    assert sdk(modules) == set()
+
+
+@pytest.mark.parametrize("entry", ["turn", "tool", "settle"])
+def test_the_state_machines_functions_serve_no_http(entry: str) -> None:
+    assert imported(entry, STORED) & {"fastapi", "starlette", "mangum", "openresponses.api.app"} == set()
+
+
+def test_a_worker_needs_a_table() -> None:
+    with pytest.raises(ValueError, match=r"^OPENRESPONSES_TABLE"):
+        worker_from({})
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    return [vars(record) for record in caplog.records]
+
+
+async def answer(result: object) -> object:
+    await asyncio.sleep(0)
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def test_a_task_leaves_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    assert perform("turn", "resp_1", answer(7), lambda result: {"step": result}) == 7
+    (line,) = told(caplog)
+    assert (line["msg"], line["levelname"], line["response_id"], line["step"]) == ("turn", "INFO", "resp_1", 7)
+    assert line["duration_ms"] >= 0
+    assert "error" not in line
+
+
+def test_tasks_share_a_loop() -> None:
+    async def loop() -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    assert perform("turn", "resp_1", loop()) is perform("turn", "resp_1", loop())
+
+
+@pytest.mark.parametrize("error", [ProviderThrottled("slow down"), StorageUnavailable("try again")])
+def test_an_error_of_ours_passes_as_it_is(
+    error: Exception, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(type(error)) as raised:
+        perform("turn", "resp_1", answer(error))
+    assert raised.value is error
+    (line,) = told(caplog)
+    metric = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (line["msg"], line["levelname"], line["error"]) == ("turn", "WARNING", type(error).__name__)
+    assert (metric["task_error"], metric["TaskErrors"]) == (type(error).__name__, [1.0])
+
+
+def test_what_a_bug_says_is_kept_nowhere(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(Crashed, match=r"^KeyError in turn$") as raised:
+        perform("turn", "resp_1", answer(KeyError("a prompt")))
+    assert raised.value.__suppress_context__
+    crashed, line = told(caplog)
+    assert (crashed["msg"], crashed["error"]) == ("crashed", "KeyError")
+    assert any("test_entry.py" in place for place in crashed["where"])
+    assert (line["msg"], line["error"]) == ("turn", "KeyError")
+    assert "a prompt" not in f"{crashed} {line}"

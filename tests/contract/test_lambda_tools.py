@@ -1,0 +1,415 @@
+"""Lambda functions as tools: over fakes of the two ports, then over a local Parameter Store and a local Lambda."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto import mock_aws
+from openresponses.aws.clients import Aws, Refused
+from openresponses.aws.functions import LambdaFunctions
+from openresponses.aws.parameters import FRESH_SECONDS, SsmParameters
+from openresponses.core.errors import StorageUnavailable
+from openresponses.core.ports import ToolOutput
+from openresponses.core.run import OfferedTool
+from openresponses.schema.items import HostedToolCall
+from openresponses.tools import Toolbox
+from openresponses.tools._function import MAX_FAILURE, MAX_OUTPUT
+from openresponses.tools._lambda_functions import LambdaTools, ToolMisconfigured
+
+from infra.local.aws import LocalAws, client
+from infra.local.calls import FunctionError, InvokeError
+from infra.local.intrinsics import REGION
+from infra.local.lambda_api import LambdaApi
+
+Json = dict[str, Any]
+RESPONSE = "resp_" + "0123456789abcdef" * 2
+ITEM = "htc_" + "0123456789abcdef" * 2 + "0003"
+SCHEMA: Json = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "days": {"type": ["integer", "null"]}, "extra": {"anyOf": []}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
+WEATHER: Json = {
+    "function": "arn:aws:lambda:us-east-1:123456789012:function:openresponses-tool-weather",
+    "description": "Tell the weather.",
+    "parameters": SCHEMA,
+    "timeout": 2,
+}
+
+
+@dataclass
+class Said:
+    """Parameters by name."""
+
+    texts: Mapping[str, str]
+
+    async def get(self, name: str) -> str | None:
+        return self.texts.get(name)
+
+
+@dataclass
+class Functions:
+    """Keeps what it was invoked with."""
+
+    answer: ToolOutput = ToolOutput("sunny")
+    seconds: float = 0.0
+    invoked: list[tuple[str, Json]] = field(default_factory=list[tuple[str, Json]])
+
+    async def invoke(self, function: str, payload: Json) -> ToolOutput:
+        self.invoked.append((function, payload))
+        await asyncio.sleep(self.seconds)
+        return self.answer
+
+
+def call(name: str = "weather", arguments: str = '{"city": "Oslo"}') -> HostedToolCall:
+    return HostedToolCall(
+        type=f"serverless:{name}", id=ITEM, call_id="call_1", name=name, arguments=arguments, status="in_progress"
+    )
+
+
+def tools_of(functions: Functions, **parameters: object) -> LambdaTools:
+    told = {name: json.dumps(value) if isinstance(value, dict) else str(value) for name, value in parameters.items()}
+    return LambdaTools(Toolbox(), Said(told), functions)
+
+
+async def test_a_parameter_is_offered_as_a_tool() -> None:
+    offered = await tools_of(Functions(), weather=WEATHER).offer("serverless:weather")
+    assert offered == OfferedTool(
+        name="weather",
+        kind="hosted",
+        item_type="serverless:weather",
+        wire_name="weather",
+        description="Tell the weather.",
+        parameters=SCHEMA,
+    )
+
+
+async def test_a_parameter_need_only_name_its_function() -> None:
+    offered = await tools_of(Functions(), ping={"function": "openresponses-tool-ping"}).offer("serverless:ping")
+    assert offered
+    assert offered.parameters == {"type": "object", "properties": {}}
+
+
+@pytest.mark.parametrize(
+    "item_type",
+    ["serverless:nothing", "other:weather", "weather", "serverless:rejected_call", "serverless:a/b", "serverless:"],
+)
+async def test_what_is_no_tools_name_is_no_tool(item_type: str) -> None:
+    names = {"weather": WEATHER, "rejected_call": WEATHER, "a/b": WEATHER, "": WEATHER}
+    assert await tools_of(Functions(), **names).offer(item_type) is None
+
+
+async def test_a_file_wins_over_a_parameter_of_the_same_name() -> None:
+    functions = Functions()
+    tools = tools_of(functions, calculator=WEATHER)
+    assert await tools.offer("serverless:calculator") == await Toolbox().offer("serverless:calculator")
+    assert await tools.call(call("calculator", '{"expression": "6*7"}')) == ToolOutput("42")
+    assert functions.invoked == []
+
+
+async def test_a_function_is_told_which_call_this_is_and_the_same_on_a_retry() -> None:
+    functions = Functions()
+    tools = tools_of(functions, weather=WEATHER)
+    assert [await tools.call(call()) for _ in range(2)] == [ToolOutput("sunny")] * 2
+    payload = {
+        "call_id": "call_1",
+        "response_id": RESPONSE,
+        "idempotency_token": ITEM,
+        "name": "weather",
+        "arguments": {"city": "Oslo"},
+    }
+    assert functions.invoked == [(WEATHER["function"], payload)] * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("{", "The arguments of weather are not JSON: Expecting property name"),
+        ('{"city": NaN}', "NaN is not JSON"),
+        ("[]", "The arguments of weather must be a JSON object."),
+        ("", "Wrong arguments for weather: city is missing. It takes city, days, extra."),
+        ('{"city": 1}', "city must be of type string"),
+        ('{"city": "Oslo", "days": 1.5}', "days must be of type integer or null"),
+        ('{"city": "Oslo", "days": true}', "days must be of type integer or null"),
+        ('{"city": "Oslo", "when": 1}', "when is not among them"),
+    ],
+)
+async def test_wrong_arguments_are_told_to_the_model_and_nothing_is_invoked(arguments: str, message: str) -> None:
+    functions = Functions()
+    output = await tools_of(functions, weather=WEATHER).call(call(arguments=arguments))
+    assert output.failed
+    assert message in output.text
+    assert functions.invoked == []
+
+
+@pytest.mark.parametrize("arguments", ['{"city": "Oslo", "days": 3.0}', '{"city": "", "days": null, "extra": [1]}'])
+async def test_what_a_schema_does_not_plainly_say_is_left_to_the_function(arguments: str) -> None:
+    functions = Functions()
+    assert await tools_of(functions, weather=WEATHER).call(call(arguments=arguments)) == ToolOutput("sunny")
+    assert functions.invoked[0][1]["arguments"] == json.loads(arguments)
+
+
+async def test_a_function_that_takes_too_long_is_given_up() -> None:
+    tools = tools_of(Functions(seconds=5), weather={**WEATHER, "timeout": 0.05})
+    output = await tools.call(call())
+    assert output.failed
+    assert output.text.startswith("weather took longer than 0.05 seconds and was given up.")
+
+
+async def test_an_output_is_bounded_and_so_is_a_failure() -> None:
+    tools = tools_of(Functions(ToolOutput("x" * (MAX_OUTPUT + 1))), weather=WEATHER)
+    assert (await tools.call(call())).text.endswith(f"[cut: this is {MAX_OUTPUT} of {MAX_OUTPUT + 1} characters]")
+    tools = tools_of(Functions(ToolOutput("x" * (MAX_FAILURE + 1), failed=True)), weather=WEATHER)
+    output = await tools.call(call())
+    assert output.failed
+    assert output.text.endswith(f"[cut: this is {MAX_FAILURE} of {MAX_FAILURE + 1} characters]")
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    ["not JSON", "{}", {**WEATHER, "timeout": 301}, {**WEATHER, "timeout": 0}, {**WEATHER, "parameters": "none"}],
+)
+async def test_a_wrong_parameter_is_an_operators_mistake(parameter: object) -> None:
+    tools = tools_of(Functions(), weather=parameter)
+    with pytest.raises(ToolMisconfigured, match="'weather' is not set up correctly"):
+        await tools.offer("serverless:weather")
+    assert (await tools.call(call())).failed
+
+
+async def test_a_tool_that_is_gone_when_it_is_called_is_told_to_the_model() -> None:
+    output = await tools_of(Functions()).call(call())
+    assert output == ToolOutput("There is no tool named 'weather' here. Go on without it.", failed=True)
+
+
+class MovingAws(Aws):
+    """Counts what it runs; `error` is raised in place of it."""
+
+    def __init__(self) -> None:
+        super().__init__(REGION)
+        self.asked = 0
+        self.error: Exception | None = None
+
+    async def run(self, function: Callable[[], Any]) -> Any:
+        self.asked += 1
+        if self.error:
+            raise self.error
+        return await super().run(function)
+
+
+@dataclass
+class Shop:
+    """Parameters of a local Parameter Store, and the time that they live in."""
+
+    ssm: Any
+    aws: MovingAws
+    time: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.parameters = SsmParameters(self.aws, REGION, "/kit/tools/", lambda: self.time)
+
+    def put(self, name: str, value: str) -> None:
+        self.ssm.put_parameter(Name=f"/kit/tools/{name}", Value=value, Type="String", Overwrite=True)
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    with mock_aws():
+        yield Shop(client("ssm", f"https://ssm.{REGION}.amazonaws.com"), MovingAws())
+
+
+async def test_a_parameter_is_asked_for_once_a_minute(shop: Shop) -> None:
+    shop.put("weather", "old")
+    assert [await shop.parameters.get("weather") for _ in range(3)] == ["old"] * 3
+    shop.put("weather", "new")
+    shop.time = FRESH_SECONDS - 1
+    assert (await shop.parameters.get("weather"), shop.aws.asked) == ("old", 1)
+    shop.time = FRESH_SECONDS
+    assert (await shop.parameters.get("weather"), shop.aws.asked) == ("new", 2)
+
+
+async def test_that_there_is_no_parameter_is_remembered_as_well(shop: Shop) -> None:
+    assert [await shop.parameters.get("weather") for _ in range(3)] == [None] * 3
+    assert shop.aws.asked == 1
+    shop.put("weather", "new")
+    shop.time = FRESH_SECONDS
+    assert await shop.parameters.get("weather") == "new"
+
+
+@pytest.mark.parametrize("error", [StorageUnavailable("down"), Refused("AccessDeniedException", "no", {})])
+async def test_what_was_read_once_is_served_while_ssm_does_not_answer(shop: Shop, error: Exception) -> None:
+    shop.put("weather", "old")
+    assert await shop.parameters.get("weather") == "old"
+    shop.aws.error, shop.time = error, 10 * FRESH_SECONDS
+    assert [await shop.parameters.get("weather") for _ in range(3)] == ["old"] * 3
+    assert shop.aws.asked == 2
+    with pytest.raises(StorageUnavailable, match="could not be looked up"):
+        await shop.parameters.get("another")
+
+
+async def test_names_that_clients_make_up_do_not_fill_the_memory(shop: Shop) -> None:
+    shop.put("weather", "old")
+    await shop.parameters.get("weather")
+    shop.aws.error = Refused("ParameterNotFound", "", {})
+    for n in range(1_000):
+        assert await shop.parameters.get(f"name{n}") is None
+    shop.aws.error = None
+    shop.put("weather", "new")
+    assert await shop.parameters.get("weather") == "new"  # it had to make room
+
+
+def failing(error: Exception) -> Callable[[bytes], bytes]:
+    def run(_event: bytes) -> bytes:
+        raise error
+
+    return run
+
+
+@dataclass
+class Lambda:
+    functions: LambdaFunctions
+    targets: dict[str, Callable[[bytes], bytes]]
+
+
+@pytest.fixture
+def local(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lambda]:
+    targets: dict[str, Callable[[bytes], bytes]] = {}
+    aws = LocalAws(None, LambdaApi(targets))
+    aws.start()
+    for name, value in {
+        "AWS_ENDPOINT_URL": aws.endpoint_url,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+    }.items():
+        monkeypatch.setenv(name, value)
+    functions = LambdaFunctions(REGION)
+    yield Lambda(functions, targets)
+    functions.close()
+    aws.stop()
+
+
+@pytest.mark.parametrize(
+    ("answer", "output"),
+    [
+        (b'"sunny \\u2600"', ToolOutput("sunny \u2600")),
+        ('{"sky": "\u2600", "c": 21.5}'.encode(), ToolOutput('{"sky": "\u2600", "c": 21.5}')),
+        (b"null", ToolOutput("null")),
+        (b"<html>", ToolOutput("The tool's answer is not JSON.", failed=True)),
+        (b"\xff", ToolOutput("The tool's answer is not JSON.", failed=True)),
+    ],
+)
+async def test_text_is_an_answer_as_it_is_and_all_else_as_json(
+    local: Lambda, answer: bytes, output: ToolOutput
+) -> None:
+    events: list[bytes] = []
+
+    def function(event: bytes) -> bytes:
+        events.append(event)
+        return answer
+
+    local.targets["openresponses-tool-weather"] = function
+    assert await local.functions.invoke(WEATHER["function"], {"name": "weather", "arguments": {"n": 1}}) == output
+    assert [json.loads(event) for event in events] == [{"name": "weather", "arguments": {"n": 1}}]
+
+
+class Traced(FunctionError):
+    """As AWS's own runtimes tell it."""
+
+    def document(self) -> bytes:
+        return json.dumps({**json.loads(super().document()), "stackTrace": ["File secret.py"]}).encode()
+
+
+async def test_a_function_that_fails_tells_the_model_why_but_not_where(local: Lambda) -> None:
+    local.targets["f"] = failing(Traced("KeyError", "'city'"))
+    assert await local.functions.invoke("f", {}) == ToolOutput("The tool failed: KeyError: 'city'", failed=True)
+
+
+async def test_a_function_that_is_not_there_is_not_tried_again(local: Lambda) -> None:
+    output = await local.functions.invoke("nobody", {})
+    assert output == ToolOutput("The tool can't be called: ResourceNotFoundException. Go on without it.", failed=True)
+
+
+@pytest.mark.parametrize(
+    "error", [InvokeError(429, "TooManyRequestsException", "busy"), InvokeError(500, "ServiceException", "down")]
+)
+async def test_a_busy_lambda_is_asked_again_and_then_told_to_the_model(local: Lambda, error: InvokeError) -> None:
+    asked = 0
+
+    def function(_event: bytes) -> bytes:
+        nonlocal asked
+        asked += 1
+        raise error
+
+    local.targets["f"] = function
+    output = await local.functions.invoke("f", {})
+    assert (asked, output.failed) == (3, True)
+    assert output.text.startswith("The tool is busy or does not answer.")
+
+
+async def test_calls_are_made_side_by_side(local: Lambda) -> None:
+    barrier = threading.Barrier(5)
+
+    def function(_event: bytes) -> bytes:
+        barrier.wait(10)
+        return b'"met"'
+
+    local.targets["f"] = function
+    outputs = await asyncio.gather(*(local.functions.invoke("f", {}) for _ in range(5)))
+    assert outputs == [ToolOutput("met")] * 5
+
+
+@dataclass
+class Counter:
+    handler: Callable[[Mapping[str, Any], object], Json]
+    add: Callable[[str, str, int | None, int], bool]
+
+    def count(self, token: str, by: object, name: str = "visits") -> object:
+        event = {"idempotency_token": token, "arguments": {"name": name, "by": by}}
+        return self.handler(event, None)["value"]
+
+
+@pytest.fixture
+def counter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter]:
+    monkeypatch.setenv("TABLE", "counter")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    with mock_aws():
+        client("dynamodb", f"https://dynamodb.{REGION}.amazonaws.com").create_table(
+            TableName="counter",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        )
+        path = Path(__file__).parents[2] / "infra/examples/counter/app.py"
+        spec = importlib.util.spec_from_file_location("counter_example", path)
+        assert spec
+        assert spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        yield Counter(module.handler, module._add)
+
+
+def test_the_example_counts_each_call_once(counter: Counter) -> None:
+    assert [counter.count("a", 2), counter.count("b", 3), counter.count("a", 2), counter.count("c", 0)] == [2, 5, 2, 5]
+    assert counter.count("d", -1, "others") == -1
+
+
+def test_the_example_writes_nothing_over_another_call(counter: Counter) -> None:
+    assert counter.count("a", 2) == 2
+    assert not counter.add("call/b", "counter/visits", None, 1)
+    assert not counter.add("call/b", "counter/visits", 1, 9)
+    assert not counter.add("call/a", "counter/visits", 2, 9)
+    assert counter.count("c", 0) == 2
+
+
+@pytest.mark.parametrize("by", ["2", 2_000_000, True])
+def test_the_example_refuses_what_is_not_a_small_number(counter: Counter, by: object) -> None:
+    with pytest.raises(ValueError, match="by must be a whole number"):
+        counter.count("a", by)
