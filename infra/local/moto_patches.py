@@ -25,6 +25,10 @@ from jsonpath_ng.parser import parse as parse_plain_path
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult
+from moto.dynamodb import models as dynamodb_models
+from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
 from moto.s3.responses import S3Response
 from moto.stepfunctions.parser import models as sfn_models
@@ -75,6 +79,7 @@ def _apply_once() -> None:
     _wait_interruptibly()
     _name_map_errors()
     _lock_storage()
+    _back_up_what_a_transaction_touches()
     _cache_parsers()
 
 
@@ -241,6 +246,45 @@ def _one_at_a_time(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 # Speed
+
+
+def _back_up_what_a_transaction_touches() -> None:
+    """TransactWriteItems copies the whole table once for each of its writes, to have something to return to: the more
+    is stored, the longer it takes. Only the items that it names can change. (A table's stream, which ours have not,
+    would keep what was taken back.)"""
+    transact = DynamoDBBackend.transact_write_items
+
+    def transact_write_items(self: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
+        before = [place for each in transact_items for place in _place(self, each)]
+        try:
+            transact(self, transact_items)
+        except Exception:
+            for table, hash_key, range_key, item in before:
+                table.delete_item(hash_key, range_key)
+                if item is not None and range_key is not None:
+                    table.items[hash_key][range_key] = item
+                elif item is not None:
+                    table.items[hash_key] = item
+            raise
+
+    class Copy:
+        @staticmethod
+        def deepcopy(value: Any) -> Any:
+            return value if isinstance(value, Table) else copy.deepcopy(value)
+
+    DynamoDBBackend.transact_write_items = transact_write_items
+    dynamodb_models.copy = Copy
+
+
+def _place(backend: DynamoDBBackend, write: dict[str, Any]) -> list[tuple[Table, Any, Any, Any]]:
+    """Where a transaction's write goes, and a copy of what is there; nothing for one that will be refused."""
+    order: dict[str, Any] = next(iter(write.values()), {})
+    table, key = backend.tables.get(order.get("TableName", "")), order.get("Item") or order.get("Key") or {}
+    if table is None or any(name not in key for name in (table.hash_key_attr, table.range_key_attr) if name):
+        return []
+    hash_key = DynamoType(key[table.hash_key_attr])
+    range_key = DynamoType(key[table.range_key_attr]) if table.range_key_attr else None
+    return [(table, hash_key, range_key, copy.deepcopy(table.get_item(hash_key, range_key)))]
 
 
 def _cache_parsers() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from jsonpath_ng.parser import JsonPathParser
+from moto.dynamodb.models.table import Table
 from moto.stepfunctions.parser.asl.parse import asl_parser
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
@@ -191,6 +192,56 @@ def test_of_two_conditional_writes_of_an_object_one_wins(machine: Machine) -> No
             6, lambda key=str(attempt): s3.put_object(Bucket="conditions", Key=key, Body=b"x", IfNoneMatch="*")
         )
         assert sum(not isinstance(outcome, Exception) for outcome in outcomes) == 1, outcomes
+
+
+@pytest.mark.parametrize("range_key", [True, False])
+def test_a_transaction_copies_no_table_and_takes_back_what_it_did(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, range_key: bool
+) -> None:
+    dynamodb, table = client("dynamodb", machine.aws.endpoint_url), f"transactions-{range_key}"
+    names = ["pk", "sk"] if range_key else ["pk"]
+    dynamodb.create_table(
+        TableName=table,
+        KeySchema=[
+            {"AttributeName": name, "KeyType": kind} for name, kind in zip(names, ("HASH", "RANGE"), strict=False)
+        ],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("the table is copied")
+
+    monkeypatch.setattr(Table, "__deepcopy__", refuse, raising=False)
+
+    def key(pk: str) -> dict[str, Any]:
+        return {name: {"S": pk} for name in names}
+
+    def transact(*writes: dict[str, Any]) -> None:
+        dynamodb.transact_write_items(
+            TransactItems=[{kind: {"TableName": table, **write}} for each in writes for kind, write in each.items()]
+        )
+
+    transact(*({"Put": {"Item": {**key(pk), "n": {"N": "1"}}}} for pk in "abc"))
+    before = dynamodb.scan(TableName=table)["Items"]
+    assert len(before) == 3
+    adding = {"UpdateExpression": "SET n = :two", "ExpressionAttributeValues": {":two": {"N": "2"}}}
+    changes = [
+        {"Put": {"Item": key("new")}},
+        {"Update": {"Key": key("a"), **adding}},
+        {"Delete": {"Key": key("b")}},
+        {"ConditionCheck": {"Key": key("c"), "ConditionExpression": "attribute_not_exists(pk)"}},
+    ]
+    with pytest.raises(dynamodb.exceptions.TransactionCanceledException):
+        transact(*changes)
+    found = dynamodb.scan(TableName=table)["Items"]
+    assert sorted(found, key=str) == sorted(before, key=str)
+    transact(*changes[:-1])
+    assert {item["pk"]["S"]: item.get("n") for item in dynamodb.scan(TableName=table)["Items"]} == {
+        "new": None,
+        "a": {"N": "2"},
+        "c": {"N": "1"},
+    }
 
 
 def test_an_invoke_reaches_the_function(machine: Machine) -> None:
