@@ -101,7 +101,7 @@ def test_the_access_log_is_one_json_object_that_measures_the_stream(resources: d
 
 
 def test_the_accounts_logging_role_is_made_only_when_asked_for(deployed: Json, resources: dict[str, Json]) -> None:
-    assert deployed["Parameters"]["AccessLogs"]["Default"] == "use-account-role"
+    assert deployed["Parameters"]["AccessLogs"]["Default"] == "disabled"  # a first deployment must not need the role
     assert deployed["Conditions"]["CreatesAccountRole"] == {
         "Fn::Equals": [{"Ref": "AccessLogs"}, "create-account-role"]
     }
