@@ -9,6 +9,7 @@ from openresponses.core import deltas as d
 from openresponses.core.ports import Ports, Provider
 from openresponses.core.service import Service
 from openresponses.core.settings import Settings
+from openresponses.core.stored import Stored
 from openresponses.core.turn import Turn
 from openresponses.tools import Toolbox
 
@@ -37,7 +38,7 @@ class Cheap:
 def build():
     settings = Settings(providers={}, api_keys=(API_KEY,))
     ports = Ports(models=Cheap(), tools=Toolbox(), now=time.time, new_id=lambda: secrets.token_hex(16))
-    return create_app(Service(ports, settings), settings, Cheap().aclose)
+    return create_app(Service(ports, settings), Stored(None, ports.now), settings, Cheap().aclose)
 
 
 app = build()

@@ -1,0 +1,24 @@
+"""Functions that return at once, for the same state machine: what is left is what the executor itself costs.
+
+A response id ends in "-<turns>": each turn but the last asks for one tool.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_taken: dict[str, int] = {}
+
+
+def turn(event: dict[str, Any], context: object) -> dict[str, Any]:
+    response_id = event["response_id"]
+    taken = _taken[response_id] = _taken.get(response_id, 0) + 1
+    over = taken >= int(response_id.rpartition("-")[2])
+    answer = {"step": "stop", "calls": []} if over else {"step": "act", "calls": [f"call-{taken}"]}
+    return {"response_id": response_id, "generation": event["generation"], **answer}
+
+
+def tool(event: dict[str, Any], context: object) -> None: ...
+
+
+def settle(event: dict[str, Any], context: object) -> None: ...

@@ -1,0 +1,266 @@
+"""What durability costs: the state machine, the handoff, the log and those who read it, and storage on the hot path.
+
+All of it in one local cloud with the template's defaults, its sandboxes warm. What it stands on is moto, not AWS: the
+ratios and the counts of calls, writes and bytes carry over, the milliseconds of storage do not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from tests.bench.figures import Figure, Samples
+from tests.bench.measures import provider
+from tests.bench.metered import PATIENCE_S, AwsCall, MeteredCloud, busy, depth
+from tests.bench.paced import Script, upstream
+from tests.bench.sandbox import cpu_seconds
+
+MODEL = "offline/demo"
+CLOCK: Any = [{"type": "serverless:clock"}]
+DELTA = "response.output_text.delta"
+TERMINAL = ("response.completed", "response.incomplete", "response.failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """Times are of the monotonic clock."""
+
+    began: float
+    events: list[tuple[float, dict[str, Any]]]
+
+    @property
+    def response_id(self) -> str:
+        return self.events[0][1]["response"]["id"]
+
+    @property
+    def first(self) -> float:
+        """Seconds to the first event."""
+        return self.events[0][0] - self.began
+
+    def lags(self) -> list[float]:
+        """Milliseconds from the making of each stamped token to its arrival."""
+        return [(at - float(event["delta"])) * 1e3 for at, event in self.events if event["type"] == DELTA]
+
+
+@asynccontextmanager
+async def cloud() -> AsyncGenerator[tuple[MeteredCloud, httpx2.AsyncClient], None]:
+    async with upstream() as url:
+        it = MeteredCloud({**provider(url), **paced_provider(url)})
+        async with it.running() as http:
+            yield it, http
+
+
+def paced_provider(url: str) -> dict[str, str]:
+    return {"OPENRESPONSES_PROVIDERS": json.dumps({"paced": {"dialect": "chat_completions", "base_url": url}})}
+
+
+async def stream(http: httpx2.AsyncClient, request: dict[str, Any]) -> Streamed:
+    return await _read(http, "POST", "/responses", json={**request, "stream": True})
+
+
+async def tail(http: httpx2.AsyncClient, response_id: str) -> Streamed:
+    return await _read(http, "GET", f"/responses/{response_id}", params={"stream": "true"})
+
+
+async def _read(http: httpx2.AsyncClient, method: str, path: str, **request: Any) -> Streamed:
+    began, events = time.monotonic(), list[tuple[float, dict[str, Any]]]()
+    async with http.stream(method, path, **request) as reply:
+        async for line in reply.aiter_lines():
+            if line.startswith("data: {"):
+                events.append((time.monotonic(), json.loads(line.removeprefix("data: "))))
+    if not events or events[-1][1]["type"] != TERMINAL[0]:
+        raise RuntimeError(f"{method} {path}: status {reply.status_code}, ended with {events[-1:]}")
+    return Streamed(began, events)
+
+
+async def background(http: httpx2.AsyncClient, request: dict[str, Any]) -> str:
+    """Its id, at once."""
+    answer = await http.post("/responses", json={**request, "background": True})
+    return answer.raise_for_status().json()["id"]
+
+
+def asked(text: str, **more: object) -> dict[str, Any]:
+    return {"model": MODEL, "input": text, **more}
+
+
+async def loop_overhead(it: MeteredCloud, http: httpx2.AsyncClient, rounds: int, turns: int = 20) -> list[Figure]:
+    """The same definition and the same states, with functions that do nothing, and with ours."""
+    ours, least, rest, storage, calls = (list[float]() for _ in range(5))
+    for number in range(rounds + 1):
+        trivial = await it.execute_trivial(f"trivial{number}-{turns}")
+        response_id = await background(http, asked(f"[[turns {turns - 1}]] Go.", tools=CLOCK))
+        real = await it.executed(response_id)
+        if not number:
+            assert await it.transitions(real) == await it.transitions(trivial)
+            continue
+        times = [(each.stopped - each.started).total_seconds() * 1e3 for each in (real, trivial) if each.stopped]
+        made = await loop_calls(it, response_id)
+        ours.append(times[0])
+        least.append(times[1])
+        storage.append(busy(made) * 1e3)
+        rest.append(times[0] - storage[-1])
+        calls.append(len(made) / turns)
+    trivial = "the same states, functions that return at once"
+    return [
+        Figure(f"{turns} turns in the state machine", "ms", Samples(ours), Samples(least), trivial, 1.5),
+        Figure("  of it in moto's answers to us", "ms", Samples(storage)),
+        Figure("  the rest of it", "ms", Samples(rest), Samples(least), trivial),
+        Figure("  storage calls per turn with a tool", "calls", Samples(calls)),
+    ]
+
+
+async def loop_calls(it: MeteredCloud, response_id: str) -> list[AwsCall]:
+    """What the Turn and Tool functions called for this response."""
+    calls = it.meter.of(response_id)
+    started = next(call for call in calls if call.operation == "StartExecution")
+    return [call for call in calls if call.began > started.ended and call.service == "DynamoDB"]
+
+
+async def handoff(it: MeteredCloud, http: httpx2.AsyncClient, rounds: int) -> list[Figure]:
+    """From the last event of the inline loop to the first of the state machine, which absorbs a tool's answer: a
+    Turn, a Tool and another Turn lie between."""
+    totals, saves = list[float](), list[float]()
+    for number in range(rounds + 1):
+        answer = await stream(http, asked("[[turns 11]] Go.", tools=CLOCK))
+        calls = it.meter.of(answer.response_id)
+        started = next(call for call in calls if call.operation == "StartExecution")
+        before = max(at for at, _ in answer.events if at < started.began)
+        after = min(at for at, _ in answer.events if at > started.began)
+        if number:
+            totals.append((after - before) * 1e3)
+            saves.append((started.ended - before) * 1e3)
+    return [
+        Figure("handoff, last inline event to first event after it", "ms", Samples(totals)),
+        Figure("  of it until the execution is started", "ms", Samples(saves)),
+    ]
+
+
+async def chains(it: MeteredCloud, http: httpx2.AsyncClient, rounds: int, lengths: Sequence[int]) -> list[Figure]:
+    """A request that goes on from a chain, and stores nothing: all that it reads is the chain."""
+    last, ends = None, dict[int, str]()
+    for number in range(1, max(lengths) + 1):
+        request = asked(f"Message {number}: {'tell me more about it, please. ' * 5}", previous_response_id=last)
+        answer = await http.post("/responses", json=request)
+        last = answer.raise_for_status().json()["id"]
+        ends |= {number: last} if number in lengths else {}
+    with_chain = {length: list[float]() for length in lengths}
+    without = {length: list[float]() for length in lengths}
+    trips = dict[int, list[AwsCall]]()
+    for number in range(rounds + 2):
+        for length in lengths:
+            plain = await stream(http, asked("Hello", store=False))
+            since = time.monotonic()
+            chained = await stream(http, asked("Hello", store=False, previous_response_id=ends[length]))
+            trips[length] = [call for call in it.meter.calls if call.began > since]
+            if number >= 2:
+                with_chain[length].append(chained.first * 1e3)
+                without[length].append(plain.first * 1e3)
+    figures = list[Figure]()
+    for length in lengths:
+        samples, least = Samples(with_chain[length]), Samples(without[length])
+        figures += [
+            Figure(f"load a chain of {length}", "ms", samples, least, "no chain", kind="difference"),
+            Figure("  round trips", "calls", Samples([float(len(trips[length]))])),
+            Figure("  of them one after another", "calls", Samples([float(depth(trips[length]))])),
+            Figure("  read units", "units", Samples([sum(call.read for call in trips[length])])),
+        ]
+    return figures
+
+
+async def log_size(it: MeteredCloud, http: httpx2.AsyncClient, words: int) -> list[Figure]:
+    """At 50 words a second, both at the same time."""
+    request = Script(tokens=words, seconds=words / 50).request(tools=[])
+    inline, handed_off = await asyncio.gather(stream(http, request), background(http, request))
+    await it.executed(handed_off)
+    burst = await stream(http, Script(tokens=words).request(tools=[]))
+    kinds = (
+        ("inline, 50 tokens a second", inline.response_id),
+        ("handed off, 50 tokens a second", handed_off),
+        ("inline, all at once", burst.response_id),
+    )
+    figures = list[Figure]()
+    for name, response_id in kinds:
+        batches = [batch for call in it.meter.of(response_id) if (batch := call.log_batch())]
+        events = sum(int(batch["last"]["N"]) - int(batch["first"]["N"]) + 1 for batch in batches)
+        packed = sum(len(batch["events"]["B"]) * 3 / 4 for batch in batches)
+        units = sum(call.written for call in it.meter.of(response_id) if call.log_batch())
+        figures += [
+            Figure(f"log per 1,000 events, {name}", "KB", Samples([packed / events])),
+            Figure("  writes", "writes", Samples([len(batches) / events * 1e3])),
+            Figure("  write units", "units", Samples([units / events * 1e3])),
+        ]
+    return figures
+
+
+async def tailing(http: httpx2.AsyncClient, seconds: float) -> list[Figure]:
+    """At 50 tokens a second, from the token's making in the upstream to its arrival. Two clients read the log of one
+    response; and an inline stream for comparison."""
+    both = list[Streamed]()
+    for length in (0.5, seconds):  # the first time starts a sandbox for each reader
+        request = Script(tokens=round(length * 50), seconds=length, stamped=True).request(tools=[])
+        response_id = await background(http, request)
+        both = await asyncio.gather(tail(http, response_id), tail(http, response_id))
+    inline = await stream(http, request)
+    lags = [sorted(each.lags()[10:]) for each in (*both, inline)]
+    return [
+        Figure("tailing a response, p50 per event", "ms", Samples(lags[0]), goal=150),
+        Figure("  its p95", "ms", Samples([Samples(lags[0]).at(0.95)])),
+        Figure("  a second reader of it", "ms", Samples(lags[1]), goal=150),
+        Figure("  an inline stream", "ms", Samples(lags[2])),
+    ]
+
+
+async def hot_path(it: MeteredCloud, http: httpx2.AsyncClient, rounds: int, words: int) -> list[Figure]:
+    """An inline stream that is stored, against one that is not."""
+    firsts, walls, cpus = ({store: list[float]() for store in (True, False)} for _ in range(3))
+    for number in range(rounds + 3):
+        for store in (True, False):
+            short = await stream(http, asked("Say hello.", store=store))
+            if number >= 3:
+                firsts[store].append(short.first * 1e3)
+    for number in range(max(1, rounds // 4) + 1):
+        for store in (True, False):
+            before = _cpu(it)
+            long = await stream(http, asked(f"[[words {words}]]", store=store))
+            events = len(long.events)
+            if number:
+                walls[store].append((long.events[-1][0] - long.events[0][0]) / events * 1e6)
+                cpus[store].append((_cpu(it) - before) / events * 1e6)
+    plain = "store: false"
+
+    def figure(name: str, unit: str, of: dict[bool, list[float]]) -> Figure:
+        return Figure(name, unit, Samples(of[True]), Samples(of[False]), plain, kind="difference")
+
+    return [
+        figure("first event of a stored stream", "ms", firsts),
+        figure("per event of a stored stream, on the clock", "us", walls),
+        figure("  CPU time", "us", cpus),
+    ]
+
+
+def _cpu(it: MeteredCloud) -> float:
+    return sum(cpu_seconds(sandbox.pid) for sandbox in it.functions["ApiFunction"].sandboxes)
+
+
+async def everything(it: MeteredCloud, http: httpx2.AsyncClient, scale: float) -> list[Figure]:
+    """All figures; `scale` shortens the run. Creating the chain comes last: the table is then full."""
+
+    def times(rounds: int) -> int:
+        return max(1, round(rounds * scale))
+
+    async with asyncio.timeout(PATIENCE_S * 2):
+        return [
+            *await loop_overhead(it, http, times(9)),
+            *await handoff(it, http, times(15)),
+            *await log_size(it, http, words=times(1000)),
+            *await tailing(http, seconds=max(1.0, 15 * scale)),
+            *await hot_path(it, http, times(40), words=1000),
+            *await chains(it, http, times(20), lengths=(1, 20, 200) if scale >= 0.5 else (1, 20)),
+        ]

@@ -1,0 +1,274 @@
+"""The local cloud, with a meter at its AWS services, its functions and its log."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+import math
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+from unittest.mock import patch
+
+import httpx2
+
+from infra.local import moto_server
+from infra.local.aws import Execution, client
+from infra.local.aws_resources import ROLE, substitute
+from infra.local.calls import Call
+from infra.local.cloud import LocalCloud
+from infra.local.functions import Function
+from infra.local.intrinsics import ACCOUNT, REGION
+from infra.local.logs import Log
+from tests.bench.sandbox import API_KEY, REPO
+
+TRIVIAL = "trivial-loop"
+PATIENCE_S = 300
+Item = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class AwsCall:
+    """A call of a service. `told` is all of its request, to find names in; units are DynamoDB's."""
+
+    service: str
+    operation: str
+    began: float
+    ended: float
+    told: str
+    request: Any
+    written: float = 0
+    read: float = 0
+
+    def log_batch(self) -> Item | None:
+        """The item, where this writes events to a log."""
+        item: Item = self.request.get("Item", {}) if self.operation == "PutItem" else {}
+        return item if "first" in item else None
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    call: Call
+    payload: str
+
+    @property
+    def ms(self) -> float:
+        assert self.call.ended is not None, "it still runs"
+        return (self.call.ended - self.call.started) * 1e3
+
+
+@dataclass
+class Meter:
+    """All that was called so far."""
+
+    calls: list[AwsCall] = field(default_factory=list[AwsCall])
+    invocations: list[Invocation] = field(default_factory=list[Invocation])
+    lines: list[int] = field(default_factory=list[int])
+    """The lengths of what the functions printed."""
+
+    def wrap(self, app: Any) -> Callable[..., Iterable[bytes]]:
+        def metered(environ: Any, start_response: Any) -> Iterable[bytes]:
+            body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            environ["wsgi.input"] = io.BytesIO(body)
+            service, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
+            told = f"{environ.get('PATH_INFO')} {body.decode('utf-8', 'replace')}"
+            request: Any = json.loads(body) if service else {}
+            before = _stored(request) if operation == "UpdateItem" else {}
+            began = time.monotonic()
+            answer = b"".join(app(environ, start_response))
+            ended = time.monotonic()
+            written, read = units(operation, request, before, answer)
+            name = service.partition("_")[0] or "S3"
+            operation = operation or environ["REQUEST_METHOD"]
+            self.calls.append(AwsCall(name, operation, began, ended, told, request, written, read))
+            return [answer]
+
+        return metered
+
+    def watch(self, function: Function) -> None:
+        invoke = function.invoke
+
+        def watched(payload: bytes, trace_id: str | None = None) -> Call:
+            call = invoke(payload, trace_id)
+            self.invocations.append(Invocation(call, payload.decode()))
+            return call
+
+        setattr(function, "invoke", watched)  # noqa: B010
+
+    def of(self, name: str, since: float = 0.0, until: float = math.inf) -> list[AwsCall]:
+        """The calls that name `name`, in the order in which they began."""
+        found = [call for call in self.calls if name in call.told and call.began >= since and call.ended <= until]
+        return sorted(found, key=lambda call: call.began)
+
+
+class MeteredLog(Log):
+    def __init__(self, meter: Meter) -> None:
+        super().__init__(None)
+        self._meter = meter
+
+    def output(self, function: str, line: str) -> None:
+        self._meter.lines.append(len(line.encode()))
+
+
+class MeteredCloud(LocalCloud):
+    """The template's, with a second state machine of the same definition, whose functions do nothing."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        self.meter = Meter()
+        super().__init__(REPO / "template.yaml", env=env, api_key=API_KEY, concurrency=50, log=MeteredLog(self.meter))
+        self.trivial = ""
+        for kind in ("Turn", "Tool", "Settle"):
+            spec = self.template.functions[f"{kind}Function"]
+            name, arn = f"Trivial{kind}", spec.arn.replace(f"{kind}Function", f"Trivial{kind}")
+            root, handler = REPO / "tests/bench/apps", f"trivial.{kind.lower()}"
+            spec = replace(spec, name=name, arn=arn, task_root=root, handler=handler)
+            self.functions[name] = self._function(spec, 1)
+        for function in self.functions.values():
+            self.meter.watch(function)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[httpx2.AsyncClient, None]:
+        """A client of its API."""
+        made: Any = moto_server.DomainDispatcherApplication
+
+        def metered(create: Any) -> Any:
+            return self.meter.wrap(made(create))
+
+        with patch.object(moto_server, "DomainDispatcherApplication", metered):
+            await self.__aenter__()
+        try:
+            self.trivial = await asyncio.to_thread(self._create_trivial)
+            headers = {"authorization": f"Bearer {API_KEY}"}
+            async with httpx2.AsyncClient(base_url=self.base_url, headers=headers, timeout=PATIENCE_S) as http:
+                yield http
+        finally:
+            await self.__aexit__(None, None, None)
+
+    def _create_trivial(self) -> str:
+        arns = {f"{kind}FunctionArn": self.functions[f"Trivial{kind}"].spec.arn for kind in ("Turn", "Tool", "Settle")}
+        limits = {f"{kind}TimeoutSeconds": "600" for kind in ("Execution", "Turn", "Tool", "Settle")}
+        definition = substitute((REPO / "infra/statemachine/loop.asl.json").read_text(), {**arns, **limits})
+        sfn = client("stepfunctions", self.aws.endpoint_url)
+        return sfn.create_state_machine(name=TRIVIAL, definition=definition, roleArn=ROLE)["stateMachineArn"]
+
+    async def execute_trivial(self, name: str) -> Execution:
+        """`name` ends in "-<turns>"."""
+        sfn = client("stepfunctions", self.aws.endpoint_url)
+        order = json.dumps({"response_id": name, "generation": 0})
+        await asyncio.to_thread(lambda: sfn.start_execution(stateMachineArn=self.trivial, name=name, input=order))
+        return await self.executed(name)
+
+    async def executed(self, name: str) -> Execution:
+        """The execution, once it is over."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                found = [each for each in self.aws.executions() if each.name == name]
+                if found and found[0].stopped is not None:
+                    assert found[0].status == "SUCCEEDED", found[0]
+                    return found[0]
+                await asyncio.sleep(0.01)
+
+    async def transitions(self, execution: Execution) -> int:
+        """As AWS bills them: every state entered, and the start. The executions here see no retries."""
+        arn = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{execution.state_machine}:{execution.name}"
+        sfn = client("stepfunctions", self.aws.endpoint_url)
+
+        def count() -> int:
+            pages = sfn.get_paginator("get_execution_history").paginate(executionArn=arn)
+            return 1 + sum(event["type"].endswith("StateEntered") for page in pages for event in page["events"])
+
+        return await asyncio.to_thread(count)
+
+    def at_rest(self, response_id: str) -> dict[str, int]:
+        """Bytes of the items of a response, by the first part of their sort key, with DynamoDB's 100 for each."""
+        from moto.dynamodb.models import dynamodb_backends
+
+        sizes: dict[str, int] = {}
+        for table in dynamodb_backends[ACCOUNT][REGION].tables.values():
+            for item in table.all_items():
+                attributes: Item = item.to_json()["Attributes"]
+                if response_id in str(attributes.get("pk")):
+                    kind = str(attributes["sk"]["S"]).partition("#")[0]
+                    sizes[kind] = sizes.get(kind, 0) + size(attributes) + 100
+        return sizes
+
+
+def units(operation: str, request: Any, before: Item, answer: bytes) -> tuple[float, float]:
+    """Write and read units of a call of DynamoDB, refused ones included. All our reads are strongly consistent."""
+    match operation:
+        case "PutItem":
+            return _writes(size(request["Item"])), 0
+        case "UpdateItem":
+            return _writes(max(size(before), size(_stored(request)))), 0
+        case "TransactWriteItems":
+            items = [write["Item"] for each in request["TransactItems"] for write in each.values()]
+            return 2 * sum(_writes(size(item)) for item in items), 0
+        case "BatchWriteItem":
+            orders = [order for orders in request["RequestItems"].values() for order in orders]
+            return sum(_writes(size(order.get("PutRequest", {}).get("Item", {}))) for order in orders), 0
+        case "GetItem":
+            return 0, _reads(size(json.loads(answer).get("Item", {})))
+        case "BatchGetItem":
+            items = [item for items in json.loads(answer)["Responses"].values() for item in items]
+            missing = sum(len(order["Keys"]) for order in request["RequestItems"].values()) - len(items)
+            return 0, missing + sum(_reads(size(item)) for item in items)
+        case "Query":
+            return 0, _reads(sum(map(size, json.loads(answer)["Items"])))
+        case _:
+            return 0, 0
+
+
+def size(item: Item) -> int:
+    """An item's bytes as DynamoDB counts them."""
+    return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
+
+
+def _value_size(value: dict[str, Any]) -> int:
+    ((kind, content),) = value.items()
+    match kind:
+        case "S":
+            return len(content.encode())
+        case "N":
+            return math.ceil(len(content) / 2) + 1
+        case "B":  # moto keeps what it decoded
+            return len(content if isinstance(content, bytes) else base64.b64decode(content))
+        case _:
+            return 1
+
+
+def _writes(bytes_: int) -> int:
+    return max(1, math.ceil(bytes_ / 1024))
+
+
+def _reads(bytes_: int) -> int:
+    return max(1, math.ceil(bytes_ / 4096))
+
+
+def _stored(request: Any) -> Item:
+    """The item that an update is about, as it is now."""
+    from moto.dynamodb.models import dynamodb_backends
+
+    item = dynamodb_backends[ACCOUNT][REGION].get_item(request["TableName"], request["Key"])
+    return item.to_json()["Attributes"] if item else {}
+
+
+def busy(calls: list[AwsCall]) -> float:
+    """Seconds in which at least one of the calls was under way."""
+    total, until = 0.0, 0.0
+    for call in sorted(calls, key=lambda call: call.began):
+        total += max(0.0, call.ended - max(call.began, until))
+        until = max(until, call.ended)
+    return total
+
+
+def depth(calls: list[AwsCall]) -> int:
+    """How many of the calls had to wait for one another: the longest row of calls that each began after the last."""
+    count, until = 0, 0.0
+    for call in sorted(calls, key=lambda call: call.ended):
+        if call.began >= until:
+            count, until = count + 1, call.ended
+    return count
