@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -17,10 +18,9 @@ from typing import Any
 import httpx2
 
 from tests.bench.figures import Figure, Samples
-from tests.bench.measures import provider
-from tests.bench.metered import PATIENCE_S, AwsCall, MeteredCloud, busy, depth
+from tests.bench.metered import PATIENCE_S, AwsCall, MeteredCloud, depth
 from tests.bench.paced import Script, upstream
-from tests.bench.sandbox import cpu_seconds
+from tests.bench.sandbox import REPO, cpu_seconds
 
 MODEL = "offline/demo"
 CLOCK: Any = [{"type": "serverless:clock"}]
@@ -52,13 +52,10 @@ class Streamed:
 @asynccontextmanager
 async def cloud() -> AsyncGenerator[tuple[MeteredCloud, httpx2.AsyncClient], None]:
     async with upstream() as url:
-        it = MeteredCloud({**provider(url), **paced_provider(url)})
+        providers = {"paced": {"dialect": "chat_completions", "base_url": url}}
+        it = MeteredCloud({"OPENRESPONSES_PROVIDERS": json.dumps(providers)})
         async with it.running() as http:
             yield it, http
-
-
-def paced_provider(url: str) -> dict[str, str]:
-    return {"OPENRESPONSES_PROVIDERS": json.dumps({"paced": {"dialect": "chat_completions", "base_url": url}})}
 
 
 async def stream(http: httpx2.AsyncClient, request: dict[str, Any]) -> Streamed:
@@ -92,7 +89,7 @@ def asked(text: str, **more: object) -> dict[str, Any]:
 
 async def loop_overhead(it: MeteredCloud, http: httpx2.AsyncClient, rounds: int, turns: int = 20) -> list[Figure]:
     """The same definition and the same states, with functions that do nothing, and with ours."""
-    ours, least, rest, storage, calls = (list[float]() for _ in range(5))
+    ours, least, rest, calls, trips = (list[float]() for _ in range(5))
     for number in range(rounds + 1):
         trivial = await it.execute_trivial(f"trivial{number}-{turns}")
         response_id = await background(http, asked(f"[[turns {turns - 1}]] Go.", tools=CLOCK))
@@ -100,20 +97,29 @@ async def loop_overhead(it: MeteredCloud, http: httpx2.AsyncClient, rounds: int,
         if not number:
             assert await it.transitions(real) == await it.transitions(trivial)
             continue
-        times = [(each.stopped - each.started).total_seconds() * 1e3 for each in (real, trivial) if each.stopped]
-        made = await loop_calls(it, response_id)
-        ours.append(times[0])
-        least.append(times[1])
-        storage.append(busy(made) * 1e3)
-        rest.append(times[0] - storage[-1])
-        calls.append(len(made) / turns)
+        trip = await round_trips(it.aws.endpoint_url, 50)
+        made = len(await loop_calls(it, response_id))
+        spent = [(each.stopped - each.started).total_seconds() * 1e3 for each in (real, trivial) if each.stopped]
+        ours.append(spent[0])
+        least.append(spent[1])
+        trips += trip
+        calls.append(made / turns)
+        rest.append(spent[0] - made * Samples(trip).median)
     trivial = "the same states, functions that return at once"
     return [
         Figure(f"{turns} turns in the state machine", "ms", Samples(ours), Samples(least), trivial, 1.5),
-        Figure("  of it in moto's answers to us", "ms", Samples(storage)),
-        Figure("  the rest of it", "ms", Samples(rest), Samples(least), trivial),
-        Figure("  storage calls per turn with a tool", "calls", Samples(calls)),
+        Figure("  storage calls per turn and its tool", "calls", Samples(calls)),
+        Figure("  one storage call, botocore to moto", "ms", Samples(trips)),
+        Figure("  without its storage calls", "ms", Samples(rest), Samples(least), trivial),
     ]
+
+
+async def round_trips(endpoint_url: str, count: int) -> list[float]:
+    """Milliseconds of calls that another process makes one after another."""
+    command = (sys.executable, "-m", "tests.bench.apps.round_trip", endpoint_url, str(count))
+    child = await asyncio.create_subprocess_exec(*command, cwd=REPO, stdout=asyncio.subprocess.PIPE)
+    printed, _ = await child.communicate()
+    return json.loads(printed)
 
 
 async def loop_calls(it: MeteredCloud, response_id: str) -> list[AwsCall]:

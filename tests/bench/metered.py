@@ -256,15 +256,6 @@ def _stored(request: Any) -> Item:
     return item.to_json()["Attributes"] if item else {}
 
 
-def busy(calls: list[AwsCall]) -> float:
-    """Seconds in which at least one of the calls was under way."""
-    total, until = 0.0, 0.0
-    for call in sorted(calls, key=lambda call: call.began):
-        total += max(0.0, call.ended - max(call.began, until))
-        until = max(until, call.ended)
-    return total
-
-
 def depth(calls: list[AwsCall]) -> int:
     """How many of the calls had to wait for one another: the longest row of calls that each began after the last."""
     count, until = 0, 0.0

@@ -1,11 +1,15 @@
 """That the measurements work, in small. The goals are judged by a whole run, on a machine that does nothing else."""
 
+import json
 import sys
 
 import pytest
 
+from tests.bench import cost, durable
+from tests.bench.cost import Bill, Case
 from tests.bench.figures import Figure, Machine, Samples, table
 from tests.bench.measures import added_latency, cold_start, event_cost, first_byte, memory
+from tests.bench.metered import size, units
 
 GENEROUS = 4
 """How far above its goal a figure may be here: other tests run at the same time."""
@@ -23,6 +27,57 @@ async def test_nothing_costs_many_times_what_it_may():
     judged = {figure.name: figure.value / figure.goal for figure in figures if figure.goal is not None}
     assert len(judged) == 5
     assert [name for name, share in judged.items() if not 0 < share <= GENEROUS] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_what_durability_costs_can_be_measured():
+    async with durable.cloud() as (it, http):
+        figures = [
+            *await durable.loop_overhead(it, http, 1, turns=3),
+            *await durable.handoff(it, http, 1),
+            *await durable.log_size(it, http, words=40),
+            *await durable.tailing(http, seconds=0.5),
+            *await durable.hot_path(it, http, 1, words=40),
+            *await durable.chains(it, http, 1, lengths=(1, 3)),
+        ]
+        quick = await cost.bills(it, http, 0, (Case("inline", 2), Case("background", 2, streamed=False)))
+    values = {figure.name: figure.value for figure in figures}
+    assert all(figure.ours.median > 0 for figure in figures)
+    assert values["tailing a response, p50 per event"] < GENEROUS * 150
+    assert values["  storage calls per turn and its tool"] < 12
+    trips = [figure.value for figure in figures if figure.name == "  of them one after another"]
+    assert trips == [1, 2], "the previous response, then all before it at once"
+    inline, background = quick
+    assert (inline.invocations, inline.requests, inline.transitions) == (1, 1, 0)
+    assert (background.invocations, background.requests, background.transitions) == (4, 1, 8)
+    assert background.writes > inline.writes > 0
+    assert "**all**" in cost.table(quick, quick)
+
+
+def test_units_are_counted_as_dynamodb_does():
+    item = {"pk": {"S": "\u00e9"}, "n": {"N": "1234"}, "data": {"B": "QUJD"}, "none": {"NULL": True}}
+    assert size(item) == (2 + 2) + (1 + 3) + (4 + 3) + (4 + 1)
+    large = {"pk": {"S": "x" * 5000}}
+    assert units("PutItem", {"Item": item}, {}, b"") == (1, 0)
+    assert units("PutItem", {"Item": large}, {}, b"") == (5, 0)
+    writes = [{"Put": {"Item": item}}, {"Put": {"Item": large}}]
+    assert units("TransactWriteItems", {"TransactItems": writes}, {}, b"") == (12, 0)
+    found = json.dumps({"Responses": {"table": [large]}}).encode()
+    assert units("BatchGetItem", {"RequestItems": {"table": {"Keys": [{}, {}]}}}, {}, found) == (0, 3)
+    assert units("Query", {}, {}, json.dumps({"Items": [large, large]}).encode()) == (0, 3)
+    assert units("Query", {}, {}, b'{"Items": []}') == (0, 1)
+
+
+def test_a_bill_is_what_was_used_times_the_prices():
+    ms = {"API": 500.2, "Turn": 499.0}
+    bill = Bill(
+        "it", 0, ms, invocations=2, requests=1, transitions=4, writes=10, reads=8, puts=0, gets=0, log_bytes=0, rest=0
+    )
+    usd = bill.usd()
+    assert usd["Lambda time"] == pytest.approx(1.0 * cost.price("lambda_gb_second"))
+    assert usd["transitions"] == pytest.approx(0.0001)
+    assert usd["table writes"] == pytest.approx(10 * 0.000000625)
+    assert usd["requests"] == pytest.approx(2 * 0.0000002 + 0.0000035)
 
 
 def test_a_ratio_is_the_median_over_pairs_taken_in_turns():

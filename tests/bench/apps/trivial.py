@@ -14,8 +14,8 @@ def turn(event: dict[str, Any], context: object) -> dict[str, Any]:
     response_id = event["response_id"]
     taken = _taken[response_id] = _taken.get(response_id, 0) + 1
     over = taken >= int(response_id.rpartition("-")[2])
-    answer = {"step": "stop", "calls": []} if over else {"step": "act", "calls": [f"call-{taken}"]}
-    return {"response_id": response_id, "generation": event["generation"], **answer}
+    step, calls = ("stop", list[str]()) if over else ("act", [f"call-{taken}"])
+    return {"response_id": response_id, "generation": event["generation"], "step": step, "calls": calls}
 
 
 def tool(event: dict[str, Any], context: object) -> None: ...

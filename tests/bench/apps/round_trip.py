@@ -1,0 +1,20 @@
+"""How long one call of storage takes for a process of its own: prints milliseconds, of each of so many.
+
+python -m tests.bench.apps.round_trip <endpoint URL> <count>
+"""
+
+import json
+import sys
+import time
+
+from infra.local.aws import client
+
+dynamodb = client("dynamodb", sys.argv[1])
+(table, *_) = dynamodb.list_tables()["TableNames"]
+key = {"pk": {"S": "none"}, "sk": {"S": "none"}}
+times = list[float]()
+for _ in range(int(sys.argv[2]) + 20):
+    began = time.monotonic()
+    dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True)
+    times.append((time.monotonic() - began) * 1e3)
+print(json.dumps(times[20:]))
