@@ -1,0 +1,143 @@
+"""What each function asks of AWS, seen by running it over moto, is what its role allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from openresponses.core import deltas as d
+from openresponses.core.errors import Superseded
+from openresponses.core.ports import Ports, ToolOutput
+from openresponses.core.service import Service
+from openresponses.core.settings import Settings
+from openresponses.core.stored import Stored
+from openresponses.core.worker import Worker
+from openresponses.schema.events import StreamEvent
+from openresponses.schema.items import HostedToolCall
+from openresponses.schema.request import CreateResponse
+
+from tests.contract.storage_suite import MotoBackend, new_batch, opened_moto, text
+from tests.template.reading import Json, grants
+from tests.unit.kit import Script, Tools
+
+LARGE = text(220_000)
+"""Does not fit into an item."""
+SETTINGS = Settings(providers={}, inline_turns=1, history_events=1)
+CALL = [
+    d.Text("t", LARGE),
+    d.ToolCall("c", '{"expression": "1"}', call_id="call_1", name="calculator"),
+    d.Finish("stop"),
+]
+DONE = [d.Text("t", "done"), d.Finish("stop")]
+
+# The action that allows an operation, where it has another name.
+# https://docs.aws.amazon.com/service-authorization/latest/reference/
+ACTIONS = {
+    ("s3", "DeleteObjects"): "s3:DeleteObject",
+    ("s3", "ListObjectsV2"): "s3:ListBucket",
+    ("dynamodb", "TransactWriteItems"): "dynamodb:PutItem",  # all that is done in a transaction
+}
+PREFIXES = {"sfn": "states", "stepfunctions": "states"}
+
+
+class LargeTools(Tools):
+    async def call(self, call: HostedToolCall) -> ToolOutput:
+        return ToolOutput(LARGE)
+
+
+async def nowhere(event: StreamEvent) -> None: ...
+
+
+class Deployment:
+    """One of everything, over moto; `asked` are the actions that AWS was asked for."""
+
+    def __init__(self, backend: MotoBackend) -> None:
+        backend.add_machine()
+        self.backend, self.storage = backend, backend.storage()
+        ids = iter(f"{n:032x}" for n in range(100))
+        self.ports = Ports(
+            Script([CALL, CALL, DONE]), LargeTools(), lambda: backend.time, lambda: next(ids), self.storage
+        )
+        self.service, self.stored = Service(self.ports, SETTINGS), Stored(self.storage, self.ports.now)
+        self.worker = Worker(self.ports, replace(SETTINGS, history_events=1_000))
+
+    async def hand_off(self) -> str:
+        """A response whose first call waits to be run."""
+        request: dict[str, Any] = {"model": "m", "input": LARGE, "tools": [{"type": "serverless:calculator"}]}
+        run, record = await self.service.accept(CreateResponse.model_validate({**request, "background": True}))
+        await self.service.respond(run, record, nowhere, seconds=None, committed=lambda: False)
+        return run.response.id
+
+    def asked(self) -> set[str]:
+        found: set[str] = set()
+        for call in self.backend.aws.calls:
+            default = f"{PREFIXES.get(call.service, call.service)}:{call.operation}"
+            found.add(ACTIONS.get((call.service, call.operation), default))
+        self.backend.aws.forget()
+        return found
+
+
+@pytest.fixture
+def deployment() -> Iterator[Deployment]:
+    with opened_moto() as backend:
+        yield Deployment(backend)
+
+
+def allowed(resources: dict[str, Json], function: str) -> set[str]:
+    """Of storage, and of the state machine."""
+    return {
+        action for action in grants(resources, f"{function}Role") if action.startswith(("dynamodb", "s3", "states"))
+    }
+
+
+LIST = {"s3:ListBucket"}
+"""Also what makes S3 answer "there is no such object" and not "forbidden", which no call can show here."""
+
+
+async def test_the_api_function_needs_all_it_may_do(deployment: Deployment, resources: dict[str, Json]) -> None:
+    response_id = await deployment.hand_off()
+    await deployment.storage.log.append(response_id, new_batch(1, LARGE, first=2))
+    await deployment.stored.cancel(response_id)
+    await deployment.stored.delete(response_id)
+    assert deployment.asked() == allowed(resources, "ApiFunction")
+
+
+async def test_the_turn_function_needs_all_it_may_do(deployment: Deployment, resources: dict[str, Json]) -> None:
+    response_id = await deployment.hand_off()
+    deployment.asked()
+    worker = Worker(deployment.ports, SETTINGS)
+    assert (await worker.turn(response_id, 0))["step"] == "renewed"
+    assert (await deployment.worker.turn(response_id, 1))["step"] == "act"
+    assert (await deployment.worker.turn(response_id, 1))["step"] == "act"
+    assert (await deployment.worker.turn(response_id, 1))["step"] == "stop"
+    assert deployment.asked() | LIST == allowed(resources, "TurnFunction")
+
+
+async def test_the_tool_function_needs_all_it_may_do(deployment: Deployment, resources: dict[str, Json]) -> None:
+    response_id = await deployment.hand_off()
+    (item_id,) = (await deployment.worker.turn(response_id, 0))["calls"]
+    run = await deployment.storage.runs.load(response_id)
+    assert run
+    (call,) = run.pending()
+    deployment.asked()
+    await deployment.worker.tool(response_id, item_id)
+    asked = deployment.asked()
+    await deployment.stored.delete(response_id)
+    deployment.asked()
+    await deployment.storage.runs.put_output(call, ToolOutput(LARGE))  # of a worker that is too late
+    assert asked | deployment.asked() | LIST == allowed(resources, "ToolFunction")
+
+
+async def test_the_settle_function_needs_all_it_may_do(deployment: Deployment, resources: dict[str, Json]) -> None:
+    response_id = await deployment.hand_off()
+    assert (await deployment.worker.turn(response_id, 0))["step"] == "act"
+    deployment.asked()
+    await deployment.worker.settle(response_id, "StorageUnavailable", "{}")
+    asked = deployment.asked()
+    (record,) = await deployment.storage.store.load([response_id])
+    assert record
+    with pytest.raises(Superseded):  # it is over
+        await deployment.storage.store.settle(record.response, [])
+    assert asked | deployment.asked() | LIST == allowed(resources, "SettleFunction")
