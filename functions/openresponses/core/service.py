@@ -21,6 +21,7 @@ from .reducer import apply
 from .run import Run
 from .settings import Settings
 from .steps import Step, Stop
+from .tail import hand_over
 
 
 class Service:
@@ -47,7 +48,7 @@ class Service:
             tools=tools,
             max_turns=self._settings.max_turns,
         )
-        lease = None if request.background else self._ports.now() + LEASE_SECONDS
+        lease = self._ports.now() + LEASE_SECONDS
         return run, Record(response=response, input=own, ancestors=ancestors, lease=lease)
 
     def _stored(self, request: CreateResponse) -> bool:
@@ -150,8 +151,7 @@ class Service:
 
     async def _hand_off(self, run: Run, storage: Storage) -> None:
         await storage.runs.save(run)
-        await storage.store.renew(run.response.id, None)
-        await storage.launcher.start(run.response.id, run.generation)
+        await hand_over(storage, run.response.id, run.generation)
 
     async def _queue(self, run: Run, record: Record, storage: Storage, sink: Sink) -> None:
         """A background response starts in the state machine."""

@@ -91,8 +91,8 @@ class Stored:
         await storage.launcher.stop(run.response.id, run.generation)
         journal = Journal(run, _nowhere, Recorder(run, storage, self._now, seconds=1.0, inline=False))
         try:
-            start = await catch_up(run, storage)
-            await bury(run, journal, start)
+            remains = await catch_up(run, storage)
+            await bury(run, journal, remains)
             await finish(run, Stop("cancelled"), journal, self._now)
         except Superseded:
             return  # it ended on its own in the meantime, or another cancel came first

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 
 from ..schema import events as ev
 from ..schema.response import Response
 from .engine import terminal
-from .errors import NotFound
+from .errors import Cancelled, NotFound, Superseded
 from .ports import Storage
 from .records import Record
 from .reducer import TERMINAL, apply
@@ -65,8 +66,14 @@ async def tail(
 async def revive(storage: Storage, record: Record, now: float) -> None:
     """Let the state machine go on with a response whose inline worker is gone."""
     if not record.over and record.lease is not None and record.lease < now:
-        await storage.store.renew(record.response.id, None)
-        await storage.launcher.start(record.response.id, 0)
+        await hand_over(storage, record.response.id, 0)
+
+
+async def hand_over(storage: Storage, response_id: str, generation: int) -> None:
+    """Start the state machine, then give up the lease: one who dies in between, or can't start it, is found by it."""
+    await storage.launcher.start(response_id, generation)
+    with suppress(Cancelled, Superseded):  # who cancelled it also ends it; and one that is over needs no lease
+        await storage.store.renew(response_id, None)
 
 
 async def folded(storage: Storage, record: Record) -> Response:

@@ -1,6 +1,9 @@
 """Taking a run over from a worker that may be dead, or only slow."""
 
-from ..schema.events import OutputItemDone
+from dataclasses import dataclass, field
+
+from ..schema.events import Event
+from .closing import closing
 from .context import inherited
 from .engine import is_open
 from .errors import Superseded
@@ -11,6 +14,14 @@ from .reducer import apply
 from .run import Run
 
 
+@dataclass
+class Remains:
+    """What a dead turn may have left: items from index `start` on, and the events that it wrote."""
+
+    start: int
+    said: list[Event] = field(default_factory=list[Event])
+
+
 async def resume(storage: Storage, record: Record) -> Run | None:
     """The run of a response that is not over, as it was last saved, with its context. None if it has none."""
     run = await storage.runs.load(record.response.id)
@@ -19,16 +30,16 @@ async def resume(storage: Storage, record: Record) -> Run | None:
     return run
 
 
-async def catch_up(run: Run, storage: Storage) -> int:
+async def catch_up(run: Run, storage: Storage) -> Remains:
     """Bring `run` up to its log, and fence the log: whoever wrote it before can't any more.
 
-    Returns the index of the first item that a dead turn may have left: that turn's events are in the log,
-    but it ended before the run was saved.
+    Returns what is left of a turn whose events are in the log, but which ended before the run was saved.
     """
-    start = len(run.response.output)
+    remains = Remains(len(run.response.output))
     while True:
         for batch in await storage.log.read(run.response.id, run.next_batch - 1):
             run.next_batch = batch.number + 1
+            remains.said += batch.events
             for event in batch.events:
                 run.response = apply(run.response, event)
                 run.next_sequence = event.sequence_number + 1
@@ -41,14 +52,14 @@ async def catch_up(run: Run, storage: Storage) -> int:
                 raise
         else:
             run.next_batch += 1
-            return start
+            return remains
 
 
-async def bury(run: Run, journal: Journal, start: int) -> None:
+async def bury(run: Run, journal: Journal, remains: Remains) -> None:
     """Settle a turn that died: its items are closed, and never shown to the model again."""
-    for index, item in enumerate(run.response.output[start:], start):
+    for index, item in enumerate(run.response.output[remains.start :], remains.start):
         if item.id not in run.discarded:
             run.discarded.append(item.id)
         if is_open(item):
-            closed = item.model_copy(update={"status": "incomplete"})
-            await journal(OutputItemDone(output_index=index, item=closed))
+            for event in closing(item, index, remains.said):
+                await journal(event)

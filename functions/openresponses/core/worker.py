@@ -42,21 +42,27 @@ class Worker:
         self._ports, self._settings = ports, settings
         self._storage: Storage = ports.storage
 
-    async def turn(self, response_id: str, generation: int) -> TurnResult:
-        """Absorb what the tools answered, then take one turn. Raises ProviderError: the turn can be retried."""
+    async def turn(self, response_id: str, generation: int, attempt: int = 0) -> TurnResult:
+        """Absorb what the tools answered, then take one turn. Raises ProviderError: the turn can be retried.
+
+        `attempt` counts the retries of this turn: what was saved before may be by one that died, and was not heard.
+        """
         run = await self._run(response_id)
-        if run is None or run.generation > generation:
+        if run is None:
             return self._result(response_id, generation, "stop")
+        if run.generation > generation:
+            await self._storage.launcher.start(response_id, run.generation)
+            return self._result(response_id, run.generation, "renewed")
         recorder = self._recorder(run)
         journal = Journal(run, _nowhere, recorder)
         try:
-            start = await catch_up(run, self._storage)
+            remains = await catch_up(run, self._storage)
             async with recorder:
-                await bury(run, journal, start)
+                await bury(run, journal, remains)
                 if run.response.status == "queued":
                     going = run.response.model_copy(update={"status": "in_progress"})
                     await journal(ResponseInProgress(response=going))
-                if unasked := _unasked(run):
+                if unasked := await self._unasked(run, attempt):
                     step = Act(unasked)
                 else:
                     await self._absorb(run, journal)
@@ -86,8 +92,8 @@ class Worker:
             return
         recorder = self._recorder(run)
         journal = Journal(run, _nowhere, recorder)
-        start = await catch_up(run, self._storage)
-        await bury(run, journal, start)
+        remains = await catch_up(run, self._storage)
+        await bury(run, journal, remains)
         await finish(run, Stop("failed", error=readable(error, cause)), journal, self._ports.now)
 
     async def _run(self, response_id: str) -> Run | None:
@@ -101,6 +107,16 @@ class Worker:
     def _recorder(self, run: Run) -> Recorder:
         return Recorder(run, self._storage, self._ports.now, seconds=FLUSH_SECONDS, inline=False)
 
+    async def _unasked(self, run: Run, attempt: int) -> tuple[HostedToolCall, ...]:
+        """Calls that no tool task has run yet: the inline worker stopped before it did, or the turn that asked for
+        them died before the state machine heard of it.
+        """
+        pending = run.pending()
+        if not attempt:
+            return tuple(call for call in pending if call.id not in run.asked)
+        outputs = await self._storage.runs.outputs(pending)
+        return tuple(call for call, output in zip(pending, outputs, strict=True) if output is None)
+
     async def _absorb(self, run: Run, journal: Journal) -> None:
         pending = run.pending()
         for call, output in zip(pending, await self._storage.runs.outputs(pending), strict=True):
@@ -113,7 +129,7 @@ class Worker:
         if renew:
             run.history, run.generation = 0, run.generation + 1
         else:
-            run.asked += [call.id for call in calls]
+            run.asked += [call.id for call in calls if call.id not in run.asked]
         await self._storage.runs.save(run)
         if renew:
             await self._storage.launcher.start(run.response.id, run.generation)
@@ -128,11 +144,6 @@ class Worker:
         calls: tuple[HostedToolCall, ...] = (),
     ) -> TurnResult:
         return {"response_id": response_id, "generation": generation, "step": step, "calls": [c.id for c in calls]}
-
-
-def _unasked(run: Run) -> tuple[HostedToolCall, ...]:
-    """Calls that no tool task has been asked for yet: the inline worker stopped before it ran them."""
-    return tuple(call for call in run.pending() if call.id not in run.asked)
 
 
 def _one_turn(run: Run) -> Pause:

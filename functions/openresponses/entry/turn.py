@@ -12,11 +12,12 @@ _worker = worker_from(os.environ)
 class TurnEvent(TypedDict):
     response_id: str
     generation: int
+    attempt: int
 
 
 def handler(event: TurnEvent, context: object) -> TurnResult:
     """Raises ProviderError, StorageUnavailable: the turn can be retried."""
-    work = _worker.turn(event["response_id"], event["generation"])
+    work = _worker.turn(event["response_id"], event["generation"], event["attempt"])
     return perform("turn", event["response_id"], work, _told)
 
 
