@@ -30,7 +30,7 @@ _AMBIENT = {
 async def test_a_sandbox_has_lambda_s_environment_and_not_the_developer_s(template: Path) -> None:
     assert "PYTEST_CURRENT_TEST" in os.environ
     async with (
-        LocalCloud(template, env={"MINE": "1", "TABLE": "mine"}, parameters={"Greeting": "goodbye"}) as cloud,
+        LocalCloud(template, env={"MINE": "1", "TOPIC": "mine"}, parameters={"Greeting": "goodbye"}) as cloud,
         httpx2.AsyncClient(base_url=cloud.origin, timeout=PATIENCE, trust_env=False) as client,
     ):
         env = (await client.get("/echo")).json()["env"]
@@ -62,8 +62,8 @@ async def test_a_sandbox_has_lambda_s_environment_and_not_the_developer_s(templa
         "OPENRESPONSES_API_KEYS": cloud.api_key,
         "PATH": os.environ["PATH"],
         "PYTHONUNBUFFERED": "1",
-        "TABLE": "mine",
-        "TABLE_ARN": "arn:aws:dynamodb:us-east-1:123456789012:table/Table",
+        "TOPIC": "mine",
+        "TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:Topic",
         "TZ": ":UTC",
     }
 
