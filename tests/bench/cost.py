@@ -135,9 +135,10 @@ def table(quick: list[Bill], paced: list[Bill]) -> str:
     seconds, tokens, memory = paced[0].model_seconds, ASSUMED["tokens_per_turn"], ASSUMED["memory_mb"]
     about = (
         f"With a model that takes {seconds:g} s for a turn and says {tokens:g} tokens in it; in brackets, with one "
-        f"that takes no time. {memory:g} MB for each function. List prices of {PRICES['region']}, taken "
-        f"{PRICES['taken']}: tests/bench/prices.json. Between requests nothing runs and nothing is paid but for the bytes that are stored, "
-        "which are in it as `kept`. Not in it: the model, data out, and custom metrics."
+        "that takes no time. "
+        f"{memory:g} MB for each function. List prices of {PRICES['region']}, taken {PRICES['taken']}. "
+        "Between requests nothing runs, and nothing is paid but for the bytes that are stored, which are in it "
+        "as `kept`. Not in it: the model, data out, and custom metrics."
     )
     return "\n".join([about, "", *_used(quick, paced), "", *_priced(quick, paced)])
 

@@ -137,8 +137,9 @@ async def handoff(it: MeteredCloud, http: httpx2.AsyncClient, rounds: int) -> li
         answer = await stream(http, asked("[[turns 11]] Go.", tools=CLOCK))
         calls = it.meter.of(answer.response_id)
         started = next(call for call in calls if call.operation == "StartExecution")
-        before = max(at for at, _ in answer.events if at < started.began)
-        after = min(at for at, _ in answer.events if at > started.began)
+        batch = next(batch for call in calls if call.began > started.began and (batch := call.log_batch()))
+        arrived = {event["sequence_number"]: at for at, event in answer.events}
+        before, after = arrived[int(batch["first"]["N"]) - 1], arrived[int(batch["first"]["N"])]
         if number:
             totals.append((after - before) * 1e3)
             saves.append((started.ended - before) * 1e3)
