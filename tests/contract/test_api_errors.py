@@ -26,7 +26,7 @@ REFUSED_FIELDS = [
     ({"model": "offline/demo", "input": [{"type": "mystery"}]}, "input[0].type", "invalid_value"),
     ({"model": "offline/demo", "input": [{"type": "function_call_output", "output": "x"}]},
      "input[0].call_id", "missing_required_parameter"),
-    ({"model": "offline/demo", "input": "x", "tools": [{"type": "web_search"}]}, "tools[0].type", "invalid_value"),
+    ({"model": "offline/demo", "input": "x", "tools": [{"type": "file_search"}]}, "tools[0].type", "invalid_value"),
     ({"model": "offline/demo", "input": "x", "tools": [{"type": "function"}]}, "tools[0].name",
      "missing_required_parameter"),
     ({"model": "offline/demo", "input": "x", "tools": [{"type": "serverless:nope"}]}, "tools[0].type", "unknown_tool"),
@@ -162,11 +162,13 @@ async def test_what_other_vendors_clients_send_is_tolerated(client: httpx2.Async
             {"type": "function", "name": "f", "description": None, "parameters": None},
             {"type": "namespace", "name": "mcp__git", "tools": [{"type": "function", "name": "log"}]},
             {"type": "custom", "name": "apply_patch", "format": {"type": "grammar", "syntax": "lark"}},
+            {"type": "web_search", "external_web_access": False},
         ],
         "tool_choice": "none",
     }
     answer = await client.post("/v1/responses", json=body)
     assert answer.status_code == 200, answer.text
+    assert [tool["type"] for tool in answer.json()["tools"]] == ["function", "namespace", "custom"]
 
 
 async def test_the_openapi_document_describes_the_routes(client: httpx2.AsyncClient) -> None:

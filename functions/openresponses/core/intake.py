@@ -19,7 +19,16 @@ from ..schema.items import (
 )
 from ..schema.request import CreateResponse, JsonSchemaFormat, TextSettings
 from ..schema.response import EchoedJsonSchemaFormat, Response, TextField
-from ..schema.tools import AllowedTools, CustomTool, FunctionTool, HostedTool, NamedToolChoice, NamespaceTool, Tool
+from ..schema.tools import (
+    AllowedTools,
+    CustomTool,
+    FunctionTool,
+    HostedTool,
+    IgnoredTool,
+    NamedToolChoice,
+    NamespaceTool,
+    Tool,
+)
 from .errors import RequestError
 from .ports import Toolbox
 from .run import OfferedTool
@@ -136,6 +145,8 @@ async def _offers(tool: Tool, toolbox: Toolbox, param: str) -> list[OfferedTool]
                     parameters=tool.format,
                 )
             ]
+        case IgnoredTool():
+            return []
         case HostedTool():
             hosted = await toolbox.offer(tool.type)
             if hosted is None:
@@ -176,7 +187,7 @@ def check_tool_choice(request: CreateResponse, tools: list[OfferedTool]) -> None
 def new_response(request: CreateResponse, response_id: str, created_at: int) -> Response:
     """The response before its first event: the request's settings, echoed, and defaults for the rest."""
     echoed = {name: value for name in _ECHOED if (value := getattr(request, name)) is not None}
-    tools = [tool for _, tool in requested_tools(request)]
+    tools: list[Tool] = [tool for _, tool in requested_tools(request) if not isinstance(tool, IgnoredTool)]
     response = Response(
         id=response_id, created_at=created_at, model=request.model, tools=tools, text=_echo_text(request.text)
     )

@@ -1,10 +1,13 @@
 """Tools that a request offers, and which of them the model may or must call."""
 
+import re
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag
 
 from .base import SLUG, JsonObject, ToolName, Wire, absent, fields_of
+
+_WEB_SEARCH = r"^web_search(_preview)?(_\d{4}_\d{2}_\d{2})?$"
 
 
 class FunctionTool(Wire):
@@ -44,6 +47,13 @@ class NamespaceTool(Wire):
     tools: list[FunctionTool]
 
 
+class IgnoredTool(Wire):
+    """OpenAI's own web search, which Codex offers with every request. It is a permission, not an order: it is
+    left out of what the model is offered, and of the response's `tools`."""
+
+    type: Annotated[str, Field(pattern=_WEB_SEARCH)]
+
+
 def _tag(value: object) -> str | None:
     fields = fields_of(value)
     kind = fields.get("type")
@@ -51,6 +61,8 @@ def _tag(value: object) -> str | None:
         return None
     if kind.startswith(f"{SLUG}:"):
         return "hosted"
+    if re.match(_WEB_SEARCH, kind):
+        return "ignored"
     return kind if kind in ("function", "custom", "namespace") else None
 
 
@@ -58,7 +70,8 @@ Tool: TypeAlias = Annotated[
     Annotated[FunctionTool, Tag("function")]
     | Annotated[HostedTool, Tag("hosted")]
     | Annotated[CustomTool, Tag("custom")]
-    | Annotated[NamespaceTool, Tag("namespace")],
+    | Annotated[NamespaceTool, Tag("namespace")]
+    | Annotated[IgnoredTool, Tag("ignored")],
     Discriminator(
         _tag,
         custom_error_type="unknown_tool_type",
