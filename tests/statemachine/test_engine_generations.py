@@ -1,0 +1,114 @@
+"""A loop too long for one execution: Step Functions ends one at 25,000 events."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from openresponses.core import deltas as d
+from openresponses.core.ports import Ports
+from openresponses.core.service import Service
+from openresponses.core.settings import Settings
+from openresponses.core.stored import Stored
+from openresponses.core.turn import Turn
+from openresponses.core.worker import Worker
+from openresponses.memory import Shelf, memory_storage
+from openresponses.schema.items import HostedToolCall
+from openresponses.schema.request import CreateResponse
+
+from infra.local.calls import FunctionError
+from tests.contract.machine import Seen
+from tests.statemachine.machine import STATE_MACHINE, Machine, target
+from tests.unit.kit import Models, Tools
+
+TURNS = 1_500
+OF_AWS = 25_000
+
+
+class Loop:
+    """Calls a tool so many times, then answers."""
+
+    async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
+        done = sum(isinstance(item, HostedToolCall) and item.output is not None for item in turn.items)
+        if done < TURNS:
+            yield d.ToolCall("call", name="clock")
+            yield d.End("call")
+        else:
+            yield d.Text("text", f"{done} times")
+            yield d.End("text")
+        yield d.Finish("stop")
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """Of the functions, which Step Functions calls from threads of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    yield loop
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+@pytest.mark.timeout(300)
+def test_a_loop_of_1500_turns_goes_on_from_execution_to_execution(
+    machine: Machine, loop: asyncio.AbstractEventLoop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def do(work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, loop).result()
+
+    async def start(response_id: str, generation: int) -> None:
+        order = {"response_id": response_id, "generation": generation}
+        await asyncio.to_thread(machine.begin, f"{STATE_MACHINE}Loop", order, f"{response_id}-{generation}")
+
+    storage = memory_storage(Shelf(), start)
+    settings = replace(Settings(providers={}), max_turns=TURNS + 1)
+    ids = iter(f"{n:032x}" for n in range(1, 10))
+    tools = Tools()
+    ports = Ports(Models(Loop()), tools, lambda: 2.0, lambda: next(ids), storage)
+    worker, service, stored = Worker(ports, settings), Service(ports, settings), Stored(storage, ports.now)
+    machine.functions["Turn"] = target(
+        lambda event: do(worker.turn(event["response_id"], event["generation"], event["attempt"]))
+    )
+    machine.functions["Tool"] = target(lambda event: do(worker.tool(event["response_id"], event["item_id"])))
+    machine.functions["Settle"] = target(settled)
+
+    async def create() -> str:
+        asked = {"model": "m", "input": "Go", "background": True, "tools": [{"type": "serverless:clock"}]}
+        run, record = await service.accept(CreateResponse.model_validate(asked))
+        await service.respond(run, record, Seen(), seconds=None, committed=lambda: False)
+        return run.response.id
+
+    response_id = do(create())
+    while any(each.status == "RUNNING" for each in machine.aws.executions()):
+        time.sleep(0.1)
+    final = do(stored.retrieve(response_id))
+    seen = Seen()
+    do(stored.follow(response_id, -1, seen, seconds=None))
+
+    executions = {each.name: each for each in machine.aws.executions()}
+    lengths = [executions[f"{response_id}-{n}"].events for n in range(len(executions))]
+    with capsys.disabled():
+        print(f"\n{TURNS} turns: {len(lengths)} executions, of {lengths} events")
+    assert len(lengths) == 3
+    assert {each.status for each in executions.values()} == {"SUCCEEDED"}
+    assert max(lengths) < settings.history_events < OF_AWS
+    assert final.status == "completed"
+    assert len(final.output) == TURNS + 1
+    assert len(tools.called) == len({call.id for call in tools.called}) == TURNS
+    assert [event["sequence_number"] for event in seen.events] == list(range(len(seen.events)))
+    assert [n for n, event in enumerate(seen.events) if event["type"] == "response.completed"] == [len(seen.events) - 1]
+    assert all(item.status == "completed" for item in final.output)  # type: ignore[union-attr]
+
+
+def settled(event: dict[str, Any]) -> object:
+    raise FunctionError("Unwanted", f"nothing is to be settled: {event}")
