@@ -89,29 +89,38 @@ def asked(text: str, **more: object) -> dict[str, Any]:
 
 async def loop_overhead(it: MeteredCloud, http: httpx2.AsyncClient, rounds: int, turns: int = 20) -> list[Figure]:
     """The same definition and the same states, with functions that do nothing, and with ours."""
-    ours, least, rest, calls, trips = (list[float]() for _ in range(5))
+    ours, least, cpu, least_cpu, functions, calls, trips = (list[float]() for _ in range(7))
     for number in range(rounds + 1):
+        marks = [_spent(it)]
         trivial = await it.execute_trivial(f"trivial{number}-{turns}")
+        marks.append(_spent(it))
         response_id = await background(http, asked(f"[[turns {turns - 1}]] Go.", tools=CLOCK))
         real = await it.executed(response_id)
+        marks.append(_spent(it))
         if not number:
             assert await it.transitions(real) == await it.transitions(trivial)
             continue
-        trip = await round_trips(it.aws.endpoint_url, 50)
-        made = len(await loop_calls(it, response_id))
+        trips += await round_trips(it.aws.endpoint_url, 50)
         spent = [(each.stopped - each.started).total_seconds() * 1e3 for each in (real, trivial) if each.stopped]
         ours.append(spent[0])
         least.append(spent[1])
-        trips += trip
-        calls.append(made / turns)
-        rest.append(spent[0] - made * Samples(trip).median)
+        least_cpu.append(sum(marks[1]) - sum(marks[0]))
+        cpu.append(sum(marks[2]) - sum(marks[1]))
+        functions.append(marks[2][1] - marks[1][1])
+        calls.append(len(await loop_calls(it, response_id)) / turns)
     trivial = "the same states, functions that return at once"
     return [
         Figure(f"{turns} turns in the state machine", "ms", Samples(ours), Samples(least), trivial, 1.5),
+        Figure("  CPU time: executor, moto and functions", "ms", Samples(cpu), Samples(least_cpu), trivial),
+        Figure("  of it our functions", "ms", Samples(functions)),
         Figure("  storage calls per turn and its tool", "calls", Samples(calls)),
         Figure("  one storage call, botocore to moto", "ms", Samples(trips)),
-        Figure("  without its storage calls", "ms", Samples(rest), Samples(least), trivial),
     ]
+
+
+def _spent(it: MeteredCloud) -> tuple[float, float]:
+    """Milliseconds of CPU so far: of this process, and of the loop's functions."""
+    return time.process_time() * 1e3, _cpu(it, "TurnFunction", "ToolFunction", "TrivialTurn", "TrivialTool") * 1e3
 
 
 async def round_trips(endpoint_url: str, count: int) -> list[float]:
@@ -159,16 +168,14 @@ async def chains(it: MeteredCloud, http: httpx2.AsyncClient, rounds: int, length
         ends |= {number: last} if number in lengths else {}
     with_chain = {length: list[float]() for length in lengths}
     without = {length: list[float]() for length in lengths}
-    trips = dict[int, list[AwsCall]]()
     for number in range(rounds + 2):
         for length in lengths:
             plain = await stream(http, asked("Hello", store=False))
-            since = time.monotonic()
             chained = await stream(http, asked("Hello", store=False, previous_response_id=ends[length]))
-            trips[length] = [call for call in it.meter.calls if call.began > since]
             if number >= 2:
                 with_chain[length].append(chained.first * 1e3)
                 without[length].append(plain.first * 1e3)
+    trips = {length: await _trips(it, http, ends[length]) for length in lengths}
     figures = list[Figure]()
     for length in lengths:
         samples, least = Samples(with_chain[length]), Samples(without[length])
@@ -179,6 +186,17 @@ async def chains(it: MeteredCloud, http: httpx2.AsyncClient, rounds: int, length
             Figure("  read units", "units", Samples([sum(call.read for call in trips[length])])),
         ]
     return figures
+
+
+async def _trips(it: MeteredCloud, http: httpx2.AsyncClient, end: str) -> list[AwsCall]:
+    """What loading a chain calls."""
+    it.meter.hold = 0.2
+    try:
+        since = time.monotonic()
+        await stream(http, asked("Hello", store=False, previous_response_id=end))
+    finally:
+        it.meter.hold = 0.0
+    return [call for call in it.meter.calls if call.began > since]
 
 
 async def log_size(it: MeteredCloud, http: httpx2.AsyncClient, words: int) -> list[Figure]:
@@ -234,12 +252,12 @@ async def hot_path(it: MeteredCloud, http: httpx2.AsyncClient, rounds: int, word
                 firsts[store].append(short.first * 1e3)
     for number in range(max(1, rounds // 4) + 1):
         for store in (True, False):
-            before = _cpu(it)
+            before = _cpu(it, "ApiFunction")
             long = await stream(http, asked(f"[[words {words}]]", store=store))
             events = len(long.events)
             if number:
                 walls[store].append((long.events[-1][0] - long.events[0][0]) / events * 1e6)
-                cpus[store].append((_cpu(it) - before) / events * 1e6)
+                cpus[store].append((_cpu(it, "ApiFunction") - before) / events * 1e6)
     plain = "store: false"
 
     def figure(name: str, unit: str, of: dict[bool, list[float]]) -> Figure:
@@ -252,8 +270,8 @@ async def hot_path(it: MeteredCloud, http: httpx2.AsyncClient, rounds: int, word
     ]
 
 
-def _cpu(it: MeteredCloud) -> float:
-    return sum(cpu_seconds(sandbox.pid) for sandbox in it.functions["ApiFunction"].sandboxes)
+def _cpu(it: MeteredCloud, *functions: str) -> float:
+    return sum(cpu_seconds(sandbox.pid) for name in functions for sandbox in it.functions[name].sandboxes)
 
 
 async def everything(it: MeteredCloud, http: httpx2.AsyncClient, scale: float) -> list[Figure]:

@@ -69,6 +69,8 @@ class Meter:
     invocations: list[Invocation] = field(default_factory=list[Invocation])
     lines: list[int] = field(default_factory=list[int])
     """The lengths of what the functions printed."""
+    hold: float = 0.0
+    """Seconds that every answer takes longer: what is asked for side by side then overlaps, however slow moto is."""
 
     def wrap(self, app: Any) -> Callable[..., Iterable[bytes]]:
         def metered(environ: Any, start_response: Any) -> Iterable[bytes]:
@@ -80,6 +82,7 @@ class Meter:
             before = _stored(request) if operation == "UpdateItem" else {}
             began = time.monotonic()
             answer = b"".join(app(environ, start_response))
+            time.sleep(self.hold)
             ended = time.monotonic()
             written, read = units(operation, request, before, answer)
             name = service.partition("_")[0] or "S3"
