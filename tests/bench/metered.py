@@ -33,7 +33,7 @@ Item = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class AwsCall:
-    """A call of a service. `told` is all of its request, to find names in; units are DynamoDB's."""
+    """A call of a service. `told` is all of its request, to find names in; `written` are DynamoDB's write units."""
 
     service: str
     operation: str
@@ -42,7 +42,12 @@ class AwsCall:
     told: str
     request: Any
     written: float = 0
-    read: float = 0
+    answer: bytes = field(default=b"", repr=False)
+
+    @property
+    def read(self) -> float:
+        """Read units: counted when asked for, since a reader would wait for it."""
+        return read_units(self.operation, self.request, self.answer)
 
     def log_batch(self) -> Item | None:
         """The item, where this writes events to a log."""
@@ -84,10 +89,10 @@ class Meter:
             answer = b"".join(app(environ, start_response))
             time.sleep(self.hold)
             ended = time.monotonic()
-            written, read = units(operation, request, before, answer)
+            written = write_units(operation, request, before)
             name = service.partition("_")[0] or "S3"
             operation = operation or environ["REQUEST_METHOD"]
-            self.calls.append(AwsCall(name, operation, began, ended, told, request, written, read))
+            self.calls.append(AwsCall(name, operation, began, ended, told, request, written, answer))
             return [answer]
 
         return metered
@@ -200,29 +205,36 @@ class MeteredCloud(LocalCloud):
         return sizes
 
 
-def units(operation: str, request: Any, before: Item, answer: bytes) -> tuple[float, float]:
-    """Write and read units of a call of DynamoDB, refused ones included. All our reads are strongly consistent."""
+def write_units(operation: str, request: Any, before: Item) -> float:
+    """Of a call of DynamoDB, refused ones included; `before` is what an update has changed just now."""
     match operation:
         case "PutItem":
-            return _writes(size(request["Item"])), 0
+            return _writes(size(request["Item"]))
         case "UpdateItem":
-            return _writes(max(size(before), size(_stored(request)))), 0
+            return _writes(max(size(before), size(_stored(request))))
         case "TransactWriteItems":
             items = [write["Item"] for each in request["TransactItems"] for write in each.values()]
-            return 2 * sum(_writes(size(item)) for item in items), 0
+            return 2 * sum(_writes(size(item)) for item in items)
         case "BatchWriteItem":
             orders = [order for orders in request["RequestItems"].values() for order in orders]
-            return sum(_writes(size(order.get("PutRequest", {}).get("Item", {}))) for order in orders), 0
+            return sum(_writes(size(order.get("PutRequest", {}).get("Item", {}))) for order in orders)
+        case _:
+            return 0
+
+
+def read_units(operation: str, request: Any, answer: bytes) -> float:
+    """Of a call of DynamoDB. All our reads are strongly consistent."""
+    match operation:
         case "GetItem":
-            return 0, _reads(size(json.loads(answer).get("Item", {})))
+            return _reads(size(json.loads(answer).get("Item", {})))
         case "BatchGetItem":
             items = [item for items in json.loads(answer)["Responses"].values() for item in items]
             missing = sum(len(order["Keys"]) for order in request["RequestItems"].values()) - len(items)
-            return 0, missing + sum(_reads(size(item)) for item in items)
+            return missing + sum(_reads(size(item)) for item in items)
         case "Query":
-            return 0, _reads(sum(map(size, json.loads(answer)["Items"])))
+            return _reads(sum(map(size, json.loads(answer)["Items"])))
         case _:
-            return 0, 0
+            return 0
 
 
 def size(item: Item) -> int:
