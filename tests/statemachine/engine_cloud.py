@@ -37,18 +37,24 @@ Json: TypeAlias = dict[str, Any]
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 OVER = ("completed", "incomplete", "failed", "cancelled")
 LIMIT_S = 100.0
+_ATTEMPT = re.compile(r"attempt=(\d+)")
 _WHO = re.compile(r"app/(\w+-\d+)")
 _RESPONSE = re.compile(r"resp_[0-9a-f]{32}")
 
 
 @dataclass
 class AwsCall:
-    """A call that a sandbox makes. `who` is its function's name and a number, empty for anyone else."""
+    """A call that a sandbox makes. `who` is its function's name and a number, empty for anyone else.
+
+    S3 has a path in place of a `body`, and perhaps `content`. `attempt` counts the client's own retries.
+    """
 
     service: str
     operation: str
     who: str
     body: bytes = field(repr=False)
+    content: bytes = field(default=b"", repr=False)
+    attempt: int = 0
 
     @property
     def role(self) -> str:
@@ -124,8 +130,9 @@ def _layer(application: Any, cloud: WatchedCloud) -> Any:
             kind = "application/xml" if call.service == "s3" else "application/x-amz-json-1.0"
             start(f"{reply.status} Refused", [("content-type", kind), ("content-length", str(len(reply.body)))])
             return [reply.body]
-        if call.service != "s3":
-            environ["wsgi.input"], environ["CONTENT_LENGTH"] = BytesIO(call.body), str(len(call.body))
+        sent = call.content if call.service == "s3" else call.body
+        if environ.get("CONTENT_LENGTH"):
+            environ["wsgi.input"], environ["CONTENT_LENGTH"] = BytesIO(sent), str(len(sent))
         answer = [*application(environ, start)]
         if call.who:
             cloud.watch.after(call)
@@ -137,12 +144,16 @@ def _layer(application: Any, cloud: WatchedCloud) -> Any:
 def _call_of(environ: Json) -> AwsCall:
     scope = environ.get("HTTP_AUTHORIZATION", "").split("/")
     service = scope[3] if len(scope) > 3 else ""
-    who = _WHO.search(environ.get("HTTP_USER_AGENT", ""))
+    named = _WHO.search(environ.get("HTTP_USER_AGENT", ""))
+    who = named[1] if named else ""
+    retried = _ATTEMPT.search(environ.get("HTTP_AMZ_SDK_REQUEST", ""))
+    attempt = int(retried[1]) - 1 if retried else 0
     operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2] or environ["REQUEST_METHOD"]
+    sent = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])) if environ.get("CONTENT_LENGTH") else b""
     if service == "s3":
-        return AwsCall(service, operation, who[1] if who else "", environ["PATH_INFO"].encode())
-    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    return AwsCall(service, operation, who[1] if who else "", body)
+        path = f"{environ['PATH_INFO']}?{environ.get('QUERY_STRING', '')}"
+        return AwsCall(service, operation, who, path.encode(), sent, attempt)
+    return AwsCall(service, operation, who, sent, attempt=attempt)
 
 
 class Deployment:
