@@ -21,7 +21,8 @@ arguments = parser.parse_args()
 
 async def of_durability(scale: float) -> tuple[list[Figure], list[list[Bill]]]:
     async with durable.cloud() as (it, http):
-        return await durable.everything(it, http, scale), await cost.everything(it, http)
+        bills = await cost.everything(it, http)
+        return await durable.everything(it, http, scale), bills
 
 
 machine = Machine.here()
