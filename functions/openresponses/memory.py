@@ -163,6 +163,10 @@ class MemoryClaims:
     async def claim(self, key: str, claim: Claim) -> Claim:
         return self._shelf.claims.setdefault(key, claim)
 
+    async def release(self, key: str, claim: Claim) -> None:
+        if self._shelf.claims.get(key) == claim:
+            del self._shelf.claims[key]
+
 
 def _without_context(run: Run) -> str:
     return run.model_dump_json(exclude={"context"})

@@ -212,12 +212,11 @@ async def test_nothing_is_kept_of_what_is_not_to_be_stored() -> None:
         await house.stored.retrieve(response["id"])
 
 
-async def test_a_failure_before_the_first_byte_is_raised_and_kept_as_failed() -> None:
+async def test_a_failure_before_the_first_byte_is_raised_and_nothing_is_kept() -> None:
     house = House(Script([[ProviderUnavailable("down")]]))
     with pytest.raises(ProviderUnavailable):
         await house.create()
-    (response_id,) = house.shelf.responses
-    assert (await house.stored.retrieve(response_id)).status == "failed"
+    assert house.shelf.responses == {}
 
 
 class Endless(Script):

@@ -65,6 +65,17 @@ async def test_the_first_claim_holds(backend: MemoryBackend | MotoBackend) -> No
     assert await claims.claim("another key", second) == second
 
 
+async def test_a_released_key_can_be_claimed_again(backend: MemoryBackend | MotoBackend) -> None:
+    claims = backend.storage().claims
+    first, second = Claim(rid(1), "one"), Claim(rid(2), "two")
+    await claims.release(UNICODE, first)  # nothing to release
+    await claims.claim(UNICODE, first)
+    await claims.release(UNICODE, second)  # not the one that holds
+    assert await claims.claim(UNICODE, second) == first
+    await claims.release(UNICODE, first)
+    assert await claims.claim(UNICODE, second) == second
+
+
 async def test_of_claims_made_at_once_one_holds_for_all(backend: MemoryBackend | MotoBackend) -> None:
     claims = backend.storage().claims
     held = await asyncio.gather(*(claims.claim("key", Claim(rid(n), "hash")) for n in range(8)))

@@ -140,6 +140,15 @@ async def test_an_idempotency_key_makes_one_response(cloud: Endpoint) -> None:
         assert streamed.status_code == 400
 
 
+async def test_a_request_that_was_refused_upstream_may_come_again_under_its_key(cloud: Endpoint) -> None:
+    """As the SDKs do: they retry a 429 with the same key. The upstream refuses the first of them only."""
+    headers = {"authorization": f"Bearer {cloud.api_key}", "idempotency-key": uuid.uuid4().hex}
+    body = {"model": "fake/text", "input": f"/fake throttle;fails=1;say={uuid.uuid4().hex}", "stream": True}
+    async with httpx2.AsyncClient(base_url=cloud.base_url, headers=headers, timeout=60) as client:
+        assert (await client.post("/responses", json=body)).status_code == 429
+        assert "response.completed" in (await client.post("/responses", json=body)).text
+
+
 async def test_two_resumers_at_once_read_the_same(cloud: Endpoint) -> None:
     async with AsyncOpenAI(base_url=cloud.base_url, api_key=cloud.api_key, max_retries=0, timeout=60) as client:
         queued = await client.responses.create(

@@ -1,7 +1,7 @@
 """`POST /v1/responses`."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -32,14 +32,20 @@ def add_routes(router: APIRouter, service: Service, kept: Stored, settings: Sett
         body = await read_body(request, settings.max_body_bytes)
         asked = parse_create(body)
         run, record = await service.accept(asked)
-        if (key := request.headers.get(IDEMPOTENCY_HEADER)) and run.response.store:
-            claim = Claim(run.response.id, hashlib.sha256(body).hexdigest())
+        key = request.headers.get(IDEMPOTENCY_HEADER) if run.response.store else None
+        claim = Claim(run.response.id, hashlib.sha256(body).hexdigest())
+        if key:
             held = await service.claim(key, claim)
             if held.body_hash != claim.body_hash:
                 raise IdempotencyKeyReused
             if held.response_id != claim.response_id:
                 return await _again(request, asked, held.response_id, kept, settings)
-        return await _answer(request, asked, run, record, service, settings)
+
+        async def release() -> None:
+            if key:
+                await service.release(key, claim)
+
+        return await _answer(request, asked, run, record, service, settings, release)
 
     router.add_api_route("/responses", create, methods=["POST"], openapi_extra=docs.CREATE, summary="Create a response")
 
@@ -58,16 +64,28 @@ async def _again(
 
 
 async def _answer(
-    request: Request, asked: CreateResponse, run: Run, record: Record, service: Service, settings: Settings
+    request: Request,
+    asked: CreateResponse,
+    run: Run,
+    record: Record,
+    service: Service,
+    settings: Settings,
+    release: Callable[[], Awaitable[None]],
 ) -> Response:
+    """`release` is awaited where nothing came of it: an idempotency key may then be used again."""
     watch = telemetry.Watch(errors.request_id(request.scope), split_model(asked.model, settings)[0])
     seconds = seconds_left(request)
 
     async def produce(sink: Sink, committed: Callable[[], bool]) -> None:
         try:
             await service.respond(run, record, sink, seconds=seconds, committed=committed)
-        finally:
+        except Exception:
+            if not committed():
+                await release()
+                raise  # it is logged as refused, or as a crash
             telemetry.record(watch, run)
+            raise
+        telemetry.record(watch, run)
 
     headers = {"openresponses-version": SPEC_VERSION, "x-request-id": watch.request_id or run.response.id}
     if not asked.stream:

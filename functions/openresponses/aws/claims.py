@@ -1,5 +1,6 @@
 """Idempotency keys, on DynamoDB."""
 
+from contextlib import suppress
 from hashlib import sha256
 
 from ..core.records import Claim
@@ -27,3 +28,15 @@ class DynamoClaims:
         except ConditionFailed as failed:
             return Claim(failed.item["response_id"]["S"], failed.item["body_hash"]["S"])
         return claim
+
+    async def release(self, key: str, claim: Claim) -> None:
+        """Written as expired, which needs no right to delete."""
+        shelf = self._shelf
+        item = {
+            **shelf.claim_key(sha256(key.encode()).hexdigest()),
+            "ttl": number(0),
+            "response_id": {"S": claim.response_id},
+            "body_hash": {"S": claim.body_hash},
+        }
+        with suppress(ConditionFailed):
+            await shelf.table.put(item, "#response_id = :id", {"id": {"S": claim.response_id}})

@@ -127,6 +127,10 @@ class Claims(Protocol):
         """The claim that holds: this one, or the one that was there before."""
         ...
 
+    async def release(self, key: str, claim: Claim) -> None:
+        """Let the key be claimed again, if this claim holds it."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Storage:

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
-from ..schema.events import Detached, Event, ResponseCreated, ResponseQueued, StreamEvent
+from ..schema.events import Detached, ResponseCreated, ResponseQueued, StreamEvent
 from ..schema.items import Item
 from ..schema.request import CreateResponse
 from ..schema.response import ResponseError
@@ -76,13 +76,30 @@ class Service:
 
         `seconds` is how long the connection may last: a stored response goes on without it, another one ends
         as incomplete. `committed` says whether the client has seen any of it: before that a failure is
-        raised, after it the response fails.
+        raised and nothing is kept, so that the client can try again; after it the response fails.
         """
         storage = self._ports.storage if run.response.store else None
         ends = None if seconds is None else self._ports.now() + seconds
         if storage is None:
             await self._inline(run, sink, None, ends, committed)
             return
+        try:
+            await self._stored_response(run, record, sink, storage, ends, committed)
+        except Exception:
+            if not committed():
+                with suppress(KitError):  # what could not be deleted is deleted by its time to live
+                    await storage.store.delete(run.response.id)
+            raise
+
+    async def _stored_response(
+        self,
+        run: Run,
+        record: Record,
+        sink: Sink,
+        storage: Storage,
+        ends: float | None,
+        committed: Callable[[], bool],
+    ) -> None:
         if run.request.background:
             await self._queue(run, record, storage, sink)
         else:
@@ -126,13 +143,12 @@ class Service:
         return True
 
     async def _fail(self, run: Run, error: Exception, sink: Sink, recorder: Recorder | None, committed: bool) -> None:
-        """End the response as failed where someone can know of it; raise where the caller must be told."""
-        if committed or recorder is not None:
+        """End the response as failed where its client saw some of it; raise where the caller must be told."""
+        if committed:
             message = error.message if isinstance(error, KitError) else "The server had an error"
             code = error.code if isinstance(error, KitError) else KitError.code
             stop = Stop("failed", error=ResponseError(code=code, message=message))
-            journal = Journal(run, sink if committed else _nowhere, recorder)
-            await finish(run, stop, journal, self._ports.now)
+            await finish(run, stop, Journal(run, sink, recorder), self._ports.now)
         if not committed or not isinstance(error, KitError):
             raise error
 
@@ -178,9 +194,11 @@ class Service:
         assert self._ports.storage is not None, "only a stored response has a claim"
         return await self._ports.storage.claims.claim(key, claim)
 
+    async def release(self, key: str, claim: Claim) -> None:
+        """Of a response that was not made: its key may be used again."""
+        assert self._ports.storage is not None, "only a stored response has a claim"
+        with suppress(KitError):
+            await self._ports.storage.claims.release(key, claim)
+
     def models(self) -> list[str]:
         return self._ports.models.listed()
-
-
-async def _nowhere(event: Event) -> None:
-    """Nobody hears it: the client is told by an HTTP status."""
