@@ -87,7 +87,8 @@ class Stored:
 
     async def _take_over_and_cancel(self, storage: Storage, record: Record) -> None:
         run = await resume(storage, record)
-        assert run is not None, "a response that is not over has a run"
+        if run is None:
+            raise not_found(record.response.id)  # it is being deleted
         await storage.launcher.stop(run.response.id, run.generation)
         journal = Journal(run, _nowhere, Recorder(run, storage, self._now, seconds=1.0, inline=False))
         try:

@@ -35,7 +35,7 @@ async def catch_up(run: Run, storage: Storage) -> Remains:
 
     Returns what is left of a turn whose events are in the log, but which ended before the run was saved.
     """
-    remains = Remains(len(run.response.output))
+    remains, refused = Remains(len(run.response.output)), -1
     while True:
         for batch in await storage.log.read(run.response.id, run.next_batch - 1):
             run.next_batch = batch.number + 1
@@ -48,8 +48,9 @@ async def catch_up(run: Run, storage: Storage) -> Remains:
             await storage.log.append(run.response.id, fence)
         except Superseded:
             (record,) = await storage.store.load([run.response.id])
-            if record is None or record.over:
+            if record is None or record.over or run.next_batch == refused:  # nothing is there, and yet it is taken
                 raise
+            refused = run.next_batch
         else:
             run.next_batch += 1
             return remains
