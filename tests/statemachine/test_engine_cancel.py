@@ -204,6 +204,7 @@ async def test_while_it_is_queued(http: httpx2.AsyncClient, deployment: Deployme
 @pytest.mark.parametrize("background", [False, True])
 async def test_by_three_at_once(http: httpx2.AsyncClient, background: bool) -> None:
     body = {**STREAM, "background": background, "input": ENDLESS}
+
     async def others(events: list[Json]) -> bool:
         if not await some_words(events):
             return False
