@@ -1,10 +1,8 @@
 # pyright: basic, reportPrivateUsage=false, reportPrivateImportUsage=false, reportAttributeAccessIssue=false
-# Basic, because most of moto's executor has no types; and assigning to its attributes is what this file is for.
 """Everything we change in moto (5.2): where it is not AWS, and where it is slow. Each patch says what it replaces.
 
-Design first, patches last: the state machine is JSONPath without variables, its executions are always named, and
-its states carry ids only, so that nothing else of what moto does differently is in the way.
-tests/statemachine/test_moto_patches.py shows each one; run it when moto changes.
+Nothing else of what moto does differently is in the way: the state machine is JSONPath without variables, and its
+executions are always named. tests/statemachine/test_moto_patches.py shows each patch; run it when moto changes.
 """
 
 from __future__ import annotations
@@ -169,9 +167,12 @@ def _stop_at_once() -> None:
                 execution.exec_status = ExecutionStatus.ABORTED
         return execution
 
+    stock_answer = StepFunctionResponse.stop_execution
+
     def answer(self: StepFunctionResponse) -> ActionResult:
-        names = ("executionArn", "error", "cause")
-        stopped = self.stepfunction_backend.stop_execution(*(self._get_param(name) for name in names))
+        if not isinstance(self.stepfunction_backend, sfn_models.StepFunctionsParserBackend):
+            return stock_answer(self)  # a moto of the same process that doesn't execute
+        stopped = self.stepfunction_backend.stop_execution(*map(self._get_param, ("executionArn", "error", "cause")))
         return ActionResult({"stopDate": stopped.stop_date})
 
     reflect = BaseExecutionWorkerCommunication._reflect_execution_status

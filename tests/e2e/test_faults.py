@@ -13,7 +13,7 @@ from tests.stream_checker import check_stream
 
 async def stream(client: httpx2.AsyncClient, directive: str) -> tuple[int, list[dict[str, Any]]]:
     """The status, and the events (or for an error status, its one body)."""
-    body = {"model": "fake/text", "input": f"/fake {directive}", "stream": True}
+    body = {"model": "fake/text", "input": f"/fake {directive}", "stream": True, "store": False}
     answer = await client.post("/responses", json=body)
     if answer.status_code != 200:
         return answer.status_code, [answer.json()]
@@ -36,6 +36,7 @@ async def client(cloud: Endpoint):
         yield client
 
 
+@pytest.mark.timeout(400)
 async def test_a_provider_stream_cut_at_every_byte_ends_well_formed(client: httpx2.AsyncClient) -> None:
     """Before the first delta is out the client gets a status on which it can retry; after it, `response.failed`."""
     refused = failed = completed = 0
