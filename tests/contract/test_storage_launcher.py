@@ -40,6 +40,7 @@ async def test_a_stopped_execution_is_not_started_again(backend: MemoryBackend |
 async def test_stopping_what_never_ran_is_harmless(backend: MemoryBackend | MotoBackend) -> None:
     backend.add_machine()
     await backend.storage().launcher.stop(rid(1), 3)
+    assert backend.started() == []
 
 
 async def test_memory_tells_of_each_start_once() -> None:

@@ -117,6 +117,9 @@ async def test_a_queued_response_is_live(storage: Storage) -> None:
     await storage.store.create(record, new_run(1))
     await storage.store.renew(rid(1), None)
     await storage.store.settle(new_response(1, status="completed"), [])
+    (settled,) = await storage.store.load([rid(1)])
+    assert settled is not None
+    assert settled.response.status == "completed"
 
 
 async def test_of_two_that_settle_at_once_one_wins(storage: Storage) -> None:
