@@ -39,6 +39,7 @@ from ._chat_stream import Chunk, decode
 from ._chat_tools import tools
 from ._http import Http
 from ._json import loads
+from ._request_options import with_options
 from ._sse import SseEvent
 
 __all__ = ["ChatCompletions", "connect", "decode", "encode"]
@@ -111,7 +112,7 @@ def encode(turn: Turn, settings: ProviderSettings) -> JsonObject:
         for name, value in body.items()
         if value is not None and name not in options.omit
     }
-    return sent | options.extra_body
+    return with_options(sent | options.extra_body, turn.request, settings.name)
 
 
 def _knobs(turn: Turn, options: ChatOptions) -> dict[str, JsonValue | None]:

@@ -51,9 +51,21 @@ class StreamOptions(Wire):
     include_obfuscation: bool | None = None
 
 
+class ProviderPreferences(Wire):
+    """Our extension: which targets may serve a request, and what they are told beyond the standard's fields.
+
+    `order` names providers, or targets as `provider/model`; those come first, and alone where `allow_fallbacks`
+    is false. `options` has, by a provider's name, fields to add to what is sent to it.
+    """
+
+    order: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=16)] | None = None
+    allow_fallbacks: bool = True
+    options: dict[str, JsonObject] = {}
+
+
 class CreateResponse(Wire):
     """Fields follow `CreateResponseBody`. `conversation` and `prompt` are OpenAI's: naming them here lets the
-    server refuse what it would otherwise have to ignore, since either would change the answer."""
+    server refuse what it would otherwise have to ignore, since either would change the answer. `provider` is ours."""
 
     model: Annotated[str, Field(min_length=1)]
     input: str | list[InputItem] | None = None
@@ -84,3 +96,4 @@ class CreateResponse(Wire):
     user: str | None = None
     conversation: str | JsonObject | None = absent()
     prompt: JsonObject | None = absent()
+    provider: ProviderPreferences | None = absent()
