@@ -1,0 +1,88 @@
+"""Client keys in the table that also holds responses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from botocore.exceptions import ClientError
+from openresponses.aws.keys import UnknownKey, find_key, list_keys, revoke_key, store_key
+from openresponses.keys import ClientKey, make, new_token
+
+from tests.contract.storage_suite import TABLE, MotoBackend, opened_moto
+
+NAME = TABLE["TableName"]
+NOW = 1_800_000_000
+
+
+@pytest.fixture
+def backend() -> Iterator[MotoBackend]:
+    with opened_moto() as backend:
+        yield backend
+
+
+def new_key(tenant: str = "acme", at: int = NOW, expires_at: int | None = None) -> ClientKey:
+    models, name = ["openai/*", "fast"], "Ada's laptop"
+    return make(new_token(), tenant, now=at, name=name, models=models, reasoning="encrypted", expires_at=expires_at)
+
+
+@pytest.mark.parametrize("expires_at", [None, NOW + 60])
+def test_a_key_is_found_as_it_was_stored(backend: MotoBackend, expires_at: int | None) -> None:
+    key, plain = new_key(expires_at=expires_at), make(new_token(), "acme", now=NOW)
+    store_key(backend.dynamodb, NAME, key)
+    store_key(backend.dynamodb, NAME, plain)
+    assert find_key(backend.dynamodb, NAME, key.id) == key
+    assert find_key(backend.dynamodb, NAME, plain.id) == plain
+    assert find_key(backend.dynamodb, NAME, new_key().id) is None
+
+
+def test_the_secret_is_kept_nowhere(backend: MotoBackend) -> None:
+    token = new_token()
+    store_key(backend.dynamodb, NAME, make(token, "acme", now=NOW))
+    assert token.split("_")[2] not in str(backend.items())
+
+
+def test_an_id_is_given_to_one_key_only(backend: MotoBackend) -> None:
+    key = new_key()
+    store_key(backend.dynamodb, NAME, key)
+    with pytest.raises(ClientError, match="ConditionalCheckFailed"):
+        store_key(backend.dynamodb, NAME, replace(key, tenant="intruder"))
+    assert find_key(backend.dynamodb, NAME, key.id) == key
+
+
+def test_all_keys_are_listed_the_newest_first(backend: MotoBackend) -> None:
+    keys = [new_key(at=NOW + n) for n in range(101)]
+    for key in keys:
+        store_key(backend.dynamodb, NAME, key)
+    assert list_keys(backend.dynamodb, NAME) == keys[::-1]
+
+
+def test_no_keys_is_an_empty_list(backend: MotoBackend) -> None:
+    assert list_keys(backend.dynamodb, NAME) == []
+
+
+def test_a_revoked_key_stays_and_says_when_it_was_first_revoked(backend: MotoBackend) -> None:
+    key = new_key()
+    store_key(backend.dynamodb, NAME, key)
+    revoke_key(backend.dynamodb, NAME, key.id, NOW + 5.5)
+    revoke_key(backend.dynamodb, NAME, key.id, NOW + 9)
+    revoked = replace(key, revoked_at=NOW + 5)
+    assert find_key(backend.dynamodb, NAME, key.id) == revoked
+    assert list_keys(backend.dynamodb, NAME) == [revoked]
+
+
+def test_only_a_key_that_is_there_can_be_revoked(backend: MotoBackend) -> None:
+    with pytest.raises(UnknownKey):
+        revoke_key(backend.dynamodb, NAME, new_key().id, NOW)
+    assert backend.items() == []
+
+
+def test_an_expired_key_is_forgotten_a_month_later(backend: MotoBackend) -> None:
+    store_key(backend.dynamodb, NAME, new_key(expires_at=NOW + 60))
+    assert {item["ttl"]["N"] for item in backend.items()} == {str(NOW + 60 + 30 * 86_400)}
+
+
+def test_no_tenant_has_an_item_where_keys_are(backend: MotoBackend) -> None:
+    store_key(backend.dynamodb, NAME, new_key())
+    assert [item["pk"]["S"] for item in backend.items() if "/" in item["pk"]["S"]] == []
