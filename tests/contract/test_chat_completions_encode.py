@@ -15,7 +15,8 @@ from openresponses.providers.chat_completions import encode
 from openresponses.schema.items import HostedToolCall
 from openresponses.schema.request import CreateResponse
 
-from tests.fakes.chat_rules import Rules, check
+from tests.fakes.chat_completions_rules import check
+from tests.fakes.wire import Rules
 from tests.immediately import immediately
 
 CLOCK = OfferedTool(name="clock", kind="hosted", item_type="serverless:clock", wire_name="clock")
@@ -60,7 +61,7 @@ def sent(fields: dict[str, Any], **options: Any) -> dict[str, Any]:
 def messages(items: list[Any], fields: dict[str, Any] | None = None, **options: Any) -> Any:
     body = encode(turn(input=items, **(fields or {})), settings(**options))
     rules = Rules(strict=not options.get("developer_role"))
-    check({}, json.dumps(body).encode(), rules)
+    check({}, json.loads(json.dumps(body)), rules)
     return body["messages"]
 
 

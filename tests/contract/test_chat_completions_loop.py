@@ -18,8 +18,8 @@ from openresponses.schema.events import Event
 from openresponses.schema.items import HostedToolCall
 from openresponses.schema.request import CreateResponse
 
-from tests.fakes.chat_completions import FakeUpstream, fake_upstream
-from tests.fakes.chat_rules import Rules
+from tests.fakes.server import FakeUpstream, fake_upstream, wire_of
+from tests.fakes.wire import Rules
 from tests.immediately import immediately
 
 SCHEMA = {"type": "object", "properties": {"zone": {"type": "string"}}, "required": ["zone"]}
@@ -66,7 +66,7 @@ async def driven(upstream: FakeUpstream, **fields: Any) -> Run:
 
 @pytest.mark.parametrize("reasoning", [0, 3])
 async def test_a_loop_of_parallel_hosted_calls_is_accepted_in_every_turn(reasoning: int) -> None:
-    async with fake_upstream(rules=Rules(reasoning=reasoning > 0)) as upstream:
+    async with fake_upstream("chat_completions", rules=Rules(reasoning=reasoning > 0)) as upstream:
         model = f"tools;turns=3;parallel=2;reasoning={reasoning}"
         run = await driven(
             upstream, model=model, tools=[{"type": "serverless:clock"}], instructions="Be exact.", max_output_tokens=999
@@ -82,7 +82,7 @@ async def test_a_loop_of_parallel_hosted_calls_is_accepted_in_every_turn(reasoni
 
 async def test_what_a_response_said_can_be_sent_back_with_the_outputs_of_its_calls() -> None:
     tool = {"type": "function", "name": "look", "parameters": SCHEMA}
-    async with fake_upstream(rules=Rules(reasoning=True)) as upstream:
+    async with fake_upstream("chat_completions", rules=Rules(reasoning=True)) as upstream:
         asked: dict[str, Any] = {"model": "tools;parallel=3;reasoning=2", "tools": [tool]}
         first = await driven(upstream, **asked)
         output = [item.model_dump(mode="json") for item in first.response.output]
@@ -102,7 +102,7 @@ async def test_the_fake_upstream_runs_as_a_process_of_its_own() -> None:
     process = await create_subprocess_exec(*command, stdout=subprocess.PIPE)
     assert process.stdout
     url = (await process.stdout.readline()).decode().strip()
-    run = await driven(FakeUpstream(Rules(), url=url), model="text;say=It is noon")
+    run = await driven(FakeUpstream(wire_of("chat_completions")(Rules()), url=url), model="text;say=It is noon")
     process.terminate()
     await process.wait()
     assert run.response.output[0].model_dump()["content"][0]["text"] == "It is noon "

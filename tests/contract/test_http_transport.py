@@ -20,8 +20,8 @@ from openresponses.schema.content import InputText
 from openresponses.schema.items import Message
 from openresponses.schema.request import CreateResponse
 
-from tests.fakes.chat_completions import FakeUpstream, fake_upstream
-from tests.fakes.chat_rules import Rules
+from tests.fakes.server import FakeUpstream, fake_upstream
+from tests.fakes.wire import Rules
 
 KEY = "sk-secret-0123456789"
 
@@ -66,7 +66,7 @@ async def told(provider: ChatCompletions, model: str) -> tuple[list[str], errors
 
 @pytest.fixture
 async def upstream() -> AsyncIterator[FakeUpstream]:
-    async with fake_upstream() as fake:
+    async with fake_upstream("chat_completions") as fake:
         yield fake
 
 
@@ -297,7 +297,7 @@ async def test_a_provider_works_again_after_a_fault(provider: ChatCompletions, m
 
 
 async def test_a_refused_connection_is_an_error() -> None:
-    async with fake_upstream() as gone:
+    async with fake_upstream("chat_completions") as gone:
         pass
     provider = connect(settings(gone.url))
     _, error = await told(provider, "text")
@@ -418,7 +418,7 @@ async def test_turns_run_side_by_side(upstream: FakeUpstream, provider: ChatComp
 
 
 async def test_the_key_and_the_settings_headers_are_sent_and_nothing_of_the_machine_s() -> None:
-    async with fake_upstream(rules=Rules(api_key=KEY)) as upstream:
+    async with fake_upstream("chat_completions", rules=Rules(api_key=KEY)) as upstream:
         provider = connect(settings(upstream.url + "/?api-version=1", headers={"x-title": "t", "accept": "*/*"}))
         assert (await said(provider, "text"))[-1] == d.Finish("stop")
         await provider.aclose()
@@ -434,7 +434,7 @@ async def test_the_key_and_the_settings_headers_are_sent_and_nothing_of_the_mach
 
 
 async def test_no_error_tells_the_key() -> None:
-    async with fake_upstream(rules=Rules(api_key="another")) as upstream:
+    async with fake_upstream("chat_completions", rules=Rules(api_key="another")) as upstream:
         provider = connect(settings(upstream.url))
         _, error = await told(provider, "text")
         assert (type(error), error.message) == (
