@@ -4,7 +4,8 @@ How to add a dialect's: write `tests/fakes/<dialect>.py`, named as the dialect's
 
 - A `Wire` (see `tests.fakes.wire`): `serves` knows its paths, `check` refuses what the real server refuses (with
   `need(condition, message, status, code)`; where these are many, in `<dialect>_rules.py`), `read` gives the
-  scenarios their neutral view of the request, `error` makes the vendor's error object.
+  scenarios their neutral view of the request, `error` makes the vendor's error object. `settings` and `model` say
+  how a provider is set up to use it.
 - A `Stream`: `begin`, then words of reasoning, text or refusal and whole calls, then `end`, each as bytes. It
   opens and closes the vendor's blocks itself. Reasoning that the vendor signs is signed with `sign(dialect, text)`;
   `check` refuses a signature that `is_signed` doesn't know, and a lost one where the vendor does.

@@ -1,7 +1,8 @@
 """What a fake upstream can be told to do, whatever its dialect. Each returns whether the connection can be used again.
 
 What it answers is scripted by a directive: the header `x-fake`, or else the last user message where that
-starts with `/fake `, or else the model's name. A directive is `<scenario>[;<name>=<value>]...`:
+starts with `/fake `, or else the model's name, or its end after a `!`. A directive is
+`<scenario>[;<name>=<value>]...`:
 
 | scenario     | what happens                                                                              |
 |--------------|-------------------------------------------------------------------------------------------|

@@ -87,7 +87,7 @@ class Script:
     @classmethod
     def of(cls, request: Received, asked: Asked) -> "Script":
         said = asked.user.removeprefix("/fake ") if asked.user.startswith("/fake ") else ""
-        directive = request.headers.get("x-fake") or said or asked.model
+        directive = request.headers.get("x-fake") or said or asked.model.rpartition("!")[2]
         scenario, *pairs = directive.split(";")
         return cls(directive, scenario, {name: value for name, _, value in (pair.partition("=") for pair in pairs)})
 
@@ -143,13 +143,20 @@ class Stream(ABC):
 
 
 class Wire(ABC):
-    """One dialect, as a server speaks it. `base` is the path that the dialect's base URLs have.
+    """One dialect, as a server speaks it.
+
+    `base` is the path that the dialect's base URLs have; `settings` is what a provider's settings must have beside
+    the `base_url`, to use this server (no key, unless the dialect can't do without one). `model` is a name as the
+    vendor's models have, that reason, for dialects that tell models apart by their names; the tests of all
+    dialects ask for `<model>!<directive>`, or for `model` with the directive in the user's message.
 
     It lives as long as its server, so it may remember. But what it needs to know of its own earlier replies
     it should rather read from what comes back, as `sign` and `is_signed` allow.
     """
 
     base: ClassVar[str] = "/v1"
+    settings: ClassVar[Body] = {}
+    model: ClassVar[str] = "text"
     content_type: ClassVar[str] = "text/event-stream; charset=utf-8"
 
     def __init__(self, rules: Rules) -> None:
