@@ -10,18 +10,21 @@ import json
 import re
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, get_args
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
+from openresponses.schema.events import UpstreamProgress
+from openresponses.schema.items import UPSTREAM_ITEMS
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 Json = dict[str, Any]
 
 SLUGGED = re.compile(r"^[a-z][a-z0-9_-]*:[a-zA-Z0-9_-]+$")
-OPENAI_ITEMS = {"custom_tool_call", "custom_tool_call_output"}
-OPENAI_TOOLS = {"custom", "namespace"}
+OPENAI_ITEMS = {"custom_tool_call", "custom_tool_call_output", *UPSTREAM_ITEMS}
+OPENAI_TOOLS = {"custom", "namespace", "file_search", "code_interpreter", "image_generation", "mcp"}
+UPSTREAM_EVENTS = set(get_args(UpstreamProgress.model_fields["type"].annotation))
 OPENAI_EVENTS = {
     "response.reasoning_text.delta": "response.reasoning.delta",
     "response.reasoning_text.done": "response.reasoning.done",
@@ -48,6 +51,11 @@ def check_item(item: Json) -> None:
 def check_event(event: Json, *, openai_names: bool = False) -> None:
     """`openai_names`: the reasoning events may carry the names that OpenAI's own clients know."""
     kind = OPENAI_EVENTS.get(event["type"], event["type"]) if openai_names else event["type"]
+    if kind in UPSTREAM_EVENTS:
+        assert {"sequence_number": int, "output_index": int, "item_id": str}.items() <= {
+            name: type(value) for name, value in event.items()
+        }.items(), f"event: {kind} doesn't say what it is about"
+        return
     assert kind in event_schemas(), f"event: the schema knows no type {kind!r}"
     event = {**event, "type": kind}
     if kind in RESPONSE_EVENTS:

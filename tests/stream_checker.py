@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,10 @@ CONTENT = {
     "response.reasoning": ("reasoning_text", "text"),
     "response.reasoning_text": ("reasoning_text", "text"),
 }
+UPSTREAM = re.compile(
+    r"response\.(?P<item>(web_search|file_search|code_interpreter|image_generation|mcp)_call|mcp_list_tools)"
+    r"(_code|_arguments)?\.[a-z_]+$"
+)
 PARTS = {"response.content_part": "content", "response.reasoning_summary_part": "summary"}
 
 
@@ -107,6 +112,8 @@ def _feed(item: _Item, event: Json) -> None:
         part.annotations.append(event["annotation"])
     elif prefix == "response.reasoning_summary_text":
         _feed_text(_open_part(item, "summary", event["summary_index"], "summary_text"), event, verb, "text")
+    elif match := UPSTREAM.match(event["type"]):
+        assert item.added["type"] == match["item"], f"{event['type']} for a {item.added['type']}"
     else:
         assert prefix in CONTENT, f"unknown event {event['type']}"
         kind, name = CONTENT[prefix]

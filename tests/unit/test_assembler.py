@@ -15,12 +15,15 @@ from openresponses.core.blocks import free_text
 from openresponses.core.engine import item_ids
 from openresponses.core.errors import StreamViolation
 from openresponses.schema.content import UrlCitation
+from openresponses.schema.events import UpstreamProgress
 from openresponses.schema.items import ExtensionItem
 
 from tests.stream_checker import check_items
 from tests.unit.kit import TOOLS
 
 CITATION = UrlCitation(url="https://example.com/", start_index=0, end_index=1, title="")
+SEARCH = ExtensionItem.model_validate({"type": "web_search_call", "status": "searching", "action": {"query": "q"}})
+SEARCHING = UpstreamProgress(type="response.web_search_call.searching", item_id="theirs", output_index=7)
 OFFERED = {tool.name: tool for tool in TOOLS}
 
 # Few keys, so that blocks of different kinds meet under one.
@@ -36,6 +39,7 @@ delta = st.one_of(
     st.builds(d.Annotation, keys, st.just(CITATION)),
     st.builds(d.End, keys),
     st.builds(d.Whole, st.just(ExtensionItem.model_validate({"type": "acme:x", "status": "completed"}))),
+    st.builds(d.Progress, keys, st.sampled_from([None, SEARCH]), st.sampled_from([None, SEARCHING])),
     st.just(d.Usage(usage=d.WireUsage(output_tokens=1))),
 )
 finish = st.builds(d.Finish, st.sampled_from(["stop", "length", "content_filter"]))
@@ -61,14 +65,16 @@ class Contract:
                 self._open.pop(key, None)
             case d.Whole():
                 self._close_prose()
-            case d.Text(key) | d.Refusal(key) | d.Reasoning(key) | d.ToolCall(key) | d.Opaque(key) | d.Annotation(key):
-                return self._block(key, delta)
+            case _:
+                return self._block(delta.key, delta)
         return True
 
     def _block(self, key: d.Key, delta: d.Delta) -> bool:
         kind = "Text" if isinstance(delta, d.Annotation) else type(delta).__name__.replace("Opaque", "Reasoning")
         if key not in self._open:
             if isinstance(delta, d.Annotation) or (isinstance(delta, d.ToolCall) and not delta.name):
+                return False
+            if isinstance(delta, d.Progress) and delta.item is None:
                 return False
             self._close_prose()
             self._open[key], self._summaries[key] = kind, 0
@@ -81,7 +87,7 @@ class Contract:
         return True
 
     def _close_prose(self) -> None:
-        self._open = {key: kind for key, kind in self._open.items() if kind == "ToolCall"}
+        self._open = {key: kind for key, kind in self._open.items() if kind in ("ToolCall", "Progress")}
 
 
 def assemble(deltas: list[d.Delta], **settings: Any) -> tuple[Assembler, list[dict[str, Any]], int | None]:
@@ -251,3 +257,26 @@ def test_a_whole_item_gets_an_id_of_this_response() -> None:
     item = ExtensionItem.model_validate({"type": "acme:search", "id": "theirs", "status": "completed", "query": "x"})
     _, events, _ = assemble([d.Whole(item), d.Finish("stop")])
     assert events[-1]["item"] == {"type": "acme:search", "id": "ext_10000", "status": "completed", "query": "x"}
+
+
+def test_a_tool_that_the_provider_runs_has_one_item_and_the_provider_s_own_events() -> None:
+    done = SEARCH.model_copy(update={"status": "completed"})
+    said = [d.Progress("s", SEARCH), d.Progress("s", event=SEARCHING), d.Progress("s", done), d.End("s")]
+    _, events, _ = assemble([*said, d.Finish("stop")])
+    item = {"type": "web_search_call", "id": "ext_10000", "status": "in_progress", "action": {"query": "q"}}
+    at = {"sequence_number": -1, "output_index": 0}
+    assert events == [
+        {"type": "response.output_item.added", **at, "item": item},
+        {"type": "response.web_search_call.searching", **at, "item_id": "ext_10000"},
+        {"type": "response.output_item.done", **at, "item": {**item, "status": "completed"}},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "final"),
+    [("searching", "stop", "completed"), ("searching", "length", "incomplete"), ("failed", "stop", "failed")],
+)
+def test_a_tool_s_item_that_the_provider_does_not_end_is_closed(status: str, reason: Any, final: str) -> None:
+    item = SEARCH.model_copy(update={"status": status})
+    _, events, _ = assemble([d.Progress("s", item), d.Finish(reason)])
+    assert events[-1]["item"]["status"] == final

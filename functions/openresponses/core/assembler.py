@@ -14,10 +14,10 @@ A block is one output item being built. The rules, all in this file:
 from collections.abc import Callable, Iterator, Mapping
 
 from ..schema import events as ev
-from ..schema.items import Item, ItemStatus
+from ..schema.items import ExtensionItem, Item, ItemStatus
 from ..schema.response import Usage
 from . import deltas as d
-from .blocks import Block, CallBlock, ReasoningBlock, TextBlock, WholeCallBlock
+from .blocks import Block, CallBlock, ProgressBlock, ReasoningBlock, TextBlock, WholeCallBlock
 from .errors import StreamViolation
 from .run import OfferedTool
 
@@ -90,6 +90,8 @@ class Assembler:
                 return ReasoningBlock(self._take_index, self._new_id)
             case d.ToolCall():
                 return self._call_block(delta)
+            case d.Progress(item=ExtensionItem() as item):
+                return ProgressBlock(self._take_index, self._new_id, item)
             case _:
                 raise StreamViolation(f"The provider sent {type(delta).__name__} for a block that is not open")
 

@@ -10,6 +10,7 @@ from ..schema.content import LogProb, OutputText, ReasoningText, Refusal, Summar
 from ..schema.items import (
     REJECTED_CALL,
     CustomToolCall,
+    ExtensionItem,
     FunctionCall,
     HostedToolCall,
     Item,
@@ -266,6 +267,35 @@ class WholeCallBlock(Block):
             arguments=arguments or "{}",
             status="in_progress",
         )
+
+
+class ProgressBlock(Block):
+    """An item of a tool that the provider runs, with the provider's own events."""
+
+    def __init__(self, take_index: TakeIndex, new_id: NewId, first: ExtensionItem) -> None:
+        self._index = take_index()
+        self._id = new_id("ext", self._index)
+        self._item = self._ours(first)
+
+    def open(self) -> Iterator[ev.Event]:
+        item = self._item.model_copy(update={"status": "in_progress"})
+        yield ev.OutputItemAdded(output_index=self._index, item=item)
+
+    def feed(self, delta: d.Delta) -> Iterator[ev.Event]:
+        if not isinstance(delta, d.Progress):
+            raise _alien(delta, self)
+        if delta.event:
+            yield delta.event.model_copy(update={"item_id": self._id, "output_index": self._index})
+        if delta.item:
+            self._item = self._ours(delta.item)
+
+    def close(self, status: ItemStatus) -> Iterator[ev.Event]:
+        """How it ended for the provider stays; a status of an item in the making does not."""
+        final = self._item.status if self._item.status in ("failed", "incomplete") else status
+        yield ev.OutputItemDone(output_index=self._index, item=self._item.model_copy(update={"status": final}))
+
+    def _ours(self, item: ExtensionItem) -> ExtensionItem:
+        return item.model_copy(update={"id": self._id})
 
 
 def free_text(arguments: str) -> str:

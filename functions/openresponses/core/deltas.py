@@ -1,6 +1,6 @@
 """What a provider may say.
 
-Adapters translate a vendor's stream into these ten values and nothing else. A `key` names a block
+Adapters translate a vendor's stream into these eleven values and nothing else. A `key` names a block
 within one turn; the vendor's own index or id will do. The first delta with a new key opens the block.
 """
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ..schema.content import LogProb, UrlCitation
+from ..schema.events import UpstreamProgress
 from ..schema.items import ExtensionItem
 from ..schema.response import Usage as WireUsage
 
@@ -71,6 +72,18 @@ class Whole:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """An item that the provider makes step by step: `item` as it is now, and the provider's own event, if any.
+
+    A block's first delta must have the item. The event is passed on under our item's id and index.
+    """
+
+    key: Key
+    item: ExtensionItem | None = None
+    event: UpstreamProgress | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """The vendor said that this block is complete. Optional: `Finish` closes what is open."""
 
@@ -91,4 +104,4 @@ class Finish:
     reason: FinishReason
 
 
-Delta: TypeAlias = Text | Refusal | Reasoning | ToolCall | Opaque | Annotation | Whole | End | Usage | Finish
+Delta: TypeAlias = Text | Refusal | Reasoning | ToolCall | Opaque | Annotation | Whole | Progress | End | Usage | Finish

@@ -1,6 +1,7 @@
 """From a request to a run: what the request offers, names and refuses. No I/O."""
 
 from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
 
 from ..schema.content import InputText
 from ..schema.items import (
@@ -24,10 +25,10 @@ from ..schema.tools import (
     CustomTool,
     FunctionTool,
     HostedTool,
-    IgnoredTool,
     NamedToolChoice,
     NamespaceTool,
     Tool,
+    UpstreamTool,
 )
 from .errors import RequestError
 from .ports import Toolbox
@@ -145,8 +146,8 @@ async def _offers(tool: Tool, toolbox: Toolbox, param: str) -> list[OfferedTool]
                     parameters=tool.format,
                 )
             ]
-        case IgnoredTool():
-            return []
+        case UpstreamTool():
+            return [_upstream(tool)]
         case HostedTool():
             hosted = await toolbox.offer(tool.type)
             if hosted is None:
@@ -165,6 +166,15 @@ def _function(tool: FunctionTool, name: str, namespace: str | None) -> OfferedTo
         parameters=tool.parameters,
         strict=tool.strict,
     )
+
+
+def _upstream(tool: UpstreamTool) -> OfferedTool:
+    """Its name can't be a function's: the model may not call it as one."""
+    definition = tool.model_dump(mode="json")
+    name = ":".join(
+        ["upstream", tool.type, *([str(definition["server_label"])] if "server_label" in definition else [])]
+    )
+    return OfferedTool(name=name, kind="upstream", item_type=tool.type, wire_name=tool.type, parameters=definition)
 
 
 def check_tool_choice(request: CreateResponse, tools: list[OfferedTool]) -> None:
@@ -187,13 +197,26 @@ def check_tool_choice(request: CreateResponse, tools: list[OfferedTool]) -> None
 def new_response(request: CreateResponse, response_id: str, created_at: int) -> Response:
     """The response before its first event: the request's settings, echoed, and defaults for the rest."""
     echoed = {name: value for name in _ECHOED if (value := getattr(request, name)) is not None}
-    tools: list[Tool] = [tool for _, tool in requested_tools(request) if not isinstance(tool, IgnoredTool)]
+    tools = [shown for _, tool in requested_tools(request) if (shown := _shown(tool))]
     response = Response(
         id=response_id, created_at=created_at, model=request.model, tools=tools, text=_echo_text(request.text)
     )
     if request.reasoning and request.reasoning.effort == "minimal":  # which OpenAI has, and the specification not
         echoed["reasoning"] = request.reasoning.model_copy(update={"effort": "low"})
     return response.model_copy(update=echoed)
+
+
+def _shown(tool: Tool) -> Tool | None:
+    """The tool as a response shows it. Of an MCP server's address only the host: the rest may be a secret too."""
+    if not isinstance(tool, UpstreamTool):
+        return tool
+    if tool.type.startswith("web_search"):
+        return None
+    fields = tool.model_dump(mode="json", exclude={"headers", "authorization"})
+    if isinstance(address := fields.get("server_url"), str):
+        url = urlsplit(address)
+        fields["server_url"] = f"{url.scheme}://{url.hostname or ''}/<redacted>"
+    return UpstreamTool.model_validate(fields)
 
 
 def _echo_text(text: TextSettings | None) -> TextField:

@@ -15,11 +15,12 @@ class OfferedTool(Wire):
     """A tool as the model sees it. `name` is unique within a run.
 
     `item_type` is the type of the item that a call of it makes. `wire_name` and `namespace` are what a
-    client's call item carries, where the client's own name differs from the model's.
+    client's call item carries, where the client's own name differs from the model's. `parameters` is a JSON
+    schema; of a custom tool it is its format, of an upstream one its whole definition, secrets included.
     """
 
     name: str
-    kind: Literal["function", "custom", "hosted"]
+    kind: Literal["function", "custom", "hosted", "upstream"]
     item_type: str
     wire_name: str
     namespace: str | None = None

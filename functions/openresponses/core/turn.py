@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ..schema.items import Item
 from ..schema.request import CreateResponse
-from ..schema.tools import AllowedTools, NamedToolChoice, ToolChoiceMode
+from ..schema.tools import AllowedTools, NamedToolChoice, ToolChoiceMode, UpstreamTool
 from .run import OfferedTool, Run
 from .steps import tokens_left
 
@@ -15,6 +15,9 @@ class Turn:
 
     `tool_choice` is how hard it must try; `must_call` names the one tool where the choice is `required`
     and names one. The other settings are the request's own; None there means the provider's default.
+
+    `upstream_tools` are those that the provider may run itself. Where `must_call` names one of them, `tools`
+    is empty.
     """
 
     model: str
@@ -25,25 +28,37 @@ class Turn:
     must_call: str | None
     max_output_tokens: int | None
     request: CreateResponse
+    upstream_tools: tuple[UpstreamTool, ...] = ()
 
 
 def turn_of(run: Run, model: str) -> Turn:
     mode, must_call = _choice(run)
     tools = () if mode == "none" else tuple(callable_tools(run).values())
+    upstream = () if mode == "none" else _upstream_tools(run)
     return Turn(
         model=model,
         items=(*run.context, *run.settled()),
         instructions=run.request.instructions,
         tools=tools,
-        tool_choice=mode if tools else "none",
+        tool_choice=mode if tools or upstream else "none",
         must_call=must_call,
         max_output_tokens=tokens_left(run),
         request=run.request,
+        upstream_tools=upstream,
     )
 
 
 def callable_tools(run: Run) -> dict[str, OfferedTool]:
     """The tools that the model may call in the next turn, by the name it knows them by."""
+    return {name: tool for name, tool in _allowed(run).items() if tool.kind != "upstream"}
+
+
+def _upstream_tools(run: Run) -> tuple[UpstreamTool, ...]:
+    allowed = _allowed(run).values()
+    return tuple(UpstreamTool.model_validate(tool.parameters) for tool in allowed if tool.kind == "upstream")
+
+
+def _allowed(run: Run) -> dict[str, OfferedTool]:
     choice = run.request.tool_choice
     tools = {tool.name: tool for tool in run.tools}
     match choice:
@@ -58,13 +73,19 @@ def callable_tools(run: Run) -> dict[str, OfferedTool]:
 
 
 def find_tool(tools: list[OfferedTool], choice: NamedToolChoice) -> OfferedTool | None:
-    """The offered tool that a tool choice names: by name, or for a hosted tool by its type."""
-    for tool in tools:
-        by_type = tool.kind == "hosted" and choice.type == tool.item_type
-        by_name = choice.name is not None and choice.name in (tool.name, tool.wire_name)
-        if by_type or by_name:
-            return tool
-    return None
+    """The offered tool that a tool choice names: by name, or for a hosted or upstream tool by its type."""
+    return next((tool for tool in tools if _is_named(tool, choice)), None)
+
+
+def _is_named(tool: OfferedTool, choice: NamedToolChoice) -> bool:
+    if tool.kind == "upstream":  # `web_search` also stands for its dated and preview versions
+        label = (tool.parameters or {}).get("server_label")
+        search = choice.type.startswith("web_search") and tool.item_type.startswith(choice.type)
+        same_type = tool.item_type == choice.type or search
+        return same_type and choice.server_label in (None, label)
+    by_type = tool.kind == "hosted" and choice.type == tool.item_type
+    by_name = choice.type != "mcp" and choice.name is not None and choice.name in (tool.name, tool.wire_name)
+    return by_type or by_name
 
 
 def _named(run: Run, choice: NamedToolChoice) -> tuple[str, OfferedTool]:

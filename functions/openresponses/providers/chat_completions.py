@@ -41,6 +41,7 @@ from ._http import Http
 from ._json import loads
 from ._request_options import with_options
 from ._sse import SseEvent
+from ._upstream_tools import refuse_upstream_tools
 
 __all__ = ["ChatCompletions", "connect", "decode", "encode"]
 
@@ -96,6 +97,7 @@ async def chunks_of(events: AsyncIterator[SseEvent]) -> AsyncGenerator[Chunk, No
 
 def encode(turn: Turn, settings: ProviderSettings) -> JsonObject:
     """The request's body. Raises RequestError for content that this wire can't carry."""
+    refuse_upstream_tools(turn)
     options = options_of(settings)
     body: dict[str, JsonValue | None] = {
         "model": turn.model,

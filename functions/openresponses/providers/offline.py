@@ -43,6 +43,7 @@ from ._offline_context import Context
 from ._offline_hints import Hints
 from ._offline_instances import instance
 from ._offline_script import Ending, Script
+from ._upstream_tools import refuse_upstream_tools
 
 NAME = "offline/demo"
 _INTRODUCTION = "This is the offline demo model: no real model ran."
@@ -59,6 +60,7 @@ def connect(settings: ProviderSettings) -> "Offline":
 class Offline:
     async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
         """One turn. Raises ProviderUnavailable and ProviderThrottled where the script says so."""
+        refuse_upstream_tools(turn)
         context = Context.of(turn)
         script = context.script
         ending = script.ending if script.ending and script.ending.turn in (None, context.turn) else None

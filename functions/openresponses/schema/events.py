@@ -1,8 +1,11 @@
-"""The 24 streaming events (`error` included). `sequence_number` is -1 until the journal stamps it."""
+"""The 24 streaming events (`error` included), and OpenAI's of tools that the provider runs itself.
+
+`sequence_number` is -1 until the journal stamps it.
+"""
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import ConfigDict, Discriminator
+from pydantic import ConfigDict, Discriminator, JsonValue
 
 from .base import Wire, absent
 from .content import LogProb, Part, UrlCitation
@@ -154,6 +157,39 @@ class ArgumentsDone(_ItemEvent):
     arguments: str
 
 
+class UpstreamProgress(_ItemEvent):
+    """How an item of a tool that the provider runs comes along. What else the event says is kept as it came."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, JsonValue]  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    type: Literal[
+        "response.web_search_call.in_progress",
+        "response.web_search_call.searching",
+        "response.web_search_call.completed",
+        "response.file_search_call.in_progress",
+        "response.file_search_call.searching",
+        "response.file_search_call.completed",
+        "response.code_interpreter_call.in_progress",
+        "response.code_interpreter_call.interpreting",
+        "response.code_interpreter_call.completed",
+        "response.code_interpreter_call_code.delta",
+        "response.code_interpreter_call_code.done",
+        "response.image_generation_call.in_progress",
+        "response.image_generation_call.generating",
+        "response.image_generation_call.partial_image",
+        "response.image_generation_call.completed",
+        "response.mcp_list_tools.in_progress",
+        "response.mcp_list_tools.completed",
+        "response.mcp_list_tools.failed",
+        "response.mcp_call.in_progress",
+        "response.mcp_call.completed",
+        "response.mcp_call.failed",
+        "response.mcp_call_arguments.delta",
+        "response.mcp_call_arguments.done",
+    ]
+
+
 class ErrorPayload(Wire):
     type: str
     code: str | None
@@ -201,6 +237,7 @@ Event: TypeAlias = Annotated[
     | SummaryTextDone
     | ArgumentsDelta
     | ArgumentsDone
+    | UpstreamProgress
     | ErrorEvent,
     Discriminator("type"),
 ]

@@ -119,14 +119,17 @@ class HostedToolCall(Wire):
 
 
 class ExtensionItem(Wire):
-    """An item of another implementor (`<slug>:<type>`), kept and returned as it came. Not portable."""
+    """An item of another implementor (`<slug>:<type>`), kept and returned as it came. Not portable.
+
+    So are OpenAI's items of tools that the provider runs itself: see `UPSTREAM_ITEMS`.
+    """
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, JsonValue]  # pyright: ignore[reportIncompatibleVariableOverride]
 
     type: str
     id: Id = ""
-    status: str = "completed"
+    status: Annotated[str, BeforeValidator(_completed_if_null)] = "completed"
 
 
 class ItemReference(Wire):
@@ -154,6 +157,16 @@ STANDARD = {
     "item_reference",
     "additional_tools",
 }
+UPSTREAM_ITEMS = {
+    "web_search_call",
+    "file_search_call",
+    "code_interpreter_call",
+    "image_generation_call",
+    "mcp_list_tools",
+    "mcp_call",
+    "mcp_approval_request",
+    "mcp_approval_response",
+}
 
 
 def _tag(value: object) -> str | None:
@@ -168,7 +181,9 @@ def _tag(value: object) -> str | None:
         return None
     if kind.startswith(f"{SLUG}:"):
         return "hosted"
-    return "extension" if ":" in kind else kind if kind in STANDARD else None
+    if ":" in kind or kind in UPSTREAM_ITEMS:
+        return "extension"
+    return kind if kind in STANDARD else None
 
 
 Item: TypeAlias = Annotated[

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag
 
 from .base import SLUG, JsonObject, ToolName, Wire, absent, fields_of
 
-_WEB_SEARCH = r"^web_search(_preview)?(_\d{4}_\d{2}_\d{2})?$"
+_UPSTREAM = r"^(web_search(_preview)?(_\d{4}_\d{2}_\d{2})?|file_search|code_interpreter|image_generation|mcp)$"
 
 
 class FunctionTool(Wire):
@@ -47,11 +47,20 @@ class NamespaceTool(Wire):
     tools: list[FunctionTool]
 
 
-class IgnoredTool(Wire):
-    """OpenAI's own web search, which Codex offers with every request. It is a permission, not an order: it is
-    left out of what the model is offered, and of the response's `tools`."""
+class UpstreamTool(Wire):
+    """OpenAI's extension: a tool that the model's provider runs itself. Its own fields are kept as they came.
 
-    type: Annotated[str, Field(pattern=_WEB_SEARCH)]
+    Web search, which Codex offers with every request, is a permission, not an order: a provider without it
+    ignores it, and the response's `tools` leave it out. Any other tool such a provider refuses.
+
+    The `headers` and the `authorization` of an MCP server are the client's secrets. The provider needs them in
+    every turn, so a run that goes on keeps them at rest, in its own tenant's table; no response shows them.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, JsonValue]  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    type: Annotated[str, Field(pattern=_UPSTREAM)]
 
 
 def _tag(value: object) -> str | None:
@@ -61,8 +70,8 @@ def _tag(value: object) -> str | None:
         return None
     if kind.startswith(f"{SLUG}:"):
         return "hosted"
-    if re.match(_WEB_SEARCH, kind):
-        return "ignored"
+    if re.match(_UPSTREAM, kind):
+        return "upstream"
     return kind if kind in ("function", "custom", "namespace") else None
 
 
@@ -71,11 +80,13 @@ Tool: TypeAlias = Annotated[
     | Annotated[HostedTool, Tag("hosted")]
     | Annotated[CustomTool, Tag("custom")]
     | Annotated[NamespaceTool, Tag("namespace")]
-    | Annotated[IgnoredTool, Tag("ignored")],
+    | Annotated[UpstreamTool, Tag("upstream")],
     Discriminator(
         _tag,
         custom_error_type="unknown_tool_type",
-        custom_error_message=f"Unknown tool type: this server has `function`, `{SLUG}:<tool>`, `custom`, `namespace`",
+        custom_error_message=f"Unknown tool type: this server has `function`, `{SLUG}:<tool>`, `custom`, `namespace`, "
+        "and, where the model's provider runs them, `web_search`, `file_search`, `code_interpreter`, "
+        "`image_generation`, `mcp`",
     ),
 ]
 
@@ -83,10 +94,14 @@ ToolChoiceMode: TypeAlias = Literal["none", "auto", "required"]
 
 
 class NamedToolChoice(Wire):
-    """One tool: `{"type": "function", "name": ...}`, or a hosted tool by its type alone."""
+    """One tool: `{"type": "function", "name": ...}`, or a hosted or upstream tool by its type alone.
+
+    `server_label` tells MCP servers apart; `name` is then a tool of that server.
+    """
 
     type: str
     name: str | None = absent()
+    server_label: str | None = absent()
 
 
 class AllowedTools(Wire):
