@@ -189,11 +189,16 @@ class Wire(ABC):
         return {"object": "list", "data": [{"id": "text", "object": "model", "created": 0, "owned_by": "fake"}]}
 
 
-def sign(*parts: str) -> str:
-    """A signature of reasoning, say of (dialect, text): only the fake that made it can have made it."""
-    digest = hmac.digest(b"fake", "\0".join(parts).encode(), hashlib.sha256)
-    return base64.b64encode(digest).decode()
+def sign(dialect: str, *parts: str) -> str:
+    """A signature of reasoning: only the fake that made it can have made it. It begins with `mark(dialect)`."""
+    digest = hmac.digest(b"fake", "\0".join((dialect, *parts)).encode(), hashlib.sha256)
+    return mark(dialect) + base64.b64encode(digest).decode()
 
 
-def is_signed(signature: object, *parts: str) -> bool:
-    return signature == sign(*parts)
+def is_signed(signature: object, dialect: str, *parts: str) -> bool:
+    return signature == sign(dialect, *parts)
+
+
+def mark(dialect: str) -> str:
+    """What tells a dialect's signatures from all others', wherever they are found. It is base64, as they are."""
+    return base64.b64encode(f"fake {dialect}".ljust(24).encode()).decode()
