@@ -9,7 +9,13 @@ class Client:
     """To be called in a thread: the first time takes half a second. `attempts` is how often a call is tried in all."""
 
     def __init__(
-        self, service: Literal["lambda", "ssm"], region: str, *, read_timeout: float, attempts: int, connections: int
+        self,
+        service: Literal["dynamodb", "lambda", "ssm"],
+        region: str,
+        *,
+        read_timeout: float,
+        attempts: int,
+        connections: int,
     ) -> None:
         self._service, self._region = service, region
         self._options = {

@@ -1,0 +1,71 @@
+"""The authorizer: whether the bearer key of a request may pass, and for whom. API Gateway calls it before any other
+function, and remembers what it said for as long as template.yaml says.
+
+It runs on the stock runtime, and imports as little as it can: botocore is nearly all of its cold start. Nothing is
+remembered here, so that a revoked key is refused as soon as the gateway forgets it.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-use-lambda-authorizer.html
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from typing import Any, TypedDict
+
+from ..aws.keys import find_key
+from ..aws.sdk import Client
+from ..keys import ClientKey, parse, refusal
+
+
+class AuthorizerEvent(TypedDict):
+    authorizationToken: str
+    methodArn: str
+
+
+def authorize(event: AuthorizerEvent, find: Callable[[str], ClientKey | None], now: float) -> dict[str, Any]:
+    """What API Gateway is told of a key that may pass: it reaches the API function as requestContext.authorizer.
+
+    The policy covers the whole stage, since the gateway applies a remembered one to every method. Raises
+    Exception("Unauthorized"), of which the gateway makes a 401. What `find` raises becomes a 503, remembered by nobody.
+    """
+    scheme, _, given = event["authorizationToken"].partition(" ")
+    token = parse(given) if scheme.lower() == "bearer" else None
+    if token is None:
+        return _refuse("malformed", "")  # nothing of it is logged: it may well be somebody's key elsewhere
+    key = find(token.id)
+    reason = refusal(token, key, now)
+    if key is None or reason:
+        return _refuse(reason or "unknown", token.id)
+    api_and_stage = "/".join(event["methodArn"].split("/", 2)[:2])
+    statement = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": f"{api_and_stage}/*/*"}
+    return {
+        "principalId": key.id,
+        "policyDocument": {"Version": "2012-10-17", "Statement": [statement]},
+        "context": {
+            "tenant": key.tenant,
+            "key_id": key.id,
+            "models": " ".join(key.models),
+            "reasoning": key.reasoning,
+        },
+    }
+
+
+def _refuse(reason: str, key_id: str) -> dict[str, Any]:
+    _log("WARNING", "refused", reason=reason, key_id=key_id)
+    raise Exception("Unauthorized")
+
+
+def _log(level: str, message: str, **fields: str) -> None:
+    print(json.dumps({"level": level, "message": message, "service": "openresponses", **fields}))
+
+
+# One more try, and done before the gateway loses patience. The client is made while Lambda starts the sandbox, and
+# has more than its share of processor time.
+_region, _table = os.environ.get("AWS_REGION", "us-east-1"), os.environ.get("OPENRESPONSES_TABLE", "")
+_dynamodb: Any = Client("dynamodb", _region, read_timeout=2.0, attempts=2, connections=1)()
+
+
+def handler(event: AuthorizerEvent, context: object) -> dict[str, Any]:
+    """Raises botocore's errors: where no key can be looked up, nobody gets in."""
+    return authorize(event, lambda key_id: find_key(_dynamodb, _table, key_id), time.time())

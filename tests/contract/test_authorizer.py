@@ -1,0 +1,164 @@
+"""The authorizer: which keys pass, what the gateway is told of them, and what is logged of the others."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from openresponses.api.access import Access, access_of
+from openresponses.aws.keys import find_key, revoke_key, store_key
+from openresponses.core.errors import Unauthorized
+from openresponses.entry.authorizer import AuthorizerEvent, authorize
+from openresponses.keys import ClientKey, make, new_token
+from starlette.requests import Request
+
+from tests.contract.storage_suite import TABLE, MotoBackend, opened_moto
+
+NOW = 1_800_000_000
+STAGE = "arn:aws:execute-api:eu-north-1:123456789012:a1b2c3d4e5/openresponses"
+TOKEN = new_token()
+KEY = make(TOKEN, "acme", now=NOW, models=["openai/*", "fast"], reasoning="summary", expires_at=NOW + 60)
+
+
+@pytest.fixture
+def backend() -> Iterator[MotoBackend]:
+    with opened_moto() as backend:
+        yield backend
+
+
+def event(authorization: str, method: str = "GET/v1/responses/resp_1/input_items") -> AuthorizerEvent:
+    return {"authorizationToken": authorization, "methodArn": f"{STAGE}/{method}"}
+
+
+def asked(authorization: str, key: ClientKey | None = KEY, now: float = NOW) -> dict[str, Any]:
+    return authorize(event(authorization), lambda key_id: key if key and key.id == key_id else None, now)
+
+
+def test_a_good_key_may_call_the_whole_stage() -> None:
+    assert asked(f"Bearer {TOKEN}") == {
+        "principalId": KEY.id,
+        "policyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": f"{STAGE}/*/*"}],
+        },
+        "context": {"tenant": "acme", "key_id": KEY.id, "models": "openai/* fast", "reasoning": "summary"},
+    }
+
+
+@pytest.mark.parametrize("method", ["GET/", "POST/v1/responses", "DELETE/a/b/c/d"])
+def test_the_policy_is_the_same_for_every_method(method: str) -> None:
+    answers = [authorize(event(f"bearer {TOKEN}", each), lambda _: KEY, NOW) for each in (method, "GET/health")]
+    assert answers[0] == answers[1]
+
+
+WRONG_SECRET = f"or_{KEY.id}_{'x' * 43}"
+UNKNOWN = new_token()
+REFUSED: dict[str, tuple[str, ClientKey | None, float, str, str]] = {
+    "empty": ("", KEY, NOW, "malformed", ""),
+    "no scheme": (TOKEN, KEY, NOW, "malformed", ""),
+    "another scheme": (f"Basic {TOKEN}", KEY, NOW, "malformed", ""),
+    "somebody else's kind of key": ("Bearer sk-planted", KEY, NOW, "malformed", ""),
+    "a letter more": (f"Bearer {TOKEN}x", KEY, NOW, "malformed", ""),
+    "unknown": (f"Bearer {UNKNOWN}", KEY, NOW, "unknown", UNKNOWN.split("_")[1]),
+    "another secret": (f"Bearer {WRONG_SECRET}", KEY, NOW, "wrong_secret", KEY.id),
+    "revoked": (f"Bearer {TOKEN}", replace(KEY, revoked_at=NOW - 1), NOW, "revoked", KEY.id),
+    "expired": (f"Bearer {TOKEN}", KEY, NOW + 60, "expired", KEY.id),
+}
+
+
+@pytest.mark.parametrize(("authorization", "key", "now", "reason", "key_id"), REFUSED.values(), ids=REFUSED)
+def test_any_other_is_a_401_and_one_line_that_says_why(
+    authorization: str,
+    key: ClientKey | None,
+    now: float,
+    reason: str,
+    key_id: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(Exception, match=r"^Unauthorized$") as raised:  # the words that API Gateway looks for
+        asked(authorization, key, now)
+    assert raised.type is Exception
+    line = capsys.readouterr().out
+    assert json.loads(line) == {
+        "level": "WARNING",
+        "message": "refused",
+        "service": "openresponses",
+        "reason": reason,
+        "key_id": key_id,
+    }
+    for secret in (TOKEN, UNKNOWN, WRONG_SECRET):
+        assert secret.split("_")[2] not in line
+
+
+def test_where_no_key_can_be_looked_up_nobody_gets_in_and_nobody_is_told_that_a_key_is_wrong() -> None:
+    def unavailable(_: str) -> ClientKey | None:
+        raise EndpointConnectionError(endpoint_url="https://dynamodb")
+
+    with pytest.raises(EndpointConnectionError):
+        authorize(event(f"Bearer {TOKEN}"), unavailable, NOW)
+
+
+def test_a_revoked_key_is_refused_at_once(backend: MotoBackend) -> None:
+    store_key(backend.dynamodb, TABLE["TableName"], KEY)
+
+    def ask() -> dict[str, Any]:
+        return authorize(
+            event(f"Bearer {TOKEN}"), lambda key_id: find_key(backend.dynamodb, TABLE["TableName"], key_id), NOW
+        )
+
+    assert ask()["principalId"] == KEY.id
+    revoke_key(backend.dynamodb, TABLE["TableName"], KEY.id, NOW)
+    with pytest.raises(Exception, match=r"^Unauthorized$"):
+        ask()
+
+
+def test_it_imports_no_framework_and_nothing_of_the_product() -> None:
+    code = "import sys, openresponses.entry.authorizer; print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], env={}, check=True, capture_output=True, text=True)
+    modules = set(result.stdout.split())
+    assert {name.partition(".")[0] for name in modules} & {
+        *("pydantic", "fastapi", "starlette", "mangum", "httpx2", "aws_lambda_powertools", "boto3")
+    } == set()
+    assert {name for name in modules if name.startswith("openresponses.")} == {
+        *("openresponses.entry", "openresponses.entry.authorizer", "openresponses.aws", "openresponses.aws.keys"),
+        *("openresponses.aws.sdk", "openresponses.keys"),
+    }
+
+
+def request(authorizer: object) -> Request:
+    """As it comes to the API function; the context is what API Gateway was told, and something of its own."""
+    context = {"authorizer": authorizer} if authorizer is not None else {}
+    return Request({"type": "http", "headers": [], "aws.event": {"requestContext": context}})
+
+
+def test_the_api_function_knows_who_calls() -> None:
+    context = {**asked(f"Bearer {TOKEN}")["context"], "principalId": KEY.id, "integrationLatency": "12"}
+    assert access_of(request(context)) == Access("acme", KEY.id, ("openai/*", "fast"), "summary")
+    assert access_of(request({**context, "models": "", "reasoning": ""})) == Access("acme", KEY.id, (), "")
+
+
+@pytest.mark.parametrize(
+    "authorizer",
+    [
+        None,
+        {},
+        {"principalId": "user"},
+        {"tenant": "acme", "key_id": "k", "models": ""},
+        {"tenant": "", "key_id": "k", "models": "", "reasoning": ""},
+        {"tenant": "acme", "key_id": "k", "models": "", "reasoning": "something new"},
+    ],
+)
+def test_whoever_no_authorizer_spoke_for_is_nobody(authorizer: object) -> None:
+    with pytest.raises(Unauthorized):
+        access_of(request(authorizer))
+
+
+def test_outside_lambda_everybody_is_nobody() -> None:
+    with pytest.raises(Unauthorized):
+        access_of(Request({"type": "http", "headers": [(b"authorization", f"Bearer {TOKEN}".encode())]}))
