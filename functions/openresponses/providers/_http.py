@@ -56,13 +56,17 @@ class Http:
         )
 
     @asynccontextmanager
-    async def post(self, path: str, body: JsonObject) -> AsyncGenerator["Reply", None]:
+    async def post(
+        self, path: str, body: JsonObject, query: Mapping[str, str] | None = None
+    ) -> AsyncGenerator["Reply", None]:
         """Send `body` to `path` below the base URL. Raises ProviderError for every reply but a success.
 
+        `path` is percent-encoded already; `query` joins the base URL's own.
         The first byte's timeout counts from here, connecting included, to the first byte of the body.
         """
         deadline = asyncio.get_running_loop().time() + self._settings.first_byte_timeout
-        response = await self._send(path, dumps(body), deadline)
+        url = self._base.copy_with(path=self._base.path.rstrip("/") + path)
+        response = await self._send(url.copy_merge_params(query) if query else url, dumps(body), deadline)
         reply = Reply(response, deadline, self._settings.idle_timeout, self.secrets)
         try:
             if not response.is_success:
@@ -74,7 +78,7 @@ class Http:
     async def aclose(self) -> None:
         await self._client.aclose()
 
-    async def _send(self, path: str, content: bytes, deadline: float) -> httpx2.Response:
+    async def _send(self, url: httpx2.URL, content: bytes, deadline: float) -> httpx2.Response:
         """Tries once more where a kept connection turns out to be dead, as one is after a sandbox was frozen."""
         fresh = False
 
@@ -82,7 +86,6 @@ class Http:
             nonlocal fresh
             fresh = fresh or event == "connection.connect_tcp.started"
 
-        url = self._base.copy_with(path=self._base.path.rstrip("/") + path)
         for attempt in (1, 2):
             try:
                 request = self._client.build_request(

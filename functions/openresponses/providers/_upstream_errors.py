@@ -21,7 +21,7 @@ from ..core.errors import (
     StreamViolation,
 )
 from ..schema.base import JsonObject
-from ._json import loads
+from ._json import loads, objects, text
 
 MAX_MESSAGE = 500
 _STATUS_BY_WORD = (
@@ -63,7 +63,10 @@ def from_status(status: int, body: bytes, headers: Mapping[str, str], secrets: S
     """The error that a reply with this status means. `headers` has lower-case names."""
     error = _error_of(_parsed(body))
     if status == 429 and not _out_of_quota(error):
-        return ProviderThrottled("The provider limits our rate (HTTP 429)", retry_after=retry_after(headers))
+        wait = retry_after(headers)
+        return ProviderThrottled(
+            "The provider limits our rate (HTTP 429)", retry_after=error.retry_after if wait is None else wait
+        )
     return _by_status(status, error, f"HTTP {status}", secrets)
 
 
@@ -77,13 +80,15 @@ def from_object(value: JsonObject, secrets: Sequence[str] = ()) -> ProviderError
     error = _error_of(value)
     status = _status_of(error)
     if status == 429:
-        return ProviderThrottled("The provider limits our rate")
+        return ProviderThrottled("The provider limits our rate", retry_after=error.retry_after)
     return _by_status(status, error, "in its stream", secrets)
 
 
 def not_a_stream(body: bytes, secrets: Sequence[str] = ()) -> ProviderError:
     """The error behind a 200 whose body isn't an event stream."""
     value = _parsed(body)
+    if isinstance(value, list):
+        value = value[0] if value else None
     error = from_object(value, secrets) if isinstance(value, dict) else None
     return error or StreamViolation("The provider answered with something that is not an event stream")
 
@@ -103,7 +108,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 def _by_status(status: int, error: "_Error", where: str, secrets: Sequence[str]) -> ProviderError:
     match status:
-        case 401 | 403:
+        case _ if status in (401, 403) or "API_KEY_INVALID" in error.codes:
             return ProviderMisconfigured(f"The provider refused our credentials ({where})")
         case 402 | 429:
             return ProviderMisconfigured(f"Our account with the provider is out of credit or quota ({where})")
@@ -121,12 +126,20 @@ def _by_status(status: int, error: "_Error", where: str, secrets: Sequence[str])
 
 
 class _Error:
-    """A vendor's error object, whatever its shape."""
+    """A vendor's error object, whatever its shape.
+
+    Google's has `details`: a wrong key is a 400 whose reason says so, and `retryDelay` is a number of seconds
+    with an `s` (google/rpc/error_details.proto).
+    """
 
     def __init__(self, value: JsonValue) -> None:
         fields = value if isinstance(value, dict) else {}
+        details = objects(fields.get("details"))
         self.message = _message(value)
         self.codes = [fields.get(name) for name in ("code", "status_code", "status", "type")]
+        self.codes += [detail.get("reason") for detail in details]
+        delays = [_number(text(detail.get("retryDelay")).removesuffix("s")) for detail in details]
+        self.retry_after = next((delay for delay in delays if delay is not None), None)
 
 
 def _message(value: JsonValue) -> str:
@@ -174,17 +187,17 @@ def _parsed(body: bytes) -> JsonValue:
         return None
 
 
-def _number(text: str) -> float | None:
+def _number(digits: str) -> float | None:
     try:
-        number = float(text)
+        number = float(digits)
     except ValueError:
         return None
     return max(0.0, number) if isfinite(number) else None
 
 
-def _date(text: str) -> datetime | None:
+def _date(words: str) -> datetime | None:
     try:
-        date = parsedate_to_datetime(text)
+        date = parsedate_to_datetime(words)
     except ValueError:
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)
