@@ -33,6 +33,7 @@ class ChatCompletions(Wire):
             tools=[Tool(function["name"], function.get("parameters", {})) for function in functions],
             outputs=[message["content"] for message in since if message["role"] == "tool"],
             calls=sum(len(message.get("tool_calls", ())) for message in since),
+            all_calls=sum(len(message.get("tool_calls", ())) for message in messages),
             limit=body.get("max_tokens") or body.get("max_completion_tokens"),
             schema=form.get("json_schema", {}).get("schema", {}) if form else None,
         )

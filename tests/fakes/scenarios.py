@@ -8,7 +8,8 @@ starts with `/fake `, or else the model's name, or its end after a `!`. A direct
 |--------------|-------------------------------------------------------------------------------------------|
 | `text`       | `tokens` (5) words, or the words of `say`                                                 |
 | `echo`       | the last user message, said back                                                          |
-| `tools`      | calls offered tools for `turns` (1) turns, `parallel` (1) at once, then says the outputs  |
+| `tools`      | calls offered tools for `turns` (1) turns, `parallel` (1) at once, after the words of     |
+|              | `say` (none), then says the outputs                                                       |
 | `json`       | a smallest instance of the asked schema                                                   |
 | `willing`    | what fits the request: `tools` where there are any, or `json` for a schema, or `echo`     |
 | `refusal`    | a refusal                                                                                 |
@@ -152,10 +153,11 @@ async def _tools(to: Exchange) -> bool:
     if turn >= script.number("turns", 1) or not asked.tools:
         await to.say(_words_of(f"The tools said: {' '.join(asked.outputs)}"))
         return await to.end()
+    await to.say(_words_of(script.values.get("say", "")))
     for i in range(parallel):
         tool = asked.tools[i % len(asked.tools)]
         arguments = script.values.get("args") or json.dumps(instance(tool.schema))
-        await to.call(i, f"call_fake_{turn}_{i}", tool.name, arguments)
+        await to.call(i, f"call_fake_{asked.all_calls}_{i}", tool.name, arguments)
     return await to.end("tools")
 
 

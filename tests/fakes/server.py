@@ -1,6 +1,7 @@
 """The server of every fake upstream: a socket on loopback, and one exchange after the other on each connection.
 
-In a process of its own: `python -m tests.fakes.<dialect> --port 0`, which prints its base URL.
+In a process of its own: `python -m tests.fakes.<dialect> --port 0`, which prints its base URL. All dialects in one:
+`python -m tests.fakes`, which prints the providers that they are, as JSON.
 In a test: `async with fake_upstream("<dialect>") as upstream: ... upstream.url, upstream.requests`.
 """
 
@@ -12,11 +13,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.util import find_spec
 
 from tests.fakes import scenarios
 from tests.fakes.reply import Reply
 from tests.fakes.scenarios import SCENARIOS, Exchange
-from tests.fakes.wire import Asked, Received, Refused, Rules, Script, Wire, need
+from tests.fakes.wire import Asked, Body, Received, Refused, Rules, Script, Wire, need
 
 TLS_HANDSHAKE = b"\x16"
 
@@ -33,10 +35,28 @@ class FakeUpstream:
     seen: Counter[str] = field(default_factory=Counter[str])
     writers: set[asyncio.StreamWriter] = field(default_factory=set[asyncio.StreamWriter])
 
+    @property
+    def settings(self) -> Body:
+        """What a provider is set up with to use it."""
+        kind = type(self.wire)
+        return {
+            "dialect": kind.__module__.rpartition(".")[2],
+            "base_url": self.url,
+            "models": [kind.model],
+            **kind.settings,
+        }
+
     def drop_connections(self) -> None:
         """Reset every open connection, as a load balancer does that has forgotten them."""
         for writer in self.writers:
             writer.transport.abort()
+
+
+def dialects() -> list[str]:
+    """Those of the product that have a fake upstream, by name."""
+    from openresponses import providers  # not for the process of one fake, which is to start fast
+
+    return [name for name in providers.dialects() if find_spec(f"tests.fakes.{name}")]
 
 
 def wire_of(dialect: str) -> type[Wire]:

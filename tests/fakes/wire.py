@@ -62,8 +62,9 @@ class Asked:
     """What scenarios know of a request.
 
     `user` is the text of the last message of the user (a message of tool results is none); `outputs` are the
-    tools', as text, and `calls` the model's number of calls, both since that message. `limit` is the asked
-    number of output tokens, `schema` that of the asked JSON. `thinks`: reasoning was not ruled out.
+    tools', as text, and `calls` the model's number of calls, both since that message; `all_calls` is the number
+    of all calls. `limit` is the asked number of output tokens, `schema` that of the asked JSON. `thinks`:
+    reasoning was not ruled out.
     """
 
     model: str
@@ -71,6 +72,7 @@ class Asked:
     tools: Sequence[Tool] = ()
     outputs: Sequence[str] = ()
     calls: int = 0
+    all_calls: int = 0
     limit: int | None = None
     schema: Body | None = None
     thinks: bool = True

@@ -1,0 +1,71 @@
+"""A conversation that goes from one provider to another amid its tool calls, and back: both accept all of it."""
+
+from __future__ import annotations
+
+import json
+from itertools import permutations
+
+import pytest
+
+from tests.contract.vendors import DIALECTS, Conversation, Vendors, answers, kinds, text_of, user, vendors
+from tests.fakes.wire import Rules, mark
+from tests.unit.kit import Json
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PICTURE: Json = {"type": "input_image", "image_url": f"data:image/png;base64,{PIXEL}"}
+HURRY: Json = {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "Be quick."}]}
+WHERE: Json = {"type": "object", "properties": {"where": {"type": "string"}}, "required": ["where"]}
+TOOLS: list[Json] = [
+    {"type": "function", "name": "look", "parameters": WHERE},
+    {"type": "serverless:calculator"},
+    {"type": "function", "name": "hear", "parameters": WHERE},
+]
+OPTIONS: Json = {
+    "tools": TOOLS,
+    "instructions": "Be exact.",
+    "reasoning": {"effort": "low", "summary": "auto"},
+    "max_output_tokens": 4000,
+}
+TURN = ["function_call", "function_call", "message", "reasoning", "serverless:calculator"]
+ANSWER = ["message", "reasoning"]
+
+
+def working(turns: int) -> Json:
+    return user(f"/fake tools;turns={turns};parallel=3;reasoning=2;say=Let me see")
+
+
+def outputs_of(talk: Conversation, since: int) -> set[str]:
+    return {part["output"] for response in talk.responses[since:] for part in answers(response)}
+
+
+def foreign(at: Vendors) -> list[str]:
+    """Which provider was sent another one's state."""
+    return [
+        f"{name} was sent the state of {other}"
+        for name, upstream in at.upstreams.items()
+        for other in at.upstreams
+        if other != name and any(mark(other) in json.dumps(request.body) for request in upstream.requests)
+    ]
+
+
+@pytest.mark.parametrize("stored", [True, False], ids=["stored", "stateless"])
+@pytest.mark.parametrize(("first", "second"), list(permutations(DIALECTS, 2)))
+async def test_a_conversation_moves_amid_its_tool_calls_and_back(first: str, second: str, stored: bool) -> None:
+    async with vendors([first, second], Rules(reasoning=True)) as at:
+        talk = Conversation(at, stored, OPTIONS)
+        question = working(3)
+        question["content"].append(PICTURE)
+        await talk.work(at.model(first), question, turns=2)
+        answered = await talk.work(at.model(second), *answers(talk.responses[-1]))
+        assert [sorted(kinds(response)) for response in talk.responses] == [TURN, TURN, TURN, ANSWER]
+        assert all(output in text_of(answered) for output in outputs_of(talk, 0))
+
+        asked = len(talk.responses)
+        await talk.work(at.model(second), HURRY, working(2), turns=1)
+        back = await talk.work(at.model(first), *answers(talk.responses[-1]))
+        assert [sorted(kinds(response)) for response in talk.responses[asked:]] == [TURN, TURN, ANSWER]
+        assert all(output in text_of(back) for output in outputs_of(talk, asked))
+
+        again = await talk.say(at.model(second), user("/fake echo"))
+        assert text_of(again).split() == ["/fake", "echo"]
+        assert (at.refused, foreign(at)) == ([], [])
