@@ -6,9 +6,10 @@ help. The environment is not read, so proxies and certificates set there have no
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from functools import cache
+from typing import TypeAlias
 
 import httpx2
 
@@ -29,11 +30,17 @@ KEEP_ALIVE_SECONDS = 60.0
 DRAIN_SECONDS = 0.25
 MAX_ERROR_BYTES = 64 * 1024
 
+Sign: TypeAlias = Callable[[str, bytes], Awaitable[Mapping[str, str]]]
+"""(URL, body) -> the headers that sign this request."""
+Refusal: TypeAlias = Callable[[int, bytes, Mapping[str, str], Sequence[str]], ProviderError]
+"""(status, body, headers, secrets) -> what a reply that is no success means."""
+
 
 class Http:
     """One provider's connection. `transport` replaces the network, for tests.
 
     Raises ValueError for a base URL that isn't one. `headers` are the dialect's; the settings' win over them.
+    `sign` is asked for each request, when it is about to be sent.
     """
 
     def __init__(
@@ -41,9 +48,13 @@ class Http:
         settings: ProviderSettings,
         headers: Mapping[str, str],
         transport: httpx2.AsyncBaseTransport | None = None,
+        *,
+        sign: Sign | None = None,
+        refusal: Refusal = from_status,
     ) -> None:
         self._settings = settings
         self._base = _base_url(settings)
+        self._sign, self._refusal = sign, refusal
         self.secrets = tuple(each for each in (settings.api_key.strip(), *settings.headers.values()) if len(each) > 5)
         secure = self._base.scheme == "https"
         self._client = httpx2.AsyncClient(
@@ -70,7 +81,7 @@ class Http:
         reply = Reply(response, deadline, self._settings.idle_timeout, self.secrets)
         try:
             if not response.is_success:
-                raise await reply.refusal()
+                raise await reply.refusal(self._refusal)
             yield reply
         finally:
             await reply.aclose()
@@ -88,14 +99,13 @@ class Http:
 
         for attempt in (1, 2):
             try:
-                request = self._client.build_request(
-                    "POST",
-                    url,
-                    content=content,
-                    headers={"content-type": "application/json"},
-                    extensions={"trace": trace},
-                )
                 async with asyncio.timeout_at(deadline):
+                    headers = {"content-type": "application/json"}
+                    if self._sign:
+                        headers |= await self._sign(str(url), content)
+                    request = self._client.build_request(
+                        "POST", url, content=content, headers=headers, extensions={"trace": trace}
+                    )
                     return await self._client.send(request, stream=True)
             except TimeoutError:
                 raise ProviderTimeout("The provider did not start to answer in time") from None
@@ -122,14 +132,20 @@ class Reply:
     async def events(self) -> AsyncGenerator[SseEvent, None]:
         """The body's events. Raises ProviderError where the body isn't an event stream, stalls or breaks."""
         parser = SseParser()
+        async with aclosing(self.stream()) as chunks:
+            async for chunk in chunks:
+                for event in parser.feed(chunk):
+                    yield event
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """The body's bytes as they come. Raises ProviderError where they are JSON or a web page, stall or break."""
         recognized = False
         while (chunk := await self._next()) is not None:
             if not recognized and (start := chunk.lstrip(b"\xef\xbb\xbf\r\n\t ")):
                 recognized = True
                 if start[0] in b'{["<':
                     raise not_a_stream(await self._rest(chunk), self._secrets)
-            for event in parser.feed(chunk):
-                yield event
+            yield chunk
 
     async def drain(self) -> None:
         """Read the little that follows the last event, so that the connection can be used again."""
@@ -138,12 +154,11 @@ class Reply:
                 while await self._next() is not None:
                     pass
 
-    async def refusal(self) -> ProviderError:
+    async def refusal(self, meaning: Refusal) -> ProviderError:
+        status, headers, body = self._response.status_code, dict(self._response.headers), b""
         with suppress(ProviderError):
-            return from_status(
-                self._response.status_code, await self._rest(b""), dict(self._response.headers), self._secrets
-            )
-        return from_status(self._response.status_code, b"", dict(self._response.headers))
+            body = await self._rest(b"")
+        return meaning(status, body, headers, self._secrets)
 
     async def aclose(self) -> None:
         async with aclosing(self._chunks):

@@ -6,25 +6,29 @@ from ..schema.request import CreateResponse
 from ._json import fields
 
 _OURS = frozenset(
-    {"model", "models", "stream", "stream_options", "messages", "input", "contents", "system", "n", "candidateCount"}
+    {"model", "models", "modelId", "stream", "stream_options", "messages", "input", "contents", "system", "toolConfig"}
+    | {"n", "candidateCount"}
 )
 """Never a client's to set: some would choose another model than its key allows, some would break the stream."""
 
 
-def with_options(body: JsonObject, request: CreateResponse, provider: str, *, nested: str = "") -> JsonObject:
+def with_options(
+    body: JsonObject, request: CreateResponse, provider: str, *, nested: str | tuple[str, ...] = ()
+) -> JsonObject:
     """`body` and the fields that the request has for this provider. Raises RequestError for one that is set already:
-    whatever the standard has a field for is said in that field. The same holds for the fields of `nested`, an object
+    whatever the standard has a field for is said in that field. The same holds for the fields of `nested`, objects
     of the body that most settings of the vendor are in.
     """
     options = (request.provider.options if request.provider else {}).get(provider, {})
-    return _merged(body, options, f"provider.options.{provider}", nested)
+    objects = (nested,) if isinstance(nested, str) else nested
+    return _merged(body, options, f"provider.options.{provider}", objects)
 
 
-def _merged(body: JsonObject, options: JsonObject, where: str, nested: str) -> JsonObject:
+def _merged(body: JsonObject, options: JsonObject, where: str, nested: tuple[str, ...]) -> JsonObject:
     merged = dict(body)
     for name, value in options.items():
-        if name == nested and isinstance(value, dict):
-            merged[name] = _merged(fields(body.get(name)), value, f"{where}.{name}", "")
+        if name in nested and isinstance(value, dict):
+            merged[name] = _merged(fields(body.get(name)), value, f"{where}.{name}", ())
         elif name in _OURS or name in body:
             raise RequestError(f"{name!r} is not an option: the server sets it", param=f"{where}.{name}")
         else:
