@@ -1,14 +1,19 @@
-"""What runs in the local cloud, as one page that refreshes itself. Names and states only, never what is said."""
+"""What runs in the local cloud: a page that refreshes itself, and a document for programs. Names and states only, never
+what is said, and no secret.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from html import escape
 
 from infra.local.aws import Execution
 from infra.local.functions import Function
+from infra.local.intrinsics import REGION
 
 PATH = "/_local"
+JSON_PATH = f"{PATH}.json"
 NEWEST = 50
 _PAGE = """<!doctype html>
 <meta charset="utf-8"><meta http-equiv="refresh" content="2"><title>openresponses, locally</title>
@@ -41,6 +46,29 @@ def status_page(functions: Mapping[str, Function], executions: Iterable[Executio
         if rows
         else "<p>None yet: a background response, or a loop that was handed off, starts one.</p>",
     )
+
+
+_TOLD = {
+    "table": "OPENRESPONSES_TABLE",
+    "bucket": "OPENRESPONSES_BUCKET",
+    "state_machine": "OPENRESPONSES_STATE_MACHINE_ARN",
+    "prefix": "OPENRESPONSES_SSM_PREFIX",
+    "default_provider": "OPENRESPONSES_DEFAULT_PROVIDER",
+    "config_seconds": "OPENRESPONSES_CONFIG_SECONDS",
+}
+
+
+def status_document(
+    functions: Mapping[str, Function], env: Mapping[str, str], *, base_url: str, endpoint_url: str
+) -> str:
+    """JSON: where the deployment's things are, as its functions are told. `env` overrides what the template says."""
+    variables: dict[str, str] = {}
+    for function in functions.values():
+        variables |= function.spec.environment
+    variables |= env
+    where = {name: variables.get(variable, "") for name, variable in _TOLD.items()}
+    here = {"base_url": base_url, "endpoint_url": endpoint_url, "region": REGION, "functions": list(functions)}
+    return json.dumps({**where, **here})
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:

@@ -1,0 +1,43 @@
+"""What the doctor finds, and how it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+_WIDTHS = "{:<9}{:<24}{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A `note` is worth knowing and nothing to mend."""
+
+    about: str
+    state: Literal["ok", "note", "problem"]
+    detail: str
+    mend: str = ""
+
+
+def ok(about: str, detail: str) -> Finding:
+    return Finding(about, "ok", detail)
+
+
+def note(about: str, detail: str, mend: str = "") -> Finding:
+    return Finding(about, "note", detail, mend)
+
+
+def problem(about: str, detail: str, mend: str = "") -> Finding:
+    return Finding(about, "problem", detail, mend)
+
+
+def told(finding: Finding) -> str:
+    lines = [_WIDTHS.format(finding.state, finding.about, finding.detail)]
+    if finding.mend:
+        lines.append(_WIDTHS.format("", "  to mend it:", finding.mend))
+    return "\n".join(lines)
+
+
+def verdict(findings: Iterable[Finding]) -> str:
+    problems = sum(finding.state == "problem" for finding in findings)
+    return "all is well" if not problems else f"{problems} problem{'s' if problems > 1 else ''}"

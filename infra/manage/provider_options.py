@@ -1,0 +1,92 @@
+"""A provider's document from the options of `providers set`, checked by what the server reads it with."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from typing import TypeAlias
+
+from openresponses.core.catalog import NAME, OFFLINE, ProviderParameter, parse
+from openresponses.core.settings import ProviderSettings
+from openresponses.providers import connect, dialects
+from pydantic import JsonValue
+
+from infra.manage.presets import PRESETS, Preset
+from infra.manage.problems import Problem
+from infra.manage.secret_input import read_document, read_secret
+
+Document: TypeAlias = dict[str, JsonValue]
+
+
+def document_of(arguments: argparse.Namespace) -> str:
+    """JSON. Reads the secrets, after all that can be checked without them. Raises Problem."""
+    name: str = arguments.name
+    if arguments.json:
+        document = read_document()
+        settings_of(name, document)
+        return document
+    preset = _preset(name, arguments)
+    document = _without_secrets(preset, arguments)
+    settings_of(name, json.dumps(document))
+    if preset.key if arguments.key is None else arguments.key:
+        document["api_key"] = read_secret(f"API key of {name}")
+    if arguments.header:
+        document["headers"] = {header: read_secret(f"Header {header} of {name}") for header in arguments.header}
+    text = json.dumps(document, ensure_ascii=False)
+    settings_of(name, text)
+    return text
+
+
+def settings_of(name: str, document: str) -> ProviderSettings:
+    """The provider as the server would connect it. Raises Problem, which quotes no value of the document."""
+    if not NAME.fullmatch(name):
+        raise Problem(f"{name!r} is no provider's name: letters, digits, '_', '.' and '-', 64 at most")
+    if name == OFFLINE.name:
+        raise Problem(f"{name} is built in, and stays as it is", "choose another name")
+    try:
+        settings = ProviderSettings(name=name, **dict(parse(ProviderParameter, document)))
+        asyncio.run(_connect(settings))
+    except ValueError as error:
+        raise Problem(f"provider {name} can't be: {error}") from None
+    return settings
+
+
+async def _connect(settings: ProviderSettings) -> None:
+    await connect(settings).aclose()
+
+
+def _preset(name: str, arguments: argparse.Namespace) -> Preset:
+    chosen = arguments.preset or name
+    if preset := PRESETS.get(chosen):
+        return preset
+    if arguments.preset or not arguments.dialect:
+        known = f"known are {', '.join(PRESETS)}"
+        mend = f"choose one with --preset, or a dialect with --dialect: {', '.join(dialects())}"
+        raise Problem(f"there is no preset {chosen}: {known}", mend)
+    return Preset(name, arguments.dialect)
+
+
+def _without_secrets(preset: Preset, arguments: argparse.Namespace) -> Document:
+    given: Document = {
+        "dialect": arguments.dialect or preset.dialect,
+        "base_url": arguments.base_url or preset.base_url,
+        "models": list(arguments.model),
+        "options": {**preset.options, **dict(map(_option, arguments.option))},
+        "connect_timeout": arguments.connect_timeout,
+        "first_byte_timeout": arguments.first_byte_timeout,
+        "idle_timeout": arguments.idle_timeout,
+        "retries": arguments.retries,
+    }
+    return {field: value for field, value in given.items() if value not in (None, "", [], {})}
+
+
+def _option(word: str) -> tuple[str, JsonValue]:
+    """`name=value`; the value is JSON where it can be read so, and else a text."""
+    name, equals, text = word.partition("=")
+    if not name or not equals:
+        raise Problem(f"--option {word}: not NAME=VALUE")
+    try:
+        return name, json.loads(text)
+    except ValueError:
+        return name, text
