@@ -1,0 +1,261 @@
+"""Items to Gemini's contents. Pure.
+
+What Gemini insists on, and this file therefore keeps ("Function calling" and "Thought signatures", Gemini API):
+
+- A step of the model is one content: its text and all of its calls. The responses to all of its calls, in the calls'
+  order, are the next content, and nothing else is in it (pydantic/pydantic-ai#4210).
+- A signature is on the part it came on. From Gemini 3 on, the first call of a step must have one: calls of other
+  models get the value that is documented for them.
+- There is something besides the system instruction.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
+
+from ..core.errors import RequestError
+from ..core.turn import Turn
+from ..schema.base import JsonObject
+from ..schema.content import InputPart, ReasoningText
+from ..schema.items import (
+    Compaction,
+    CustomToolCall,
+    CustomToolCallOutput,
+    ExtensionItem,
+    FunctionCall,
+    FunctionCallOutput,
+    HostedToolCall,
+    Item,
+    Message,
+    Reasoning,
+)
+from ._gemini_names import function_name
+from ._gemini_parts import plain_text, refuse, response_parts, user_parts
+from ._gemini_state import NextPart, Spoken, Thought, state_of
+
+NO_OUTPUT = "(no output)"
+UNSIGNED = "skip_thought_signature_validator"
+"""Of the two values that the Gemini API knows, the one that Vertex knows too (pydantic/pydantic-ai#3881)."""
+GOOGLE = "google:"
+"""Begins the types of items that hold a part of Google's own tools, as it came."""
+
+_Output = str | Sequence[InputPart]
+
+
+def contents(turn: Turn, generation: float) -> JsonObject:
+    """`contents` and `systemInstruction`. Raises RequestError for what this wire can't carry."""
+    history = _History(turn, generation)
+    for index, item in enumerate(turn.items):
+        history.add(index, item)
+    return history.finished()
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """A call, as its response tells of it. `failed`: the output says what went wrong."""
+
+    call_id: str
+    name: str
+    output: _Output
+    failed: bool = False
+
+
+@dataclass(slots=True)
+class _Step:
+    """What the model does at once. `waiting` are the calls whose outputs come later."""
+
+    parts: list[JsonObject] = field(default_factory=list[JsonObject])
+    calls: list[_Answered] = field(default_factory=list[_Answered])
+    waiting: set[str] = field(default_factory=set[str])
+    reasoned: bool = False
+
+    @property
+    def done(self) -> bool:
+        return bool(self.calls) and not self.waiting
+
+
+class _History:
+    def __init__(self, turn: Turn, generation: float) -> None:
+        self._from_3 = generation >= 3
+        self._names = {(tool.namespace, tool.wire_name): tool.name for tool in turn.tools}
+        self._answers = _answers(turn.items)
+        self._contents: list[JsonObject] = []
+        self._system: list[str] = [turn.instructions] if turn.instructions else []
+        self._open: _Step | None = None
+        self._signed: NextPart | None = None
+
+    def add(self, index: int, item: Item) -> None:
+        signed, self._signed = self._signed, None
+        match item:
+            case Message(role="user"):
+                self._close()
+                self._append("user", user_parts(item.content))
+            case Message(role="assistant"):
+                self._say(item)
+            case Message():
+                self._system.append(plain_text(item.content, item.role, "\n"))
+            case Reasoning():
+                self._reason(item)
+            case FunctionCall():
+                call = self._call(item.call_id, self._name(item.namespace, item.name), self._answers.get(index))
+                self._made(call, _arguments(item.arguments), signed, answered=index not in self._answers)
+            case CustomToolCall():
+                call = self._call(item.call_id, self._name(None, item.name), self._answers.get(index))
+                self._made(call, {"input": item.input}, signed, answered=index not in self._answers)
+            case HostedToolCall():
+                call = self._call(item.call_id, item.name, item.output, failed=item.status == "failed")
+                self._made(call, _arguments(item.arguments), signed, answered=True)
+            case FunctionCallOutput() | CustomToolCallOutput():
+                if self._open:
+                    self._open.waiting.discard(item.call_id)
+                self._signed = signed
+            case Compaction():
+                refuse("an item of type 'compaction'")
+            case ExtensionItem():
+                self._echo(item, signed)
+
+    def finished(self) -> JsonObject:
+        self._close()
+        if not self._contents:
+            raise RequestError("This model's provider needs a message of the user that says something", param="input")
+        body: JsonObject = {"contents": [*self._contents]}
+        if texts := [text for text in self._system if text]:
+            body["systemInstruction"] = {"parts": [{"text": text} for text in texts]}
+        return body
+
+    def _say(self, item: Message) -> None:
+        step = self._step()
+        spoken = [part for part in item.content if not isinstance(part, ReasoningText)]
+        if text := plain_text(spoken, item.role):
+            step.parts.append({"text": text})
+
+    def _reason(self, item: Reasoning) -> None:
+        """Thoughts themselves don't go back: they are summaries, and only their signatures mean something."""
+        match state_of(item.encrypted_content):
+            case NextPart() as state:
+                self._signed = state
+            case Spoken() as state:
+                if self._open:
+                    _sign(self._open.parts, state)
+            case Thought() as state:
+                step = self._step()
+                step.reasoned = True
+                step.parts.append({"text": state.thought, "thought": True, "thoughtSignature": state.signature})
+            case None:
+                self._step().reasoned = True
+
+    def _call(self, call_id: str, name: str, output: _Output | None, *, failed: bool = False) -> _Answered:
+        return _Answered(call_id, function_name(name), NO_OUTPUT if output is None else output, failed)
+
+    def _made(self, call: _Answered, arguments: JsonObject, signed: NextPart | None, *, answered: bool) -> None:
+        """A call joins a step whose calls are all answered only where it is known to be one of its parallel calls:
+        hosted calls carry their outputs, so those look like steps of one call each, and are sent as such. But a
+        model that reasons does so in each step, so there a call without new reasoning joins; so does one that was
+        signed as a later call of its step.
+        """
+        parallel = signed.calls > 0 if signed else bool(self._open and self._open.reasoned)
+        step = self._step(parallel=parallel)
+        part: JsonObject = {"functionCall": {"id": call.call_id, "name": call.name, "args": arguments}}
+        if signed:
+            step.reasoned = True
+            part["thoughtSignature"] = signed.next
+        elif self._from_3 and not step.calls:
+            part["thoughtSignature"] = UNSIGNED
+        step.parts.append(part)
+        step.calls.append(call)
+        if not answered:
+            step.waiting.add(call.call_id)
+
+    def _echo(self, item: ExtensionItem, signed: NextPart | None) -> None:
+        part = item.__pydantic_extra__.get("part")
+        if item.type.startswith(GOOGLE) and isinstance(part, dict):
+            self._step().parts.append(part | ({"thoughtSignature": signed.next} if signed else {}))
+
+    def _step(self, *, parallel: bool = False) -> _Step:
+        """The step that the next part belongs to."""
+        if self._open and self._open.done and not parallel:
+            self._close()
+        self._open = self._open or _Step()
+        return self._open
+
+    def _close(self) -> None:
+        done, self._open = self._open, None
+        if done is None:
+            return
+        self._append("model", done.parts)
+        responses, attached = list[JsonObject](), list[JsonObject]()
+        for call in done.calls:
+            text, media, more = response_parts(call.output, call.call_id, media=self._from_3)
+            response: JsonObject = {"id": call.call_id, "name": call.name}
+            response["response"] = {"error" if call.failed else "output": text}
+            if media:
+                response["parts"] = [*media]
+            responses.append({"functionResponse": response})
+            attached += more
+        if responses:
+            self._contents.append({"role": "user", "parts": [*responses]})
+        if attached:
+            self._contents.append({"role": "user", "parts": [*attached]})
+
+    def _append(self, role: str, parts: list[JsonObject]) -> None:
+        """Contents of one role become one, but for the responses to calls."""
+        last = self._contents[-1] if self._contents else {}
+        known = last.get("parts")
+        if last.get("role") == role and isinstance(known, list) and not _are_responses(known):
+            known += parts
+        elif parts:
+            self._contents.append({"role": role, "parts": [*parts]})
+
+    def _name(self, namespace: str | None, name: str) -> str:
+        known = self._names.get((namespace, name))
+        return known or (f"{namespace.removesuffix('__')}__{name}" if namespace else name)
+
+
+def _sign(parts: list[JsonObject], state: Spoken) -> None:
+    """Cut the step's last text where its signed pieces begin and end. A text that was changed stays unsigned."""
+    last = parts[-1] if parts else {}
+    text = last.get("text") if last.keys() == {"text"} else None
+    words = text if isinstance(text, str) else ""
+    if any(words[at : at + len(piece)] != piece for at, piece, _ in state.spoken):
+        return
+    if text is not None:
+        parts.pop()
+    end = 0
+    for at, piece, signature in state.spoken:
+        if end < at:
+            parts.append({"text": words[end:at]})
+        parts.append({"text": piece, "thoughtSignature": signature})
+        end = at + len(piece)
+    if end < len(words):
+        parts.append({"text": words[end:]})
+
+
+def _are_responses(parts: list[JsonValue]) -> bool:
+    return any(isinstance(part, dict) and "functionResponse" in part for part in parts)
+
+
+def _answers(items: Sequence[Item]) -> dict[int, _Output]:
+    """Outputs by the index of their call. Ids may come again in later turns: some servers number from 0."""
+    answers: dict[int, _Output] = {}
+    open_calls: dict[str, int] = {}
+    for index, item in enumerate(items):
+        match item:
+            case FunctionCall() | CustomToolCall():
+                open_calls[item.call_id] = index
+            case FunctionCallOutput() | CustomToolCallOutput():
+                if item.call_id not in open_calls:
+                    raise RequestError(f"No call before it has the output's call_id {item.call_id!r}", param="input")
+                answers[open_calls.pop(item.call_id)] = item.output
+            case _:
+                pass
+    return answers
+
+
+def _arguments(text: str) -> JsonObject:
+    try:
+        value: JsonValue = json.loads(text or "{}")
+    except ValueError:
+        value = None
+    return value if isinstance(value, dict) else {"invalid_arguments": text}

@@ -1,0 +1,106 @@
+"""Tools, the choice among them, and what the answer must look like, for Gemini. Pure.
+
+Sources: Gemini API, "Function calling", "Structured outputs", "Combine built-in tools and function calling".
+"""
+
+from ..core.errors import RequestError
+from ..core.run import OfferedTool
+from ..core.turn import Turn
+from ..schema.base import JsonObject
+from ..schema.request import JsonObjectFormat, JsonSchemaFormat
+from ..schema.tools import UpstreamTool
+from ._gemini_names import function_name
+from ._gemini_schema import Unsayable, translated
+
+_SAYS_SOMETHING = ("properties", "additionalProperties", "anyOf", "oneOf", "allOf", "$ref")
+_GOOGLES = {"code_interpreter": "codeExecution", "web_search": "googleSearch"}
+
+
+def tools(turn: Turn, generation: float, *, vertex: bool) -> JsonObject:
+    """Nothing at all without tools. Raises RequestError for a tool that Gemini can't be offered."""
+    functions = [_function(tool) for tool in turn.tools]
+    googles = _googles(turn, mixable=not functions or (generation >= 3 and not vertex))
+    config: JsonObject = {}
+    if turn.must_call:
+        config["functionCallingConfig"] = {"mode": "ANY", "allowedFunctionNames": [function_name(turn.must_call)]}
+    elif turn.tool_choice == "required":
+        config["functionCallingConfig"] = {"mode": "ANY"}
+    elif functions and all(tool.strict for tool in turn.tools):
+        config["functionCallingConfig"] = {"mode": "VALIDATED"}
+    if functions and googles:
+        config["includeServerSideToolInvocations"] = True
+    body: JsonObject = {}
+    if functions:
+        body["tools"] = [{"functionDeclarations": [*functions]}, *googles]
+    elif googles:
+        body["tools"] = [*googles]
+    if config:
+        body["toolConfig"] = config
+    return body
+
+
+def response_format(turn: Turn) -> JsonObject:
+    """Raises RequestError for a schema that Gemini can't be told."""
+    match turn.request.text.format if turn.request.text else None:
+        case JsonObjectFormat():
+            return {"responseMimeType": "application/json"}
+        case JsonSchemaFormat() as form:
+            schema = _translated(form.schema_, "The schema of the answer", "text.format.schema")
+            if form.description and "description" not in schema and "$ref" not in schema:
+                schema["description"] = form.description
+            return {"responseMimeType": "application/json", "responseJsonSchema": schema}
+        case _:
+            return {}
+
+
+def _googles(turn: Turn, *, mixable: bool) -> list[JsonObject]:
+    """The tools that Google runs. Only Gemini 3 takes them beside functions, and so far not on Vertex.
+
+    Web search is a permission, so it is left out where it can't be; unless it must be used, which Gemini can't be
+    told of its own tools.
+    """
+    if turn.tool_choice == "required" and not turn.tools:
+        raise RequestError("This model's provider can't be made to use its own tools", param="tool_choice")
+    return [{name: {}} for tool in turn.upstream_tools if (name := _google(tool, mixable=mixable))]
+
+
+def _google(tool: UpstreamTool, *, mixable: bool) -> str | None:
+    search = tool.type.startswith("web_search")
+    name = _GOOGLES.get("web_search" if search else tool.type)
+    if search and (not mixable or tool.__pydantic_extra__.get("external_web_access") is False):
+        return None
+    if not name or not mixable:
+        where = " beside functions" if name else ""
+        message = f"This model's provider doesn't run the tool {tool.type!r}{where}"
+        raise RequestError(message, param="tools", code="unsupported_tool")
+    return name
+
+
+def _function(tool: OfferedTool) -> JsonObject:
+    """A function without parameters has no schema: some models refuse one without properties."""
+    function: JsonObject = {"name": function_name(tool.name)}
+    if tool.description:
+        function["description"] = tool.description
+    schema = _free_text(tool) if tool.kind == "custom" else tool.parameters
+    if schema and schema.get("type", "object") != "object":
+        raise RequestError(f"The parameters of the tool {tool.name!r} are no object's schema", param="tools")
+    if schema and any(schema.get(name) for name in _SAYS_SOMETHING):
+        sent = _translated(schema, f"The parameters of the tool {tool.name!r}", "tools")
+        function["parametersJsonSchema"] = sent if "$ref" in sent else sent | {"type": "object"}
+    return function
+
+
+def _free_text(tool: OfferedTool) -> JsonObject:
+    """A custom tool's `parameters` are its format: free text, or a grammar that only words can convey here."""
+    hint = "The whole input, as free text."
+    form = tool.parameters or {}
+    if form.get("type") == "grammar":
+        hint = f"The whole input, as text that follows this {form.get('syntax')} grammar:\n{form.get('definition')}"
+    return {"properties": {"input": {"type": "string", "description": hint}}, "required": ["input"]}
+
+
+def _translated(schema: JsonObject, what: str, param: str) -> JsonObject:
+    try:
+        return translated(schema)
+    except Unsayable as error:
+        raise RequestError(f"{what} can't be sent to this model's provider: {error}", param=param) from None

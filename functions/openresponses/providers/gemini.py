@@ -1,0 +1,118 @@
+"""Google's Gemini API, and Gemini on Vertex AI: `streamGenerateContent`.
+
+`base_url` is the URL before `/models/<model>`: `https://generativelanguage.googleapis.com/v1beta`, or for Vertex
+`https://aiplatform.googleapis.com/v1/projects/<project>/locations/global/publishers/google`. A model's name may have
+its collection: `tunedModels/<name>`. The key goes into `x-goog-api-key`, never into the URL; the settings' `headers`
+are sent too (`authorization: Bearer`, where a token is used).
+
+| option | default | effect |
+|---|---|---|
+| `generation` | by the model's name | what the model can do: 2, 2.5 (has a thinking budget), 3 (levels, signatures) |
+| `include_thoughts` | where the request has `reasoning` | ask for summaries of the thoughts |
+| `extra_body` | {} | fields to add to the request, last (`safetySettings`) |
+
+A request's own options for this provider may have a `generationConfig`, with fields that are not set otherwise.
+
+Not sent, since Gemini has nothing for it: `parallel_tool_calls` (later calls are refused here, where it is false),
+`prompt_cache_key` (what is repeated is cached anyway), `safety_identifier`, `user`, `metadata`, `text.verbosity`,
+`truncation`, the `detail` of an image, `strict` of a schema (of the tools, if all are strict: mode `VALIDATED`).
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import cast
+
+import httpx2
+from pydantic import JsonValue
+
+from ..core import deltas as d
+from ..core.errors import StreamViolation
+from ..core.settings import ProviderSettings
+from ..core.turn import Turn
+from ..schema.base import JsonObject
+from ._gemini_contents import contents
+from ._gemini_names import function_name, model_path
+from ._gemini_options import options_of
+from ._gemini_stream import decode
+from ._gemini_thinking import thinking
+from ._gemini_tools import response_format, tools
+from ._http import Http
+from ._json import loads
+from ._request_options import with_options
+from ._sse import SseEvent
+
+__all__ = ["Gemini", "connect", "decode", "encode"]
+
+_LOGPROBS = "message.output_text.logprobs"
+
+
+def connect(settings: ProviderSettings) -> "Gemini":
+    """Raises ValueError for settings that can't work."""
+    return Gemini(settings)
+
+
+class Gemini:
+    """`transport` replaces the network, for tests."""
+
+    def __init__(self, settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+        self._settings = settings
+        options_of(settings)
+        key = settings.api_key.strip()
+        self._http = Http(settings, {"x-goog-api-key": key} if key else {}, transport)
+
+    async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
+        """One turn's deltas. Raises ProviderError, and RequestError for content that this wire can't carry."""
+        path, body = f"{model_path(turn.model)}:streamGenerateContent", encode(turn, self._settings)
+        names = {function_name(tool.name): tool.name for tool in turn.tools}
+        async with (
+            self._http.post(path, body, {"alt": "sse"}) as reply,
+            aclosing(reply.events()) as events,
+            aclosing(chunks_of(events)) as chunks,
+            aclosing(decode(chunks, names=names, secrets=self._http.secrets)) as deltas,
+        ):
+            async for delta in deltas:
+                yield delta
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+
+async def chunks_of(events: AsyncIterator[SseEvent]) -> AsyncGenerator[JsonObject, None]:
+    """Each event's object. Raises StreamViolation for an event that has none."""
+    async for event in events:
+        try:
+            chunk = loads(event.data)
+        except ValueError:
+            raise StreamViolation("The provider sent an event that is not JSON") from None
+        if not isinstance(chunk, dict):
+            raise StreamViolation("The provider sent an event that is not a JSON object")
+        yield chunk
+
+
+def encode(turn: Turn, settings: ProviderSettings) -> JsonObject:
+    """The request's body. Raises RequestError for content that this wire can't carry."""
+    options = options_of(settings)
+    generation = options.generation_of(turn.model)
+    vertex = "aiplatform.googleapis.com" in settings.base_url
+    config = _knobs(turn) | response_format(turn) | thinking(turn, generation, options.include_thoughts)
+    body = contents(turn, generation) | tools(turn, generation, vertex=vertex)
+    if config:
+        body["generationConfig"] = config
+    if turn.request.service_tier in ("flex", "priority"):
+        body["serviceTier"] = turn.request.service_tier
+    return with_options(body | options.extra_body, turn.request, settings.name, nested="generationConfig")
+
+
+def _knobs(turn: Turn) -> JsonObject:
+    request = turn.request
+    logprobs = bool(request.top_logprobs) or _LOGPROBS in (request.include or ())
+    knobs: dict[str, JsonValue | None] = {
+        "temperature": request.temperature,
+        "topP": request.top_p,
+        "maxOutputTokens": turn.max_output_tokens,
+        "presencePenalty": request.presence_penalty,
+        "frequencyPenalty": request.frequency_penalty,
+        "responseLogprobs": logprobs or None,
+        "logprobs": request.top_logprobs or None,
+    }
+    return {name: cast("JsonValue", value) for name, value in knobs.items() if value is not None}
