@@ -6,17 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.vendors import (
-    DIALECTS,
-    ENCRYPTED,
-    Conversation,
-    Vendors,
-    kinds,
-    text_of,
-    thoughts_of,
-    user,
-    vendors,
-)
+from tests.contract.vendors import DIALECTS, Vendors, vendors
+from tests.conversations import ENCRYPTED, Conversation, kinds, text_of, thoughts_of, user
 from tests.fakes.wire import Rules
 from tests.unit.kit import Json
 
@@ -61,7 +52,7 @@ async def test_functions_of_the_client_are_called_over_six_turns(
     dialect: str, parallel: int, stored: bool, options: Json
 ) -> None:
     async with vendors([dialect], Rules(reasoning=True)) as at:
-        talk = Conversation(at, stored, {**THINK, "tools": [LOOK, HEAR], "instructions": "Be exact.", **options})
+        talk = Conversation(at.ask, stored, {**THINK, "tools": [LOOK, HEAR], "instructions": "Be exact.", **options})
         last = await talk.work(at.model(dialect), directive(parallel))
         check_accepted(at, dialect, TURNS + 1)
     *working, final = talk.responses
@@ -116,7 +107,7 @@ async def test_a_conversation_goes_on_after_its_tools_were_called(dialect: str, 
     """Three questions, each answered with tools of both kinds: what was thought before is history then."""
     tools = [{"type": "serverless:calculator"}, LOOK]
     async with vendors([dialect], Rules(reasoning=True)) as at:
-        talk = Conversation(at, stored, {**THINK, "tools": tools})
+        talk = Conversation(at.ask, stored, {**THINK, "tools": tools})
         for n in range(3):
             for args in ({"turns": 2, "parallel": 1}, {"turns": 2, "parallel": 2}):
                 said = user("/fake tools;reasoning=2;" + ";".join(f"{k}={v}" for k, v in args.items()))

@@ -7,7 +7,8 @@ from itertools import permutations
 
 import pytest
 
-from tests.contract.vendors import DIALECTS, Conversation, Vendors, answers, kinds, text_of, user, vendors
+from tests.contract.vendors import DIALECTS, Vendors, vendors
+from tests.conversations import Conversation, answers, kinds, text_of, user
 from tests.fakes.wire import Rules, mark
 from tests.unit.kit import Json
 
@@ -52,7 +53,7 @@ def foreign(at: Vendors) -> list[str]:
 @pytest.mark.parametrize(("first", "second"), list(permutations(DIALECTS, 2)))
 async def test_a_conversation_moves_amid_its_tool_calls_and_back(first: str, second: str, stored: bool) -> None:
     async with vendors([first, second], Rules(reasoning=True)) as at:
-        talk = Conversation(at, stored, OPTIONS)
+        talk = Conversation(at.ask, stored, OPTIONS)
         question = working(3)
         question["content"].append(PICTURE)
         await talk.work(at.model(first), question, turns=2)
