@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
+import httpx2
 import pytest
 
 from tests.contract.vendors import DIALECTS, Vendors, vendors
 from tests.conversations import ENCRYPTED, Conversation, kinds, text_of, thoughts_of, user
-from tests.fakes.wire import Rules
+from tests.fakes.wire import Rules, mark
 from tests.unit.kit import Json
 
 TURNS = 6
@@ -99,6 +102,24 @@ async def test_a_loop_is_the_same_wherever_it_is_handed_to_the_state_machine(dia
             assert bool(at.house.executions) == (inline < TURNS)
         outputs.append([{k: v for k, v in item.items() if k != "encrypted_content"} for item in response["output"]])
     assert outputs[1:] == [outputs[0]] * 2
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_an_upstream_that_signs_its_reasoning_refuses_it_altered(dialect: str) -> None:
+    """So what passes above was echoed to the letter."""
+    async with vendors([dialect], Rules(reasoning=True)) as at:
+        talk = Conversation(at.ask, False, {**THINK, "tools": [LOOK]})
+        await talk.work(at.model(dialect), directive(1))
+        upstream, content = at.upstreams[dialect], json.dumps(at.upstreams[dialect].requests[-1].body)
+        altered = [
+            content[:end] + swapped(content[end]) + content[end + 1 :] for end in ends_of(mark(dialect), content)
+        ]
+        headers = {"content-type": "application/json"}
+        async with httpx2.AsyncClient() as client:
+            for path, sent in ((upstream.requests[-1].path, each) for each in [content, *altered]):
+                answer = await client.post(httpx2.URL(upstream.url).join(path), content=sent, headers=headers)
+                assert answer.status_code == (200 if sent is content else 400), answer.text
+        assert len(altered) == (0 if dialect == "chat_completions" else TURNS)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
