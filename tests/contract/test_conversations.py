@@ -111,9 +111,8 @@ async def test_an_upstream_that_signs_its_reasoning_refuses_it_altered(dialect: 
         talk = Conversation(at.ask, False, {**THINK, "tools": [LOOK]})
         await talk.work(at.model(dialect), directive(1))
         upstream, content = at.upstreams[dialect], json.dumps(at.upstreams[dialect].requests[-1].body)
-        altered = [
-            content[:end] + swapped(content[end]) + content[end + 1 :] for end in ends_of(mark(dialect), content)
-        ]
+        ends = [found.end() for found in re.finditer(re.escape(mark(dialect)), content)]
+        altered = [content[:end] + ("B" if content[end] == "A" else "A") + content[end + 1 :] for end in ends]
         headers = {"content-type": "application/json"}
         async with httpx2.AsyncClient() as client:
             for path, sent in ((upstream.requests[-1].path, each) for each in [content, *altered]):
