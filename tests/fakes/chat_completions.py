@@ -15,6 +15,8 @@ FINISH = {"stop": "stop", "tools": "tool_calls", "length": "length", "filter": "
 
 
 class ChatCompletions(Wire):
+    signs = False
+
     def serves(self, path: str) -> bool:
         return path.endswith("/chat/completions")
 

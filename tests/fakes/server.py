@@ -25,13 +25,17 @@ TLS_HANDSHAKE = b"\x16"
 
 @dataclass(slots=True)
 class FakeUpstream:
-    """`requests` are those that it let pass; `refused` says why it didn't the others. `seen` counts directives."""
+    """`requests` are those that it let pass; `refused` says why it didn't the others. `seen` counts directives.
+
+    While it is `down`, it resets the connection of every request.
+    """
 
     wire: Wire
     url: str = ""
     requests: list[Received] = field(default_factory=list[Received])
     refused: list[str] = field(default_factory=list[str])
     connections: int = 0
+    down: bool = False
     seen: Counter[str] = field(default_factory=Counter[str])
     writers: set[asyncio.StreamWriter] = field(default_factory=set[asyncio.StreamWriter])
 
@@ -101,6 +105,9 @@ async def _exchange(upstream: FakeUpstream, reader: asyncio.StreamReader, writer
     content = await reader.readexactly(int(headers.get("content-length", "0")))
     wire, reply = upstream.wire, Reply(reader, writer)
     bare = path.partition("?")[0]
+    if upstream.down:
+        reply.reset()
+        return False
     if method == "GET" and bare.endswith("/models"):
         return await reply.json(200, wire.models())
     if method != "POST" or not wire.serves(bare):

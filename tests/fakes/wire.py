@@ -150,7 +150,8 @@ class Wire(ABC):
     `base` is the path that the dialect's base URLs have; `settings` is what a provider's settings must have beside
     the `base_url`, to use this server (no key, unless the dialect can't do without one). `model` is a name as the
     vendor's models have, that reason, for dialects that tell models apart by their names; the tests of all
-    dialects ask for `<model>!<directive>`, or for `model` with the directive in the user's message.
+    dialects ask for `<model>!<directive>`, or for `model` with the directive in the user's message. `signs`: its
+    reasoning comes with something to echo.
 
     It lives as long as its server, so it may remember. But what it needs to know of its own earlier replies
     it should rather read from what comes back, as `sign` and `is_signed` allow.
@@ -159,6 +160,7 @@ class Wire(ABC):
     base: ClassVar[str] = "/v1"
     settings: ClassVar[Body] = {}
     model: ClassVar[str] = "text"
+    signs: ClassVar[bool] = True
     content_type: ClassVar[str] = "text/event-stream; charset=utf-8"
 
     def __init__(self, rules: Rules) -> None:
