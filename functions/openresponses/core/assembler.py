@@ -85,7 +85,8 @@ class Assembler:
     def _block_for(self, delta: d.Delta) -> Block:
         match delta:
             case d.Text() | d.Refusal():
-                return TextBlock(self._take_index, self._new_id, refusal=isinstance(delta, d.Refusal))
+                phase = delta.phase if isinstance(delta, d.Text) else None
+                return TextBlock(self._take_index, self._new_id, refusal=isinstance(delta, d.Refusal), phase=phase)
             case d.Reasoning() | d.Opaque():
                 return ReasoningBlock(self._take_index, self._new_id)
             case d.ToolCall():

@@ -16,6 +16,7 @@ from ..schema.items import (
     Item,
     ItemStatus,
     Message,
+    Phase,
     Reasoning,
 )
 from . import deltas as d
@@ -50,16 +51,17 @@ class TextBlock(Block):
 
     prose = True
 
-    def __init__(self, take_index: TakeIndex, new_id: NewId, *, refusal: bool) -> None:
+    def __init__(self, take_index: TakeIndex, new_id: NewId, *, refusal: bool, phase: Phase | None = None) -> None:
         self._index = take_index()
         self._id = new_id("msg", self._index)
         self._refusal = refusal
+        self._phase: Phase | None = phase
         self._chunks: list[str] = []
         self._logprobs: list[LogProb] = []
         self._annotations: list[UrlCitation] = []
 
     def open(self) -> Iterator[ev.Event]:
-        item = Message(id=self._id, status="in_progress", role="assistant", content=[])
+        item = Message(id=self._id, status="in_progress", role="assistant", content=[], phase=self._phase)
         yield ev.OutputItemAdded(output_index=self._index, item=item)
         part = Refusal() if self._refusal else OutputText()
         yield ev.ContentPartAdded(item_id=self._id, output_index=self._index, content_index=0, part=part)
@@ -104,7 +106,7 @@ class TextBlock(Block):
                 item_id=at[0], output_index=at[1], content_index=0, text=text, logprobs=self._logprobs
             )
         yield ev.ContentPartDone(item_id=at[0], output_index=at[1], content_index=0, part=part)
-        item = Message(id=self._id, status=status, role="assistant", content=[part])
+        item = Message(id=self._id, status=status, role="assistant", content=[part], phase=self._phase)
         yield ev.OutputItemDone(output_index=self._index, item=item)
 
 

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from ..schema.content import LogProb, UrlCitation
 from ..schema.events import UpstreamProgress
-from ..schema.items import ExtensionItem
+from ..schema.items import ExtensionItem, Phase
 from ..schema.response import Usage as WireUsage
 
 Key: TypeAlias = str | int
@@ -18,9 +18,12 @@ FinishReason: TypeAlias = Literal["stop", "length", "content_filter"]
 
 @dataclass(frozen=True, slots=True)
 class Text:
+    """`phase` is that of the block's first delta."""
+
     key: Key
     text: str
     logprobs: tuple[LogProb, ...] = ()
+    phase: Phase | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,23 +13,30 @@ _OURS = frozenset(
 
 
 def with_options(
-    body: JsonObject, request: CreateResponse, provider: str, *, nested: str | tuple[str, ...] = ()
+    body: JsonObject,
+    request: CreateResponse,
+    provider: str,
+    *,
+    nested: str | tuple[str, ...] = (),
+    reserved: frozenset[str] = frozenset(),
 ) -> JsonObject:
     """`body` and the fields that the request has for this provider. Raises RequestError for one that is set already:
     whatever the standard has a field for is said in that field. The same holds for the fields of `nested`, objects
-    of the body that most settings of the vendor are in.
+    of the body that most settings of the vendor are in. `reserved` are fields that the dialect keeps for itself.
     """
     options = (request.provider.options if request.provider else {}).get(provider, {})
     objects = (nested,) if isinstance(nested, str) else nested
-    return _merged(body, options, f"provider.options.{provider}", objects)
+    return _merged(body, options, f"provider.options.{provider}", objects, _OURS | reserved)
 
 
-def _merged(body: JsonObject, options: JsonObject, where: str, nested: tuple[str, ...]) -> JsonObject:
+def _merged(
+    body: JsonObject, options: JsonObject, where: str, nested: tuple[str, ...], ours: frozenset[str]
+) -> JsonObject:
     merged = dict(body)
     for name, value in options.items():
         if name in nested and isinstance(value, dict):
-            merged[name] = _merged(fields(body.get(name)), value, f"{where}.{name}", ())
-        elif name in _OURS or name in body:
+            merged[name] = _merged(fields(body.get(name)), value, f"{where}.{name}", (), ours)
+        elif name in ours or name in body:
             raise RequestError(f"{name!r} is not an option: the server sets it", param=f"{where}.{name}")
         else:
             merged[name] = value

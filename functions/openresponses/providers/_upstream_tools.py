@@ -1,15 +1,26 @@
-"""What a dialect does about tools that its vendor would have to run itself, where the vendor runs none."""
+"""What a dialect does about tools that the provider would have to run itself."""
+
+from collections.abc import Collection
 
 from ..core.errors import RequestError
 from ..core.turn import Turn
+from ..schema.tools import UpstreamTool
 
 
-def refuse_upstream_tools(turn: Turn) -> None:
-    """Raises RequestError for such a tool. Web search is a permission, so it is ignored, unless it must be used."""
+def refuse_upstream_tools(turn: Turn, hosted: Collection[str] = ()) -> tuple[UpstreamTool, ...]:
+    """Those that the provider can run: `hosted` are their types, `web_search` for all versions of it.
+
+    Raises RequestError for any other. Web search is a permission, so it is ignored, unless it must be used.
+    """
+    offered: list[UpstreamTool] = []
     for tool in turn.upstream_tools:
-        if not tool.type.startswith("web_search"):
+        kind = "web_search" if tool.type.startswith("web_search") else tool.type
+        if kind in hosted:
+            offered.append(tool)
+        elif kind != "web_search":
             raise RequestError(
                 f"This model's provider doesn't run the tool {tool.type!r}", param="tools", code="unsupported_tool"
             )
-    if turn.tool_choice == "required" and not turn.tools:
+    if turn.tool_choice == "required" and not turn.tools and not offered:
         raise RequestError("'tool_choice' needs a tool that this model's provider doesn't run", param="tool_choice")
+    return tuple(offered)

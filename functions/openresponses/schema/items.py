@@ -11,6 +11,7 @@ from .tools import Tool
 ItemStatus: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 Role: TypeAlias = Literal["user", "assistant", "system", "developer"]
 CallId: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
+Phase: TypeAlias = Literal["commentary", "final_answer"]
 REJECTED_CALL = f"{SLUG}:rejected_call"
 
 
@@ -29,7 +30,7 @@ class Message(Wire):
     status: Status = "completed"
     role: Role
     content: list[Part]
-    phase: Literal["commentary", "final_answer"] | None = absent()
+    phase: Phase | None = absent()
 
     @field_validator("content", mode="before")
     @classmethod
