@@ -1,0 +1,173 @@
+"""Items to the input of the Responses API. Pure.
+
+Nothing is stored upstream (`store: false`), so items go whole, and without ids: an id would be looked up, or
+tied to other items that must then come along (OpenAI: "was provided without its required 'reasoning' item").
+What needs one has it: reasoning its own, to which its encrypted content is bound ("Encrypted content item_id did
+not match the target item id"); calls that the provider ran, one made of ours, with the prefix that OpenAI checks.
+"""
+
+import json
+from collections.abc import Sequence
+
+from pydantic import JsonValue
+
+from ..core.turn import Turn
+from ..schema.base import JsonObject
+from ..schema.content import InputPart
+from ..schema.items import (
+    UPSTREAM_ITEMS,
+    Compaction,
+    CustomToolCall,
+    CustomToolCallOutput,
+    ExtensionItem,
+    FunctionCall,
+    FunctionCallOutput,
+    HostedToolCall,
+    Item,
+    Message,
+    Reasoning,
+)
+from ._json import fields, loads
+from ._responses_names import Names, paired
+from ._responses_options import ResponsesOptions
+from ._responses_parts import content, spoken
+
+NO_OUTPUT = "(no output)"
+_ID_PREFIX = {
+    "web_search_call": "ws",
+    "file_search_call": "fs",
+    "code_interpreter_call": "ci",
+    "image_generation_call": "ig",
+    "mcp_list_tools": "mcpl",
+    "mcp_call": "mcp",
+    "mcp_approval_request": "mcpr",
+}
+_WITHOUT_STATUS = {"mcp_list_tools", "mcp_approval_request", "mcp_approval_response"}
+
+
+def input_items(turn: Turn, options: ResponsesOptions, names: Names) -> list[JsonValue]:
+    """Raises RequestError for what this wire can't carry, and for an output that answers no call."""
+    history = _Input(turn, options, names)
+    for index, item in enumerate(turn.items):
+        history.add(index, item)
+    return history.items
+
+
+class _Input:
+    """`_reasoning` waits for what the model made of it: reasoning that nothing follows is refused by OpenAI
+    ("was provided without its required following item"), and is of no use to any model."""
+
+    def __init__(self, turn: Turn, options: ResponsesOptions, names: Names) -> None:
+        self.items: list[JsonValue] = []
+        self._turn, self._options, self._names = turn, options, names
+        self._pairs = paired(turn.items)
+        self._reasoning: list[JsonObject] = []
+
+    def add(self, index: int, item: Item) -> None:
+        match item:
+            case Message(role="assistant"):
+                self._say(item)
+            case Message():
+                role = "system" if item.role == "developer" and not self._options.developer_role else item.role
+                parts = content(item.content, self._path(index, "content"))
+                self._given({"type": "message", "role": role, "content": parts})
+            case Reasoning():
+                if self._options.echo_reasoning != "never" and (state := _state(item.encrypted_content)):
+                    self._reasoning.append(state if self._options.reasoning_ids else _without(state, "id"))
+            case FunctionCall():
+                self._call(index, self._names.of_call(item.namespace, item.name), _arguments(item.arguments))
+            case CustomToolCall():
+                self._custom_call(index, item)
+            case HostedToolCall():
+                self._call(index, self._names.upstream(item.name), _arguments(item.arguments))
+                self._output(index, NO_OUTPUT if item.output is None else item.output)
+            case FunctionCallOutput() | CustomToolCallOutput():
+                self._answer(index, item.output)
+            case Compaction():
+                self._given({"type": "compaction", "encrypted_content": item.encrypted_content})
+            case ExtensionItem():
+                self._extension(item)
+
+    def _given(self, item: JsonObject) -> None:
+        self._reasoning = []
+        self.items.append(item)
+
+    def _made(self, item: JsonObject) -> None:
+        self.items += self._reasoning
+        self._given(item)
+
+    def _say(self, item: Message) -> None:
+        if text := spoken(item.content):
+            phase: JsonObject = {"phase": item.phase} if item.phase else {}
+            self._made({"type": "message", "role": "assistant", "content": text, **phase})
+
+    def _call(self, index: int, name: str, arguments: str) -> None:
+        call_id = self._pairs.ids[index]
+        self._made({"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments})
+        if index in self._pairs.unanswered:
+            self._output(index, NO_OUTPUT)
+
+    def _custom_call(self, index: int, item: CustomToolCall) -> None:
+        name = self._names.of_call(None, item.name)
+        if not self._options.custom_tools:
+            self._call(index, name, json.dumps({"input": item.input}, ensure_ascii=False))
+            return
+        call_id = self._pairs.ids[index]
+        self._made({"type": "custom_tool_call", "call_id": call_id, "name": name, "input": item.input})
+        if index in self._pairs.unanswered:
+            self._output(index, NO_OUTPUT, custom=True)
+
+    def _answer(self, index: int, output: str | Sequence[InputPart]) -> None:
+        call = self._turn.items[self._pairs.call_of[index]]
+        custom = self._options.custom_tools and isinstance(call, CustomToolCall)
+        value = output if isinstance(output, str) else content(output, self._path(index, "output"))
+        self._output(index, value, custom=custom)
+
+    def _output(self, index: int, output: JsonValue, *, custom: bool = False) -> None:
+        kind = "custom_tool_call_output" if custom else "function_call_output"
+        self._given({"type": kind, "call_id": self._pairs.ids[index], "output": output})
+
+    def _extension(self, item: ExtensionItem) -> None:
+        """A tool's item goes back where its tool can be. One that was cut short says nothing."""
+        tool = "mcp" if item.type.startswith("mcp_") else item.type.removesuffix("_call")
+        if item.type not in UPSTREAM_ITEMS or tool not in self._options.upstream_tools or item.status == "incomplete":
+            return
+        sent = _without(item.model_dump(mode="json"), *(("id", "status") if item.type in _WITHOUT_STATUS else ("id",)))
+        if request := sent.get("approval_request_id"):
+            sent["approval_request_id"] = _upstream_id("mcpr", str(request))
+        if item.type == "mcp_approval_response":
+            self._given(sent)
+        else:
+            self._made({**sent, "id": _upstream_id(_ID_PREFIX[item.type], item.id)})
+
+    def _path(self, index: int, name: str) -> str:
+        """Where the request has it; of an item of an earlier response it can only be said that it is one."""
+        return f"input[{index}].{name}" if self._turn.request.previous_response_id is None else "input"
+
+
+def _state(data: str | None) -> JsonObject:
+    """What `state_of` in `_responses_items` made; nothing for what it can't have made."""
+    try:
+        state = fields(loads(data or "null"))
+    except ValueError:
+        return {}
+    return (
+        {"type": "reasoning", "summary": [], **state} if state.get("encrypted_content") or state.get("content") else {}
+    )
+
+
+def _without(item: JsonObject, *names: str) -> JsonObject:
+    return {name: value for name, value in item.items() if name not in names}
+
+
+def _upstream_id(prefix: str, item_id: str) -> str:
+    return f"{prefix}_{item_id.partition('_')[2] or item_id}"
+
+
+def _arguments(text: str) -> str:
+    """A JSON object, always: vLLM and Ollama parse it."""
+    try:
+        valid = isinstance(json.loads(text or "{}"), dict)
+    except ValueError:
+        valid = False
+    return (text or "{}") if valid else json.dumps({"invalid_arguments": text}, ensure_ascii=False)
