@@ -1,0 +1,226 @@
+"""Items to Converse's messages and system blocks. Pure.
+
+What Bedrock insists on, and this file therefore keeps:
+
+- Roles alternate, and the user begins. A model's turn is one message: reasoning and text first, then its calls.
+- All results of a message's calls come at once in the next message, before all else; for some models, alone.
+- Text is never blank. A document is never without text.
+- Reasoning is sent back exactly as it came, signature and all; without a signature it is not (DeepSeek-R1's is
+  refused, aws-samples/bedrock-chat#845).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
+
+from ..core.errors import RequestError
+from ..core.turn import Turn
+from ..schema.base import JsonObject
+from ..schema.content import InputPart, ReasoningText
+from ..schema.items import (
+    Compaction,
+    CustomToolCall,
+    CustomToolCallOutput,
+    ExtensionItem,
+    FunctionCall,
+    FunctionCallOutput,
+    HostedToolCall,
+    Item,
+    Message,
+    Reasoning,
+)
+from ._bedrock_calls import Ids, Names
+from ._bedrock_models import Traits
+from ._bedrock_parts import NO_OUTPUT, Documents, arguments, blocks, plain_text, refuse, tool_result
+from ._bedrock_state import restored
+
+_FILLER: JsonObject = {"text": "."}
+"""Keeps roles alternating where nobody said anything."""
+_Output = str | Sequence[InputPart]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """`called` are the names of the tools that it has calls of, as they were sent."""
+
+    system: list[JsonObject]
+    messages: list[JsonObject]
+    called: list[str]
+
+
+def history(turn: Turn, traits: Traits, names: Names) -> History:
+    """Raises RequestError for what this wire can't carry, and for an output that answers no call."""
+    building = _Building(turn, traits, names)
+    for index, item in enumerate(turn.items):
+        building.add(index, item)
+    return building.finished()
+
+
+@dataclass(slots=True)
+class _Assistant:
+    """One turn of the model in the making. `waiting` are the calls whose outputs come later."""
+
+    said: list[JsonObject] = field(default_factory=list[JsonObject])
+    calls: list[JsonObject] = field(default_factory=list[JsonObject])
+    results: list[tuple[str, _Output, bool]] = field(default_factory=list[tuple[str, _Output, bool]])
+    waiting: set[str] = field(default_factory=set[str])
+    thought: bool = False
+
+
+class _Building:
+    def __init__(self, turn: Turn, traits: Traits, names: Names) -> None:
+        self._traits, self._names = traits, names
+        self._offered = {(tool.namespace, tool.wire_name): tool.name for tool in turn.tools}
+        self._answers = _answers(turn.items)
+        self._ids = Ids(short=traits.short_ids)
+        self._documents = Documents()
+        self._system = [turn.instructions or ""]
+        self._messages: list[tuple[str, list[JsonObject]]] = []
+        self._called: dict[str, None] = {}
+        self._open: _Assistant | None = None
+
+    def add(self, index: int, item: Item) -> None:
+        match item:
+            case Message(role="user"):
+                self._close()
+                self._put("user", blocks(item.content, self._documents))
+            case Message(role="assistant"):
+                self._say(item)
+            case Message():
+                self._system.append(plain_text(item.content, item.role, "\n"))
+            case Reasoning():
+                self._think(item)
+            case FunctionCall():
+                name = self._name(item.namespace, item.name)
+                self._call(item.call_id, name, arguments(item.arguments), self._answers.get(index))
+            case CustomToolCall():
+                self._call(item.call_id, self._name(None, item.name), {"input": item.input}, self._answers.get(index))
+            case HostedToolCall():
+                output = NO_OUTPUT if item.output is None else item.output
+                failed = item.status == "failed"
+                self._call(item.call_id, item.name, arguments(item.arguments), output, at_once=True, failed=failed)
+            case FunctionCallOutput() | CustomToolCallOutput():
+                if self._open:
+                    self._open.waiting.discard(item.call_id)
+            case Compaction():
+                refuse("an item of type 'compaction'")
+            case ExtensionItem():
+                pass
+
+    def finished(self) -> History:
+        self._close()
+        if not self._messages:
+            self._messages.append(("user", [_FILLER]))
+        return History(
+            system=[{"text": text} for text in self._system if text.strip()],
+            messages=[_message(role, content) for role, content in self._messages],
+            called=list(self._called),
+        )
+
+    def _say(self, item: Message) -> None:
+        spoken = [part for part in item.content if not isinstance(part, ReasoningText)]
+        text = plain_text(spoken, item.role, "")
+        if text.strip():
+            self._assistant().said.append({"text": text})
+
+    def _think(self, item: Reasoning) -> None:
+        assistant = self._assistant()
+        assistant.thought = True
+        if block := restored(item.encrypted_content):
+            assistant.said.append({"reasoningContent": block})
+
+    def _call(
+        self,
+        call_id: str,
+        name: str,
+        given: JsonObject,
+        output: _Output | None,
+        *,
+        at_once: bool = False,
+        failed: bool = False,
+    ) -> None:
+        assistant = self._assistant(for_call=True)
+        sent_id, sent_name = self._ids.take(call_id), self._names.sent(name)
+        self._called[sent_name] = None
+        assistant.calls.append({"toolUse": {"toolUseId": sent_id, "name": sent_name, "input": given}})
+        assistant.results.append((sent_id, NO_OUTPUT if output is None else output, failed))
+        if output is not None and not at_once:
+            assistant.waiting.add(call_id)
+
+    def _assistant(self, *, for_call: bool = False) -> _Assistant:
+        """The turn that the next piece belongs to.
+
+        A turn whose calls are all answered is complete. Only a call after such a call may still be of the same
+        turn: hosted calls carry their outputs, so parallel ones look like turns of one call each. They are sent
+        as such, which keeps the prompt's start unchanged for the cache. But a model that reasons does so in each
+        turn, so there a call without new reasoning joins.
+        """
+        done = self._open and self._open.calls and not self._open.waiting
+        if self._open and done and not (for_call and self._open.thought):
+            self._close()
+        self._open = self._open or _Assistant()
+        return self._open
+
+    def _close(self) -> None:
+        done, self._open = self._open, None
+        if done is None or not (done.calls or any("text" in block for block in done.said)):
+            return
+        self._put("assistant", [*done.said, *done.calls])
+        results: list[JsonObject] = []
+        attached: list[JsonObject] = []
+        for call_id, output, failed in done.results:
+            content, more = tool_result(output, call_id, self._traits, self._documents)
+            result: JsonObject = {"toolUseId": call_id, "content": content}
+            if failed and self._traits.status:
+                result["status"] = "error"
+            results.append({"toolResult": result})
+            attached += more
+        self._put("user", results)
+        self._put("user", attached)
+
+    def _put(self, role: str, content: list[JsonObject]) -> None:
+        if not content:
+            return
+        if not self._messages and role == "assistant":
+            self._messages.append(("user", [_FILLER]))
+        if self._messages and self._messages[-1][0] == role:
+            if self._may_join(content):
+                self._messages[-1][1].extend(content)
+                return
+            self._messages.append(("assistant" if role == "user" else "user", [_FILLER]))
+        self._messages.append((role, list(content)))
+
+    def _may_join(self, content: list[JsonObject]) -> bool:
+        """Anthropic's models refuse documents beside tool results, Meta's and Mistral's refuse anything beside them."""
+        if not any("toolResult" in block for block in self._messages[-1][1]):
+            return True
+        return all(self._traits.beside & block.keys() for block in content)
+
+    def _name(self, namespace: str | None, name: str) -> str:
+        known = self._offered.get((namespace, name))
+        return known or (f"{namespace.removesuffix('__')}__{name}" if namespace else name)
+
+
+def _message(role: str, content: list[JsonObject]) -> JsonObject:
+    if any("document" in block for block in content) and not any("text" in block for block in content):
+        content = [*content, {"text": "(See what is attached.)"}]
+    made: list[JsonValue] = [*content]
+    return {"role": role, "content": made}
+
+
+def _answers(items: Sequence[Item]) -> dict[int, _Output]:
+    """Outputs by the index of their call. Ids may come again in later turns: some servers number from 0."""
+    answers: dict[int, _Output] = {}
+    open_calls: dict[str, int] = {}
+    for index, item in enumerate(items):
+        match item:
+            case FunctionCall() | CustomToolCall():
+                open_calls[item.call_id] = index
+            case FunctionCallOutput() | CustomToolCallOutput():
+                if item.call_id not in open_calls:
+                    raise RequestError(f"No call before it has the output's call_id {item.call_id!r}", param="input")
+                answers[open_calls.pop(item.call_id)] = item.output
+            case _:
+                pass
+    return answers

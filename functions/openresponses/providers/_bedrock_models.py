@@ -1,0 +1,113 @@
+"""What a model on Bedrock can do, by its id: Converse is one API, but each family refuses something else of it.
+
+Sources: the user guide of Amazon Bedrock ("Supported models and model features", "Prompt caching", "Structured
+outputs", "Adaptive thinking"), that of Amazon Nova ("Tool use", "Extended thinking"), and the refusals that
+vercel/ai (`packages/amazon-bedrock`) and pydantic-ai (`providers/bedrock.py`) have recorded. A new version of a
+family is taken to be like its latest known one.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+Thinking: TypeAlias = Literal["none", "budget", "adaptive", "always", "nova", "effort", "qwen"]
+"""How a model is asked to reason: see `_bedrock_reasoning`. `always`: adaptively, and it can't be told not to."""
+
+_NOTHING: frozenset[str] = frozenset()
+_MEDIA = frozenset({"image", "document", "video"})
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """The defaults are those of a model that nothing is known of.
+
+    `summarised`: what it shows of its reasoning is a summary. `sampling`: how many of `temperature` and `topP` it
+    takes. `force`: the strongest tool choice it takes. `caches`: where it takes cache points. `schema`: it
+    constrains its answer to a JSON schema, and `strict` its calls. `results`: what its tool results may hold beside
+    text; `beside`: what may share a message with them. `status`: a tool result may have one. `json_results`: tool
+    results are JSON. `plain_schemas`: a tool's schema has a type, properties and required ones at its top, no more.
+    `short_ids`: its ids of calls have nine letters or digits. `think_tags`: its text begins with its reasoning.
+    """
+
+    thinking: Thinking = "none"
+    summarised: bool = False
+    sampling: Literal[0, 1, 2] = 2
+    force: Literal["auto", "any", "tool"] = "auto"
+    caches: Literal["nothing", "messages", "tools"] = "nothing"
+    schema: bool = False
+    strict: bool = False
+    results: frozenset[str] = _NOTHING
+    beside: frozenset[str] = _MEDIA | {"text"}
+    status: bool = True
+    json_results: bool = False
+    plain_schemas: bool = False
+    short_ids: bool = False
+    think_tags: bool = False
+
+
+def traits_of(model: str) -> Traits:
+    """`model` is a model's id, or an inference profile's, or the ARN of either."""
+    if "anthropic." in model:
+        return _claude(model.partition("anthropic.")[2])
+    traits = next((traits for name, traits in _FAMILIES.items() if name in model), Traits())
+    if any(name in model for name in _SCHEMAS):
+        traits = replace(traits, schema=True, strict=True)
+    return traits
+
+
+def _claude(name: str) -> Traits:
+    version = _version(name)
+    unforced = name.startswith(("claude-fable", "claude-mythos"))
+    return Traits(
+        thinking="none" if version < (3, 7) else "budget" if version < (4, 6) else "always" if unforced else "adaptive",
+        summarised=version >= (4, 0),
+        sampling=2 if version < (4, 1) else 1 if version < (4, 7) else 0,
+        force="auto" if unforced or version >= (5, 5) else "tool",
+        caches="tools" if version >= (3, 7) or "3-5-haiku" in name else "nothing",
+        schema=version >= (4, 5) and version not in ((4, 7), (4, 8)),
+        strict=(4, 5) <= version < (4, 7),
+        results=frozenset({"image", "document"}),
+        beside=frozenset({"image", "text"}),
+    )
+
+
+def _version(name: str) -> tuple[int, int]:
+    """`claude-sonnet-4-5-20250929-v1:0` is (4, 5), `claude-3-haiku-20240307-v1:0` (3, 0)."""
+    if "mythos-preview" in name:
+        return (4, 7)
+    found = re.match(r"claude-(?:[a-z]+-)?(\d)(?:-(\d)(?!\d))?", name)
+    return (int(found[1]), int(found[2] or 0)) if found else (0, 0)
+
+
+_NOVA = Traits(force="tool", caches="messages", results=frozenset({"image"}), plain_schemas=True)
+_MISTRAL = Traits(force="any", beside=_NOTHING, json_results=True, short_ids=True, results=frozenset({"document"}))
+_KIMI = Traits(force="tool")
+_FAMILIES = {
+    "amazon.nova-2": replace(_NOVA, thinking="nova"),
+    "amazon.nova": _NOVA,
+    "meta.": Traits(results=frozenset({"image", "document"}), beside=_NOTHING),
+    "mistral.": _MISTRAL,
+    "openai.gpt-oss": Traits(thinking="effort"),
+    "openai.": Traits(sampling=0),
+    "qwen.": Traits(thinking="qwen"),
+    "zai.": Traits(force="tool"),
+    "moonshot.kimi-k2-thinking": replace(_KIMI, think_tags=True),
+    "moonshot": _KIMI,
+    "writer.": Traits(beside=_NOTHING, status=False),
+}
+"""By a part of the model's id; the first that fits."""
+
+_SCHEMAS = (
+    "deepseek.v3",
+    "google.gemma-3",
+    "minimax.minimax-m2",
+    "mistral.magistral",
+    "mistral.ministral",
+    "mistral.mistral-large-3",
+    "mistral.voxtral",
+    "moonshot",
+    "nvidia.nemotron",
+    "openai.gpt-oss",
+    "qwen.qwen3",
+    "zai.glm",
+)

@@ -1,0 +1,200 @@
+"""Content blocks for Converse: text, images, documents, videos, and tool results. Pure.
+
+Raises RequestError for what can't be carried. Source: the API reference of Amazon Bedrock, `ContentBlock` and
+`ToolResultContentBlock`. Bytes are base64 here, as they are on the wire.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping, Sequence
+from mimetypes import guess_type
+from typing import NoReturn
+from urllib.parse import unquote_to_bytes
+
+from pydantic import JsonValue
+
+from ..core.errors import RequestError
+from ..schema.base import JsonObject
+from ..schema.content import InputFile, InputImage, InputText, InputVideo, OutputText, Part, Refusal, Text
+from ._bedrock_models import Traits
+from ._json import loads
+
+NO_OUTPUT = "(no output)"
+
+_IMAGES = {"image/png": "png", "image/jpeg": "jpeg", "image/jpg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
+_VIDEOS = {
+    "video/mp4": "mp4",
+    "video/quicktime": "mov",
+    "video/webm": "webm",
+    "video/mpeg": "mpeg",
+    "video/x-matroska": "mkv",
+    "video/x-flv": "flv",
+    "video/x-ms-wmv": "wmv",
+    "video/3gpp": "three_gp",
+}
+_DOCUMENTS = {
+    "application/pdf": "pdf",
+    "text/csv": "csv",
+    "text/html": "html",
+    "text/markdown": "md",
+    "application/json": "txt",
+    "application/msword": "doc",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
+    "application/vnd.ms-excel": "xls",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+}
+"""Every other `text/...` is a `txt`."""
+
+
+def refuse(what: str) -> NoReturn:
+    raise RequestError(f"This model's provider can't be sent {what}", param="input", code="unsupported_content")
+
+
+class Documents:
+    """Names for one request's documents: each its own, and of the characters that Bedrock takes."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def name(self, filename: str) -> str:
+        stem = filename.rpartition(".")[0] or filename
+        name = re.sub(r"\s+", " ", re.sub(r"[^A-Za-z0-9\s()\[\]-]", "-", stem))[:180].strip() or "document"
+        number = 1
+        while (unique := name if number == 1 else f"{name} ({number})") in self._taken:
+            number += 1
+        self._taken.add(unique)
+        return unique
+
+
+def said(part: Part) -> str | None:
+    """A part's text; None for a part that isn't text."""
+    match part:
+        case InputText() | OutputText() | Text():
+            return part.text
+        case Refusal():
+            return part.refusal
+        case _:
+            return None
+
+
+def plain_text(parts: Sequence[Part], role: str, separator: str) -> str:
+    texts: list[str] = []
+    for part in parts:
+        text = said(part)
+        if text is None:
+            refuse(f"a part of type {part.type!r} in a message of role {role!r}")
+        texts.append(text)
+    return separator.join(texts)
+
+
+def blocks(parts: Sequence[Part], documents: Documents) -> list[JsonObject]:
+    """A user's parts. Blank text is left out: Bedrock refuses it."""
+    made: list[JsonObject] = []
+    for part in parts:
+        text = said(part)
+        if text is None:
+            made.append(_media(part, documents))
+        elif text.strip():
+            made.append({"text": text})
+    return made
+
+
+def tool_result(
+    output: str | Sequence[Part], call_id: str, traits: Traits, documents: Documents
+) -> tuple[list[JsonValue], list[JsonObject]]:
+    """A tool result's content, and the blocks that this model doesn't take there."""
+    made = blocks([InputText(text=output)] if isinstance(output, str) else output, documents)
+    inside: list[JsonValue] = []
+    outside: list[JsonObject] = []
+    for block in made:
+        if "text" in block or traits.results & block.keys():
+            inside.append(block)
+        else:
+            outside.append(block)
+    if outside:
+        inside.append({"text": f"[{len(outside)} attached, see what follows the tools' results]"})
+        outside.insert(0, {"text": f"Attached by the tool call {call_id}:"})
+    if traits.json_results:
+        inside = [_as_json(block) for block in inside]
+    return inside or [{"text": NO_OUTPUT}], outside
+
+
+def _as_json(block: JsonValue) -> JsonValue:
+    """Mistral's models read an object where others read text."""
+    match block:
+        case {"text": str(text)}:
+            try:
+                value = loads(text)
+            except ValueError:
+                value = text
+            return {"json": value if isinstance(value, dict) else {"output": text}}
+        case _:
+            return block
+
+
+def _media(part: Part, documents: Documents) -> JsonObject:
+    match part:
+        case InputImage(image_url=str(url)):
+            return {"image": _source(url, _IMAGES, "input_image.image_url")}
+        case InputVideo(video_url=url):
+            return {"video": _source(url, _VIDEOS, "input_video.video_url")}
+        case InputFile(file_data=str(data)):
+            return {"document": _document(part, data, "input_file.file_data", documents)}
+        case InputFile(file_url=str(url)):
+            return {"document": _document(part, url, "input_file.file_url", documents)}
+        case InputImage() | InputFile():
+            refuse(f"{part.type!r} without its data: it knows no 'file_id' of ours")
+        case _:
+            refuse(f"a part of type {part.type!r} in a message of role 'user'")
+
+
+def _document(part: InputFile, data: str, field: str, documents: Documents) -> JsonObject:
+    name = part.filename or ""
+    if field == "input_file.file_data" and not data.startswith("data:"):
+        data = f"data:{guess_type(name)[0] or ''};base64,{data}"
+    if not name and data.startswith("s3:"):
+        name = data.rpartition("/")[2]
+    return {"name": documents.name(name), **_source(data, _DOCUMENTS, field, name)}
+
+
+def _source(url: str, formats: Mapping[str, str], field: str, filename: str = "") -> JsonObject:
+    if url.startswith("s3://"):
+        media_type = guess_type(url)[0] or ""
+        source: JsonObject = {"s3Location": {"uri": url}}
+    elif url.startswith("data:"):
+        head, _, data = url.removeprefix("data:").partition(",")
+        media_type = head.partition(";")[0].lower()
+        source = {"bytes": _base64(data, field) if head.endswith(";base64") else _encoded(data)}
+    else:
+        refuse(f"'{field}' as a web address: send it as a data URL, or from a bucket as s3://")
+    if media_type in ("", "application/octet-stream"):
+        media_type = guess_type(filename)[0] or ""
+    fallback = "txt" if formats is _DOCUMENTS and media_type.startswith("text/") else None
+    if (form := formats.get(media_type, fallback)) is None:
+        refuse(f"'{field}' of type {media_type or 'unknown'!r}, only {sorted(set(formats.values()))}")
+    return {"format": form, "source": source}
+
+
+def _base64(data: str, field: str) -> str:
+    data = re.sub(r"\s+", "", data)
+    try:
+        if not base64.b64decode(data, validate=True):
+            refuse(f"'{field}' that is empty")
+    except binascii.Error:
+        refuse(f"'{field}' that is not base64")
+    return data
+
+
+def _encoded(data: str) -> str:
+    """A data URL without base64 is percent-encoded."""
+    return base64.b64encode(unquote_to_bytes(data)).decode()
+
+
+def arguments(text: str) -> JsonObject:
+    """A past call's arguments as the object that Bedrock wants."""
+    try:
+        value = loads(text or "{}")
+    except ValueError:
+        value = None
+    return value if isinstance(value, dict) else {"invalid_arguments": text}
