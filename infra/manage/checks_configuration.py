@@ -117,7 +117,7 @@ def answers(deployment: Deployment) -> Iterator[Finding]:
 
 
 def _answer(deployment: Deployment, name: str) -> Finding:
-    about = f"{name} answers"
+    about, again = f"{name} answers", deployment.command(f"providers set {name}")
     try:
         found = parameters.read(deployment, "providers", name)
         settings = settings_of(name, found.text if found else "{}")
@@ -128,7 +128,7 @@ def _answer(deployment: Deployment, name: str) -> Finding:
         return note(
             about, "not tried: no model of it is known", deployment.command(f"providers test {name} --model MODEL")
         )
-    trial = asyncio.run(attempt(settings, model))
+    trial = asyncio.run(attempt(settings, model, again=again))
     if trial.error:
         return problem(about, f"{model}: {trial.error}", trial.mend)
     return ok(about, f"{model} in {trial.total:.2f} s")

@@ -46,7 +46,7 @@ def _examine(arguments: argparse.Namespace) -> Iterator[Finding]:
     except Problem as wrong:  # nothing more can be asked
         yield problem("deployment", str(wrong), wrong.mend)
         return
-    yield ok("deployment", f"{deployment.title}, {deployment.base_url}")
+    yield ok("deployment", deployment.title)
     for about, check in (_CHECKS | ({"answers": configuration.answers} if arguments.live else {})).items():
         try:
             yield from check(deployment)

@@ -57,7 +57,7 @@ def revoke(deployment: Deployment, arguments: argparse.Namespace) -> int:
             revoke_key(deployment.client("dynamodb"), deployment.table, key_id, time.time())
     except UnknownKey:
         raise Problem(f"there is no key {key_id} in {deployment.title}", deployment.command("keys list")) from None
-    print(f"key {key_id} is revoked in {deployment.title}, in force when the gateway asks again")
+    print(f"key {key_id} is revoked in {deployment.title}, in force when the gateway asks again (AuthorizerSeconds)")
     return 0
 
 

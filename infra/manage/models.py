@@ -48,7 +48,7 @@ def targets_of(alias: str, document: str) -> list[str]:
     try:
         return parse(AliasParameter, document).targets
     except ValueError as error:
-        raise Problem(f"alias {alias} can't be: {error}", "name targets as provider/model") from None
+        raise Problem(f"alias {alias!r}: {error}", "name targets as provider/model") from None
 
 
 def provider_names(deployment: Deployment) -> set[str]:

@@ -46,9 +46,14 @@ def settings_of(name: str, document: str) -> ProviderSettings:
         raise Problem(f"{name} is built in, and stays as it is", "choose another name")
     try:
         settings = ProviderSettings(name=name, **dict(parse(ProviderParameter, document)))
+    except ValueError as error:
+        raise Problem(
+            f"provider {name!r}: {error}", f"its fields are {', '.join(ProviderParameter.model_fields)}"
+        ) from None
+    try:
         asyncio.run(_connect(settings))
     except ValueError as error:
-        raise Problem(f"provider {name} can't be: {error}") from None
+        raise Problem(str(error)) from None
     return settings
 
 

@@ -13,7 +13,7 @@ from openresponses.core.settings import ProviderSettings
 from infra.manage import parameters
 from infra.manage.deployment import Deployment
 from infra.manage.models import naming
-from infra.manage.output import columns
+from infra.manage.output import columns, warn
 from infra.manage.presets import PRESETS
 from infra.manage.problems import Problem
 from infra.manage.provider_options import document_of, settings_of
@@ -25,7 +25,7 @@ def show_presets(_: argparse.Namespace) -> int:
         (name, each.title, each.dialect, each.base_url or "-", "yes" if each.key else "no", each.note)
         for name, each in PRESETS.items()
     ]
-    print(columns(("NAME", "FOR", "DIALECT", "BASE URL", "KEY", ""), rows))
+    print(columns(("NAME", "FOR", "DIALECT", "BASE URL", "KEY", "NOTE"), rows))
     return 0
 
 
@@ -36,7 +36,7 @@ def set_provider(deployment: Deployment, arguments: argparse.Namespace) -> int:
     print(f"{name} is set {deployment.soon}")
     settings = settings_of(name, document)
     if warning := unreachable(deployment, settings):
-        print(f"warning: {warning}")
+        warn(warning)
     print(f"try it:  {deployment.command(f'providers test {name}' + _example(settings))}")
     return 0
 
@@ -52,10 +52,9 @@ def test_provider(deployment: Deployment, arguments: argparse.Namespace) -> int:
     settings = stored_settings(deployment, arguments.name)
     model = arguments.model or model_to_try(deployment, settings)
     if not model:
-        raise Problem(
-            f"no model of {settings.name} is known", f"name one: providers test {settings.name} --model MODEL"
-        )
-    trial = asyncio.run(attempt(settings, model))
+        mend = deployment.command(f"providers test {settings.name} --model MODEL")
+        raise Problem(f"no model of {settings.name} is known", mend)
+    trial = asyncio.run(attempt(settings, model, again=deployment.command(f"providers set {settings.name}")))
     if trial.error:
         raise Problem(f"{settings.name}/{model}: {trial.error}", trial.mend)
     said = f'"{trial.words}"' if trial.words else "nothing that is shown (it thought until its limit)"
@@ -69,9 +68,9 @@ def remove_provider(deployment: Deployment, arguments: argparse.Namespace) -> in
         raise Problem(f"there is no provider {name} in {deployment.title}", deployment.command("providers list"))
     print(f"{name} is removed {deployment.soon}")
     if name == deployment.default_provider:
-        print(f"warning: {name} is the default provider: model names without a provider are not found now")
+        warn(f"{name} is the default provider: model names without a provider are not found now")
     for alias in naming(parameters.read_all(deployment, "models"), name):
-        print(f"warning: the alias {alias} still names it: {deployment.command(f'models alias {alias} TARGET...')}")
+        warn(f"the alias {alias} still names it: {deployment.command(f'models alias {alias} TARGET...')}")
     return 0
 
 

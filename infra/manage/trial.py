@@ -33,8 +33,8 @@ class Trial:
     mend: str = ""
 
 
-async def attempt(settings: ProviderSettings, model: str) -> Trial:
-    """Never raises for what the provider does."""
+async def attempt(settings: ProviderSettings, model: str, *, again: str) -> Trial:
+    """Never raises for what the provider does. `again` is the command that sets it anew."""
     begun = time.monotonic()
     try:
         provider = connect(settings)
@@ -43,7 +43,7 @@ async def attempt(settings: ProviderSettings, model: str) -> Trial:
         finally:
             await provider.aclose()
     except (e.KitError, ValueError) as error:
-        return Trial(error=str(error), mend=_mend(error, settings))
+        return Trial(error=str(error), mend=_mend(error, settings, again))
 
 
 async def _listen(stream: AsyncGenerator[d.Delta, None], begun: float) -> Trial:
@@ -78,8 +78,7 @@ def _turn(model: str) -> Turn:
     )
 
 
-def _mend(error: Exception, settings: ProviderSettings) -> str:
-    again = f"openresponses providers set {settings.name}"
+def _mend(error: Exception, settings: ProviderSettings, again: str) -> str:
     match error:
         case e.ProviderMisconfigured() | ValueError():
             return f"correct its key or its address: {again}"
