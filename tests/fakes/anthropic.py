@@ -7,9 +7,9 @@ more: `redacted=1`, thinking comes as `redacted_thinking`.
 import json
 from collections.abc import Iterable, Mapping
 
-from tests.fakes.anthropic_rules import DIALECT, THOUGHT_CALL, blocks_of, check, model_of, prefix, thinks
+from tests.fakes.anthropic_rules import THOUGHT_CALL, blocks_of, check, model_of, prefix, signature_of, thinks
 from tests.fakes.server import main
-from tests.fakes.wire import Asked, Body, Reason, Received, Script, Stream, Tool, Wire, sign
+from tests.fakes.wire import Asked, Body, Reason, Received, Script, Stream, Tool, Wire
 
 STOP = {"stop": "end_turn", "tools": "tool_use", "length": "max_tokens", "filter": "refusal"}
 ERRORS = {
@@ -159,11 +159,9 @@ class Events(Stream):
         return last + _event("content_block_stop", index=self._index)
 
     def _signature(self, text: str) -> str:
-        """Of the text, and of the text where it is."""
         body = self.request.body
         here = {**body, "messages": [*body["messages"], {"role": "assistant", "content": self._said}]}
-        place = prefix(here, len(body["messages"]), len(self._said))
-        return sign(DIALECT, text) + sign(DIALECT, text, place)
+        return signature_of(text, prefix(here, len(body["messages"]), len(self._said)))
 
     def _delta(self, kind: str, **fields: object) -> bytes:
         return _event("content_block_delta", index=self._index, delta={"type": kind, **fields})

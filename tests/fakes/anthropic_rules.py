@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.fakes.wire import Body, Rules, is_signed, need
+from tests.fakes.wire import Body, Rules, is_signed, mark, need, sign
 
 DIALECT = "anthropic"
 THOUGHT_CALL = "toolu_thought_"
@@ -84,7 +84,8 @@ def check(headers: Mapping[str, str], body: Body, rules: Rules) -> None:
     """Raises Refused. With the rule `reasoning`, a call that was made after thinking must come back after it."""
     key = headers.get("x-api-key", "")
     need(not rules.api_key or key == rules.api_key, "invalid x-api-key", 401)
-    need(headers.get("anthropic-version") == "2023-06-01", "anthropic-version: header is required")
+    version = headers.get("anthropic-version", "2023-06-01")  # the real one requires it
+    need(version == "2023-06-01", f"anthropic-version: {version!r} is not a valid version")
     for name in ("model", "max_tokens", "messages"):
         need(body.get(name), f"{name}: Field required")
     for name in body:
@@ -127,6 +128,11 @@ def prefix(body: Body, message: int, block: int = 0) -> str:
         before.append({"role": "assistant", "content": []})
     bound = plain([body.get("system"), body.get("tools"), before])
     return hashlib.sha256(json.dumps(bound, sort_keys=True).encode()).hexdigest()
+
+
+def signature_of(text: str, place: str) -> str:
+    """A signature of the text, and one of the text where it is, which tells what of both was changed."""
+    return sign(DIALECT, text) + sign(DIALECT, text, place).removeprefix(mark(DIALECT))
 
 
 def _is_thinking(block: Any) -> bool:
@@ -324,7 +330,6 @@ def _schemas(schema: Any) -> Iterator[Body]:
 
 
 def _thoughts(headers: Mapping[str, str], body: Body, rules: Rules) -> None:
-    """Signatures are of the text and of what was before it, so that they tell which of both was changed."""
     model, messages = model_of(body), body["messages"]
     drop = body.get("thinking", {}).get("block_binding", {}).get("prefix_mismatch_behavior") == "drop_block"
     for index, message in enumerate(messages):
@@ -333,14 +338,14 @@ def _thoughts(headers: Mapping[str, str], body: Body, rules: Rules) -> None:
             if not _is_thinking(block):
                 continue
             text, signature = block.get("thinking", "redacted"), block.get("signature") or block.get("data") or ""
-            middle = len(signature) // 2
+            middle = len(sign(DIALECT))
             need(
                 is_signed(signature[:middle], DIALECT, text),
                 f"{where}: Invalid `signature` in `thinking` block",
             )
             if model.bound and not drop:
                 need(
-                    is_signed(signature[middle:], DIALECT, text, prefix(body, index, place)),
+                    signature == signature_of(text, prefix(body, index, place)),
                     f"{where}: Invalid `signature` in `thinking` block. The block is bound to a different conversation."
                     ' Remove the block, or set `thinking.block_binding.prefix_mismatch_behavior` to "drop_block".',
                 )
