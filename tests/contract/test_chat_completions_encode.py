@@ -374,6 +374,29 @@ HISTORIES: dict[str, tuple[list[Any], dict[str, Any], list[Any]]] = {
             USER,
         ],
     ),
+    "of another provider's reasoning its summary is sent": (
+        [
+            USER,
+            {**thought("T"), "content": [], "summary": [{"type": "summary_text", "text": "S"}]},
+            call("a"),
+            output("a"),
+        ],
+        {},
+        [USER, calls(F_CALL, reasoning_content="S"), tool("a")],
+    ),
+    "calls without reasoning are sent with none if the option says so": (
+        [USER, said("Yes."), USER, call("a"), output("a"), said("Yes."), USER],
+        {"reasoning_echo": "required"},
+        [
+            USER,
+            said("Yes."),
+            USER,
+            calls(F_CALL, reasoning_content=""),
+            tool("a"),
+            {**said("Yes."), "reasoning_content": ""},
+            USER,
+        ],
+    ),
     "reasoning is always sent if the option says so": (
         [USER, thought("T"), said("Yes."), USER],
         {"reasoning_echo": "always", "reasoning_field": "reasoning"},

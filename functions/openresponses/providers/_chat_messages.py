@@ -78,7 +78,7 @@ class _History:
             case Message():
                 self._instruct(item.role, plain_text(item.content, item.role, "\n"))
             case Reasoning():
-                self._assistant().reasoning += [part.text for part in item.content if part.text]
+                self._assistant().reasoning += [part.text for part in item.content or item.summary if part.text]
             case FunctionCall():
                 name = self._name(item.namespace, item.name)
                 self._call(item.call_id, name, _arguments(item.arguments), self._answers.get(index))
@@ -162,14 +162,16 @@ class _History:
         """A span is what the model did between two messages of the user.
 
         DeepSeek, "Thinking mode": reasoning in a span with calls must come back in all later requests, on
-        every message of the span; without calls it is ignored, and was refused by earlier models.
+        every message of the span; without calls it is ignored, and was refused by earlier models. A span of another
+        provider's comes with what that one showed of its reasoning, or empty: left out it is refused.
         """
         self._close()
         span, self._span = self._span, []
         policy, name = self._options.reasoning_echo, self._options.reasoning_field
-        required = any("tool_calls" in message for message, _ in span) and any(text for _, text in span)
+        reasoned = policy == "required" or (policy == "tool_turns" and any(text for _, text in span))
+        echoed = reasoned and any("tool_calls" in message for message, _ in span)
         for message, text in span:
-            if (policy == "tool_turns" and required) or (policy == "always" and text):
+            if echoed or (policy == "always" and text):
                 message[name] = text
 
     def _name(self, namespace: str | None, name: str) -> str:
