@@ -9,7 +9,7 @@
 | `system` | "first" | one system message, first, of all system and developer messages; "in_place": leave them |
 | `max_completion_tokens` | false | name the limit so, not `max_tokens` |
 | `openai_extras` | false | send `safety_identifier`, `prompt_cache_key`, `verbosity`; else the first as `user` |
-| `reasoning_echo` | "tool_turns" | send reasoning back where tools were called; "required": or else empty; "always"; "never" |
+| `reasoning_echo` | "tool_turns" | send reasoning back with tool calls; "required": or else empty; "always"; "never" |
 | `reasoning_field` | "reasoning_content" | the message's field for that |
 | `think_tags` | false | split `<think>...</think>` off the text; "open": the opening tag is in the prompt |
 | `include_usage` | true | ask for the usage (`stream_options`) |
