@@ -118,7 +118,8 @@ async def test_an_upstream_that_signs_its_reasoning_refuses_it_altered(dialect: 
             for path, sent in ((upstream.requests[-1].path, each) for each in [content, *altered]):
                 answer = await client.post(httpx2.URL(upstream.url).join(path), content=sent, headers=headers)
                 assert answer.status_code == (200 if sent is content else 400), answer.text
-        assert len(altered) == (TURNS if upstream.wire.signs else 0)
+        assert len(altered) % TURNS == 0
+        assert bool(altered) == upstream.wire.signs
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
