@@ -25,9 +25,9 @@ class Unsayable(ValueError):
 
 def translated(schema: JsonObject) -> JsonObject:
     """Raises Unsayable for a reference to another document, and for `allOf` with more than one reference."""
+    schema = _merged(schema)
     if "$ref" in schema:
         return _reference(schema)
-    schema = _merged(schema)
     sent: JsonObject = {name: schema[name] for name in _KEPT if name in schema}
     if kind := _type(schema):
         sent["type"] = kind
