@@ -41,6 +41,13 @@ def check_response(response: Json) -> None:
     _check(_standard_response(response), "ResponseResource")
 
 
+def check_request(request: Json) -> None:
+    """Raises AssertionError where `request` is not a CreateResponseBody, or has fields that it doesn't know."""
+    known = set(_document()["components"]["schemas"]["CreateResponseBody"]["properties"])
+    assert set(request) <= known, f"request: fields that the schema doesn't know: {sorted(set(request) - known)}"
+    _check(request, "CreateResponseBody")
+
+
 def check_item(item: Json) -> None:
     if _is_extension(item, OPENAI_ITEMS):
         check_extension(item)
@@ -108,7 +115,7 @@ def _standard_response(response: Json) -> Json:
         if choice.get("type") == "allowed_tools":
             tools = [each for each in choice["tools"] if not _is_extension(each, OPENAI_TOOLS)]
             response["tool_choice"] = {**choice, "tools": tools}
-        elif _is_extension(choice, OPENAI_TOOLS):
+        elif _is_extension(choice, OPENAI_TOOLS) or choice.get("type", "").startswith("web_search"):
             response["tool_choice"] = "auto"
     return response
 

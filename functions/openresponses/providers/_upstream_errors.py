@@ -44,6 +44,8 @@ _STATUS_BY_WORD = (
     ("bad_request", 400),
     ("context_length", 400),
     ("content_filter", 400),
+    ("image", 400),
+    ("policy", 400),
     ("unprocessable", 422),
 )
 """Words in an error's `code` or `type`, for errors that come without an HTTP status; the first match counts.
