@@ -152,7 +152,10 @@ class _Sending:
 
 def _joined(body: JsonObject, extra: JsonObject) -> JsonObject:
     """`extra` wins, field by field of what both have."""
-    return body | {name: {**fields(body.get(name)), **fields(value)} or value for name, value in extra.items()}
+    joined = dict(body)
+    for name, value in extra.items():
+        joined[name] = {**fields(body.get(name)), **value} if isinstance(value, dict) else value
+    return joined
 
 
 def _region_in(base_url: str) -> str:

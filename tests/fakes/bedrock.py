@@ -1,0 +1,160 @@
+"""A fake upstream that speaks Bedrock's ConverseStream, down to the frames of its binary event stream.
+
+It stands in for Anthropic's models, those with the most to refuse: older ones think within a budget, newer adaptively.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from urllib.parse import unquote
+
+from tests.fakes.bedrock_frames import event, exception
+from tests.fakes.bedrock_rules import DIALECT, check
+from tests.fakes.server import main
+from tests.fakes.wire import Asked, Body, Reason, Received, Rules, Script, Stream, Tool, Wire, sign
+
+STOPS = {"stop": "end_turn", "tools": "tool_use", "length": "max_tokens", "filter": "content_filtered"}
+ERRORS = {
+    400: "ValidationException",
+    403: "AccessDeniedException",
+    404: "ResourceNotFoundException",
+    408: "ModelTimeoutException",
+    424: "ModelErrorException",
+    429: "ThrottlingException",
+    503: "ServiceUnavailableException",
+}
+
+
+class Bedrock(Wire):
+    base = ""
+    settings = {"api_key": "bedrock-api-key-fake"}
+    model = "global.anthropic.claude-opus-4-6-v1"
+    content_type = "application/vnd.amazon.eventstream"
+
+    def __init__(self, rules: Rules) -> None:
+        super().__init__(rules)
+        self._thought: set[str] = set()
+
+    def serves(self, path: str) -> bool:
+        return path.startswith("/model/") and path.endswith("/converse-stream")
+
+    def check(self, request: Received) -> None:
+        check(request.headers, _model(request).partition("!")[0], request.body, self.rules, self._thought)
+
+    def read(self, request: Received) -> Asked:
+        body, messages = request.body, request.body["messages"]
+        start = max((i for i, message in enumerate(messages) if _is_said(message)), default=-1)
+        since, everything = _blocks(messages[start + 1 :]), _blocks(messages)
+        specs = [tool["toolSpec"] for tool in body.get("toolConfig", {}).get("tools", ()) if "toolSpec" in tool]
+        form = body.get("outputConfig", {}).get("textFormat")
+        thinking = body.get("additionalModelRequestFields", {}).get("thinking", {})
+        budget = thinking.get("budget_tokens")
+        return Asked(
+            model=_model(request),
+            user=_text(messages[start]["content"]) if start >= 0 else "",
+            tools=[Tool(spec["name"], spec["inputSchema"]["json"]) for spec in specs],
+            outputs=[_text(block["toolResult"]["content"]) for block in since if "toolResult" in block],
+            calls=sum("toolUse" in block for block in since),
+            all_calls=sum("toolUse" in block for block in everything),
+            limit=None if budget else body.get("inferenceConfig", {}).get("maxTokens"),
+            schema=json.loads(form["structure"]["jsonSchema"]["schema"]) if form else None,
+            thinks=thinking.get("type") in ("enabled", "adaptive"),
+        )
+
+    def stream(self, request: Received, asked: Asked, script: Script) -> Stream:
+        return Events(request, asked, script, self._thought)
+
+    def error(self, status: int, message: str, code: str | int | None = None) -> Body:
+        return {"message": message}
+
+    def error_headers(self, status: int) -> Mapping[str, str]:
+        name = ERRORS.get(status, "InternalServerException")
+        return {"x-amzn-errortype": f"{name}:http://internal.amazon.com/coral/com.amazon.bedrock/"}
+
+
+class Events(Stream):
+    """Blocks are numbered as they come. Only a call's begin is told. `thought` gathers ids of calls after reasoning."""
+
+    def __init__(self, request: Received, asked: Asked, script: Script, thought: set[str]) -> None:
+        super().__init__(request, asked, script)
+        self._calls_after = thought
+        self._index = 0
+        self._kind = ""
+        self._thought = ""
+
+    def begin(self) -> bytes:
+        return event("messageStart", {"role": "assistant", "p": "abc"})
+
+    def think(self, word: str) -> bytes:
+        self._thought += word
+        return self._in("reasoning") + self._delta({"reasoningContent": {"text": word}})
+
+    def say(self, word: str) -> bytes:
+        return self._in("text") + self._delta({"text": word})
+
+    def refuse(self, word: str) -> bytes:
+        return self.say(word)
+
+    def call(self, index: int, call_id: str, name: str, arguments: str) -> Iterable[bytes]:
+        if self.thoughts:
+            self._calls_after.add(call_id)
+        start = {"toolUse": {"toolUseId": call_id, "name": name}}
+        yield self._in(f"call {index}") + event("contentBlockStart", {"contentBlockIndex": self._index, "start": start})
+        for at in range(0, len(arguments), 8):
+            yield self._delta({"toolUse": {"input": arguments[at : at + 8]}})
+
+    def end(self, reason: Reason) -> bytes:
+        used = {"inputTokens": self.prompt, "outputTokens": self.words, "totalTokens": self.prompt + self.words}
+        cached = {"cacheReadInputTokens": 0, "cacheWriteInputTokens": 0}
+        metadata = {"usage": {**used, **cached}, "metrics": {"latencyMs": 1}, "p": "abcdef"}
+        return self._in("") + event("messageStop", {"stopReason": STOPS[reason]}) + event("metadata", metadata)
+
+    def fail(self, code: int, message: str) -> bytes:
+        name = ERRORS.get(code, "InternalServerException")
+        return exception(name[0].lower() + name[1:], {"message": message})
+
+    def garbage(self) -> bytes:
+        whole = self._delta({"text": "garbage"})
+        return whole[:-1] + bytes([whole[-1] ^ 1])
+
+    def _delta(self, delta: Body) -> bytes:
+        return event("contentBlockDelta", {"contentBlockIndex": self._index, "delta": delta, "p": "abcdefgh"})
+
+    def _in(self, kind: str) -> bytes:
+        """What ends the block before, where it was another one."""
+        if kind == self._kind:
+            return b""
+        before, self._kind = self._kind, kind
+        if not before:
+            return b""
+        last = b""
+        if before == "reasoning":
+            last = self._delta({"reasoningContent": {"signature": sign(DIALECT, self._thought)}})
+            self._thought = ""
+        last += event("contentBlockStop", {"contentBlockIndex": self._index, "p": "ab"})
+        self._index += 1
+        return last
+
+
+def _model(request: Received) -> str:
+    return unquote(request.path.removeprefix("/model/").partition("/")[0])
+
+
+def _is_said(message: Body) -> bool:
+    content = message["content"]
+    return (
+        message["role"] == "user" and any("text" in b for b in content) and not any("toolResult" in b for b in content)
+    )
+
+
+def _blocks(messages: Iterable[Body]) -> list[Body]:
+    return [block for message in messages for block in message["content"]]
+
+
+def _text(blocks: Iterable[Body]) -> str:
+    return " ".join(block["text"] for block in blocks if "text" in block)
+
+
+WIRE = Bedrock
+
+if __name__ == "__main__":
+    main(Bedrock)
