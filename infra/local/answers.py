@@ -117,12 +117,16 @@ def _strings(value: object, name: str) -> list[str]:
 
 
 # Response type: the status and message that API Gateway gives unless the template says otherwise.
-_OWN = {
+_OWN: dict[str, tuple[int, str | None]] = {
+    "ACCESS_DENIED": (403, "User is not authorized to access this resource"),
     "API_CONFIGURATION_ERROR": (500, "Internal server error"),
+    "AUTHORIZER_CONFIGURATION_ERROR": (500, None),
+    "AUTHORIZER_FAILURE": (500, None),
     "INTEGRATION_FAILURE": (502, "Internal server error"),
     "INTEGRATION_TIMEOUT": (504, "Endpoint request timed out"),
     "MISSING_AUTHENTICATION_TOKEN": (403, "Missing Authentication Token"),
     "REQUEST_TOO_LARGE": (413, "Request Too Long"),
+    "UNAUTHORIZED": (401, "Unauthorized"),
 }
 
 
@@ -139,7 +143,7 @@ def own_answer(
     custom = responses.get(kind) or responses.get("DEFAULT_4XX" if status < 500 else "DEFAULT_5XX") or _PLAIN
     values = {
         "error.messageString": json.dumps(message),
-        "error.message": message,
+        "error.message": message or "",
         "error.responseType": kind,
         "requestId": request.id,
     }

@@ -76,8 +76,8 @@ def declared(resolver: Resolver, kind: str) -> Iterator[Declared]:
             yield Declared(logical, table(resource.get("Properties"), f"{where}.Properties"), resolver)
 
 
-def put_parameter(name: str, value: str) -> Request:
-    return Request("ssm", "put_parameter", {"Name": name, "Value": value, "Type": "String", "Overwrite": True})
+def put_parameter(name: str, value: str, kind: str = "String") -> Request:
+    return Request("ssm", "put_parameter", {"Name": name, "Value": value, "Type": kind, "Overwrite": True})
 
 
 def _table(resource: Declared, _root: Path) -> Iterator[Request]:

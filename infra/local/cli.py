@@ -8,6 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from infra.local.options import DEV_PORT, KEY_OF_EVENTS
+from infra.manage.commands import add_commands
+
 
 def main() -> None:
     arguments = _parser().parse_args()
@@ -32,12 +35,13 @@ def _between(low: int, high: int) -> Callable[[str], int]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="openresponses", description="A serverless Open Responses server, run locally."
+        prog="openresponses", description="A serverless Open Responses server: run it locally, and set it up anywhere."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _dev(commands.add_parser("dev", help="run the template: its functions behind a streaming API gateway"))
     _invoke(commands.add_parser("invoke", help="run one invocation of a function and print its answer"))
     _chat(commands.add_parser("chat", help="talk to a server in the terminal"))
+    add_commands(commands)
     return parser
 
 
@@ -48,6 +52,12 @@ def _template(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="variable of every function")
     parser.add_argument("--env-file", type=Path, metavar="FILE", help="NAME=VALUE lines, as for --env, which wins")
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE", help="template parameter")
+    parser.add_argument(
+        "--providers", type=Path, metavar="FILE", help="JSON, a provider's settings by its name; put into the local SSM"
+    )
+    parser.add_argument(
+        "--alias", action="append", default=[], metavar="NAME=TARGET,...", help="a model's alias, as provider/model,..."
+    )
     parser.add_argument("--raw-logs", action="store_true", help="show what functions print as it is")
     parser.add_argument("--log-file", type=Path, metavar="FILE", help="append all that is logged, unshortened")
 
@@ -55,7 +65,7 @@ def _template(parser: argparse.ArgumentParser) -> None:
 def _dev(parser: argparse.ArgumentParser) -> None:
     _template(parser)
     parser.add_argument(
-        "--port", type=_between(0, 65535), default=8080, help="0 is any free one (default: %(default)s)"
+        "--port", type=_between(0, 65535), default=DEV_PORT, help="0 is any free one (default: %(default)s)"
     )
     parser.add_argument("--api-key", metavar="KEY", help="the key clients have to send (default: a random one)")
     parser.add_argument(
@@ -75,9 +85,8 @@ def _invoke(parser: argparse.ArgumentParser) -> None:
     _template(parser)
     parser.add_argument("function", metavar="FUNCTION", help="its logical id in the template")
     parser.add_argument("--event", required=True, metavar="FILE", help="the event, JSON; - is standard input")
-    # The key that the events of this repository carry.
     parser.add_argument(
-        "--api-key", default="local-key", metavar="KEY", help="a key that is valid (default: %(default)s)"
+        "--api-key", default=KEY_OF_EVENTS, metavar="KEY", help="a key that is valid (default: %(default)s)"
     )
     parser.add_argument(
         "--rie", action="store_true", help="through the Lambda Runtime Interface Emulator of aws-sam-cli"

@@ -1,6 +1,6 @@
 """The local cloud: what a template declares, running on this machine. For `openresponses dev` and for tests.
 
-async with LocalCloud("template.yaml", env={"OPENRESPONSES_PROVIDERS": "{}"}) as cloud:
+async with LocalCloud("template.yaml", aliases={"fast": ["offline/demo"]}) as cloud:
     client = OpenAI(base_url=cloud.base_url, api_key=cloud.api_key)
 """
 
@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import secrets
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from openresponses.keys import new_token
 from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]
 
 from infra.local import status_page
@@ -28,21 +28,21 @@ from infra.local.gateway import IDLE_TIMEOUT_S, Gateway
 from infra.local.lambda_api import LambdaApi, Target, sandboxed
 from infra.local.logs import Log
 from infra.local.sandbox import Sandbox
+from infra.local.seed import Aliases, Providers, configuration, let_in, local_key
 from infra.local.server import HttpServer
 from infra.local.template import FunctionSpec, Template, declared_parameters, read_template
 from infra.local.yaml_tree import TemplateError
 
-API_KEYS_PARAMETER = "ApiKeys"
-API_KEYS_VARIABLE = "OPENRESPONSES_API_KEYS"
 MAX_ENVIRONMENT_BYTES = 4096
 DEFAULT_CONCURRENCY = 10  # what a new AWS account has
 
 
 class LocalCloud:
-    """`env` overrides the template's variables in every function. Without `api_key` a random one is made.
-    `ssm` are parameters beside the template's own; `retry_scale` shortens the state machine's delays, for tests.
+    """`env` overrides the template's variables in every function. `api_key` lets clients in, as tenant "default";
+    without it a random one is made. `providers` and `aliases` are what a deployment gets by command. `ssm` are further
+    parameters; `retry_scale` shortens the state machine's delays, for tests.
 
-    Raises TemplateError on construction, PortTaken on entry.
+    Raises TemplateError and ValueError on construction, PortTaken on entry.
     """
 
     def __init__(
@@ -53,6 +53,8 @@ class LocalCloud:
         env: Mapping[str, str] | None = None,
         parameters: Mapping[str, str] | None = None,
         api_key: str | None = None,
+        providers: Providers | None = None,
+        aliases: Aliases | None = None,
         concurrency: int = DEFAULT_CONCURRENCY,
         reload: bool = False,
         idle_timeout_s: float = IDLE_TIMEOUT_S,
@@ -60,14 +62,12 @@ class LocalCloud:
         retry_scale: float = 1.0,
         log: Log | None = None,
     ) -> None:
-        path = Path(template)
-        env, parameters = dict(env or {}), dict(parameters or {})
-        given = env.get(API_KEYS_VARIABLE) or parameters.get(API_KEYS_PARAMETER)
-        self.api_key = api_key or (given or f"local-{secrets.token_urlsafe(18)}").split(",")[0]
-        if API_KEYS_PARAMETER in declared_parameters(path):
-            parameters.setdefault(API_KEYS_PARAMETER, given or self.api_key)
-        if api_key or not given:
-            env[API_KEYS_VARIABLE] = self.api_key
+        path, env, parameters = Path(template), dict(env or {}), dict(parameters or {})
+        self.api_key = api_key or new_token()
+        self._key = local_key(self.api_key)
+        legacy = {"ApiKeys": self.api_key, "Providers": json.dumps(providers or {})}
+        for name in declared_parameters(path) & legacy.keys():
+            parameters.setdefault(name, legacy[name])
         self.template: Template = read_template(path, parameters)
         self.log = log or Log(None)
         self.origin = ""
@@ -75,7 +75,13 @@ class LocalCloud:
         self._background = Background(lambda text: self.log.say(text, failed=True))
         self.functions = {name: self._function(spec, concurrency) for name, spec in self.template.functions.items()}
         self._targets: dict[str, Target] = {}
-        self.aws = LocalAws(self.template, LambdaApi(self._targets), parameters=ssm, retry_scale=retry_scale)
+        self.aws = LocalAws(
+            self.template,
+            LambdaApi(self._targets),
+            parameters=ssm,
+            extra=configuration(self.template, providers or {}, aliases or {}),
+            retry_scale=retry_scale,
+        )
         self._running = AsyncExitStack()
         gateway = Gateway(
             self.template,
@@ -83,7 +89,10 @@ class LocalCloud:
             background=self._background,
             log=self.log,
             idle_timeout_s=idle_timeout_s,
-            pages={status_page.PATH: lambda: status_page.status_page(self.functions, self.aws.executions())},
+            pages={
+                status_page.PATH: lambda: status_page.status_page(self.functions, self.aws.executions()),
+                status_page.JSON_PATH: self._told,
+            },
         )
         self._server = HttpServer(gateway, port)
 
@@ -108,6 +117,7 @@ class LocalCloud:
         async with AsyncExitStack() as stack:
             if self.aws.needed:
                 await stack.enter_async_context(self.aws)
+                await asyncio.to_thread(let_in, self._key, self.template, self.aws.endpoint_url)
             self.origin = await self._server.start()
             self._running = stack.pop_all()
         if self._reload:
@@ -143,6 +153,11 @@ class LocalCloud:
         """All the variables of a sandbox whose Runtime API is at this address."""
         services = {"AWS_ENDPOINT_URL": self.aws.endpoint_url} if self.aws.endpoint_url else {}
         return sandbox_environment(spec, runtime_api, services, self._env)
+
+    def _told(self) -> str:
+        return status_page.status_document(
+            self.functions, self._env, base_url=self.base_url, endpoint_url=self.aws.endpoint_url
+        )
 
     async def _watch(self) -> None:
         roots = {function.spec.task_root for function in self.functions.values()}

@@ -9,7 +9,7 @@ import sys
 
 from infra.local.cloud import LocalCloud
 from infra.local.logs import Log
-from infra.local.options import BadOption, assignments, environment, fail
+from infra.local.options import BadOption, aliases, assignments, environment, fail, providers
 from infra.local.server import PortTaken
 from infra.local.status_page import PATH
 from infra.local.yaml_tree import TemplateError
@@ -38,6 +38,8 @@ def dev(arguments: argparse.Namespace) -> int:
             env=environment(arguments),
             parameters=assignments(arguments.parameter, "--parameter"),
             api_key=arguments.api_key,
+            providers=providers(arguments),
+            aliases=aliases(arguments),
             concurrency=arguments.concurrency,
             reload=arguments.reload,
             log=log,
@@ -45,7 +47,7 @@ def dev(arguments: argparse.Namespace) -> int:
         asyncio.run(_run(cloud))
     except PortTaken as error:
         return fail(f"{error}: choose another with --port, or --port 0 for any")
-    except (BadOption, TemplateError, OSError) as error:
+    except (BadOption, TemplateError, ValueError, OSError) as error:
         return fail(error)
     finally:
         if log:

@@ -13,6 +13,7 @@ from infra.local.answers import Head, Malformed, own_answer, prepended, read_buf
 from infra.local.background import Background
 from infra.local.calls import Call, EventTooLarge, InvokeError
 from infra.local.functions import Function
+from infra.local.gatekeeper import Denied, Gatekeeper
 from infra.local.http_exchange import ClientLeft, Exchange, Message, Receive, Send
 from infra.local.logs import Log
 from infra.local.rest_event import Routes, rest_event
@@ -37,6 +38,7 @@ class Gateway:
     ) -> None:
         self._pages = pages or {}
         self._apis, self._functions = template.apis, functions
+        self._gatekeeper = Gatekeeper(functions)
         self._routes = Routes(template.routes)
         self._background, self._log = background, log
         self._idle_timeout_s = idle_timeout_s
@@ -54,7 +56,8 @@ class Gateway:
     async def _serve(self, exchange: Exchange) -> None:
         request = exchange.request
         if page := self._pages.get(request.path):
-            return await exchange.whole(Head(200, [("content-type", "text/html; charset=utf-8")]), page().encode())
+            kind = "application/json" if request.path.endswith(".json") else "text/html; charset=utf-8"
+            return await exchange.whole(Head(200, [("content-type", kind)]), page().encode())
         matched = self._routes.match(request.method, request.path)
         if matched is None:
             api = next(iter(self._apis.values()), _NO_API)
@@ -63,10 +66,14 @@ class Gateway:
         api = self._apis.get(route.api, _NO_API)
         if not await exchange.read_body():
             return await self._refuse(exchange, "REQUEST_TOO_LARGE", api, "the body is above 10 MB")
-        # Not escaped for ASCII, as on AWS: that would count against the limit.
-        event = json.dumps(rest_event(request, route, parameters, api.stage), ensure_ascii=False).encode()
         try:
-            call = self._functions[route.function].invoke(event, request.trace_id)
+            authorizer = await self._gatekeeper.admit(request, route, api.stage)
+        except Denied as denied:
+            return await self._refuse(exchange, denied.kind, api, str(denied))
+        # Not escaped for ASCII, as on AWS: that would count against the limit.
+        event = json.dumps(rest_event(request, route, parameters, api.stage, authorizer), ensure_ascii=False)
+        try:
+            call = self._functions[route.function].invoke(event.encode(), request.trace_id)
         except EventTooLarge as error:
             return await self._refuse(exchange, "REQUEST_TOO_LARGE", api, str(error))
         except InvokeError as error:  # API Gateway does not pass Lambda's 429 on

@@ -14,7 +14,7 @@ from infra.local.answers import Head, Malformed, prepended, read_buffered, read_
 from infra.local.calls import Call, FunctionError, InvokeError
 from infra.local.cloud import LocalCloud
 from infra.local.logs import Log
-from infra.local.options import BadOption, assignments, environment, fail
+from infra.local.options import BadOption, aliases, assignments, environment, fail, providers
 from infra.local.rie import RieMissing, invoke_through_rie
 from infra.local.yaml_tree import TemplateError
 
@@ -29,6 +29,8 @@ def invoke(arguments: argparse.Namespace) -> int:
             env=environment(arguments),
             parameters=assignments(arguments.parameter, "--parameter"),
             api_key=arguments.api_key,
+            providers=providers(arguments),
+            aliases=aliases(arguments),
             log=log,
         )
         if arguments.function not in cloud.functions:
@@ -39,7 +41,7 @@ def invoke(arguments: argparse.Namespace) -> int:
     except FunctionError as error:
         print(error.document().decode(), file=sys.stderr)
         return 1
-    except (BadOption, TemplateError, RieMissing, InvokeError, Malformed, OSError) as error:
+    except (BadOption, TemplateError, RieMissing, InvokeError, Malformed, ValueError, OSError) as error:
         return fail(error)
     finally:
         log.close()

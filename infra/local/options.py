@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterable
+from typing import cast
 
 from infra.local.environment import read_env_file
+
+DEV_PORT = 8080
+"""Where the local cloud listens unless it is told otherwise."""
+DEV_URL = f"http://127.0.0.1:{DEV_PORT}"
+
+KEY_OF_EVENTS = "or_localexample_ThisIsNotASecretItIsForLocalInvocationsOnly"
+"""What the events of this repository carry; valid nowhere but where it is asked to be."""
 
 
 class BadOption(Exception):
@@ -31,6 +40,25 @@ def environment(arguments: argparse.Namespace) -> dict[str, str]:
     except (OSError, ValueError) as error:
         raise BadOption(str(error)) from error
     return {**from_file, **assignments(arguments.env, "--env")}
+
+
+def providers(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
+    """--providers: the file's JSON object, of a provider's settings by its name. Raises BadOption."""
+    if not arguments.providers:
+        return {}
+    try:
+        found: object = json.loads(arguments.providers.read_text())
+    except (OSError, ValueError) as error:
+        raise BadOption(f"--providers {arguments.providers}: {error}") from error
+    named = cast("dict[str, object]", found if isinstance(found, dict) else {"": found})
+    if not all(isinstance(each, dict) for each in named.values()):
+        raise BadOption(f"--providers {arguments.providers}: not an object of objects")
+    return cast("dict[str, dict[str, object]]", named)
+
+
+def aliases(arguments: argparse.Namespace) -> dict[str, list[str]]:
+    """--alias: targets, in order, by name. Raises BadOption."""
+    return {name: targets.split(",") for name, targets in assignments(arguments.alias, "--alias").items()}
 
 
 def fail(error: object) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -79,8 +79,17 @@ def _generality(path: str) -> list[int]:
     return [2 if s.endswith("+}") else 1 if s.startswith("{") else 0 for s in path.split("/")]
 
 
-def rest_event(request: Request, route: Route, parameters: dict[str, str], stage: str) -> dict[str, Any]:
-    """The proxy event. Without binary media types, which we have none of, a body is text whatever it holds."""
+def rest_event(
+    request: Request,
+    route: Route,
+    parameters: dict[str, str],
+    stage: str,
+    authorizer: Mapping[str, object] | None = None,
+) -> dict[str, Any]:
+    """The proxy event. Without binary media types, which we have none of, a body is text whatever it holds.
+
+    `authorizer` is what one said of the caller, where the route has one.
+    """
     # Names come title-cased to us and to AWS from most clients; a function must not care.
     headers = [(k.title(), v) for k, v in request.headers if k not in _HOP_BY_HOP]
     headers += [
@@ -99,7 +108,10 @@ def rest_event(request: Request, route: Route, parameters: dict[str, str], stage
         "multiValueQueryStringParameters": _grouped(query) or None,
         "pathParameters": parameters or None,
         "stageVariables": None,
-        "requestContext": _context(request, route, stage),
+        "requestContext": {
+            **_context(request, route, stage),
+            **({} if authorizer is None else {"authorizer": authorizer}),
+        },
         "body": request.body.decode("utf-8", "replace") or None,
         "isBase64Encoded": False,
     }

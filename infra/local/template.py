@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from infra.local.authorization import NO_AUTHORIZATION, Authorization, Authorizer, read_authorization
 from infra.local.intrinsics import Resolver
+from infra.local.properties import Properties
 from infra.local.yaml_tree import Table, TemplateError, Value, parse, table, text
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "ANY")
@@ -20,7 +22,7 @@ _TRANSFER_MODES = {"BUFFERED": False, "RESPONSE_STREAM": True}
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of a REST API whose integration is a function."""
+    """One method of a REST API whose integration is a function. Without an authorizer anyone may call it."""
 
     function: str
     api: str
@@ -28,6 +30,7 @@ class Route:
     path: str
     streaming: bool
     timeout_s: float
+    authorizer: Authorizer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +44,12 @@ class GatewayResponse:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """A REST API: its stage, and what it answers when no function does."""
+    """A REST API: its stage, what it answers when no function does, and who authorizes its methods."""
 
     name: str
     stage: str
     responses: Mapping[str, GatewayResponse]
+    authorization: Authorization = NO_AUTHORIZATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ def read_template(path: Path, parameters: Mapping[str, str] | None = None) -> Te
     )
     reader = _Reader(path.parent.resolve(), resolver, table(document.get("Globals"), "Globals"))
     apis = {name: reader.api(name) for name in reader.named("AWS::Serverless::Api")}
-    functions = {name: reader.function(name) for name in reader.named("AWS::Serverless::Function")}
+    functions = {name: reader.function(name, apis) for name in reader.named("AWS::Serverless::Function")}
     if not functions:
         raise TemplateError(str(path), "declares no AWS::Serverless::Function")
     return Template(path, functions, apis, resolver.parameters, resolver)
@@ -149,15 +153,15 @@ class _Reader:
                 found.append(name)
         return found
 
-    def _properties(self, name: str, section: str, keys: tuple[str, ...]) -> _Properties:
+    def _properties(self, name: str, section: str, keys: tuple[str, ...]) -> Properties:
         where = f"Resources.{name}.Properties"
         own = table(table(self.resolver.resources[name], f"Resources.{name}").get("Properties"), where)
         merged = merge(table(self.defaults.get(section), f"Globals.{section}"), own)
         # Only what we read: the rest may use names and functions that mean nothing here.
         wanted: Table = {key: merged[key] for key in keys if key in merged}
-        return _Properties(table(self.resolver.resolve(wanted, where), where), where)
+        return Properties(table(self.resolver.resolve(wanted, where), where), where)
 
-    def function(self, name: str) -> FunctionSpec:
+    def function(self, name: str, apis: Mapping[str, Api]) -> FunctionSpec:
         keys = ("Handler", "Runtime", "CodeUri", "Timeout", "MemorySize", "ReservedConcurrentExecutions")
         properties = self._properties(name, "Function", (*keys, "Environment", "Events"))
         task_root = (self.root / properties.text("CodeUri")).resolve()
@@ -177,7 +181,7 @@ class _Reader:
             if "ReservedConcurrentExecutions" in properties.values
             else None,
             routes=tuple(
-                _route(name, event.table("Properties"))
+                _route(name, event.table("Properties"), apis)
                 for event in map(events.table, events.values)
                 if event.text("Type") == "Api"
             ),
@@ -185,7 +189,7 @@ class _Reader:
 
     def api(self, name: str) -> Api:
         properties = self._properties(name, "Api", ("StageName", "GatewayResponses", "Auth", "Cors", "DefinitionBody"))
-        for key in ("Auth", "Cors", "DefinitionBody"):
+        for key in ("Cors", "DefinitionBody"):
             if key in properties.values:
                 raise TemplateError(properties.at(key), "the local cloud does not run this")
         responses = properties.table("GatewayResponses")
@@ -193,38 +197,8 @@ class _Reader:
             name,
             properties.text("StageName"),
             {key: _gateway_response(responses.table(key)) for key in responses.values},
+            read_authorization(properties.table("Auth")),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Properties:
-    """Resolved properties, and where they are in the template."""
-
-    values: Table
-    where: str
-
-    def at(self, key: str) -> str:
-        return f"{self.where}.{key}"
-
-    def text(self, key: str, default: str | None = None) -> str:
-        if self.values.get(key) is None and default is None:
-            raise TemplateError(self.at(key), "is required")
-        return text(self.values.get(key, default), self.at(key))
-
-    def number(self, key: str, default: int, low: int, high: int) -> int:
-        try:
-            number = int(self.text(key, str(default)))
-        except ValueError as error:
-            raise TemplateError(self.at(key), f"{self.values[key]!r} is not a whole number") from error
-        if not low <= number <= high:
-            raise TemplateError(self.at(key), f"{number} is not between {low} and {high}")
-        return number
-
-    def table(self, key: str) -> _Properties:
-        return _Properties(table(self.values.get(key), self.at(key)), self.at(key))
-
-    def texts(self) -> dict[str, str]:
-        return {key: self.text(key) for key in self.values}
 
 
 def merge(common: Table, own: Table) -> Table:
@@ -239,7 +213,7 @@ def merge(common: Table, own: Table) -> Table:
     return merged
 
 
-def _route(function: str, event: _Properties) -> Route:
+def _route(function: str, event: Properties, apis: Mapping[str, Api]) -> Route:
     method, path = event.text("Method").upper(), event.text("Path")
     mode = event.text("ResponseTransferMode", "BUFFERED")
     if method not in METHODS:
@@ -252,10 +226,12 @@ def _route(function: str, event: _Properties) -> Route:
     limit_ms = MAX_TIMEOUT_S * 1000 if streaming else 300_000
     timeout_ms = event.number("TimeoutInMillis", 29_000, 50, limit_ms)
     api = event.text("RestApiId", "ServerlessRestApi")
-    return Route(function, api, method, path, streaming, timeout_ms / 1000)
+    authorization = apis[api].authorization if api in apis else NO_AUTHORIZATION
+    authorizer = authorization.of(event.table("Auth"))
+    return Route(function, api, method, path, streaming, timeout_ms / 1000, authorizer)
 
 
-def _gateway_response(response: _Properties) -> GatewayResponse:
+def _gateway_response(response: Properties) -> GatewayResponse:
     templates = response.table("ResponseTemplates")
     return GatewayResponse(
         status=response.number("StatusCode", 0, 100, 599) if "StatusCode" in response.values else None,

@@ -53,7 +53,7 @@ class Streamed:
 async def cloud() -> AsyncGenerator[tuple[MeteredCloud, httpx2.AsyncClient], None]:
     async with upstream() as url:
         providers = {"paced": {"dialect": "chat_completions", "base_url": url}}
-        it = MeteredCloud({"OPENRESPONSES_PROVIDERS": json.dumps(providers)})
+        it = MeteredCloud(providers)
         async with it.running() as http:
             yield it, http
 

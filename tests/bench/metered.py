@@ -27,6 +27,7 @@ from infra.local.cloud import LocalCloud
 from infra.local.functions import Function
 from infra.local.intrinsics import ACCOUNT, REGION
 from infra.local.logs import Log
+from infra.local.seed import Providers
 from tests.bench.sandbox import API_KEY, REPO
 
 TRIVIAL = "trivial-loop"
@@ -128,9 +129,10 @@ class MeteredLog(Log):
 class MeteredCloud(LocalCloud):
     """The template's, with a second state machine of the same definition, whose functions do nothing."""
 
-    def __init__(self, env: dict[str, str]) -> None:
+    def __init__(self, providers: Providers) -> None:
         self.meter = Meter()
-        super().__init__(REPO / "template.yaml", env=env, api_key=API_KEY, concurrency=50, log=MeteredLog(self.meter))
+        log = MeteredLog(self.meter)
+        super().__init__(REPO / "template.yaml", providers=providers, api_key=API_KEY, concurrency=50, log=log)
         self.trivial = ""
         for kind in ("Turn", "Tool", "Settle"):
             spec = self.template.functions[f"{kind}Function"]

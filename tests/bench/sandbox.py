@@ -12,12 +12,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.local.options import KEY_OF_EVENTS
 from infra.local.runtime_api import RuntimeApi
 
 REPO = Path(__file__).parents[2]
 FUNCTIONS = REPO / "functions"
 EVENT = json.loads((REPO / "events/responses_create_stream.json").read_text())
-API_KEY = "local-key"  # the one in EVENT
+API_KEY = KEY_OF_EVENTS
 SERVER = "openresponses.entry.api.app"
 PATIENCE = 60
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-PLANTED = ("planted-client-key", "planted-provider-key", "planted-prompt", "planted-answer")
-"""Must never be in a log line: the client's key, the provider's key, a prompt, a piece of an output."""
+CLIENT_KEY = f"or_plantedclien_{'PlantedClientSecret' * 2}abcde"
+PLANTED = ("PlantedClientSecret", "planted-provider-key", "planted-header", "planted-prompt", "planted-answer")
+"""Must never be in a log line: the secret of the client's key, the provider's, a prompt, a piece of an output."""
 
 
 @dataclass(frozen=True)
@@ -37,21 +38,24 @@ def upstream() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def cloud(upstream: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    log_file = tmp_path_factory.mktemp("cloud") / "dev.log"
+    folder = tmp_path_factory.mktemp("cloud")
+    log_file, providers_file = folder / "dev.log", folder / "providers.json"
     providers = {
         "fake": {
             "dialect": "chat_completions",
             "base_url": upstream,
             "api_key": "planted-provider-key",
+            "headers": {"x-planted": "planted-header"},
             "models": ["text"],
             "idle_timeout": 2,
             "first_byte_timeout": 2,
         },
         "gone": {"dialect": "chat_completions", "base_url": "http://127.0.0.1:9", "api_key": "planted-provider-key"},
     }
+    providers_file.write_text(json.dumps(providers))
     command = [
-        str(Path(sys.executable).parent / "openresponses"), "dev", "--port", "0", "--api-key", "planted-client-key",
-        "--env", f"OPENRESPONSES_PROVIDERS={json.dumps(providers)}", "--log-file", str(log_file), "--no-reload",
+        str(Path(sys.executable).parent / "openresponses"), "dev", "--port", "0", "--api-key", CLIENT_KEY,
+        "--providers", str(providers_file), "--log-file", str(log_file), "--no-reload",
     ]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.local.options import KEY_OF_EVENTS
 from tests.local.local_project import PATIENCE, ROOT, environment, running
 
 COMMAND = [sys.executable, "-m", "infra.local.cli"]
@@ -80,8 +81,8 @@ def test_sandboxes_end_when_it_is_killed(template: Path) -> None:
 
 
 def test_it_prints_what_clients_need_and_serves_loopback_only(template: Path) -> None:
-    with dev(template, "--api-key", "mine") as (process, exports):
-        assert exports["OPENAI_API_KEY"] == "mine"
+    with dev(template, "--api-key", KEY_OF_EVENTS) as (process, exports):
+        assert exports["OPENAI_API_KEY"] == KEY_OF_EVENTS
         assert exports["OPENAI_BASE_URL"].startswith("http://127.0.0.1:")
         assert exports["OPENAI_BASE_URL"].endswith("/v1")
         inodes = {os.readlink(fd) for fd in Path(f"/proc/{process.pid}/fd").iterdir() if fd.is_symlink()}
@@ -130,6 +131,10 @@ def test_a_port_that_is_taken_is_named(template: Path) -> None:
         (["--template", "nowhere.yaml"], "nowhere.yaml: "),
         (["--env", "nonsense"], "--env nonsense: not NAME=VALUE"),
         (["--env-file", "nowhere"], "nowhere"),
+        (["--api-key", "mine"], "a key is or_<12 of a-z0-9>_<43 of A-Za-z0-9>"),
+        (["--providers", "nowhere.json"], "--providers nowhere.json: "),
+        (["--providers", str(ROOT / "samconfig.toml")], "samconfig.toml: Expecting value"),
+        (["--alias", "fast"], "--alias fast: not NAME=VALUE"),
         (["--parameter", "Nothing=1"], "Parameters.Nothing: is given a value but not declared"),
     ],
 )
@@ -190,7 +195,7 @@ def test_invoke_fails_when_the_function_does(template: Path) -> None:
 def test_invoke_names_the_functions_there_are(template: Path) -> None:
     done = invoke(template, EVENT, function="Nothing")
     assert done.returncode == 2
-    assert "no function 'Nothing'; there are: Streaming, Hasty, Buffered, Raw, Broken" in done.stderr
+    assert "no function 'Nothing'; there are: Streaming, Gate, Hasty, Buffered, Raw, Broken" in done.stderr
 
 
 def test_invoke_says_when_the_emulator_is_not_there(template: Path) -> None:

@@ -7,9 +7,11 @@ import os
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from infra.local.cloud import LocalCloud
 from infra.local.logs import Log
+from infra.local.options import KEY_OF_EVENTS
 from tests.local.local_project import PATIENCE, START, running, steps, until
 
 # The shell and the C library of a machine may add these themselves.
@@ -59,7 +61,6 @@ async def test_a_sandbox_has_lambda_s_environment_and_not_the_developer_s(templa
         "LAMBDA_TASK_ROOT": str(template.parent / "functions"),
         "LANG": "C.UTF-8",
         "MINE": "1",
-        "OPENRESPONSES_API_KEYS": cloud.api_key,
         "PATH": os.environ["PATH"],
         "PYTHONUNBUFFERED": "1",
         "TOPIC": "mine",
@@ -68,13 +69,12 @@ async def test_a_sandbox_has_lambda_s_environment_and_not_the_developer_s(templa
     }
 
 
-async def test_the_api_key_is_random_given_or_the_first_of_the_template_s(template: Path) -> None:
+async def test_the_api_key_is_random_unless_it_is_given(template: Path) -> None:
     first, second = LocalCloud(template), LocalCloud(template)
     assert first.api_key != second.api_key
-    assert first.template.parameters["ApiKeys"] == first.api_key
-    assert LocalCloud(template, api_key="mine").api_key == "mine"
-    assert LocalCloud(template, parameters={"ApiKeys": "a,b"}).api_key == "a"
-    assert LocalCloud(template, env={"OPENRESPONSES_API_KEYS": "c,d"}).api_key == "c"
+    assert LocalCloud(template, api_key=KEY_OF_EVENTS).api_key == KEY_OF_EVENTS
+    with pytest.raises(ValueError, match="a key is or_"):
+        LocalCloud(template, api_key="mine")
 
 
 async def test_a_change_of_source_replaces_idle_sandboxes_and_lets_busy_ones_finish(

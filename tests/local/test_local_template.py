@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.local.authorization import Authorizer
 from infra.local.intrinsics import Resolver
 from infra.local.rest_event import Routes
 from infra.local.template import Route, merge, read_template
@@ -23,12 +24,27 @@ Resources:
 """
 
 
+def api(auth: str) -> str:
+    return FUNCTION + f"  A: {{Type: AWS::Serverless::Api, Properties: {{StageName: s, Auth: {auth}}}}}\n"
+
+
 def test_the_deployed_template_runs_locally() -> None:
-    template = read_template(ROOT / "template.yaml", {"ApiKeys": "k"})
+    template = read_template(ROOT / "template.yaml", {"AuthorizerSeconds": "7"})
     function = template.functions["ApiFunction"]
     assert function.wrapper == ROOT / "functions" / "bootstrap"
-    assert function.environment["OPENRESPONSES_API_KEYS"] == "k"
+    assert function.environment["OPENRESPONSES_SSM_PREFIX"] == "/openresponses"
     assert all(route.streaming for route in template.routes)
+    authorizer = Authorizer(
+        name="ClientKeys",
+        function_arn=template.functions["AuthorizerFunction"].arn,
+        header="authorization",
+        expression=r"^[Bb]earer or_[a-z0-9]{12}_[A-Za-z0-9]{43}$",
+        ttl_s=7,
+    )
+    open_to_all = {"/health", "/docs", "/openapi.json"}
+    assert {(route.path, route.authorizer) for route in template.routes} == {
+        (path, None if path in open_to_all else authorizer) for path in {route.path for route in template.routes}
+    }
 
 
 def test_globals_merge_as_sam_merges_them() -> None:
@@ -78,8 +94,30 @@ def test_globals_merge_as_sam_merges_them() -> None:
             r"Parameters.P: 'c' is not one of \['a', 'b'\]",
         ),
         (
-            FUNCTION + "  A: {Type: AWS::Serverless::Api, Properties: {StageName: s, Auth: {}}}\n",
-            r"Resources.A.Properties.Auth: the local cloud does not run this",
+            FUNCTION + "  A: {Type: AWS::Serverless::Api, Properties: {StageName: s, Cors: '*'}}\n",
+            r"Resources.A.Properties.Cors: the local cloud does not run this",
+        ),
+        (
+            api("{ApiKeyRequired: true}"),
+            r"Resources.A.Properties.Auth.ApiKeyRequired: the local cloud does not run this",
+        ),
+        (api("{DefaultAuthorizer: B}"), r"Resources.A.Properties.Auth.DefaultAuthorizer: there is no authorizer 'B'"),
+        (
+            api("{Authorizers: {B: {UserPoolArn: x}}}"),
+            r"Auth.Authorizers.B.UserPoolArn: the local cloud does not run this",
+        ),
+        (
+            api("{Authorizers: {B: {FunctionArn: x, FunctionPayloadType: REQUEST}}}"),
+            r"Auth.Authorizers.B.FunctionPayloadType: the local cloud runs TOKEN, not 'REQUEST'",
+        ),
+        (
+            api("{Authorizers: {B: {FunctionArn: x, Identity: {ReauthorizeEvery: 3601}}}}"),
+            r"Auth.Authorizers.B.Identity.ReauthorizeEvery: 3601 is not between 0 and 3600",
+        ),
+        (
+            FUNCTION
+            + "      Events: {E: {Type: Api, Properties: {Path: /, Method: GET, Auth: {Authorizer: AWS_IAM}}}}\n",
+            r"Events.E.Properties.Auth.Authorizer: there is no authorizer 'AWS_IAM'",
         ),
     ],
 )

@@ -6,9 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openresponses.entry.authorizer import authorize
+
+from infra.local.options import KEY_OF_EVENTS
+from infra.local.seed import local_key
 
 ROOT = Path(__file__).parents[2]
-EVENTS = sorted((ROOT / "events").glob("*.json"))
+AUTHORIZER = ROOT / "events/authorizer.json"
+EVENTS = sorted({*(ROOT / "events").glob("*.json")} - {AUTHORIZER})
+OPEN = ("/health", "/docs", "/openapi.json")
 Json = dict[str, Any]
 
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
@@ -46,7 +52,7 @@ def test_an_event_is_a_complete_proxy_event(file: Path) -> None:
     event = read(file)
     context = event["requestContext"]
     assert set(event) == EVENT_KEYS
-    assert set(context) == CONTEXT_KEYS
+    assert set(context) == CONTEXT_KEYS | (set() if event["path"] in OPEN else {"authorizer"})
     assert set(context["identity"]) == IDENTITY_KEYS
     assert event["multiValueHeaders"] == {name: [value] for name, value in event["headers"].items()}
     assert event["isBase64Encoded"] is False
@@ -66,10 +72,27 @@ def test_an_event_agrees_with_itself_and_the_template(file: Path, source: Json) 
 
 
 @pytest.mark.parametrize("file", EVENTS, ids=lambda file: file.stem)
-def test_an_event_carries_the_local_key_except_for_health(file: Path) -> None:
+def test_an_event_carries_a_key_and_what_the_authorizer_says_of_it_where_one_is_needed(file: Path) -> None:
     event = read(file)
-    expected = None if event["path"] == "/health" else "Bearer local-key"
-    assert event["headers"].get("Authorization") == expected
+    key = local_key(KEY_OF_EVENTS)
+    told = authorize(read(AUTHORIZER), lambda _: key, now=0)
+    latency = {"integrationLatency": 12}
+    expected = (f"Bearer {KEY_OF_EVENTS}", {"principalId": told["principalId"], **told["context"], **latency})
+    found = event["headers"].get("Authorization"), event["requestContext"].get("authorizer")
+    assert found == ((None, None) if event["path"] in OPEN else expected)
+
+
+def test_the_authorizers_event_is_one_of_the_same_api(source: Json) -> None:
+    event = read(AUTHORIZER)
+    context = read(ROOT / "events/responses_create.json")["requestContext"]
+    where = f"arn:aws:execute-api:us-east-1:{context['accountId']}:{context['apiId']}/{context['stage']}"
+    expression = source["Resources"]["Api"]["Properties"]["Auth"]["Authorizers"]["ClientKeys"]["Identity"]
+    assert event == {
+        "type": "TOKEN",
+        "methodArn": f"{where}/POST/v1/responses",
+        "authorizationToken": f"Bearer {KEY_OF_EVENTS}",
+    }
+    assert re.fullmatch(expression["ValidationExpression"], event["authorizationToken"])
 
 
 @pytest.mark.parametrize("file", EVENTS, ids=lambda file: file.stem)

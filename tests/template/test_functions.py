@@ -8,33 +8,50 @@ from typing import TypeGuard
 import pytest
 from openresponses.tools._lambda_functions import MAX_TIMEOUT, LambdaTool
 
-from tests.template.reading import ROOT, Json, grants, of_type, statements
+from tests.template.reading import ROOT, Json, grants, of_type, statements, told
 
-API, TURN, TOOL, SETTLE = OURS = ("ApiFunction", "TurnFunction", "ToolFunction", "SettleFunction")
+API, TURN, TOOL, SETTLE, AUTHORIZER = OURS = (
+    "ApiFunction",
+    "TurnFunction",
+    "ToolFunction",
+    "SettleFunction",
+    "AuthorizerFunction",
+)
 EXAMPLE = "ExampleToolFunction"
 HANDLERS = {
     API: "openresponses.entry.api.app",
     TURN: "openresponses.entry.turn.handler",
     TOOL: "openresponses.entry.tool.handler",
     SETTLE: "openresponses.entry.settle.handler",
+    AUTHORIZER: "openresponses.entry.authorizer.handler",
 }
-TIMEOUTS = {API: 900, TURN: {"Ref": "TurnSeconds"}, TOOL: 330, SETTLE: 60}
+TIMEOUTS = {API: 900, TURN: {"Ref": "TurnSeconds"}, TOOL: 330, SETTLE: 60, AUTHORIZER: 10}
 
 POWERTOOLS = {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME"}
 STORAGE = {"TABLE", "BUCKET", "TENANT", "RESPONSE_DAYS", "LOG_DAYS"}
-READ = {  # what a function does not read, it is not told: the keys and the providers' secrets above all
-    TURN: {*STORAGE, "STATE_MACHINE_ARN", "PROVIDERS", "DEFAULT_PROVIDER"},
-    TOOL: {*STORAGE, "SSM_PREFIX"},
+CONFIGURATION = {"SSM_PREFIX", "CONFIG_SECONDS"}
+READ = {  # what a function does not read, it is not told
+    TURN: {*STORAGE, *CONFIGURATION, "STATE_MACHINE_ARN", "PROVIDERS", "DEFAULT_PROVIDER"},
+    TOOL: {*STORAGE, *CONFIGURATION},
     SETTLE: STORAGE,
 }
+SOON = {"OPENRESPONSES_CONFIG_SECONDS", "OPENRESPONSES_REASONING"}
 
 TABLE, BUCKET = "ResponsesTable.Arn", "ResponsesBucket.Arn"
 HERE = "${AWS::Region}:${AWS::AccountId}"
 OBJECTS = {f"s3:{name}Object": f"${{{BUCKET}}}/*" for name in ("Get", "Put", "Delete")} | {"s3:ListBucket": BUCKET}
-TOOLS = {
-    "ssm:GetParameter": f"arn:${{AWS::Partition}}:ssm:{HERE}:parameter${{SsmPrefix}}/tools/*",
-    "lambda:InvokeFunction": f"arn:${{AWS::Partition}}:lambda:{HERE}:function:${{ToolFunctionPrefix}}*",
+INVOKE_TOOLS = {"lambda:InvokeFunction": f"arn:${{AWS::Partition}}:lambda:{HERE}:function:${{ToolFunctionPrefix}}*"}
+LEADING_KEYS = {  # a response's partition has a slash in its name, and a client key's has none
+    **dict.fromkeys((API, TURN, TOOL, SETTLE), "*/*"),
+    AUTHORIZER: "key#*",
 }
+
+
+def parameters(*names: str) -> str:
+    return ", ".join(f"arn:${{AWS::Partition}}:ssm:{HERE}:parameter${{SsmPrefix}}/{name}" for name in names)
+
+
+SEALING_KEY = {"ssm:PutParameter": parameters("sealing-key")}
 START = {"states:StartExecution": f"arn:${{AWS::Partition}}:states:{HERE}:stateMachine:${{AWS::StackName}}-loop"}
 STOP = {"states:StopExecution": f"arn:${{AWS::Partition}}:states:{HERE}:execution:${{AWS::StackName}}-loop:*"}
 
@@ -48,10 +65,23 @@ GRANTS = {
     | OBJECTS
     | START
     | STOP
-    | TOOLS,
-    TURN: items("BatchGetItem", "GetItem", "PutItem", "Query", "UpdateItem") | OBJECTS | START,
-    TOOL: items("BatchGetItem", "BatchWriteItem", "GetItem", "PutItem") | OBJECTS | TOOLS,
+    | INVOKE_TOOLS
+    | SEALING_KEY
+    | {
+        "ssm:GetParameter": parameters("providers/*", "models/*", "tools/*", "sealing-key"),
+        "ssm:GetParametersByPath": parameters("providers", "models"),
+    },
+    TURN: items("BatchGetItem", "GetItem", "PutItem", "Query", "UpdateItem")
+    | OBJECTS
+    | START
+    | SEALING_KEY
+    | {"ssm:GetParameter": parameters("providers/*", "models/*", "sealing-key")},
+    TOOL: items("BatchGetItem", "BatchWriteItem", "GetItem", "PutItem")
+    | OBJECTS
+    | INVOKE_TOOLS
+    | {"ssm:GetParameter": parameters("tools/*")},
     SETTLE: items("BatchGetItem", "GetItem", "PutItem", "Query", "UpdateItem") | OBJECTS,
+    AUTHORIZER: items("GetItem"),
     EXAMPLE: {f"dynamodb:{name}": "ExampleToolTable.Arn" for name in ("GetItem", "PutItem", "UpdateItem")},
 }
 LOG_DELIVERY = {
@@ -101,10 +131,11 @@ def test_only_the_function_behind_the_api_runs_through_the_wrapper(resources: di
         if (value := variables(resources, name).get("AWS_LAMBDA_EXEC_WRAPPER"))
     }
     assert wrapped == {API: "/var/task/bootstrap"}
-    assert {
-        permission["Properties"]["FunctionName"]["Ref"]
+    permitted = {
+        told(permission["Properties"]["FunctionName"])
         for permission in of_type(resources, "AWS::Lambda::Permission").values()
-    } == {API}
+    }
+    assert permitted == {"{'Ref': 'ApiFunction'}", "AuthorizerFunction.Arn"}
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -132,13 +163,14 @@ def test_sam_makes_first_what_the_others_are_copied_from(source: Json) -> None:
 def test_the_environment_is_exactly_what_the_code_reads(resources: dict[str, Json]) -> None:
     entry = ROOT / "functions/openresponses/entry"
     read = {name for file in entry.rglob("*.py") for name in re.findall(r"\bOPENRESPONSES_[A-Z_]+\b", file.read_text())}
-    assert set(variables(resources, API)) == read | POWERTOOLS | {"AWS_LAMBDA_EXEC_WRAPPER"}
+    assert set(variables(resources, API)) == read | SOON | POWERTOOLS | {"AWS_LAMBDA_EXEC_WRAPPER"}
+    assert set(variables(resources, AUTHORIZER)) == {"OPENRESPONSES_TABLE"}
     for name, wanted in READ.items():
         assert set(variables(resources, name)) == {f"OPENRESPONSES_{each}" for each in wanted} | POWERTOOLS
 
 
 def test_a_variable_is_the_same_in_every_function(resources: dict[str, Json]) -> None:
-    for name in READ:
+    for name in (*READ, AUTHORIZER):
         ours = variables(resources, name)
         assert ours == {each: variables(resources, API)[each] for each in ours}
 
@@ -157,10 +189,35 @@ def test_a_function_may_do_exactly_this(name: str, resources: dict[str, Json]) -
 def test_no_policy_allows_a_wildcard(resources: dict[str, Json]) -> None:
     for role in of_type(resources, "AWS::IAM::Role"):
         for statement in statements(resources, role):
-            assert set(statement) == {"Effect", "Action", "Resource"}
+            assert set(statement) - {"Condition"} == {"Effect", "Action", "Resource"}
             assert [action for action in statement["Action"] if "*" in action] == []
             granted = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
             assert "*" not in granted or set(statement["Action"]) == LOG_DELIVERY
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_only_the_authorizer_reaches_keys_and_it_reaches_nothing_else(name: str, resources: dict[str, Json]) -> None:
+    conditions = [
+        statement.get("Condition")
+        for statement in statements(resources, f"{name}Role")
+        if told(statement["Resource"]) == TABLE
+    ]
+    assert conditions == [{"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [LEADING_KEYS[name]]}}]
+
+
+def test_bedrocks_models_may_be_called_unless_the_deployment_says_otherwise(
+    deployed: Json, resources: dict[str, Json]
+) -> None:
+    policy = resources["BedrockPolicy"]
+    assert (policy["Condition"], deployed["Conditions"]["AllowsBedrock"]) == (
+        "AllowsBedrock",
+        {"Fn::Equals": [{"Ref": "Bedrock"}, "true"]},
+    )
+    assert policy["Properties"]["Roles"] == [{"Ref": "ApiFunctionRole"}, {"Ref": "TurnFunctionRole"}]
+    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Action"] == ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"]
+    kinds = {told(resource).rpartition(":")[2] for resource in statement["Resource"]}
+    assert kinds == {"foundation-model/*", "inference-profile/*", "application-inference-profile/*"}
 
 
 def test_only_api_gateways_own_role_carries_a_managed_policy(resources: dict[str, Json]) -> None:

@@ -70,7 +70,7 @@ def test_the_bucket_answers_only_over_tls(resources: dict[str, Json]) -> None:
 
 def test_every_log_group_has_a_retention_and_outlives_the_stack(resources: dict[str, Json]) -> None:
     groups = of_type(resources, "AWS::Logs::LogGroup")
-    ours = ("ApiFunction", *FUNCTIONS, "ExampleToolFunction", "LoopStateMachine", "ApiAccess")
+    ours = ("ApiFunction", *FUNCTIONS, "AuthorizerFunction", "ExampleToolFunction", "LoopStateMachine", "ApiAccess")
     assert set(groups) == {f"{name}Logs" for name in ours}
     for group in groups.values():
         assert group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}

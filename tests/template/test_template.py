@@ -5,7 +5,8 @@ import re
 
 import pytest
 import yaml
-from openresponses.core.errors import BodyTooLarge, KitError, NotFound
+from openresponses.core.errors import BodyTooLarge, KitError, NotFound, Unauthorized
+from openresponses.keys import new_token
 
 from tests.template.reading import ROOT, Json, of_type
 
@@ -29,6 +30,12 @@ ROUTES = {
 GATEWAY_RESPONSES = {
     "DEFAULT_4XX": ("invalid_request", None),
     "DEFAULT_5XX": ("server_error", None),
+    "UNAUTHORIZED": ("invalid_request", "401"),
+    "INVALID_API_KEY": ("invalid_request", "401"),
+    "EXPIRED_TOKEN": ("invalid_request", "401"),
+    "ACCESS_DENIED": ("invalid_request", "403"),
+    "AUTHORIZER_FAILURE": ("server_error", "503"),
+    "AUTHORIZER_CONFIGURATION_ERROR": ("server_error", "503"),
     "MISSING_AUTHENTICATION_TOKEN": ("not_found", "404"),
     "RESOURCE_NOT_FOUND": ("not_found", "404"),
     "REQUEST_TOO_LARGE": ("invalid_request", "413"),
@@ -58,14 +65,40 @@ def test_every_method_of_the_api_streams_for_fifteen_minutes(resources: dict[str
     }
 
 
-def test_api_gateway_may_invoke_the_function_for_every_route(resources: dict[str, Json]) -> None:
+def test_every_method_needs_a_key_but_the_health_check_and_the_documentation(resources: dict[str, Json]) -> None:
+    body = resources["Api"]["Properties"]["Body"]
+    wanted = {
+        (method, path): {name for each in operation["security"] for name in each}
+        for path, operations in body["paths"].items()
+        for method, operation in operations.items()
+    }
+    free = {("get", "/health"), ("get", "/docs"), ("get", "/openapi.json")}
+    assert wanted == {route: {"NONE" if route in free else "ClientKeys"} for route in ROUTES}
+    scheme = body["components"]["securitySchemes"]["ClientKeys"]
+    asked = scheme["x-amazon-apigateway-authorizer"]
+    assert (scheme["in"], scheme["name"], asked["type"]) == ("header", "Authorization", "token")
+    assert asked["authorizerResultTtlInSeconds"] == 60  # the parameter; SAM itself puts its value in
+    assert {"__FunctionArn__": {"Fn::GetAtt": ["AuthorizerFunction", "Arn"]}} in asked["authorizerUri"]["Fn::Sub"]
+
+
+def test_what_is_no_key_is_refused_before_a_function_runs_and_no_key_is(resources: dict[str, Json]) -> None:
+    schemes = resources["Api"]["Properties"]["Body"]["components"]["securitySchemes"]
+    expression = schemes["ClientKeys"]["x-amazon-apigateway-authorizer"]["identityValidationExpression"]
+    keys = [new_token() for _ in range(100)]
+    assert all(re.fullmatch(expression, f"{scheme} {key}") for key in keys for scheme in ("Bearer", "bearer"))
+    for wrong in ("", keys[0], f"Basic {keys[0]}", f"Bearer {keys[0]}x", "Bearer sk-123", f"Bearer  {keys[0]}"):
+        assert not re.search(expression, wrong)
+
+
+def test_api_gateway_may_invoke_the_functions_for_every_route(resources: dict[str, Json]) -> None:
     permissions = of_type(resources, "AWS::Lambda::Permission").values()
-    arns = {permission["Properties"]["SourceArn"]["Fn::Sub"][0].split("/", 2)[2] for permission in permissions}
-    assert arns == {
+    sources = [permission["Properties"]["SourceArn"]["Fn::Sub"][0] for permission in permissions]
+    paths = {source.split("${__ApiId__}/")[1].removeprefix("${__Stage__}/") for source in sources}
+    assert paths == {
         f"{method.upper()}{path.replace('{response_id}', '*')}"
         for method, path in ROUTES
         if method != "x-amazon-apigateway-any-method"
-    } | {"*/*"}
+    } | {"*/*", "authorizers/*"}
 
 
 def test_the_api_is_regional_with_one_stage(resources: dict[str, Json]) -> None:
@@ -77,7 +110,7 @@ def test_the_api_is_regional_with_one_stage(resources: dict[str, Json]) -> None:
 def test_secrets_are_never_echoed_and_keys_have_no_default(source: Json) -> None:
     parameters = source["Parameters"]
     assert {name for name, parameter in parameters.items() if parameter.get("NoEcho")} == {"ApiKeys", "Providers"}
-    assert {name for name, parameter in parameters.items() if "Default" not in parameter} == {"ApiKeys"}
+    assert {name for name, parameter in parameters.items() if "Default" not in parameter} == set()
 
 
 def test_every_parameter_is_described_used_and_shown_in_a_group(source: Json) -> None:
@@ -118,6 +151,7 @@ def test_the_base_url_is_what_an_openai_client_takes(deployed: Json) -> None:
         "ResponsesUrl": {"Fn::Sub": f"{stage}/v1/responses"},
         "HealthUrl": {"Fn::Sub": f"{stage}/health"},
         "DocsUrl": {"Fn::Sub": f"{stage}/docs"},
+        "SsmPrefix": {"Ref": "SsmPrefix"},
         "ResponsesTableName": {"Ref": "ResponsesTable"},
         "ResponsesBucketName": {"Ref": "ResponsesBucket"},
         "LoopStateMachineArn": {"Ref": "LoopStateMachine"},
@@ -137,7 +171,7 @@ def test_gateway_responses_are_the_apis_own_errors(resources: dict[str, Json]) -
         assert set(body["error"]) == {"message", "type", "param", "code"}
         assert body["error"]["message"]
         assert body["error"]["code"]
-        assert body["error"]["param"] is None
+        assert body["error"]["param"] in (None, "authorization")
         found[name] = (body["error"]["type"], response.get("statusCode"))
     assert found == GATEWAY_RESPONSES
 
@@ -148,6 +182,9 @@ def test_gateway_responses_are_the_apis_own_errors(resources: dict[str, Json]) -
         ("RESOURCE_NOT_FOUND", NotFound),
         ("MISSING_AUTHENTICATION_TOKEN", NotFound),
         ("REQUEST_TOO_LARGE", BodyTooLarge),
+        ("UNAUTHORIZED", Unauthorized),
+        ("INVALID_API_KEY", Unauthorized),
+        ("EXPIRED_TOKEN", Unauthorized),
     ],
 )
 def test_api_gateway_tells_an_error_as_the_function_would(
