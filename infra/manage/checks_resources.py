@@ -80,7 +80,7 @@ def closed_door(deployment: Deployment) -> Iterator[Finding]:
     if status == "401":
         yield ok("without a key", "nobody gets in (401)")
     else:
-        yield problem("without a key", f"{url} answers {status}, not 401", _logs(deployment))
+        yield problem("without a key", f"{url}: {status}, not 401", _logs(deployment))
 
 
 def _status(url: str) -> str:

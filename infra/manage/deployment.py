@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -67,14 +68,18 @@ def deployment_of(arguments: argparse.Namespace) -> Deployment:
 
 
 def session_of(arguments: argparse.Namespace) -> Any:
-    """The user's own credentials and region. Raises Problem."""
-    boto3: Any = import_module("boto3")  # untyped, and half a second to import
+    """The user's own credentials and region. They become this process's: a dialect that signs its requests looks for
+    them itself, as it does in Lambda. Raises Problem.
+    """
     configured = _samconfig()
+    chosen = {
+        "AWS_PROFILE": arguments.profile or configured.get("profile"),
+        "AWS_DEFAULT_REGION": arguments.region or configured.get("region") or os.environ.get("AWS_REGION"),
+    }
+    os.environ.update({name: value for name, value in chosen.items() if value})
+    boto3: Any = import_module("boto3")  # untyped, and half a second to import
     with translated("sts"):
-        return boto3.Session(
-            profile_name=arguments.profile or configured.get("profile"),
-            region_name=arguments.region or configured.get("region"),
-        )
+        return boto3.Session()
 
 
 def _on_aws(arguments: argparse.Namespace) -> Deployment:

@@ -34,7 +34,7 @@ def problem(about: str, detail: str, mend: str = "") -> Finding:
 def told(finding: Finding) -> str:
     lines = [_WIDTHS.format(finding.state, finding.about, finding.detail)]
     if finding.mend:
-        lines.append(_WIDTHS.format("", "  to mend it:", finding.mend))
+        lines.append(_WIDTHS.format("", "  try:", finding.mend))
     return "\n".join(lines)
 
 

@@ -24,5 +24,5 @@ def tell(problem: Problem) -> int:
     """The exit status of a command that could not do what it was asked."""
     print(f"openresponses: {problem}", file=sys.stderr)
     if problem.mend:
-        print(f"  to mend it: {problem.mend}", file=sys.stderr)
+        print(f"  try: {problem.mend}", file=sys.stderr)
     return 1

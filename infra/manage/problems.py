@@ -19,8 +19,8 @@ _BAD_CREDENTIALS = {
     "UnrecognizedClientException",
 }
 _SIGN_IN = "sign in (aws sso login, aws configure), or choose a profile with --profile"
-_ALLOWED_BY = {"s3:HeadBucket": "s3:ListBucket"}
-"""Calls that IAM knows by another name."""
+_ALLOWED_BY = {"s3:HeadBucket": "s3:ListBucket", "dynamodb:TransactWriteItems": "dynamodb:PutItem"}
+"""Calls that IAM allows by another name."""
 
 
 class Problem(Exception):

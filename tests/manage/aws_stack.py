@@ -1,0 +1,123 @@
+"""AWS in a process of its own, with a stack as `sam deploy` leaves it, and with permissions that are enforced.
+
+`python -m tests.manage.aws_stack BASE_URL` prints one line of JSON: the endpoint, and credentials by user.
+"""
+
+import json
+import socket
+import sys
+import threading
+from unittest.mock import MagicMock
+
+import boto3
+import httpx2
+from moto.iam.access_control import IAMRequestBase
+from moto.server import ThreadedMotoServer
+
+STACK, REGION = "openresponses", "eu-west-1"
+DENIED = {
+    "admin": [],
+    "reader": [
+        "ssm:PutParameter",
+        "dynamodb:TransactWriteItems",
+        "dynamodb:DescribeTimeToLive",
+        "lambda:GetFunctionConfiguration",
+    ],
+    "outsider": ["cloudformation:*"],
+}
+"""What each user may not do. Everything else is allowed."""
+_MACHINE = '{"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}'
+
+
+# moto's CloudFormation imports every service that it knows, and with API Gateway's what only that one needs.
+for absent in ("", ".validation", ".validation.exceptions"):
+    sys.modules[f"openapi_spec_validator{absent}"] = MagicMock()
+
+# Only permissions are checked: it takes the signatures of Lambda's GET requests for wrong.
+IAMRequestBase.check_signature = lambda self: None
+
+
+def template(base_url: str) -> str:
+    """The names of the real template, as far as the commands look at them; a test compares them."""
+    role = {
+        "Type": "AWS::IAM::Role",
+        "Properties": {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []}},
+    }
+    table = {
+        "Type": "AWS::DynamoDB::Table",
+        "Properties": {
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{"AttributeName": each, "AttributeType": "S"} for each in ("pk", "sk")],
+            "KeySchema": [
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
+        },
+    }
+    function = {
+        "Type": "AWS::Lambda::Function",
+        "Properties": {
+            "Handler": "index.handler",
+            "Runtime": "python3.13",
+            "Role": {"Fn::GetAtt": ["Role", "Arn"]},
+            "Code": {"ZipFile": "def handler(event, context): ..."},
+        },
+    }
+    machine = {
+        "Type": "AWS::StepFunctions::StateMachine",
+        "Properties": {"DefinitionString": _MACHINE, "RoleArn": {"Fn::GetAtt": ["Role", "Arn"]}},
+    }
+    outputs = {
+        "BaseUrl": base_url,
+        "ResponsesTableName": {"Ref": "ResponsesTable"},
+        "ResponsesBucketName": {"Ref": "ResponsesBucket"},
+        "LoopStateMachineArn": {"Ref": "LoopStateMachine"},
+    }
+    parameters = {"SsmPrefix": "/mine", "DefaultProvider": "openai", "ConfigSeconds": "30"}
+    document = {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Parameters": {name: {"Type": "String", "Default": value} for name, value in parameters.items()},
+        "Resources": {
+            "Role": role,
+            "ResponsesTable": table,
+            "ResponsesBucket": {"Type": "AWS::S3::Bucket"},
+            "LoopStateMachine": machine,
+            "ApiFunction": function,
+        },
+        "Outputs": {name: {"Value": value} for name, value in outputs.items()},
+    }
+    return json.dumps(document)
+
+
+def users(endpoint: str) -> dict[str, dict[str, str]]:
+    iam = boto3.client("iam", endpoint_url=endpoint, region_name=REGION)
+    keys: dict[str, dict[str, str]] = {}
+    for name, denied in DENIED.items():
+        statements = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
+        if denied:
+            statements.append({"Effect": "Deny", "Action": denied, "Resource": "*"})
+        policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        iam.create_user(UserName=name)
+        iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=policy)
+        made = iam.create_access_key(UserName=name)["AccessKey"]
+        keys[name] = {"AWS_ACCESS_KEY_ID": made["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"]}
+    return keys
+
+
+def main(base_url: str) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
+    server.start()
+    endpoint = f"http://127.0.0.1:{port}"
+    cloudformation = boto3.client("cloudformation", endpoint_url=endpoint, region_name=REGION)
+    cloudformation.create_stack(StackName=STACK, TemplateBody=template(base_url), Capabilities=["CAPABILITY_IAM"])
+    keys = users(endpoint)
+    httpx2.post(f"{endpoint}/moto-api/reset-auth", content=b"0")  # from here on, permissions count
+    print(json.dumps({"endpoint": endpoint, "users": keys}), flush=True)
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,107 @@
+"""The commands as their users run them: processes, against one local cloud and one stack in a stand-in for AWS."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.manage.aws_stack import REGION
+
+OPENRESPONSES = str(Path(sys.executable).parent / "openresponses")
+UPSTREAM_KEY = "sk-planted-upstream-key"
+_OWN = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+
+
+@dataclass(frozen=True)
+class Ran:
+    status: int
+    out: str
+    err: str
+
+    def rows(self) -> list[list[str]]:
+        """Of what is printed in columns, without the head."""
+        return [re.split(r"\s{2,}", line) for line in self.out.splitlines()[1:]]
+
+
+def run(*words: str, stdin: str = "", env: Mapping[str, str] | None = None) -> Ran:
+    """One command, and nobody at a terminal. Nothing secret may be among the words."""
+    done = subprocess.run(
+        [OPENRESPONSES, *words], input=stdin, capture_output=True, text=True, timeout=60, env={**_OWN, **(env or {})}
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+Run = Callable[..., Ran]
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """`run` says `--local` and its address."""
+
+    origin: str
+    api_key: str
+    upstream: str
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.origin}/v1"
+
+    def run(self, *words: str, stdin: str = "") -> Ran:
+        return run(*words, "--local", self.origin, stdin=stdin)
+
+
+@dataclass(frozen=True)
+class Aws:
+    endpoint: str
+    users: Mapping[str, Mapping[str, str]]
+
+    def run(self, *words: str, stdin: str = "", user: str = "admin") -> Ran:
+        return run(*words, stdin=stdin, env=self.environment(user))
+
+    def environment(self, user: str) -> dict[str, str]:
+        nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+        where = {"AWS_ENDPOINT_URL": self.endpoint, "AWS_REGION": REGION, "AWS_EC2_METADATA_DISABLED": "true"}
+        return {**where, **nowhere, **self.users.get(user, {})}
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[str]:
+    """A model provider that takes one key."""
+    with _process("-m", "tests.fakes.chat_completions", "--api-key", UPSTREAM_KEY) as process:
+        assert process.stdout
+        yield process.stdout.readline().strip()
+        process.terminate()
+
+
+@pytest.fixture(scope="session")
+def cloud(upstream: str) -> Iterator[Cloud]:
+    command = [OPENRESPONSES, "dev", "--port", "0", "--no-reload", "--env", "OPENRESPONSES_CONFIG_SECONDS=1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        base_url, key = (re.sub(r"export \w+=", "", process.stdout.readline().strip()) for _ in range(2))
+        yield Cloud(base_url.removesuffix("/v1"), key, upstream)
+        process.send_signal(signal.SIGINT)
+
+
+@pytest.fixture(scope="session")
+def aws(cloud: Cloud) -> Iterator[Aws]:
+    """Its stack's endpoint is the local cloud's."""
+    with _process("-m", "tests.manage.aws_stack", cloud.base_url) as process:
+        assert process.stdout
+        told = json.loads(process.stdout.readline())
+        yield Aws(told["endpoint"], told["users"])
+        process.terminate()
+
+
+def _process(*arguments: str) -> subprocess.Popen[str]:
+    environment = {**_OWN, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    command = [sys.executable, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)

@@ -1,0 +1,115 @@
+"""`openresponses doctor`: what it sees, what mends it, and that nothing stops it."""
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.manage.aws_stack import REGION
+from tests.manage.conftest import UPSTREAM_KEY, Aws, Cloud, run
+
+pytestmark = pytest.mark.xdist_group("manage")
+
+
+def findings(text: str) -> dict[str, tuple[str, str]]:
+    """(state, detail) by what it is about."""
+    lines = [line for line in text.splitlines()[:-1] if line[0] != " "]
+    return {line[9:33].strip(): (line[:9].strip(), line[33:]) for line in lines}
+
+
+def client(aws: Aws, service: str) -> Any:
+    keys = aws.users["admin"]
+    return boto3.client(
+        service,
+        endpoint_url=aws.endpoint,
+        region_name=REGION,
+        aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+def test_a_local_cloud_is_well(cloud: Cloud) -> None:
+    words = (
+        "providers",
+        "set",
+        "well",
+        "--dialect",
+        "chat_completions",
+        "--base-url",
+        cloud.upstream,
+        "--model",
+        "text",
+    )
+    assert cloud.run(*words, stdin=UPSTREAM_KEY).status == 0
+    done = cloud.run("doctor", "--live")
+    found = findings(done.out)
+    assert found["deployment"] == ("ok", f"the local cloud at {cloud.origin}")
+    for about in ("table", "table's expiry", "bucket", "state machine", "default provider", "health", "without a key"):
+        assert found[about][0] == "ok", done.out
+    assert found["provider well"] == ("ok", f"chat_completions {cloud.upstream}")
+    assert found["well answers"][0] == "ok"
+    assert UPSTREAM_KEY not in done.out
+
+
+def test_each_thing_that_is_wrong_is_found_with_what_mends_it(aws: Aws, cloud: Cloud) -> None:
+    ssm = client(aws, "ssm")
+    put = {
+        "providers/open": ("String", {"dialect": "offline"}),
+        "providers/typo": ("SecureString", {"dialect": "offline", "apikey": "hidden"}),
+        "providers/mine": ("SecureString", {"dialect": "chat_completions", "base_url": "http://127.0.0.1:11434/v1"}),
+        "models/odd": ("String", {"target": "open/demo"}),
+        "models/lost": ("String", {"targets": ["nowhere/x", "open/demo"]}),
+        "tools/odd": ("String", {"description": "It names no function."}),
+    }
+    for name, (kind, document) in put.items():
+        ssm.put_parameter(Name=f"/mine/{name}", Type=kind, Value=json.dumps(document))
+    try:
+        done = aws.run("doctor")
+    finally:
+        ssm.delete_parameters(Names=[f"/mine/{name}" for name in put])
+    found = findings(done.out)
+    assert done.status == 1
+    assert {about for about, (state, _) in found.items() if state == "problem"} == {
+        "table's expiry",  # the stand-in's stack has none
+        "provider open",
+        "provider typo",
+        "default provider",
+        "alias odd",
+        "alias lost",
+        "tool odd",
+        "client keys",
+    }
+    assert found["credentials"] == ("ok", "arn:aws:iam::123456789012:user/admin")
+    assert found["function"] == ("ok", "ApiFunction")
+    assert found["sealing key"][0] == "note"
+    assert found["provider mine"][0] == "note"  # 127.0.0.1, from AWS
+    for mend in ("providers set openai", "keys create --tenant default", "models alias odd TARGET..."):
+        assert f"  try:                  openresponses {mend} --stack openresponses" in done.out
+    assert done.out.splitlines()[-1] == "8 problems"
+    assert "hidden" not in done.out
+
+
+def test_a_missing_permission_is_one_finding_and_the_rest_goes_on(aws: Aws) -> None:
+    done = aws.run("doctor", user="reader")
+    found = findings(done.out)
+    assert found["table's expiry"] == ("problem", "you may not dynamodb:DescribeTimeToLive")
+    assert found["functions"] == ("problem", "you may not lambda:GetFunctionConfiguration")
+    assert found["bucket"][0] == found["health"][0] == "ok"
+
+
+def test_without_credentials_or_a_stack_it_says_so_and_ends(aws: Aws) -> None:
+    nobody = aws.run("doctor", user="nobody")
+    assert (nobody.status, nobody.out.splitlines()[-1]) == (1, "1 problem")
+    assert findings(nobody.out)["deployment"][1].startswith("no AWS credentials")
+
+    missing = aws.run("doctor", "--stack", "other")
+    assert findings(missing.out)["deployment"] == ("problem", f"there is no stack other in {REGION}")
+
+    outsider = aws.run("doctor", user="outsider")
+    assert findings(outsider.out)["deployment"] == ("problem", "you may not cloudformation:DescribeStacks")
+
+
+def test_no_local_cloud_is_a_finding_too() -> None:
+    done = run("doctor", "--local", "http://127.0.0.1:9")
+    assert (done.status, done.out.splitlines()[-1]) == (1, "1 problem")
