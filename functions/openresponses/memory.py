@@ -1,4 +1,7 @@
-"""Every storage port in memory, for tests and for trying things out. Values go in and out as JSON: none is shared."""
+"""Parameters and every storage port in memory, for tests and for trying things out.
+
+Values go in and out as JSON: none is shared.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +20,19 @@ from .schema.items import HostedToolCall
 from .schema.response import Response
 
 Started: TypeAlias = Callable[[str, int], Awaitable[None]]
+
+
+@dataclass
+class MemoryParameters:
+    """Texts by name."""
+
+    texts: dict[str, str] = field(default_factory=dict[str, str])
+
+    async def get(self, name: str) -> str | None:
+        return self.texts.get(name)
+
+    async def names(self, folder: str) -> list[str]:
+        return sorted(name.removeprefix(f"{folder}/") for name in self.texts if name.startswith(f"{folder}/"))
 
 
 @dataclass

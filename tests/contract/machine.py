@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from openresponses.core.errors import ProviderError, StorageUnavailable
+from openresponses.core.ports import Models as ModelsPort
 from openresponses.core.ports import Ports, Storage
 from openresponses.core.service import Service
 from openresponses.core.settings import Settings
@@ -18,7 +19,7 @@ from openresponses.memory import Shelf, memory_storage
 from openresponses.schema.events import StreamEvent
 from openresponses.schema.request import CreateResponse
 
-from tests.unit.kit import Json, Script, Tools
+from tests.unit.kit import Json, Models, Script, Tools
 
 RETRIES = 5
 
@@ -30,12 +31,13 @@ class Killed(BaseException):
 class House:
     """A deployment in memory: a service, and a state machine that runs as soon as it is started."""
 
-    def __init__(self, script: Script, tools: Tools | None = None, **settings: Any) -> None:
+    def __init__(self, script: Script | ModelsPort, tools: Tools | None = None, **settings: Any) -> None:
         self.shelf, self.tools = Shelf(), tools or Tools()
-        self.settings = replace(Settings(providers={}), **settings)
+        self.settings = replace(Settings(), **settings)
         self.storage: Storage = memory_storage(self.shelf, self._start)
         ids = iter(f"{n:032x}" for n in range(1, 1000))
-        self.ports = Ports(script, self.tools, lambda: 2.0, lambda: next(ids), self.storage)
+        models = Models(script) if isinstance(script, Script) else script
+        self.ports = Ports(models, self.tools, lambda: 2.0, lambda: next(ids), self.storage)
         self.service = Service(self.ports, self.settings)
         self.stored = Stored(self.storage, self.ports.now)
         self.worker_ports: Callable[[], Ports] = lambda: self.ports

@@ -6,13 +6,13 @@ import httpx2
 import pytest
 from openresponses.entry.api import build
 
-KEY = {"authorization": "Bearer key-1"}
+from tests.authorized import authorized
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx2.AsyncClient]:
-    app = build({"OPENRESPONSES_API_KEYS": "key-1,key-2", "OPENRESPONSES_MAX_BODY_BYTES": "2000"})
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api", headers=KEY) as client:
+    app = authorized(build({"OPENRESPONSES_MAX_BODY_BYTES": "2000"}))
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as client:
         yield client
 
 
@@ -93,26 +93,33 @@ async def test_an_unknown_model_is_a_404(client: httpx2.AsyncClient, model: str)
     assert (error["type"], error["param"], error["code"]) == ("not_found", "model", "model_not_found")
 
 
-@pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", "Bearer wrong", "Basic key-1", "key-1", "Bearer key-1x"])
-async def test_nobody_gets_in_without_a_key(client: httpx2.AsyncClient, value: str) -> None:
-    for method, path in (("POST", "/v1/responses"), ("GET", "/v1/models")):
-        answer = await client.request(method, path, headers={"authorization": value})
-        assert answer.status_code == 401
-        assert answer.headers["www-authenticate"] == "Bearer"
-        assert answer.json()["error"]["code"] == "invalid_api_key"
-
-
-async def test_with_no_keys_configured_every_key_is_refused() -> None:
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer or_0123456789ab_x"}])
+async def test_nobody_gets_in_whom_no_authorizer_let_in(headers: dict[str, str]) -> None:
     app = build({})
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as client:
-        assert (await client.get("/v1/models", headers={"authorization": "Bearer "})).status_code == 401
+        for method, path in (("POST", "/v1/responses"), ("GET", "/v1/models"), ("GET", "/v1/responses/resp_1")):
+            answer = await client.request(method, path, headers=headers)
+            assert answer.status_code == 401
+            assert answer.headers["www-authenticate"] == "Bearer"
+            assert answer.json()["error"]["code"] == "invalid_api_key"
         assert (await client.get("/health")).status_code == 200
 
 
-async def test_each_configured_key_gets_in(client: httpx2.AsyncClient) -> None:
-    for key in ("key-1", "key-2"):
-        answer = await client.get("/v1/models", headers={"authorization": f"bearer {key}"})
-        assert [model["id"] for model in answer.json()["data"]] == ["offline/demo"]
+async def test_a_key_sees_only_the_models_that_it_allows() -> None:
+    app = build({})
+    for models, listed, status in (
+        ("", ["offline/demo"], 200),
+        ("offline/*", ["offline/demo"], 200),
+        ("gpt-*", [], 404),
+    ):
+        transport = httpx2.ASGITransport(authorized(app, models=models))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://api") as client:
+            assert [model["id"] for model in (await client.get("/v1/models")).json()["data"]] == listed
+            answer = await client.post("/v1/responses", json={"model": "offline/demo", "input": "x"})
+            missing = await client.post("/v1/responses", json={"model": "offline/none", "input": "x"})
+            assert answer.status_code == status
+            if status == 404:
+                assert answer.text == missing.text.replace("offline/none", "offline/demo")
 
 
 @pytest.mark.parametrize(("version", "status"), [("2026-04-24", 200), ("latest", 200), ("2025-01-01", 400)])

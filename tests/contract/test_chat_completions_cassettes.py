@@ -32,6 +32,7 @@ from openresponses.schema.items import HostedToolCall
 from openresponses.schema.request import CreateResponse
 
 from tests.immediately import immediately
+from tests.unit.kit import Models
 
 CASSETTES = Path(__file__).parent.parent / "cassettes" / "chat_completions"
 NAMES = sorted(path.stem for path in CASSETTES.glob("*.sse"))
@@ -67,16 +68,10 @@ class NoTools:
 
 
 class Replay:
-    """A provider, and the only model there is, that speaks a cassette through the real HTTP layer."""
+    """A provider that speaks a cassette through the real HTTP layer."""
 
     def __init__(self, cassette: Cassette, pieces: Sequence[bytes]) -> None:
         self._cassette, self._pieces = cassette, pieces
-
-    def resolve(self, model: str) -> tuple["Replay", str]:
-        return self, model
-
-    def listed(self) -> list[str]:
-        return []
 
     async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
         pieces = self._pieces
@@ -116,7 +111,7 @@ async def replayed(cassette: Cassette, pieces: Sequence[bytes] = ()) -> tuple[Ru
     async def sink(event: Event) -> None:
         events.append(event)
 
-    replay = Replay(cassette, pieces or [cassette.sse])
+    replay = Models(Replay(cassette, pieces or [cassette.sse]))
     await think(run, Ports(replay, NoTools(), lambda: 0.0, lambda: "0"), Journal(run, sink))
     return run, events
 

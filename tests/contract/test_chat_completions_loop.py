@@ -21,6 +21,7 @@ from openresponses.schema.request import CreateResponse
 from tests.fakes.server import FakeUpstream, fake_upstream, wire_of
 from tests.fakes.wire import Rules
 from tests.immediately import immediately
+from tests.unit.kit import Models
 
 SCHEMA = {"type": "object", "properties": {"zone": {"type": "string"}}, "required": ["zone"]}
 
@@ -31,17 +32,6 @@ class Clock:
 
     async def call(self, call: HostedToolCall) -> ToolOutput:
         return ToolOutput(f"noon for {call.call_id} {call.arguments}")
-
-
-class OnlyModel:
-    def __init__(self, provider: ChatCompletions) -> None:
-        self._provider = provider
-
-    def resolve(self, model: str) -> tuple[ChatCompletions, str]:
-        return self._provider, model
-
-    def listed(self) -> list[str]:
-        return []
 
 
 async def driven(upstream: FakeUpstream, **fields: Any) -> Run:
@@ -58,7 +48,7 @@ async def driven(upstream: FakeUpstream, **fields: Any) -> Run:
 
     provider = connect(ProviderSettings(name="v", dialect="chat_completions", base_url=upstream.url))
     assert isinstance(provider, ChatCompletions)
-    ports = Ports(OnlyModel(provider), Clock(), lambda: 0.0, lambda: "0")
+    ports = Ports(Models(provider), Clock(), lambda: 0.0, lambda: "0")
     assert await drive(run, ports, Journal(run, emit), lambda _: False) == Stop("completed")
     await provider.aclose()
     return run

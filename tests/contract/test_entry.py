@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from openresponses.core.errors import ProviderThrottled, StorageUnavailable
 from openresponses.entry.settings import aws_settings_from, settings_from
-from openresponses.entry.tasks import Crashed, perform, worker_from
+from openresponses.entry.tasks import Crashed, perform, workers_from
 
 STORED = {"OPENRESPONSES_TABLE": "table", "OPENRESPONSES_BUCKET": "bucket", "OPENRESPONSES_SSM_PREFIX": "/kit"}
 
@@ -25,7 +25,7 @@ def test_an_empty_environment_is_a_server_that_stores_nothing() -> None:
         300,
     )
     assert settings.flush_seconds == 0.5
-    assert (aws.table, aws.ssm_prefix, aws.tenant, aws.response_days, aws.log_days) == ("", "", "default", 30, 7)
+    assert (aws.table, aws.ssm_prefix, aws.config_seconds, aws.response_days, aws.log_days) == ("", "", 60, 30, 7)
 
 
 def test_every_variable_is_read() -> None:
@@ -45,13 +45,13 @@ def test_every_variable_is_read() -> None:
             **STORED,
             "AWS_REGION": "eu-north-1",
             "OPENRESPONSES_STATE_MACHINE_ARN": "arn",
-            "OPENRESPONSES_TENANT": "somebody",
+            "OPENRESPONSES_CONFIG_SECONDS": "5",
             "OPENRESPONSES_RESPONSE_DAYS": "1",
             "OPENRESPONSES_LOG_DAYS": "2",
         }
     )
     assert (aws.region, aws.table, aws.bucket, aws.state_machine_arn) == ("eu-north-1", "table", "bucket", "arn")
-    assert (aws.tenant, aws.response_days, aws.log_days, aws.ssm_prefix) == ("somebody", 1, 2, "/kit")
+    assert (aws.config_seconds, aws.response_days, aws.log_days, aws.ssm_prefix) == (5, 1, 2, "/kit")
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_the_state_machines_functions_serve_no_http(entry: str) -> None:
 
 def test_a_worker_needs_a_table() -> None:
     with pytest.raises(ValueError, match=r"^OPENRESPONSES_TABLE"):
-        worker_from({})
+        workers_from({})
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:

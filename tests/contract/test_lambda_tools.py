@@ -15,7 +15,7 @@ import pytest
 from moto import mock_aws
 from openresponses.aws.clients import Aws, Refused
 from openresponses.aws.functions import LambdaFunctions
-from openresponses.aws.parameters import FRESH_SECONDS, SsmParameters
+from openresponses.aws.parameters import SsmParameters
 from openresponses.core.errors import StorageUnavailable
 from openresponses.core.ports import ToolOutput
 from openresponses.core.run import OfferedTool
@@ -30,6 +30,7 @@ from infra.local.intrinsics import REGION
 from infra.local.lambda_api import LambdaApi
 
 Json = dict[str, Any]
+FRESH_SECONDS = 60
 RESPONSE = "resp_" + "0123456789abcdef" * 2
 ITEM = "htc_" + "0123456789abcdef" * 2 + "0003"
 SCHEMA: Json = {
@@ -53,7 +54,10 @@ class Said:
     texts: Mapping[str, str]
 
     async def get(self, name: str) -> str | None:
-        return self.texts.get(name)
+        return self.texts.get(name.removeprefix("tools/"))
+
+    async def names(self, folder: str) -> list[str]:
+        raise NotImplementedError
 
 
 @dataclass
@@ -214,7 +218,7 @@ class Shop:
     time: float = 0.0
 
     def __post_init__(self) -> None:
-        self.parameters = SsmParameters(self.aws, REGION, "/kit/tools/", lambda: self.time)
+        self.parameters = SsmParameters(self.aws, "/kit/", lambda: self.time, seconds=FRESH_SECONDS)
 
     def put(self, name: str, value: str) -> None:
         self.ssm.put_parameter(Name=f"/kit/tools/{name}", Value=value, Type="String", Overwrite=True)
@@ -228,42 +232,42 @@ def shop() -> Iterator[Shop]:
 
 async def test_a_parameter_is_asked_for_once_a_minute(shop: Shop) -> None:
     shop.put("weather", "old")
-    assert [await shop.parameters.get("weather") for _ in range(3)] == ["old"] * 3
+    assert [await shop.parameters.get("tools/weather") for _ in range(3)] == ["old"] * 3
     shop.put("weather", "new")
     shop.time = FRESH_SECONDS - 1
-    assert (await shop.parameters.get("weather"), shop.aws.asked) == ("old", 1)
+    assert (await shop.parameters.get("tools/weather"), shop.aws.asked) == ("old", 1)
     shop.time = FRESH_SECONDS
-    assert (await shop.parameters.get("weather"), shop.aws.asked) == ("new", 2)
+    assert (await shop.parameters.get("tools/weather"), shop.aws.asked) == ("new", 2)
 
 
 async def test_that_there_is_no_parameter_is_remembered_as_well(shop: Shop) -> None:
-    assert [await shop.parameters.get("weather") for _ in range(3)] == [None] * 3
+    assert [await shop.parameters.get("tools/weather") for _ in range(3)] == [None] * 3
     assert shop.aws.asked == 1
     shop.put("weather", "new")
     shop.time = FRESH_SECONDS
-    assert await shop.parameters.get("weather") == "new"
+    assert await shop.parameters.get("tools/weather") == "new"
 
 
 @pytest.mark.parametrize("error", [StorageUnavailable("down"), Refused("AccessDeniedException", "no", {})])
 async def test_what_was_read_once_is_served_while_ssm_does_not_answer(shop: Shop, error: Exception) -> None:
     shop.put("weather", "old")
-    assert await shop.parameters.get("weather") == "old"
+    assert await shop.parameters.get("tools/weather") == "old"
     shop.aws.error, shop.time = error, 10 * FRESH_SECONDS
-    assert [await shop.parameters.get("weather") for _ in range(3)] == ["old"] * 3
+    assert [await shop.parameters.get("tools/weather") for _ in range(3)] == ["old"] * 3
     assert shop.aws.asked == 2
-    with pytest.raises(StorageUnavailable, match="could not be looked up"):
-        await shop.parameters.get("another")
+    with pytest.raises(StorageUnavailable, match="could not be read"):
+        await shop.parameters.get("tools/another")
 
 
 async def test_names_that_clients_make_up_do_not_fill_the_memory(shop: Shop) -> None:
     shop.put("weather", "old")
-    await shop.parameters.get("weather")
+    await shop.parameters.get("tools/weather")
     shop.aws.error = Refused("ParameterNotFound", "", {})
     for n in range(1_000):
-        assert await shop.parameters.get(f"name{n}") is None
+        assert await shop.parameters.get(f"tools/name{n}") is None
     shop.aws.error = None
     shop.put("weather", "new")
-    assert await shop.parameters.get("weather") == "new"  # it had to make room
+    assert await shop.parameters.get("tools/weather") == "new"  # it had to make room
 
 
 def failing(error: Exception) -> Callable[[bytes], bytes]:

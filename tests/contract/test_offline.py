@@ -29,11 +29,8 @@ from tests.openresponses_schema import check_event
 from tests.stream_checker import check_stream
 from tests.unit.kit import Json, Log, Models, Said, ports_of
 
-SETTINGS = Settings(
-    providers={"offline": ProviderSettings(name="offline", dialect="offline", models=("demo",))},
-    default_provider="offline",
-)
-OFFLINE = connect(SETTINGS.providers["offline"])
+SETTINGS = Settings()
+OFFLINE = connect(ProviderSettings(name="offline", dialect="offline", models=("demo",)))
 WEATHER = {
     "type": "function",
     "name": "get_weather",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -10,9 +11,13 @@ from typing import Any
 
 import httpx2
 from openresponses import providers
+from openresponses.api.access import Access
 from openresponses.api.app import create_app
-from openresponses.core.routing import Router
+from openresponses.core.catalog import Catalog
+from openresponses.core.routing import RoutedModels, Router
 from openresponses.core.settings import ProviderSettings, Settings
+from openresponses.memory import MemoryParameters
+from openresponses.seals import AesSeal, of_this_process
 from openresponses.tools import Toolbox
 
 from tests.contract.machine import House
@@ -63,14 +68,14 @@ async def vendors(
             name: await stack.enter_async_context(fake_upstream(_dialect(name), rules=rules)) for name in names
         }
         configured = {name: ProviderSettings(name=name, **upstream.settings) for name, upstream in upstreams.items()}
-        router: Any = Router(Settings(providers=configured), providers.connect)
+        catalog = Catalog(MemoryParameters(), builtin=configured)
+        router = Router(catalog, providers.connect, Settings(), time.monotonic)
         tools: Any = Toolbox()
-        house = House(router, tools, api_keys=("key",), providers=configured, **settings)
+        house = House(RoutedModels(router, AesSeal(of_this_process(), "default")), tools, **settings)
         stack.push_async_callback(router.aclose)
-        app = create_app(house.service, house.stored, house.settings, router.aclose)
-        client = httpx2.AsyncClient(
-            transport=httpx2.ASGITransport(app), base_url="http://api/v1", headers={"authorization": "Bearer key"}
-        )
+        served = house.service, house.stored
+        app = create_app(lambda _: served, house.settings, router.aclose, lambda _: Access("default"))
+        client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api/v1")
         yield Vendors(house, await stack.enter_async_context(client), upstreams)
 
 

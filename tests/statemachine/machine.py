@@ -56,7 +56,11 @@ def target(handler: Handler) -> Target:
 
 def turn(event: Mapping[str, Any], step: str, *calls: str) -> dict[str, Any]:
     """What the Turn function answers."""
-    return {"response_id": event["response_id"], "generation": event["generation"], "step": step, "calls": [*calls]}
+    named = {name: event[name] for name in ("tenant", "response_id", "generation")}
+    return {**named, "step": step, "calls": [*calls]}
+
+
+TENANT = "acme"
 
 
 class Script:
@@ -114,7 +118,9 @@ class Machine:
         """Start an execution for a response of its own; the execution's ARN."""
         response_id = f"resp_{uuid.uuid4().hex}"
         self.scripts[response_id] = script
-        return self.begin(arn, {"response_id": response_id, "generation": generation}, f"{response_id}-{generation}")
+        return self.begin(
+            arn, {"tenant": TENANT, "response_id": response_id, "generation": generation}, f"{response_id}-{generation}"
+        )
 
     def begin(self, arn: str, given: Mapping[str, Any], name: str | None = None) -> str:
         started = self.sfn.start_execution(stateMachineArn=arn, name=name or uuid.uuid4().hex, input=json.dumps(given))

@@ -157,9 +157,9 @@ def test_retries_back_off_with_full_jitter(name: str) -> None:
 def test_payloads_hold_ids_only() -> None:
     payloads = {name: task["Parameters"]["Payload"] for name, task in tasks().items()}
     assert {name: sorted(payload) for name, payload in payloads.items()} == {
-        "Turn": ["attempt.$", "generation.$", "response_id.$"],
-        "Tool": ["attempt.$", "item_id.$", "response_id.$"],
-        "Settle": ["cause.$", "error.$", "generation.$", "response_id.$"],
+        "Turn": ["attempt.$", "generation.$", "response_id.$", "tenant.$"],
+        "Tool": ["attempt.$", "item_id.$", "response_id.$", "tenant.$"],
+        "Settle": ["cause.$", "error.$", "generation.$", "response_id.$", "tenant.$"],
     }
 
 

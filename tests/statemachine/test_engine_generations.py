@@ -67,17 +67,20 @@ def test_a_loop_of_1500_turns_goes_on_from_execution_to_execution(
         return asyncio.run_coroutine_threadsafe(work, loop).result()
 
     async def start(response_id: str, generation: int) -> None:
-        order = {"response_id": response_id, "generation": generation}
+        order = {"tenant": "default", "response_id": response_id, "generation": generation}
         await asyncio.to_thread(machine.begin, f"{STATE_MACHINE}Loop", order, f"{response_id}-{generation}")
 
     storage = memory_storage(Shelf(), start)
-    settings = replace(Settings(providers={}), max_turns=TURNS + 1)
+    settings = replace(Settings(), max_turns=TURNS + 1)
     ids = iter(f"{n:032x}" for n in range(1, 10))
     tools = Tools()
     ports = Ports(Models(Loop()), tools, lambda: 2.0, lambda: next(ids), storage)
     worker, service, stored = Worker(ports, settings), Service(ports, settings), Stored(storage, ports.now)
     machine.functions["Turn"] = target(
-        lambda event: do(worker.turn(event["response_id"], event["generation"], event["attempt"]))
+        lambda event: {
+            "tenant": event["tenant"],
+            **do(worker.turn(event["response_id"], event["generation"], event["attempt"])),
+        }
     )
     machine.functions["Tool"] = target(lambda event: do(worker.tool(event["response_id"], event["item_id"])))
     machine.functions["Settle"] = target(settled)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from infra.local.calls import FunctionError
-from tests.statemachine.machine import Machine, Script, definition, executor_threads, turn, until
+from tests.statemachine.machine import TENANT, Machine, Script, definition, executor_threads, turn, until
 
 RETRIED_TURN = [
     *("ProviderThrottled", "ProviderUnavailable", "ProviderTimeout", "StreamViolation", "StorageUnavailable"),
@@ -43,9 +43,9 @@ def test_turns_and_tools_alternate_until_a_turn_stops(machine: Machine) -> None:
 
     response_id = script.turns[0]["response_id"]
     assert ended["status"] == "SUCCEEDED"
-    assert script.turns == [{"response_id": response_id, "generation": 3, "attempt": 0}] * 3
+    assert script.turns == [{"tenant": TENANT, "response_id": response_id, "generation": 3, "attempt": 0}] * 3
     assert sorted(script.tools, key=lambda tool: tool["item_id"]) == [
-        {"response_id": response_id, "item_id": item_id, "attempt": 0} for item_id in "abc"
+        {"tenant": TENANT, "response_id": response_id, "item_id": item_id, "attempt": 0} for item_id in "abc"
     ]
     assert script.settled == []
 
@@ -78,7 +78,9 @@ def test_a_turn_that_would_fail_again_settles_the_response_at_once(machine: Mach
 
     cause = json.dumps({"errorType": error_type, "errorMessage": f"it was {error_type}"}, separators=(",", ":"))
     response_id = script.turns[0]["response_id"]
-    assert script.settled == [{"response_id": response_id, "generation": 0, "error": error_type, "cause": cause}]
+    assert script.settled == [
+        {"tenant": TENANT, "response_id": response_id, "generation": 0, "error": error_type, "cause": cause}
+    ]
     assert (ended["status"], ended["error"], ended["cause"]) == ("FAILED", error_type, cause)
     assert len(script.turns) == 2
 
@@ -204,7 +206,10 @@ def test_an_execution_starts_once_for_each_name(machine: Machine) -> None:
     release = threading.Event()
     script = Script()
     script.turn = lambda event: [script.turns.append(event), release.wait(20), turn(event, "stop")][-1]
-    arn, given = machine.sfn.list_state_machines()["stateMachines"][0]["stateMachineArn"], {"generation": 0}
+    arn, given = (
+        machine.sfn.list_state_machines()["stateMachines"][0]["stateMachineArn"],
+        {"tenant": TENANT, "generation": 0},
+    )
     given["response_id"] = "resp_once"
     machine.scripts["resp_once"] = script
     found: list[str] = []
@@ -236,11 +241,11 @@ def test_states_hold_ids_only(machine: Machine) -> None:
     entered = [event["stateEnteredEventDetails"] for event in machine.history(execution) if "Entered" in event["type"]]
     keys = {detail["name"]: set(json.loads(detail["input"])) for detail in entered if detail["name"] != "Turn"}
     assert keys == {
-        "Step": {"response_id", "generation", "step", "calls"},
-        "Tools": {"response_id", "generation", "step", "calls"},
-        "Tool": {"response_id", "item_id"},
-        "Settle": {"response_id", "generation", "step", "calls", "error"},
-        "Failed": {"response_id", "generation", "step", "calls", "error"},
+        "Step": {"tenant", "response_id", "generation", "step", "calls"},
+        "Tools": {"tenant", "response_id", "generation", "step", "calls"},
+        "Tool": {"tenant", "response_id", "item_id"},
+        "Settle": {"tenant", "response_id", "generation", "step", "calls", "error"},
+        "Failed": {"tenant", "response_id", "generation", "step", "calls", "error"},
     }
     assert all(len(detail["input"]) < 500 for detail in entered)
 

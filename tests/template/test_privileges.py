@@ -24,7 +24,7 @@ from tests.unit.kit import Script, Tools
 
 LARGE = text(220_000)
 """Does not fit into an item."""
-SETTINGS = Settings(providers={}, inline_turns=1, history_events=1)
+SETTINGS = Settings(inline_turns=1, history_events=1)
 CALL = [
     d.Text("t", LARGE),
     d.ToolCall("c", '{"expression": "1"}', call_id="call_1", name="calculator"),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeAlias
 
 from openresponses.core import deltas as d
 from openresponses.core.engine import absorb, begin, drive, finish
 from openresponses.core.journal import Journal
+from openresponses.core.ports import Answer, Ports, Provider, Toolbox, ToolOutput
 from openresponses.core.ports import Models as ModelsPort
-from openresponses.core.ports import Ports, Provider, Toolbox, ToolOutput
 from openresponses.core.run import OfferedTool, Run
 from openresponses.core.steps import Act, Step, Stop
 from openresponses.core.turn import Turn
@@ -53,12 +54,6 @@ class Script:
         self.turns = list(turns)
         self.asked: list[Turn] = []
 
-    def resolve(self, model: str) -> tuple[Script, str]:
-        return self, model
-
-    def listed(self) -> list[str]:
-        return []
-
     async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
         self.asked.append(turn)
         for said in self.turns[len(self.asked) - 1]:
@@ -84,15 +79,19 @@ class Tools:
 
 
 class Models:
-    """One provider for every model."""
+    """One provider for every model, asked once, and told all that there is."""
 
-    def __init__(self, provider: Provider) -> None:
-        self._provider = provider
+    def __init__(self, provider: Provider, name: str = "") -> None:
+        self._provider, self._name = provider, name
 
-    def resolve(self, model: str) -> tuple[Provider, str]:
-        return self._provider, model
+    async def admit(self, request: CreateResponse) -> None: ...
 
-    def listed(self) -> list[str]:
+    @asynccontextmanager
+    async def ask(self, turn: Turn, served: str | None) -> AsyncGenerator[Answer, None]:
+        async with aclosing(self._provider.stream(turn)) as deltas:
+            yield Answer(f"{self._name}/{turn.model}" if self._name else turn.model, deltas)
+
+    async def listed(self) -> list[str]:
         return []
 
 
@@ -101,7 +100,7 @@ def ports_of(models: ModelsPort, tools: Toolbox) -> Ports:
 
 
 def ports(script: Script, tools: Tools | None = None) -> Ports:
-    return ports_of(script, tools or Tools())
+    return ports_of(Models(script), tools or Tools())
 
 
 class Log:

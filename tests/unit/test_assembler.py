@@ -249,7 +249,7 @@ def test_a_reasoning_item_keeps_text_summaries_and_state_apart() -> None:
         "status": "completed",
         "summary": [{"type": "summary_text", "text": "sum"}],
         "content": [{"type": "reasoning_text", "text": "thinking"}],
-        "encrypted_content": "S1S2",
+        "encrypted_content": "S2",
     }
 
 

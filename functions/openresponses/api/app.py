@@ -11,12 +11,22 @@ from ..core.service import Service
 from ..core.settings import Settings
 from ..core.stored import Stored
 from . import create, docs, errors, stored
-from .auth import check_key
+from .access import Access, access_of
+from .create import service_of
 from .headers import SPEC_VERSION, check_version
 
 
-def create_app(service: Service, kept: Stored, settings: Settings, aclose: Callable[[], Awaitable[None]]) -> FastAPI:
-    """The ASGI application. `aclose` is awaited when the sandbox shuts down."""
+def create_app(
+    open_to: Callable[[Access], tuple[Service, Stored]],
+    settings: Settings,
+    aclose: Callable[[], Awaitable[None]],
+    identify: Callable[[Request], Access] = access_of,
+) -> FastAPI:
+    """The ASGI application.
+
+    `identify` says who calls, and raises Unauthorized; `open_to` gives what they may use. `aclose` is awaited when the
+    sandbox shuts down.
+    """
     app = FastAPI(
         title="openresponses",
         version=SPEC_VERSION,
@@ -27,7 +37,7 @@ def create_app(service: Service, kept: Stored, settings: Settings, aclose: Calla
     )
     errors.install(app)
     docs.install(app)
-    app.include_router(_v1(service, kept, settings), prefix="/v1")
+    app.include_router(_v1(open_to, identify, settings), prefix="/v1")
     app.add_api_route("/health", _health, methods=["GET"], summary="Is it up")
     return app
 
@@ -45,20 +55,22 @@ async def _health() -> Response:
     return JSONResponse({"status": "ok", "version": SPEC_VERSION})
 
 
-def _v1(service: Service, kept: Stored, settings: Settings) -> APIRouter:
+def _v1(
+    open_to: Callable[[Access], tuple[Service, Stored]], identify: Callable[[Request], Access], settings: Settings
+) -> APIRouter:
     async def admit(request: Request) -> None:
-        check_key(request, settings.api_keys)
+        request.state.service, request.state.stored = open_to(identify(request))
         check_version(request)
 
-    async def models() -> Response:
+    async def models(request: Request) -> Response:
         listed = [
             {"id": model, "object": "model", "created": 0, "owned_by": model.partition("/")[0]}
-            for model in service.models()
+            for model in await service_of(request).models()
         ]
         return JSONResponse({"object": "list", "data": listed})
 
     router = APIRouter(dependencies=[Depends(admit)])
-    create.add_routes(router, service, kept, settings)
-    stored.add_routes(router, kept, settings)
+    create.add_routes(router, settings)
+    stored.add_routes(router, settings)
     router.add_api_route("/models", models, methods=["GET"], summary="List models")
     return router

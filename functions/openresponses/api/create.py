@@ -10,24 +10,28 @@ from starlette.responses import Response
 from ..core.errors import IdempotencyKeyReused
 from ..core.ports import Sink
 from ..core.records import Claim, Record
-from ..core.routing import split_model
 from ..core.run import Run
 from ..core.service import Service
 from ..core.settings import Settings
-from ..core.stored import Stored
 from ..schema.events import StreamEvent
 from ..schema.request import CreateResponse
 from . import docs, errors, telemetry
 from .body import parse_create, read_body
 from .headers import SPEC_VERSION, event_names, seconds_left
 from .sse import EventStream
-from .stored import answer_whole, stream_of
+from .stored import answer_whole, stored_of, stream_of
 
 IDEMPOTENCY_HEADER = "idempotency-key"
 
 
-def add_routes(router: APIRouter, service: Service, kept: Stored, settings: Settings) -> None:
+def service_of(request: Request) -> Service:
+    """The service that the caller may use."""
+    return request.state.service
+
+
+def add_routes(router: APIRouter, settings: Settings) -> None:
     async def create(request: Request) -> Response:
+        service = service_of(request)
         event_names(request, settings.event_names)  # a wrong name is refused before anything is done
         body = await read_body(request, settings.max_body_bytes)
         asked = parse_create(body)
@@ -39,7 +43,7 @@ def add_routes(router: APIRouter, service: Service, kept: Stored, settings: Sett
             if held.body_hash != claim.body_hash:
                 raise IdempotencyKeyReused
             if held.response_id != claim.response_id:
-                return await _again(request, asked, held.response_id, kept, settings)
+                return await _again(request, asked, held.response_id, settings)
 
         async def release() -> None:
             if key:
@@ -50,13 +54,12 @@ def add_routes(router: APIRouter, service: Service, kept: Stored, settings: Sett
     router.add_api_route("/responses", create, methods=["POST"], openapi_extra=docs.CREATE, summary="Create a response")
 
 
-async def _again(
-    request: Request, asked: CreateResponse, response_id: str, kept: Stored, settings: Settings
-) -> Response:
+async def _again(request: Request, asked: CreateResponse, response_id: str, settings: Settings) -> Response:
     """The same request once more: its response is followed, not made again."""
+    kept = stored_of(request)
     await kept.appeared(response_id)
     if asked.stream:
-        return stream_of(request, kept, response_id, -1, settings)
+        return stream_of(request, response_id, -1, settings)
     if asked.background:
         return answer_whole(await kept.retrieve(response_id), asked.include)
     await kept.follow(response_id, -1, _nowhere, seconds=seconds_left(request))
@@ -73,7 +76,7 @@ async def _answer(
     release: Callable[[], Awaitable[None]],
 ) -> Response:
     """`release` is awaited where nothing came of it: an idempotency key may then be used again."""
-    watch = telemetry.Watch(errors.request_id(request.scope), split_model(asked.model, settings)[0])
+    watch = telemetry.Watch(errors.request_id(request.scope))
     seconds = seconds_left(request)
 
     async def produce(sink: Sink, committed: Callable[[], bool]) -> None:

@@ -23,7 +23,12 @@ BracketedInclude = Annotated[list[str] | None, Query(alias="include[]")]
 """The OpenAI SDKs write a list in a query as `include[]=...`."""
 
 
-def add_routes(router: APIRouter, kept: Stored, settings: Settings) -> None:
+def stored_of(request: Request) -> Stored:
+    """The stored responses that the caller may use."""
+    return request.state.stored
+
+
+def add_routes(router: APIRouter, settings: Settings) -> None:
     async def retrieve(
         request: Request,
         response_id: str,
@@ -33,27 +38,29 @@ def add_routes(router: APIRouter, kept: Stored, settings: Settings) -> None:
         bracketed: BracketedInclude = None,
         include_obfuscation: bool = True,
     ) -> Response:
-        wanted = [*(include or ()), *(bracketed or ())]
+        kept, wanted = stored_of(request), [*(include or ()), *(bracketed or ())]
         if not stream:
             return answer_whole(await kept.retrieve(response_id), wanted)
         await kept.check(response_id)
         after = -1 if starting_after is None else starting_after
-        return stream_of(request, kept, response_id, after, settings, wanted, include_obfuscation)
+        return stream_of(request, response_id, after, settings, wanted, include_obfuscation)
 
-    async def cancel(response_id: str) -> Response:
-        return answer_whole(await kept.cancel(response_id), None)
+    async def cancel(request: Request, response_id: str) -> Response:
+        return answer_whole(await stored_of(request).cancel(response_id), None)
 
-    async def delete(response_id: str) -> Response:
-        await kept.delete(response_id)
+    async def delete(request: Request, response_id: str) -> Response:
+        await stored_of(request).delete(response_id)
         return JSONResponse({"id": response_id, "object": "response", "deleted": True})
 
     async def input_items(
+        request: Request,
         response_id: str,
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
         order: Literal["asc", "desc"] = "desc",
         after: str | None = None,
         before: str | None = None,
     ) -> Response:
+        kept = stored_of(request)
         items, more = await kept.input_items(response_id, limit=limit, order=order, after=after, before=before)
         listing = {
             "object": "list",
@@ -81,7 +88,6 @@ def answer_whole(
 
 def stream_of(
     request: Request,
-    kept: Stored,
     response_id: str,
     after: int,
     settings: Settings,
@@ -89,7 +95,7 @@ def stream_of(
     obfuscate: bool = True,
 ) -> EventStream:
     """The events of a stored response from number `after` on."""
-    seconds = seconds_left(request)
+    kept, seconds = stored_of(request), seconds_left(request)
 
     async def produce(sink: Sink) -> None:
         await kept.follow(response_id, after, sink, seconds=seconds)

@@ -23,7 +23,6 @@ class Watch:
     """Times of one request, in milliseconds since it was accepted."""
 
     request_id: str
-    provider: str = ""
     began: float = 0.0
     first_byte: float | None = None
 
@@ -40,12 +39,14 @@ class Watch:
 def record(watch: Watch, run: Run) -> None:
     """The end of a response, however it ended."""
     response, calls = run.response, len(run.calls())
+    provider, _, model = (run.served or "").partition("/")
     logger().info(
         "response",
         request_id=watch.request_id,
         response_id=response.id,
-        model=response.model,
-        provider=watch.provider,
+        asked=run.request.model,
+        provider=provider,
+        model=model,
         status=response.status,
         reason=response.incomplete_details.reason if response.incomplete_details else None,
         error=response.error.code if response.error else None,
@@ -57,7 +58,7 @@ def record(watch: Watch, run: Run) -> None:
         output_tokens=run.usage.output_tokens,
     )
     metrics = EphemeralMetrics()
-    metrics.add_dimension(name="provider", value=watch.provider)
+    _target(metrics, run.served or "")
     if watch.first_byte is not None:
         metrics.add_metric(name="FirstByte", unit=MetricUnit.Milliseconds, value=watch.first_byte)
     metrics.add_metric(name="Duration", unit=MetricUnit.Milliseconds, value=watch.elapsed())
@@ -68,6 +69,24 @@ def record(watch: Watch, run: Run) -> None:
     metrics.flush_metrics()
     if response.error:
         count_error(response.error.code)
+
+
+def answered(target: str, error: KitError | None, seconds: float) -> None:
+    """One turn's answer from a provider, or why there was none. A retry counts on its own."""
+    metrics = EphemeralMetrics()
+    _target(metrics, target)
+    metrics.add_metric(name="Answers" if error is None else "AnswerErrors", unit=MetricUnit.Count, value=1)
+    metrics.add_metric(name="AnswerDuration", unit=MetricUnit.Milliseconds, value=seconds * 1000)
+    metrics.flush_metrics()
+    if error is not None:
+        told = {"target": target, "error": type(error).__name__, "code": error.code}
+        logger().warning("provider failed", extra={**told, "duration_ms": round(seconds * 1000, 1)})
+
+
+def _target(metrics: EphemeralMetrics, target: str) -> None:
+    provider, _, model = target.partition("/")
+    metrics.add_dimension(name="provider", value=provider or "none")
+    metrics.add_dimension(name="model", value=model or "none")
 
 
 def performed(task: str, duration_ms: float, told: dict[str, object]) -> None:

@@ -9,10 +9,10 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 from ..core.errors import StorageUnavailable
 
-Service: TypeAlias = Literal["dynamodb", "s3", "stepfunctions"]
+Service: TypeAlias = Literal["dynamodb", "s3", "ssm", "stepfunctions"]
 T = TypeVar("T")
 
-_READ_TIMEOUT: dict[Service, float] = {"dynamodb": 5.0, "s3": 30.0, "stepfunctions": 10.0}
+_READ_TIMEOUT: dict[Service, float] = {"dynamodb": 5.0, "s3": 30.0, "ssm": 5.0, "stepfunctions": 10.0}
 _BUSY = {
     "BandwidthLimitExceeded",
     "ExecutionLimitExceeded",

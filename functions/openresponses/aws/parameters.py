@@ -3,54 +3,97 @@
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from ..core.errors import StorageUnavailable
 from .clients import Aws, Refused
-from .sdk import Client
 
-FRESH_SECONDS = 60.0
 _KEPT = 1_000
 """Names. Clients choose them, and most may not exist."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    text: str | None
+class _Answer(Generic[T]):
+    value: T
     until: float
 
 
 class SsmParameters:
-    """`prefix` ends in a slash. `aws` lends its threads; `now` gives seconds."""
+    """`prefix` ends in a slash; `now` gives seconds. An answer is used for `seconds`, and longer where SSM has none."""
 
-    def __init__(self, aws: Aws, region: str, prefix: str, now: Callable[[], float]) -> None:
-        self._aws, self._prefix, self._now = aws, prefix, now
-        self._answers: OrderedDict[str, _Answer] = OrderedDict()
-        self._client = Client("ssm", region, read_timeout=5.0, attempts=3, connections=10)
+    def __init__(self, aws: Aws, prefix: str, now: Callable[[], float], *, seconds: float) -> None:
+        self._aws, self._prefix, self._now, self._seconds = aws, prefix, now, seconds
+        self._texts: OrderedDict[str, _Answer[str | None]] = OrderedDict()
+        self._names: dict[str, _Answer[list[str]]] = {}
 
     async def get(self, name: str) -> str | None:
-        """The text of a parameter, None if there is none: as it was within the last minute, or longer ago where SSM
-        does not answer. Raises StorageUnavailable where it never did.
-        """
-        before = self._answers.get(name)
-        if before is not None and self._now() < before.until:
-            return before.text
+        """The text, decrypted; None if there is none. Raises StorageUnavailable where SSM never told."""
+        before = self._texts.get(name)
+        if before is None or self._now() >= before.until:
+            try:
+                text = await self._ask(name)
+            except (StorageUnavailable, Refused) as error:
+                text = _stale(before, error)
+            before = self._keep(name, text)
+        return before.value
+
+    async def names(self, folder: str) -> list[str]:
+        """Sorted. What they say is then remembered too. Raises StorageUnavailable where SSM never told."""
+        before = self._names.get(folder)
+        if before is None or self._now() >= before.until:
+            try:
+                names = await self._list(folder)
+            except (StorageUnavailable, Refused) as error:
+                names = _stale(before, error)
+            before = self._names[folder] = _Answer(names, self._now() + self._seconds)
+        return before.value
+
+    async def create(self, name: str, text: str) -> bool:
+        """Write it as a SecureString, if there is none. Whether it did. Raises StorageUnavailable, Refused."""
         try:
-            text = await self._ask(name)
-        except (StorageUnavailable, Refused) as error:
-            if before is None:
-                raise StorageUnavailable("The tools could not be looked up: try again") from error
-            text = before.text
-        self._answers[name] = _Answer(text, self._now() + FRESH_SECONDS)
-        self._answers.move_to_end(name)
-        if len(self._answers) > _KEPT:
-            self._answers.popitem(last=False)
-        return text
+            await self._aws.call(
+                "ssm", "put_parameter", Name=self._prefix + name, Value=text, Type="SecureString", Overwrite=False
+            )
+        except Refused as refused:
+            if refused.code != "ParameterAlreadyExists":
+                raise
+            self._texts.pop(name, None)
+            return False
+        self._keep(name, text)
+        return True
 
     async def _ask(self, name: str) -> str | None:
         try:
-            answer = await self._aws.run(lambda: self._client().get_parameter(Name=self._prefix + name))
+            answer = await self._aws.call("ssm", "get_parameter", Name=self._prefix + name, WithDecryption=True)
         except Refused as refused:
             if refused.code == "ParameterNotFound":
                 return None
             raise
         return answer["Parameter"]["Value"]
+
+    async def _list(self, folder: str) -> list[str]:
+        names: list[str] = []
+        page: dict[str, Any] = {"NextToken": None}
+        while "NextToken" in page:
+            more = {"NextToken": page["NextToken"]} if page["NextToken"] else {}
+            path = f"{self._prefix}{folder}"
+            page = await self._aws.call("ssm", "get_parameters_by_path", Path=path, WithDecryption=True, **more)
+            for each in page["Parameters"]:
+                name = each["Name"].removeprefix(f"{path}/")
+                names.append(name)
+                self._keep(f"{folder}/{name}", each["Value"])
+        return sorted(names)
+
+    def _keep(self, name: str, text: str | None) -> _Answer[str | None]:
+        answer = self._texts[name] = _Answer(text, self._now() + self._seconds)
+        self._texts.move_to_end(name)
+        if len(self._texts) > _KEPT:
+            self._texts.popitem(last=False)
+        return answer
+
+
+def _stale(before: _Answer[T] | None, error: Exception) -> T:
+    if before is None:
+        raise StorageUnavailable("The server's configuration could not be read: try again") from error
+    return before.value

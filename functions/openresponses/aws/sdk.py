@@ -10,7 +10,7 @@ class Client:
 
     def __init__(
         self,
-        service: Literal["dynamodb", "lambda", "ssm"],
+        service: Literal["dynamodb", "lambda"],
         region: str,
         *,
         read_timeout: float,

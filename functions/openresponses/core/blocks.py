@@ -121,7 +121,7 @@ class ReasoningBlock(Block):
         self._content: list[str] = []
         self._raw_open = False
         self._summaries: dict[int, list[str]] = {}
-        self._opaque: list[str] = []
+        self._opaque: str | None = None
 
     def open(self) -> Iterator[ev.Event]:
         yield ev.OutputItemAdded(output_index=self._index, item=Reasoning(id=self._id, status="in_progress"))
@@ -129,7 +129,7 @@ class ReasoningBlock(Block):
     def feed(self, delta: d.Delta) -> Iterator[ev.Event]:
         match delta:
             case d.Opaque():
-                self._opaque.append(delta.data)
+                self._opaque = delta.data
             case d.Reasoning(summary=None):
                 yield from self._raw(delta.text)
             case d.Reasoning(summary=int(part)):
@@ -175,7 +175,7 @@ class ReasoningBlock(Block):
             status=status,
             summary=summaries,
             content=content,
-            encrypted_content="".join(self._opaque) if self._opaque else None,
+            encrypted_content=self._opaque,
         )
         yield ev.OutputItemDone(output_index=self._index, item=item)
 

@@ -53,7 +53,10 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Opaque:
-    """Provider-private state of a reasoning block, echoed on the next turn (a signature, encrypted reasoning)."""
+    """Provider-private state of a reasoning block, echoed on the next turn (a signature, encrypted reasoning).
+
+    Enough for the provider to be told all that it said there. A second one for a block replaces the first.
+    """
 
     key: Key
     data: str

@@ -2,16 +2,16 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import aclosing
 from itertools import chain
 
 from ..schema import events as ev
 from ..schema.items import FunctionCall, HostedToolCall, Item, Message, Reasoning
 from ..schema.response import IncompleteDetails, Response
+from . import deltas as d
 from .assembler import Assembler
 from .errors import ProviderUnavailable
 from .ports import Emit, Pause, Ports, ToolOutput
-from .run import Run, add_usage
+from .run import ReasoningShown, Run, add_usage
 from .steps import Act, Step, Stop, Think, next_step
 from .turn import callable_tools, turn_of
 
@@ -44,7 +44,6 @@ async def drive(run: Run, ports: Ports, emit: Emit, pause: Pause) -> Step:
 async def think(run: Run, ports: Ports, emit: Emit) -> None:
     """One turn of the model. A turn that dies, for whatever reason, leaves no item open."""
     start = len(run.response.output)
-    provider, model = ports.models.resolve(run.response.model)
     assembler = Assembler(
         start,
         item_ids(run.response.id),
@@ -53,9 +52,10 @@ async def think(run: Run, ports: Ports, emit: Emit) -> None:
     )
     events: Iterator[ev.Event] = iter(())
     try:
-        async with aclosing(provider.stream(turn_of(run, model))) as deltas:
-            async for delta in deltas:
-                events = assembler.feed(delta)
+        async with ports.models.ask(turn_of(run, run.request.model), run.served) as answer:
+            run.served = answer.target
+            async for delta in answer.deltas:
+                events = assembler.feed(visible(delta, run.reasoning))
                 for event in events:
                     await emit(event)
         if assembler.finish is None:
@@ -70,6 +70,13 @@ async def think(run: Run, ports: Ports, emit: Emit) -> None:
     run.turns += 1
     run.turn_start = start
     run.finish = assembler.finish
+
+
+def visible(delta: d.Delta, shown: ReasoningShown) -> d.Delta:
+    """What may be seen of `delta`. Reasoning that may not still opens its item: the state to echo belongs to it."""
+    if isinstance(delta, d.Reasoning) and (shown == "encrypted" or (shown == "summary" and delta.summary is None)):
+        return d.Reasoning(delta.key)
+    return delta
 
 
 async def act(run: Run, ports: Ports, calls: tuple[HostedToolCall, ...], emit: Emit) -> None:
@@ -97,6 +104,7 @@ async def finish(run: Run, stop: Stop, emit: Emit, now: Callable[[], float]) -> 
     final = run.response.model_copy(
         update={
             "status": stop.status,
+            "model": run.served or run.response.model,
             "usage": run.usage,
             "error": stop.error,
             "incomplete_details": IncompleteDetails(reason=stop.reason) if stop.reason else None,

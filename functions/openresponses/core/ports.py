@@ -1,11 +1,13 @@
 """What the core needs from the world. Adapters implement these; the core never imports them."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from ..schema.events import Event, StreamEvent
 from ..schema.items import HostedToolCall
+from ..schema.request import CreateResponse
 from ..schema.response import Response
 from .deltas import Delta
 from .records import Batch, Claim, Record
@@ -26,6 +28,14 @@ class ToolOutput:
     failed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One turn's deltas, and the target (`provider/model`) that they come from."""
+
+    target: str
+    deltas: AsyncIterator[Delta]
+
+
 class Provider(Protocol):
     """One configured model vendor, speaking one wire dialect."""
 
@@ -37,13 +47,40 @@ class Provider(Protocol):
 
 
 class Models(Protocol):
-    """Every model that this deployment can reach."""
+    """Every model that one tenant may use."""
 
-    def resolve(self, model: str) -> tuple[Provider, str]:
-        """The provider that serves `model`, and the provider's own name for it. Raises NotFound."""
+    async def admit(self, request: CreateResponse) -> None:
+        """Raises NotFound, RequestError for what can be told before anyone is asked."""
         ...
 
-    def listed(self) -> list[str]: ...
+    def ask(self, turn: Turn, served: str | None) -> AbstractAsyncContextManager[Answer]:
+        """An answer that has begun. `served` is the target of the turn before.
+
+        Raises ProviderError, RequestError: on entering, where no target begins to answer; from the deltas after that.
+        """
+        ...
+
+    async def listed(self) -> list[str]: ...
+
+
+class Parameters(Protocol):
+    """The deployment's configuration: texts under names with slashes. Raises StorageUnavailable."""
+
+    async def get(self, name: str) -> str | None: ...
+
+    async def names(self, folder: str) -> list[str]:
+        """Sorted, without the folder's own name."""
+        ...
+
+
+class Seal(Protocol):
+    """An authenticated cipher for one tenant."""
+
+    async def seal(self, target: str, state: str) -> str: ...
+
+    async def open(self, sealed: str) -> tuple[str, str] | None:
+        """(target, state); None for what was altered, or was not sealed here for this tenant."""
+        ...
 
 
 class Toolbox(Protocol):

@@ -8,6 +8,10 @@ from ..schema.request import CreateResponse
 from ..schema.response import Response, Usage
 from .deltas import FinishReason
 
+ReasoningShown: TypeAlias = Literal["all", "summary", "encrypted"]
+"""What a client may see: raw reasoning and summaries, summaries alone, or neither. Sealed state always may."""
+REASONING_SHOWN: tuple[ReasoningShown, ...] = ("all", "summary", "encrypted")
+"""The most first."""
 Call: TypeAlias = FunctionCall | CustomToolCall | HostedToolCall
 
 
@@ -34,7 +38,7 @@ class Run(Wire):
 
     `request` is what was asked, without its input; `context` is what the model is shown before this
     response's own output. `discarded` names items of dead turns: visible in the log, never shown again.
-    `asked` names calls that tool tasks were given.
+    `asked` names calls that tool tasks were given. `served` is the target that made the last turn.
     `next_batch` is where the log goes on, `version` counts the saves, `generation` the state machine's
     executions, `history` the events of the current one.
     """
@@ -55,6 +59,8 @@ class Run(Wire):
     usage: Usage = Usage()
     discarded: list[str] = []
     asked: list[str] = []
+    reasoning: ReasoningShown = "all"
+    served: str | None = None
 
     def settled(self, start: int = 0) -> list[Item]:
         """This response's items from index `start` on, without those of dead turns."""

@@ -31,7 +31,7 @@ class Service:
     async def accept(self, request: CreateResponse) -> tuple[Run, Record]:
         """The run that answers `request`. Raises RequestError, naming the field, before anything is done."""
         refuse_unsupported(request)
-        self._ports.models.resolve(request.model)
+        await self._ports.models.admit(request)
         response_id = f"resp_{self._ports.new_id()}"
         tools = await offered_tools(request, self._ports.tools)
         check_tool_choice(request, tools)
@@ -47,6 +47,7 @@ class Service:
             context=[*inherited, *own],
             tools=tools,
             max_turns=self._settings.max_turns,
+            reasoning=self._settings.reasoning,
         )
         lease = self._ports.now() + LEASE_SECONDS
         return run, Record(response=response, input=own, ancestors=ancestors, lease=lease)
@@ -200,5 +201,5 @@ class Service:
         with suppress(KitError):
             await self._ports.storage.claims.release(key, claim)
 
-    def models(self) -> list[str]:
-        return self._ports.models.listed()
+    async def models(self) -> list[str]:
+        return await self._ports.models.listed()

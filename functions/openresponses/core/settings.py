@@ -7,13 +7,15 @@ from typing import Literal, TypeAlias
 from pydantic import JsonValue
 
 from ..schema.base import JsonObject
+from .run import ReasoningShown
 
 EventNames: TypeAlias = Literal["open_responses", "openai"]
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderSettings:
-    """One named provider. `dialect` is a module of `providers/`; timeouts are seconds.
+    """One named provider. `dialect` is a module of `providers/`; timeouts are seconds. `retries` are those of a request
+    that it did not begin to answer.
 
     `models` are the names that `GET /v1/models` lists; any other model is still passed on.
     `options` are the dialect's own switches, described in its module.
@@ -29,21 +31,21 @@ class ProviderSettings:
     connect_timeout: float = 10.0
     first_byte_timeout: float = 120.0
     idle_timeout: float = 60.0
+    retries: int = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The whole deployment. An empty `api_keys` lets nobody in.
+    """The whole deployment.
 
     `store` is what a request that doesn't say gets. A stored loop goes on in the state machine after
     `inline_turns` or `inline_seconds`, or when less than `turn_seconds`, a worst-case turn, is left.
     `flush_seconds` is how long an event of an inline stream may wait for its log. An execution's history
     may grow to `history_events` before another one goes on (Step Functions ends it at 25,000).
+    `reasoning` is what clients may see of it. A provider is tried again until `retry_seconds` after a turn began.
     """
 
-    providers: Mapping[str, ProviderSettings]
     default_provider: str = "offline"
-    api_keys: tuple[str, ...] = field(default=(), repr=False)
     event_names: EventNames = "open_responses"
     max_turns: int = 64
     max_body_bytes: int = 6 * 1024 * 1024
@@ -54,3 +56,5 @@ class Settings:
     turn_seconds: float = 300.0
     flush_seconds: float = 0.5
     history_events: int = 20_000
+    reasoning: ReasoningShown = "all"
+    retry_seconds: float = 30.0

@@ -11,7 +11,8 @@ from .steps import tokens_left
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """`items` is the whole context, oldest first. `tools` are those that the model may call.
+    """`model` is as the request names it; a provider is given its own name for it. `items` is the whole context,
+    oldest first. `tools` are those that the model may call.
 
     `tool_choice` is how hard it must try; `must_call` names the one tool where the choice is `required`
     and names one. The other settings are the request's own; None there means the provider's default.

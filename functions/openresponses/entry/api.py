@@ -2,21 +2,28 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
 
+from ..api.access import Access
 from ..api.app import create_app
-from ..core.routing import Router
+from ..core.run import REASONING_SHOWN
 from ..core.service import Service
 from ..core.stored import Stored
-from ..providers import connect
-from .compose import ports_from
-from .settings import settings_from
+from .compose import Deployment
 
 
 def build(environment: Mapping[str, str]):
-    settings = settings_from(environment)
-    router = Router(settings, connect)
-    ports = ports_from(environment, router)
-    return create_app(Service(ports, settings), Stored(ports.storage, ports.now), settings, router.aclose)
+    deployment = Deployment(environment)
+
+    @lru_cache(maxsize=256)
+    def open_to(access: Access) -> tuple[Service, Stored]:
+        ports = deployment.ports(access.tenant, access.models)
+        settings = deployment.settings
+        least = next(each for each in reversed(REASONING_SHOWN) if each in (access.reasoning, settings.reasoning))
+        return Service(ports, replace(settings, reasoning=least)), Stored(ports.storage, ports.now)
+
+    return create_app(open_to, deployment.settings, deployment.router.aclose)
 
 
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "openresponses")

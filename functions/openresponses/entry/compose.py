@@ -1,51 +1,68 @@
-"""The ports of a deployment, from its environment. What is on AWS is imported only where the deployment has it."""
+"""A deployment, from its environment. What is on AWS is imported only where the deployment has it."""
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 
-from ..core.ports import Models, Ports, Storage, Toolbox
+from ..api import telemetry
+from ..core.catalog import Catalog
+from ..core.ports import Ports, Storage, Toolbox
+from ..core.routing import RoutedModels, Router
+from ..memory import MemoryParameters
+from ..providers import connect
+from ..seals import AesSeal, kept_in, of_this_process
 from ..tools import Toolbox as Files
-from .settings import AwsSettings, aws_settings_from
+from .settings import AwsSettings, aws_settings_from, settings_from
 
 
-def ports_from(environment: Mapping[str, str], models: Models) -> Ports:
-    settings = aws_settings_from(environment)
-    return Ports(
-        models=models,
-        tools=_tools(settings),
-        now=time.time,
-        new_id=lambda: secrets.token_hex(16),
-        storage=_storage(settings),
-    )
+class Deployment:
+    """What a sandbox keeps for its life. `ports` binds it to one tenant, which is cheap."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        """Raises ValueError that names the variable."""
+        self.settings = settings_from(environment)
+        aws = aws_settings_from(environment)
+        self._storage = _storage(aws) if aws.table else None
+        self._tools: Toolbox = Files()
+        parameters, self._keys = MemoryParameters(), of_this_process()
+        if aws.ssm_prefix:
+            parameters, self._keys, self._tools = _configured(aws, self._tools)
+        self.router = Router(Catalog(parameters), connect, self.settings, time.monotonic, telemetry.answered)
+
+    def ports(self, tenant: str, allowed: Sequence[str] = ()) -> Ports:
+        return Ports(
+            models=RoutedModels(self.router, AesSeal(self._keys, tenant), allowed),
+            tools=self._tools,
+            now=time.time,
+            new_id=lambda: secrets.token_hex(16),
+            storage=self._storage(tenant=tenant) if self._storage else None,
+        )
 
 
-def _storage(settings: AwsSettings) -> Storage | None:
-    if not settings.table:
-        return None
+def _storage(settings: AwsSettings) -> "partial[Storage]":
+    """To be called with a `tenant`."""
     from ..aws.clients import Aws
     from ..aws.storage import aws_storage
 
-    return aws_storage(
+    return partial(
+        aws_storage,
         Aws(settings.region),
         table=settings.table,
         bucket=settings.bucket,
         state_machine_arn=settings.state_machine_arn,
-        tenant=settings.tenant,
         now=time.time,
         response_days=settings.response_days,
         log_days=settings.log_days,
     )
 
 
-def _tools(settings: AwsSettings) -> Toolbox:
-    if not settings.ssm_prefix:
-        return Files()
+def _configured(settings: AwsSettings, files: Toolbox):
     from ..aws.clients import Aws
     from ..aws.functions import LambdaFunctions
     from ..aws.parameters import SsmParameters
     from ..tools._lambda_functions import LambdaTools
 
-    aws, prefix = Aws(settings.region, threads=4), f"{settings.ssm_prefix}/tools/"
-    parameters = SsmParameters(aws, settings.region, prefix, time.monotonic)
-    return LambdaTools(Files(), parameters, LambdaFunctions(settings.region))
+    aws = Aws(settings.region, threads=4)
+    parameters = SsmParameters(aws, f"{settings.ssm_prefix}/", time.monotonic, seconds=settings.config_seconds)
+    return parameters, kept_in(parameters), LambdaTools(files, parameters, LambdaFunctions(settings.region))

@@ -3,12 +3,13 @@
 import os
 from typing import TypedDict
 
-from .tasks import perform, worker_from
+from .tasks import perform, workers_from
 
-_worker = worker_from(os.environ)
+_worker = workers_from(os.environ)
 
 
 class SettleEvent(TypedDict):
+    tenant: str
     response_id: str
     error: str
     cause: str
@@ -16,5 +17,5 @@ class SettleEvent(TypedDict):
 
 def handler(event: SettleEvent, context: object) -> None:
     """Raises StorageUnavailable: it can be retried."""
-    work = _worker.settle(event["response_id"], event["error"], event["cause"])
+    work = _worker(event["tenant"]).settle(event["response_id"], event["error"], event["cause"])
     perform("settle", event["response_id"], work, lambda _: {"gave_up": event["error"]})

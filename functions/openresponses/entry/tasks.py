@@ -12,11 +12,8 @@ from typing import Any, TypeVar
 
 from ..api import telemetry
 from ..core.errors import KitError
-from ..core.routing import Router
 from ..core.worker import Worker
-from ..providers import connect
-from .compose import ports_from
-from .settings import settings_from
+from .compose import Deployment
 
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "openresponses")
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "openresponses")
@@ -31,13 +28,12 @@ class Crashed(Exception):
 _runner = asyncio.Runner()
 
 
-def worker_from(environment: Mapping[str, str]) -> Worker:
-    """Raises ValueError where nothing is stored: there is nothing to work on then."""
-    settings = settings_from(environment)
-    ports = ports_from(environment, Router(settings, connect))
-    if ports.storage is None:
+def workers_from(environment: Mapping[str, str]) -> Callable[[str], Worker]:
+    """A worker for each tenant. Raises ValueError where nothing is stored: there is nothing to work on then."""
+    if not environment.get("OPENRESPONSES_TABLE"):
         raise ValueError("OPENRESPONSES_TABLE: the state machine's functions need storage")
-    return Worker(ports, settings)
+    deployment = Deployment(environment)
+    return lambda tenant: Worker(deployment.ports(tenant), deployment.settings)
 
 
 def perform(

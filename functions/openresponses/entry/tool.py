@@ -3,17 +3,18 @@
 import os
 from typing import TypedDict
 
-from .tasks import perform, worker_from
+from .tasks import perform, workers_from
 
-_worker = worker_from(os.environ)
+_worker = workers_from(os.environ)
 
 
 class ToolEvent(TypedDict):
+    tenant: str
     response_id: str
     item_id: str
 
 
 def handler(event: ToolEvent, context: object) -> None:
     """Raises StorageUnavailable: the call can be retried. What a tool fails with is its output."""
-    work = _worker.tool(event["response_id"], event["item_id"])
+    work = _worker(event["tenant"]).tool(event["response_id"], event["item_id"])
     perform("tool", event["response_id"], work, lambda _: {"item_id": event["item_id"]})

@@ -4,21 +4,28 @@ import os
 from typing import TypedDict
 
 from ..core.worker import TurnResult
-from .tasks import perform, worker_from
+from .tasks import perform, workers_from
 
-_worker = worker_from(os.environ)
+_worker = workers_from(os.environ)
 
 
 class TurnEvent(TypedDict):
+    tenant: str
     response_id: str
     generation: int
     attempt: int
 
 
-def handler(event: TurnEvent, context: object) -> TurnResult:
+class TurnAnswer(TurnResult):
+    """The next state: it must name the tenant again, since a state's input is what the one before answered."""
+
+    tenant: str
+
+
+def handler(event: TurnEvent, context: object) -> TurnAnswer:
     """Raises ProviderError, StorageUnavailable: the turn can be retried."""
-    work = _worker.turn(event["response_id"], event["generation"], event["attempt"])
-    return perform("turn", event["response_id"], work, _told)
+    work = _worker(event["tenant"]).turn(event["response_id"], event["generation"], event["attempt"])
+    return {"tenant": event["tenant"], **perform("turn", event["response_id"], work, _told)}
 
 
 def _told(result: TurnResult) -> dict[str, object]:

@@ -7,7 +7,7 @@ A request names it as `{"type": "serverless:<name>"}`. The function is invoked w
     {"call_id", "response_id", "idempotency_token", "name", "arguments": {...}}
 
 and returns what the model reads. A call may come twice, always with the same token: when the server dies before it
-has kept the answer, or loses it. Knows nothing of AWS's interfaces: the two ports below are `aws`'s business.
+has kept the answer, or loses it. Knows nothing of AWS's interfaces: the port below is `aws`'s business.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field, JsonValue, ValidationError
 
 from ..core.context import owner
 from ..core.errors import KitError
-from ..core.ports import Toolbox, ToolOutput
+from ..core.ports import Parameters, Toolbox, ToolOutput
 from ..core.run import OfferedTool
 from ..schema.base import SLUG, JsonObject
 from ..schema.items import HostedToolCall
@@ -33,12 +33,6 @@ _PREFIX = f"{SLUG}:"
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _RESERVED = "rejected_call"
 _log = logging.getLogger(__name__)
-
-
-class Parameters(Protocol):
-    async def get(self, name: str) -> str | None:
-        """The text of a parameter; None if there is none. Raises StorageUnavailable."""
-        ...
 
 
 class Functions(Protocol):
@@ -101,7 +95,7 @@ class LambdaTools:
         name = item_type.removeprefix(_PREFIX)
         if not item_type.startswith(_PREFIX) or not _NAME.fullmatch(name) or name == _RESERVED:
             return None
-        text = await self._parameters.get(name)
+        text = await self._parameters.get(f"tools/{name}")
         if text is None:
             return None
         try:

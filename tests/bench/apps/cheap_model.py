@@ -3,17 +3,18 @@
 import secrets
 import time
 from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
 
+from openresponses.api.access import Access
 from openresponses.api.app import create_app
 from openresponses.core import deltas as d
-from openresponses.core.ports import Ports, Provider
+from openresponses.core.ports import Answer, Ports
 from openresponses.core.service import Service
 from openresponses.core.settings import Settings
 from openresponses.core.stored import Stored
 from openresponses.core.turn import Turn
+from openresponses.schema.request import CreateResponse
 from openresponses.tools import Toolbox
-
-from tests.bench.sandbox import API_KEY
 
 WORD = d.Text(0, "word ")
 
@@ -28,17 +29,22 @@ class Cheap:
 
     async def aclose(self) -> None: ...
 
-    def resolve(self, model: str) -> tuple[Provider, str]:
-        return self, model
+    async def admit(self, request: CreateResponse) -> None: ...
 
-    def listed(self) -> list[str]:
+    @asynccontextmanager
+    async def ask(self, turn: Turn, served: str | None) -> AsyncGenerator[Answer, None]:
+        async with aclosing(self.stream(turn)) as deltas:
+            yield Answer("cheap/model", deltas)
+
+    async def listed(self) -> list[str]:
         return []
 
 
 def build():
-    settings = Settings(providers={}, api_keys=(API_KEY,))
+    settings = Settings()
     ports = Ports(models=Cheap(), tools=Toolbox(), now=time.time, new_id=lambda: secrets.token_hex(16))
-    return create_app(Service(ports, settings), Stored(None, ports.now), settings, Cheap().aclose)
+    service = Service(ports, settings), Stored(None, ports.now)
+    return create_app(lambda access: service, settings, Cheap().aclose, lambda request: Access("default"))
 
 
 app = build()

@@ -1,0 +1,88 @@
+"""Which targets may serve a request, in which order. A target is one model of one provider: `provider/model`."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from ..schema.request import CreateResponse, ProviderPreferences
+from .catalog import OFFLINE, Catalog
+from .errors import NotFound, RequestError
+from .settings import ProviderSettings
+
+
+class Target(NamedTuple):
+    provider: ProviderSettings
+    model: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.provider.name}/{self.model}"
+
+
+async def targets_of(
+    request: CreateResponse, catalog: Catalog, default_provider: str, allowed: Sequence[str] = ()
+) -> list[Target]:
+    """At least one. `allowed` are patterns of models; none allows every model.
+
+    Raises NotFound where there is no such model, or it isn't allowed (the two look the same), RequestError for
+    preferences that can't be met.
+    """
+    aliased = await catalog.alias(request.model)
+    if aliased is None:
+        named = [await _target(request.model, catalog, default_provider)]
+    else:
+        named = [target for name in aliased if (target := await _configured(name, catalog))]
+    permitted = allows(allowed, request.model) or (aliased is None and all(allows(allowed, t.name) for t in named if t))
+    found = [target for target in named if target]
+    if not found or not permitted:
+        raise NotFound(f"The model {request.model!r} does not exist here", param="model", code="model_not_found")
+    if request.provider is None:
+        return found
+    return await _preferred(request.provider, found, catalog, allowed, aliased=aliased is not None)
+
+
+def allows(allowed: Sequence[str], model: str) -> bool:
+    return not allowed or any(fnmatchcase(model, pattern) for pattern in allowed)
+
+
+async def _preferred(
+    preferences: ProviderPreferences, found: list[Target], catalog: Catalog, allowed: Sequence[str], *, aliased: bool
+) -> list[Target]:
+    """Those that the request names come first; without fallbacks they, or the first target, are all there is."""
+    first: list[Target] = []
+    for index, name in enumerate(preferences.order or ()):
+        chosen = [target for target in found if name in (target.provider.name, target.name)]
+        if not chosen:
+            wanted = name if "/" in name else None if aliased else f"{name}/{found[0].model}"
+            target = await _configured(wanted, catalog) if wanted else None
+            if target is None or not allows(allowed, target.name):
+                raise RequestError(
+                    f"{name!r} has no target for this model", param=f"provider.order[{index}]", code="unknown_provider"
+                )
+            chosen = [target]
+        first += [target for target in chosen if target not in first]
+    if not preferences.allow_fallbacks:
+        return first or found[:1]
+    return [*first, *(target for target in found if target not in first)]
+
+
+async def _target(model: str, catalog: Catalog, default_provider: str) -> Target | None:
+    """`provider/model`, or else a model of the default provider, whatever slashes its name has."""
+    if target := await _configured(model, catalog):
+        return target
+    head = model.partition("/")[0]
+    if "/" in model and await catalog.provider(head):
+        return None
+    provider = await catalog.provider(default_provider)
+    return Target(provider, model) if provider and _has(provider, model) else None
+
+
+async def _configured(name: str, catalog: Catalog) -> Target | None:
+    head, _, model = name.partition("/")
+    provider = await catalog.provider(head) if model else None
+    return Target(provider, model) if provider and _has(provider, model) else None
+
+
+def _has(provider: ProviderSettings, model: str) -> bool:
+    """A provider is asked for any model, listed or not; the offline one has what it lists."""
+    return provider.dialect != OFFLINE.dialect or model in provider.models
