@@ -9,7 +9,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 
 from ..core import deltas as d
-from ..core.errors import ProviderMisconfigured, ProviderRejected, ProviderUnavailable
+from ..core.errors import ProviderMisconfigured, ProviderRejected, ProviderUnavailable, StreamViolation
 from ..schema.base import JsonObject
 from ..schema.content import LogProb
 from ..schema.items import ExtensionItem
@@ -151,6 +151,8 @@ class _Decoder:
         if signature:
             yield from self._keep(NextPart(next=signature, calls=len(self._call_ids)))
         key, call_id, name = f"call_{len(self._call_ids)}", text(call.get("id")), text(call.get("name"))
+        if not name:
+            raise StreamViolation("The provider sent a tool call without a name")
         usable = len(call_id) <= MAX_ID and call_id not in self._call_ids
         self._call_ids.append(call_id)
         arguments = json.dumps(call.get("args") or {}, ensure_ascii=False)
