@@ -25,6 +25,7 @@ from tests.fakes.server import FakeUpstream, fake_upstream, wire_of
 from tests.fakes.wire import Rules
 from tests.gemini_types import check_request
 from tests.immediately import immediately
+from tests.unit.kit import Models
 
 SCHEMA = {"type": "object", "properties": {"zone": {"type": "string"}}, "required": ["zone"]}
 LOOK = {"type": "function", "name": "look", "parameters": SCHEMA}
@@ -37,17 +38,6 @@ class Clock:
 
     async def call(self, call: HostedToolCall) -> ToolOutput:
         return ToolOutput(f"noon for {call.call_id} {call.arguments}")
-
-
-class OnlyModel:
-    def __init__(self, provider: Gemini) -> None:
-        self._provider = provider
-
-    def resolve(self, model: str) -> tuple[Gemini, str]:
-        return self._provider, model
-
-    def listed(self) -> list[str]:
-        return []
 
 
 async def driven(upstream: FakeUpstream, directive: str, api_key: str = "", **fields: Any) -> Run:
@@ -66,7 +56,7 @@ async def driven(upstream: FakeUpstream, directive: str, api_key: str = "", **fi
     provider = connect(ProviderSettings(name="v", dialect="gemini", base_url=upstream.url, api_key=api_key))
     assert isinstance(provider, Gemini)
     try:
-        ports = Ports(OnlyModel(provider), Clock(), lambda: 0.0, lambda: "0")
+        ports = Ports(Models(provider), Clock(), lambda: 0.0, lambda: "0")
         assert await drive(run, ports, Journal(run, emit), lambda _: False) == Stop("completed")
     finally:
         await provider.aclose()
