@@ -49,9 +49,10 @@ class History:
     called: list[str]
 
 
-def history(turn: Turn, traits: Traits, names: Names) -> History:
-    """Raises RequestError for what this wire can't carry, and for an output that answers no call."""
-    building = _Building(turn, traits, names)
+def history(turn: Turn, traits: Traits, names: Names, *, reasoning: bool = True) -> History:
+    """Raises RequestError for what this wire can't carry, and for an output that answers no call. `reasoning` may be
+    left out."""
+    building = _Building(turn, traits, names, reasoning)
     for index, item in enumerate(turn.items):
         building.add(index, item)
     return building.finished()
@@ -69,8 +70,8 @@ class _Assistant:
 
 
 class _Building:
-    def __init__(self, turn: Turn, traits: Traits, names: Names) -> None:
-        self._traits, self._names = traits, names
+    def __init__(self, turn: Turn, traits: Traits, names: Names, reasoning: bool) -> None:
+        self._traits, self._names, self._reasoning = traits, names, reasoning
         self._offered = {(tool.namespace, tool.wire_name): tool.name for tool in turn.tools}
         self._answers = _answers(turn.items)
         self._ids = Ids(short=traits.short_ids)
@@ -127,7 +128,7 @@ class _Building:
     def _think(self, item: Reasoning) -> None:
         assistant = self._assistant()
         assistant.thought = True
-        if block := restored(item.encrypted_content):
+        if self._reasoning and (block := restored(item.encrypted_content)):
             assistant.said.append({"reasoningContent": block})
 
     def _call(

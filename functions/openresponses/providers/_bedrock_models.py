@@ -1,17 +1,17 @@
 """What a model on Bedrock can do, by its id: Converse is one API, but each family refuses something else of it.
 
 Sources: the user guide of Amazon Bedrock ("Supported models and model features", "Prompt caching", "Structured
-outputs", "Adaptive thinking"), that of Amazon Nova ("Tool use", "Extended thinking"), and the refusals that
-vercel/ai (`packages/amazon-bedrock`) and pydantic-ai (`providers/bedrock.py`) have recorded. A new version of a
-family is taken to be like its latest known one.
+outputs", "Adaptive thinking", "Preserved thinking"), that of Amazon Nova ("Tool use", "Extended thinking"), what's
+new in each version of Claude (platform.claude.com/docs), and the refusals that vercel/ai (`packages/amazon-bedrock`)
+and pydantic-ai (`providers/bedrock.py`) have recorded. A new version is taken to be like the latest known one.
 """
 
 import re
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-Thinking: TypeAlias = Literal["none", "budget", "adaptive", "always", "nova", "effort", "qwen"]
-"""How a model is asked to reason: see `_bedrock_reasoning`. `always`: adaptively, and it can't be told not to."""
+Thinking: TypeAlias = Literal["none", "budget", "adaptive", "nova", "effort", "qwen"]
+"""How a model is asked to reason: see `_bedrock_reasoning`."""
 
 _NOTHING: frozenset[str] = frozenset()
 _MEDIA = frozenset({"image", "document", "video"})
@@ -21,15 +21,23 @@ _MEDIA = frozenset({"image", "document", "video"})
 class Traits:
     """The defaults are those of a model that nothing is known of.
 
-    `summarised`: what it shows of its reasoning is a summary. `sampling`: how many of `temperature` and `topP` it
-    takes. `force`: the strongest tool choice it takes. `caches`: where it takes cache points. `schema`: it
-    constrains its answer to a JSON schema, and `strict` its calls. `results`: what its tool results may hold beside
-    text; `beside`: what may share a message with them. `status`: a tool result may have one. `json_results`: tool
-    results are JSON. `plain_schemas`: a tool's schema has a type, properties and required ones at its top, no more.
-    `short_ids`: its ids of calls have nine letters or digits. `think_tags`: its text begins with its reasoning.
+    - `off`: the type of thinking that is none, if there is one.
+    - `bound`: its reasoning is refused where anything before it has changed.
+    - `summarised`: what it shows of its reasoning is a summary.
+    - `sampling`: how many of `temperature` and `topP` it takes.
+    - `force`: the strongest tool choice that it takes.
+    - `caches`: where it takes cache points, `tools` being the most.
+    - `schema`: it constrains its answer to a JSON schema; `strict`: its calls, too.
+    - `results`: what its tool results may hold beside text; `beside`: what may share a message with them.
+    - `status`: its tool results may have one; `json_results`: they are JSON.
+    - `plain_schemas`: a tool's schema has a type, properties and required ones at its top, and no more.
+    - `short_ids`: its ids of calls are nine letters or digits.
+    - `think_tags`: its text begins with its reasoning.
     """
 
     thinking: Thinking = "none"
+    off: str = ""
+    bound: bool = False
     summarised: bool = False
     sampling: Literal[0, 1, 2] = 2
     force: Literal["auto", "any", "tool"] = "auto"
@@ -57,12 +65,16 @@ def traits_of(model: str) -> Traits:
 
 def _claude(name: str) -> Traits:
     version = _version(name)
-    unforced = name.startswith(("claude-fable", "claude-mythos"))
+    family = next((each for each in ("opus", "sonnet", "fable", "mythos") if each in name), "")
+    always_thinks = family in ("fable", "mythos") or (family == "opus" and version >= (5, 5))
+    latest_sonnet = family == "sonnet" and version >= (5, 5)
     return Traits(
-        thinking="none" if version < (3, 7) else "budget" if version < (4, 6) else "always" if unforced else "adaptive",
+        thinking="none" if version < (3, 7) else "budget" if version < (4, 6) else "adaptive",
+        off="" if always_thinks else "between_tools" if latest_sonnet else "disabled",
+        bound=version >= (5, 1),
         summarised=version >= (4, 0),
         sampling=2 if version < (4, 1) else 1 if version < (4, 7) else 0,
-        force="auto" if unforced or version >= (5, 5) else "tool",
+        force="auto" if always_thinks or latest_sonnet else "tool",
         caches="tools" if version >= (3, 7) or "3-5-haiku" in name else "nothing",
         schema=version >= (4, 5) and version not in ((4, 7), (4, 8)),
         strict=(4, 5) <= version < (4, 7),

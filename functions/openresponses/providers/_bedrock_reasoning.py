@@ -1,7 +1,7 @@
 """How much a model is to reason, in the words of its family, and the knobs that this leaves it. Pure.
 
-Sources: the user guide of Amazon Bedrock, "Extended thinking", "Adaptive thinking" and `OutputConfig`; that of Amazon
-Nova 2, "Extended thinking"; for gpt-oss and Qwen, what pydantic-ai has recorded.
+Sources: the user guide of Amazon Bedrock, "Extended thinking", "Adaptive thinking", "Preserved thinking" and
+`OutputConfig`; that of Amazon Nova 2, "Extended thinking"; for gpt-oss and Qwen, what pydantic-ai has recorded.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from ._json import fields, objects
 
 _BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768}
 _LEAST_BUDGET = 1024
+_BINDING_BETA = "thinking-binding-controls-2026-08-01"
 _ANSWER_TOKENS = 8192
 """Beside a budget, where the request has no limit of its own: the limit counts both."""
 
@@ -28,38 +29,52 @@ class Asked:
     effort: str | None = None
 
 
+def is_off(turn: Turn, traits: Traits) -> bool:
+    """Whether the turn turns reasoning off, for a model that can: what was thought before stays out then, too."""
+    return traits.thinking == "adaptive" and bool(traits.off) and _effort(turn) == "none"
+
+
 def asked(turn: Turn, traits: Traits, messages: Sequence[JsonObject], *, forced: bool) -> Asked:
     """`forced`: the turn must call a tool."""
-    effort = turn.request.reasoning.effort if turn.request.reasoning else None
-    limit = turn.max_output_tokens
+    effort, limit = _effort(turn), turn.max_output_tokens
+    wanted = effort not in (None, "none") or (effort is None and _summary(turn))
     match traits.thinking:
-        case "adaptive" | "always" if effort:
-            return _adaptive(turn, traits, effort)
-        case "budget" if effort and effort != "none" and not forced and _may_think(messages):
-            return _budget(_BUDGETS[effort], limit, turn, traits)
-        case "nova" if effort and effort != "none":
-            return _nova(effort, limit, turn, traits)
-        case "effort" if effort and effort != "none":
-            level = {"minimal": "low", "xhigh": "high"}.get(effort, effort)
-            return Asked(_inference(turn, traits.sampling, limit), {"reasoning_effort": level})
-        case "qwen" if effort and effort != "none":
+        case "adaptive":
+            return _adaptive(effort, turn, traits, messages)
+        case "budget" if wanted and not forced and _may_think(messages):
+            return _budget(_BUDGETS[effort or "medium"], limit, turn, traits)
+        case "nova" if wanted:
+            return _nova(_level(effort or "medium"), limit, turn, traits)
+        case "effort" if wanted and effort:
+            return Asked(_inference(turn, traits.sampling, limit), {"reasoning_effort": _level(effort)})
+        case "qwen" if wanted and effort:
             level = "low" if effort in ("minimal", "low") else "high"
             return Asked(_inference(turn, traits.sampling, limit), {"reasoning_config": level})
         case _:
             return Asked(_inference(turn, traits.sampling, limit))
 
 
-def _adaptive(turn: Turn, traits: Traits, effort: Effort) -> Asked:
-    """Newer models think without showing it, unless a summary is asked for. None of them takes sampling then."""
-    if effort == "none":
-        off: JsonObject = {"thinking": {"type": "disabled"}} if traits.thinking == "adaptive" else {}
-        return Asked(_inference(turn, traits.sampling, turn.max_output_tokens), off)
+def _adaptive(effort: Effort | None, turn: Turn, traits: Traits, messages: Sequence[JsonObject]) -> Asked:
+    """Newer models show none of it, unless a summary is asked for. Where nothing turns it off, `none` is the least.
+
+    Reasoning that is bound to what came before it is left out by the model where that has changed, as it does when
+    tools or instructions come and go, rather than refused.
+    """
+    limit = turn.max_output_tokens
+    if is_off(turn, traits):
+        return Asked(_inference(turn, traits.sampling, limit), {"thinking": {"type": traits.off}})
     thinking: JsonObject = {"type": "adaptive"}
-    if turn.request.reasoning and turn.request.reasoning.summary:
+    more: JsonObject = {"thinking": thinking}
+    if _summary(turn):
         thinking["display"] = "summarized"
+    if traits.bound and _has_reasoning(messages):
+        thinking["block_binding"] = {"prefix_mismatch_behavior": "drop_block"}
+        more["anthropic_beta"] = [_BINDING_BETA]
+    elif not (effort or _summary(turn)):
+        return Asked(_inference(turn, traits.sampling, limit))
     highest = "xhigh" if traits.sampling == 0 else "max"
-    level = {"minimal": "low", "xhigh": highest}.get(effort, effort)
-    return Asked(_inference(turn, 0, turn.max_output_tokens), {"thinking": thinking}, level)
+    level = effort and {"none": "low", "minimal": "low", "xhigh": highest}.get(effort, effort)
+    return Asked(_inference(turn, 0, limit), more, level)
 
 
 def _budget(budget: int, limit: int | None, turn: Turn, traits: Traits) -> Asked:
@@ -71,14 +86,25 @@ def _budget(budget: int, limit: int | None, turn: Turn, traits: Traits) -> Asked
     return Asked(_inference(turn, 0, limit or budget + _ANSWER_TOKENS), {"thinking": thinking})
 
 
-def _nova(effort: Effort, limit: int | None, turn: Turn, traits: Traits) -> Asked:
+def _nova(level: str, limit: int | None, turn: Turn, traits: Traits) -> Asked:
     """At `high`, Nova 2 refuses a limit, and sampling too: a request that has a limit gets `medium`."""
-    level = {"minimal": "low", "xhigh": "high"}.get(effort, effort)
     if level == "high" and limit is not None:
         level = "medium"
     sampling = 0 if level == "high" else traits.sampling
     reasoning: JsonObject = {"type": "enabled", "maxReasoningEffort": level}
     return Asked(_inference(turn, sampling, limit), {"reasoningConfig": reasoning})
+
+
+def _level(effort: Effort) -> str:
+    return {"minimal": "low", "xhigh": "high"}.get(effort, effort)
+
+
+def _effort(turn: Turn) -> Effort | None:
+    return turn.request.reasoning.effort if turn.request.reasoning else None
+
+
+def _summary(turn: Turn) -> bool:
+    return bool(turn.request.reasoning and turn.request.reasoning.summary)
 
 
 def _inference(turn: Turn, sampling: int, limit: int | None) -> JsonObject:
@@ -92,6 +118,10 @@ def _inference(turn: Turn, sampling: int, limit: int | None) -> JsonObject:
     if top_p is not None and (sampling == 2 or (sampling == 1 and temperature is None)):
         inference["topP"] = top_p
     return inference
+
+
+def _has_reasoning(messages: Sequence[JsonObject]) -> bool:
+    return any("reasoningContent" in block for message in messages for block in objects(message["content"]))
 
 
 def _may_think(messages: Sequence[JsonObject]) -> bool:

@@ -49,7 +49,7 @@ from ._bedrock_frames import events_of
 from ._bedrock_messages import history
 from ._bedrock_models import Traits, traits_of
 from ._bedrock_options import BedrockOptions, options_of
-from ._bedrock_reasoning import asked
+from ._bedrock_reasoning import asked, is_off
 from ._bedrock_stream import Reading, decode
 from ._bedrock_tools import ANSWER, JSON_ONLY, answers_with_tool, text_format, tool_config, wants_json
 from ._http import Http
@@ -128,7 +128,7 @@ class _Sending:
 
     def body(self, settings: ProviderSettings) -> JsonObject:
         turn, traits, reading = self.turn, self.traits, self.reading
-        past = history(turn, traits, reading.names)
+        past = history(turn, traits, reading.names, reasoning=not is_off(turn, traits))
         tools = tool_config(turn, traits, reading.names, past.called, reading.answer)
         thinking = asked(turn, traits, past.messages, forced=bool(tools and "toolChoice" in tools))
         form = None if reading.answer else text_format(turn)
