@@ -36,6 +36,7 @@ from pydantic import TypeAdapter
 from tests.immediately import immediately
 from tests.openresponses_schema import check_event, check_request
 from tests.stream_checker import check_stream
+from tests.unit.kit import Models
 
 CASSETTES = Path(__file__).parent.parent / "cassettes" / "openai_responses"
 NAMES = sorted(path.stem for path in CASSETTES.glob("*.sse"))
@@ -77,16 +78,10 @@ class NoTools:
 
 
 class Replay:
-    """A provider, and the only model there is, that speaks a cassette through the real HTTP layer."""
+    """A provider that speaks a cassette through the real HTTP layer."""
 
     def __init__(self, cassette: Cassette, pieces: Sequence[bytes]) -> None:
         self._cassette, self._pieces = cassette, pieces
-
-    def resolve(self, model: str) -> tuple["Replay", str]:
-        return self, model
-
-    def listed(self) -> list[str]:
-        return []
 
     async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
         pieces = self._pieces
@@ -127,7 +122,7 @@ async def replayed(cassette: Cassette, pieces: Sequence[bytes] = ()) -> tuple[Ru
     async def sink(event: Event) -> None:
         events.append(event.model_copy())
 
-    replay, emit = Replay(cassette, pieces or [cassette.sse]), Journal(run, sink)
+    replay, emit = Models(Replay(cassette, pieces or [cassette.sse])), Journal(run, sink)
     await begin(run, emit)
     await think(run, Ports(replay, NoTools(), lambda: 0.0, lambda: "0"), emit)
     stop = next_step(run)

@@ -73,20 +73,33 @@ class _Decoder:
         self._call_ids: set[str] = set()
         self._calls: set[d.Key] = set()
         self._speaking: d.Key | None = None
+        self._first_summary: int | None = None
 
     def feed(self, event: JsonObject) -> Iterator[d.Delta]:
+        """What is said of a block of prose that another block has closed opens a new one, under the same key."""
         for delta in self._read(event):
             match delta:
                 case d.Annotation() if delta.key != self._speaking:
                     continue  # its text is closed already: it can't be cited any more
                 case d.Text() | d.Refusal() | d.Reasoning() | d.Opaque():
-                    self._speaking = delta.key
+                    yield self._prose(delta)
+                    continue
                 case d.ToolCall() | d.Progress() if delta.key not in self._calls:
                     self._calls.add(delta.key)
                     self._speaking = None
                 case _:
                     pass
             yield delta
+
+    def _prose(self, delta: d.Text | d.Refusal | d.Reasoning | d.Opaque) -> d.Delta:
+        """A block numbers its summaries from 0, even one that goes on where another had to end."""
+        opens = delta.key != self._speaking
+        self._speaking = delta.key
+        if not isinstance(delta, d.Reasoning) or delta.summary is None:
+            self._first_summary = None if opens else self._first_summary
+            return delta
+        self._first_summary = delta.summary if opens or self._first_summary is None else self._first_summary
+        return d.Reasoning(delta.key, delta.text, max(0, delta.summary - self._first_summary))
 
     def _read(self, event: JsonObject) -> Iterator[d.Delta]:
         match text(event.get("type")):
@@ -96,38 +109,37 @@ class _Decoder:
                 yield from self._end(fields(event.get("response")), cut=kind == "response.incomplete")
             case "response.output_item.added":
                 value = fields(event.get("item"))
-                if self._known(value, event) is None:
+                if text(value.get("id")) not in self._by_id:
                     yield from self._new(value, event).open()
             case "response.output_item.done":
                 value = fields(event.get("item"))
-                item = self._known(value, event)
-                if item is None:
-                    item = self._new(value, event)
-                    yield from item.open()
-                yield from self._close(item, value)
+                yield from self._close(self._finished(value, event), value, event)
             case kind:
                 item = self._about(kind, event)
                 if item and not item.done:
                     yield from item.feed(kind, event)
-                elif not kind and (error := from_object(event, self._secrets)):
+                elif item is None and (error := from_object(event, self._secrets)):
                     raise error
 
-    def _close(self, item: OutputItem, value: JsonObject) -> Iterator[d.Delta]:
+    def _close(self, item: OutputItem | None, value: JsonObject, event: JsonObject) -> Iterator[d.Delta]:
+        if item is None:
+            item = self._new(value, event)
+            yield from item.open()
         if not item.done:
             item.done = True
             yield from item.close(value)
 
     def _end(self, response: JsonObject, *, cut: bool) -> Iterator[d.Delta]:
         """Some servers send an item, or all, only here."""
-        output = objects(response.get("output"))
-        for item, value in zip(self._items, output, strict=False):
-            if item.type == value.get("type"):
-                yield from self._close(item, value)
-        for value in output[len(self._items) :]:
-            if text(value.get("id")) not in self._by_id:
-                item = self._new(value, {})
-                yield from item.open()
-                yield from self._close(item, value)
+        if response.get("status") in ("failed", "cancelled"):
+            raise _failure({"response": response}, self._secrets)
+        known = list(self._items)
+        for value in objects(response.get("output")):
+            same = self._by_id.get(text(value.get("id")))
+            item = same or next((each for each in known if each.type == value.get("type")), None)
+            if item in known:
+                known.remove(item)
+            yield from self._close(item, value, {})
         if used := fields(response.get("usage")):
             yield d.Usage(_usage(used))
         self.finished = True
@@ -135,18 +147,13 @@ class _Decoder:
         cut = cut or bool(reason)
         yield d.Finish("content_filter" if reason == "content_filter" else "length" if cut else "stop")
 
-    def _known(self, value: JsonObject, event: JsonObject) -> OutputItem | None:
+    def _finished(self, value: JsonObject, event: JsonObject) -> OutputItem | None:
+        """The known item that this is. One that is done is another's, where some servers number all items 0."""
+        if same := self._by_id.get(text(value.get("id"))):
+            return same
         index = event.get("output_index")
-        found = self._by_id.get(text(value.get("id"))) or (
-            self._by_index.get(index) if isinstance(index, int) else None
-        )
-        if found and found.type == value.get("type") and not (found.done and self._is_new(found, value)):
-            return found
-        return None
-
-    def _is_new(self, found: OutputItem, value: JsonObject) -> bool:
-        """Whether an item is another than the finished one that has its index: some servers number all of them 0."""
-        return self._by_id.get(text(value.get("id"))) is not found
+        found = self._by_index.get(index) if isinstance(index, int) else None
+        return found if found and found.type == value.get("type") and not found.done else None
 
     def _about(self, kind: str, event: JsonObject) -> OutputItem | None:
         item_id, index = text(event.get("item_id")), event.get("output_index")

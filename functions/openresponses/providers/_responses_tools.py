@@ -15,6 +15,8 @@ from ..schema.tools import NamedToolChoice, UpstreamTool
 from ._responses_names import Names
 from ._responses_options import ResponsesOptions
 
+_LOGPROBS = "message.output_text.logprobs"
+
 
 def tools(turn: Turn, upstream: Sequence[UpstreamTool], options: ResponsesOptions, names: Names) -> JsonObject:
     """Nothing at all without tools: servers refuse a choice among nothing. `upstream` are those that it runs."""
@@ -34,11 +36,10 @@ def tools(turn: Turn, upstream: Sequence[UpstreamTool], options: ResponsesOption
 
 def include(turn: Turn, upstream: Sequence[UpstreamTool], options: ResponsesOptions) -> list[JsonValue]:
     """What the request wants to see of the calls that the provider runs, logprobs, and reasoning to send back."""
-    wanted: list[JsonValue] = [
-        name
-        for name in turn.request.include or ()
-        if name == "message.output_text.logprobs" or (upstream and "_call." in name)
-    ]
+    request = turn.request
+    wanted: list[JsonValue] = [name for name in request.include or () if upstream and "_call." in name]
+    if request.top_logprobs or _LOGPROBS in (request.include or ()):
+        wanted.append(_LOGPROBS)
     if options.asks_for_encrypted_reasoning(turn.model):
         wanted.append("reasoning.encrypted_content")
     return wanted
