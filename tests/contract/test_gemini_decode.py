@@ -21,7 +21,7 @@ from openresponses.core.errors import (
 from openresponses.core.run import OfferedTool
 from openresponses.providers._gemini_state import NextPart, Spoken, State, Thought, state_of
 from openresponses.providers._sse import SseEvent
-from openresponses.providers._upstream_errors import from_status
+from openresponses.providers._upstream_errors import from_status, not_a_stream
 from openresponses.providers.gemini import chunks_of, decode
 from openresponses.schema.content import LogProb, TopLogProb, UrlCitation
 from openresponses.schema.items import ExtensionItem
@@ -364,6 +364,11 @@ STATUSES: dict[str, tuple[int, Any, dict[str, str], Any]] = {
 def test_google_s_errors_are_told_apart(status: int, body: Any, headers: dict[str, str], expected: Any) -> None:
     found = from_status(status, json.dumps(body).encode(), headers)
     assert (type(found), getattr(found, "retry_after", None)) == expected
+
+
+def test_an_error_in_place_of_a_stream_may_come_in_an_array() -> None:
+    assert isinstance(not_a_stream(json.dumps([error(503, "UNAVAILABLE")]).encode()), ProviderUnavailable)
+    assert isinstance(not_a_stream(b"[]"), StreamViolation)
 
 
 junk = st.recursive(

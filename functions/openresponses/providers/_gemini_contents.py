@@ -9,7 +9,6 @@ What Gemini insists on, and this file therefore keeps ("Function calling" and "T
 - There is something besides the system instruction.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -34,6 +33,7 @@ from ..schema.items import (
 from ._gemini_names import function_name
 from ._gemini_parts import plain_text, refuse, response_parts, user_parts
 from ._gemini_state import NextPart, Spoken, Thought, state_of
+from ._json import loads
 
 NO_OUTPUT = "(no output)"
 UNSIGNED = "skip_thought_signature_validator"
@@ -255,7 +255,7 @@ def _answers(items: Sequence[Item]) -> dict[int, _Output]:
 
 def _arguments(text: str) -> JsonObject:
     try:
-        value: JsonValue = json.loads(text or "{}")
+        value = loads(text or "{}")
     except ValueError:
         value = None
     return value if isinstance(value, dict) else {"invalid_arguments": text}

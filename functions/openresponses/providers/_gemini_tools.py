@@ -8,9 +8,9 @@ from ..core.run import OfferedTool
 from ..core.turn import Turn
 from ..schema.base import JsonObject
 from ..schema.request import JsonObjectFormat, JsonSchemaFormat
-from ..schema.tools import UpstreamTool
 from ._gemini_names import function_name
 from ._gemini_schema import Unsayable, translated
+from ._upstream_tools import refuse_upstream_tools
 
 _SAYS_SOMETHING = ("properties", "additionalProperties", "anyOf", "oneOf", "allOf", "$ref")
 _GOOGLES = {"code_interpreter": "codeExecution", "web_search": "googleSearch"}
@@ -56,24 +56,15 @@ def response_format(turn: Turn) -> JsonObject:
 def _googles(turn: Turn, *, mixable: bool) -> list[JsonObject]:
     """The tools that Google runs. Only Gemini 3 takes them beside functions, and so far not on Vertex.
 
-    Web search is a permission, so it is left out where it can't be; unless it must be used, which Gemini can't be
-    told of its own tools.
+    None can be forced. A search that must not leave OpenAI's cache is left out.
     """
     if turn.tool_choice == "required" and not turn.tools:
         raise RequestError("This model's provider can't be made to use its own tools", param="tool_choice")
-    return [{name: {}} for tool in turn.upstream_tools if (name := _google(tool, mixable=mixable))]
-
-
-def _google(tool: UpstreamTool, *, mixable: bool) -> str | None:
-    search = tool.type.startswith("web_search")
-    name = _GOOGLES.get("web_search" if search else tool.type)
-    if search and (not mixable or tool.__pydantic_extra__.get("external_web_access") is False):
-        return None
-    if not name or not mixable:
-        where = " beside functions" if name else ""
-        message = f"This model's provider doesn't run the tool {tool.type!r}{where}"
-        raise RequestError(message, param="tools", code="unsupported_tool")
-    return name
+    return [
+        {_GOOGLES.get(tool.type, "googleSearch"): {}}
+        for tool in refuse_upstream_tools(turn, _GOOGLES if mixable else ())
+        if tool.__pydantic_extra__.get("external_web_access") is not False
+    ]
 
 
 def _function(tool: OfferedTool) -> JsonObject:

@@ -104,14 +104,15 @@ def encode(turn: Turn, settings: ProviderSettings) -> JsonObject:
 
 
 def _knobs(turn: Turn) -> JsonObject:
+    """Some models refuse any penalty, even none."""
     request = turn.request
     logprobs = bool(request.top_logprobs) or _LOGPROBS in (request.include or ())
     knobs: dict[str, JsonValue | None] = {
         "temperature": request.temperature,
         "topP": request.top_p,
         "maxOutputTokens": turn.max_output_tokens,
-        "presencePenalty": request.presence_penalty,
-        "frequencyPenalty": request.frequency_penalty,
+        "presencePenalty": request.presence_penalty or None,
+        "frequencyPenalty": request.frequency_penalty or None,
         "responseLogprobs": logprobs or None,
         "logprobs": request.top_logprobs or None,
     }
