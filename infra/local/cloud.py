@@ -30,7 +30,7 @@ from infra.local.logs import Log
 from infra.local.sandbox import Sandbox
 from infra.local.seed import Aliases, Providers, configuration, let_in, local_key
 from infra.local.server import HttpServer
-from infra.local.template import FunctionSpec, Template, declared_parameters, read_template
+from infra.local.template import FunctionSpec, Template, read_template
 from infra.local.yaml_tree import TemplateError
 
 MAX_ENVIRONMENT_BYTES = 4096
@@ -62,16 +62,12 @@ class LocalCloud:
         retry_scale: float = 1.0,
         log: Log | None = None,
     ) -> None:
-        path, env, parameters = Path(template), dict(env or {}), dict(parameters or {})
         self.api_key = api_key or new_token()
         self._key = local_key(self.api_key)
-        legacy = {"ApiKeys": self.api_key, "Providers": json.dumps(providers or {})}
-        for name in declared_parameters(path) & legacy.keys():
-            parameters.setdefault(name, legacy[name])
-        self.template: Template = read_template(path, parameters)
+        self.template: Template = read_template(Path(template), parameters)
         self.log = log or Log(None)
         self.origin = ""
-        self._env, self._reload = env, reload
+        self._env, self._reload = dict(env or {}), reload
         self._background = Background(lambda text: self.log.say(text, failed=True))
         self.functions = {name: self._function(spec, concurrency) for name, spec in self.template.functions.items()}
         self._targets: dict[str, Target] = {}

@@ -110,11 +110,6 @@ def read_template(path: Path, parameters: Mapping[str, str] | None = None) -> Te
     return Template(path, functions, apis, resolver.parameters, resolver)
 
 
-def declared_parameters(path: Path) -> set[str]:
-    """The names of the template's parameters. Raises TemplateError."""
-    return set(table(parse(path.read_text(), str(path)).get("Parameters"), "Parameters")) if path.is_file() else set()
-
-
 def _parameters(declared: Table, given: Mapping[str, str]) -> dict[str, Value]:
     for name in given:
         if name not in declared:

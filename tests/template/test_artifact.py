@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from infra.local.options import KEY_OF_EVENTS
 from infra.local.runtime_api import RuntimeApi
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +59,6 @@ def environment(artifact: Path, source: Json, runtime_api: str) -> dict[str, str
     """The variables of a sandbox: Lambda's own, and the template's with its defaults, but without any storage."""
     function = source["Resources"]["ApiFunction"]["Properties"]
     values = {name: str(parameter.get("Default", "")) for name, parameter in source["Parameters"].items()}
-    values["ApiKeys"] = KEY_OF_EVENTS
     declared = {
         name: values.get(value.get("Ref"), "") if isinstance(value, dict) else value
         for name, value in function["Environment"]["Variables"].items()

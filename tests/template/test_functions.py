@@ -28,14 +28,13 @@ HANDLERS = {
 TIMEOUTS = {API: 900, TURN: {"Ref": "TurnSeconds"}, TOOL: 330, SETTLE: 60, AUTHORIZER: 10}
 
 POWERTOOLS = {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME"}
-STORAGE = {"TABLE", "BUCKET", "TENANT", "RESPONSE_DAYS", "LOG_DAYS"}
+STORAGE = {"TABLE", "BUCKET", "RESPONSE_DAYS", "LOG_DAYS"}
 CONFIGURATION = {"SSM_PREFIX", "CONFIG_SECONDS"}
 READ = {  # what a function does not read, it is not told
-    TURN: {*STORAGE, *CONFIGURATION, "STATE_MACHINE_ARN", "PROVIDERS", "DEFAULT_PROVIDER"},
+    TURN: {*STORAGE, *CONFIGURATION, "STATE_MACHINE_ARN", "DEFAULT_PROVIDER"},
     TOOL: {*STORAGE, *CONFIGURATION},
     SETTLE: STORAGE,
 }
-SOON = {"OPENRESPONSES_CONFIG_SECONDS", "OPENRESPONSES_REASONING"}
 
 TABLE, BUCKET = "ResponsesTable.Arn", "ResponsesBucket.Arn"
 HERE = "${AWS::Region}:${AWS::AccountId}"
@@ -163,7 +162,7 @@ def test_sam_makes_first_what_the_others_are_copied_from(source: Json) -> None:
 def test_the_environment_is_exactly_what_the_code_reads(resources: dict[str, Json]) -> None:
     entry = ROOT / "functions/openresponses/entry"
     read = {name for file in entry.rglob("*.py") for name in re.findall(r"\bOPENRESPONSES_[A-Z_]+\b", file.read_text())}
-    assert set(variables(resources, API)) == read | SOON | POWERTOOLS | {"AWS_LAMBDA_EXEC_WRAPPER"}
+    assert set(variables(resources, API)) == read | POWERTOOLS | {"AWS_LAMBDA_EXEC_WRAPPER"}
     assert set(variables(resources, AUTHORIZER)) == {"OPENRESPONSES_TABLE"}
     for name, wanted in READ.items():
         assert set(variables(resources, name)) == {f"OPENRESPONSES_{each}" for each in wanted} | POWERTOOLS

@@ -20,7 +20,7 @@ from openresponses.schema.request import CreateResponse
 
 from tests.contract.storage_suite import MotoBackend, new_batch, opened_moto, text
 from tests.template.reading import Json, grants
-from tests.unit.kit import Script, Tools
+from tests.unit.kit import Models, Script, Tools
 
 LARGE = text(220_000)
 """Does not fit into an item."""
@@ -58,7 +58,7 @@ class Deployment:
         self.backend, self.storage = backend, backend.storage()
         ids = iter(f"{n:032x}" for n in range(100))
         self.ports = Ports(
-            Script([CALL, CALL, DONE]), LargeTools(), lambda: backend.time, lambda: next(ids), self.storage
+            Models(Script([CALL, CALL, DONE])), LargeTools(), lambda: backend.time, lambda: next(ids), self.storage
         )
         self.service, self.stored = Service(self.ports, SETTINGS), Stored(self.storage, self.ports.now)
         self.worker = Worker(self.ports, replace(SETTINGS, history_events=1_000))
