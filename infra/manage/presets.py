@@ -22,6 +22,8 @@ class Preset:
 
 
 _LOCAL = "the address as the functions see it: from AWS it can't be 127.0.0.1"
+_REASONING: dict[str, JsonValue] = {"reasoning_field": "reasoning"}
+"""The field in which they say reasoning, and take it back within a tool turn."""
 
 PRESETS: dict[str, Preset] = {
     "openai": Preset("OpenAI", "openai_responses", "https://api.openai.com/v1", "gpt-5-mini"),
@@ -51,9 +53,12 @@ PRESETS: dict[str, Preset] = {
         "chat_completions",
         "https://openrouter.ai/api/v1",
         "openai/gpt-oss-20b",
+        options=_REASONING,
         note="--dialect openai_responses speaks its Responses API, a beta, at the same address",
     ),
-    "ollama": Preset("Ollama", "chat_completions", "http://127.0.0.1:11434/v1", key=False, note=_LOCAL),
-    "vllm": Preset("vLLM", "chat_completions", "http://127.0.0.1:8000/v1", key=False, note=_LOCAL),
+    "ollama": Preset(
+        "Ollama", "chat_completions", "http://127.0.0.1:11434/v1", key=False, options=_REASONING, note=_LOCAL
+    ),
+    "vllm": Preset("vLLM", "chat_completions", "http://127.0.0.1:8000/v1", key=False, options=_REASONING, note=_LOCAL),
     "lmstudio": Preset("LM Studio", "chat_completions", "http://127.0.0.1:1234/v1", key=False, note=_LOCAL),
 }

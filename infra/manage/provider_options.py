@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from dataclasses import replace
 from typing import TypeAlias
 
 from openresponses.core.catalog import NAME, OFFLINE, ProviderParameter, parse
@@ -64,7 +65,9 @@ async def _connect(settings: ProviderSettings) -> None:
 def _preset(name: str, arguments: argparse.Namespace) -> Preset:
     chosen = arguments.preset or name
     if preset := PRESETS.get(chosen):
-        return preset
+        if arguments.dialect in (None, preset.dialect):
+            return preset
+        return replace(preset, dialect=arguments.dialect, options={})  # which are of its own dialect
     if arguments.preset or not arguments.dialect:
         known = f"known are {', '.join(PRESETS)}"
         mend = f"choose one with --preset, or a dialect with --dialect: {', '.join(dialects())}"
@@ -74,7 +77,7 @@ def _preset(name: str, arguments: argparse.Namespace) -> Preset:
 
 def _without_secrets(preset: Preset, arguments: argparse.Namespace) -> Document:
     given: Document = {
-        "dialect": arguments.dialect or preset.dialect,
+        "dialect": preset.dialect,
         "base_url": arguments.base_url or preset.base_url,
         "models": list(arguments.model),
         "options": {**preset.options, **dict(map(_option, arguments.option))},

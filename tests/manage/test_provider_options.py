@@ -1,0 +1,76 @@
+"""What `providers set` takes, in words and from standard input: what is wrong is named, and no secret is quoted."""
+
+import argparse
+import io
+import json
+from typing import Any
+
+import pytest
+
+from infra.manage.commands import add_commands
+from infra.manage.problems import Problem
+from infra.manage.provider_options import document_of
+
+
+def arguments(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_commands(parser.add_subparsers())
+    return parser.parse_args(["providers", "set", *words])
+
+
+def document(monkeypatch: pytest.MonkeyPatch, *words: str, stdin: str = "") -> Any:
+    monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+    return json.loads(document_of(arguments(*words)))
+
+
+def test_options_make_a_document_of_what_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("qwen", "--model", "qwen-plus", "--option", "reasoning_echo=never", "--option", "think_tags=true")
+    made = document(monkeypatch, *words, "--header", "x-team", "--idle-timeout", "5", stdin="the-key\nthe-team\n")
+    assert made == {
+        "dialect": "chat_completions",
+        "base_url": "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+        "models": ["qwen-plus"],
+        "options": {"reasoning_echo": "never", "think_tags": True},
+        "idle_timeout": 5.0,
+        "api_key": "the-key",
+        "headers": {"x-team": "the-team"},
+    }
+
+
+def test_a_key_is_read_where_the_preset_has_one_or_the_user_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "api_key" not in document(monkeypatch, "vllm", stdin="ignored")
+    assert document(monkeypatch, "vllm", "--key", stdin="the-key")["api_key"] == "the-key"
+    assert "api_key" not in document(monkeypatch, "groq", "--no-key", stdin="ignored")
+
+
+WRONG = {
+    "a name that no model could carry": (("a/b", "--dialect", "offline"), "", "'a/b' is no provider's name"),
+    "the built-in provider": (("offline", "--dialect", "offline"), "", "offline is built in"),
+    "neither a preset nor a dialect": (("mine",), "", "there is no preset mine"),
+    "an unknown preset": (("mine", "--preset", "none"), "", "there is no preset none"),
+    "an unknown dialect": (("mine", "--dialect", "morse", "--no-key"), "", "unknown dialect 'morse'"),
+    "no address": (("mine", "--dialect", "chat_completions", "--no-key"), "", "base_url must be an http or https URL"),
+    "an unknown option": (("groq", "--option", "louder=1"), "k", "options.louder"),
+    "an option without a value": (("groq", "--option", "louder"), "k", "--option louder: not NAME=VALUE"),
+    "a timeout of nothing": (("groq", "--idle-timeout", "0"), "k", "idle_timeout"),
+    "no key on standard input": (("groq",), "", "API key of groq is missing"),
+    "a header without a value": (("groq", "--header", "x-team"), "k\n", "Header x-team of groq is missing"),
+    "no document": (("mine", "--json"), " \n", "nothing came on standard input"),
+    "a document that isn't JSON": (("mine", "--json"), '{"api_key": "hidden', "Invalid JSON"),
+    "an unknown field": (("mine", "--json"), '{"dialect": "offline", "apikey": "hidden"}', "apikey"),
+    "a key that is no text": (("mine", "--json"), '{"dialect": "offline", "api_key": ["hidden"]}', "api_key"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    words, stdin, why = WRONG[what]
+    with pytest.raises(Problem) as raised:
+        document(monkeypatch, *words, stdin=stdin)
+    assert why in str(raised.value)
+    assert "hidden" not in f"{raised.value} {raised.value.mend}"
+
+
+def test_no_argument_takes_a_secret() -> None:
+    with pytest.raises(SystemExit):
+        arguments("mine", "--api-key", "hidden")
