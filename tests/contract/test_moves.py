@@ -57,7 +57,7 @@ def foreign(at: Vendors) -> list[str]:
 
 
 @pytest.mark.parametrize("stored", [True, False], ids=["stored", "stateless"])
-@pytest.mark.parametrize(("first", "second"), list(permutations(DIALECTS, 2)))
+@pytest.mark.parametrize(("first", "second"), [*permutations(DIALECTS, 2), *((d, f"{d}-2") for d in DIALECTS)])
 async def test_a_conversation_moves_amid_its_tool_calls_and_back(first: str, second: str, stored: bool) -> None:
     alike = second.startswith(first)  # its second account can't be given what the first one thought
     async with vendors([first, second], Rules(reasoning=not alike)) as at:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx2
@@ -15,11 +16,14 @@ from openresponses.api.access import Access
 from openresponses.api.app import create_app
 from openresponses.core.catalog import Catalog
 from openresponses.core.routing import RoutedModels, Router
-from openresponses.core.settings import ProviderSettings, Settings
+from openresponses.core.service import Service
+from openresponses.core.settings import Settings
+from openresponses.core.stored import Stored
 from openresponses.memory import MemoryParameters
 from openresponses.seals import AesSeal, of_this_process
 from openresponses.tools import Toolbox
 
+from tests.authorized import authorized
 from tests.contract.machine import House
 from tests.conversations import folded
 from tests.fakes.server import FakeUpstream, dialects, fake_upstream
@@ -33,12 +37,30 @@ DIALECTS = dialects()
 
 @dataclass
 class Vendors:
-    house: House
-    client: httpx2.AsyncClient
-    upstreams: dict[str, FakeUpstream]
+    """`parameters` are the deployment's configuration, as texts by name. Each tenant has a house of its own."""
 
-    def model(self, dialect: str) -> str:
-        return f"{dialect}/{self.upstreams[dialect].wire.model}"
+    upstreams: dict[str, FakeUpstream]
+    parameters: dict[str, str]
+    settings: Json
+    houses: dict[str, House] = field(default_factory=dict[str, House])
+
+    def __post_init__(self) -> None:
+        catalog = Catalog(MemoryParameters(self.parameters))
+        self._router = Router(catalog, providers.connect, replace(Settings(), **self.settings), time.monotonic)
+        self._keys = of_this_process()
+        self._app = create_app(self._open_to, self._router.settings, self._router.aclose)
+        self._client = self.client()
+
+    @property
+    def house(self) -> House:
+        return self.houses["default"]
+
+    def client(self, tenant: str = "default") -> httpx2.AsyncClient:
+        transport = httpx2.ASGITransport(authorized(self._app, tenant=tenant))
+        return httpx2.AsyncClient(transport=transport, base_url="http://api/v1")
+
+    def model(self, name: str) -> str:
+        return f"{name}/{self.upstreams[name].wire.model}"
 
     @property
     def refused(self) -> list[str]:
@@ -46,38 +68,41 @@ class Vendors:
 
     async def ask(self, **request: Any) -> Json:
         """The final response, as its client has it: whole, folded from its stream, or read when it's over."""
-        answer = await self.client.post("/responses", json=request)
+        answer = await self._client.post("/responses", json=request)
         assert answer.status_code == 200, (answer.text, self.refused)
         response = folded(answer.text) if request.get("stream") else answer.json()
         await self.house.idle()
         if request.get("background"):
             include = {"include": request.get("include", [])}
-            response = (await self.client.get(f"/responses/{response['id']}", params=include)).json()
+            response = (await self._client.get(f"/responses/{response['id']}", params=include)).json()
         check_response(response)
         assert response["status"] == "completed", (response["error"], self.refused)
         return response
 
+    async def aclose(self) -> None:
+        await self._client.aclose()
+        await self._router.aclose()
+
+    def _open_to(self, access: Access) -> tuple[Service, Stored]:
+        house = self.houses.get(access.tenant) or self._opened(access.tenant)
+        return house.service, house.stored
+
+    def _opened(self, tenant: str) -> House:
+        models, tools = RoutedModels(self._router, AesSeal(self._keys, tenant)), Toolbox()
+        house = self.houses[tenant] = House(models, tools, **self.settings)  # type: ignore[arg-type]
+        return house
+
 
 @asynccontextmanager
 async def vendors(
-    names: Iterable[str] = DIALECTS, rules: Rules | None = None, **settings: Any
+    names: Iterable[str] = DIALECTS, rules: Rules | None = None, more: Json | None = None, **settings: Any
 ) -> AsyncIterator[Vendors]:
-    """`settings` are the deployment's. The deployment's state machine is in memory."""
+    """`more` is added to each provider's parameter; `settings` are the deployment's."""
     async with AsyncExitStack() as stack:
         upstreams = {
-            name: await stack.enter_async_context(fake_upstream(_dialect(name), rules=rules)) for name in names
+            name: await stack.enter_async_context(fake_upstream(name.partition("-")[0], rules=rules)) for name in names
         }
-        configured = {name: ProviderSettings(name=name, **upstream.settings) for name, upstream in upstreams.items()}
-        catalog = Catalog(MemoryParameters(), builtin=configured)
-        router = Router(catalog, providers.connect, Settings(), time.monotonic)
-        tools: Any = Toolbox()
-        house = House(RoutedModels(router, AesSeal(of_this_process(), "default")), tools, **settings)
-        stack.push_async_callback(router.aclose)
-        served = house.service, house.stored
-        app = create_app(lambda _: served, house.settings, router.aclose, lambda _: Access("default"))
-        client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api/v1")
-        yield Vendors(house, await stack.enter_async_context(client), upstreams)
-
-
-def _dialect(name: str) -> str:
-    return name.partition("-")[0]
+        texts = {f"providers/{name}": json.dumps(up.settings | (more or {})) for name, up in upstreams.items()}
+        at = Vendors(upstreams, texts, settings)
+        stack.push_async_callback(at.aclose)
+        yield at
