@@ -32,6 +32,7 @@ _REASONS: dict[str, d.FinishReason] = {
 }
 _FAILED = ("malformed_model_output", "malformed_tool_use")
 _TEXT = "text"
+_MAX_ID = 256
 Index: TypeAlias = int
 
 
@@ -141,12 +142,15 @@ class _Decoder:
             yield from self._flush()
             self._length = 0
             sent = text(call.get("name"))
-            if sent and sent == self._reading.answer:
+            if not sent:
+                raise StreamViolation("The provider sent a tool call without a name")
+            if sent == self._reading.answer:
                 self._answers.add(index)
             else:
                 self._calls.add(index)
+                call_id = text(call.get("toolUseId"))
                 name = self._reading.names.meant(sent)
-                yield d.ToolCall(f"call_{index}", call_id=text(call.get("toolUseId")), name=name)
+                yield d.ToolCall(f"call_{index}", call_id=call_id if len(call_id) <= _MAX_ID else "", name=name)
 
     def _delta(self, index: Index, delta: JsonObject) -> Iterator[d.Delta]:
         for kind, value in delta.items():
@@ -187,6 +191,8 @@ class _Decoder:
         if index in self._answers:
             if words:
                 yield d.Text(f"answer_{index}", words)
+        elif index not in self._calls:
+            raise StreamViolation("The provider sent arguments of a call that it had not begun")
         elif words:
             yield d.ToolCall(f"call_{index}", words)
 
@@ -208,6 +214,7 @@ class _Decoder:
                 yield d.Opaque(f"reasoning_{index}", state)
             yield d.End(f"reasoning_{index}")
         elif index in self._calls:
+            self._calls.remove(index)
             yield d.End(f"call_{index}")
         for citation in self._citations.pop(index, ()):
             if self._length and (annotation := _annotation(citation, self._starts.get(index, 0), self._length)):

@@ -1,0 +1,415 @@
+"""Bedrock's streams, from their bytes on: whatever comes, it is deltas that the assembler takes, or an error."""
+
+import base64
+import json
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openresponses.core import deltas as d
+from openresponses.core import errors
+from openresponses.core.assembler import Assembler
+from openresponses.core.run import OfferedTool
+from openresponses.providers._bedrock_calls import Names
+from openresponses.providers._bedrock_errors import from_event, from_reply
+from openresponses.providers._bedrock_frames import events_of
+from openresponses.providers._bedrock_stream import Reading, decode
+from openresponses.schema.content import UrlCitation
+from openresponses.schema.response import InputTokensDetails, Usage
+
+from tests.fakes import bedrock_frames as frames
+
+TOOLS = {name: OfferedTool(name=name, kind="function", item_type="function", wire_name=name) for name in ("f", "a.b")}
+STOP = {"messageStop": {"stopReason": "end_turn"}}
+END = [d.Finish("stop")]
+
+
+async def decoded(*events: Any, reading: Reading | None = None) -> list[d.Delta]:
+    async def replay() -> AsyncIterator[Any]:
+        for event in events:
+            yield event
+
+    return [delta async for delta in decode(replay(), reading, ("s3cret",))]
+
+
+def delta(index: int, **fields: Any) -> dict[str, Any]:
+    return {"contentBlockDelta": {"contentBlockIndex": index, "delta": fields, "p": "abc"}}
+
+
+def start(index: int, name: str, call_id: str = "c1", **more: Any) -> dict[str, Any]:
+    call = {"toolUse": {"toolUseId": call_id, "name": name, **more}}
+    return {"contentBlockStart": {"contentBlockIndex": index, "start": call}}
+
+
+def stop(index: int) -> dict[str, Any]:
+    return {"contentBlockStop": {"contentBlockIndex": index}}
+
+
+def thought(index: int, **fields: Any) -> dict[str, Any]:
+    return delta(index, reasoningContent=fields)
+
+
+def stopped(reason: str) -> dict[str, Any]:
+    return {"messageStop": {"stopReason": reason}}
+
+
+def state(**block: Any) -> str:
+    return json.dumps(block, separators=(",", ":"))
+
+
+async def test_text_blocks_that_follow_one_another_are_one_message() -> None:
+    events = [{"messageStart": {"role": "assistant"}}, delta(0, text=""), delta(0, text="Hel"), stop(0)]
+    assert await decoded(*events, delta(1, text="lo"), stop(1), STOP) == [
+        d.Text("text", "Hel"),
+        d.Text("text", "lo"),
+        *END,
+    ]
+
+
+async def test_reasoning_keeps_what_must_go_back_to_the_letter() -> None:
+    signed = [thought(0, text="Hm"), thought(0, text=", so"), thought(0, signature="ab"), thought(0, signature="cd")]
+    kept = state(reasoningText={"text": "Hm, so", "signature": "abcd"})
+    assert await decoded(*signed, stop(0), STOP) == [
+        d.Reasoning("reasoning_0", "Hm"),
+        d.Reasoning("reasoning_0", ", so"),
+        d.Opaque("reasoning_0", kept),
+        d.End("reasoning_0"),
+        *END,
+    ]
+
+
+async def test_reasoning_that_is_a_summary_is_told_as_one() -> None:
+    summarised = await decoded(thought(0, text="Hm"), stop(0), STOP, reading=Reading(summarised=True))
+    assert summarised == [d.Reasoning("reasoning_0", "Hm", 0), d.End("reasoning_0"), *END]
+
+
+async def test_reasoning_whose_text_is_left_out_still_goes_back() -> None:
+    kept = state(reasoningText={"text": "", "signature": "ab"})
+    assert await decoded(thought(0, signature="ab"), stop(0), STOP) == [
+        d.Opaque("reasoning_0", kept),
+        d.End("reasoning_0"),
+        *END,
+    ]
+
+
+async def test_encrypted_reasoning_is_one_piece_however_it_comes() -> None:
+    pieces = [base64.b64encode(each).decode() for each in (b"a", b"bc")]
+    events = [*(thought(0, redactedContent=each) for each in pieces), stop(0), STOP]
+    kept = state(redactedContent=base64.b64encode(b"abc").decode())
+    assert await decoded(*events) == [d.Opaque("reasoning_0", kept), d.End("reasoning_0"), *END]
+    with pytest.raises(errors.StreamViolation):
+        await decoded(thought(0, redactedContent="?"), stop(0), STOP)
+
+
+async def test_calls_come_in_pieces_one_after_the_other() -> None:
+    events = [
+        start(0, "a_b", "t1"),
+        delta(0, toolUse={"input": ""}),
+        delta(0, toolUse={"input": '{"x":'}),
+        delta(0, toolUse={"input": "1}"}),
+        stop(0),
+        start(1, "made up!", "x" * 257),
+        delta(1, toolUse={"input": {"y": 2}}),
+        stop(1),
+        stopped("tool_use"),
+    ]
+    assert await decoded(*events, reading=Reading(Names(["a.b"]))) == [
+        d.ToolCall("call_0", call_id="t1", name="a.b"),
+        d.ToolCall("call_0", '{"x":'),
+        d.ToolCall("call_0", "1}"),
+        d.End("call_0"),
+        d.ToolCall("call_1", name="made_up_"),
+        d.ToolCall("call_1", '{"y":2}'),
+        d.End("call_1"),
+        *END,
+    ]
+
+
+async def test_the_arguments_of_the_tool_to_answer_with_are_the_answer() -> None:
+    events = [delta(0, text="Well."), stop(0), start(1, "answer"), delta(1, toolUse={"input": '{"n":1}'}), stop(1)]
+    assert await decoded(*events, stopped("tool_use"), reading=Reading(answer="answer")) == [
+        d.Text("text", "Well."),
+        d.Text("answer_1", '{"n":1}'),
+        *END,
+    ]
+
+
+async def test_what_the_provider_s_own_tools_do_is_passed_over() -> None:
+    own = start(0, "nova_code_interpreter", type="server_tool_use")
+    result = {"contentBlockStart": {"contentBlockIndex": 1, "start": {"toolResult": {"toolUseId": "c1"}}}}
+    events = [own, delta(0, toolUse={"input": "{}"}), stop(0), result, delta(1, toolResult=[{"json": {}}]), stop(1)]
+    assert await decoded(*events, delta(2, text="7"), stop(2), STOP) == [d.Text("text", "7"), *END]
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [delta(0, toolUse={"input": "{}"})],
+        [start(0, "")],
+        [start(0, "f"), stop(0), delta(0, toolUse={"input": "{}"})],
+    ],
+)
+async def test_a_call_that_was_not_begun_breaks_the_turn(events: list[Any]) -> None:
+    with pytest.raises(errors.StreamViolation):
+        await decoded(*events, STOP)
+
+
+async def test_an_image_is_not_lost_in_silence() -> None:
+    for event in (
+        delta(0, image={"source": {"bytes": "AA=="}}),
+        {"contentBlockStart": {"contentBlockIndex": 0, "start": {"image": {"format": "png"}}}},
+    ):
+        with pytest.raises(errors.StreamViolation, match="image"):
+            await decoded(event, STOP)
+
+
+async def test_events_and_blocks_that_are_unknown_are_passed_over() -> None:
+    assert await decoded({"newEvent": {"a": 1}}, delta(0, new={"a": 1}), {"messageStart": None}, stop(7), STOP) == END
+
+
+def cited(index: int, **citation: Any) -> dict[str, Any]:
+    return delta(index, citation=citation)
+
+
+async def test_citations_of_addresses_mark_the_passage_that_comes_after_them() -> None:
+    events = [
+        delta(0, text="It is "),
+        stop(0),
+        cited(1, title="A", location={"web": {"url": "https://a.example", "domain": "a.example"}}),
+        cited(1, title="B", source="https://b.example", location={"searchResultLocation": {"start": 0, "end": 1}}),
+        cited(1, title="C", location={"documentPage": {"documentIndex": 0, "start": 1, "end": 2}}),
+        delta(1, text="no"),
+        delta(1, text="on"),
+        stop(1),
+        STOP,
+    ]
+    at = {"start_index": 6, "end_index": 10}
+    assert await decoded(*events) == [
+        d.Text("text", "It is "),
+        d.Text("text", "no"),
+        d.Text("text", "on"),
+        d.Annotation("text", UrlCitation(url="https://a.example", title="A", **at)),
+        d.Annotation("text", UrlCitation(url="https://b.example", title="B", **at)),
+        *END,
+    ]
+    alone = cited(0, location={"web": {"url": "https://a.example"}})
+    assert await decoded(alone, stop(0), STOP) == END
+
+
+async def test_reasoning_between_tags_is_told_apart_from_the_text() -> None:
+    events = [delta(0, text=" <think> Hm"), delta(0, text=" </thi"), delta(0, text="nk> Yes"), stop(0), start(1, "f")]
+    assert await decoded(*events, stop(1), STOP, reading=Reading(Names(["f"]), think_tags=True)) == [
+        d.Reasoning("think", " Hm"),
+        d.Reasoning("think", " "),
+        d.Text("text", "Yes"),
+        d.ToolCall("call_1", call_id="c1", name="f"),
+        d.End("call_1"),
+        *END,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"),
+    [
+        ("end_turn", "stop"),
+        ("tool_use", "stop"),
+        ("stop_sequence", "stop"),
+        ("something_new", "stop"),
+        ("max_tokens", "length"),
+        ("model_context_window_exceeded", "length"),
+        ("content_filtered", "content_filter"),
+        ("guardrail_intervened", "content_filter"),
+        ("refusal", "content_filter"),
+    ],
+)
+async def test_stop_reasons(reason: str, finish: d.FinishReason) -> None:
+    assert await decoded(delta(0, text="a"), stopped(reason)) == [d.Text("text", "a"), d.Finish(finish)]
+
+
+@pytest.mark.parametrize("reason", ["malformed_model_output", "malformed_tool_use"])
+async def test_a_model_that_gave_up_is_a_failure(reason: str) -> None:
+    with pytest.raises(errors.ProviderUnavailable, match="gave up"):
+        await decoded(delta(0, text="a"), stopped(reason))
+
+
+async def test_a_stream_without_a_stop_reason_is_a_dead_turn() -> None:
+    with pytest.raises(errors.ProviderUnavailable, match="ended before its turn did"):
+        await decoded(delta(0, text="a"), stop(0), {"metadata": {}})
+
+
+async def test_usage_comes_after_the_stop_reason_and_counts_what_the_cache_had() -> None:
+    used = {"inputTokens": 2, "cacheReadInputTokens": 100, "cacheWriteInputTokens": 1222, "outputTokens": 5}
+    events = [delta(0, text="a"), STOP, {"metadata": {"usage": {**used, "totalTokens": 1329}}}, delta(0, text="more")]
+    usage = Usage(
+        input_tokens=1324,
+        input_tokens_details=InputTokensDetails(cached_tokens=100),
+        output_tokens=5,
+        total_tokens=1329,
+    )
+    assert await decoded(*events) == [d.Text("text", "a"), d.Usage(usage), *END]
+
+
+ERRORS: list[tuple[str, dict[str, Any], type[errors.ProviderError], str]] = [
+    ("internalServerException", {}, errors.ProviderUnavailable, "The provider failed"),
+    ("serviceUnavailableException", {}, errors.ProviderUnavailable, "The provider is not available"),
+    ("modelStreamErrorException", {"originalStatusCode": 500}, errors.ProviderUnavailable, "The model's stream failed"),
+    ("modelTimeoutException", {}, errors.ProviderTimeout, "The model did not answer in time"),
+    ("throttlingException", {}, errors.ProviderThrottled, "The provider limits our rate"),
+    (
+        "validationException",
+        {"message": "Bad\n s3cret"},
+        errors.ProviderRejected,
+        "The provider refused the request (in its stream): Bad [redacted]",
+    ),
+    ("newException", {"message": "s3cret"}, errors.ProviderUnavailable, "The provider failed (in its stream)"),
+    ("error", {"code": "x", "message": "s3cret"}, errors.ProviderUnavailable, "The provider failed (in its stream)"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "kind", "message"), ERRORS)
+async def test_errors_in_the_stream(
+    name: str, value: dict[str, Any], kind: type[errors.ProviderError], message: str
+) -> None:
+    with pytest.raises(errors.ProviderError) as raised:
+        await decoded(delta(0, text="a"), {name: value})
+    assert (type(raised.value), raised.value.message) == (kind, message)
+    assert type(from_event(name, value)) is kind
+
+
+def named(name: str) -> dict[str, str]:
+    return {"x-amzn-errortype": f"{name}:http://internal.amazon.com/coral/com.amazon.bedrock/"}
+
+
+REPLIES: list[tuple[int, str, type[errors.ProviderError], str]] = [
+    (400, "ValidationException", errors.ProviderRejected, "The provider refused the request (HTTP 400): why"),
+    (404, "ResourceNotFoundException", errors.ProviderRejected, "The provider refused the request (HTTP 404): why"),
+    (403, "AccessDeniedException", errors.ProviderMisconfigured, "The provider refused our credentials, or they may"),
+    (403, "ExpiredTokenException", errors.ProviderMisconfigured, "The provider refused our credentials, or they may"),
+    (400, "IncompleteSignatureException", errors.ProviderMisconfigured, "The provider refused our credentials"),
+    (403, "", errors.ProviderMisconfigured, "The provider refused our credentials (HTTP 403)"),
+    (400, "ServiceQuotaExceededException", errors.ProviderMisconfigured, "Our account with the provider is out of"),
+    (408, "ModelTimeoutException", errors.ProviderTimeout, "The model did not answer in time"),
+    (424, "ModelErrorException", errors.ProviderUnavailable, "The model failed"),
+    (429, "ThrottlingException", errors.ProviderThrottled, "The provider limits our rate"),
+    (429, "ModelNotReadyException", errors.ProviderUnavailable, "The model is not ready yet"),
+    (500, "InternalServerException", errors.ProviderUnavailable, "The provider failed"),
+    (503, "ServiceUnavailableException", errors.ProviderUnavailable, "The provider is not available"),
+    (502, "", errors.ProviderUnavailable, "The provider failed (HTTP 502)"),
+]
+
+
+@pytest.mark.parametrize(("status", "name", "kind", "message"), REPLIES)
+def test_errors_in_place_of_a_stream(status: int, name: str, kind: type[errors.ProviderError], message: str) -> None:
+    error = from_reply(status, b'{"message": "why"}', named(name) if name else {})
+    assert type(error) is kind
+    assert error.message.startswith(message)
+
+
+def test_an_error_may_be_named_in_its_body_and_say_when_to_come_back() -> None:
+    body = b'{"__type": "com.amazon.coral.service#ThrottlingException", "message": "x"}'
+    error = from_reply(400, body, {"retry-after": "7"})
+    assert isinstance(error, errors.ProviderThrottled)
+    assert error.retry_after == 7
+
+
+STREAM = [
+    frames.event("messageStart", {"role": "assistant"}),
+    frames.event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "caf\u00e9"}}),
+    frames.exception("throttlingException", {"message": "slow down"}),
+    frames.error("InternalError", "An internal server error occurred"),
+    frames.frame({":message-type": "event", ":event-type": "empty"}, b""),
+]
+EVENTS: list[Any] = [
+    {"messageStart": {"role": "assistant"}},
+    {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"text": "caf\u00e9"}}},
+    {"throttlingException": {"message": "slow down"}},
+    {"error": {"code": "InternalError", "message": "An internal server error occurred"}},
+    {"empty": {}},
+]
+
+
+async def read(pieces: Iterable[bytes]) -> list[Any]:
+    async def chunks() -> AsyncIterator[bytes]:
+        for piece in pieces:
+            yield piece
+
+    return [event async for event in events_of(chunks())]
+
+
+async def test_frames_are_read_however_they_are_cut() -> None:
+    whole = b"".join(STREAM)
+    assert await read([whole]) == EVENTS
+    assert await read(bytes([byte]) for byte in whole) == EVENTS
+    for cut in range(0, len(whole), 7):
+        assert await read([whole[:cut], whole[cut:]]) == EVENTS
+        assert await read([whole[:cut]]) == EVENTS[: len(await read([whole[:cut]]))]
+
+
+@pytest.mark.parametrize("at", range(0, len(STREAM[1]), 3))
+async def test_a_byte_that_is_wrong_breaks_the_stream(at: int) -> None:
+    """In the prelude, a header, the payload or a checksum. A length that grew may also just wait for more."""
+    broken = bytearray(STREAM[1])
+    broken[at] ^= 0x10
+    with pytest.raises(errors.StreamViolation, match="not its event stream"):
+        await read([STREAM[0], bytes(broken), *STREAM])
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        frames.frame({":message-type": "event", ":event-type": "x"}, b"{not json"),
+        b"data: {}\n\n" * 9,
+        b"\x00" * 64,
+    ],
+)
+async def test_garbage_breaks_the_stream(garbage: bytes) -> None:
+    with pytest.raises(errors.StreamViolation):
+        await read([STREAM[0], garbage])
+
+
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 2) | st.floats() | st.text(max_size=3),
+    lambda each: st.lists(each, max_size=2) | st.dictionaries(st.text(max_size=3), each, max_size=2),
+    max_leaves=4,
+)
+words = st.sampled_from(["", "a", "<think>", "</think>", "{", "}", "\u00e9"])
+
+
+def mostly(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.integers(0, 19).flatmap(lambda dice: junk if dice == 19 else strategy)
+
+
+def shape(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return mostly(st.fixed_dictionaries({}, optional={name: mostly(value) for name, value in fields.items()}))
+
+
+index = st.integers(0, 2)
+a_call = shape(name=st.sampled_from(["", "f", "a_b", "made up", "answer"]), toolUseId=words, type=words)
+some_reasoning = shape(text=words, signature=words, redactedContent=st.sampled_from(["", "AAEC", "?"]))
+a_citation = shape(title=words, source=words, location=shape(web=shape(url=st.just("https://a.example"))))
+a_delta = shape(text=words, toolUse=shape(input=words), reasoningContent=some_reasoning, citation=a_citation)
+an_event = shape(
+    contentBlockStart=shape(contentBlockIndex=index, start=shape(toolUse=a_call, toolResult=junk)),
+    contentBlockDelta=shape(contentBlockIndex=index, delta=a_delta),
+    contentBlockStop=shape(contentBlockIndex=index),
+    messageStop=shape(stopReason=st.sampled_from(["end_turn", "max_tokens", "tool_use"])),
+    metadata=shape(usage=shape(inputTokens=st.integers(), outputTokens=st.integers())),
+    newThing=junk,
+).filter(lambda event: isinstance(event, dict))
+
+
+@settings(max_examples=400, deadline=None)
+@given(events=st.lists(an_event, max_size=12), think_tags=st.booleans())
+async def test_whatever_comes_is_deltas_that_the_assembler_takes(events: Sequence[Any], think_tags: bool) -> None:
+    assembler = Assembler(0, lambda prefix, index: f"{prefix}_{index}", TOOLS)
+    reading = Reading(Names(TOOLS), "answer", True, think_tags)
+    deltas: list[d.Delta] = []
+    with suppress(errors.ProviderError):
+        deltas = await decoded(*events, reading=reading)
+    for each in deltas:
+        for event in assembler.feed(each):
+            event.model_dump_json().encode()
+    assert not deltas or isinstance(deltas[-1], d.Finish)
