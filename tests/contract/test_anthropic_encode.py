@@ -499,6 +499,17 @@ HISTORIES: dict[str, tuple[dict[str, Any], list[Any], list[Any]]] = {
         [USER, call("a"), USER],
         [user("Hi"), assistant(use("a")), user(result("a", "(no output)"), "Hi")],
     ),
+    "calls without outputs are one message, too": (
+        {},
+        [USER, call("a"), call("b"), output("b"), said("So."), call("c"), call("e")],
+        [
+            user("Hi"),
+            assistant(use("a"), use("b")),
+            user(result("a", "(no output)"), result("b")),
+            assistant("So.", use("c"), use("e")),
+            user(result("c", "(no output)"), result("e", "(no output)")),
+        ],
+    ),
     "outputs that come after the user's next words go before them": (
         {},
         [USER, call("a"), USER, output("a")],

@@ -72,6 +72,7 @@ class _History:
         self._messages: list[tuple[str, list[JsonValue]]] = []
         self._results: list[JsonValue] = []
         self._waiting: set[str] = set()
+        self._calling = False
         self._ids: set[str] = set()
 
     def add(self, index: int, item: Item) -> None:
@@ -95,6 +96,7 @@ class _History:
                 self._run(item)
             case FunctionCallOutput() | CustomToolCallOutput():
                 self._waiting.discard(item.call_id)
+                self._calling = False
             case Compaction():
                 refuse("an item of type 'compaction'")
             case ExtensionItem():
@@ -139,13 +141,14 @@ class _History:
         if shown := result_content(NO_OUTPUT if output is None else output):
             answer["content"] = shown
         self._results.append(answer)
+        self._calling = self._calling or not done
         if output is not None and not done:
             self._waiting.add(call_id)
 
     def _assistant(self, *, go_on: bool = False) -> list[JsonValue]:
         """The content that the next block belongs to. A message whose calls are all answered is complete, unless
-        the block is known to `go_on` with it."""
-        if self._results and not self._waiting and not go_on:
+        the block is known to `go_on` with it. Calls of the client's come first, then their outputs, if any."""
+        if self._results and not self._waiting and not self._calling and not go_on:
             self._answer()
         if not self._messages:
             self._say("user", [text_block(BEGIN)])
@@ -157,6 +160,7 @@ class _History:
     def _answer(self) -> None:
         results, self._results = self._results, []
         self._waiting.clear()
+        self._calling = False
         self._say("user", results)
 
     def _say(self, role: str, content: list[JsonValue]) -> None:
