@@ -1,0 +1,359 @@
+"""Streams that no vendor documents: whatever comes, it is deltas that the assembler takes, or a provider's error."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openresponses.core import deltas as d
+from openresponses.core.assembler import Assembler
+from openresponses.core.errors import ProviderError, ProviderRejected, ProviderUnavailable, StreamViolation
+from openresponses.core.run import OfferedTool
+from openresponses.providers._responses_stream import decode, objects_of
+from openresponses.providers._sse import SseEvent
+from openresponses.schema.content import UrlCitation
+
+Json = dict[str, Any]
+TOOLS = {name: OfferedTool(name=name, kind="function", item_type="function", wire_name=name) for name in ("f", "g")}
+TOOLS["c"] = OfferedTool(name="c", kind="custom", item_type="custom", wire_name="c")
+COMPLETED = {"type": "response.completed", "response": {"status": "completed"}}
+STOP = d.Finish("stop")
+CITED = {"type": "url_citation", "url": "u", "title": "t", "start_index": 0, "end_index": 1}
+CITATION = UrlCitation(url="u", title="t", start_index=0, end_index=1)
+
+
+async def decoded(*events: Any, keep_content: bool = False, names: dict[str, str] | None = None) -> list[d.Delta]:
+    async def stream() -> AsyncIterator[SseEvent]:
+        for event in events:
+            yield SseEvent("", event if isinstance(event, str) else json.dumps(event))
+
+    return [delta async for delta in decode(objects_of(stream()), keep_content=keep_content, names=names)]
+
+
+def event(kind: str, **fields: Any) -> Json:
+    return {"type": f"response.{kind}", **fields}
+
+
+def added(index: int | None = None, **item: Any) -> Json:
+    return event("output_item.added", item=item, **({} if index is None else {"output_index": index}))
+
+
+def done(index: int | None = None, **item: Any) -> Json:
+    return {**added(index, **item), "type": "response.output_item.done"}
+
+
+def text_delta(text: str, **where: Any) -> Json:
+    return event("output_text.delta", delta=text, **where)
+
+
+def message(*texts: str, **item: Any) -> Json:
+    return {"type": "message", "content": [{"type": "output_text", "text": text} for text in texts], **item}
+
+
+STREAMS: dict[str, tuple[list[Any], list[d.Delta]]] = {
+    "deltas without an item": ([text_delta("a"), text_delta("b")], [d.Text("item0.0", "a"), d.Text("item0.0", "b")]),
+    "what the done event adds": (
+        [
+            added(0, type="message", id="m"),
+            text_delta("a", item_id="m"),
+            event("output_text.done", item_id="m", text="abc"),
+        ],
+        [d.Text("item0.0", "a"), d.Text("item0.0", "bc")],
+    ),
+    "what the finished part adds": (
+        [
+            text_delta("a", output_index=0),
+            event(
+                "content_part.done", output_index=0, part={"type": "output_text", "text": "ab", "annotations": [CITED]}
+            ),
+        ],
+        [d.Text("item0.0", "a"), d.Text("item0.0", "b"), d.Annotation("item0.0", CITATION)],
+    ),
+    "what the finished item adds": (
+        [text_delta("a", output_index=0), done(0, **message("ab", "c"))],
+        [d.Text("item0.0", "a"), d.Text("item0.0", "b"), d.Text("item0.1", "c")],
+    ),
+    "what the finished response adds": (
+        [text_delta("a"), event("completed", response={"output": [message("ab", id="x"), message("c", id="y")]})],
+        [d.Text("item0.0", "a"), d.Text("item0.0", "b"), d.Text("item1.0", "c"), STOP],
+    ),
+    "a finished text that is another": (
+        [text_delta("a", output_index=0), done(0, **message("xy"))],
+        [d.Text("item0.0", "a")],
+    ),
+    "an item that the finished response has at another place": (
+        [
+            added(0, **message(id="m")),
+            text_delta("a", item_id="m"),
+            event(
+                "completed",
+                response={
+                    "output": [
+                        {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "t"}]},
+                        message("a", id="m"),
+                    ]
+                },
+            ),
+        ],
+        [d.Text("item0.0", "a"), d.Reasoning("item1", "t"), STOP],
+    ),
+    "ids that change within an item": (
+        [
+            added(0, type="message", id="m0"),
+            text_delta("a", item_id="m1", output_index=0),
+            done(0, **message("ab", id="m2")),
+        ],
+        [d.Text("item0.0", "a"), d.Text("item0.0", "b")],
+    ),
+    "two calls under one index": (
+        [
+            added(0, type="function_call", id="a", call_id="1", name="f"),
+            added(0, type="function_call", id="b", call_id="2", name="g"),
+            event("function_call_arguments.delta", item_id="a", output_index=0, delta="{"),
+            event("function_call_arguments.delta", item_id="b", output_index=0, delta="{}"),
+            done(0, type="function_call", id="b", call_id="2", name="g", arguments="{}"),
+            done(0, type="function_call", id="a", call_id="1", name="f", arguments="{}"),
+        ],
+        [
+            d.ToolCall("item0", "", "1", "f"),
+            d.ToolCall("item1", "", "2", "g"),
+            d.ToolCall("item0", "{"),
+            d.ToolCall("item1", "{}"),
+            d.End("item1"),
+            d.ToolCall("item0", "}"),
+            d.End("item0"),
+        ],
+    ),
+    "arguments before the call": (
+        [
+            event("function_call_arguments.delta", item_id="a", delta='{"x"'),
+            event("function_call_arguments.done", item_id="a", arguments='{"x":1}'),
+            done(type="function_call", id="a", call_id="1", name="f", arguments='{"x":1}'),
+        ],
+        [d.ToolCall("item0", "", "1", "f"), d.ToolCall("item0", '{"x":1}'), d.End("item0")],
+    ),
+    "two calls with one id, and one that is too long": (
+        [
+            done(n, type="function_call", call_id=i, name="f", arguments="{}")
+            for n, i in enumerate(("1", "1", "x" * 257))
+        ],
+        [
+            delta
+            for key, call_id in (("item0", "1"), ("item1", ""), ("item2", ""))
+            for delta in (d.ToolCall(key, "", call_id, "f"), d.ToolCall(key, "{}"), d.End(key))
+        ],
+    ),
+    "names that no item can hold": (
+        [done(0, type="function_call", call_id="1", name="a b", arguments="")],
+        [d.ToolCall("item0", "", "1", "a_b"), d.End("item0")],
+    ),
+    "a custom call that is only done": (
+        [done(0, type="custom_tool_call", call_id="1", name="c", input='say "é"')],
+        [d.ToolCall("item0", "", "1", "c"), d.ToolCall("item0", '{"input": "say \\"é\\""}'), d.End("item0")],
+    ),
+    "both names of raw reasoning": (
+        [
+            event("reasoning_text.delta", item_id="r", output_index=0, delta="a"),
+            event("reasoning.delta", item_id="r", output_index=0, delta="b"),
+            event("reasoning.done", item_id="r", output_index=0, text="abc"),
+        ],
+        [d.Reasoning("item0", "a"), d.Reasoning("item0", "b"), d.Reasoning("item0", "c")],
+    ),
+    "summaries by odd numbers": (
+        [
+            event("reasoning_summary_text.delta", output_index=0, summary_index=3, delta="a"),
+            event("reasoning_summary_text.delta", output_index=0, summary_index=1, delta="b"),
+            event("reasoning_summary_text.done", output_index=0, summary_index=3, text="ac"),
+        ],
+        [d.Reasoning("item0", "a", 0), d.Reasoning("item0", "b", 1), d.Reasoning("item0", "c", 0)],
+    ),
+    "summaries that go on after other items": (
+        [
+            event("reasoning_summary_text.delta", item_id="r", output_index=0, summary_index=0, delta="a"),
+            text_delta("x", output_index=1),
+            event("reasoning_summary_text.delta", item_id="r", output_index=0, summary_index=1, delta="b"),
+            event("reasoning_summary_text.delta", item_id="r", output_index=0, summary_index=2, delta="c"),
+        ],
+        [
+            d.Reasoning("item0", "a", 0),
+            d.Text("item1.0", "x"),
+            d.Reasoning("item0", "b", 0),
+            d.Reasoning("item0", "c", 1),
+        ],
+    ),
+    "state without any text": (
+        [done(0, type="reasoning", id="r", status="completed", summary=[], content=None, encrypted_content="E")],
+        [d.Opaque("item0", '{"id": "r", "summary": [], "encrypted_content": "E"}')],
+    ),
+    "reasoning without any state": ([done(0, type="reasoning", id="r", summary=[])], []),
+    "a citation of a text that is closed": (
+        [
+            text_delta("a", output_index=0),
+            added(1, type="function_call", call_id="1", name="f"),
+            event("output_text.annotation.added", output_index=0, annotation=CITED),
+        ],
+        [d.Text("item0.0", "a"), d.ToolCall("item1", "", "1", "f")],
+    ),
+    "a citation of a file": (
+        [text_delta("a"), event("output_text.annotation.added", annotation={"type": "file_citation", "file_id": "f"})],
+        [d.Text("item0.0", "a")],
+    ),
+    "calls that nobody offered": ([done(0, type="computer_call", id="c", call_id="1", status="completed")], []),
+    "another deployment's own calls": ([done(0, type="serverless:rejected_call", id="h", status="failed")], []),
+    "progress of nothing": ([event("web_search_call.searching", item_id="ws", output_index=0)], []),
+    "a refusal that is only done": (
+        [event("refusal.done", output_index=0, refusal="No.")],
+        [d.Refusal("item0.0.refusal", "No.")],
+    ),
+    "an end without a response": ([{"type": "response.completed"}], [STOP]),
+    "a response that is incomplete for another reason": (
+        [event("incomplete", response={"incomplete_details": {"reason": "max_turns"}})],
+        [d.Finish("length")],
+    ),
+    "what comes after the end": ([COMPLETED, text_delta("a")], [STOP]),
+}
+
+
+@pytest.mark.parametrize(("events", "deltas"), STREAMS.values(), ids=STREAMS)
+async def test_a_stream_is_read_whatever_it_leaves_out(events: list[Any], deltas: list[d.Delta]) -> None:
+    assert await decoded(*events) == deltas
+
+
+async def test_event_types_may_be_said_beside_the_data_only() -> None:
+    async def stream() -> AsyncIterator[SseEvent]:
+        yield SseEvent("response.output_text.delta", '{"delta": "a"}')
+        yield SseEvent("response.completed", "{}")
+
+    assert [delta async for delta in decode(objects_of(stream()))] == [d.Text("item0.0", "a"), STOP]
+
+
+async def test_a_name_is_led_back_to_ours() -> None:
+    call = done(0, type="function_call", call_id="1", name="fs_read_1", arguments="{}")
+    assert (await decoded(call, names={"fs_read_1": "fs.read"}))[0] == d.ToolCall("item0", "", "1", "fs.read")
+
+
+async def test_raw_reasoning_is_state_where_nothing_is_encrypted_and_the_option_says_so() -> None:
+    item: Json = {"type": "reasoning", "id": "r", "content": [{"type": "reasoning_text", "text": "t"}], "summary": []}
+    assert await decoded(done(0, **item)) == [d.Reasoning("item0", "t")]
+    state = json.dumps({"id": "r", "content": item["content"], "summary": []})
+    assert await decoded(done(0, **item), keep_content=True) == [d.Reasoning("item0", "t"), d.Opaque("item0", state)]
+
+
+FAILURES: dict[str, tuple[Any, type[ProviderError], str]] = {
+    "an error object": (
+        {"type": "error", "error": {"code": "invalid_prompt", "message": "Bad."}},
+        ProviderRejected,
+        "Bad.",
+    ),
+    "a flat error": ({"type": "error", "code": "invalid_image_url", "message": "Bad."}, ProviderRejected, "Bad."),
+    "an error without anything": ({"type": "error"}, ProviderUnavailable, "failed"),
+    "an error without a type": ({"error": {"code": 503, "message": "x"}}, ProviderUnavailable, "failed"),
+    "a failed response": (
+        event("failed", response={"error": {"code": "bio_policy", "message": "No."}}),
+        ProviderRejected,
+        "No.",
+    ),
+    "a failed response without an error": (event("failed"), ProviderUnavailable, "failed"),
+    "a completed response that failed": (
+        event("completed", response={"status": "failed"}),
+        ProviderUnavailable,
+        "failed",
+    ),
+    "what is not JSON": ("{", StreamViolation, "not JSON"),
+    "what is no object": ("[]", StreamViolation, "not a JSON object"),
+    "a call without a name": (done(0, type="function_call", call_id="1"), StreamViolation, "without a name"),
+}
+
+
+@pytest.mark.parametrize(("failure", "kind", "said"), FAILURES.values(), ids=FAILURES)
+async def test_a_failure_is_the_turn_s_error(failure: Any, kind: type[ProviderError], said: str) -> None:
+    with pytest.raises(kind, match=said):
+        await decoded(failure, COMPLETED)
+
+
+@pytest.mark.parametrize("events", [[], ["[DONE]"], [text_delta("a"), "[DONE]", COMPLETED]])
+async def test_a_stream_without_its_end_does_not_finish(events: list[Any]) -> None:
+    assert STOP not in await decoded(*events)
+
+
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 2) | st.floats() | st.text(max_size=3),
+    lambda each: st.lists(each, max_size=2) | st.dictionaries(st.text(max_size=3), each, max_size=2),
+    max_leaves=4,
+)
+
+
+def mostly(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.integers(0, 19).flatmap(lambda dice: junk if dice == 19 else strategy)
+
+
+def shape(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return mostly(st.fixed_dictionaries({}, optional={name: mostly(value) for name, value in fields.items()}))
+
+
+words = st.sampled_from(["", "a", "ab", "{", "{}", "\ud83d", "é"])
+ids = st.sampled_from(["", "x", "y", "z"])
+part = shape(
+    type=st.sampled_from(["output_text", "refusal", "reasoning_text", "summary_text"]),
+    text=words,
+    refusal=words,
+    annotations=st.lists(shape(type=st.just("url_citation"), url=words, start_index=st.integers()), max_size=2),
+    logprobs=st.lists(shape(token=words, logprob=st.floats(), top_logprobs=st.lists(junk)), max_size=1),
+)
+item = shape(
+    type=st.sampled_from(
+        ["message", "reasoning", "function_call", "custom_tool_call", "web_search_call", "mcp_call", "acme:x", "other"]
+    ),
+    id=ids,
+    status=st.sampled_from(["in_progress", "completed", "incomplete", "failed"]),
+    name=st.sampled_from(["f", "g", "c", "made up"]),
+    call_id=ids,
+    arguments=words,
+    input=words,
+    content=st.lists(part, max_size=2),
+    summary=st.lists(part, max_size=2),
+    encrypted_content=words,
+    phase=st.sampled_from(["commentary", "other"]),
+)
+KINDS = ["output_item.added", "output_item.done", "content_part.added", "content_part.done", "output_text.delta"]
+KINDS += ["output_text.done", "output_text.annotation.added", "refusal.delta", "refusal.done", "reasoning.delta"]
+KINDS += ["reasoning_text.done", "reasoning_summary_part.added", "reasoning_summary_text.delta", "created", "other"]
+KINDS += ["reasoning_summary_text.done", "function_call_arguments.delta", "function_call_arguments.done"]
+KINDS += ["custom_tool_call_input.delta", "web_search_call.searching", "mcp_call_arguments.delta", "mcp_call.failed"]
+any_event = st.fixed_dictionaries(
+    {"type": mostly(st.sampled_from([f"response.{kind}" for kind in KINDS]))},
+    optional={
+        "item": item,
+        "part": part,
+        "item_id": mostly(ids),
+        "output_index": mostly(st.integers(0, 2)),
+        "content_index": mostly(st.integers(0, 1)),
+        "summary_index": mostly(st.integers(0, 2)),
+        "delta": mostly(words),
+        "text": mostly(words),
+        "arguments": mostly(words),
+        "annotation": shape(type=st.just("url_citation"), url=words),
+    },
+)
+end = st.fixed_dictionaries(
+    {"type": st.sampled_from(["response.completed", "response.incomplete", "response.failed"])},
+    optional={"response": shape(output=st.lists(item, max_size=3), usage=junk, incomplete_details=junk)},
+)
+
+
+@settings(deadline=None)
+@given(st.lists(any_event, max_size=8), end, st.booleans())
+async def test_any_stream_is_deltas_that_the_assembler_takes_or_an_error(
+    events: list[Any], last: Any, keep_content: bool
+) -> None:
+    deltas: list[d.Delta] = []
+    with suppress(ProviderError):
+        deltas = await decoded(*events, last, keep_content=keep_content)
+    assembler = Assembler(0, lambda prefix, index: f"{prefix}_{index}", TOOLS)
+    for each in deltas:
+        for made in assembler.feed(each):
+            made.model_dump_json().encode()
+    assert not deltas or isinstance(deltas[-1], d.Finish)
