@@ -1,7 +1,8 @@
-"""Sealing provider state with AES-256-GCM. Knows nothing of what it seals, nor where its keys are kept.
+"""Sealing provider state with XChaCha20-Poly1305. Knows nothing of what it seals, nor where its keys are kept.
 
-A sealed text is `or1.` and the base64url of a nonce of 12 bytes and the ciphertext of `[target, state]`, in JSON. The
-tenant is associated data: what was sealed for one tenant opens for no other.
+A sealed text is `or1.` and the base64url of a nonce of 24 bytes and the ciphertext of `[target, state]`, in JSON. The
+tenant is associated data: what was sealed for one tenant opens for no other. The nonce is long enough to be random,
+however many texts the sandboxes of a deployment seal under one key.
 """
 
 import json
@@ -14,46 +15,47 @@ from typing import Any, Protocol
 from .core.errors import StorageUnavailable
 
 VERSION = "or1."
-KEY_BYTES, _NONCE_BYTES = 32, 12
+KEY_BYTES, _LEAST_BYTES = 32, 24 + 16
+"""A sealed text has at least its nonce and its tag."""
 Keys = Callable[[], Awaitable[Sequence[bytes]]]
 """At least one key of 32 bytes: the first one seals, and all of them open."""
 
 
-class AesSeal:
+class AeadSeal:
     def __init__(self, keys: Keys, tenant: str) -> None:
         self._keys, self._tenant = keys, tenant.encode()
 
     async def seal(self, target: str, state: str) -> str:
-        nonce = os.urandom(_NONCE_BYTES)
-        cipher = _cipher((await self._keys())[0])
-        ciphertext: bytes = cipher.encrypt(nonce, json.dumps([target, state]).encode(), self._tenant)
-        return VERSION + urlsafe_b64encode(nonce + ciphertext).decode().rstrip("=")
+        box = _nacl("secret").Aead((await self._keys())[0])
+        ciphertext: bytes = box.encrypt(json.dumps([target, state]).encode(), self._tenant)
+        return VERSION + urlsafe_b64encode(ciphertext).decode().rstrip("=")
 
     async def open(self, sealed: str) -> tuple[str, str] | None:
         if not sealed.startswith(VERSION):
             return None
         encoded = sealed.removeprefix(VERSION)
         try:
-            data = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+            ciphertext = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
         except ValueError:
             return None
+        if len(ciphertext) < _LEAST_BYTES:
+            return None
         for key in await self._keys():
-            if (plain := self._opened(key, data)) is not None:
+            if (plain := self._opened(key, ciphertext)) is not None:
                 target, state = json.loads(plain)
                 return target, state
         return None
 
-    def _opened(self, key: bytes, data: bytes) -> bytes | None:
-        exceptions = import_module("cryptography.exceptions")
+    def _opened(self, key: bytes, ciphertext: bytes) -> bytes | None:
         try:
-            return _cipher(key).decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], self._tenant)
-        except (exceptions.InvalidTag, ValueError):  # which is what too short a text gives
+            return _nacl("secret").Aead(key).decrypt(ciphertext, self._tenant)
+        except _nacl("exceptions").CryptoError:
             return None
 
 
-def _cipher(key: bytes) -> Any:
+def _nacl(module: str) -> Any:
     """Imported at first use: most requests carry no state."""
-    return import_module("cryptography.hazmat.primitives.ciphers.aead").AESGCM(key)
+    return import_module(f"nacl.{module}")
 
 
 class KeyParameter(Protocol):

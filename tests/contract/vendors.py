@@ -20,7 +20,7 @@ from openresponses.core.service import Service
 from openresponses.core.settings import Settings
 from openresponses.core.stored import Stored
 from openresponses.memory import MemoryParameters
-from openresponses.seals import AesSeal, of_this_process
+from openresponses.seals import AeadSeal, of_this_process
 from openresponses.tools import Toolbox
 
 from tests.authorized import authorized
@@ -88,7 +88,7 @@ class Vendors:
         return house.service, house.stored
 
     def _opened(self, tenant: str) -> House:
-        models, tools = RoutedModels(self._router, AesSeal(self._keys, tenant)), Toolbox()
+        models, tools = RoutedModels(self._router, AeadSeal(self._keys, tenant)), Toolbox()
         house = self.houses[tenant] = House(models, tools, **self.settings)  # type: ignore[arg-type]
         return house
 

@@ -13,7 +13,7 @@ from openresponses.core.errors import RequestError, StorageUnavailable
 from openresponses.core.sealing import check_sealed, opened, sealed
 from openresponses.core.turn import turn_of
 from openresponses.schema.items import Message, Reasoning
-from openresponses.seals import AesSeal, kept_in, of_this_process
+from openresponses.seals import AeadSeal, kept_in, of_this_process
 
 from tests.unit.kit import Script, new_run, play
 
@@ -28,11 +28,11 @@ class PlainSeal:
         return tuple(json.loads(sealed)) if sealed.startswith("[") else None
 
 
-def seal(tenant: str = "acme", keys: Sequence[bytes] = (b"k" * 32,)) -> AesSeal:
+def seal(tenant: str = "acme", keys: Sequence[bytes] = (b"k" * 32,)) -> AeadSeal:
     async def kept() -> Sequence[bytes]:
         return keys
 
-    return AesSeal(kept, tenant)
+    return AeadSeal(kept, tenant)
 
 
 async def test_what_was_sealed_opens_for_its_tenant_and_is_not_to_be_read() -> None:
@@ -83,10 +83,10 @@ class Parameter:
 
 async def test_the_first_sandbox_makes_the_key_and_all_use_it() -> None:
     parameter = Parameter()
-    text = await AesSeal(kept_in(parameter), "acme").seal("t/m", "state")
-    assert await AesSeal(kept_in(parameter), "acme").open(text) == ("t/m", "state")
+    text = await AeadSeal(kept_in(parameter), "acme").seal("t/m", "state")
+    assert await AeadSeal(kept_in(parameter), "acme").open(text) == ("t/m", "state")
     late = Parameter(other=parameter.text)
-    assert await AesSeal(kept_in(late), "acme").open(text) == ("t/m", "state")
+    assert await AeadSeal(kept_in(late), "acme").open(text) == ("t/m", "state")
 
 
 @pytest.mark.parametrize("text", ["", "not base64!", "c2hvcnQ="])
@@ -97,9 +97,9 @@ async def test_a_parameter_that_holds_no_key_seals_nothing(text: str) -> None:
 
 async def test_without_parameters_each_process_has_a_key_of_its_own() -> None:
     one, other = of_this_process(), of_this_process()
-    text = await AesSeal(one, "t").seal("a/b", "s")
-    assert await AesSeal(one, "t").open(text) == ("a/b", "s")
-    assert await AesSeal(other, "t").open(text) is None
+    text = await AeadSeal(one, "t").seal("a/b", "s")
+    assert await AeadSeal(one, "t").open(text) == ("a/b", "s")
+    assert await AeadSeal(other, "t").open(text) is None
 
 
 async def test_state_goes_back_only_to_the_target_that_gave_it() -> None:

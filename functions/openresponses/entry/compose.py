@@ -11,7 +11,7 @@ from ..core.ports import Ports, Storage, Toolbox
 from ..core.routing import RoutedModels, Router
 from ..memory import MemoryParameters
 from ..providers import connect
-from ..seals import AesSeal, kept_in, of_this_process
+from ..seals import AeadSeal, kept_in, of_this_process
 from ..tools import Toolbox as Files
 from .settings import AwsSettings, aws_settings_from, settings_from
 
@@ -32,7 +32,7 @@ class Deployment:
 
     def ports(self, tenant: str, allowed: Sequence[str] = ()) -> Ports:
         return Ports(
-            models=RoutedModels(self.router, AesSeal(self._keys, tenant), allowed),
+            models=RoutedModels(self.router, AeadSeal(self._keys, tenant), allowed),
             tools=self._tools,
             now=time.time,
             new_id=lambda: secrets.token_hex(16),
