@@ -20,12 +20,12 @@ from openresponses.providers.chat_completions import chunks_of, decode
 TOOLS = {name: OfferedTool(name=name, kind="function", item_type="function", wire_name=name) for name in ("f", "g")}
 
 
-async def decoded(*chunks: Any, think_tags: Any = False) -> list[d.Delta]:
+async def decoded(*chunks: Any, think_tags: Any = False, echo: bool = True) -> list[d.Delta]:
     async def events() -> AsyncIterator[SseEvent]:
         for chunk in chunks:
             yield SseEvent("", chunk if isinstance(chunk, str) else json.dumps(chunk))
 
-    return [delta async for delta in decode(chunks_of(events()), think_tags=think_tags)]
+    return [delta async for delta in decode(chunks_of(events()), think_tags=think_tags, echo=echo)]
 
 
 def delta(finish: str | None = None, **fields: Any) -> dict[str, Any]:
@@ -128,7 +128,17 @@ async def test_text_that_only_looks_like_a_tag_is_text(text: str) -> None:
 
 async def test_reasoning_that_is_never_closed_is_reasoning() -> None:
     deltas = await decoded(delta(content="<think>a</th"), "[DONE]", think_tags=True)
-    assert deltas == [d.Reasoning("reasoning", "a"), d.Reasoning("reasoning", "</th"), d.Finish("stop")]
+    assert deltas == [
+        d.Reasoning("reasoning", "a"),
+        d.Reasoning("reasoning", "</th"),
+        d.Opaque("reasoning", "a</th"),
+        d.Finish("stop"),
+    ]
+
+
+async def test_reasoning_that_is_never_sent_back_is_no_state() -> None:
+    deltas = await decoded(delta(content="<think>a</think>b"), "[DONE]", think_tags=True, echo=False)
+    assert deltas == [d.Reasoning("reasoning", "a"), d.Text("text", "b"), d.Finish("stop")]
 
 
 CALLS: dict[str, tuple[list[Any], list[d.ToolCall]]] = {

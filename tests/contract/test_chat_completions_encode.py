@@ -374,6 +374,11 @@ HISTORIES: dict[str, tuple[list[Any], dict[str, Any], list[Any]]] = {
             USER,
         ],
     ),
+    "state is sent, and not what a client makes of the reasoning": (
+        [USER, {**thought("shortened"), "encrypted_content": "T"}, call("a"), output("a")],
+        {},
+        [USER, calls(F_CALL, reasoning_content="T"), tool("a")],
+    ),
     "of another provider's reasoning its summary is sent": (
         [
             USER,

@@ -78,7 +78,8 @@ class _History:
             case Message():
                 self._instruct(item.role, plain_text(item.content, item.role, "\n"))
             case Reasoning():
-                self._assistant().reasoning += [part.text for part in item.content or item.summary if part.text]
+                shown = [part.text for part in item.content or item.summary if part.text]
+                self._assistant().reasoning += [item.encrypted_content] if item.encrypted_content else shown
             case FunctionCall():
                 name = self._name(item.namespace, item.name)
                 self._call(item.call_id, name, _arguments(item.arguments), self._answers.get(index))

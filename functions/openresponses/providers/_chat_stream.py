@@ -29,32 +29,45 @@ _FAILED = ("error", "abort", "insufficient_system_resource", "network_error")
 
 
 async def decode(
-    chunks: AsyncIterator[Chunk], *, think_tags: ThinkTags = False, secrets: Sequence[str] = ()
+    chunks: AsyncIterator[Chunk], *, think_tags: ThinkTags = False, echo: bool = True, secrets: Sequence[str] = ()
 ) -> AsyncGenerator[d.Delta, None]:
     """Raises ProviderError where the stream reports one, breaks its protocol, or ends before its turn does.
 
     A turn has ended with a `finish_reason` or with `[DONE]`; some servers send only one of them. `Finish`
-    waits for the end of the stream, since the usage comes after the `finish_reason`.
+    waits for the end of the stream, since the usage comes after the `finish_reason`. `echo`: reasoning is sent back
+    later, so it is state as well: that comes back whatever a client is shown of it, or keeps.
     """
-    decoder = _Decoder(think_tags, secrets)
+    decoder = _Decoder(think_tags, echo, secrets)
     async for chunk in chunks:
         if chunk is None:
             decoder.finish = decoder.finish or "stop"
             break
-        for delta in decoder.feed(chunk):
+        for delta in decoder.stated(decoder.feed(chunk)):
             yield delta
-    for delta in decoder.end():
+    for delta in decoder.stated(decoder.end()):
         yield delta
 
 
 class _Decoder:
-    def __init__(self, think_tags: ThinkTags, secrets: Sequence[str]) -> None:
+    def __init__(self, think_tags: ThinkTags, echo: bool, secrets: Sequence[str]) -> None:
         self.finish = ""
+        self._echo = echo
+        self._thoughts: list[str] = []
         self._calls = Calls()
         self._think = ThinkSplitter(opened=think_tags == "open") if think_tags else None
         self._secrets = secrets
         self._speaking = False
         self._used: JsonValue = None
+
+    def stated(self, deltas: Iterator[d.Delta]) -> Iterator[d.Delta]:
+        """`deltas`, and the state of a reasoning block before what ends it."""
+        for delta in deltas:
+            if isinstance(delta, d.Reasoning) and self._echo:
+                self._thoughts.append(delta.text)
+            elif self._thoughts and not isinstance(delta, d.Usage):
+                yield d.Opaque("reasoning", "".join(self._thoughts))
+                self._thoughts.clear()
+            yield delta
 
     def feed(self, chunk: JsonObject) -> Iterator[d.Delta]:
         if error := from_object(chunk, self._secrets):

@@ -65,12 +65,13 @@ class ChatCompletions:
     async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
         """One turn's deltas. Raises ProviderError, and RequestError for content that this wire can't carry."""
         body = encode(turn, self._settings)
-        think_tags, secrets = self._options.think_tags, self._http.secrets
+        options, secrets = self._options, self._http.secrets
+        echo = options.reasoning_echo != "never"
         async with self._http.post("/chat/completions", body) as reply:
             async with (
                 aclosing(reply.events()) as events,
                 aclosing(chunks_of(events)) as chunks,
-                aclosing(decode(chunks, think_tags=think_tags, secrets=secrets)) as deltas,
+                aclosing(decode(chunks, think_tags=options.think_tags, echo=echo, secrets=secrets)) as deltas,
             ):
                 async for delta in deltas:
                     yield delta
