@@ -140,9 +140,9 @@ class _Input:
         else:
             self._made({**sent, "id": _upstream_id(_ID_PREFIX[item.type], item.id)})
 
-    def _path(self, index: int, name: str) -> str:
-        """Where the request has it; of an item of an earlier response it can only be said that it is one."""
-        return f"input[{index}].{name}" if self._turn.request.previous_response_id is None else "input"
+    def _path(self, index: int, name: str) -> str | None:
+        """Where the request has it, if what came before it is in the request too."""
+        return f"input[{index}].{name}" if self._turn.request.previous_response_id is None else None
 
 
 def _state(data: str | None) -> JsonObject:

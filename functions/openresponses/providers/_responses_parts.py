@@ -14,9 +14,9 @@ from ..schema.base import JsonObject
 from ..schema.content import InputFile, InputImage, InputText, OutputText, Part, Refusal, Text
 
 
-def content(parts: Sequence[Part], where: str) -> list[JsonValue]:
-    """`where` is the path of the list."""
-    return [_part(part, f"{where}[{index}]") for index, part in enumerate(parts)]
+def content(parts: Sequence[Part], where: str | None) -> list[JsonValue]:
+    """`where` is the list's path in the request; None where the request doesn't hold it."""
+    return [_part(part, f"{where}[{index}]" if where else "input") for index, part in enumerate(parts)]
 
 
 def spoken(parts: Sequence[Part]) -> str:
