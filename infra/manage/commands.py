@@ -138,7 +138,7 @@ def _deployment(parser: argparse.ArgumentParser) -> None:
 def _url(text: str) -> str:
     if not text.startswith(("http://", "https://")):
         raise argparse.ArgumentTypeError(f"{text} is no URL; --local without one comes last")
-    return text
+    return text.rstrip("/").removesuffix("/v1")  # as OPENAI_BASE_URL has it
 
 
 def _imported(module: str, function: str) -> Callable[..., int]:

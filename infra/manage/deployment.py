@@ -21,13 +21,12 @@ from infra.manage.problems import AwsRefused, Problem, translated
 
 _DEFAULT_STACK = "openresponses"
 _SAMCONFIG = Path("samconfig.toml")
-_SETTLED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """`flags` are the options that name it on the command line; `config_seconds` is how long its functions may go
-    on with what they have read. `functions` and `stack` tell of the local cloud's functions, and of AWS's.
+    on with what they have read. On AWS it has a `stack`, in a state; the local cloud tells its `functions`.
     """
 
     title: str
@@ -41,6 +40,7 @@ class Deployment:
     default_provider: str
     config_seconds: str
     stack: str = ""
+    state: str = ""
     functions: tuple[str, ...] = ()
     session: Any = field(default=None, repr=False)
     endpoint_url: str | None = None
@@ -86,8 +86,6 @@ def _on_aws(arguments: argparse.Namespace) -> Deployment:
     name = arguments.stack or _samconfig().get("stack_name") or _DEFAULT_STACK
     session = session_of(arguments)
     stack = _stack(_client(session, "cloudformation", None), name, str(session.region_name))
-    if stack["StackStatus"] not in _SETTLED:
-        raise Problem(f"stack {name} is {stack['StackStatus']}", "sam deploy, or wait until one is over")
     outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
     parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
     given = {"stack": name, "region": arguments.region, "profile": arguments.profile}
@@ -104,6 +102,7 @@ def _on_aws(arguments: argparse.Namespace) -> Deployment:
             default_provider=parameters["DefaultProvider"],
             config_seconds=parameters["ConfigSeconds"],
             stack=name,
+            state=stack["StackStatus"],
             session=session,
         )
     except KeyError as missing:
@@ -125,7 +124,7 @@ def _stack(cloudformation: Any, name: str, region: str) -> dict[str, Any]:
 
 def _local(url: str) -> Deployment:
     try:
-        answer = httpx2.get(url.rstrip("/") + JSON_PATH, timeout=10, trust_env=False)
+        answer = httpx2.get(url + JSON_PATH, timeout=10, trust_env=False)
         told: dict[str, Any] = answer.raise_for_status().json()
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
         raise Problem(

@@ -11,6 +11,7 @@ from infra.manage.deployment import Deployment, deployment_of, session_of
 from infra.manage.findings import Finding, ok, problem, told, verdict
 from infra.manage.problems import Problem, translated
 
+_SETTLED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
 _CHECKS: dict[str, Callable[[Deployment], Iterable[Finding]]] = {
     "table": resources.table,
     "table's expiry": resources.expiry,
@@ -46,12 +47,18 @@ def _examine(arguments: argparse.Namespace) -> Iterator[Finding]:
     except Problem as wrong:  # nothing more can be asked
         yield problem("deployment", str(wrong), wrong.mend)
         return
-    yield ok("deployment", deployment.title)
+    yield _settled(deployment)
     for about, check in (_CHECKS | ({"answers": configuration.answers} if arguments.live else {})).items():
         try:
             yield from check(deployment)
         except Problem as wrong:
             yield problem(about, str(wrong), wrong.mend)
+
+
+def _settled(deployment: Deployment) -> Finding:
+    if deployment.local or deployment.state in _SETTLED:
+        return ok("deployment", deployment.title)
+    return problem("deployment", f"{deployment.title} is {deployment.state}", "wait until that is over, or sam deploy")
 
 
 def _credentials(arguments: argparse.Namespace) -> Finding:

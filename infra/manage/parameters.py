@@ -24,12 +24,13 @@ class Parameter:
 
 def read_all(deployment: Deployment, kind: Kind) -> list[Parameter]:
     """By name. Raises Problem."""
-    path = f"{deployment.prefix}/{kind}/"
+    path = f"{deployment.prefix}/{kind}"
     pages: Any = deployment.client("ssm").get_paginator("get_parameters_by_path")
     with translated("ssm"):
         found = [each for page in pages.paginate(Path=path, WithDecryption=True) for each in page["Parameters"]]
     parameters = [
-        Parameter(each["Name"].removeprefix(path), each["Value"], each["Type"] == "SecureString") for each in found
+        Parameter(each["Name"].removeprefix(f"{path}/"), each["Value"], each["Type"] == "SecureString")
+        for each in found
     ]
     return sorted(parameters, key=lambda each: each.name)
 

@@ -29,7 +29,10 @@ PRESETS: dict[str, Preset] = {
     "openai": Preset("OpenAI", "openai_responses", "https://api.openai.com/v1", "gpt-5-mini"),
     "anthropic": Preset("Anthropic", "anthropic", "https://api.anthropic.com/v1", "claude-haiku-4-5"),
     "bedrock": Preset(
-        "Amazon Bedrock", "bedrock", key=False, note="signed by the functions' own role, in the deployment's Region"
+        "Amazon Bedrock",
+        "bedrock",
+        key=False,
+        note="signed by the functions' role; --key reads a Bedrock API key instead, as the local cloud needs",
     ),
     "gemini": Preset("Google Gemini", "gemini", "https://generativelanguage.googleapis.com/v1beta", "gemini-2.5-flash"),
     "hf": Preset(

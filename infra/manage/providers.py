@@ -37,7 +37,8 @@ def set_provider(deployment: Deployment, arguments: argparse.Namespace) -> int:
     settings = settings_of(name, document)
     if warning := unreachable(deployment, settings):
         warn(warning)
-    print(f"try it:  {deployment.command(f'providers test {name}' + _example(settings))}")
+    model = "" if settings.models or _everybodys_model(settings) else " --model MODEL"
+    print(f"try it:  {deployment.command(f'providers test {name}{model}')}")
     return 0
 
 
@@ -90,8 +91,7 @@ def model_to_try(deployment: Deployment, settings: ProviderSettings) -> str:
     aliases = parameters.read_all(deployment, "models")
     targets = (target for alias in naming(aliases, settings.name).values() for target in alias)
     candidates = [*settings.models, *(each.removeprefix(prefix) for each in targets if each.startswith(prefix))]
-    preset = next((each for each in PRESETS.values() if each.model and each.base_url == settings.base_url), None)
-    return next(iter(candidates), preset.model if preset else "")
+    return next(iter(candidates), _everybodys_model(settings))
 
 
 def unreachable(deployment: Deployment, settings: ProviderSettings) -> str:
@@ -109,9 +109,9 @@ def _private(host: str) -> bool:
         return False
 
 
-def _example(settings: ProviderSettings) -> str:
-    known = settings.models or any(each.model and each.base_url == settings.base_url for each in PRESETS.values())
-    return "" if known else " --model MODEL"
+def _everybodys_model(settings: ProviderSettings) -> str:
+    """Empty where none is known."""
+    return next((each.model for each in PRESETS.values() if each.model and each.base_url == settings.base_url), "")
 
 
 def _stored(found: parameters.Parameter) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ _SHOWN = 60
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """`error` is empty where it answered. Seconds are to the first word, and to the end."""
+    """`error` is empty where it answered. Seconds are to its first sign, and to its end."""
 
     first: float = 0.0
     total: float = 0.0
