@@ -1,7 +1,7 @@
 """A fake upstream that speaks the Responses API as OpenAI does.
 
-Directives know one value more: `names=open`, raw reasoning by the names that the Open Responses schema gives its
-events, from a server that encrypts nothing.
+Directives know two values more: `names=open`, raw reasoning by the names that the Open Responses schema gives its
+events, from a server that encrypts nothing; `search=1`, a search of the web before all else, if that is offered.
 """
 
 import json
@@ -75,9 +75,10 @@ class Events(Stream):
 
     def begin(self) -> bytes:
         response = self._response("in_progress")
-        return self._event("response.created", response=response) + self._event(
-            "response.in_progress", response=response
-        )
+        opening = self._event("response.created", response=response)
+        opening += self._event("response.in_progress", response=response)
+        offered = any(tool["type"] == "web_search" for tool in self.request.body.get("tools", ()))
+        return opening + (self._search() if offered and self.script.number("search", 0) else b"")
 
     def think(self, word: str) -> bytes:
         item = {"id": f"rs_{self._token}", "type": "reasoning", "summary": []}
@@ -137,6 +138,16 @@ class Events(Stream):
     def garbage(self) -> bytes:
         return b"event: response.output_text.delta\ndata: {not json\n\n"
 
+    def _search(self) -> bytes:
+        item = {"id": f"ws_{self._token}", "type": "web_search_call", "status": "in_progress"}
+        action = {"type": "search", "query": "q", "sources": [{"type": "url", "url": "https://a.test/"}]}
+        asked = "web_search_call.action.sources" in self.request.body.get("include", ())
+        events = self._begin("web_search_call", item)
+        for word in ("in_progress", "searching", "completed"):
+            events += self._about(f"response.web_search_call.{word}")
+        self._open = {**item, "action": action if asked else {"type": "search", "query": "q"}}
+        return events + self._close()
+
     def _message(self, part: Body) -> bytes:
         if self._open and self._open["type"] == "message":
             return b""
@@ -170,6 +181,8 @@ class Events(Stream):
                 item |= {"content": [part], "status": status}
             case "custom_tool_call":
                 item["input"] = said
+            case "web_search_call":
+                item["status"] = status
             case _:
                 item |= {"arguments": said, "status": status}
         events += self._event("response.output_item.done", output_index=len(self._output), item=item)
