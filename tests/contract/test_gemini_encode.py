@@ -188,12 +188,22 @@ def test_extra_fields_are_sent_for_every_request() -> None:
     assert sent({}, extra_body={"safetySettings": safety}) == {"safetySettings": safety}
 
 
+@pytest.mark.parametrize("name", ["gemini-3.6-flash", "gemini-3.5-flash-lite", "gemini-4-pro"])
+def test_later_models_get_no_sampling_settings(name: str) -> None:
+    fields = {"temperature": 0, "top_p": 0.5, "presence_penalty": 1, "frequency_penalty": 1, "max_output_tokens": 99}
+    assert sent({"model": name, **fields}) == config(maxOutputTokens=99)
+
+
 THOUGHTS: dict[str, tuple[str, dict[str, Any] | None, dict[str, Any], dict[str, Any] | None]] = {
     "nothing asked": (MODEL, None, {}, None),
     "always": (MODEL, None, {"include_thoughts": True}, {"includeThoughts": True}),
     "never": (MODEL, {"effort": "low"}, {"include_thoughts": False}, {"thinkingLevel": "LOW"}),
     "a summary": (MODEL, {"summary": "auto"}, {}, {"includeThoughts": True}),
     "none": (MODEL, {"effort": "none"}, {}, {"thinkingLevel": "MINIMAL"}),
+    "none of a later model": ("gemini-3.8-flash", {"effort": "none"}, {}, {"thinkingLevel": "LOW"}),
+    "none of a later small model": ("gemini-3.5-flash-lite", {"effort": "none"}, {}, {"thinkingLevel": "MINIMAL"}),
+    "none of an alias": ("gemini-flash-latest", {"effort": "none"}, {}, {"thinkingLevel": "LOW"}),
+    "a model of images": ("gemini-3-pro-image", {"effort": "low"}, {}, {"includeThoughts": True}),
     "none of a pro": ("gemini-3.1-pro-preview", {"effort": "none"}, {}, {"thinkingLevel": "LOW"}),
     "medium": (MODEL, {"effort": "medium"}, {}, {"includeThoughts": True, "thinkingLevel": "MEDIUM"}),
     "most": (MODEL, {"effort": "xhigh"}, {}, {"includeThoughts": True, "thinkingLevel": "HIGH"}),
@@ -303,19 +313,19 @@ def test_tools_are_offered_as_functions(fields: dict[str, Any], expected: dict[s
 HISTORIES: dict[str, tuple[list[Any], list[Any]]] = {
     "messages of the user are one content": ([USER, {"role": "user", "content": "Ho"}], [user("Hi", "Ho")]),
     "an empty message is none": (
-        [USER, said("Yes."), {"role": "user", "content": ""}, said("?")],
-        [user("Hi"), model("Yes.", "?")],
+        [USER, said("Yes."), {"role": "user", "content": ""}, said("?"), USER],
+        [user("Hi"), model("Yes.", "?"), user("Hi")],
     ),
     "text and calls of a step are one content, its outputs the next": (
         [USER, said("I look."), call("a"), call("b", arguments='{"x":1}'), output("b", "2"), output("a", "1")],
         [user("Hi"), model("I look.", made("a", SKIP), made("b", x=1)), user(answer("a", "1"), answer("b", "2"))],
     ),
-    "a message after the outputs is its own content": (
-        [USER, call("a"), output("a"), USER, said("Yes.")],
-        [user("Hi"), model(made("a", SKIP)), user(answer("a")), user("Hi"), model("Yes.")],
+    "a message of the user after the outputs is its own content": (
+        [USER, call("a"), output("a"), USER],
+        [user("Hi"), model(made("a", SKIP)), user(answer("a")), user("Hi")],
     ),
     "steps stay apart": (
-        [USER, call("a"), output("a"), said("So."), call("b"), output("b"), call("c"), output("c"), said("Done.")],
+        [USER, call("a"), output("a"), said("So."), call("b"), output("b"), call("c"), output("c")],
         [
             user("Hi"),
             model(made("a", SKIP)),
@@ -324,7 +334,6 @@ HISTORIES: dict[str, tuple[list[Any], list[Any]]] = {
             user(answer("b")),
             model(made("c", SKIP)),
             user(answer("c")),
-            model("Done."),
         ],
     ),
     "interleaved calls and outputs of a reasoning model's step are one content": (
@@ -437,6 +446,15 @@ HISTORIES: dict[str, tuple[list[Any], list[Any]]] = {
             ),
         ],
     ),
+    "the user has the first word and the last": (
+        [said("Hello."), USER, said("Yes.")],
+        [user("(go on)"), model("Hello."), user("Hi"), model("Yes."), user("(go on)")],
+    ),
+    "instructions alone": ([{"role": "developer", "content": "Say it."}], [user("(go on)")]),
+    "calls first": (
+        [call("a"), output("a")],
+        [user("(go on)"), model(made("a", SKIP)), user(answer("a"))],
+    ),
     "a refusal is what the model said": (
         [USER, {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}, USER],
         [user("Hi"), model("No."), user("Hi")],
@@ -514,6 +532,16 @@ SIGNED: dict[str, tuple[list[Any], list[Any]]] = {
     "a signature whose part was dropped": (
         [USER, thought(next=S), said("Yes."), call("a"), output("a")],
         [user("Hi"), model("Yes.", made("a", SKIP)), user(answer("a"))],
+    ),
+    "what another model's Google ran itself": (
+        [
+            USER,
+            {"type": "google:executable_code", "part": CODE},
+            {"type": "google:tool_call", "part": {"toolCall": {}}},
+            thought(spoken=[[0, "", S]]),
+            USER,
+        ],
+        [user("Hi"), model(CODE, {"text": "", "thoughtSignature": S}), user("Hi")],
     ),
     "what Google ran itself": (
         [USER, thought(next=S), {"type": "google:executable_code", "part": CODE}, said("1"), USER],
@@ -597,7 +625,6 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "compaction": ({"input": [USER, {"type": "compaction", "encrypted_content": "e"}]}, "input"),
     "call_id 'z'": ({"input": [USER, output("z")]}, "input"),
-    "needs a message": ({"input": [{"role": "system", "content": "Be exact."}]}, "input"),
     "'file_search'": ({"tools": [{"type": "file_search"}]}, "tools"),
     "'code_interpreter'": ({"tools": [F, {"type": "code_interpreter"}], "model": "gemini-2.5-pro"}, "tools"),
     "its own tools": ({"tools": [SEARCH], "tool_choice": "required"}, "tool_choice"),
@@ -692,7 +719,8 @@ def test_different_names_stay_different(each: list[str]) -> None:
 def test_the_start_of_the_prompt_stays_the_same_from_turn_to_turn() -> None:
     items = [USER, clock("a", "1"), clock("b", "2"), clock("c", "3"), said("So."), USER, clock("d", "4")]
     whole = contents(items)
-    assert [whole[: len(made)] == made for made in (contents(items[:count]) for count in range(1, 7))] == [True] * 6
+    made = [contents(items[:count]) for count in (1, 2, 3, 4, 6)]
+    assert [whole[: len(each)] for each in made] == made
 
 
 URLS = {

@@ -126,6 +126,7 @@ def _turns(contents: list[Body]) -> None:
             need(all(isinstance(part["functionCall"].get("args"), dict) for part in having(content, "Call")), "args")
         waiting, before = calls, content["role"]
     need(not waiting, "Please ensure that function response turn comes immediately after a function call turn.")
+    need(before == "user", "Requests ending with a model turn are not supported.")
 
 
 def having(content: Body, kind: str) -> Iterator[Body]:
@@ -169,14 +170,18 @@ def _is_ours(part: Body) -> bool:
 def _config(body: Body, generates: float, model: str) -> None:
     config = body.get("generationConfig", {})
     known(config, CONFIG, "generation_config")
+    lite, pro = "-lite" in model, "-pro" in model
+    if generates >= (3.5 if lite else 3.6):
+        need(not config.keys() & {"presencePenalty", "frequencyPenalty"}, "Penalty is not enabled for this model")
     thinking = config.get("thinkingConfig", {})
     known(thinking, {"includeThoughts", "thinkingBudget", "thinkingLevel"}, "generation_config.thinking_config")
     need(not thinking or generates >= 2.5, "Unable to submit request because thinking is not supported by this model")
-    level, pro = thinking.get("thinkingLevel"), "-pro" in model
+    level = thinking.get("thinkingLevel")
     need(not level or "thinkingBudget" not in thinking, "You can only set only one of thinking budget and level.")
     need(not level or generates >= 3, "Thinking level is not supported for this model.")
     need(level in (None, "MINIMAL", "LOW", "MEDIUM", "HIGH"), f"Invalid value at 'thinking_level': {level}")
-    need(level != "MINIMAL" or not pro, "Thinking level MINIMAL is not supported for this model.")
+    minimal = lite or (generates < 3.7 and not pro)
+    need(level != "MINIMAL" or minimal, "Thinking level MINIMAL is not supported for this model.")
     need(thinking.get("thinkingBudget") != 0 or not pro, "Budget 0 is invalid. This model only works in thinking mode.")
     as_json = config.get("responseMimeType") == "application/json"
     if "responseJsonSchema" in config:

@@ -6,7 +6,7 @@ What Gemini insists on, and this file therefore keeps ("Function calling" and "T
   order, are the next content, and nothing else is in it (pydantic/pydantic-ai#4210).
 - A signature is on the part it came on. From Gemini 3 on, the first call of a step must have one: calls of other
   models get the value that is documented for them.
-- There is something besides the system instruction.
+- The user has the first word and the last.
 """
 
 from collections.abc import Sequence
@@ -31,11 +31,13 @@ from ..schema.items import (
     Reasoning,
 )
 from ._gemini_names import function_name
+from ._gemini_options import GeminiModel
 from ._gemini_parts import plain_text, refuse, response_parts, user_parts
 from ._gemini_state import NextPart, Spoken, Thought, state_of
 from ._json import loads
 
 NO_OUTPUT = "(no output)"
+GO_ON = "(go on)"
 UNSIGNED = "skip_thought_signature_validator"
 """Of the two values that the Gemini API knows, the one that Vertex knows too (pydantic/pydantic-ai#3881)."""
 GOOGLE = "google:"
@@ -44,9 +46,9 @@ GOOGLE = "google:"
 _Output = str | Sequence[InputPart]
 
 
-def contents(turn: Turn, generation: float) -> JsonObject:
+def contents(turn: Turn, model: GeminiModel) -> JsonObject:
     """`contents` and `systemInstruction`. Raises RequestError for what this wire can't carry."""
-    history = _History(turn, generation)
+    history = _History(turn, model)
     for index, item in enumerate(turn.items):
         history.add(index, item)
     return history.finished()
@@ -77,8 +79,8 @@ class _Step:
 
 
 class _History:
-    def __init__(self, turn: Turn, generation: float) -> None:
-        self._from_3 = generation >= 3
+    def __init__(self, turn: Turn, model: GeminiModel) -> None:
+        self._model = model
         self._names = {(tool.namespace, tool.wire_name): tool.name for tool in turn.tools}
         self._answers = _answers(turn.items)
         self._contents: list[JsonObject] = []
@@ -118,8 +120,10 @@ class _History:
 
     def finished(self) -> JsonObject:
         self._close()
-        if not self._contents:
-            raise RequestError("This model's provider needs a message of the user that says something", param="input")
+        if not self._contents or self._contents[0]["role"] == "model":
+            self._contents.insert(0, _user_says(GO_ON))
+        if self._contents[-1]["role"] == "model":
+            self._contents.append(_user_says(GO_ON))
         body: JsonObject = {"contents": [*self._contents]}
         if texts := [text for text in self._system if text]:
             body["systemInstruction"] = {"parts": [{"text": text} for text in texts]}
@@ -161,7 +165,7 @@ class _History:
         if signed:
             step.reasoned = True
             part["thoughtSignature"] = signed.next
-        elif self._from_3 and not step.calls:
+        elif self._model.is_3 and not step.calls:
             part["thoughtSignature"] = UNSIGNED
         step.parts.append(part)
         step.calls.append(call)
@@ -169,9 +173,14 @@ class _History:
             step.waiting.add(call.call_id)
 
     def _echo(self, item: ExtensionItem, signed: NextPart | None) -> None:
+        """A call of Google's own tool, or its response, means something only to the model that made it."""
         part = item.__pydantic_extra__.get("part")
-        if item.type.startswith(GOOGLE) and isinstance(part, dict):
-            self._step().parts.append(part | ({"thoughtSignature": signed.next} if signed else {}))
+        if not item.type.startswith(GOOGLE) or not isinstance(part, dict):
+            return
+        if signed:
+            self._step().parts.append(part | {"thoughtSignature": signed.next})
+        elif not part.keys() & {"toolCall", "toolResponse"}:
+            self._step().parts.append(part)
 
     def _step(self, *, parallel: bool = False) -> _Step:
         """The step that the next part belongs to."""
@@ -187,7 +196,7 @@ class _History:
         self._append("model", done.parts)
         responses, attached = list[JsonObject](), list[JsonObject]()
         for call in done.calls:
-            text, media, more = response_parts(call.output, call.call_id, media=self._from_3)
+            text, media, more = response_parts(call.output, call.call_id, media=self._model.is_3)
             response: JsonObject = {"id": call.call_id, "name": call.name}
             response["response"] = {"error" if call.failed else "output": text}
             if media:
@@ -211,6 +220,10 @@ class _History:
     def _name(self, namespace: str | None, name: str) -> str:
         known = self._names.get((namespace, name))
         return known or (f"{namespace.removesuffix('__')}__{name}" if namespace else name)
+
+
+def _user_says(text: str) -> JsonObject:
+    return {"role": "user", "parts": [{"text": text}]}
 
 
 def _sign(parts: list[JsonObject], state: Spoken) -> None:

@@ -9,6 +9,7 @@ from ..core.turn import Turn
 from ..schema.base import JsonObject
 from ..schema.request import JsonObjectFormat, JsonSchemaFormat
 from ._gemini_names import function_name
+from ._gemini_options import GeminiModel
 from ._gemini_schema import Unsayable, translated
 from ._upstream_tools import refuse_upstream_tools
 
@@ -16,10 +17,10 @@ _SAYS_SOMETHING = ("properties", "additionalProperties", "anyOf", "oneOf", "allO
 _GOOGLES = {"code_interpreter": "codeExecution", "web_search": "googleSearch"}
 
 
-def tools(turn: Turn, generation: float, *, vertex: bool) -> JsonObject:
+def tools(turn: Turn, model: GeminiModel, *, vertex: bool) -> JsonObject:
     """Nothing at all without tools. Raises RequestError for a tool that Gemini can't be offered."""
     functions = [_function(tool) for tool in turn.tools]
-    googles = _googles(turn, mixable=not functions or (generation >= 3 and not vertex))
+    googles = _googles(turn, mixable=not functions or (model.is_3 and not vertex))
     config: JsonObject = {}
     if turn.must_call:
         config["functionCallingConfig"] = {"mode": "ANY", "allowedFunctionNames": [function_name(turn.must_call)]}

@@ -7,20 +7,23 @@ are sent too (`authorization: Bearer`, where a token is used).
 
 | option | default | effect |
 |---|---|---|
-| `generation` | by the model's name | what the model can do: 2, 2.5 (has a thinking budget), 3 (levels, signatures) |
+| `generation` | by the model's name | what the model can do: 2, 2.5 (thinks by a budget), 3 (by levels), ... |
 | `include_thoughts` | where the request has `reasoning` | ask for summaries of the thoughts |
 | `extra_body` | {} | fields to add to the request, last (`safetySettings`) |
 
 A request's own options for this provider may have a `generationConfig`, with fields that are not set otherwise.
 
+A history that begins or ends with the model's own words, which Gemini refuses, gets a word of the user there.
+
 Not sent, since Gemini has nothing for it: `parallel_tool_calls` (later calls are refused here, where it is false),
 `prompt_cache_key` (what is repeated is cached anyway), `safety_identifier`, `user`, `metadata`, `text.verbosity`,
-`truncation`, the `detail` of an image, `strict` of a schema (of the tools, if all are strict: mode `VALIDATED`).
+`truncation`, the `detail` of an image, `strict` of a schema (of the tools, if all are strict: mode `VALIDATED`);
+and to models that take no sampling settings any more (from 3.6 Flash and 3.5 Flash-Lite on): `temperature`, `top_p`,
+`presence_penalty`, `frequency_penalty`.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import cast
 
 import httpx2
 from pydantic import JsonValue
@@ -32,7 +35,7 @@ from ..core.turn import Turn
 from ..schema.base import JsonObject
 from ._gemini_contents import contents
 from ._gemini_names import function_name, model_path
-from ._gemini_options import options_of
+from ._gemini_options import GeminiModel, options_of
 from ._gemini_stream import decode
 from ._gemini_thinking import thinking
 from ._gemini_tools import response_format, tools
@@ -92,10 +95,12 @@ async def chunks_of(events: AsyncIterator[SseEvent]) -> AsyncGenerator[JsonObjec
 def encode(turn: Turn, settings: ProviderSettings) -> JsonObject:
     """The request's body. Raises RequestError for content that this wire can't carry."""
     options = options_of(settings)
-    generation = options.generation_of(turn.model)
+    model = GeminiModel.of(turn.model, options)
     vertex = "aiplatform.googleapis.com" in settings.base_url
-    config = _knobs(turn) | response_format(turn) | thinking(turn, generation, options.include_thoughts)
-    body = contents(turn, generation) | tools(turn, generation, vertex=vertex)
+    config = _sampling(turn) if model.takes_sampling else {}
+    config |= _output(turn) | response_format(turn)
+    config |= thinking(turn.request.reasoning, model, options.include_thoughts)
+    body = contents(turn, model) | tools(turn, model, vertex=vertex)
     if config:
         body["generationConfig"] = config
     if turn.request.service_tier in ("flex", "priority"):
@@ -103,17 +108,26 @@ def encode(turn: Turn, settings: ProviderSettings) -> JsonObject:
     return with_options(body | options.extra_body, turn.request, settings.name, nested="generationConfig")
 
 
-def _knobs(turn: Turn) -> JsonObject:
+def _sampling(turn: Turn) -> JsonObject:
     """Some models refuse any penalty, even none."""
     request = turn.request
+    return _set(
+        temperature=request.temperature,
+        topP=request.top_p,
+        presencePenalty=request.presence_penalty or None,
+        frequencyPenalty=request.frequency_penalty or None,
+    )
+
+
+def _output(turn: Turn) -> JsonObject:
+    request = turn.request
     logprobs = bool(request.top_logprobs) or _LOGPROBS in (request.include or ())
-    knobs: dict[str, JsonValue | None] = {
-        "temperature": request.temperature,
-        "topP": request.top_p,
-        "maxOutputTokens": turn.max_output_tokens,
-        "presencePenalty": request.presence_penalty or None,
-        "frequencyPenalty": request.frequency_penalty or None,
-        "responseLogprobs": logprobs or None,
-        "logprobs": request.top_logprobs or None,
-    }
-    return {name: cast("JsonValue", value) for name, value in knobs.items() if value is not None}
+    return _set(
+        maxOutputTokens=turn.max_output_tokens,
+        responseLogprobs=logprobs or None,
+        logprobs=request.top_logprobs or None,
+    )
+
+
+def _set(**fields: JsonValue) -> JsonObject:
+    return {name: value for name, value in fields.items() if value is not None}
