@@ -23,7 +23,7 @@ _Seconds = Annotated[float, Field(gt=0)]
 class ProviderParameter(BaseModel):
     """What `providers/<name>` says; `ProviderSettings` tells what it means."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     dialect: Annotated[str, Field(min_length=1)]
     base_url: str = ""
@@ -40,7 +40,7 @@ class ProviderParameter(BaseModel):
 class AliasParameter(BaseModel):
     """What `models/<alias>` says: targets as `provider/model`, the first choice first."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     targets: Annotated[list[Annotated[str, Field(pattern=r"^[^/]+/.+$")]], Field(min_length=1, max_length=16)]
 

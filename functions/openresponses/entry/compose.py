@@ -1,4 +1,4 @@
-"""A deployment, from its environment. What is on AWS is imported only where the deployment has it."""
+"""A deployment, from its environment. What it has no use for is not imported."""
 
 import secrets
 import time
@@ -7,11 +7,10 @@ from functools import partial
 
 from ..api import telemetry
 from ..core.catalog import Catalog
-from ..core.ports import Ports, Storage, Toolbox
+from ..core.ports import Parameters, Ports, Storage, Toolbox
 from ..core.routing import RoutedModels, Router
-from ..memory import MemoryParameters
 from ..providers import connect
-from ..seals import AeadSeal, kept_in, of_this_process
+from ..seals import AeadSeal, Keys, kept_in, of_this_process
 from ..tools import Toolbox as Files
 from .settings import AwsSettings, aws_settings_from, settings_from
 
@@ -24,10 +23,7 @@ class Deployment:
         self.settings = settings_from(environment)
         aws = aws_settings_from(environment)
         self._storage = _storage(aws) if aws.table else None
-        self._tools: Toolbox = Files()
-        parameters, self._keys = MemoryParameters(), of_this_process()
-        if aws.ssm_prefix:
-            parameters, self._keys, self._tools = _configured(aws, self._tools)
+        parameters, self._keys, self._tools = _configured(aws) if aws.ssm_prefix else _unconfigured()
         self.router = Router(Catalog(parameters), connect, self.settings, time.monotonic, telemetry.answered)
 
     def ports(self, tenant: str, allowed: Sequence[str] = ()) -> Ports:
@@ -57,7 +53,13 @@ def _storage(settings: AwsSettings) -> "partial[Storage]":
     )
 
 
-def _configured(settings: AwsSettings, files: Toolbox):
+def _unconfigured() -> tuple[Parameters, Keys, Toolbox]:
+    from ..memory import MemoryParameters
+
+    return MemoryParameters(), of_this_process(), Files()
+
+
+def _configured(settings: AwsSettings) -> tuple[Parameters, Keys, Toolbox]:
     from ..aws.clients import Aws
     from ..aws.functions import LambdaFunctions
     from ..aws.parameters import SsmParameters
@@ -65,4 +67,4 @@ def _configured(settings: AwsSettings, files: Toolbox):
 
     aws = Aws(settings.region, threads=4)
     parameters = SsmParameters(aws, f"{settings.ssm_prefix}/", time.monotonic, seconds=settings.config_seconds)
-    return parameters, kept_in(parameters), LambdaTools(files, parameters, LambdaFunctions(settings.region))
+    return parameters, kept_in(parameters), LambdaTools(Files(), parameters, LambdaFunctions(settings.region))
