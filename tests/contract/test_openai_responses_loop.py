@@ -21,6 +21,7 @@ from openresponses.schema.events import Event, UpstreamProgress
 from openresponses.schema.items import HostedToolCall
 from openresponses.schema.request import CreateResponse
 
+from tests import openai_types
 from tests.fakes.server import FakeUpstream, fake_upstream
 from tests.fakes.wire import Rules, sign
 from tests.immediately import immediately
@@ -266,6 +267,32 @@ REFUSED: dict[str, tuple[Json, str]] = {
         "Expected a base64-encoded data URL",
     ),
 }
+
+
+DIRECTIVES = [
+    "text;reasoning=2;search=1",
+    "tools;reasoning=2;parallel=2",
+    "refusal",
+    "length",
+    "filter",
+    "error",
+    "json",
+]
+
+
+@pytest.mark.parametrize("directive", DIRECTIVES)
+async def test_what_the_fake_upstream_streams_fits_the_sdk_s_types(directive: str) -> None:
+    tools = [TOOL, {"type": "custom", "name": "c"}, {"type": "web_search"}]
+    more = {"reasoning": {"summary": "auto"}, "include": ["reasoning.encrypted_content"], "tools": tools}
+    async with (
+        fake_upstream("openai_responses") as upstream,
+        httpx2.AsyncClient(base_url=upstream.url) as client,
+    ):
+        answer = await client.post("/responses", json={**BODY, **more, "model": MODEL + directive})
+    frames = [frame.partition("data: ")[2] for frame in answer.text.split("\n\n") if frame]
+    for frame in frames:
+        openai_types.check_event(frame)
+    assert [json.loads(frame)["sequence_number"] for frame in frames] == list(range(len(frames)))
 
 
 @pytest.mark.parametrize(("change", "why"), REFUSED.values(), ids=REFUSED)

@@ -139,7 +139,12 @@ class Events(Stream):
         return b"event: response.output_text.delta\ndata: {not json\n\n"
 
     def _search(self) -> bytes:
-        item = {"id": f"ws_{self._token}", "type": "web_search_call", "status": "in_progress"}
+        item = {
+            "id": f"ws_{self._token}",
+            "type": "web_search_call",
+            "status": "in_progress",
+            "action": {"type": "search", "query": ""},
+        }
         action = {"type": "search", "query": "q", "sources": [{"type": "url", "url": "https://a.test/"}]}
         asked = "web_search_call.action.sources" in self.request.body.get("include", ())
         events = self._begin("web_search_call", item)
