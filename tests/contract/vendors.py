@@ -22,6 +22,7 @@ from openresponses.core.stored import Stored
 from openresponses.memory import MemoryParameters
 from openresponses.seals import AeadSeal, of_this_process
 from openresponses.tools import Toolbox
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.authorized import authorized
 from tests.contract.machine import House
@@ -55,8 +56,10 @@ class Vendors:
     def house(self) -> House:
         return self.houses["default"]
 
-    def client(self, tenant: str = "default") -> httpx2.AsyncClient:
-        transport = httpx2.ASGITransport(authorized(self._app, tenant=tenant))
+    def client(self, tenant: str = "default", seconds: float | None = None) -> httpx2.AsyncClient:
+        """`seconds` are those that each invocation has left."""
+        app = authorized(self._app, tenant=tenant)
+        transport = httpx2.ASGITransport(app if seconds is None else _hurried(app, seconds))
         return httpx2.AsyncClient(transport=transport, base_url="http://api/v1")
 
     def model(self, name: str) -> str:
@@ -91,6 +94,17 @@ class Vendors:
         models, tools = RoutedModels(self._router, AeadSeal(self._keys, tenant)), Toolbox()
         house = self.houses[tenant] = House(models, tools, **self.settings)  # type: ignore[arg-type]
         return house
+
+
+def _hurried(app: ASGIApp, seconds: float) -> ASGIApp:
+    class Context:
+        def get_remaining_time_in_millis(self) -> float:
+            return seconds * 1000
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "aws.context": Context()}, receive, send)
+
+    return serve
 
 
 @asynccontextmanager

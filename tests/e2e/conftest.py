@@ -8,12 +8,16 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+Json = dict[str, Any]
 CLIENT_KEY = f"or_plantedclien_{'PlantedClientSecret' * 2}abcde"
-PLANTED = ("PlantedClientSecret", "planted-provider-key", "planted-header", "planted-prompt", "planted-answer")
-"""Must never be in a log line: the secret of the client's key, the provider's, a prompt, a piece of an output."""
+SECRETS = ("PlantedClientSecret", "planted-provider-key", "planted-header")
+"""Must never be anywhere but where they are needed: the secret of the client's key, and the provider's."""
+PLANTED = (*SECRETS, "planted-prompt", "planted-answer")
+"""Must never be in a log line: a prompt and a piece of an output neither."""
 
 
 @dataclass(frozen=True)
@@ -27,26 +31,36 @@ class Endpoint:
 
 
 @pytest.fixture(scope="session")
-def upstream() -> Iterator[str]:
-    """The base URL of a fake Chat Completions server."""
-    command = [sys.executable, "-m", "tests.fakes.chat_completions", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+def upstreams() -> Iterator[dict[str, Json]]:
+    """A fake upstream of each dialect, as the settings of a provider that is named as its dialect. None is retried."""
+    with subprocess.Popen([sys.executable, "-m", "tests.fakes"], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        yield process.stdout.readline().strip()
+        yield {name: settings | {"retries": 0} for name, settings in json.loads(process.stdout.readline()).items()}
         process.terminate()
 
 
+def variants(upstreams: dict[str, Json]) -> dict[str, Json]:
+    """The upstreams as they can't be reached, or not in time, or are asked once more."""
+    providers: dict[str, Json] = {}
+    for name, settings in upstreams.items():
+        providers[f"{name}-gone"] = {**settings, "base_url": "http://127.0.0.1:9"}
+        providers[f"{name}-tls"] = {**settings, "base_url": settings["base_url"].replace("http:", "https:")}
+        providers[f"{name}-hasty"] = {**settings, "first_byte_timeout": 0.5, "idle_timeout": 0.5}
+        providers[f"{name}-patient"] = {**settings, "retries": 1}
+    return providers
+
+
 @pytest.fixture(scope="session")
-def cloud(upstream: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+def cloud(upstreams: dict[str, Json], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     folder = tmp_path_factory.mktemp("cloud")
     log_file, providers_file = folder / "dev.log", folder / "providers.json"
     providers = {
+        **upstreams,
+        **variants(upstreams),
         "fake": {
-            "dialect": "chat_completions",
-            "base_url": upstream,
+            **upstreams["chat_completions"],
             "api_key": "planted-provider-key",
             "headers": {"x-planted": "planted-header"},
-            "models": ["text"],
             "idle_timeout": 2,
             "first_byte_timeout": 2,
         },
