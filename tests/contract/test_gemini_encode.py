@@ -716,6 +716,38 @@ def test_different_names_stay_different(each: list[str]) -> None:
     assert len({function_name(name) for name in each}) == len(each)
 
 
+texts = st.sampled_from(["", "a", "b"])
+images = st.sampled_from(["data:image/png;base64,AA==", "https://x.test/i.png"])
+outputs = texts | st.lists(images.map(lambda url: {"type": "input_image", "image_url": url}), max_size=2)
+pieces = st.one_of(
+    st.tuples(st.sampled_from(["user", "assistant", "developer"]), texts).map(
+        lambda m: {"role": m[0], "content": m[1]}
+    ),
+    st.sampled_from([thought(), {**thought(), "encrypted_content": "another's"}, {"type": "acme:thing"}]),
+    st.builds(clock, st.just("h"), st.none() | texts, st.sampled_from(["completed", "failed", "incomplete"])),
+    st.lists(st.tuples(names, st.none() | st.tuples(st.integers(0, 3), outputs)), min_size=1, max_size=3),
+)
+
+
+def unrolled(each: list[Any]) -> list[Any]:
+    """Calls, and their outputs some items later, or never."""
+    items, later = list[Any](), list[tuple[int, Any]]()
+    for place, piece in enumerate(each):
+        items += [late for due, late in later if due == place]
+        for index, made in enumerate(piece if isinstance(piece, list) else ()):
+            name, answered = made
+            items.append(call(f"functions.{name}:{place}.{index}", name))
+            if answered:
+                later.append((place + 1 + answered[0], output(items[-1]["call_id"], answered[1])))
+        items += [] if isinstance(piece, list) else [piece]
+    return items + [late for due, late in later if due >= len(each)]
+
+
+@given(st.lists(pieces, max_size=8), st.sampled_from(["gemini-2.5-flash", MODEL, "gemini-3.8-flash"]))
+def test_any_history_of_other_providers_is_accepted(each: list[Any], name: str) -> None:
+    body({"input": [*unrolled(each), {"role": "developer", "content": "Be quick."}], "model": name})
+
+
 def test_the_start_of_the_prompt_stays_the_same_from_turn_to_turn() -> None:
     items = [USER, clock("a", "1"), clock("b", "2"), clock("c", "3"), said("So."), USER, clock("d", "4")]
     whole = contents(items)

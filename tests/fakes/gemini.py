@@ -19,7 +19,7 @@ STATUS |= {429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 503: "UNAVAILABLE", 504: 
 
 class Gemini(Wire):
     base: ClassVar[str] = "/v1beta"
-    model: ClassVar[str] = "gemini-3-flash-preview"
+    model: ClassVar[str] = "gemini-3.8-flash"
 
     def serves(self, path: str) -> bool:
         return path.startswith("/v1beta/models/") and path.endswith(":streamGenerateContent")
