@@ -76,21 +76,19 @@ async def test_reasoning_keeps_what_must_go_back_to_the_letter() -> None:
         d.Reasoning("reasoning_0", "Hm"),
         d.Reasoning("reasoning_0", ", so"),
         d.Opaque("reasoning_0", kept),
-        d.End("reasoning_0"),
         *END,
     ]
 
 
 async def test_reasoning_that_is_a_summary_is_told_as_one() -> None:
     summarised = await decoded(thought(0, text="Hm"), stop(0), STOP, reading=Reading(summarised=True))
-    assert summarised == [d.Reasoning("reasoning_0", "Hm", 0), d.End("reasoning_0"), *END]
+    assert summarised == [d.Reasoning("reasoning_0", "Hm", 0), *END]
 
 
 async def test_reasoning_whose_text_is_left_out_still_goes_back() -> None:
     kept = state(reasoningText={"text": "", "signature": "ab"})
     assert await decoded(thought(0, signature="ab"), stop(0), STOP) == [
         d.Opaque("reasoning_0", kept),
-        d.End("reasoning_0"),
         *END,
     ]
 
@@ -99,7 +97,7 @@ async def test_encrypted_reasoning_is_one_piece_however_it_comes() -> None:
     pieces = [base64.b64encode(each).decode() for each in (b"a", b"bc")]
     events = [*(thought(0, redactedContent=each) for each in pieces), stop(0), STOP]
     kept = state(redactedContent=base64.b64encode(b"abc").decode())
-    assert await decoded(*events) == [d.Opaque("reasoning_0", kept), d.End("reasoning_0"), *END]
+    assert await decoded(*events) == [d.Opaque("reasoning_0", kept), *END]
     with pytest.raises(errors.StreamViolation):
         await decoded(thought(0, redactedContent="?"), stop(0), STOP)
 
@@ -123,7 +121,6 @@ async def test_calls_come_in_pieces_one_after_the_other() -> None:
         d.End("call_0"),
         d.ToolCall("call_1", name="made_up_"),
         d.ToolCall("call_1", '{"y":2}'),
-        d.End("call_1"),
         *END,
     ]
 
@@ -206,7 +203,6 @@ async def test_reasoning_between_tags_is_told_apart_from_the_text() -> None:
         d.Reasoning("think", " "),
         d.Text("text", "Yes"),
         d.ToolCall("call_1", call_id="c1", name="f"),
-        d.End("call_1"),
         *END,
     ]
 

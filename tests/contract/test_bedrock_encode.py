@@ -320,29 +320,38 @@ def test_what_a_user_sends(what: str, message: Any, expected: list[dict[str, Any
     assert said(message) == [{"role": "user", "content": expected}]
 
 
-REFUSED: list[tuple[Any, str]] = [
-    (user(image(ADDRESS)), "'input_image.image_url' as a web address: send it as a data URL"),
-    (user(image("data:image/tiff;base64,AA==")), "'input_image.image_url' of type 'image/tiff', only ['gif', 'jpeg'"),
-    (user(image("data:image/png;base64,?")), "'input_image.image_url' that is not base64"),
-    (user(image("data:image/png;base64,")), "'input_image.image_url' that is empty"),
-    (user({"type": "input_image", "file_id": "f"}), "'input_image' without its data"),
-    (user(file(file_url="https://example.com/a.pdf")), "'input_file.file_url' as a web address"),
-    (user(file(file_data=PDF)), "'input_file.file_data' of type 'unknown'"),
-    (user(file(filename="a.zip", file_data=PDF)), "'input_file.file_data' of type 'application/zip'"),
-    (user(file(file_id="f")), "'input_file' without its data"),
-    (user({"type": "input_video", "video_url": ADDRESS}), "'input_video.video_url' as a web address"),
-    ({"role": "system", "content": [image()]}, "a part of type 'input_image' in a message of role 'system'"),
-    ({"role": "assistant", "content": [image()]}, "a part of type 'input_image' in a message of role 'assistant'"),
-    ({"type": "compaction", "encrypted_content": "x"}, "an item of type 'compaction'"),
+AT = "input[0].content[0]"
+REFUSED: list[tuple[Any, str, str]] = [
+    (user(image(ADDRESS)), f"{AT}.image_url", "a web address: send it as a data URL"),
+    (user(image("data:image/tiff;base64,AA==")), f"{AT}.image_url", "data of type 'image/tiff', only ['gif', 'jpeg'"),
+    (user(image("data:image/png;base64,?")), f"{AT}.image_url", "data that is not base64"),
+    (user(image("data:image/png;base64,")), f"{AT}.image_url", "data that is empty"),
+    (user({"type": "input_image", "file_id": "f"}), AT, "'input_image' without its data"),
+    (user("a", file(file_url="https://a.example/a.pdf")), "input[0].content[1].file_url", "a web address"),
+    (user(file(file_data=PDF)), f"{AT}.file_data", "data of type 'unknown'"),
+    (user(file(filename="a.zip", file_data=PDF)), f"{AT}.file_data", "data of type 'application/zip'"),
+    (user(file(file_id="f")), AT, "'input_file' without its data"),
+    (user({"type": "input_video", "video_url": ADDRESS}), f"{AT}.video_url", "a web address"),
+    ({"role": "system", "content": [image()]}, AT, "a part of type 'input_image' in a message of role 'system'"),
+    ({"role": "assistant", "content": [image()]}, AT, "a part of type 'input_image' in a message of role 'assistant'"),
+    ({"type": "compaction", "encrypted_content": "x"}, "input[0]", "an item of type 'compaction'"),
 ]
 
 
-@pytest.mark.parametrize(("item", "why"), REFUSED)
-def test_content_that_can_t_be_carried_is_refused_by_its_name(item: Any, why: str) -> None:
+@pytest.mark.parametrize(("item", "where", "why"), REFUSED)
+def test_content_that_can_t_be_carried_is_refused_by_its_place(item: Any, where: str, why: str) -> None:
     with pytest.raises(RequestError) as raised:
         encode(turn(input=[item]), settings())
-    assert (raised.value.param, raised.value.code) == ("input", "unsupported_content")
+    assert (raised.value.param, raised.value.code) == (where, "unsupported_content")
     assert raised.value.message.startswith(f"This model's provider can't be sent {why}")
+
+
+def test_where_a_part_is_can_t_be_told_after_what_the_request_doesn_t_hold() -> None:
+    outputs = [user("Hi"), call("c1"), output("c1", [{"type": "input_text", "text": "a"}, image(ADDRESS)])]
+    for previous, where in ((None, "input[2].output[1].image_url"), ("resp_1", "input")):
+        with pytest.raises(RequestError) as raised:
+            encode(turn(input=outputs, previous_response_id=previous), settings())
+        assert raised.value.param == where
 
 
 def test_instructions_are_system_blocks_wherever_they_come() -> None:

@@ -10,7 +10,8 @@ What Bedrock insists on, and this file therefore keeps:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from pydantic import JsonValue
 
@@ -37,7 +38,8 @@ from ._bedrock_state import restored
 
 _FILLER: JsonObject = {"text": "."}
 """Keeps roles alternating where nobody said anything."""
-_Output = str | Sequence[InputPart]
+_Output: TypeAlias = str | Sequence[InputPart]
+_Call: TypeAlias = FunctionCall | CustomToolCall | HostedToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +60,23 @@ def history(turn: Turn, traits: Traits, names: Names, *, reasoning: bool = True)
     return building.finished()
 
 
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """`where` is its place in the request."""
+
+    output: _Output
+    where: str
+    call_id: str = ""
+    failed: bool = False
+
+
 @dataclass(slots=True)
 class _Assistant:
     """One turn of the model in the making. `waiting` are the calls whose outputs come later."""
 
     said: list[JsonObject] = field(default_factory=list[JsonObject])
     calls: list[JsonObject] = field(default_factory=list[JsonObject])
-    results: list[tuple[str, _Output, bool]] = field(default_factory=list[tuple[str, _Output, bool]])
+    results: list["_Result"] = field(default_factory=list["_Result"])
     waiting: set[str] = field(default_factory=set[str])
     thought: bool = False
 
@@ -74,6 +86,7 @@ class _Building:
         self._traits, self._names, self._reasoning = traits, names, reasoning
         self._offered = {(tool.namespace, tool.wire_name): tool.name for tool in turn.tools}
         self._answers = _answers(turn.items)
+        self._whole = turn.request.previous_response_id is None
         self._ids = Ids(short=traits.short_ids)
         self._documents = Documents()
         self._system = [turn.instructions or ""]
@@ -85,27 +98,24 @@ class _Building:
         match item:
             case Message(role="user"):
                 self._close()
-                self._put("user", blocks(item.content, self._documents))
+                self._put("user", blocks(item.content, self._documents, self._where(index, "content")))
             case Message(role="assistant"):
-                self._say(item)
+                self._say(index, item)
             case Message():
-                self._system.append(plain_text(item.content, item.role, "\n"))
+                self._system.append(plain_text(item.content, item.role, "\n", self._where(index, "content")))
             case Reasoning():
                 self._think(item)
             case FunctionCall():
-                name = self._name(item.namespace, item.name)
-                self._call(item.call_id, name, arguments(item.arguments), self._answers.get(index))
+                self._call(index, item, self._name(item.namespace, item.name), arguments(item.arguments))
             case CustomToolCall():
-                self._call(item.call_id, self._name(None, item.name), {"input": item.input}, self._answers.get(index))
+                self._call(index, item, self._name(None, item.name), {"input": item.input})
             case HostedToolCall():
-                output = NO_OUTPUT if item.output is None else item.output
-                failed = item.status == "failed"
-                self._call(item.call_id, item.name, arguments(item.arguments), output, at_once=True, failed=failed)
+                self._call(index, item, item.name, arguments(item.arguments))
             case FunctionCallOutput() | CustomToolCallOutput():
                 if self._open:
                     self._open.waiting.discard(item.call_id)
             case Compaction():
-                refuse("an item of type 'compaction'")
+                refuse("an item of type 'compaction'", self._where(index))
             case ExtensionItem():
                 pass
 
@@ -119,9 +129,13 @@ class _Building:
             called=list(self._called),
         )
 
-    def _say(self, item: Message) -> None:
+    def _where(self, index: int, *names: str) -> str:
+        """An item's place in the request, if what came before it is in the request too."""
+        return ".".join((f"input[{index}]", *names)) if self._whole else ""
+
+    def _say(self, index: int, item: Message) -> None:
         spoken = [part for part in item.content if not isinstance(part, ReasoningText)]
-        text = plain_text(spoken, item.role, "")
+        text = plain_text(spoken, item.role, "", self._where(index, "content"))
         if text.strip():
             self._assistant().said.append({"text": text})
 
@@ -131,23 +145,20 @@ class _Building:
         if self._reasoning and (block := restored(item.encrypted_content)):
             assistant.said.append({"reasoningContent": block})
 
-    def _call(
-        self,
-        call_id: str,
-        name: str,
-        given: JsonObject,
-        output: _Output | None,
-        *,
-        at_once: bool = False,
-        failed: bool = False,
-    ) -> None:
+    def _call(self, index: int, item: _Call, name: str, given: JsonObject) -> None:
+        """A hosted call has its output; another's comes later, if ever."""
         assistant = self._assistant(for_call=True)
-        sent_id, sent_name = self._ids.take(call_id), self._names.sent(name)
+        sent_id, sent_name = self._ids.take(item.call_id), self._names.sent(name)
         self._called[sent_name] = None
         assistant.calls.append({"toolUse": {"toolUseId": sent_id, "name": sent_name, "input": given}})
-        assistant.results.append((sent_id, NO_OUTPUT if output is None else output, failed))
-        if output is not None and not at_once:
-            assistant.waiting.add(call_id)
+        result = _Result(NO_OUTPUT, "", sent_id)
+        if isinstance(item, HostedToolCall):
+            result = replace(result, output=item.output or NO_OUTPUT, failed=item.status == "failed")
+        elif index in self._answers:
+            at, output = self._answers[index]
+            result = replace(result, output=output, where=self._where(at, "output"))
+            assistant.waiting.add(item.call_id)
+        assistant.results.append(result)
 
     def _assistant(self, *, for_call: bool = False) -> _Assistant:
         """The turn that the next piece belongs to.
@@ -170,10 +181,10 @@ class _Building:
         self._put("assistant", [*done.said, *done.calls])
         results: list[JsonObject] = []
         attached: list[JsonObject] = []
-        for call_id, output, failed in done.results:
-            content, more = tool_result(output, call_id, self._traits, self._documents)
-            result: JsonObject = {"toolUseId": call_id, "content": content}
-            if failed and self._traits.status:
+        for each in done.results:
+            content, more = tool_result(each.output, each.call_id, self._traits, self._documents, each.where)
+            result: JsonObject = {"toolUseId": each.call_id, "content": content}
+            if each.failed and self._traits.status:
                 result["status"] = "error"
             results.append({"toolResult": result})
             attached += more
@@ -210,9 +221,9 @@ def _message(role: str, content: list[JsonObject]) -> JsonObject:
     return {"role": role, "content": made}
 
 
-def _answers(items: Sequence[Item]) -> dict[int, _Output]:
-    """Outputs by the index of their call. Ids may come again in later turns: some servers number from 0."""
-    answers: dict[int, _Output] = {}
+def _answers(items: Sequence[Item]) -> dict[int, tuple[int, _Output]]:
+    """Outputs, and their index, by that of their call. Ids may come again in later turns: some number from 0."""
+    answers: dict[int, tuple[int, _Output]] = {}
     open_calls: dict[str, int] = {}
     for index, item in enumerate(items):
         match item:
@@ -221,7 +232,7 @@ def _answers(items: Sequence[Item]) -> dict[int, _Output]:
             case FunctionCallOutput() | CustomToolCallOutput():
                 if item.call_id not in open_calls:
                     raise RequestError(f"No call before it has the output's call_id {item.call_id!r}", param="input")
-                answers[open_calls.pop(item.call_id)] = item.output
+                answers[open_calls.pop(item.call_id)] = (index, item.output)
             case _:
                 pass
     return answers

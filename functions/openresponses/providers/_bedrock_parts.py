@@ -1,7 +1,7 @@
 """Content blocks for Converse: text, images, documents, videos, and tool results. Pure.
 
-Raises RequestError for what can't be carried. Source: the API reference of Amazon Bedrock, `ContentBlock` and
-`ToolResultContentBlock`. Bytes are base64 here, as they are on the wire.
+Raises RequestError for what can't be carried; `where` is its place in the request, if any. Bytes are base64 here, as
+they are on the wire. Source: the API reference of Amazon Bedrock, `ContentBlock` and `ToolResultContentBlock`.
 """
 
 import base64
@@ -47,8 +47,15 @@ _DOCUMENTS = {
 """Every other `text/...` is a `txt`."""
 
 
-def refuse(what: str) -> NoReturn:
-    raise RequestError(f"This model's provider can't be sent {what}", param="input", code="unsupported_content")
+def refuse(what: str, where: str) -> NoReturn:
+    raise RequestError(
+        f"This model's provider can't be sent {what}", param=where or "input", code="unsupported_content"
+    )
+
+
+def within(where: str, rest: str) -> str:
+    """The place of a part of what is at `where`; none of what has none in the request."""
+    return where and where + rest
 
 
 class Documents:
@@ -78,33 +85,33 @@ def said(part: Part) -> str | None:
             return None
 
 
-def plain_text(parts: Sequence[Part], role: str, separator: str) -> str:
+def plain_text(parts: Sequence[Part], role: str, separator: str, where: str) -> str:
     texts: list[str] = []
-    for part in parts:
+    for index, part in enumerate(parts):
         text = said(part)
         if text is None:
-            refuse(f"a part of type {part.type!r} in a message of role {role!r}")
+            refuse(f"a part of type {part.type!r} in a message of role {role!r}", within(where, f"[{index}]"))
         texts.append(text)
     return separator.join(texts)
 
 
-def blocks(parts: Sequence[Part], documents: Documents) -> list[JsonObject]:
+def blocks(parts: Sequence[Part], documents: Documents, where: str) -> list[JsonObject]:
     """A user's parts. Blank text is left out: Bedrock refuses it."""
     made: list[JsonObject] = []
-    for part in parts:
+    for index, part in enumerate(parts):
         text = said(part)
         if text is None:
-            made.append(_media(part, documents))
+            made.append(_media(part, documents, within(where, f"[{index}]")))
         elif text.strip():
             made.append({"text": text})
     return made
 
 
 def tool_result(
-    output: str | Sequence[Part], call_id: str, traits: Traits, documents: Documents
+    output: str | Sequence[Part], call_id: str, traits: Traits, documents: Documents, where: str
 ) -> tuple[list[JsonValue], list[JsonObject]]:
     """A tool result's content, and the blocks that this model doesn't take there."""
-    made = blocks([InputText(text=output)] if isinstance(output, str) else output, documents)
+    made = blocks([InputText(text=output)] if isinstance(output, str) else output, documents, where)
     inside: list[JsonValue] = []
     outside: list[JsonObject] = []
     for block in made:
@@ -133,56 +140,55 @@ def _as_json(block: JsonValue) -> JsonValue:
             return block
 
 
-def _media(part: Part, documents: Documents) -> JsonObject:
+def _media(part: Part, documents: Documents, where: str) -> JsonObject:
     match part:
         case InputImage(image_url=str(url)):
-            return {"image": _source(url, _IMAGES, "input_image.image_url")}
+            return {"image": _source(url, _IMAGES, within(where, ".image_url"))}
         case InputVideo(video_url=url):
-            return {"video": _source(url, _VIDEOS, "input_video.video_url")}
+            return {"video": _source(url, _VIDEOS, within(where, ".video_url"))}
         case InputFile(file_data=str(data)):
-            return {"document": _document(part, data, "input_file.file_data", documents)}
+            if not data.startswith("data:"):
+                data = f"data:{guess_type(part.filename or '')[0] or ''};base64,{data}"
+            return {"document": _document(part, data, within(where, ".file_data"), documents)}
         case InputFile(file_url=str(url)):
-            return {"document": _document(part, url, "input_file.file_url", documents)}
+            return {"document": _document(part, url, within(where, ".file_url"), documents)}
         case InputImage() | InputFile():
-            refuse(f"{part.type!r} without its data: it knows no 'file_id' of ours")
+            refuse(f"{part.type!r} without its data: it knows no 'file_id' of ours", where)
         case _:
-            refuse(f"a part of type {part.type!r} in a message of role 'user'")
+            refuse(f"a part of type {part.type!r} in a message of role 'user'", where)
 
 
-def _document(part: InputFile, data: str, field: str, documents: Documents) -> JsonObject:
-    name = part.filename or ""
-    if field == "input_file.file_data" and not data.startswith("data:"):
-        data = f"data:{guess_type(name)[0] or ''};base64,{data}"
-    if not name and data.startswith("s3:"):
-        name = data.rpartition("/")[2]
-    return {"name": documents.name(name), **_source(data, _DOCUMENTS, field, name)}
+def _document(part: InputFile, url: str, where: str, documents: Documents) -> JsonObject:
+    name = part.filename or (url.rpartition("/")[2] if url.startswith("s3:") else "")
+    return {"name": documents.name(name), **_source(url, _DOCUMENTS, where, name)}
 
 
-def _source(url: str, formats: Mapping[str, str], field: str, filename: str = "") -> JsonObject:
+def _source(url: str, formats: Mapping[str, str], where: str, filename: str = "") -> JsonObject:
+    """Of a data URL, or of an object in a bucket."""
     if url.startswith("s3://"):
         media_type = guess_type(url)[0] or ""
         source: JsonObject = {"s3Location": {"uri": url}}
     elif url.startswith("data:"):
         head, _, data = url.removeprefix("data:").partition(",")
         media_type = head.partition(";")[0].lower()
-        source = {"bytes": _base64(data, field) if head.endswith(";base64") else _encoded(data)}
+        source = {"bytes": _base64(data, where) if head.endswith(";base64") else _encoded(data)}
     else:
-        refuse(f"'{field}' as a web address: send it as a data URL, or from a bucket as s3://")
+        refuse("a web address: send it as a data URL, or from a bucket as s3://", where)
     if media_type in ("", "application/octet-stream"):
         media_type = guess_type(filename)[0] or ""
     fallback = "txt" if formats is _DOCUMENTS and media_type.startswith("text/") else None
     if (form := formats.get(media_type, fallback)) is None:
-        refuse(f"'{field}' of type {media_type or 'unknown'!r}, only {sorted(set(formats.values()))}")
+        refuse(f"data of type {media_type or 'unknown'!r}, only {sorted(set(formats.values()))}", where)
     return {"format": form, "source": source}
 
 
-def _base64(data: str, field: str) -> str:
+def _base64(data: str, where: str) -> str:
     data = re.sub(r"\s+", "", data)
     try:
         if not base64.b64decode(data, validate=True):
-            refuse(f"'{field}' that is empty")
+            refuse("data that is empty", where)
     except binascii.Error:
-        refuse(f"'{field}' that is not base64")
+        refuse("data that is not base64", where)
     return data
 
 

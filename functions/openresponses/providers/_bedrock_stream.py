@@ -91,6 +91,7 @@ class _Decoder:
         self._think = ThinkSplitter(opened=False) if reading.think_tags else None
         self._thoughts: dict[Index, _Thought] = {}
         self._calls: set[Index] = set()
+        self._complete: list[Index] = []
         self._answers: set[Index] = set()
         self._foreign: set[Index] = set()
         self._starts: dict[Index, int] = {}
@@ -109,6 +110,7 @@ class _Decoder:
             index = count(body.get("contentBlockIndex"))
             match name:
                 case "contentBlockStart":
+                    yield from self._end_calls()
                     yield from self._begin(index, fields(body.get("start")))
                 case "contentBlockDelta" if index not in self._foreign:
                     yield from self._delta(index, fields(body.get("delta")))
@@ -151,6 +153,11 @@ class _Decoder:
                 call_id = text(call.get("toolUseId"))
                 name = self._reading.names.meant(sent)
                 yield d.ToolCall(f"call_{index}", call_id=call_id if len(call_id) <= _MAX_ID else "", name=name)
+
+    def _end_calls(self) -> Iterator[d.Delta]:
+        """A block begins, so those before it are complete."""
+        while self._complete:
+            yield d.End(f"call_{self._complete.pop()}")
 
     def _delta(self, index: Index, delta: JsonObject) -> Iterator[d.Delta]:
         for kind, value in delta.items():
@@ -207,15 +214,13 @@ class _Decoder:
             yield d.Reasoning(f"reasoning_{index}", words, 0 if self._reading.summarised else None)
 
     def _close(self, index: Index) -> Iterator[d.Delta]:
-        """Text is left open: an answer that the limit cuts must not be said to be complete."""
-        if thought := self._thoughts.pop(index, None):
-            if state := thought.state():
-                self._length = 0
-                yield d.Opaque(f"reasoning_{index}", state)
-            yield d.End(f"reasoning_{index}")
+        """The last block is left open: Bedrock ends it too where the limit cut it, and then it is not complete."""
+        if (thought := self._thoughts.pop(index, None)) and (state := thought.state()):
+            self._length = 0
+            yield d.Opaque(f"reasoning_{index}", state)
         elif index in self._calls:
             self._calls.remove(index)
-            yield d.End(f"call_{index}")
+            self._complete.append(index)
         for citation in self._citations.pop(index, ()):
             if self._length and (annotation := _annotation(citation, self._starts.get(index, 0), self._length)):
                 yield d.Annotation(_TEXT, annotation)
