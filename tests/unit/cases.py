@@ -7,9 +7,13 @@ from typing import Any
 
 from openresponses.core import deltas as d
 from openresponses.schema.content import LogProb, UrlCitation
+from openresponses.schema.events import UpstreamProgress
 from openresponses.schema.items import ExtensionItem
 
 from tests.unit.kit import Said, usage
+
+SEARCH = ExtensionItem.model_validate({"type": "web_search_call", "status": "in_progress"})
+SEARCHING = UpstreamProgress(type="response.web_search_call.searching", item_id="theirs", output_index=7)
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,15 @@ CASES = {
     "an item that the provider ran": Case(
         [[d.Whole(ExtensionItem.model_validate({"type": "acme:search", "query": "x"})), *ANSWER]],
         ["acme:search", "message"],
+    ),
+    "a tool that the provider runs": Case(
+        [[d.Progress("s", SEARCH), d.Progress("s", event=SEARCHING), d.End("s"), *ANSWER]],
+        ["web_search_call", "message"],
+    ),
+    "cut amid a tool that the provider runs": Case(
+        [[d.Progress("s", SEARCH), d.Progress("s", event=SEARCHING), d.Finish("length")]],
+        ["web_search_call"],
+        "incomplete",
     ),
     "cut for length": Case([[*text("It is"), usage(2), d.Finish("length")]], ["message"], "incomplete"),
     "cut amid the arguments": Case(

@@ -17,7 +17,7 @@ from openresponses.schema.events import Event
 from openresponses.schema.response import ResponseError
 
 from tests.stream_checker import check_stream
-from tests.unit.cases import ANSWER, CASES, STOP, call, text
+from tests.unit.cases import ANSWER, CASES, SEARCH, STOP, call, text
 from tests.unit.kit import Log, Said, Script, Tools, new_run, ports, usage
 
 DEATHS: dict[str, list[Said]] = {
@@ -28,6 +28,7 @@ DEATHS: dict[str, list[Said]] = {
     "after a complete function call": [*call("get_weather"), d.End(0), ProviderUnavailable("529")],
     "amid a hosted call": [d.ToolCall(0, '{"a', "c", "clock"), ProviderUnavailable("529")],
     "after a complete hosted call": [*call("clock"), d.End(0), *text("so"), ProviderUnavailable("529")],
+    "amid a tool that the provider runs": [d.Progress("s", SEARCH), ProviderUnavailable("529")],
     "after a rejected call": [*call("nope"), d.End(0), ProviderUnavailable("529")],
     "because its stream was cut": [*text("It is")],
     "because it broke the contract": [*text("It is"), d.ToolCall(0, "{}")],
