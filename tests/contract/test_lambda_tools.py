@@ -13,10 +13,7 @@ from typing import Any
 
 import pytest
 from moto import mock_aws
-from openresponses.aws.clients import Aws, Refused
 from openresponses.aws.functions import LambdaFunctions
-from openresponses.aws.parameters import SsmParameters
-from openresponses.core.errors import StorageUnavailable
 from openresponses.core.ports import ToolOutput
 from openresponses.core.run import OfferedTool
 from openresponses.schema.items import HostedToolCall
@@ -30,7 +27,6 @@ from infra.local.intrinsics import REGION
 from infra.local.lambda_api import LambdaApi
 
 Json = dict[str, Any]
-FRESH_SECONDS = 60
 RESPONSE = "resp_" + "0123456789abcdef" * 2
 ITEM = "htc_" + "0123456789abcdef" * 2 + "0003"
 SCHEMA: Json = {
@@ -192,82 +188,6 @@ async def test_a_wrong_parameter_is_an_operators_mistake(parameter: object) -> N
 async def test_a_tool_that_is_gone_when_it_is_called_is_told_to_the_model() -> None:
     output = await tools_of(Functions()).call(call())
     assert output == ToolOutput("There is no tool named 'weather' here. Go on without it.", failed=True)
-
-
-class MovingAws(Aws):
-    """Counts what it runs; `error` is raised in place of it."""
-
-    def __init__(self) -> None:
-        super().__init__(REGION)
-        self.asked = 0
-        self.error: Exception | None = None
-
-    async def run(self, function: Callable[[], Any]) -> Any:
-        self.asked += 1
-        if self.error:
-            raise self.error
-        return await super().run(function)
-
-
-@dataclass
-class Shop:
-    """Parameters of a local Parameter Store, and the time that they live in."""
-
-    ssm: Any
-    aws: MovingAws
-    time: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.parameters = SsmParameters(self.aws, "/kit/", lambda: self.time, seconds=FRESH_SECONDS)
-
-    def put(self, name: str, value: str) -> None:
-        self.ssm.put_parameter(Name=f"/kit/tools/{name}", Value=value, Type="String", Overwrite=True)
-
-
-@pytest.fixture
-def shop() -> Iterator[Shop]:
-    with mock_aws():
-        yield Shop(client("ssm", f"https://ssm.{REGION}.amazonaws.com"), MovingAws())
-
-
-async def test_a_parameter_is_asked_for_once_a_minute(shop: Shop) -> None:
-    shop.put("weather", "old")
-    assert [await shop.parameters.get("tools/weather") for _ in range(3)] == ["old"] * 3
-    shop.put("weather", "new")
-    shop.time = FRESH_SECONDS - 1
-    assert (await shop.parameters.get("tools/weather"), shop.aws.asked) == ("old", 1)
-    shop.time = FRESH_SECONDS
-    assert (await shop.parameters.get("tools/weather"), shop.aws.asked) == ("new", 2)
-
-
-async def test_that_there_is_no_parameter_is_remembered_as_well(shop: Shop) -> None:
-    assert [await shop.parameters.get("tools/weather") for _ in range(3)] == [None] * 3
-    assert shop.aws.asked == 1
-    shop.put("weather", "new")
-    shop.time = FRESH_SECONDS
-    assert await shop.parameters.get("tools/weather") == "new"
-
-
-@pytest.mark.parametrize("error", [StorageUnavailable("down"), Refused("AccessDeniedException", "no", {})])
-async def test_what_was_read_once_is_served_while_ssm_does_not_answer(shop: Shop, error: Exception) -> None:
-    shop.put("weather", "old")
-    assert await shop.parameters.get("tools/weather") == "old"
-    shop.aws.error, shop.time = error, 10 * FRESH_SECONDS
-    assert [await shop.parameters.get("tools/weather") for _ in range(3)] == ["old"] * 3
-    assert shop.aws.asked == 2
-    with pytest.raises(StorageUnavailable, match="could not be read"):
-        await shop.parameters.get("tools/another")
-
-
-async def test_names_that_clients_make_up_do_not_fill_the_memory(shop: Shop) -> None:
-    shop.put("weather", "old")
-    await shop.parameters.get("tools/weather")
-    shop.aws.error = Refused("ParameterNotFound", "", {})
-    for n in range(1_000):
-        assert await shop.parameters.get(f"tools/name{n}") is None
-    shop.aws.error = None
-    shop.put("weather", "new")
-    assert await shop.parameters.get("tools/weather") == "new"  # it had to make room
 
 
 def failing(error: Exception) -> Callable[[bytes], bytes]:

@@ -50,14 +50,14 @@ class SsmParameters:
         return before.value
 
     async def create(self, name: str, text: str) -> bool:
-        """Write it as a SecureString, if there is none. Whether it did. Raises StorageUnavailable, Refused."""
+        """Write it as a SecureString, if there is none. Whether it did. Raises StorageUnavailable."""
         try:
             await self._aws.call(
                 "ssm", "put_parameter", Name=self._prefix + name, Value=text, Type="SecureString", Overwrite=False
             )
         except Refused as refused:
             if refused.code != "ParameterAlreadyExists":
-                raise
+                raise StorageUnavailable(f"The server may not write its parameter {name!r}") from refused
             self._texts.pop(name, None)
             return False
         self._keep(name, text)

@@ -1,0 +1,147 @@
+"""Parameters as the functions read them: how long they are remembered, and what happens where SSM does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from moto import mock_aws
+from openresponses.aws.clients import Aws, Refused
+from openresponses.aws.parameters import SsmParameters
+from openresponses.core.errors import StorageUnavailable
+from openresponses.seals import AeadSeal, kept_in
+
+from infra.local.aws import client
+from infra.local.intrinsics import REGION
+
+FRESH_SECONDS = 60
+
+
+class MovingAws(Aws):
+    """Counts what it runs; `error` is raised in place of it."""
+
+    def __init__(self) -> None:
+        super().__init__(REGION)
+        self.asked = 0
+        self.error: Exception | None = None
+
+    async def run(self, function: Callable[[], Any]) -> Any:
+        self.asked += 1
+        if self.error:
+            raise self.error
+        return await super().run(function)
+
+
+@dataclass
+class Shop:
+    """Parameters of a local Parameter Store, and the time that they live in."""
+
+    ssm: Any
+    aws: MovingAws
+    time: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.parameters = SsmParameters(self.aws, "/kit/", lambda: self.time, seconds=FRESH_SECONDS)
+
+    def put(self, name: str, value: str, kind: str = "String") -> None:
+        self.ssm.put_parameter(Name=f"/kit/{name}", Value=value, Type=kind, Overwrite=True)
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    with mock_aws():
+        yield Shop(client("ssm", f"https://ssm.{REGION}.amazonaws.com"), MovingAws())
+
+
+async def test_a_parameter_is_asked_for_once_a_minute(shop: Shop) -> None:
+    shop.put("tools/weather", "old")
+    assert [await shop.parameters.get("tools/weather") for _ in range(3)] == ["old"] * 3
+    shop.put("tools/weather", "new")
+    shop.time = FRESH_SECONDS - 1
+    assert (await shop.parameters.get("tools/weather"), shop.aws.asked) == ("old", 1)
+    shop.time = FRESH_SECONDS
+    assert (await shop.parameters.get("tools/weather"), shop.aws.asked) == ("new", 2)
+
+
+async def test_that_there_is_no_parameter_is_remembered_as_well(shop: Shop) -> None:
+    assert [await shop.parameters.get("tools/weather") for _ in range(3)] == [None] * 3
+    assert shop.aws.asked == 1
+    shop.put("tools/weather", "new")
+    shop.time = FRESH_SECONDS
+    assert await shop.parameters.get("tools/weather") == "new"
+
+
+@pytest.mark.parametrize("error", [StorageUnavailable("down"), Refused("AccessDeniedException", "no", {})])
+async def test_what_was_read_once_is_served_while_ssm_does_not_answer(shop: Shop, error: Exception) -> None:
+    shop.put("tools/weather", "old")
+    assert await shop.parameters.get("tools/weather") == "old"
+    shop.aws.error, shop.time = error, 10 * FRESH_SECONDS
+    assert [await shop.parameters.get("tools/weather") for _ in range(3)] == ["old"] * 3
+    assert shop.aws.asked == 2
+    with pytest.raises(StorageUnavailable, match="could not be read"):
+        await shop.parameters.get("tools/another")
+
+
+async def test_names_that_clients_make_up_do_not_fill_the_memory(shop: Shop) -> None:
+    shop.put("tools/weather", "old")
+    await shop.parameters.get("tools/weather")
+    shop.aws.error = Refused("ParameterNotFound", "", {})
+    for n in range(1_000):
+        assert await shop.parameters.get(f"tools/name{n}") is None
+    shop.aws.error = None
+    shop.put("tools/weather", "new")
+    assert await shop.parameters.get("tools/weather") == "new"  # it had to make room
+
+
+async def test_a_secret_is_decrypted(shop: Shop) -> None:
+    shop.put("providers/p", "secret", "SecureString")
+    assert await shop.parameters.get("providers/p") == "secret"
+
+
+async def test_a_folder_is_listed_in_pages_and_what_it_holds_is_then_known(shop: Shop) -> None:
+    names = sorted(f"p{n}" for n in range(23))
+    for name in names:
+        shop.put(f"providers/{name}", f"text of {name}", "SecureString")
+    shop.put("models/fast", "x")
+    assert [await shop.parameters.names("providers") for _ in range(3)] == [names] * 3
+    assert shop.aws.asked == 3  # pages of ten
+    assert [await shop.parameters.get(f"providers/{name}") for name in names] == [f"text of {name}" for name in names]
+    assert shop.aws.asked == 3
+    assert await shop.parameters.names("nothing") == []
+
+
+async def test_a_list_is_served_while_ssm_does_not_answer(shop: Shop) -> None:
+    shop.put("models/fast", "x")
+    assert await shop.parameters.names("models") == ["fast"]
+    shop.aws.error, shop.time = StorageUnavailable("down"), FRESH_SECONDS
+    assert await shop.parameters.names("models") == ["fast"]
+    with pytest.raises(StorageUnavailable, match="could not be read"):
+        await shop.parameters.names("providers")
+
+
+async def test_a_parameter_is_made_once_whoever_comes_first(shop: Shop) -> None:
+    other = SsmParameters(MovingAws(), "/kit/", lambda: shop.time, seconds=FRESH_SECONDS)
+    assert await shop.parameters.get("key") is None
+    assert await other.get("key") is None
+    made = await asyncio.gather(shop.parameters.create("key", "a"), other.create("key", "b"))
+    assert sorted(made) == [False, True]
+    text = "a" if made[0] else "b"
+    assert [await shop.parameters.get("key"), await other.get("key")] == [text, text]
+    assert shop.ssm.get_parameter(Name="/kit/key")["Parameter"]["Type"] == "SecureString"
+
+
+async def test_sandboxes_that_begin_together_seal_with_one_key(shop: Shop) -> None:
+    other = SsmParameters(MovingAws(), "/kit/", lambda: shop.time, seconds=FRESH_SECONDS)
+    one, two = AeadSeal(kept_in(shop.parameters), "acme"), AeadSeal(kept_in(other), "acme")
+    sealed = await asyncio.gather(one.seal("a/m", "state"), two.seal("a/m", "state"))
+    assert [await one.open(sealed[1]), await two.open(sealed[0])] == [("a/m", "state")] * 2
+
+
+async def test_a_key_that_may_not_be_made_is_told_as_an_error_to_try_again(shop: Shop) -> None:
+    await shop.parameters.get("sealing-key")
+    shop.aws.error = Refused("AccessDeniedException", "no", {})
+    with pytest.raises(StorageUnavailable):
+        await AeadSeal(kept_in(shop.parameters), "acme").seal("a/m", "state")
