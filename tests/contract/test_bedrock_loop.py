@@ -1,0 +1,435 @@
+"""The provider over HTTP, and the engine's loop, against a server that refuses what Bedrock does."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import re
+import sys
+from asyncio import create_subprocess_exec, subprocess
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from openresponses.core import deltas as d
+from openresponses.core import errors
+from openresponses.core.engine import drive
+from openresponses.core.intake import input_items, new_response, offered_tools
+from openresponses.core.journal import Journal
+from openresponses.core.ports import Ports, ToolOutput
+from openresponses.core.run import OfferedTool, Run
+from openresponses.core.settings import ProviderSettings
+from openresponses.core.steps import Stop
+from openresponses.core.turn import Turn, turn_of
+from openresponses.providers import connect
+from openresponses.providers.bedrock import Bedrock
+from openresponses.schema.events import Event
+from openresponses.schema.items import HostedToolCall
+from openresponses.schema.request import CreateResponse
+
+from tests.fakes.server import FakeUpstream, fake_upstream, wire_of
+from tests.fakes.wire import Received, Rules
+from tests.immediately import immediately
+from tests.unit.kit import Models
+
+SCHEMA = {"type": "object", "properties": {"zone": {"type": "string"}}, "required": ["zone"]}
+SONNET = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+ARN = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-opus-4-6-v1"
+KEY, SECRET, TOKEN = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "session-token"
+THINK = {"reasoning": {"effort": "low", "summary": "auto"}}
+
+
+class Clock:
+    async def offer(self, item_type: str) -> OfferedTool | None:
+        return OfferedTool(name="clock", kind="hosted", item_type=item_type, wire_name="clock", parameters=SCHEMA)
+
+    async def call(self, call: HostedToolCall) -> ToolOutput:
+        return ToolOutput(f"noon for {call.call_id} {call.arguments}")
+
+
+@pytest.fixture
+def role(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials as Lambda gives them to a function."""
+    given = {"ACCESS_KEY_ID": KEY, "SECRET_ACCESS_KEY": SECRET, "SESSION_TOKEN": TOKEN, "DEFAULT_REGION": "eu-west-1"}
+    _alone(monkeypatch)
+    for name, value in given.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    _alone(monkeypatch)
+
+
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "DEFAULT_REGION", "REGION", "PROFILE"):
+        monkeypatch.delenv(f"AWS_{name}", raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+
+
+def settings(upstream: FakeUpstream, **fields: Any) -> ProviderSettings:
+    return ProviderSettings(
+        **{"name": "v", "dialect": "bedrock", "base_url": upstream.url, **wire_of("bedrock").settings, **fields}
+    )
+
+
+def run_for(**fields: Any) -> Run:
+    request = CreateResponse.model_validate({"input": "What time is it?", **fields})
+    return Run(
+        response=new_response(request, "resp_0", 0),
+        request=request,
+        context=input_items(request, "resp_0", {}),
+        tools=immediately(offered_tools(request, Clock())),
+        max_turns=9,
+    )
+
+
+def turn(model: str, **fields: Any) -> Turn:
+    run = run_for(model=model, **fields)
+    return turn_of(run, model)
+
+
+async def driven(upstream: FakeUpstream, **fields: Any) -> Run:
+    run = run_for(**fields)
+
+    async def emit(_: Event) -> None: ...
+
+    provider = connect(settings(upstream))
+    ports = Ports(Models(provider), Clock(), lambda: 0.0, lambda: "0")
+    assert await drive(run, ports, Journal(run, emit), lambda _: False) == Stop("completed"), upstream.refused
+    await provider.aclose()
+    return run
+
+
+@asynccontextmanager
+async def provider_of(configured: ProviderSettings) -> AsyncIterator[Bedrock]:
+    provider = connect(configured)
+    assert isinstance(provider, Bedrock)
+    yield provider
+    await provider.aclose()
+
+
+async def asked(provider: Bedrock, to: Turn) -> list[d.Delta]:
+    return [delta async for delta in provider.stream(to)]
+
+
+def text_of(deltas: list[d.Delta]) -> str:
+    return "".join(delta.text for delta in deltas if isinstance(delta, d.Text))
+
+
+@pytest.mark.parametrize("model", [SONNET, wire_of("bedrock").model, ARN])
+@pytest.mark.parametrize("reasoning", [0, 3])
+async def test_a_loop_of_parallel_hosted_calls_is_accepted_in_every_turn(model: str, reasoning: int) -> None:
+    async with fake_upstream("bedrock", rules=Rules(reasoning=reasoning > 0)) as upstream:
+        run = await driven(
+            upstream,
+            model=f"{model}!tools;turns=3;parallel=2;reasoning={reasoning}",
+            tools=[{"type": "serverless:clock"}],
+            instructions="Be exact.",
+            **(THINK if reasoning else {}),
+        )
+    turn = (["reasoning"] if reasoning else []) + ["serverless:clock"] * 2
+    last = (["reasoning"] if reasoning else []) + ["message"]
+    assert [item.type for item in run.response.output] == [*turn * 3, *last]
+    messages = upstream.requests[-1].body["messages"]
+    calls = [sum("toolUse" in block for block in message["content"]) for message in messages[1::2]]
+    assert calls == ([2, 2, 2] if reasoning else [1] * 6)
+    assert (len(upstream.requests), upstream.connections, run.turns, upstream.refused) == (4, 1, 4, [])
+
+
+async def test_what_a_response_said_can_be_sent_back_with_the_outputs_of_its_calls() -> None:
+    tool = {"type": "function", "name": "look.at", "parameters": SCHEMA}
+    async with fake_upstream("bedrock", rules=Rules(reasoning=True)) as upstream:
+        request: dict[str, Any] = {"model": f"{SONNET}!tools;parallel=3;reasoning=2", "tools": [tool], **THINK}
+        first = await driven(upstream, **request)
+        output = [item.model_dump(mode="json") for item in first.response.output]
+        assert [item["name"] for item in output[1:]] == ["look.at"] * 3
+        answers = [
+            {"type": "function_call_output", "call_id": item["call_id"], "output": f"seen {item['call_id']}"}
+            for item in output
+            if item["type"] == "function_call"
+        ]
+        question = {"role": "user", "content": "What do you see?"}
+        second = await driven(upstream, **{**request, "input": [question, *output, *reversed(answers)]})
+    said = second.response.output[-1].model_dump()["content"][0]["text"]
+    assert said == "The tools said: seen call_fake_0_0 seen call_fake_0_1 seen call_fake_0_2 "
+
+
+async def test_the_fake_upstream_runs_as_a_process_of_its_own() -> None:
+    command = (sys.executable, "-m", "tests.fakes.bedrock", "--port", "0")
+    process = await create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    assert process.stdout
+    url = (await process.stdout.readline()).decode().strip()
+    run = await driven(FakeUpstream(wire_of("bedrock")(Rules()), url=url), model=f"{SONNET}!text;say=It is noon")
+    process.terminate()
+    await process.wait()
+    assert run.response.output[0].model_dump()["content"][0]["text"] == "It is noon "
+
+
+def signature_of(request: Received, region: str) -> str:
+    """Computed by the documentation of Signature Version 4, without the SDK: a path is encoded once more."""
+    headers = request.headers
+    found = re.fullmatch(
+        r"AWS4-HMAC-SHA256 Credential=(\S+), SignedHeaders=(\S+), Signature=(\w+)", headers["authorization"]
+    )
+    assert found
+    credential, names, _ = found.groups()
+    date = headers["x-amz-date"]
+    scope = f"{date[:8]}/{region}/bedrock/aws4_request"
+    assert credential == f"{KEY}/{scope}"
+    payload = json.dumps(request.body, ensure_ascii=False, separators=(",", ":")).encode()
+    canonical = "\n".join(
+        [
+            "POST",
+            request.path.replace("%", "%25"),
+            "",
+            *(f"{name}:{headers[name]}" for name in names.split(";")),
+            "",
+            names,
+            hashlib.sha256(payload).hexdigest(),
+        ]
+    )
+    signed = "\n".join(["AWS4-HMAC-SHA256", date, scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    key = f"AWS4{SECRET}".encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return hmac.new(key, signed.encode(), "sha256").hexdigest()
+
+
+@pytest.mark.parametrize(("options", "region"), [({}, "eu-west-1"), ({"region": "us-west-2"}, "us-west-2")])
+@pytest.mark.parametrize("model", [SONNET, ARN])
+@pytest.mark.usefixtures("role")
+async def test_requests_are_signed_by_the_function_s_role(model: str, options: Any, region: str) -> None:
+    async with fake_upstream("bedrock") as upstream:
+        configured = settings(upstream, api_key="", options=options, headers={"x-team": "a"})
+        async with provider_of(configured) as provider:
+            deltas = await asked(provider, turn(f"{model}!text;say=caf\u00e9", input="caf\u00e9"))
+    (request,) = upstream.requests
+    assert text_of(deltas) == "caf\u00e9 "
+    assert request.headers["authorization"].endswith(f"Signature={signature_of(request, region)}")
+    assert request.headers["x-amz-security-token"] == TOKEN
+    assert request.headers["x-team"] == "a"
+    assert request.headers["accept"] == "application/vnd.amazon.eventstream"
+    assert "/" not in request.path.removeprefix("/model/").removesuffix("/converse-stream")
+
+
+async def test_a_key_goes_as_it_is_and_nothing_is_signed() -> None:
+    async with (
+        fake_upstream("bedrock") as upstream,
+        provider_of(settings(upstream, api_key="key-of-bedrock")) as provider,
+    ):
+        await asked(provider, turn(f"{SONNET}!text"))
+    headers: Mapping[str, str] = upstream.requests[0].headers
+    assert headers["authorization"] == "Bearer key-of-bedrock"
+    assert not any(name.startswith("x-amz-") for name in headers)
+
+
+@pytest.mark.usefixtures("nobody")
+async def test_without_credentials_or_a_region_the_operator_is_told() -> None:
+    async with fake_upstream("bedrock") as upstream:
+        async with provider_of(settings(upstream, api_key="", options={"region": "us-east-1"})) as provider:
+            with pytest.raises(errors.ProviderMisconfigured, match="no AWS credentials"):
+                await asked(provider, turn(SONNET))
+        async with provider_of(settings(upstream, base_url="")) as provider:
+            with pytest.raises(errors.ProviderMisconfigured, match="set its option 'region'"):
+                await asked(provider, turn(SONNET))
+    assert upstream.connections == 0
+
+
+@pytest.mark.usefixtures("role")
+async def test_credentials_that_are_cut_short_are_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    async with fake_upstream("bedrock") as upstream, provider_of(settings(upstream, api_key="")) as provider:
+        with pytest.raises(errors.ProviderMisconfigured, match="incomplete"):
+            await asked(provider, turn(SONNET))
+
+
+@pytest.mark.parametrize(
+    ("base_url", "expected"),
+    [
+        ("https://bedrock-runtime.eu-central-1.amazonaws.com", "eu-central-1"),
+        ("https://bedrock-runtime-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
+        ("https://vpce-0a1b-c2d3.bedrock-runtime.us-east-1.vpce.amazonaws.com", "us-east-1"),
+        ("https://proxy.example.com/bedrock", "eu-west-1"),
+    ],
+)
+@pytest.mark.usefixtures("role")
+async def test_the_region_to_sign_for_is_the_endpoint_s(base_url: str, expected: str) -> None:
+    async with provider_of(ProviderSettings(name="v", dialect="bedrock", base_url=base_url)) as provider:
+        assert await provider._signer.region() == expected
+
+
+FAULTS: list[tuple[str, type[errors.ProviderError], str]] = [
+    ("throttle;after=7", errors.ProviderThrottled, "The provider limits our rate"),
+    ("status;code=500", errors.ProviderUnavailable, "The provider failed"),
+    ("status;code=503", errors.ProviderUnavailable, "The provider is not available"),
+    ("status;code=403", errors.ProviderMisconfigured, "The provider refused our credentials"),
+    ("status;code=400;message=no", errors.ProviderRejected, "The provider refused the request (HTTP 400): no"),
+    ("status;code=408", errors.ProviderTimeout, "The model did not answer in time"),
+    ("status;code=424", errors.ProviderUnavailable, "The model failed"),
+    ("error", errors.ProviderUnavailable, "The provider failed"),
+    ("error;code=429", errors.ProviderThrottled, "The provider limits our rate"),
+    ("error;code=400", errors.ProviderRejected, "The provider refused the request (in its stream)"),
+    ("cut", errors.ProviderUnavailable, "The connection to the provider broke"),
+    ("reset", errors.ProviderUnavailable, "The connection to the provider broke"),
+    ("garbage", errors.StreamViolation, "The provider sent something that is not its event stream"),
+    ("html", errors.StreamViolation, "The provider answered with something that is not an event stream"),
+    ("object", errors.StreamViolation, "The provider answered with something that is not an event stream"),
+    ("stall", errors.ProviderTimeout, "The provider did not go on with its answer in time"),
+    ("stall;tokens=-1", errors.ProviderTimeout, "The provider did not start to answer in time"),
+    ("unheard-of", errors.ProviderRejected, "The provider refused the request (HTTP 404)"),
+]
+
+
+@pytest.mark.parametrize(("directive", "kind", "message"), FAULTS, ids=[directive for directive, _, _ in FAULTS])
+async def test_each_fault_is_told_and_the_next_request_is_served(
+    directive: str, kind: type[errors.ProviderError], message: str
+) -> None:
+    async with fake_upstream("bedrock") as upstream:
+        quick = settings(upstream, first_byte_timeout=0.4, idle_timeout=0.4)
+        async with provider_of(quick) as provider:
+            with pytest.raises(errors.ProviderError) as raised:
+                await asked(provider, turn(f"{SONNET}!{directive}"))
+            assert type(raised.value) is kind
+            assert raised.value.message.startswith(message)
+            assert getattr(raised.value, "retry_after", None) == (7 if "after" in directive else None)
+            assert text_of(await asked(provider, turn(f"{SONNET}!text;say=well"))) == "well "
+
+
+async def test_a_server_that_isn_t_there_or_speaks_no_tls_is_told() -> None:
+    async with fake_upstream("bedrock") as upstream:
+        url = upstream.url
+        async with provider_of(settings(upstream, base_url=url.replace("http:", "https:"))) as provider:
+            with pytest.raises(errors.ProviderUnavailable):
+                await asked(provider, turn(SONNET))
+    async with provider_of(replace(settings(upstream), base_url=url)) as provider:
+        with pytest.raises(errors.ProviderUnavailable, match="could not be reached"):
+            await asked(provider, turn(SONNET))
+
+
+async def test_a_slow_stream_is_passed_on_as_it_comes() -> None:
+    async with fake_upstream("bedrock") as upstream, provider_of(settings(upstream, idle_timeout=5)) as provider:
+        loop, arrived = asyncio.get_running_loop(), list[float]()
+        async for delta in provider.stream(turn(f"{SONNET}!text;tokens=5;delay_ms=60")):
+            if isinstance(delta, d.Text):
+                arrived.append(loop.time())
+    assert len(arrived) == 5
+    assert arrived[-1] - arrived[0] > 0.15
+
+
+@pytest.mark.usefixtures("role")
+@pytest.mark.parametrize("directive", ["endless;delay_ms=5", "stall", "stall;tokens=-1"])
+async def test_turns_hold_no_thread_and_end_their_connections_when_given_up(directive: str) -> None:
+    """With one thread for all: a turn that kept it would let no other be signed."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    async with fake_upstream("bedrock") as upstream, provider_of(settings(upstream, api_key="")) as provider:
+        turns = [asyncio.create_task(asked(provider, turn(f"{SONNET}!{directive}"))) for _ in range(5)]
+        async with asyncio.timeout(5):
+            while upstream.seen[directive] < 5:
+                await asyncio.sleep(0.01)
+        assert text_of(await asked(provider, turn(f"{SONNET}!text;say=well"))) == "well "
+        assert len(upstream.writers) == 6
+        for each in turns:
+            each.cancel()
+        assert [type(each) for each in await asyncio.gather(*turns, return_exceptions=True)] == [
+            asyncio.CancelledError
+        ] * 5
+        async with asyncio.timeout(2):
+            while len(upstream.writers) > 1:
+                await asyncio.sleep(0.01)
+
+
+@pytest.mark.usefixtures("role")
+async def test_many_turns_at_once_each_have_their_answer() -> None:
+    async with fake_upstream("bedrock") as upstream, provider_of(settings(upstream, api_key="")) as provider:
+        turns = (asked(provider, turn(f"{SONNET}!text;say=n{n};delay_ms=2")) for n in range(40))
+        said = [text_of(deltas) for deltas in await asyncio.gather(*turns)]
+    assert said == [f"n{n} " for n in range(40)]
+
+
+@pytest.mark.usefixtures("role")
+async def test_a_connection_that_died_meanwhile_is_made_and_signed_anew() -> None:
+    async with fake_upstream("bedrock") as upstream, provider_of(settings(upstream, api_key="")) as provider:
+        await asked(provider, turn(f"{SONNET}!text"))
+        upstream.drop_connections()
+        assert text_of(await asked(provider, turn(f"{SONNET}!text;say=well"))) == "well "
+    assert upstream.connections == 2
+
+
+IMPORTS = """
+import sys
+from openresponses.core.settings import ProviderSettings
+from openresponses.providers import connect
+connect(ProviderSettings(name="v", dialect="bedrock", options={"region": "us-east-1"}))
+print(sorted(name for name in sys.modules if name.partition(".")[0] in ("boto3", "botocore")))
+"""
+
+
+async def test_aws_s_sdk_is_imported_by_the_first_request_only() -> None:
+    process = await create_subprocess_exec(sys.executable, "-c", IMPORTS, stdout=subprocess.PIPE)
+    out, _ = await process.communicate()
+    assert out.decode().strip() == "[]"
+
+
+WRONG: list[tuple[str, dict[str, Any], str]] = [
+    ("no tools for its calls", {"toolConfig": None}, "The toolConfig field must be defined when using toolUse"),
+    ("roles", {"messages": [{"role": "assistant", "content": [{"text": "a"}]}]}, "A conversation must start with"),
+    ("unknown", {"max_tokens": 9}, "1 validation error detected: max_tokens: unknown"),
+]
+
+
+@pytest.mark.parametrize(("what", "change", "why"), WRONG, ids=[what for what, _, _ in WRONG])
+async def test_the_fake_upstream_refuses_what_bedrock_does(what: str, change: dict[str, Any], why: str) -> None:
+    async with fake_upstream("bedrock", rules=Rules(reasoning=True)) as upstream:
+        await driven(upstream, model=f"{SONNET}!tools;reasoning=1", tools=[{"type": "serverless:clock"}], **THINK)
+        request = upstream.requests[-1]
+        changed = {**request.body, **change}
+        body = {name: value for name, value in changed.items() if value is not None}
+        answer = await _post(upstream.url, request, body)
+    assert answer[0].startswith("HTTP/1.1 400 ")
+    assert "x-amzn-errortype: ValidationException" in answer[0]
+    assert json.loads(answer[1])["message"].startswith(why)
+
+
+CHANGES: list[tuple[str, str, str]] = [
+    ("an altered signature", r'("signature": ")(.)', r"\1x\2"),
+    ("altered reasoning", r"thought0 ", "thought9 "),
+    ("a lost signature", r', "signature": "[^"]+"', ""),
+    ("lost reasoning", r'\{"reasoningContent": .*?\}\}\}, ', ""),
+    ("a bad id", r"call_fake_0_0", "call fake"),
+    ("another id in the result", r'("toolResult": \{"toolUseId": ")', r"\1x"),
+    ("blank text", r'"text": "What time is it\?"', '"text": " "'),
+    ("a bad name", r'"name": "clock"', '"name": "the clock"'),
+]
+
+
+@pytest.mark.parametrize(("what", "pattern", "by"), CHANGES, ids=[what for what, _, _ in CHANGES])
+async def test_the_fake_upstream_refuses_what_was_changed(what: str, pattern: str, by: str) -> None:
+    async with fake_upstream("bedrock", rules=Rules(reasoning=True)) as upstream:
+        await driven(upstream, model=f"{SONNET}!tools;reasoning=1", tools=[{"type": "serverless:clock"}], **THINK)
+        request = upstream.requests[-1]
+        content = json.dumps(request.body)
+        changed = re.sub(pattern, by, content, count=1)
+        assert changed != content
+        assert (await _post(upstream.url, request, request.body))[0].startswith("HTTP/1.1 200 ")
+        assert (await _post(upstream.url, request, json.loads(changed)))[0].startswith("HTTP/1.1 400 ")
+
+
+async def _post(url: str, request: Received, body: dict[str, Any]) -> tuple[str, str]:
+    host, _, port = url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    content = json.dumps(body).encode()
+    head = (
+        f"POST {request.path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {len(content)}\r\nconnection: close\r\n\r\n"
+    )
+    writer.write(head.encode() + content)
+    start = (await reader.readuntil(b"\r\n\r\n")).decode()
+    length = re.search(r"content-length: (\d+)", start)
+    rest = (await reader.readexactly(int(length[1]))).decode() if length else ""
+    writer.close()
+    return start, rest
