@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from openresponses.core.errors import ProviderThrottled, StorageUnavailable
 from openresponses.entry.settings import aws_settings_from, settings_from
-from openresponses.entry.tasks import Crashed, perform, workers_from
+from openresponses.entry.tasks import Crashed, TaskEvent, perform, workers_from
 
 STORED = {"OPENRESPONSES_TABLE": "table", "OPENRESPONSES_BUCKET": "bucket", "OPENRESPONSES_SSM_PREFIX": "/kit"}
 
@@ -97,6 +97,9 @@ def test_a_worker_needs_a_table() -> None:
         workers_from({})
 
 
+RESPONSE: TaskEvent = {"tenant": "acme", "response_id": "resp_1"}
+
+
 def told(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     return [vars(record) for record in caplog.records]
 
@@ -109,7 +112,7 @@ async def answer(result: object) -> object:
 
 
 def test_a_task_leaves_one_line(caplog: pytest.LogCaptureFixture) -> None:
-    assert perform("turn", "resp_1", answer(7), lambda result: {"step": result}) == 7
+    assert perform("turn", RESPONSE, answer(7), lambda result: {"step": result}) == 7
     (line,) = told(caplog)
     assert (line["msg"], line["levelname"], line["response_id"], line["step"]) == ("turn", "INFO", "resp_1", 7)
     assert line["duration_ms"] >= 0
@@ -120,7 +123,7 @@ def test_tasks_share_a_loop() -> None:
     async def loop() -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
 
-    assert perform("turn", "resp_1", loop()) is perform("turn", "resp_1", loop())
+    assert perform("turn", RESPONSE, loop()) is perform("turn", RESPONSE, loop())
 
 
 @pytest.mark.parametrize("error", [ProviderThrottled("slow down"), StorageUnavailable("try again")])
@@ -128,7 +131,7 @@ def test_an_error_of_ours_passes_as_it_is(
     error: Exception, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(type(error)) as raised:
-        perform("turn", "resp_1", answer(error))
+        perform("turn", RESPONSE, answer(error))
     assert raised.value is error
     (line,) = told(caplog)
     metric = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -138,7 +141,7 @@ def test_an_error_of_ours_passes_as_it_is(
 
 def test_what_a_bug_says_is_kept_nowhere(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(Crashed, match=r"^KeyError in turn$") as raised:
-        perform("turn", "resp_1", answer(KeyError("a prompt")))
+        perform("turn", RESPONSE, answer(KeyError("a prompt")))
     assert raised.value.__suppress_context__
     crashed, line = told(caplog)
     assert (crashed["msg"], crashed["error"]) == ("crashed", "KeyError")

@@ -59,7 +59,8 @@ def _v1(
     open_to: Callable[[Access], tuple[Service, Stored]], identify: Callable[[Request], Access], settings: Settings
 ) -> APIRouter:
     async def admit(request: Request) -> None:
-        request.state.service, request.state.stored = open_to(identify(request))
+        request.state.access = access = identify(request)
+        request.state.service, request.state.stored = open_to(access)
         check_version(request)
 
     async def models(request: Request) -> Response:

@@ -76,7 +76,7 @@ async def _answer(
     release: Callable[[], Awaitable[None]],
 ) -> Response:
     """`release` is awaited where nothing came of it: an idempotency key may then be used again."""
-    watch = telemetry.Watch(errors.request_id(request.scope))
+    watch = telemetry.Watch(errors.request_id(request.scope), request.state.access)
     seconds = seconds_left(request)
 
     async def produce(sink: Sink, committed: Callable[[], bool]) -> None:

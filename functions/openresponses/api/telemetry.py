@@ -11,6 +11,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from ..core.errors import KitError
 from ..core.run import Run
+from .access import Access
 
 
 @cache
@@ -23,6 +24,7 @@ class Watch:
     """Times of one request, in milliseconds since it was accepted."""
 
     request_id: str
+    access: Access
     began: float = 0.0
     first_byte: float | None = None
 
@@ -43,6 +45,8 @@ def record(watch: Watch, run: Run) -> None:
     logger().info(
         "response",
         request_id=watch.request_id,
+        tenant=watch.access.tenant,
+        key_id=watch.access.key_id,
         response_id=response.id,
         asked=run.request.model,
         provider=provider,

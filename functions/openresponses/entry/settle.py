@@ -1,16 +1,13 @@
 """The Settle function: the end of a response that the state machine gave up."""
 
 import os
-from typing import TypedDict
 
-from .tasks import perform, workers_from
+from .tasks import TaskEvent, perform, workers_from
 
 _worker = workers_from(os.environ)
 
 
-class SettleEvent(TypedDict):
-    tenant: str
-    response_id: str
+class SettleEvent(TaskEvent):
     error: str
     cause: str
 
@@ -18,4 +15,4 @@ class SettleEvent(TypedDict):
 def handler(event: SettleEvent, context: object) -> None:
     """Raises StorageUnavailable: it can be retried."""
     work = _worker(event["tenant"]).settle(event["response_id"], event["error"], event["cause"])
-    perform("settle", event["response_id"], work, lambda _: {"gave_up": event["error"]})
+    perform("settle", event, work, lambda _: {"gave_up": event["error"]})

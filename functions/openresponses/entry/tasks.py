@@ -8,7 +8,7 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine, Mapping
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 from ..api import telemetry
 from ..core.errors import KitError
@@ -36,12 +36,19 @@ def workers_from(environment: Mapping[str, str]) -> Callable[[str], Worker]:
     return lambda tenant: Worker(deployment.ports(tenant), deployment.settings)
 
 
+class TaskEvent(TypedDict):
+    """What every task is told."""
+
+    tenant: str
+    response_id: str
+
+
 def perform(
-    task: str, response_id: str, work: Coroutine[Any, Any, T], told: Callable[[T], dict[str, object]] = lambda _: {}
+    task: str, event: TaskEvent, work: Coroutine[Any, Any, T], told: Callable[[T], dict[str, object]] = lambda _: {}
 ) -> T:
     """The result of `work`, and a log line with what `told` says of it. Raises KitError, Crashed."""
     began = perf_counter()
-    line: dict[str, object] = {"response_id": response_id}
+    line: dict[str, object] = {"tenant": event["tenant"], "response_id": event["response_id"]}
     try:
         result = _runner.run(work)
         line |= told(result)
@@ -51,7 +58,7 @@ def perform(
         raise
     except Exception as error:
         line["error"] = type(error).__name__
-        telemetry.crashed(response_id, error)
+        telemetry.crashed(event["response_id"], error)
         raise Crashed(f"{type(error).__name__} in {task}") from None
     finally:
         telemetry.performed(task, (perf_counter() - began) * 1000, line)

@@ -1,17 +1,14 @@
 """The Turn function: one turn of a response that the state machine goes on with."""
 
 import os
-from typing import TypedDict
 
 from ..core.worker import TurnResult
-from .tasks import perform, workers_from
+from .tasks import TaskEvent, perform, workers_from
 
 _worker = workers_from(os.environ)
 
 
-class TurnEvent(TypedDict):
-    tenant: str
-    response_id: str
+class TurnEvent(TaskEvent):
     generation: int
     attempt: int
 
@@ -25,7 +22,7 @@ class TurnAnswer(TurnResult):
 def handler(event: TurnEvent, context: object) -> TurnAnswer:
     """Raises ProviderError, StorageUnavailable: the turn can be retried."""
     work = _worker(event["tenant"]).turn(event["response_id"], event["generation"], event["attempt"])
-    return {"tenant": event["tenant"], **perform("turn", event["response_id"], work, _told)}
+    return {"tenant": event["tenant"], **perform("turn", event, work, _told)}
 
 
 def _told(result: TurnResult) -> dict[str, object]:
