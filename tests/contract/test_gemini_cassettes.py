@@ -7,12 +7,14 @@ what we must send upstream for it, and what must come out (or the error).
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from openresponses.core import deltas as d
 from openresponses.core import errors
 from openresponses.core.engine import think
@@ -193,10 +195,8 @@ async def test_every_event_and_the_response_are_valid_by_the_open_responses_sche
     check_response(run.response.model_dump(mode="json"))
 
 
-@pytest.mark.parametrize("name", ANSWERS)
-async def test_what_came_goes_back_as_it_came(name: str) -> None:
-    """All parts but thoughts, which are summaries: the texts joined, and every signature on its own part."""
-    cassette = Cassette.load(name)
+async def returned(cassette: Cassette) -> list[Any]:
+    """The parts of the model's last content, in the request after this one."""
     run, _ = await replayed(cassette)
     said = [*cassette.request.input] if isinstance(cassette.request.input, list) else []
     items = [*(item.model_dump(mode="json") for item in said), *run.response.model_dump(mode="json")["output"]]
@@ -208,7 +208,39 @@ async def test_what_came_goes_back_as_it_came(name: str) -> None:
     sent = encode(turn_for(CreateResponse.model_validate(again)), cassette.settings)
     check_request(sent)
     models = [content for content in contents_of(sent) if content["role"] == "model"]
-    assert flat(models[-1]["parts"] if models else []) == flat(parts_of(cassette))
+    return models[-1]["parts"] if models else []
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+async def test_what_came_goes_back_as_it_came(name: str) -> None:
+    """All parts but thoughts, which are summaries: the texts joined, and every signature on its own part."""
+    cassette = Cassette.load(name)
+    assert flat(await returned(cassette)) == flat(parts_of(cassette))
+
+
+signed = st.sampled_from(["", "c2lnbmVk", "YWdhaW4="]).map(lambda s: {"thoughtSignature": s} if s else {})
+text = st.sampled_from(["", "a", "é"]).map(lambda words: {"text": words})
+kinds = st.one_of(
+    text,
+    text.map(lambda part: {**part, "thought": True}),
+    st.just({"functionCall": {"name": "f", "args": {}}}),
+    st.just({"executableCode": {"language": "PYTHON", "code": "1"}}),
+)
+chunks = st.lists(st.lists(st.builds(lambda a, b: {**a, **b}, kinds, signed), max_size=3), max_size=4)
+
+
+@given(chunks)
+async def test_whatever_comes_goes_back_as_it_came(each: list[list[Any]]) -> None:
+    request = {"model": "gemini-2.5-flash", "input": "Hi", "tools": [{"type": "function", "name": "f"}]}
+    candidates = [{"content": {"parts": parts}} for parts in each] + [{"finishReason": "STOP"}]
+    events = [f"data: {json.dumps({'candidates': [candidate]})}\n\n" for candidate in candidates]
+    cassette = replace(
+        Cassette.load("text"),
+        sse="".join(events).encode(),
+        request=CreateResponse.model_validate(request),
+        expected={"request": request},
+    )
+    assert flat(await returned(cassette)) == flat(parts_of(cassette))
 
 
 def contents_of(sent: Any) -> list[Any]:

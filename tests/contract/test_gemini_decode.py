@@ -97,11 +97,20 @@ STREAMS: dict[str, tuple[list[Any], list[d.Delta]]] = {
     ),
     "a signature on an empty text": (
         [says("a"), says(signed("", "S"))],
-        [d.Text("text", "a"), keeps(1, Spoken(spoken=((1, "", "S"),)))],
+        [d.Text("text", "a"), keeps(1, Spoken(spoken=((1, "", "S"),), length=1))],
     ),
     "a signature without a text at all": (
         [says("a"), says({"thoughtSignature": "S"})],
-        [d.Text("text", "a"), keeps(1, Spoken(spoken=((1, "", "S"),)))],
+        [d.Text("text", "a"), keeps(1, Spoken(spoken=((1, "", "S"),), length=1))],
+    ),
+    "a signed empty text after other things": (
+        [says("a", call("f"), signed("", "S"), think("T"))],
+        [
+            d.Text("text", "a"),
+            *whole_call(0, "f"),
+            keeps(1, Spoken(spoken=((0, "", "S"),), length=0)),
+            d.Reasoning("thought_2", "T", 0),
+        ],
     ),
     "signatures within a text": (
         [says("ab", signed("c", "S")), says("d"), says(signed("e", "U"))],
@@ -110,14 +119,14 @@ STREAMS: dict[str, tuple[list[Any], list[d.Delta]]] = {
             d.Text("text", "c"),
             d.Text("text", "d"),
             d.Text("text", "e"),
-            keeps(1, Spoken(spoken=((2, "c", "S"), (4, "e", "U")))),
+            keeps(1, Spoken(spoken=((2, "c", "S"), (4, "e", "U")), length=5)),
         ],
     ),
     "a signed text before a signed call": (
         [says(signed("a", "S"), call("f", "U"))],
         [
             d.Text("text", "a"),
-            keeps(1, Spoken(spoken=((0, "a", "S"),))),
+            keeps(1, Spoken(spoken=((0, "a", "S"),), length=1)),
             keeps(2, NextPart(next="U")),
             *whole_call(0, "f"),
         ],
@@ -318,7 +327,8 @@ def test_state_that_is_not_ours_is_none(data: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "state", [NextPart(next="S", calls=2), Thought(thought="T", signature="S"), Spoken(spoken=((0, "a", "S"),))]
+    "state",
+    [NextPart(next="S", calls=2), Thought(thought="T", signature="S"), Spoken(spoken=((0, "a", "S"),), length=1)],
 )
 def test_state_is_read_as_it_was_written(state: State) -> None:
     assert state_of(state.model_dump_json()) == state

@@ -506,23 +506,27 @@ SIGNED: dict[str, tuple[list[Any], list[Any]]] = {
         [user("Hi"), model("I look.", made("a", S)), user(answer("a"))],
     ),
     "a text's signature on an empty text": (
-        [USER, said("Yes."), thought(spoken=[[4, "", S]]), USER],
+        [USER, said("Yes."), thought(spoken=[[4, "", S]], length=4), USER],
         [user("Hi"), model("Yes.", {"text": "", "thoughtSignature": S}), user("Hi")],
     ),
     "a text's signature on its end": (
-        [USER, said("Yes, so."), thought(spoken=[[4, " so.", S]]), USER],
+        [USER, said("Yes, so."), thought(spoken=[[4, " so.", S]], length=8), USER],
         [user("Hi"), model("Yes,", {"text": " so.", "thoughtSignature": S}), user("Hi")],
     ),
     "a text's signatures within it": (
-        [USER, said("abcd"), thought(spoken=[[0, "a", S], [2, "c", U]]), USER],
+        [USER, said("abcd"), thought(spoken=[[0, "a", S], [2, "c", U]], length=4), USER],
         [
             user("Hi"),
             model({"text": "a", "thoughtSignature": S}, "b", {"text": "c", "thoughtSignature": U}, "d"),
             user("Hi"),
         ],
     ),
+    "a signed empty text of its own": (
+        [USER, call("a"), thought(spoken=[[0, "", S]], length=0), output("a")],
+        [user("Hi"), model(made("a", SKIP), {"text": "", "thoughtSignature": S}), user(answer("a"))],
+    ),
     "a text that was changed is unsigned": (
-        [USER, said("No."), thought(spoken=[[0, "Yes.", S]]), USER],
+        [USER, said("No."), thought(spoken=[[0, "Yes.", S]], length=4), USER],
         [user("Hi"), model("No."), user("Hi")],
     ),
     "a signed thought": (
@@ -538,7 +542,7 @@ SIGNED: dict[str, tuple[list[Any], list[Any]]] = {
             USER,
             {"type": "google:executable_code", "part": CODE},
             {"type": "google:tool_call", "part": {"toolCall": {}}},
-            thought(spoken=[[0, "", S]]),
+            thought(spoken=[[0, "", S]], length=0),
             USER,
         ],
         [user("Hi"), model(CODE, {"text": "", "thoughtSignature": S}), user("Hi")],

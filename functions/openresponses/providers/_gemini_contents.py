@@ -141,8 +141,7 @@ class _History:
             case NextPart() as state:
                 self._signed = state
             case Spoken() as state:
-                if self._open:
-                    _sign(self._open.parts, state)
+                _sign((self._open or self._step()).parts, state)
             case Thought() as state:
                 step = self._step()
                 step.reasoned = True
@@ -228,12 +227,13 @@ def _user_says(text: str) -> JsonObject:
 
 def _sign(parts: list[JsonObject], state: Spoken) -> None:
     """Cut the step's last text where its signed pieces begin and end. A text that was changed stays unsigned."""
-    last = parts[-1] if parts else {}
-    text = last.get("text") if last.keys() == {"text"} else None
-    words = text if isinstance(text, str) else ""
-    if any(words[at : at + len(piece)] != piece for at, piece, _ in state.spoken):
-        return
-    if text is not None:
+    words = ""
+    if state.length:
+        last = parts[-1] if parts else {}
+        words = str(last["text"]) if last.keys() == {"text"} else ""
+        same = len(words) == state.length and all(words[at:].startswith(piece) for at, piece, _ in state.spoken)
+        if not same:
+            return
         parts.pop()
     end = 0
     for at, piece, signature in state.spoken:

@@ -31,9 +31,13 @@ class Thought(_State):
 
 
 class Spoken(_State):
-    """The signed pieces of the text before it: where each begins, what it says, and its signature."""
+    """The signed pieces of the text before it: where each begins, what it says, and its signature.
+
+    `length` is that of the whole text; without any, the signatures came on empty texts of their own.
+    """
 
     spoken: tuple[tuple[int, str, str], ...]
+    length: int
 
 
 State: TypeAlias = NextPart | Thought | Spoken

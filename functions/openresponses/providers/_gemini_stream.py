@@ -177,19 +177,20 @@ class _Decoder:
         yield d.Opaque(f"thought_{self._thoughts}", state.model_dump_json())
 
     def _reason(self) -> Iterator[d.Delta]:
-        if self._open != "thought" or self._stateful:
+        if self._open != "thought" or self._stateful or self._signed:
             yield from self._leave()
             self._open, self._stateful = "thought", False
             self._thoughts += 1
 
     def _leave(self) -> Iterator[d.Delta]:
         """The text is over. Its signatures come after it: what was said of it is out already."""
-        signed, self._signed, self._text = self._signed, [], ""
-        if signed:
+        state = Spoken(spoken=tuple(self._signed), length=len(self._text))
+        self._signed, self._text = [], ""
+        if state.spoken:
             self._open = "thought"
             self._stateful = True
             self._thoughts += 1
-            yield d.Opaque(f"thought_{self._thoughts}", Spoken(spoken=tuple(signed)).model_dump_json())
+            yield d.Opaque(f"thought_{self._thoughts}", state.model_dump_json())
 
 
 def _without_answer(reason: str) -> Exception:
