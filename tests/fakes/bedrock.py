@@ -140,10 +140,8 @@ def _model(request: Received) -> str:
 
 
 def _is_said(message: Body) -> bool:
-    content = message["content"]
-    return (
-        message["role"] == "user" and any("text" in b for b in content) and not any("toolResult" in b for b in content)
-    )
+    """It may begin with the results of the calls before it."""
+    return message["role"] == "user" and any("text" in block for block in message["content"])
 
 
 def _blocks(messages: Iterable[Body]) -> list[Body]:
