@@ -18,12 +18,15 @@ from infra.manage.problems import Problem
 from infra.manage.secret_input import read_document, read_secret
 
 Document: TypeAlias = dict[str, JsonValue]
+_TIMEOUTS = ("connect_timeout", "first_byte_timeout", "idle_timeout")
+_OF_THE_DOCUMENT = ("preset", "dialect", "base_url", "model", "option", "header", "key", *_TIMEOUTS, "retries")
 
 
 def document_of(arguments: argparse.Namespace) -> str:
     """JSON. Reads the secrets, after all that can be checked without them. Raises Problem."""
     name: str = arguments.name
     if arguments.json:
+        _refuse_others(arguments)
         document = read_document()
         settings_of(name, document)
         return document
@@ -58,6 +61,12 @@ def settings_of(name: str, document: str) -> ProviderSettings:
     return settings
 
 
+def _refuse_others(arguments: argparse.Namespace) -> None:
+    for option in _OF_THE_DOCUMENT:
+        if getattr(arguments, option) not in (None, []):
+            raise Problem(f"--json reads the whole document: --{option.replace('_', '-')} would have no effect")
+
+
 async def _connect(settings: ProviderSettings) -> None:
     await connect(settings).aclose()
 
@@ -81,9 +90,7 @@ def _without_secrets(preset: Preset, arguments: argparse.Namespace) -> Document:
         "base_url": arguments.base_url or preset.base_url,
         "models": list(arguments.model),
         "options": {**preset.options, **dict(map(_option, arguments.option))},
-        "connect_timeout": arguments.connect_timeout,
-        "first_byte_timeout": arguments.first_byte_timeout,
-        "idle_timeout": arguments.idle_timeout,
+        **{timeout: getattr(arguments, timeout) for timeout in _TIMEOUTS},
         "retries": arguments.retries,
     }
     return {field: value for field, value in given.items() if value not in (None, "", [], {})}

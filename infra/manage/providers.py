@@ -95,11 +95,13 @@ def model_to_try(deployment: Deployment, settings: ProviderSettings) -> str:
 
 
 def unreachable(deployment: Deployment, settings: ProviderSettings) -> str:
-    """Why functions on AWS won't reach it, although this machine may; empty if nothing speaks against it."""
+    """Why the functions won't reach it, although this machine may; empty if nothing speaks against it."""
     host = urlsplit(settings.base_url).hostname or ""
-    if deployment.local or not (host == "localhost" or _private(host)):
-        return ""
-    return f"{settings.base_url} is an address of this machine or network: functions on AWS can't reach it"
+    if deployment.local and settings.dialect == "bedrock" and not settings.api_key:
+        return "the local cloud's functions have no AWS credentials: give them a Bedrock API key, with --key"
+    if not deployment.local and (host == "localhost" or _private(host)):
+        return f"{address_of(settings)} is on this machine or network: functions on AWS can't reach it"
+    return ""
 
 
 def _private(host: str) -> bool:

@@ -1,6 +1,7 @@
 """`openresponses keys`: made once, told once, and let in until it is revoked."""
 
 import re
+import time
 
 import httpx2
 import pytest
@@ -37,8 +38,10 @@ def test_a_list_shows_everything_but_the_secret(cloud: Cloud) -> None:
 def test_a_key_is_revoked_by_its_id_or_as_a_whole(cloud: Cloud) -> None:
     made = cloud.run("keys", "create", "--tenant", "acme").out.strip()
     other = cloud.run("keys", "create", "--tenant", "acme").out.strip()
+    assert (status(cloud, made), status(cloud, other)) == (200, 200)
     assert cloud.run("keys", "revoke", made.split("_")[1]).status == 0
     assert cloud.run("keys", "revoke", other).status == 0
+    time.sleep(1.1)  # AuthorizerSeconds
     assert (status(cloud, made), status(cloud, other)) == (401, 401)
     states = {row[0]: row[7] for row in cloud.run("keys", "list").rows()}
     assert (states[made.split("_")[1]], states[other.split("_")[1]]) == ("revoked", "revoked")

@@ -55,6 +55,7 @@ WRONG = {
     "a timeout of nothing": (("groq", "--idle-timeout", "0"), "k", "idle_timeout"),
     "no key on standard input": (("groq",), "", "API key of groq is missing"),
     "a header without a value": (("groq", "--header", "x-team"), "k\n", "Header x-team of groq is missing"),
+    "an option beside a document": (("mine", "--json", "--base-url", "x"), "{}", "--base-url would have no effect"),
     "no document": (("mine", "--json"), " \n", "nothing came on standard input"),
     "a document that isn't JSON": (("mine", "--json"), '{"api_key": "hidden', "Invalid JSON"),
     "an unknown field": (("mine", "--json"), '{"dialect": "offline", "apikey": "hidden"}', "apikey"),

@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from openai import NotFoundError, OpenAI
+from openai import APIStatusError, NotFoundError, OpenAI
 
 from tests.manage.conftest import UPSTREAM_KEY, Cloud, run
 
@@ -18,20 +18,30 @@ def set_fake(cloud: Cloud, name: str, *more: str, key: str = UPSTREAM_KEY) -> No
 
 
 def say(cloud: Cloud, model: str) -> str:
-    client = OpenAI(base_url=cloud.base_url, api_key=cloud.api_key, max_retries=0)
-    return client.responses.create(model=model, input="Hello", store=False).output_text.strip()
+    with OpenAI(base_url=cloud.base_url, api_key=cloud.api_key, max_retries=0) as client:
+        return client.responses.create(model=model, input="Hello", store=False).output_text.strip()
 
 
 def test_a_provider_that_is_set_serves_at_once_and_one_that_is_removed_does_not(cloud: Cloud) -> None:
     with pytest.raises(NotFoundError):
         say(cloud, "served/echo")
     set_fake(cloud, "served", "--model", "echo")
-    time.sleep(1.1)  # OPENRESPONSES_CONFIG_SECONDS
+    time.sleep(1.1)  # ConfigSeconds
     assert say(cloud, "served/echo") == "Hello"
     assert cloud.run("providers", "remove", "served").status == 0
     time.sleep(1.1)
     with pytest.raises(NotFoundError):
         say(cloud, "served/echo")
+
+
+def test_a_providers_key_is_rotated_while_it_is_served(cloud: Cloud) -> None:
+    set_fake(cloud, "rotated", key="sk-an-old-one")
+    time.sleep(1.1)
+    with pytest.raises(APIStatusError, match="refused our credentials"):
+        say(cloud, "rotated/echo")
+    set_fake(cloud, "rotated")
+    time.sleep(1.1)
+    assert say(cloud, "rotated/echo") == "Hello"
 
 
 def test_an_alias_is_repointed_while_it_is_served(cloud: Cloud) -> None:
@@ -79,6 +89,7 @@ def test_a_preset_fills_in_what_is_not_given(cloud: Cloud) -> None:
     assert cloud.run("providers", "set", "router", *words, stdin=UPSTREAM_KEY).status == 0
     assert ["router", "openai_responses", cloud.upstream, "yes", "-"] in cloud.run("providers", "list").rows()
     assert cloud.run("providers", "set", "ollama").status == 0
+    assert "give them a Bedrock API key" in cloud.run("providers", "set", "bedrock").err
     assert ["ollama", "chat_completions", "http://127.0.0.1:11434/v1", "no", "-"] in cloud.run(
         "providers", "list"
     ).rows()
