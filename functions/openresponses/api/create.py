@@ -16,6 +16,7 @@ from ..core.settings import Settings
 from ..schema.events import StreamEvent
 from ..schema.request import CreateResponse
 from . import docs, errors, telemetry
+from .access import Access
 from .body import parse_create, read_body
 from .headers import SPEC_VERSION, event_names, seconds_left
 from .sse import EventStream
@@ -76,7 +77,8 @@ async def _answer(
     release: Callable[[], Awaitable[None]],
 ) -> Response:
     """`release` is awaited where nothing came of it: an idempotency key may then be used again."""
-    watch = telemetry.Watch(errors.request_id(request.scope), request.state.access)
+    access: Access = request.state.access
+    watch = telemetry.Watch(errors.request_id(request.scope), access.tenant, access.key_id)
     seconds = seconds_left(request)
 
     async def produce(sink: Sink, committed: Callable[[], bool]) -> None:

@@ -11,7 +11,6 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from ..core.errors import KitError
 from ..core.run import Run
-from .access import Access
 
 
 @cache
@@ -24,7 +23,8 @@ class Watch:
     """Times of one request, in milliseconds since it was accepted."""
 
     request_id: str
-    access: Access
+    tenant: str
+    key_id: str
     began: float = 0.0
     first_byte: float | None = None
 
@@ -45,8 +45,8 @@ def record(watch: Watch, run: Run) -> None:
     logger().info(
         "response",
         request_id=watch.request_id,
-        tenant=watch.access.tenant,
-        key_id=watch.access.key_id,
+        tenant=watch.tenant,
+        key_id=watch.key_id,
         response_id=response.id,
         asked=run.request.model,
         provider=provider,
