@@ -9,7 +9,7 @@ from anthropic.types.beta.message_create_params import MessageCreateParamsStream
 from jsonschema import Draft202012Validator
 from openresponses.providers._json import fields, objects
 from openresponses.schema.base import JsonObject
-from pydantic import JsonValue, TypeAdapter
+from pydantic import BaseModel, JsonValue, TypeAdapter
 
 NEWER = ("block_binding", "between_tools")
 """What the OpenAPI document doesn't know yet, of the year's middle; the SDK is the year's end's."""
@@ -33,6 +33,8 @@ def _typed(tools: JsonValue) -> JsonValue:
     schemas = ("type", "properties", "required")
     return [
         {**tool, "input_schema": {key: each for key, each in fields(tool["input_schema"]).items() if key in schemas}}
+        if "input_schema" in tool
+        else tool
         for tool in objects(tools)
     ]
 
@@ -52,6 +54,8 @@ def _plain(value: Any) -> Any:
     """The SDK's types are read as they are iterated; a field that they don't know is gone then."""
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, BaseModel):
+        return value.model_dump(exclude_unset=True)
     if isinstance(value, str) or not hasattr(value, "__iter__"):
         return value
     return [_plain(each) for each in value]

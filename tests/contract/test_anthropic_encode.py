@@ -113,6 +113,11 @@ def clock(call_id: str, said: str | None = "noon", status: str = "completed") ->
     return {"type": "serverless:clock", "call_id": call_id, "name": "clock", "output": said, "status": status}
 
 
+def searched(kind: str, index: int, **block: Any) -> dict[str, Any]:
+    """A block of the vendor's own search, as a client keeps it."""
+    return {"type": f"anthropic:{kind}", "block": {"type": kind, **block}, "index": index}
+
+
 def said(words: str) -> dict[str, Any]:
     return {"role": "assistant", "content": words}
 
@@ -424,6 +429,56 @@ def test_tools_are_offered_as_the_vendor_has_them(model: str, fields: dict[str, 
     assert {name: body[name] for name in names if name in body} == expected
 
 
+SEARCHES: dict[str, tuple[str, dict[str, Any], Any]] = {
+    "beside functions": (OLD, {"tools": [F, {"type": "web_search"}]}, ([SENT_F, {}], None)),
+    "with its limits": (
+        OLD,
+        {
+            "tools": [
+                {
+                    "type": "web_search_preview",
+                    "search_context_size": "low",
+                    "filters": {"allowed_domains": ["x.test"]},
+                    "user_location": {"type": "approximate", "country": "DE", "city": None},
+                }
+            ]
+        },
+        ([{"allowed_domains": ["x.test"], "user_location": {"type": "approximate", "country": "DE"}}], None),
+    ),
+    "that must be used": (
+        OLD,
+        {"tools": [F, {"type": "web_search"}], "tool_choice": {"type": "web_search"}},
+        ([{}], {"type": "tool", "name": "web_search"}),
+    ),
+    "that must not leave a cache": (
+        OLD,
+        {"tools": [{"type": "web_search", "external_web_access": False}]},
+        (None, None),
+    ),
+    "under a function's name": (
+        OLD,
+        {"tools": [{"type": "function", "name": "web_search"}, {"type": "web_search"}]},
+        ([{**SENT_F, "name": "web_search"}], None),
+    ),
+}
+
+
+@pytest.mark.parametrize(("model", "fields", "expected"), SEARCHES.values(), ids=SEARCHES)
+def test_the_vendor_searches_where_the_option_says_so(model: str, fields: dict[str, Any], expected: Any) -> None:
+    body = encoded({"model": model, **fields}, cache=False, web_search=True)
+    tool = {"type": "web_search_20250305", "name": "web_search"}
+    tools = expected[0] and [each if "name" in each else {**tool, **each} for each in expected[0]]
+    assert (body.get("tools"), body.get("tool_choice")) == (tools, expected[1])
+
+
+def test_a_search_is_told_of_where_none_can_be_forced() -> None:
+    fields = {"tools": [{"type": "web_search"}], "tool_choice": {"type": "web_search"}}
+    told = "Call the tool `web_search` now, before you say anything."
+    assert encoded(fields, cache=False, web_search=True)["messages"] == [user("Hi"), system(told)]
+    with pytest.raises(RequestError, match="'tool_choice' needs a tool that this model's provider doesn't run"):
+        encode(turn(**fields), settings())
+
+
 def test_strict_tools_are_enforced_where_the_option_says_so() -> None:
     tools = [{**F, "parameters": SCHEMA, "strict": True}, {"type": "function", "name": "g", "parameters": SCHEMA}]
     enforced = {"name": "f", "input_schema": STRICT, "strict": True}
@@ -435,6 +490,12 @@ def test_more_strict_tools_than_the_vendor_takes_are_not_enforced() -> None:
     assert all("strict" not in tool for tool in sent({"tools": tools}, strict_tools=True)["tools"])
 
 
+ASKED = {"id": "srvtoolu_1", "name": "web_search", "input": {"query": "weather"}}
+FOUND = {
+    "tool_use_id": "srvtoolu_1",
+    "content": [{"type": "web_search_result", "title": "W", "url": "https://x.test", "encrypted_content": "Ev0"}],
+}
+SEARCH = [searched("server_tool_use", 1, **ASKED), searched("web_search_tool_result", 2, **FOUND)]
 T, U, R = thinking("Hm."), thinking("Then."), redacted()
 HISTORIES: dict[str, tuple[dict[str, Any], list[Any], list[Any]]] = {
     "texts of one role are one message": (
@@ -664,6 +725,44 @@ HISTORIES: dict[str, tuple[dict[str, Any], list[Any], list[Any]]] = {
         [user("Hi"), assistant(use("a")), user(result("a")), system("B"), assistant("A"), user("Hi")],
     ),
     "items of other implementors are left out": ({}, [USER, {"type": "acme:note", "text": "x"}], [user("Hi")]),
+    "the vendor's own searches go back as they came": (
+        {},
+        [USER, said("I look."), *SEARCH, said("Sunny."), clock("a"), said("Noon."), USER],
+        [
+            user("Hi"),
+            assistant("I look.", SEARCH[0]["block"], SEARCH[1]["block"], "Sunny.", use("a", "clock")),
+            user(result("a", "noon")),
+            assistant("Noon."),
+            user("Hi"),
+        ],
+    ),
+    "a message may begin with a search": (
+        {},
+        [
+            USER,
+            clock("a"),
+            searched("server_tool_use", 0, **ASKED),
+            searched("web_search_tool_result", 1, **FOUND),
+            USER,
+        ],
+        [
+            user("Hi"),
+            assistant(use("a", "clock")),
+            user(result("a", "noon")),
+            assistant(SEARCH[0]["block"], SEARCH[1]["block"]),
+            user("Hi"),
+        ],
+    ),
+    "a search that found nothing yet is left out, and so is what a client made up": (
+        {},
+        [USER, SEARCH[0], {**SEARCH[1], "block": 3}, searched("text", 0, text="x"), said("A"), USER],
+        [user("Hi"), assistant("A"), user("Hi")],
+    ),
+    "another vendor's model isn't shown the searches": (
+        {"model": "deepseek-chat"},
+        [USER, *SEARCH, said("A"), USER],
+        [user("Hi"), assistant("A"), user("Hi")],
+    ),
 }
 
 
@@ -920,6 +1019,7 @@ piece = st.one_of(
     st.builds(clock, id_of_any, st.sampled_from(["noon", "", None])),
     st.builds(thought, st.sampled_from([T, U, R]), st.integers(0, 2)),
     st.just({"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "Hm."}]}),
+    st.just(SEARCH),
 )
 
 

@@ -45,7 +45,9 @@ class Messages(Wire):
         return Asked(
             model=body["model"],
             user=_text(contents[start][1]) if said else "",
-            tools=[Tool(tool["name"], tool["input_schema"]) for tool in body.get("tools", ())],
+            tools=[
+                Tool(tool["name"], tool["input_schema"]) for tool in body.get("tools", ()) if "input_schema" in tool
+            ],
             outputs=[_text(blocks_of(b.get("content", ""))) for b in since if b["type"] == "tool_result"],
             calls=sum(block["type"] == "tool_use" for block in since),
             all_calls=sum(block["type"] == "tool_use" for block in everything),

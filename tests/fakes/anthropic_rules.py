@@ -31,6 +31,8 @@ BLOCKS: dict[str, tuple[set[str], set[str]]] = {
     "thinking": ({"assistant"}, {"thinking", "signature"}),
     "redacted_thinking": ({"assistant"}, {"data"}),
     "tool_use": ({"assistant"}, {"id", "name", "input", "cache_control"}),
+    "server_tool_use": ({"assistant"}, {"id", "name", "input", "cache_control"}),
+    "web_search_tool_result": ({"assistant"}, {"tool_use_id", "content", "cache_control"}),
     "tool_result": ({"user"}, {"tool_use_id", "content", "is_error", "cache_control"}),
 }
 UNSUPPORTED = {"minimum", "maximum", "multipleOf", "minLength", "maxLength", "maxItems", "uniqueItems", "oneOf", "not"}
@@ -215,6 +217,9 @@ def _pairs(messages: list[Body]) -> None:
         blocks = blocks_of(message["content"])
         calls = [block["id"] for block in blocks if block["type"] == "tool_use"]
         results = [block["tool_use_id"] for block in blocks if block["type"] == "tool_result"]
+        searches = [block["id"] for block in blocks if block["type"] == "server_tool_use"]
+        found = [block["tool_use_id"] for block in blocks if block["type"] == "web_search_tool_result"]
+        need(searches == found, f"messages.{index}: `web_search` tool use was found without a `web_search_tool_result`")
         need(len({*calls}) == len(calls) and not seen & {*calls}, f"messages.{index}: `tool_use` ids must be unique")
         seen |= {*calls}
         before = blocks_of(messages[index - 1]["content"]) if index else []
@@ -242,6 +247,8 @@ def _tools(body: Body) -> None:
     tools, choice = body.get("tools", []), body.get("tool_choice")
     pattern = "^[a-zA-Z0-9_-]{1,128}$"
     for index, tool in enumerate(tools):
+        if tool.get("type", "custom").startswith("web_search"):
+            continue
         where = f"tools.{index}.custom"
         need(re.match(pattern, tool.get("name", "")), f"{where}.name: String should match pattern '{pattern}'")
         need(tool.get("input_schema", {}).get("type") == "object", f"{where}.input_schema.type: Field required")

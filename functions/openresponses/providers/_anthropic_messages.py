@@ -34,9 +34,10 @@ from ..schema.items import (
     Reasoning,
 )
 from ._anthropic_models import Profile
-from ._anthropic_names import is_made_together, vendor_id, wire_name
+from ._anthropic_names import ANTHROPIC, OF_VENDOR_S_TOOLS, is_made_together, vendor_id, wire_name
 from ._anthropic_parts import blocks, plain_text, refuse, result_content, text_block
 from ._anthropic_thinking import thinking_block
+from ._json import text
 
 NO_OUTPUT = "(no output)"
 BEGIN, GO_ON = "(The conversation begins with your words.)", "Go on."
@@ -66,6 +67,7 @@ class _History:
     def __init__(self, turn: Turn, profile: Profile, thinking: bool) -> None:
         self._names = {(tool.namespace, tool.wire_name): tool.name for tool in turn.tools}
         self._answers = _answers(turn.items)
+        self._found = {text(block.get("tool_use_id")) for item in turn.items if (block := _vendor_s_block(item))}
         self._profile, self._thinking = profile, thinking
         self._system = [turn.instructions] if turn.instructions else []
         self._later: list[str] = []
@@ -100,7 +102,7 @@ class _History:
             case Compaction():
                 refuse("an item of type 'compaction'")
             case ExtensionItem():
-                pass
+                self._echo(item)
 
     def finished(self, order: str | None) -> Prompt:
         self._answer()
@@ -111,14 +113,20 @@ class _History:
         self._place_instructions()
         return Prompt(self._system, self._messages)
 
-    def _instruct(self, text: str) -> None:
-        if text.strip():
-            (self._later if self._messages and self._profile.late_system else self._system).append(text)
+    def _instruct(self, words: str) -> None:
+        if words.strip():
+            (self._later if self._messages and self._profile.late_system else self._system).append(words)
 
     def _think(self, item: Reasoning) -> None:
         found = thinking_block(item.encrypted_content, signed=self._profile.claude) if self._thinking else None
         if found:
             self._assistant(go_on=found.goes_on).append(found.block)
+
+    def _echo(self, item: ExtensionItem) -> None:
+        """A block of a tool that the vendor ran, back to the vendor. A call of it needs its result."""
+        block = _vendor_s_block(item)
+        if block and self._profile.claude and text(block.get("id", block.get("tool_use_id"))) in self._found:
+            self._assistant(go_on=item.__pydantic_extra__.get("index") != 0).append(block)
 
     def _run(self, item: HostedToolCall) -> None:
         result: JsonObject = {"is_error": True} if item.status == "failed" else {}
@@ -172,7 +180,7 @@ class _History:
     def _place_instructions(self) -> None:
         """Behind the user's words, where an answer follows or the conversation ends."""
         later, self._later = self._later, []
-        self._say("system", [text_block(text) for text in later])
+        self._say("system", [text_block(each) for each in later])
 
     def _unique(self, wire_id: str) -> str:
         """Some providers number their calls anew in each turn."""
@@ -186,6 +194,13 @@ class _History:
     def _name(self, namespace: str | None, name: str) -> str:
         known = self._names.get((namespace, name))
         return wire_name(known or (f"{namespace.removesuffix('__')}__{name}" if namespace else name))
+
+
+def _vendor_s_block(item: Item) -> JsonObject | None:
+    if not isinstance(item, ExtensionItem) or not item.type.startswith(ANTHROPIC):
+        return None
+    kind, block = item.type.removeprefix(ANTHROPIC), item.__pydantic_extra__.get("block")
+    return {**block, "type": kind} if isinstance(block, dict) and kind.endswith(OF_VENDOR_S_TOOLS) else None
 
 
 def _answers(items: Sequence[Item]) -> dict[int, _Output]:
@@ -205,9 +220,9 @@ def _answers(items: Sequence[Item]) -> dict[int, _Output]:
     return answers
 
 
-def _arguments(text: str) -> JsonObject:
+def _arguments(written: str) -> JsonObject:
     try:
-        value: JsonValue = json.loads(text or "{}")
+        value: JsonValue = json.loads(written or "{}")
     except ValueError:
         value = None
-    return value if isinstance(value, dict) else {"invalid_arguments": text}
+    return value if isinstance(value, dict) else {"invalid_arguments": written}

@@ -6,6 +6,10 @@ Ours may have dots, and ids that other providers made may have anything.
 import re
 from hashlib import sha256
 
+ANTHROPIC = "anthropic:"
+"""Begins the type of an item that is a block of a tool that the vendor ran: its `block`, to go back as it came."""
+OF_VENDOR_S_TOOLS = ("_tool_use", "_tool_result")
+"""Ends the types of such blocks."""
 _MAX = 128
 _TAKEN = re.compile(rf"[a-zA-Z0-9_-]{{1,{_MAX}}}")
 _TOGETHER = "+"

@@ -20,6 +20,7 @@ class AnthropicOptions(BaseModel):
     cache: Literal["5m", "1h", False] = "5m"
     structured_outputs: bool | None = None
     strict_tools: bool = False
+    web_search: bool = False
 
 
 def options_of(settings: ProviderSettings) -> AnthropicOptions:

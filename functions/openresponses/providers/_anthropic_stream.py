@@ -6,6 +6,7 @@ that aren't known are passed over: the API's versioning policy announces new one
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pydantic import JsonValue
@@ -15,10 +16,11 @@ from ..core.errors import ProviderUnavailable, StreamViolation
 from ..core.run import OfferedTool
 from ..schema.base import JsonObject
 from ..schema.content import UrlCitation
+from ..schema.items import ExtensionItem
 from ..schema.response import InputTokensDetails, OutputTokensDetails, Usage
-from ._anthropic_names import made_together, our_name, wire_name
+from ._anthropic_names import ANTHROPIC, OF_VENDOR_S_TOOLS, made_together, our_name, wire_name
 from ._anthropic_thinking import opaque_of
-from ._json import count, fields, text
+from ._json import count, fields, loads, text
 from ._upstream_errors import from_object
 
 MAX_ID = 256
@@ -58,7 +60,7 @@ class _Block:
     text: list[str] = field(default_factory=list[str])
     signature: list[str] = field(default_factory=list[str])
     cited: list[JsonObject] = field(default_factory=list[JsonObject])
-    input: JsonObject = field(default_factory=dict[str, JsonValue])
+    whole: JsonObject = field(default_factory=dict[str, JsonValue])
 
 
 class _Decoder:
@@ -129,8 +131,10 @@ class _Decoder:
                 if data := text(block.get("data")):
                     yield d.Opaque(made.key, opaque_of({"type": kind, "data": data}, index))
             case "tool_use":
-                made.input = fields(block.get("input"))
+                made.whole = fields(block.get("input"))
                 yield self._call(made.key, text(block.get("id")), text(block.get("name")))
+            case _ if kind.endswith(OF_VENDOR_S_TOOLS):
+                made.whole = block
             case _:
                 pass
 
@@ -148,6 +152,8 @@ class _Decoder:
                 if piece := text(delta.get("partial_json")):
                     block.text.append(piece)
                     yield d.ToolCall(block.key, piece)
+            case _Block(kind=kind) as block, "input_json_delta" if kind.endswith(OF_VENDOR_S_TOOLS):
+                block.text.append(text(delta.get("partial_json")))
             case None, _:
                 raise StreamViolation("The provider sent a part of a block that it did not begin")
             case _:
@@ -161,8 +167,8 @@ class _Decoder:
                     whole: JsonObject = {"type": "thinking", "thinking": thinking, "signature": signature}
                     yield d.Opaque(block.key, opaque_of(whole, block.index))
             case _Block(kind="tool_use") as block:
-                if block.input and not block.text:
-                    yield d.ToolCall(block.key, json.dumps(block.input, ensure_ascii=False))
+                if block.whole and not block.text:
+                    yield d.ToolCall(block.key, json.dumps(block.whole, ensure_ascii=False))
                 self._calls_made.append(block.key)
             case _Block(kind="text") as block if self._text:
                 for citation in filter(None, map(_source, block.cited)):
@@ -170,6 +176,8 @@ class _Decoder:
                     place = UrlCitation(url=url, title=title, start_index=block.start, end_index=self._said)
                     yield d.Annotation(block.key, place)
                 block.cited.clear()
+            case _Block(kind=kind) as block if kind.endswith(OF_VENDOR_S_TOOLS):
+                yield d.Whole(_kept(block))
             case _:
                 pass
 
@@ -201,6 +209,16 @@ class _Decoder:
         if told := {name: value for name, value in used.items() if value is not None}:
             self._used |= told
             yield d.Usage(_usage(self._used))
+
+
+def _kept(block: _Block) -> ExtensionItem:
+    """A block of a tool that the provider ran, kept to go back as it came: its results are what later turns know."""
+    whole = {**block.whole}
+    if arguments := "".join(block.text):
+        with suppress(ValueError):
+            whole["input"] = loads(arguments)
+    item = {"type": f"{ANTHROPIC}{block.kind}", "block": whole, "index": block.index}
+    return ExtensionItem.model_validate(item)
 
 
 def _usage(used: JsonObject) -> Usage:

@@ -1,27 +1,43 @@
 """Tools and the choice among them, for the Messages API. Pure.
 
-Source: "Define tools" and "Strict tool use" at platform.claude.com/docs.
+Source: "Define tools", "Strict tool use" and "Web search tool" at platform.claude.com/docs.
 """
+
+from pydantic import JsonValue
 
 from ..core.run import OfferedTool
 from ..core.turn import Turn
 from ..schema.base import JsonObject
+from ..schema.tools import UpstreamTool
 from ._anthropic_models import Profile
 from ._anthropic_names import wire_name
+from ._anthropic_options import AnthropicOptions
 from ._anthropic_schema import constrained
+from ._json import fields
+from ._upstream_tools import refuse_upstream_tools
 
 MAX_STRICT = 20
+WEB_SEARCH = "web_search"
 
 
-def tools(turn: Turn, profile: Profile, *, strict: bool) -> JsonObject:
-    """Nothing at all without tools, whatever the messages hold: the API takes that since February 2025."""
-    if not turn.tools:
+def tools(turn: Turn, profile: Profile, options: AnthropicOptions) -> JsonObject:
+    """Nothing at all without tools, whatever the messages hold: the API takes that since February 2025.
+
+    Raises RequestError for a tool that the vendor would have to run, and doesn't.
+    """
+    strict = options.strict_tools and sum(tool.strict is True for tool in turn.tools) <= MAX_STRICT
+    offered: list[JsonValue] = [_tool(tool, strict=strict and tool.strict is True) for tool in turn.tools]
+    searches = [
+        tool for tool in refuse_upstream_tools(turn, (WEB_SEARCH,) if options.web_search else ()) if _live(tool)
+    ]
+    if searches and all(tool.name != WEB_SEARCH for tool in turn.tools):
+        offered.append(_web_search(searches[0]))
+    if not offered:
         return {}
-    strict = strict and sum(tool.strict is True for tool in turn.tools) <= MAX_STRICT
-    body: JsonObject = {"tools": [_tool(tool, strict=strict and tool.strict is True) for tool in turn.tools]}
+    body: JsonObject = {"tools": offered}
     choice: JsonObject = {"type": "auto"}
     if turn.tool_choice == "required" and profile.forced_calls:
-        choice = {"type": "tool", "name": wire_name(turn.must_call)} if turn.must_call else {"type": "any"}
+        choice = {"type": "tool", "name": _must_call(turn.must_call)} if turn.must_call else {"type": "any"}
     if turn.request.parallel_tool_calls is False:
         choice["disable_parallel_tool_use"] = True
     return body if choice == {"type": "auto"} else {**body, "tool_choice": choice}
@@ -31,8 +47,30 @@ def order(turn: Turn, profile: Profile) -> str | None:
     """What is left of a forced call where the model takes none: to be told ("Forced tool use is not supported")."""
     if turn.tool_choice != "required" or profile.forced_calls:
         return None
-    which = f"the tool `{wire_name(turn.must_call)}`" if turn.must_call else "one of your tools"
+    which = f"the tool `{_must_call(turn.must_call)}`" if turn.must_call else "one of your tools"
     return f"Call {which} now, before you say anything."
+
+
+def _live(tool: UpstreamTool) -> bool:
+    """A search that must not leave OpenAI's cache is left out."""
+    return tool.__pydantic_extra__.get("external_web_access") is not False
+
+
+def _must_call(name: str) -> str:
+    """The only tool of the vendor's that can be chosen is its search."""
+    return WEB_SEARCH if name.startswith("upstream:") else wire_name(name)
+
+
+def _web_search(tool: UpstreamTool) -> JsonObject:
+    asked = fields(tool.model_dump(mode="json"))
+    domains = fields(asked.get("filters")).get("allowed_domains")
+    place = {name: value for name, value in fields(asked.get("user_location")).items() if value is not None}
+    limits: JsonObject = {
+        "allowed_domains": domains,
+        "user_location": {**place, "type": "approximate"} if place else None,
+    }
+    chosen = {name: value for name, value in limits.items() if value}
+    return {"type": "web_search_20250305", "name": WEB_SEARCH, **chosen}
 
 
 def _tool(tool: OfferedTool, *, strict: bool) -> JsonObject:

@@ -12,6 +12,7 @@
 | `cache` | "5m" | how long the prompt is cached for: "5m", "1h", or false: don't mark it |
 | `structured_outputs` | by the model's name | have JSON schemas enforced; else they are told in the instructions |
 | `strict_tools` | false | have `strict` tools enforced, which the API has limits for |
+| `web_search` | false | let the vendor search where a client offers `web_search`; costs per search |
 
 What models take differs, by their names: see `_anthropic_models`. What else is not sent as it is asked for:
 
@@ -57,7 +58,6 @@ from ._http import Http
 from ._json import fields, loads
 from ._request_options import with_options
 from ._sse import SseEvent
-from ._upstream_tools import refuse_upstream_tools
 
 __all__ = ["Anthropic", "connect", "decode", "encode"]
 
@@ -116,7 +116,6 @@ async def objects_of(events: AsyncIterator[SseEvent]) -> AsyncGenerator[JsonObje
 
 def encode(turn: Turn, settings: ProviderSettings) -> JsonObject:
     """The request's body. Raises RequestError for content that this wire can't carry."""
-    refuse_upstream_tools(turn)
     options = options_of(settings)
     profile = profile_of(turn.model, options)
     form = turn.request.text.format if turn.request.text else None
@@ -133,7 +132,7 @@ def encode(turn: Turn, settings: ProviderSettings) -> JsonObject:
     body: dict[str, JsonValue | None] = {
         "model": turn.model,
         "max_tokens": max_tokens,
-        **_content(said, tools(turn, profile, strict=options.strict_tools), options.cache),
+        **_content(said, tools(turn, profile, options), options.cache),
         "stream": True,
         "thinking": thinks,
         "output_config": _output_config(effort(turn, profile), form, profile),
