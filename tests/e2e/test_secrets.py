@@ -1,17 +1,35 @@
-"""Nothing that a client or a model said, and no key, is ever logged. The whole run is searched once more at its end."""
+"""Nothing that a client or a model said is ever logged, and no secret is ever logged, told or stored.
+
+The log of the whole run is searched once more at its end.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import httpx2
 import pytest
 
-from tests.e2e.conftest import PLANTED, Endpoint
+from tests.e2e.conftest import PLANTED, SECRETS, Endpoint
+from tests.e2e.tenants import Cloud
 
-REQUESTS = {
+Json = dict[str, Any]
+CALCULATOR = [{"type": "serverless:calculator"}]
+REQUESTS: dict[str, Json] = {
     "an answer": {"model": "fake/text", "input": "/fake text;say=planted-answer planted-answer"},
     "a stream": {"model": "offline/demo", "input": "Say planted-prompt.", "stream": True},
     "a tool's arguments": {
         "model": "offline/demo",
         "input": '[[call calculator {"expression": "planted-prompt"}]]',
-        "tools": [{"type": "serverless:calculator"}],
+        "tools": CALCULATOR,
     },
     "a tool that isn't there": {
         "model": "offline/demo",
@@ -23,8 +41,50 @@ REQUESTS = {
     "a refusal upstream": {"model": "fake/text", "input": "/fake status;code=400"},
     "a failure mid-stream": {"model": "fake/text", "input": "/fake error;say=planted-answer", "stream": True},
     "garbage mid-stream": {"model": "fake/text", "input": "/fake garbage;say=planted-answer", "stream": True},
-    "an upstream that is gone": {"model": "gone/planted-prompt", "input": "planted-prompt"},
+    # (The name of a model that somebody was asked for is logged, and counted.)
+    "an upstream that is gone": {"model": "gone/model", "input": "planted-prompt"},
 }
+LEAKY = ("400", "401", "403", "429", "500", "stream", "no JSON")
+"""What goes wrong at an upstream that quotes all the headers it got, secrets too."""
+
+
+class Leaky(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        kind, quoted = asked["model"], dict(self.headers)
+        error = {"error": {"message": f"Incorrect: {quoted}", "code": str(quoted), "param": str(quoted)}}
+        chunk = {"id": "c", "choices": [{"index": 0, "delta": {"content": "planted-answer"}}]}
+        bodies = {
+            "stream": f"data: {json.dumps(chunk)}\n\ndata: {json.dumps(error)}\n\n",
+            "no JSON": f"data: {json.dumps(chunk)}\n\ndata: {quoted}\n\n",
+        }
+        body = bodies.get(kind, json.dumps(error)).encode()
+        self.send_response(int(kind) if kind.isdecimal() else 200, f"{quoted['authorization']}")
+        self.send_header("content-type", "text/event-stream" if kind in bodies else "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def it(cloud: Endpoint) -> Iterator[Cloud]:
+    """With a provider more, `leaky`."""
+    it = Cloud(cloud)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Leaky) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        settings = {
+            "dialect": "chat_completions",
+            "base_url": f"http://127.0.0.1:{server.server_port}",
+            "api_key": "planted-provider-key",
+            "headers": {"x-planted": "planted-header"},
+            "retries": 0,
+        }
+        name = f"{it.told['prefix']}/providers/leaky"
+        it.client("ssm").put_parameter(Name=name, Value=json.dumps(settings), Type="SecureString", Overwrite=True)
+        yield it
+        server.shutdown()
 
 
 @pytest.mark.parametrize("name", REQUESTS)
@@ -38,3 +98,87 @@ async def test_nothing_that_was_said_is_logged(cloud: Endpoint, name: str) -> No
     lines = cloud.log_lines()[before:]
     assert any('"message":"re' in line for line in lines), "the functions' own lines are there to be searched"
     assert not [line for line in lines for secret in PLANTED if secret in line]
+
+
+def test_no_secret_is_told_logged_or_stored(it: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    searched = {
+        "answers": [*answers(it)],
+        "items": [*items(it)],
+        "objects": [*objects(it)],
+        "history events": [*history(it)],
+        "log lines": [line.encode() for line in it.endpoint.log_lines()],
+    }
+    found = {
+        (secret, place): text
+        for place, texts in searched.items()
+        for text in texts
+        for secret in (*SECRETS, *(PLANTED if place in ("history events", "log lines") else ()))
+        if secret.encode() in text
+    }
+    with capsys.disabled():
+        counts = ", ".join(f"{len(texts)} {place}" for place, texts in searched.items())
+        print(f"\nsecrets, searched for in {counts}: {len(found)} found")
+    assert found == {}
+    assert all(searched.values())
+    for said in (b"planted-prompt", b"planted-answer"):  # or else the search would prove nothing
+        assert any(said in text for text in searched["items"] + searched["objects"])
+
+
+def answers(it: Cloud) -> Iterator[bytes]:
+    """What clients are told of everything that can go wrong, however they ask, headers included."""
+    large = {"model": "offline/demo", "input": f"planted-prompt {secrets.token_hex(200_000)}"}  # it goes to the bucket
+    bodies = [*REQUESTS.values(), large, *({"model": f"leaky/{kind}", "input": "planted-prompt"} for kind in LEAKY)]
+    waiting: list[str] = []
+    with it.http(it.endpoint.api_key) as http:
+        for body in bodies:
+            for more in ({"stream": False}, {"stream": True}, {"stream": False, "background": True}):
+                answer = http.post("responses", json={**body, **more})
+                yield f"{answer.headers}".encode() + answer.content
+                if more.get("background") and answer.status_code == 200:
+                    waiting.append(answer.json()["id"])
+        for path in ("models", "responses/resp_nowhere", "nowhere"):
+            yield http.get(path).content
+        until = time.monotonic() + 10
+        for response_id in waiting:
+            while (answer := http.get(f"responses/{response_id}")).json()["status"] in ("queued", "in_progress"):
+                if time.monotonic() > until:  # the state machine tries again for minutes, with the same result
+                    http.post(f"responses/{response_id}/cancel").raise_for_status()
+                time.sleep(0.1)
+            yield answer.content
+            yield http.get(f"responses/{response_id}", params={"stream": "true"}).content
+    secret = it.endpoint.api_key
+    for wrong in (secret[:-1] + "f", f"or_000000000000_{secret.rpartition('_')[2]}", f"{secret}x"):
+        with it.http(wrong) as http:
+            yield http.get("models").content
+
+
+def items(it: Cloud) -> Iterator[bytes]:
+    for page in it.dynamodb.get_paginator("scan").paginate(TableName=it.told["table"]):
+        for item in page["Items"]:
+            yield str(item).encode() + b"".join(unpacked(value["B"]) for value in item.values() if "B" in value)
+
+
+def objects(it: Cloud) -> Iterator[bytes]:
+    s3 = it.client("s3")
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=it.told["bucket"]):
+        for each in page.get("Contents", []):
+            yield each["Key"].encode() + unpacked(
+                s3.get_object(Bucket=it.told["bucket"], Key=each["Key"])["Body"].read()
+            )
+
+
+def history(it: Cloud) -> Iterator[bytes]:
+    """What the state machine was given, and all that it knows of what happened."""
+    states = it.client("stepfunctions")
+    for page in states.get_paginator("list_executions").paginate(stateMachineArn=it.told["state_machine"]):
+        for execution in page["executions"]:
+            for events in states.get_paginator("get_execution_history").paginate(
+                executionArn=execution["executionArn"], includeExecutionData=True
+            ):
+                yield from (str(event).encode() for event in events["events"])
+
+
+def unpacked(packed: bytes) -> bytes:
+    with suppress(zlib.error):
+        return zlib.decompress(packed)
+    return packed
