@@ -91,7 +91,10 @@ def not_a_stream(body: bytes, secrets: Sequence[str] = ()) -> ProviderError:
     value = _parsed(body)
     if isinstance(value, list):
         value = value[0] if value else None
-    error = from_object(value, secrets) if isinstance(value, dict) else None
+    told: JsonObject = value if isinstance(value, dict) else {}
+    if told.keys() == {"message"}:  # AWS's errors are nothing else
+        told = {"error": value}
+    error = from_object(told, secrets)
     return error or StreamViolation("The provider answered with something that is not an event stream")
 
 
