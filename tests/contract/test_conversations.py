@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from tests.contract.vendors import DIALECTS, Vendors, vendors
-from tests.conversations import ENCRYPTED, Conversation, kinds, text_of, thoughts_of, user
+from tests.conversations import ENCRYPTED, Conversation, answers, kinds, text_of, thoughts_of, user
 from tests.fakes.wire import Rules, mark
 from tests.unit.kit import Json
 
@@ -120,6 +120,20 @@ async def test_an_upstream_that_signs_its_reasoning_refuses_it_altered(dialect: 
                 assert answer.status_code == (200 if sent is content else 400), answer.text
         assert len(altered) % TURNS == 0
         assert bool(altered) == upstream.wire.signs
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_an_upstream_that_insists_on_its_reasoning_refuses_its_calls_without(dialect: str) -> None:
+    """So what passes above was not left out."""
+    async with vendors([dialect], Rules(reasoning=True)) as at, at.client() as client:
+        talk = Conversation(at.ask, False, {**THINK, "tools": [LOOK]})
+        await talk.work(at.model(dialect), directive(1), turns=2)
+        kept = [item for item in talk.items if item["type"] != "reasoning"]
+        body = {"model": at.model(dialect), "store": False, **THINK, "tools": [LOOK]}
+        for items, status in ((kept, 400), (talk.items, 200)):
+            sent = {**body, "input": [*items, *answers(talk.responses[-1])]}
+            answer = await client.post("/responses", json=sent)
+            assert answer.status_code == status, answer.text
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
