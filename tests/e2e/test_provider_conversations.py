@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.conversations import ENCRYPTED, Conversation, Json, folded, kinds, text_of, thoughts_of, user
+from tests.conversations import ENCRYPTED, Conversation, Json, answers, folded, kinds, text_of, thoughts_of, user
 from tests.e2e.conftest import Endpoint
 from tests.fakes.server import dialects, wire_of
 
@@ -75,3 +75,16 @@ async def test_functions_of_the_client_are_called_over_six_turns(client: Client,
         calls = [item for response in talk.responses for item in response["output"] if item["type"] == "function_call"]
         assert len(calls) == 2 * TURNS
         assert text_of(final) == "The tools said: " + "".join(f"seen {call['call_id']} " for call in calls)
+
+
+@pytest.mark.parametrize("stored", [True, False], ids=["stored", "stateless"])
+async def test_a_conversation_moves_through_every_provider_amid_its_tool_calls(client: Client, stored: bool) -> None:
+    first, *others = [f"{name}/{wire_of(name).model}" for name in dialects()]
+    talk = Conversation(client.ask, stored, {**THINK, "tools": [LOOK]})
+    await talk.say(first, user(f"/fake tools;turns={len(others) + 1};reasoning=2;parallel=2"))
+    for model in (*others, first):
+        await talk.say(model, *answers(talk.responses[-1]), background=stored)
+    calls = [item for response in talk.responses for item in response["output"] if item["type"] == "function_call"]
+    assert len(calls) == 2 * len(dialects())
+    assert text_of(talk.responses[-1]) == "The tools said: " + "".join(f"seen {call['call_id']} " for call in calls)
+    await talk.say(first, user("/fake echo"))
