@@ -74,6 +74,7 @@ STREAMS: dict[str, tuple[list[Any], list[d.Delta]]] = {
         [says(think("T")), says(think("U")), says("a")],
         [d.Reasoning("thought_1", "T", 0), d.Reasoning("thought_1", "U", 0), d.Text("text", "a")],
     ),
+    "an empty thought is none": ([says(think(""), "a")], [d.Text("text", "a")]),
     "thoughts after text are another block": (
         [says(think("T"), "a", think("U"))],
         [d.Reasoning("thought_1", "T", 0), d.Text("text", "a"), d.Reasoning("thought_2", "U", 0)],

@@ -129,8 +129,9 @@ class _Decoder:
 
     def _think(self, words: str, signature: str) -> Iterator[d.Delta]:
         """Google calls its thoughts summaries: the raw ones are not shown."""
-        yield from self._reason()
-        yield d.Reasoning(f"thought_{self._thoughts}", words, summary=0)
+        if words:
+            yield from self._reason()
+            yield d.Reasoning(f"thought_{self._thoughts}", words, summary=0)
         if signature:
             yield from self._keep(Thought(thought=words, signature=signature))
 
