@@ -110,11 +110,13 @@ STREAMS: dict[str, tuple[list[Any], list[d.Delta]]] = {
         [d.ToolCall("tool_use_1", "", "a", "f"), d.ToolCall("tool_use_1", '{"x": "é"}'), d.Finish("stop")],
     ),
     "names are ours": (
-        [*use(0, "a", wire_name("g.h")), *use(1, "b", "made up"), over("tool_use")],
+        [*use(0, "a", wire_name("g.h")), *use(1, "b", "made up"), *use(2, "c", "f"), over("tool_use")],
         [
             d.ToolCall("tool_use_1", "", "a", "g.h"),
             d.End("tool_use_1"),
             d.ToolCall("tool_use_2", "", "b", "made_up"),
+            d.End("tool_use_2"),
+            d.ToolCall("tool_use_3", "", "c+", "f"),
             d.Finish("stop"),
         ],
     ),

@@ -578,12 +578,19 @@ HISTORIES: dict[str, tuple[dict[str, Any], list[Any], list[Any]]] = {
     ),
     "arguments that are no object": (
         {},
-        [USER, call("a", arguments="[1]"), output("a"), call("b", arguments="{"), output("b"), call("c", arguments="")],
+        [
+            USER,
+            call("a", arguments="[1]"),
+            output("a"),
+            call("b", arguments='{"x":NaN}'),
+            output("b"),
+            call("c", arguments=""),
+        ],
         [
             user("Hi"),
             assistant(use("a", invalid_arguments="[1]")),
             user(result("a")),
-            assistant(use("b", invalid_arguments="{")),
+            assistant(use("b", invalid_arguments='{"x":NaN}')),
             user(result("b")),
             assistant(use("c")),
             user(result("c", "(no output)")),
@@ -932,7 +939,19 @@ CACHED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "the last results": (
         {"input": [USER, call("a"), output("a")]},
-        {"messages": [user("Hi"), assistant(use("a")), user(result("a", **MARK))]},
+        {"messages": [user(text("Hi", **MARK)), assistant(use("a")), user(result("a", **MARK))]},
+    ),
+    "what was the end before, and no more": (
+        {"input": [USER, said("A"), USER, said("B"), USER]},
+        {
+            "messages": [
+                user("Hi"),
+                assistant("A"),
+                user(text("Hi", **MARK)),
+                assistant("B"),
+                user(text("Hi", **MARK)),
+            ]
+        },
     ),
     "the user's last words, before an instruction": (
         {"input": [USER, {"role": "system", "content": "B"}]},

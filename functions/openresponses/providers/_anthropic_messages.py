@@ -223,6 +223,7 @@ def _answers(items: Sequence[Item]) -> dict[int, _Output]:
 def _arguments(written: str) -> JsonObject:
     try:
         value: JsonValue = json.loads(written or "{}")
+        json.dumps(value, allow_nan=False)
     except ValueError:
         value = None
     return value if isinstance(value, dict) else {"invalid_arguments": written}

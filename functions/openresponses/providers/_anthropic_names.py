@@ -28,7 +28,7 @@ def our_name(name: str) -> str:
 
 
 def made_together(call_id: str) -> str:
-    """The id of a call that the model made together with the call before it, which this server runs.
+    """The id of a call that the model made together with the call before it, which this server runs, or refuses.
 
     Such a call's item has its output too, so that nothing else would tell parallel calls from calls of several
     turns, once they are history. But calls must go back as they came: "Parallel tool use" warns that a model

@@ -74,7 +74,7 @@ class _Decoder:
         self._calls_made: list[str] = []
         self._text: str | None = None
         self._ids: set[str] = set()
-        self._runs_here = False
+        self._answered_here = False
         self._reason, self._why = "", ""
         self._used: JsonObject = {}
 
@@ -200,8 +200,8 @@ class _Decoder:
         if call_id in self._ids or len(call_id) >= MAX_ID:
             call_id = ""
         self._ids.add(call_id)
-        call_id = made_together(call_id) if self._runs_here else call_id
-        self._runs_here = self._runs_here or (tool is not None and tool.kind == "hosted")
+        call_id = made_together(call_id) if self._answered_here else call_id
+        self._answered_here = self._answered_here or tool is None or tool.kind == "hosted"
         return d.ToolCall(key, "", call_id, tool.name if tool else our_name(name))
 
     def _usage(self, used: JsonObject) -> Iterator[d.Delta]:

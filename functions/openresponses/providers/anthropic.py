@@ -143,14 +143,17 @@ def encode(turn: Turn, settings: ProviderSettings) -> JsonObject:
 
 
 def _content(said: Prompt, offered: JsonObject, cache: str | bool) -> JsonObject:
-    """Tools, instructions and messages. What is cached is all before a mark, in that order ("Prompt caching")."""
+    """Tools, instructions and messages. What is cached is all before a mark, in that order ("Prompt caching").
+
+    The messages' end is marked, and what was their end in the turn before: the API looks back for only 20 blocks.
+    """
     system: list[JsonValue] = [text_block(text) for text in said.system if text.strip()]
-    last = next(content for role, content in reversed(said.messages) if role == "user")
-    stable = system or cast("list[JsonValue]", offered.get("tools", []))
-    if cache:
-        for block in (*stable[-1:], last[-1]):
-            fields(block)["cache_control"] = {"type": "ephemeral", **({"ttl": cache} if cache == "1h" else {})}
     messages: list[JsonValue] = [{"role": role, "content": content} for role, content in said.messages]
+    stable = system or cast("list[JsonValue]", offered.get("tools", []))
+    ends = [content[-1] for role, content in said.messages if role == "user"]
+    if cache:
+        for block in (*stable[-1:], *ends[-2:]):
+            fields(block)["cache_control"] = {"type": "ephemeral", **({"ttl": cache} if cache == "1h" else {})}
     return {**({"system": system} if system else {}), **offered, "messages": messages}
 
 
