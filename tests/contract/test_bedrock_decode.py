@@ -93,6 +93,17 @@ async def test_reasoning_whose_text_is_left_out_still_goes_back() -> None:
     ]
 
 
+async def test_reasoning_without_a_signature_is_kept_for_models_that_take_it_so() -> None:
+    events = [thought(0, text="Hm"), stop(0), STOP]
+    assert await decoded(*events) == [d.Reasoning("reasoning_0", "Hm"), *END]
+    kept = d.Opaque("reasoning_0", state(reasoningText={"text": "Hm"}))
+    assert await decoded(*events, reading=Reading(plain_reasoning=True)) == [
+        d.Reasoning("reasoning_0", "Hm"),
+        kept,
+        *END,
+    ]
+
+
 async def test_encrypted_reasoning_is_one_piece_however_it_comes() -> None:
     pieces = [base64.b64encode(each).decode() for each in (b"a", b"bc")]
     events = [*(thought(0, redactedContent=each) for each in pieces), stop(0), STOP]
@@ -401,7 +412,7 @@ an_event = shape(
 @given(events=st.lists(an_event, max_size=12), think_tags=st.booleans())
 async def test_whatever_comes_is_deltas_that_the_assembler_takes(events: Sequence[Any], think_tags: bool) -> None:
     assembler = Assembler(0, lambda prefix, index: f"{prefix}_{index}", TOOLS)
-    reading = Reading(Names(TOOLS), "answer", True, think_tags)
+    reading = Reading(Names(TOOLS), "answer", True, True, think_tags)
     deltas: list[d.Delta] = []
     with suppress(errors.ProviderError):
         deltas = await decoded(*events, reading=reading)

@@ -83,8 +83,7 @@ def sent(model: str = SONNET, options: dict[str, Any] | None = None, **fields: A
     if "anthropic." in model:
         check({}, model, known, Rules())
     parameters = as_parameters(operation().input_shape, {"modelId": model, **known})
-    if "effort" not in parameters.get("outputConfig", {}):  # newer than the types are
-        SDK_TYPES.validate_python([parameters])
+    SDK_TYPES.validate_python([parameters])
     return body
 
 
@@ -175,7 +174,7 @@ def more(**fields: Any) -> dict[str, Any]:
 
 
 def adaptive(effort: str, **fields: Any) -> dict[str, Any]:
-    return {**more(thinking={"type": "adaptive", **fields}), "outputConfig": {"effort": effort}}
+    return more(thinking={"type": "adaptive", **fields}, output_config={"effort": effort})
 
 
 LOW, HIGH, NONE, XHIGH = ({"reasoning": {"effort": effort}} for effort in ("low", "high", "none", "xhigh"))
@@ -635,12 +634,19 @@ def test_reasoning_goes_back_to_the_letter_or_not_at_all() -> None:
     assert said(user("Hi"), signed) == [USER]
 
 
+def test_reasoning_without_a_signature_goes_back_to_models_that_take_it_so() -> None:
+    block = {"reasoningText": {"text": "Hm"}}
+    thought = {"type": "reasoning", "summary": [], "encrypted_content": kept(block)}
+    messages = said(user("Hi"), thought, {"role": "assistant", "content": "Yes"}, user("?"), model=KIMI)
+    assert messages[1]["content"] == [{"reasoningContent": block}, {"text": "Yes"}]
+
+
 STATES = [
     "",
     "x",
     "[]",
     "{}",
-    '{"reasoningText":{"text":"a"}}',
+    '{"reasoningText":{"signature":"a"}}',
     '{"redactedContent":1}',
     '{"redactedContent":"","x":1}',
 ]
@@ -664,9 +670,9 @@ def test_cache_points_follow_tools_instructions_and_the_last_two_messages_of_the
     hour = json.dumps(sent(options={"cache": "1h"}, **asked))
     assert hour == json.dumps(body).replace('"default"', '"default", "ttl": "1h"')
     assert "cachePoint" not in json.dumps(sent(options={"cache": "off"}, **asked))
-    nova = sent(NOVA, options={"cache": "5m"}, **asked)
+    nova = sent(NOVA, options={"cache": "1h"}, **asked)
     assert nova["toolConfig"]["tools"] == [{"toolSpec": LOOK_SPEC}]
-    assert "cachePoint" in json.dumps(nova)
+    assert '{"type": "default"}' in json.dumps(nova)
     assert "cachePoint" not in json.dumps(sent(LLAMA, options={"cache": "5m"}, **asked))
 
 
@@ -714,7 +720,7 @@ def test_a_profile_s_model_is_what_the_settings_say_it_is() -> None:
     arn = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123"
     assert "additionalModelRequestFields" not in encode(turn(arn, **LOW), settings())
     body = encode(turn(arn, **LOW), settings(base_models={arn: OPUS}))
-    assert body["outputConfig"] == {"effort": "low"}
+    assert body["additionalModelRequestFields"]["output_config"] == {"effort": "low"}
 
 
 @pytest.mark.parametrize(

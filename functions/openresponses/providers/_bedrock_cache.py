@@ -19,9 +19,10 @@ def mark(body: JsonObject, traits: Traits, options: BedrockOptions) -> None:
     the second of these is where the previous request's point was, and what it wrote is read."""
     if traits.caches == "nothing" or options.cache == "off":
         return
-    point: JsonObject = {
-        "cachePoint": {"type": "default"} if options.cache == "5m" else {"type": "default", "ttl": "1h"}
-    }
+    kept: JsonObject = {"type": "default"}
+    if options.cache == "1h" and traits.caches_long:
+        kept["ttl"] = "1h"
+    point: JsonObject = {"cachePoint": kept}
     match body.get("toolConfig"):
         case {"tools": list(tools)} if traits.caches == "tools":
             tools.append(point)

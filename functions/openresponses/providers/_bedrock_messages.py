@@ -5,8 +5,8 @@ What Bedrock insists on, and this file therefore keeps:
 - Roles alternate, and the user begins. A model's turn is one message: reasoning and text first, then its calls.
 - All results of a message's calls come at once in the next message, before all else; for some models, alone.
 - Text is never blank. A document is never without text.
-- Reasoning is sent back exactly as it came, signature and all; without a signature it is not (DeepSeek-R1's is
-  refused, aws-samples/bedrock-chat#845).
+- Reasoning is sent back exactly as it came, signature and all; what has none, only to models that take it so
+  (DeepSeek-R1 refuses its own, aws-samples/bedrock-chat#845).
 """
 
 from collections.abc import Sequence

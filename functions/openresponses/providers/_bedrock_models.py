@@ -3,7 +3,8 @@
 Sources: the user guide of Amazon Bedrock ("Supported models and model features", "Prompt caching", "Structured
 outputs", "Adaptive thinking", "Preserved thinking"), that of Amazon Nova ("Tool use", "Extended thinking"), what's
 new in each version of Claude (platform.claude.com/docs), and the refusals that vercel/ai (`packages/amazon-bedrock`)
-and pydantic-ai (`providers/bedrock.py`) have recorded. A new version is taken to be like the latest known one.
+and pydantic-ai (`providers/bedrock.py`) have recorded; maximhq/bifrost#6942 for reasoning without a signature. A new
+version is taken to be like the latest known one.
 """
 
 import re
@@ -26,7 +27,8 @@ class Traits:
     - `summarised`: what it shows of its reasoning is a summary.
     - `sampling`: how many of `temperature` and `topP` it takes.
     - `force`: the strongest tool choice that it takes.
-    - `caches`: where it takes cache points, `tools` being the most.
+    - `plain_reasoning`: its reasoning has no signature, and goes back as text.
+    - `caches`: where it takes cache points, `tools` being the most; `caches_long`: for an hour, too.
     - `schema`: it constrains its answer to a JSON schema; `strict`: its calls, too.
     - `results`: what its tool results may hold beside text; `beside`: what may share a message with them.
     - `status`: its tool results may have one; `json_results`: they are JSON.
@@ -41,7 +43,9 @@ class Traits:
     summarised: bool = False
     sampling: Literal[0, 1, 2] = 2
     force: Literal["auto", "any", "tool"] = "auto"
+    plain_reasoning: bool = False
     caches: Literal["nothing", "messages", "tools"] = "nothing"
+    caches_long: bool = False
     schema: bool = False
     strict: bool = False
     results: frozenset[str] = _NOTHING
@@ -76,6 +80,7 @@ def _claude(name: str) -> Traits:
         sampling=2 if version < (4, 1) else 1 if version < (4, 7) else 0,
         force="auto" if always_thinks or latest_sonnet else "tool",
         caches="tools" if version >= (3, 7) or "3-5-haiku" in name else "nothing",
+        caches_long=version >= (4, 5),
         schema=version >= (4, 5) and version not in ((4, 7), (4, 8)),
         strict=(4, 5) <= version < (4, 7),
         results=frozenset({"image", "document"}),
@@ -93,15 +98,16 @@ def _version(name: str) -> tuple[int, int]:
 
 _NOVA = Traits(force="tool", caches="messages", results=frozenset({"image"}), plain_schemas=True)
 _MISTRAL = Traits(force="any", beside=_NOTHING, json_results=True, short_ids=True, results=frozenset({"document"}))
-_KIMI = Traits(force="tool")
+_KIMI = Traits(force="tool", plain_reasoning=True)
 _FAMILIES = {
     "amazon.nova-2": replace(_NOVA, thinking="nova"),
     "amazon.nova": _NOVA,
     "meta.": Traits(results=frozenset({"image", "document"}), beside=_NOTHING),
     "mistral.": _MISTRAL,
-    "openai.gpt-oss": Traits(thinking="effort"),
+    "openai.gpt-oss": Traits(thinking="effort", plain_reasoning=True),
     "openai.": Traits(sampling=0),
-    "qwen.": Traits(thinking="qwen"),
+    "qwen.": Traits(thinking="qwen", plain_reasoning=True),
+    "minimax.": Traits(plain_reasoning=True),
     "zai.": Traits(force="tool"),
     "moonshot.kimi-k2-thinking": replace(_KIMI, think_tags=True),
     "moonshot": _KIMI,

@@ -1,7 +1,7 @@
 """How much a model is to reason, in the words of its family, and the knobs that this leaves it. Pure.
 
-Sources: the user guide of Amazon Bedrock, "Extended thinking", "Adaptive thinking", "Preserved thinking" and
-`OutputConfig`; that of Amazon Nova 2, "Extended thinking"; for gpt-oss and Qwen, what pydantic-ai has recorded.
+Sources: the user guide of Amazon Bedrock, "Extended thinking", "Adaptive thinking" and "Preserved thinking"; that of
+Amazon Nova 2, "Extended thinking"; for gpt-oss and Qwen, what pydantic-ai has recorded.
 """
 
 from collections.abc import Sequence
@@ -22,11 +22,10 @@ _ANSWER_TOKENS = 8192
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """`more` are `additionalModelRequestFields`, `effort` is `outputConfig.effort`."""
+    """`inferenceConfig` and `additionalModelRequestFields`."""
 
     inference: JsonObject
     more: JsonObject = field(default_factory=JsonObject)
-    effort: str | None = None
 
 
 def is_off(turn: Turn, traits: Traits) -> bool:
@@ -73,8 +72,9 @@ def _adaptive(effort: Effort | None, turn: Turn, traits: Traits, messages: Seque
     elif not (effort or _summary(turn)):
         return Asked(_inference(turn, traits.sampling, limit))
     highest = "xhigh" if traits.sampling == 0 else "max"
-    level = effort and {"none": "low", "minimal": "low", "xhigh": highest}.get(effort, effort)
-    return Asked(_inference(turn, 0, limit), more, level)
+    if effort:
+        more["output_config"] = {"effort": {"none": "low", "minimal": "low", "xhigh": highest}.get(effort, effort)}
+    return Asked(_inference(turn, 0, limit), more)
 
 
 def _budget(budget: int, limit: int | None, turn: Turn, traits: Traits) -> Asked:

@@ -25,5 +25,7 @@ def restored(state: str | None) -> JsonObject | None:
             return block
         case {"reasoningText": {"text": str(), "signature": str(), **more}, **rest} if not (rest or more):
             return block
+        case {"reasoningText": {"text": str(), **more}, **rest} if not (rest or more):
+            return block
         case _:
             return None

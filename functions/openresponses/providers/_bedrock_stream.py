@@ -43,6 +43,7 @@ class Reading:
     names: Names = field(default_factory=lambda: Names(()))
     answer: str = ""
     summarised: bool = False
+    plain_reasoning: bool = False
     think_tags: bool = False
 
 
@@ -69,17 +70,18 @@ class _Thought:
     signature: str = ""
     redacted: list[str] = field(default_factory=list[str])
 
-    def state(self) -> str | None:
-        """Reasoning without a signature has none: it is not sent back."""
+    def state(self, *, plain: bool) -> str | None:
+        """None for reasoning without a signature, but for models that take it so (`plain`)."""
         if self.redacted:
             try:
                 data = b"".join(base64.b64decode(each, validate=True) for each in self.redacted)
             except binascii.Error:
                 raise StreamViolation("The provider sent encrypted reasoning that is not base64") from None
             return kept({"redactedContent": base64.b64encode(data).decode()})
+        text: JsonObject = {"text": "".join(self.text)}
         if self.signature:
-            return kept({"reasoningText": {"text": "".join(self.text), "signature": self.signature}})
-        return None
+            return kept({"reasoningText": {**text, "signature": self.signature}})
+        return kept({"reasoningText": text}) if plain and self.text else None
 
 
 class _Decoder:
@@ -215,7 +217,8 @@ class _Decoder:
 
     def _close(self, index: Index) -> Iterator[d.Delta]:
         """The last block is left open: Bedrock ends it too where the limit cut it, and then it is not complete."""
-        if (thought := self._thoughts.pop(index, None)) and (state := thought.state()):
+        thought = self._thoughts.pop(index, None)
+        if thought and (state := thought.state(plain=self._reading.plain_reasoning)):
             self._length = 0
             yield d.Opaque(f"reasoning_{index}", state)
         elif index in self._calls:

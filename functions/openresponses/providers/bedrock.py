@@ -9,7 +9,7 @@ unsigned. A model is named by its id, its inference profile's, or an ARN.
 |---|---|---|
 | `region` | AWS's own | the region to call, and to sign for |
 | `base_models` | {} | by a model's name, the id of what is behind it, where it doesn't say (an application's profile) |
-| `cache` | "5m" | how long prompts are kept, where the model can: "5m", "1h" (not all can), or "off" |
+| `cache` | "5m" | how long prompts are kept, where the model can: "5m", "1h" (Claude since 4.5), or "off" |
 | `structured_output` | "auto" | a JSON schema goes as `outputConfig` ("native"), or as a tool to be called ("tool") |
 | `extra_body` | {} | fields to add to each request: `guardrailConfig`, `performanceConfig`, `requestMetadata`, ... |
 
@@ -124,7 +124,8 @@ class _Sending:
         traits = traits_of(options.base_models.get(turn.model, turn.model))
         names = Names(tool.name for tool in turn.tools)
         answer = names.reserve(ANSWER) if answers_with_tool(turn, traits, options) else ""
-        return cls(turn, options, traits, Reading(names, answer, traits.summarised, traits.think_tags))
+        reading = Reading(names, answer, traits.summarised, traits.plain_reasoning, traits.think_tags)
+        return cls(turn, options, traits, reading)
 
     def body(self, settings: ProviderSettings) -> JsonObject:
         turn, traits, reading = self.turn, self.traits, self.reading
@@ -134,14 +135,13 @@ class _Sending:
         form = None if reading.answer else text_format(turn)
         system = [*past.system, *([{"text": JSON_ONLY}] if wants_json(turn) else [])]
         tier = turn.request.service_tier
-        output = {"textFormat": form, "effort": thinking.effort}
         parts: dict[str, object] = {
             "messages": past.messages,
             "system": system,
             "inferenceConfig": thinking.inference,
             "toolConfig": tools,
             "additionalModelRequestFields": thinking.more,
-            "outputConfig": {name: value for name, value in output.items() if value},
+            "outputConfig": {"textFormat": form} if form else None,
             "serviceTier": {"type": tier} if tier in ("flex", "priority") else None,
         }
         body: JsonObject = {name: value for name, value in parts.items() if value}  # pyright: ignore[reportAssignmentType]
