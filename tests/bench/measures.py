@@ -8,11 +8,14 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from tempfile import NamedTemporaryFile
 
 import httpx2
 
+from infra.local.status_page import JSON_PATH
 from tests.bench.figures import Figure, Samples
-from tests.bench.sandbox import API_KEY, REPO, SERVER, Sandbox, sandbox
+from tests.bench.sandbox import API_KEY, AUTHORIZER, REPO, SERVER, STOCK, Sandbox, sandbox
 
 APPS = "tests.bench.apps"
 RAW, ONE_ROUTE = f"{APPS}.raw.app", f"{APPS}.one_route.app"
@@ -23,6 +26,7 @@ DELTA = b"response.output_text.delta"
 async def cold_start(rounds: int) -> list[Figure]:
     """From the start of the process to its first GET /next; and to the end of its first streamed answer."""
     handlers = (SERVER, ONE_ROUTE, RAW)
+    authorizer = list[float]()
     inits = {handler: list[tuple[float, float, float]]() for handler in handlers}
     for number in range(rounds + 1):
         for handler in handlers:
@@ -32,6 +36,9 @@ async def cold_start(rounds: int) -> list[Figure]:
                 first = time.monotonic() - began
                 if number:  # the first round fills caches, ours of bytecode among them
                     inits[handler].append((it.init.wall * 1e3, it.init.cpu * 1e3, (it.init.wall + first) * 1e3))
+        async with sandbox(AUTHORIZER, runtime=STOCK) as it:
+            if number:
+                authorizer.append(it.init.wall * 1e3)
     walls, cpus, totals = (
         {handler: Samples([each[column] for each in inits[handler]]) for handler in handlers} for column in range(3)
     )
@@ -40,6 +47,7 @@ async def cold_start(rounds: int) -> list[Figure]:
         Figure("  its CPU time", "ms", cpus[SERVER], cpus[ONE_ROUTE], "bare FastAPI app"),
         Figure("  against the least", "ms", walls[SERVER], walls[RAW], "raw ASGI app"),
         Figure("  with the first answer", "ms", totals[SERVER], totals[ONE_ROUTE], "bare FastAPI app"),
+        Figure("  of the authorizer", "ms", Samples(authorizer), walls[ONE_ROUTE], "bare FastAPI app"),
     ]
 
 
@@ -87,20 +95,23 @@ async def event_cost(rounds: int, events: int) -> list[Figure]:
 
 async def added_latency(rounds: int) -> list[Figure]:
     """To the first text: through the server, less that of calling the same upstream."""
-    async with upstream() as url:
-        env = provider(url)
-        async with sandbox(SERVER, **env) as it, local_cloud(env) as base_url, httpx2.AsyncClient() as client:
-            calls = [
-                lambda: _through_sandbox(it),
-                lambda: _through_gateway(client, base_url),
-                lambda: _directly(client, url),
-            ]
-            times = [Samples([]) for _ in calls]
-            for number in range(rounds + 10):
-                for call, samples in zip(calls, times, strict=True):
-                    seconds = await call()
-                    if number >= 10:
-                        samples.values.append(seconds * 1e3)
+    async with (
+        upstream() as url,
+        local_cloud(url) as cloud,
+        sandbox(SERVER, **cloud.configuration) as it,
+        httpx2.AsyncClient() as client,
+    ):
+        calls = [
+            lambda: _through_sandbox(it),
+            lambda: _through_gateway(client, cloud.base_url),
+            lambda: _directly(client, url),
+        ]
+        times = [Samples([]) for _ in calls]
+        for number in range(rounds + 10):
+            for call, samples in zip(calls, times, strict=True):
+                seconds = await call()
+                if number >= 10:
+                    samples.values.append(seconds * 1e3)
     ours, gateway, direct = times
     return [
         Figure("added latency, Runtime API", "ms", ours, direct, "direct call", 3, kind="difference"),
@@ -110,18 +121,13 @@ async def added_latency(rounds: int) -> list[Figure]:
 
 async def memory(streams: int) -> list[Figure]:
     """Of the sandbox, once it has streamed from a provider."""
-    async with upstream() as url, sandbox(SERVER, **provider(url)) as it:
+    async with upstream() as url, local_cloud(url) as cloud, sandbox(SERVER, **cloud.configuration) as it:
         for _ in range(streams):
             await _through_sandbox(it)
         return [
             Figure(f"RSS after {streams} streams", "MB", Samples([it.rss()]), goal=110),
             Figure("  at its peak", "MB", Samples([it.peak_rss()])),
         ]
-
-
-def provider(url: str) -> dict[str, str]:
-    """The environment in which the models of `url` are called `fake/...`."""
-    return {"OPENRESPONSES_PROVIDERS": json.dumps({"fake": {"dialect": "chat_completions", "base_url": url}})}
 
 
 async def _through_sandbox(it: Sandbox) -> float:
@@ -157,13 +163,34 @@ async def upstream() -> AsyncGenerator[str, None]:
         yield line
 
 
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """`configuration` is the environment in which a sandbox reads the cloud's parameters, once for the whole run."""
+
+    base_url: str
+    configuration: dict[str, str]
+
+
 @asynccontextmanager
-async def local_cloud(env: dict[str, str]) -> AsyncGenerator[str, None]:
-    """The base URL of the template's API, run as `openresponses dev` does."""
-    options = [option for name, value in env.items() for option in ("--env", f"{name}={value}")]
-    command = ("-m", "infra.local.cli", "dev", "--port", "0", "--no-reload", "--api-key", API_KEY, *options)
-    async with process(*command, says="export OPENAI_BASE_URL=") as line:
-        yield line.partition("=")[2].strip("'\"")
+async def local_cloud(url: str) -> AsyncGenerator[Cloud, None]:
+    """The template's API, run as `openresponses dev` does; the models of `url` are called `fake/...`."""
+    with NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump({"fake": {"dialect": "chat_completions", "base_url": url}}, file)
+        file.flush()
+        options = ("--port", "0", "--no-reload", "--api-key", API_KEY, "--providers", file.name)
+        async with process("-m", "infra.local.cli", "dev", *options, says="export OPENAI_BASE_URL=") as line:
+            base_url = line.partition("=")[2].strip("'\"")
+            told = httpx2.get(base_url.removesuffix("/v1") + JSON_PATH).json()
+            yield Cloud(
+                base_url,
+                {
+                    "AWS_ACCESS_KEY_ID": "local",
+                    "AWS_SECRET_ACCESS_KEY": "local",
+                    "AWS_ENDPOINT_URL": told["endpoint_url"],
+                    "OPENRESPONSES_SSM_PREFIX": told["prefix"],
+                    "OPENRESPONSES_CONFIG_SECONDS": "3600",
+                },
+            )
 
 
 @asynccontextmanager

@@ -173,7 +173,7 @@ class MeteredCloud(LocalCloud):
     async def execute_trivial(self, name: str) -> Execution:
         """`name` ends in "-<turns>"."""
         sfn = client("stepfunctions", self.aws.endpoint_url)
-        order = json.dumps({"response_id": name, "generation": 0})
+        order = json.dumps({"tenant": "default", "response_id": name, "generation": 0})
         await asyncio.to_thread(lambda: sfn.start_execution(stateMachineArn=self.trivial, name=name, input=order))
         return await self.executed(name)
 

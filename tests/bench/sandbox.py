@@ -7,19 +7,24 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from infra.local.options import KEY_OF_EVENTS
 from infra.local.runtime_api import RuntimeApi
+from infra.local.sandbox import STOCK_BOOTSTRAP
 
 REPO = Path(__file__).parents[2]
 FUNCTIONS = REPO / "functions"
 EVENT = json.loads((REPO / "events/responses_create_stream.json").read_text())
 API_KEY = KEY_OF_EVENTS
 SERVER = "openresponses.entry.api.app"
+AUTHORIZER = "openresponses.entry.authorizer.handler"
+OURS = (str(FUNCTIONS / "bootstrap"), sys.executable, "/var/runtime/bootstrap.py")
+STOCK = (sys.executable, str(STOCK_BOOTSTRAP))
+"""The command that starts Lambda's own runtime, where ours starts the one that streams."""
 PATIENCE = 60
 
 
@@ -75,20 +80,21 @@ class Sandbox:
 
 
 @asynccontextmanager
-async def sandbox(handler: str, **env: str) -> AsyncGenerator[Sandbox, None]:
+async def sandbox(handler: str, runtime: Sequence[str] = OURS, **env: str) -> AsyncGenerator[Sandbox, None]:
     api = RuntimeApi()
     address = await api.start()
     began = time.monotonic()
     process = await asyncio.create_subprocess_exec(
-        *(FUNCTIONS / "bootstrap", sys.executable, "/var/runtime/bootstrap.py"),
+        *runtime,
         cwd=FUNCTIONS,
         env={
             "PATH": os.environ["PATH"],
             "AWS_LAMBDA_RUNTIME_API": address,
             "AWS_LAMBDA_FUNCTION_NAME": "bench",
+            "AWS_LAMBDA_FUNCTION_VERSION": "1",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
             "AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/31/[1]0123456789abcdef",
             "LAMBDA_TASK_ROOT": str(FUNCTIONS),
-            "OPENRESPONSES_API_KEYS": API_KEY,
             "POWERTOOLS_METRICS_NAMESPACE": "bench",
             "_HANDLER": handler,
             **env,

@@ -15,7 +15,8 @@ def turn(event: dict[str, Any], context: object) -> dict[str, Any]:
     taken = _taken[response_id] = _taken.get(response_id, 0) + 1
     over = taken >= int(response_id.rpartition("-")[2])
     step, calls = ("stop", list[str]()) if over else ("act", [f"call-{taken}"])
-    return {"response_id": response_id, "generation": event["generation"], "step": step, "calls": calls}
+    kept = {name: event[name] for name in ("tenant", "response_id", "generation")}
+    return {**kept, "step": step, "calls": calls}
 
 
 def tool(event: dict[str, Any], context: object) -> None: ...
