@@ -1,9 +1,9 @@
 """What only AWS knows: the region, the credentials of the function's role, and the signature of a request.
 
-botocore does it, in a thread: its import takes a fifth of a second, and credentials may be fetched. It is not let
-make the request: its client blocks a thread for as long as a turn lasts, can't be told to stop before the reply's
-headers are there, and drops fields of the request that came after it was released, while the one that is part of
-Lambda's runtime is months old. Anthropic's SDK for Bedrock does the same.
+botocore does it, in a thread: its import takes a fifth of a second, and credentials may have to be fetched. Its client
+doesn't make the request. It would block a thread for as long as a turn lasts, could not be told to stop before the
+reply begins, and refuses fields that are newer than itself, while the one in Lambda's runtime is months old.
+Anthropic's SDK does for Bedrock what is done here.
 """
 
 import asyncio

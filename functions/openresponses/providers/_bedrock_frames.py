@@ -3,6 +3,7 @@
 The framing (application/vnd.amazon.eventstream) is read by botocore, its checksums included.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from importlib import import_module
 from struct import error as StructError  # noqa: N812
@@ -15,7 +16,7 @@ from ._json import fields, loads
 
 async def events_of(chunks: AsyncIterator[bytes]) -> AsyncGenerator[JsonObject, None]:
     """Raises StreamViolation for bytes that are no such stream."""
-    module = import_module("botocore.eventstream")
+    module = await asyncio.to_thread(import_module, "botocore.eventstream")
     buffer: Any = module.EventStreamBuffer()
     async for chunk in chunks:
         buffer.add_data(chunk)

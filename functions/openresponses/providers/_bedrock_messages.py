@@ -62,7 +62,7 @@ def history(turn: Turn, traits: Traits, names: Names, *, reasoning: bool = True)
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """`where` is its place in the request."""
+    """What answers a call. `where` is its place in the request, if any."""
 
     output: _Output
     where: str
@@ -76,7 +76,7 @@ class _Assistant:
 
     said: list[JsonObject] = field(default_factory=list[JsonObject])
     calls: list[JsonObject] = field(default_factory=list[JsonObject])
-    results: list["_Result"] = field(default_factory=list["_Result"])
+    results: list[_Result] = field(default_factory=list[_Result])
     waiting: set[str] = field(default_factory=set[str])
     thought: bool = False
 
@@ -204,7 +204,7 @@ class _Building:
         self._messages.append((role, list(content)))
 
     def _may_join(self, content: list[JsonObject]) -> bool:
-        """Anthropic's models refuse documents beside tool results, Meta's and Mistral's refuse anything beside them."""
+        """Anthropic's models refuse documents beside tool results, and some others refuse anything."""
         if not any("toolResult" in block for block in self._messages[-1][1]):
             return True
         return all(self._traits.beside & block.keys() for block in content)

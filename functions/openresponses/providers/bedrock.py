@@ -26,7 +26,7 @@ A request's own `provider.options.<name>` are fields of ConverseStream too, but 
 | `tool_choice` | by models that can't be forced: of a forced tool, they are offered no other |
 | `reasoning.effort` | by models without it; where a tool is forced, if reasoning excludes that |
 | a tool's `strict` | by models that don't have it |
-| reasoning of other providers, or that is unsigned | it would be refused |
+| reasoning of other providers, and unsigned reasoning | by models that refuse it |
 """
 
 from collections.abc import AsyncGenerator
