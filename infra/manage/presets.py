@@ -34,7 +34,7 @@ PRESETS: dict[str, Preset] = {
         key=False,
         note="signed by the functions' role; --key reads a Bedrock API key instead, as the local cloud needs",
     ),
-    "gemini": Preset("Google Gemini", "gemini", "https://generativelanguage.googleapis.com/v1beta", "gemini-2.5-flash"),
+    "gemini": Preset("Google Gemini", "gemini", "https://generativelanguage.googleapis.com/v1beta", "gemini-3.8-flash"),
     "hf": Preset(
         "Hugging Face",
         "chat_completions",

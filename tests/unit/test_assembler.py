@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from openresponses.core import deltas as d
 from openresponses.core.assembler import Assembler
-from openresponses.core.blocks import free_text
+from openresponses.core.call_blocks import free_text
 from openresponses.core.engine import item_ids
 from openresponses.core.errors import StreamViolation
 from openresponses.schema.content import UrlCitation

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 
 from ..schema import events as ev
-from ..schema.items import FunctionCall, HostedToolCall, Item, Message, Reasoning
+from ..schema.items import ExtensionItem, FunctionCall, HostedToolCall, Item, Message, Reasoning
 from ..schema.response import IncompleteDetails, Response
 from . import deltas as d
 from .assembler import Assembler
@@ -115,7 +115,10 @@ async def finish(run: Run, stop: Stop, emit: Emit, now: Callable[[], float]) -> 
 
 
 def is_open(item: Item) -> bool:
-    return isinstance(item, Message | FunctionCall | HostedToolCall | Reasoning) and item.status == "in_progress"
+    return (
+        isinstance(item, Message | FunctionCall | HostedToolCall | Reasoning | ExtensionItem)
+        and item.status == "in_progress"
+    )
 
 
 def terminal(final: Response) -> ev.Event:
