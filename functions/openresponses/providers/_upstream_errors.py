@@ -91,10 +91,7 @@ def not_a_stream(body: bytes, secrets: Sequence[str] = ()) -> ProviderError:
     value = _parsed(body)
     if isinstance(value, list):
         value = value[0] if value else None
-    told: JsonObject = value if isinstance(value, dict) else {}
-    if told.keys() == {"message"}:  # AWS's errors are nothing else
-        told = {"error": value}
-    error = from_object(told, secrets)
+    error = from_object(value, secrets) if isinstance(value, dict) else None
     return error or StreamViolation("The provider answered with something that is not an event stream")
 
 
