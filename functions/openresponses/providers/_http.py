@@ -68,16 +68,21 @@ class Http:
 
     @asynccontextmanager
     async def post(
-        self, path: str, body: JsonObject, query: Mapping[str, str] | None = None
+        self,
+        path: str,
+        body: JsonObject,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncGenerator["Reply", None]:
         """Send `body` to `path` below the base URL. Raises ProviderError for every reply but a success.
 
-        `path` is percent-encoded already; `query` joins the base URL's own.
+        `path` is percent-encoded already; `query` joins the base URL's own; `headers` win over all others.
         The first byte's timeout counts from here, connecting included, to the first byte of the body.
         """
         deadline = asyncio.get_running_loop().time() + self._settings.first_byte_timeout
         url = self._base.copy_with(path=self._base.path.rstrip("/") + path)
-        response = await self._send(url.copy_merge_params(query) if query else url, dumps(body), deadline)
+        url = url.copy_merge_params(query) if query else url
+        response = await self._send(url, dumps(body), deadline, headers or {})
         reply = Reply(response, deadline, self._settings.idle_timeout, self.secrets)
         try:
             if not response.is_success:
@@ -89,7 +94,7 @@ class Http:
     async def aclose(self) -> None:
         await self._client.aclose()
 
-    async def _send(self, url: httpx2.URL, content: bytes, deadline: float) -> httpx2.Response:
+    async def _send(self, url: httpx2.URL, content: bytes, deadline: float, more: Mapping[str, str]) -> httpx2.Response:
         """Tries once more where a kept connection turns out to be dead, as one is after a sandbox was frozen."""
         fresh = False
 
@@ -100,7 +105,7 @@ class Http:
         for attempt in (1, 2):
             try:
                 async with asyncio.timeout_at(deadline):
-                    headers = {"content-type": "application/json"}
+                    headers = {"content-type": "application/json", **more}
                     if self._sign:
                         headers |= await self._sign(str(url), content)
                     request = self._client.build_request(
