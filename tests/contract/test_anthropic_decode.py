@@ -406,8 +406,14 @@ async def test_the_vendor_s_headers_are_sent() -> None:
         "anthropic-version": "2099-01-01",
         "anthropic-beta": f"a,b,{beta}",
     }
-    other = "http://localhost:1/anthropic/v1"
-    assert await sent_headers(base_url=other, api_key="") == {
+    other, options = "http://localhost:1/anthropic/v1", {"drop_stale_thinking": False}
+    assert await sent_headers(base_url=other, api_key="", options=options) == {
         "url": f"{other}/messages",
         "anthropic-version": "2023-06-01",
+    }
+    beta_of_theirs = {"anthropic-beta": "c"}
+    assert await sent_headers(base_url=other, headers=beta_of_theirs, options=options) == {
+        "url": f"{other}/messages",
+        **version,
+        **beta_of_theirs,
     }

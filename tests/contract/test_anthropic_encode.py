@@ -30,7 +30,8 @@ from tests.immediately import immediately
 
 CLOCK = OfferedTool(name="clock", kind="hosted", item_type="serverless:clock", wire_name="clock")
 OPUS, OLD = "claude-opus-5-5", "claude-sonnet-4-5"
-VENDOR = "https://api.anthropic.com/v1"
+DROP: Any = {"drop_stale_thinking": True}
+KEEP: Any = {"drop_stale_thinking": False}
 MARK = {"cache_control": {"type": "ephemeral"}}
 
 
@@ -52,7 +53,7 @@ def turn(**fields: Any) -> Turn:
 
 
 def settings(base_url: str = "http://vendor.test/v1", **options: Any) -> ProviderSettings:
-    return ProviderSettings(name="v", dialect="anthropic", base_url=base_url, options=options)
+    return ProviderSettings(name="v", dialect="anthropic", base_url=base_url, options={**KEEP, **options})
 
 
 def encoded(fields: dict[str, Any], **options: Any) -> dict[str, Any]:
@@ -135,7 +136,6 @@ def thought(block: dict[str, Any], index: int = 0) -> dict[str, Any]:
     return {"type": "reasoning", "summary": [], "encrypted_content": opaque_of(block, index)}
 
 
-DROP: Any = {"drop_stale_thinking": True}
 BOUND = {"block_binding": {"prefix_mismatch_behavior": "drop_block"}}
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer", "minimum": 3}}, "required": ["a"]}
 STRICT = {
@@ -263,8 +263,6 @@ THINKING: dict[str, tuple[str, dict[str, Any], dict[str, Any], Any, Any]] = {
     ),
     "stale thinking is dropped": (OPUS, {}, DROP, {**ADAPTIVE, **BOUND}, None),
     "nothing gets stale there": ("claude-opus-5", {}, DROP, None, None),
-    "by default for the vendor itself": (OPUS, {}, {"base_url": VENDOR}, {**ADAPTIVE, **BOUND}, None),
-    "unless switched off": (OPUS, {}, {"base_url": VENDOR, "drop_stale_thinking": False}, None, None),
     "a share of the limit": (
         OLD,
         {"reasoning": {"effort": "low"}, "max_output_tokens": 10_000},

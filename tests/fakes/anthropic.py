@@ -28,6 +28,7 @@ ASKED_LIMITS = 8192
 
 class Messages(Wire):
     model = "claude-opus-5-5"
+    settings = {"options": {"drop_stale_thinking": False}}  # so that none gets stale unnoticed
 
     def serves(self, path: str) -> bool:
         return path.endswith("/messages")

@@ -16,7 +16,7 @@ class AnthropicOptions(BaseModel):
 
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     thinking: ThinkingMode | None = None
-    drop_stale_thinking: bool = False
+    drop_stale_thinking: bool = True
     cache: Literal["5m", "1h", False] = "5m"
     structured_outputs: bool | None = None
     strict_tools: bool = False
@@ -24,11 +24,9 @@ class AnthropicOptions(BaseModel):
 
 
 def options_of(settings: ProviderSettings) -> AnthropicOptions:
-    """The settings' options over the host's. Raises ValueError that names a wrong option, without its value."""
-    host = settings.base_url.partition("://")[2].partition("/")[0].partition(":")[0].lower()
-    known = {"drop_stale_thinking": host == "api.anthropic.com"}
+    """Raises ValueError that names a wrong option, without its value."""
     try:
-        return AnthropicOptions.model_validate({**known, **settings.options})
+        return AnthropicOptions.model_validate(settings.options)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"]))

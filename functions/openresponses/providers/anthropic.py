@@ -8,7 +8,7 @@
 |---|---|---|
 | `max_tokens` | by the model's name | the limit of a request without one: the API needs one; 8192 if not known |
 | `thinking` | by the model's name | "adaptive", "budget" or "none": what the model has |
-| `drop_stale_thinking` | for api.anthropic.com | have thinking dropped, not refused, if what was before it changed |
+| `drop_stale_thinking` | true | have thinking dropped, not refused, if what was before it changed (a beta) |
 | `cache` | "5m" | how long the prompt is cached for: "5m", "1h", or false: don't mark it |
 | `structured_outputs` | by the model's name | have JSON schemas enforced; else they are told in the instructions |
 | `strict_tools` | false | have `strict` tools enforced, which the API has limits for |
@@ -34,7 +34,6 @@ Not sent: `presence_penalty`, `frequency_penalty`, `top_logprobs`, `prompt_cache
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import replace
 from typing import cast
 
 import httpx2
@@ -76,17 +75,16 @@ class Anthropic:
         self._settings = settings
         self._options = options_of(settings)
         key = settings.api_key.strip()
-        theirs = {name.lower(): value for name, value in settings.headers.items()}
-        betas = [theirs.pop("anthropic-beta", ""), BINDING_BETA if self._options.drop_stale_thinking else ""]
-        headers = {"anthropic-version": VERSION, "x-api-key": key, "anthropic-beta": ",".join(filter(None, betas))}
-        ours = {name: value for name, value in headers.items() if value}
-        self._http = Http(replace(settings, headers=theirs), ours, transport)
+        self._betas = [value for name, value in settings.headers.items() if name.lower() == "anthropic-beta"]
+        headers = {"anthropic-version": VERSION, **({"x-api-key": key} if key else {})}
+        self._http = Http(settings, headers, transport)
 
     async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
         """One turn's deltas. Raises ProviderError, and RequestError for content that this wire can't carry."""
         body = encode(turn, self._settings)
         profile = profile_of(turn.model, self._options)
-        async with self._http.post("/messages", body) as reply:
+        betas = ",".join([*self._betas, BINDING_BETA]) if "block_binding" in fields(body.get("thinking")) else ""
+        async with self._http.post("/messages", body, headers={"anthropic-beta": betas} if betas else None) as reply:
             async with (
                 aclosing(reply.events()) as events,
                 aclosing(objects_of(events)) as objects,
