@@ -160,7 +160,7 @@ async def test_what_the_template_declares_is_there(cloud: LocalCloud) -> None:
 async def test_the_state_machine_runs_in_the_sandboxes_and_outlives_their_deaths(cloud: LocalCloud) -> None:
     """The first turn is killed, the second fails, the first tool runs out of its time: all are tried again."""
     arn = cloud.functions["TurnFunction"].spec.environment["STATE_MACHINE_ARN"]
-    given = json.dumps({"response_id": "resp_1", "generation": 0})
+    given = json.dumps({"tenant": "acme", "response_id": "resp_1", "generation": 0})
     started = await call(cloud, "stepfunctions", "start_execution", stateMachineArn=arn, name="resp_1-0", input=given)
 
     while [execution.status for execution in cloud.aws.executions()] == ["RUNNING"]:
@@ -231,7 +231,7 @@ async def test_an_event_is_accepted_before_it_is_handled(cloud: LocalCloud) -> N
 async def test_an_execution_is_shown_with_the_state_it_is_in_and_ends_with_the_cloud(root: Path) -> None:
     async with LocalCloud(root / "template.yaml") as cloud:
         arn = cloud.functions["TurnFunction"].spec.environment["STATE_MACHINE_ARN"]
-        given = json.dumps({"response_id": "resp_hang", "generation": 0})
+        given = json.dumps({"tenant": "acme", "response_id": "resp_hang", "generation": 0})
         await call(
             cloud,
             "dynamodb",
