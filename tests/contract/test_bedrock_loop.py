@@ -142,6 +142,57 @@ async def test_a_loop_of_parallel_hosted_calls_is_accepted_in_every_turn(model: 
     assert (len(upstream.requests), upstream.connections, run.turns, upstream.refused) == (4, 1, 4, [])
 
 
+GENERATIONS = [
+    "anthropic.claude-3-5-sonnet-20240620-v1:0",
+    "us.anthropic.claude-3-7-sonnet-20250219-v1:0",
+    "us.anthropic.claude-opus-4-1-20250805-v1:0",
+    SONNET,
+    "global.anthropic.claude-sonnet-4-6",
+    "us.anthropic.claude-opus-4-7",
+    "global.anthropic.claude-opus-5",
+    "global.anthropic.claude-fable-5-1",
+    "global.anthropic.claude-opus-5-5",
+    "global.anthropic.claude-sonnet-5-5",
+    "global.anthropic.claude-haiku-5-5",
+]
+TOOL = {"type": "function", "name": "look", "parameters": {**SCHEMA, "additionalProperties": False}, "strict": True}
+ANSWER = {"format": {"type": "json_schema", "name": "a", "schema": {**SCHEMA, "additionalProperties": False}}}
+
+
+@pytest.mark.parametrize("model", GENERATIONS)
+@pytest.mark.parametrize("effort", [None, "none", "minimal", "high", "xhigh"])
+async def test_each_generation_of_models_takes_what_is_asked_of_it(model: str, effort: str | None) -> None:
+    """Whatever the knobs, and with a history whose reasoning was of another time, with other tools and instructions."""
+    knobs: dict[str, Any] = {"temperature": 0.3, "top_p": 0.9, "reasoning": {"effort": effort, "summary": "auto"}}
+    question = {"role": "user", "content": "Go on"}
+    async with fake_upstream("bedrock") as upstream:
+        asked = {"model": f"{model}!tools;reasoning=2;turns=2", "tools": [{"type": "serverless:clock"}]}
+        first = await driven(upstream, **asked, **knobs, instructions="A")
+        said = [question, *(item.model_dump(mode="json") for item in first.response.output), question]
+        for more in (
+            {"instructions": "B"},
+            {"tools": [TOOL]},
+            {"tools": [TOOL], "tool_choice": "required"},
+            {"tools": [TOOL], "tool_choice": {"type": "function", "name": "look"}},
+            {"text": {"format": {"type": "json_object"}}},
+            {"max_output_tokens": 1500},
+        ):
+            await driven(upstream, model=f"{model}!text", input=said, **knobs, **more)
+        await driven(upstream, model=f"{model}!text", input=said, text=ANSWER, **knobs)
+    assert upstream.refused == []
+
+
+async def test_reasoning_that_is_bound_to_its_conversation_is_refused_in_another() -> None:
+    model = "global.anthropic.claude-opus-5-5"
+    async with fake_upstream("bedrock") as upstream:
+        await driven(upstream, model=f"{model}!tools;reasoning=2", tools=[{"type": "serverless:clock"}], **THINK)
+        request = upstream.requests[-1]
+        del request.body["additionalModelRequestFields"]
+        assert (await _post(upstream.url, request, request.body))[0].startswith("HTTP/1.1 200 ")
+        changed = {**request.body, "system": [{"text": "Another"}]}
+        assert "bound to a different conversation" in (await _post(upstream.url, request, changed))[1]
+
+
 async def test_what_a_response_said_can_be_sent_back_with_the_outputs_of_its_calls() -> None:
     tool = {"type": "function", "name": "look.at", "parameters": SCHEMA}
     async with fake_upstream("bedrock", rules=Rules(reasoning=True)) as upstream:

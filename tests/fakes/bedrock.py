@@ -7,10 +7,11 @@ import json
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
+from tests.fakes.bedrock_claude import signature_of
 from tests.fakes.bedrock_frames import event, exception
-from tests.fakes.bedrock_rules import DIALECT, check
+from tests.fakes.bedrock_rules import check
 from tests.fakes.server import main
-from tests.fakes.wire import Asked, Body, Reason, Received, Rules, Script, Stream, Tool, Wire, sign
+from tests.fakes.wire import Asked, Body, Reason, Received, Rules, Script, Stream, Tool, Wire
 
 STOPS = {"stop": "end_turn", "tools": "tool_use", "length": "max_tokens", "filter": "content_filtered"}
 ERRORS = {
@@ -128,7 +129,9 @@ class Events(Stream):
             return b""
         last = b""
         if before == "reasoning":
-            last = self._delta({"reasoningContent": {"signature": sign(DIALECT, self._thought)}})
+            body = self.request.body
+            signature = signature_of(self._thought, body, len(body["messages"]))
+            last = self._delta({"reasoningContent": {"signature": signature}})
             self._thought = ""
         last += event("contentBlockStop", {"contentBlockIndex": self._index, "p": "ab"})
         self._index += 1

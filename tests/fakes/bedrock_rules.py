@@ -1,19 +1,18 @@
-"""What Bedrock refuses, in its words: of every model, and of Anthropic's, which the fake upstream stands in for.
+"""What Bedrock refuses, in its words: of every model, and of those of Anthropic's that think within a budget.
 
 The words are those of recorded refusals: in vercel/ai, `packages/amazon-bedrock/src/__fixtures__`, and in the issues
 of langchain-aws, strands-agents and dify.
 """
 
-import json
 import re
 from collections.abc import Container, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
+from tests.fakes import bedrock_claude
+from tests.fakes.bedrock_claude import SAID
 from tests.fakes.bedrock_shapes import problems
-from tests.fakes.wire import Body, Rules, is_signed, need
+from tests.fakes.wire import Body, Rules, need
 
-DIALECT = "bedrock"
 DOCUMENT_NAME = re.compile(r"(?!.*\s\s)[A-Za-z0-9\s()\[\]-]+")
 MODEL = re.compile(r"(arn:aws:bedrock:.*/)?([a-z-]+\.)?anthropic\.claude-[a-z0-9.-]+(:\d+)?")
 
@@ -35,6 +34,7 @@ def check(headers: Mapping[str, str], model: str, body: Body, rules: Rules, thou
     _cache_points(body)
     _documents(messages)
     _thinking(body)
+    bedrock_claude.check(model, body)
     for message in body["messages"] if rules.reasoning else ():
         calls = [block["toolUse"]["toolUseId"] for block in message["content"] if "toolUse" in block]
         lost = [each for each in calls if each in thought]
@@ -164,35 +164,23 @@ def _documents(messages: Sequence[Body]) -> None:
 
 
 def _thinking(body: Body) -> None:
-    said = "The model returned the following errors: "
     more, inference = body.get("additionalModelRequestFields", {}), body.get("inferenceConfig", {})
     thinking = more.get("thinking", {})
     turns = [message for message in body["messages"] if message["role"] == "assistant"]
     for message in turns:
-        for block in message["content"]:
-            _signature(block.get("reasoningContent", {}).get("reasoningText"), said)
-        need("reasoningContent" not in message["content"][-1], f"{said}The final block cannot be `thinking`.")
+        need("reasoningContent" not in message["content"][-1], f"{SAID}The final block cannot be `thinking`.")
     if thinking.get("type") != "enabled":
         return
     budget, limit = thinking["budget_tokens"], inference.get("maxTokens", 4096)
-    need(budget >= 1024, f"{said}thinking.enabled.budget_tokens: Input should be greater than or equal to 1024")
-    need(limit > budget, f"{said}`max_tokens` must be greater than `thinking.budget_tokens`.")
-    need("temperature" not in inference, f"{said}`temperature` may only be set to 1 when thinking is enabled.")
-    need("topP" not in inference, f"{said}`top_p` must be unset when thinking is enabled.")
+    need(budget >= 1024, f"{SAID}thinking.enabled.budget_tokens: Input should be greater than or equal to 1024")
+    need(limit > budget, f"{SAID}`max_tokens` must be greater than `thinking.budget_tokens`.")
     choice = body.get("toolConfig", {}).get("toolChoice", {})
-    need(choice.keys() <= {"auto"}, f"{said}Thinking may not be enabled when tool_choice forces tool use.")
+    need(choice.keys() <= {"auto"}, f"{SAID}Thinking may not be enabled when tool_choice forces tool use.")
     need(
         not turns or not _has_calls(turns[-1]) or _begins_with_reasoning(turns[-1]),
-        f"{said}Expected `thinking` or `redacted_thinking`, but found `tool_use`. When `thinking` is enabled, a final "
+        f"{SAID}Expected `thinking` or `redacted_thinking`, but found `tool_use`. When `thinking` is enabled, a final "
         "`assistant` message must start with a thinking block.",
     )
-
-
-def _signature(thought: Any, said: str) -> None:
-    if thought is not None:
-        need("signature" in thought, f"{said}thinking.signature: Field required")
-        signed = is_signed(thought["signature"], DIALECT, thought["text"])
-        need(signed, f"{said}Invalid `signature` in `thinking` block: {json.dumps(thought['text'][:20])}")
 
 
 def _has_calls(message: Body) -> bool:
