@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from anthropic.types import RawMessageStreamEvent
 from openresponses.core import deltas as d
 from openresponses.core import errors
 from openresponses.core.engine import think
@@ -27,6 +28,7 @@ from openresponses.providers.anthropic import Anthropic, decode, encode, objects
 from openresponses.schema.events import Event
 from openresponses.schema.items import HostedToolCall, Item
 from openresponses.schema.request import CreateResponse
+from pydantic import TypeAdapter
 
 from tests.contract.anthropic_document import problems
 from tests.immediately import immediately
@@ -233,6 +235,15 @@ def content_of(sse: bytes) -> list[dict[str, Any]]:
             case _:
                 pass
     return blocks
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_cassette_is_a_stream_by_the_vendor_s_own_types(name: str) -> None:
+    stream: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
+    for event in events_of(Cassette.load(name).sse):
+        assert event.event == json.loads(event.data)["type"]
+        if event.event not in ("ping", "error"):
+            stream.validate_json(event.data)
 
 
 def is_text(blocks: list[dict[str, Any]]) -> bool:

@@ -3,9 +3,10 @@
 import json
 import re
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from anthropic.types import Model
 from hypothesis import given
 from hypothesis import settings as trial
 from hypothesis import strategies as st
@@ -16,7 +17,9 @@ from openresponses.core.run import OfferedTool, Run
 from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn, turn_of
 from openresponses.providers import connect
+from openresponses.providers._anthropic_models import profile_of
 from openresponses.providers._anthropic_names import made_together, our_name, vendor_id, wire_name
+from openresponses.providers._anthropic_options import AnthropicOptions
 from openresponses.providers._anthropic_schema import constrained
 from openresponses.providers._anthropic_thinking import opaque_of
 from openresponses.providers.anthropic import encode
@@ -303,6 +306,12 @@ def test_thinking_is_asked_for_as_the_model_has_it(
     assert (body.get("thinking"), body.get("output_config", {}).get("effort")) == (asked, effort)
 
 
+def test_sampling_is_not_set_in_a_version_of_the_api_that_has_none() -> None:
+    newer = replace(settings(), headers={"Anthropic-Version": "2026-10-21"})
+    asked = turn(model=OLD, temperature=0.2)
+    assert ("temperature" in encode(asked, settings()), "temperature" in encode(asked, newer)) == (True, False)
+
+
 NAMES = {
     "claude-opus-4-5-20251101": 64_000,
     "claude-opus-4-1-20250805": 32_000,
@@ -322,6 +331,13 @@ NAMES = {
 @pytest.mark.parametrize(("model", "limit"), NAMES.items())
 def test_the_limit_is_the_model_s_own(model: str, limit: int) -> None:
     assert encode(turn(model=model), settings())["max_tokens"] == limit
+
+
+@pytest.mark.parametrize("model", get_args(get_args(Model)[0]))
+def test_every_model_that_the_sdk_names_is_known(model: str) -> None:
+    profile = profile_of(model, AnthropicOptions())
+    assert (profile.claude, profile.structured_outputs, profile.thinking != "none") == (True, True, True)
+    assert profile.max_tokens >= 64_000
 
 
 @pytest.mark.parametrize("model", MODELS)

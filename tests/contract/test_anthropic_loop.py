@@ -6,6 +6,7 @@ from asyncio import create_subprocess_exec, subprocess
 from typing import Any
 
 import pytest
+from anthropic import AsyncAnthropic
 from openresponses.core import errors
 from openresponses.core.engine import drive
 from openresponses.core.intake import input_items, new_response, offered_tools
@@ -190,6 +191,27 @@ async def test_the_key_goes_where_the_vendor_expects_it() -> None:
         with pytest.raises(errors.ProviderMisconfigured):
             await driven(upstream, model="claude-opus-5-5!text")
     assert upstream.refused == ["invalid x-api-key"]
+
+
+@pytest.mark.parametrize("model", ["claude-opus-5-5", "claude-sonnet-4-6"])
+async def test_the_vendor_s_own_client_holds_a_conversation_with_the_fake_upstream(model: str) -> None:
+    tools: Any = [{"name": "look", "input_schema": SCHEMA}]
+    said: list[Any] = [{"role": "user", "content": "/fake tools;turns=2;parallel=2;reasoning=3"}]
+    thinking: Any = {"type": "adaptive", "display": "summarized"}
+    asked: Any = {"model": model, "max_tokens": 9000, "thinking": thinking, "tools": tools, "messages": said}
+    async with (
+        fake_upstream("anthropic", rules=Rules(reasoning=True)) as upstream,
+        AsyncAnthropic(api_key="x", base_url=upstream.url.removesuffix("/v1"), max_retries=0) as client,
+    ):
+        for _ in range(3):
+            async with client.messages.stream(**asked) as stream:
+                message = await stream.get_final_message()
+            content = [block.model_dump(exclude_none=True) for block in message.content]
+            calls = [block["id"] for block in content if block["type"] == "tool_use"]
+            results = [{"type": "tool_result", "tool_use_id": each, "content": "ok"} for each in calls]
+            said += [{"role": "assistant", "content": content}, {"role": "user", "content": results}]
+    assert (message.stop_reason, [block.type for block in message.content]) == ("end_turn", ["thinking", "text"])
+    assert (upstream.refused, len(upstream.requests)) == ([], 3)
 
 
 async def test_the_fake_upstream_runs_as_a_process_of_its_own() -> None:

@@ -19,6 +19,8 @@ DIALECT = "anthropic"
 THOUGHT_CALL = "toolu_thought_"
 """Begins the id of a call that the fake made after thinking."""
 BINDING = "thinking-binding-controls-2026-08-01"
+OLDEST, NEWEST = "2023-06-01", "2026-10-21"
+SAMPLING = ("temperature", "top_p", "top_k")
 FIELDS = {
     *("model", "max_tokens", "messages", "system", "stream", "tools", "tool_choice", "thinking", "output_config"),
     *("temperature", "top_p", "top_k", "metadata", "service_tier", "stop_sequences", "cache_control", "container"),
@@ -86,8 +88,10 @@ def check(headers: Mapping[str, str], body: Body, rules: Rules) -> None:
     """Raises Refused. With the rule `reasoning`, a call that was made after thinking must come back after it."""
     key = headers.get("x-api-key", "")
     need(not rules.api_key or key == rules.api_key, "invalid x-api-key", 401)
-    version = headers.get("anthropic-version", "2023-06-01")  # the real one requires it
-    need(version == "2023-06-01", f"anthropic-version: {version!r} is not a valid version")
+    version = headers.get("anthropic-version", OLDEST)  # the real one requires it
+    need(version in (OLDEST, NEWEST), f"anthropic-version: {version!r} is not a valid version")
+    for name in SAMPLING if version == NEWEST else ():
+        need(name not in body, f"{name}: Extra inputs are not permitted")
     for name in ("model", "max_tokens", "messages"):
         need(body.get(name), f"{name}: Field required")
     for name in body:

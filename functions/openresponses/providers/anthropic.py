@@ -61,6 +61,8 @@ from ._sse import SseEvent
 __all__ = ["Anthropic", "connect", "decode", "encode"]
 
 VERSION = "2023-06-01"
+"""The one that all servers know. Nothing in 2026-10-21 is of use here, and it takes no sampling parameters."""
+WITHOUT_SAMPLING = "2026-10-21"
 
 
 def connect(settings: ProviderSettings) -> "Anthropic":
@@ -134,7 +136,7 @@ def encode(turn: Turn, settings: ProviderSettings) -> JsonObject:
         "stream": True,
         "thinking": thinks,
         "output_config": _output_config(effort(turn, profile), form, profile),
-        **_knobs(turn, profile, thinks),
+        **_knobs(turn, profile, thinks, _version(settings)),
     }
     sent = {name: cast("JsonValue", value) for name, value in body.items() if value is not None}
     return with_options(sent, turn.request, settings.name)
@@ -173,10 +175,14 @@ def _output_config(effort: JsonValue, form: Format | None, profile: Profile) -> 
     return config or None
 
 
-def _knobs(turn: Turn, profile: Profile, thinks: JsonObject | None) -> dict[str, JsonValue | None]:
+def _version(settings: ProviderSettings) -> str:
+    return next((value for name, value in settings.headers.items() if name.lower() == "anthropic-version"), VERSION)
+
+
+def _knobs(turn: Turn, profile: Profile, thinks: JsonObject | None, version: str) -> dict[str, JsonValue | None]:
     request = turn.request
     sampling: JsonObject = {}
-    if profile.sampling and (thinks is None or thinks == {"type": "disabled"}):
+    if profile.sampling and version < WITHOUT_SAMPLING and thinks in (None, {"type": "disabled"}):
         if request.temperature is not None:
             sampling["temperature"] = min(request.temperature, 1.0)
         elif request.top_p is not None:
