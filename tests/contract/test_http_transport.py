@@ -131,6 +131,13 @@ REPLIES: dict[str, tuple[int, Any, dict[str, str], type[errors.ProviderError], s
         errors.ProviderMisconfigured,
         "Our account with the provider is out of credit or quota (HTTP 402)",
     ),
+    "no credit, as Anthropic says it": (
+        400,
+        {"error": {"type": "invalid_request_error", "message": "Your credit balance is too low to access the API."}},
+        {},
+        errors.ProviderMisconfigured,
+        "Our account with the provider is out of credit or quota (HTTP 400)",
+    ),
     "no quota": (
         429,
         {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}},

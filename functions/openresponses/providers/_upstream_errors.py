@@ -52,6 +52,9 @@ _STATUS_BY_WORD = (
 
 `tool_use_failed` is Groq's: the model wrote a call that doesn't parse, so a retry may help."""
 
+_UNPAID = ("Your credit balance is too low", "You have reached your specified API usage limits")
+"""Anthropic says both with a 400, as if the request were wrong."""
+
 
 def clean(message: str, secrets: Sequence[str]) -> str:
     """One bounded line, without the secrets."""
@@ -112,7 +115,7 @@ def _by_status(status: int, error: "_Error", where: str, secrets: Sequence[str])
     match status:
         case _ if status in (401, 403) or "API_KEY_INVALID" in error.codes:
             return ProviderMisconfigured(f"The provider refused our credentials ({where})")
-        case 402 | 429:
+        case _ if status in (402, 429) or any(words in error.message for words in _UNPAID):
             return ProviderMisconfigured(f"Our account with the provider is out of credit or quota ({where})")
         case 408 | 409 | 425:
             return ProviderUnavailable(f"The provider asks to try again ({where})")
