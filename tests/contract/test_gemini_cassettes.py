@@ -24,8 +24,8 @@ from openresponses.core.ports import Ports, ToolOutput
 from openresponses.core.run import OfferedTool, Run
 from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn, turn_of
-from openresponses.providers._sse import SseEvent, SseParser
-from openresponses.providers.gemini import Gemini, chunks_of, decode, encode
+from openresponses.providers._sse import SseEvent, SseParser, objects_of
+from openresponses.providers.gemini import Gemini, decode, encode
 from openresponses.schema.events import Event
 from openresponses.schema.items import HostedToolCall
 from openresponses.schema.request import CreateResponse
@@ -127,7 +127,7 @@ async def decoded(events: Sequence[SseEvent]) -> list[d.Delta]:
         for event in events:
             yield event
 
-    return [delta async for delta in decode(chunks_of(replay()))]
+    return [delta async for delta in decode(objects_of(replay()))]
 
 
 def terminal_event(events: Sequence[SseEvent]) -> int:

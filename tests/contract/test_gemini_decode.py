@@ -20,9 +20,9 @@ from openresponses.core.errors import (
 )
 from openresponses.core.run import OfferedTool
 from openresponses.providers._gemini_state import NextPart, Spoken, State, Thought, state_of
-from openresponses.providers._sse import SseEvent
+from openresponses.providers._sse import SseEvent, objects_of
 from openresponses.providers._upstream_errors import from_status, not_a_stream
-from openresponses.providers.gemini import chunks_of, decode
+from openresponses.providers.gemini import decode
 from openresponses.schema.content import LogProb, TopLogProb, UrlCitation
 from openresponses.schema.items import ExtensionItem
 from openresponses.schema.response import InputTokensDetails, OutputTokensDetails, Usage
@@ -36,7 +36,7 @@ async def decoded(*chunks: Any, names: dict[str, str] | None = None) -> list[d.D
         for chunk in chunks:
             yield SseEvent("", chunk if isinstance(chunk, str) else json.dumps(chunk))
 
-    return [delta async for delta in decode(chunks_of(events()), names=names)]
+    return [delta async for delta in decode(objects_of(events()), names=names)]
 
 
 def says(*parts: Any, **candidate: Any) -> dict[str, Any]:

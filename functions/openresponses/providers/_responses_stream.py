@@ -7,11 +7,11 @@ LM Studio and OpenRouter for what they leave out. Values of an unexpected type a
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 
 from ..core import deltas as d
-from ..core.errors import ProviderError, ProviderUnavailable, StreamViolation
+from ..core.errors import ProviderError, ProviderUnavailable
 from ..schema.base import SLUG, JsonObject
 from ..schema.items import UPSTREAM_ITEMS
 from ..schema.response import InputTokensDetails, OutputTokensDetails, Usage
-from ._json import count, fields, loads, objects, text
+from ._json import count, fields, objects, text
 from ._responses_items import CallItem, MessageItem, OtherItem, OutputItem, ReasoningItem, UpstreamItem
 from ._sse import SseEvent
 from ._upstream_errors import from_object
@@ -31,12 +31,7 @@ async def objects_of(events: AsyncIterator[SseEvent]) -> AsyncGenerator[JsonObje
     async for event in events:
         if event.data.strip() == "[DONE]":
             return
-        try:
-            value = loads(event.data)
-        except ValueError:
-            raise StreamViolation("The provider sent an event that is not JSON") from None
-        if not isinstance(value, dict):
-            raise StreamViolation("The provider sent an event that is not a JSON object")
+        value = event.json()
         yield value if text(value.get("type")) else {**value, "type": event.event}
 
 

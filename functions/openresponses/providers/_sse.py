@@ -1,11 +1,14 @@
-"""Server-sent events, parsed from bytes as they come. Knows no vendor and no HTTP.
+"""Server-sent events, parsed from bytes as they come, and the JSON in them. Knows no vendor and no HTTP.
 
 Source: the WHATWG HTML standard, section 9.2.6, "Interpreting an event stream".
 """
 
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import NamedTuple
 
 from ..core.errors import StreamViolation
+from ..schema.base import JsonObject
+from ._json import loads
 
 MAX_EVENT_BYTES = 8 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
@@ -16,6 +19,22 @@ class SseEvent(NamedTuple):
 
     event: str
     data: str
+
+    def json(self) -> JsonObject:
+        """Raises StreamViolation where the data is no JSON object."""
+        try:
+            value = loads(self.data)
+        except ValueError:
+            raise StreamViolation("The provider sent an event that is not JSON") from None
+        if not isinstance(value, dict):
+            raise StreamViolation("The provider sent an event that is not a JSON object")
+        return value
+
+
+async def objects_of(events: AsyncIterator[SseEvent]) -> AsyncGenerator[JsonObject, None]:
+    """Each event's object. Raises StreamViolation for an event that has none."""
+    async for event in events:
+        yield event.json()
 
 
 class SseParser:

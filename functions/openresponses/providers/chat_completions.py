@@ -28,7 +28,6 @@ import httpx2
 from pydantic import JsonValue
 
 from ..core import deltas as d
-from ..core.errors import StreamViolation
 from ..core.settings import ProviderSettings
 from ..core.turn import Turn
 from ..schema.base import JsonObject
@@ -38,7 +37,6 @@ from ._chat_options import ChatOptions, options_of
 from ._chat_stream import Chunk, decode
 from ._chat_tools import tools
 from ._http import Http
-from ._json import loads
 from ._request_options import with_options
 from ._sse import SseEvent
 from ._upstream_tools import refuse_upstream_tools
@@ -87,13 +85,7 @@ async def chunks_of(events: AsyncIterator[SseEvent]) -> AsyncGenerator[Chunk, No
         if event.data.strip() == "[DONE]":
             yield None
             return
-        try:
-            chunk = loads(event.data)
-        except ValueError:
-            raise StreamViolation("The provider sent an event that is not JSON") from None
-        if not isinstance(chunk, dict):
-            raise StreamViolation("The provider sent an event that is not a JSON object")
-        yield chunk
+        yield event.json()
 
 
 def encode(turn: Turn, settings: ProviderSettings) -> JsonObject:

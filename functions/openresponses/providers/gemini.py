@@ -22,14 +22,13 @@ and to models that take no sampling settings any more (from 3.6 Flash and 3.5 Fl
 `presence_penalty`, `frequency_penalty`.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import httpx2
 from pydantic import JsonValue
 
 from ..core import deltas as d
-from ..core.errors import StreamViolation
 from ..core.settings import ProviderSettings
 from ..core.turn import Turn
 from ..schema.base import JsonObject
@@ -40,9 +39,8 @@ from ._gemini_stream import decode
 from ._gemini_thinking import thinking
 from ._gemini_tools import response_format, tools
 from ._http import Http
-from ._json import loads
 from ._request_options import with_options
-from ._sse import SseEvent
+from ._sse import objects_of
 
 __all__ = ["Gemini", "connect", "decode", "encode"]
 
@@ -70,7 +68,7 @@ class Gemini:
         async with (
             self._http.post(path, body, {"alt": "sse"}) as reply,
             aclosing(reply.events()) as events,
-            aclosing(chunks_of(events)) as chunks,
+            aclosing(objects_of(events)) as chunks,
             aclosing(decode(chunks, names=names, secrets=self._http.secrets)) as deltas,
         ):
             async for delta in deltas:
@@ -78,18 +76,6 @@ class Gemini:
 
     async def aclose(self) -> None:
         await self._http.aclose()
-
-
-async def chunks_of(events: AsyncIterator[SseEvent]) -> AsyncGenerator[JsonObject, None]:
-    """Each event's object. Raises StreamViolation for an event that has none."""
-    async for event in events:
-        try:
-            chunk = loads(event.data)
-        except ValueError:
-            raise StreamViolation("The provider sent an event that is not JSON") from None
-        if not isinstance(chunk, dict):
-            raise StreamViolation("The provider sent an event that is not a JSON object")
-        yield chunk
 
 
 def encode(turn: Turn, settings: ProviderSettings) -> JsonObject:
