@@ -52,8 +52,8 @@ _STATUS_BY_WORD = (
 
 `tool_use_failed` is Groq's: the model wrote a call that doesn't parse, so a retry may help."""
 
-_UNPAID = ("Your credit balance is too low", "You have reached your specified API usage limits")
-"""Anthropic says both with a 400, as if the request were wrong."""
+_UNPAID = ("Your credit balance is too low", "You have reached your specified")
+"""Anthropic says both (the latter: "API usage limits") with a 400, as if the request were wrong."""
 
 
 def clean(message: str, secrets: Sequence[str]) -> str:
