@@ -12,7 +12,7 @@ import pytest
 from infra.local.cloud import LocalCloud
 from infra.local.gatekeeper import Denied, Gatekeeper
 from infra.local.rest_event import Request
-from tests.local.local_project import PATIENCE
+from tests.local.local_project import PATIENCE, ROOT
 
 ARN = "arn:aws:execute-api:us-east-1:123456789012:Api/test"
 
@@ -140,3 +140,17 @@ async def test_a_token_is_told_to_nobody_in_an_error(cloud: LocalCloud) -> None:
                 Request("GET", "/private/a", "", [("x-key", key)], "127.0.0.1"), route, "test"
             )
         assert "planted" not in str(denied.value)
+
+
+async def test_where_keys_can_not_be_looked_up_nobody_gets_in_and_may_try_again() -> None:
+    """The project's own template and function, whose table isn't there."""
+    async with (
+        LocalCloud(ROOT / "template.yaml", env={"OPENRESPONSES_TABLE": "nowhere"}) as cloud,
+        httpx2.AsyncClient(base_url=cloud.origin, timeout=PATIENCE, trust_env=False) as client,
+    ):
+        for _ in range(2):
+            answer = await client.get("/v1/models", headers={"authorization": f"Bearer {cloud.api_key}"})
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            assert answer.json()["error"]["code"] == "authorizer_unavailable"
+        assert cloud.functions["ApiFunction"].sandboxes == []
+        assert (await client.get("/health")).status_code == 200

@@ -83,6 +83,7 @@ class Deployment:
 def deployment() -> Iterator[Deployment]:
     with opened_moto() as backend:
         yield Deployment(backend)
+        assert all("/" in item["pk"]["S"] for item in backend.items()), "the roles reach no other partitions"
 
 
 def allowed(resources: dict[str, Json], function: str) -> set[str]:
