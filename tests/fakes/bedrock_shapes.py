@@ -29,7 +29,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 
 @cache
 def operation() -> OperationModel:
-    model: Any = botocore.session.get_session().get_service_model("bedrock-runtime")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    model: Any = botocore.session.get_session().get_service_model("bedrock-runtime")
     return model.operation_model("ConverseStream")
 
 
@@ -38,7 +38,7 @@ def problems(body: dict[str, Any], model: str) -> list[str]:
     shape: Any = operation().input_shape
     found = list(_problems(shape, {"modelId": model, **body}, ""))
     if not found:
-        report: Any = ParamValidator().validate(as_parameters(shape, {"modelId": model, **body}), shape)  # pyright: ignore[reportUnknownMemberType]
+        report: Any = ParamValidator().validate(as_parameters(shape, {"modelId": model, **body}), shape)
         found += [report.generate_report()] if report.has_errors() else []
     return found
 

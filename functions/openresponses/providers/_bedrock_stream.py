@@ -78,10 +78,10 @@ class _Thought:
             except binascii.Error:
                 raise StreamViolation("The provider sent encrypted reasoning that is not base64") from None
             return kept({"redactedContent": base64.b64encode(data).decode()})
-        text: JsonObject = {"text": "".join(self.text)}
+        said: JsonObject = {"text": "".join(self.text)}
         if self.signature:
-            return kept({"reasoningText": {**text, "signature": self.signature}})
-        return kept({"reasoningText": text}) if plain and self.text else None
+            return kept({"reasoningText": {**said, "signature": self.signature}})
+        return kept({"reasoningText": said}) if plain and self.text else None
 
 
 class _Decoder:
@@ -110,9 +110,10 @@ class _Decoder:
         for name, value in event.items():
             body = fields(value)
             index = count(body.get("contentBlockIndex"))
+            if name in ("contentBlockStart", "contentBlockDelta"):
+                yield from self._end_calls()
             match name:
                 case "contentBlockStart":
-                    yield from self._end_calls()
                     yield from self._begin(index, fields(body.get("start")))
                 case "contentBlockDelta" if index not in self._foreign:
                     yield from self._delta(index, fields(body.get("delta")))
@@ -157,7 +158,7 @@ class _Decoder:
                 yield d.ToolCall(f"call_{index}", call_id=call_id if len(call_id) <= _MAX_ID else "", name=name)
 
     def _end_calls(self) -> Iterator[d.Delta]:
-        """A block begins, so those before it are complete."""
+        """Another block goes on, so those that ended are complete."""
         while self._complete:
             yield d.End(f"call_{self._complete.pop()}")
 
