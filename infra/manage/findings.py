@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-_WIDTHS = "{:<9}{:<24}{}"
+_WIDTHS = "{:<8} {:<23} {}"
 
 
 @dataclass(frozen=True, slots=True)
