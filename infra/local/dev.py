@@ -23,8 +23,11 @@ export OPENAI_API_KEY={api_key}
 curl -N $OPENAI_BASE_URL/responses -H "Authorization: Bearer $OPENAI_API_KEY" \\
   -H 'Content-Type: application/json' -d '{{"model": "offline/demo", "input": "Hello", "stream": true}}'
 # or talk to it:  openresponses chat
+# a real model:     openresponses providers set openai --local {origin}
 # What runs:        {page}
 """
+_IMPATIENT = {"OPENRESPONSES_CONFIG_SECONDS": "1"}
+"""Who sets a provider here wants to try it now, and Parameter Store costs nothing."""
 
 
 def dev(arguments: argparse.Namespace) -> int:
@@ -35,7 +38,7 @@ def dev(arguments: argparse.Namespace) -> int:
         cloud = LocalCloud(
             arguments.template,
             port=arguments.port,
-            env=environment(arguments),
+            env={**_IMPATIENT, **environment(arguments)},
             parameters=assignments(arguments.parameter, "--parameter"),
             api_key=arguments.api_key,
             providers=providers(arguments),
@@ -60,6 +63,11 @@ async def _run(cloud: LocalCloud) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with cloud:
-        print(_READY.format(base_url=cloud.base_url, api_key=cloud.api_key, page=cloud.origin + PATH), flush=True)
+        print(
+            _READY.format(
+                base_url=cloud.base_url, api_key=cloud.api_key, origin=cloud.origin, page=cloud.origin + PATH
+            ),
+            flush=True,
+        )
         await stop.wait()
         cloud.log.say("stopping")

@@ -52,7 +52,7 @@ class Deployment:
     @property
     def soon(self) -> str:
         """Where a change was made, and when it counts."""
-        return f"in {self.title}, in force within {self.config_seconds} seconds"
+        return f"in {self.title}, in force within {self.config_seconds} s"
 
     def client(self, service: str) -> Any:
         return _client(self.session, service, self.endpoint_url)

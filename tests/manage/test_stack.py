@@ -23,7 +23,7 @@ def test_the_stand_in_has_the_names_of_the_real_template() -> None:
 def test_providers_aliases_and_keys_are_the_stacks(aws: Aws) -> None:
     put = aws.run("providers", "set", "groq", "--model", "m", stdin="sk-groq-secret")
     assert put.status == 0, put.err
-    assert "groq is set in stack openresponses in eu-west-1, in force within 30 seconds" in put.out
+    assert "groq is set in stack openresponses in eu-west-1, in force within 30 s" in put.out
     assert aws.run("models", "alias", "fast", "groq/m").status == 0
     assert ["groq", "chat_completions", "https://api.groq.com/openai/v1", "yes", "m"] in aws.run(
         "providers", "list"
