@@ -36,6 +36,7 @@ def upstreams() -> Iterator[dict[str, Json]]:
     with subprocess.Popen([sys.executable, "-m", "tests.fakes"], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         yield {name: settings | {"retries": 0} for name, settings in json.loads(process.stdout.readline()).items()}
+        assert process.poll() is None, "the fake upstreams ended before the tests did"
         process.terminate()
 
 
