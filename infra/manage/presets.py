@@ -27,7 +27,7 @@ _REASONING: dict[str, JsonValue] = {"reasoning_field": "reasoning"}
 
 PRESETS: dict[str, Preset] = {
     "openai": Preset("OpenAI", "openai_responses", "https://api.openai.com/v1", "gpt-5-mini"),
-    "anthropic": Preset("Anthropic", "anthropic", "https://api.anthropic.com/v1", "claude-haiku-4-5"),
+    "anthropic": Preset("Anthropic", "anthropic", "https://api.anthropic.com/v1", "claude-haiku-5-5"),
     "bedrock": Preset(
         "Amazon Bedrock",
         "bedrock",
