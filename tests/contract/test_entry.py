@@ -87,6 +87,13 @@ def test_the_sdk_is_not_imported_before_it_is_needed(entry: str) -> None:
     assert sdk(modules) == set()
 
 
+@pytest.mark.parametrize("entry", ["api", "turn", "tool", "settle"])
+def test_no_dialect_and_no_cipher_is_imported_before_a_request_needs_it(entry: str) -> None:
+    modules = imported(entry, STORED)
+    assert "openresponses.providers" in modules
+    assert {name for name in modules if name.startswith(("openresponses.providers.", "nacl", "httpx2"))} == set()
+
+
 @pytest.mark.parametrize("entry", ["turn", "tool", "settle"])
 def test_the_state_machines_functions_serve_no_http(entry: str) -> None:
     assert imported(entry, STORED) & {"fastapi", "starlette", "mangum", "openresponses.api.app"} == set()
