@@ -56,9 +56,10 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def environment(artifact: Path, source: Json, runtime_api: str) -> dict[str, str]:
-    """The variables of a sandbox: Lambda's own, and the template's with its defaults, but without any storage."""
+    """The variables of a sandbox: Lambda's own, and the template's with its defaults, but nothing of AWS."""
     function = source["Resources"]["ApiFunction"]["Properties"]
     values = {name: str(parameter.get("Default", "")) for name, parameter in source["Parameters"].items()}
+    values["SsmPrefix"] = ""
     declared = {
         name: values.get(value.get("Ref"), "") if isinstance(value, dict) else value
         for name, value in function["Environment"]["Variables"].items()
@@ -202,6 +203,19 @@ def test_the_other_functions_get_a_copy(function: str, artifact: Path) -> None:
 
 def test_a_function_that_is_built_alone_is_built_in_full(tmp_path: Path) -> None:
     assert "uv export" in make("TurnFunction", tmp_path, "--just-print")
+
+
+def test_the_authorizers_artifact_is_what_it_imports_and_no_more(tmp_path: Path) -> None:
+    make("AuthorizerFunction", tmp_path)
+    handler = "openresponses.entry.authorizer"
+    code = (
+        f"import sys, {handler}; print(*(m.__file__ for n, m in sys.modules.items() if n.startswith('openresponses')))"
+    )
+    variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path)}
+    # Its other imports are the standard library's and botocore's, which the runtime brings, and here our environment.
+    imported = subprocess.run([sys.executable, "-c", code], env=variables, check=True, capture_output=True, text=True)
+    assert {Path(file) for file in imported.stdout.split()} == {*tmp_path.rglob("*.py")}
+    assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} == {".py", ".pyc"}
 
 
 async def test_a_function_of_the_state_machine_starts_from_the_artifact(artifact: Path, source: Json) -> None:
