@@ -69,7 +69,8 @@ class RoutedModels:
         async with AsyncExitStack() as answering:
             began = self._router.now()
             target, deltas = await self._first_to_answer(targets, turn, answering)
-            yield Answer(target.name, self._until_the_end(target, deltas, began))
+            answer = await answering.enter_async_context(aclosing(self._until_the_end(target, deltas, began)))
+            yield Answer(target.name, answer)
 
     async def _targets(self, request: CreateResponse) -> list[Target]:
         router = self._router
