@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.contract.vendors import DIALECTS, Vendors, vendors
-from tests.conversations import Conversation, Json, kinds, text_of, user
+from tests.conversations import Conversation, Json, folded, kinds, text_of, user
 from tests.fakes.wire import Rules
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -225,3 +225,27 @@ async def test_a_turn_that_died_in_the_state_machine_is_asked_for_again_and_not_
     assert statuses == [("message", "incomplete"), ("message", "completed")]
     assert text_of(response) == "token0 token1 token2 token3 It recovered "
     assert ("token3" in last, "It recovered" in last) == (False, True)
+
+
+LASTING = {
+    "status;code=500": "provider_unavailable",
+    "html": "provider_stream_broken",
+    "garbage": "provider_stream_broken",
+    "cut;bytes=9000;tokens=500": "provider_unavailable",
+}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_a_provider_that_stays_broken_fails_a_background_response_readably(dialect: str) -> None:
+    async with vendors([dialect], more={"retries": 0}) as at, at.client() as client:
+        for directive, code in LASTING.items():
+            asked = {"model": f"{at.model(dialect)}!{directive}", "input": "Hello.", "background": True}
+            queued = (await client.post("/responses", json=asked)).json()
+            await at.house.idle()
+            failed = (await client.get(f"/responses/{queued['id']}")).json()
+            assert (failed["status"], failed["error"]["code"]) == ("failed", code)
+            assert folded((await client.get(f"/responses/{queued['id']}?stream=true")).text) == failed
+            healthy = f"{at.model(dialect)}!text;say=the next"
+            gone_on = await at.ask(model=healthy, previous_response_id=queued["id"], input="And now?")
+            assert text_of(gone_on) == "the next "
+        assert at.refused == []

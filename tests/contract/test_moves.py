@@ -78,3 +78,16 @@ async def test_a_conversation_moves_amid_its_tool_calls_and_back(first: str, sec
         again = await talk.say(at.model(second), user("/fake echo"))
         assert text_of(again).split() == ["/fake", "echo"]
         assert (at.refused, foreign(at)) == ([], [])
+
+
+@pytest.mark.parametrize("stored", [True, False], ids=["stored", "stateless"])
+async def test_an_alias_that_is_pointed_elsewhere_takes_its_conversations_along(stored: bool) -> None:
+    async with vendors(DIALECTS, Rules(reasoning=True)) as at:
+        talk = Conversation(at.ask, stored, OPTIONS)
+        said: list[Json] = [working(len(DIALECTS))]
+        for name in [*DIALECTS, DIALECTS[0]]:
+            at.parameters["models/best"] = json.dumps({"targets": [at.model(name)]})
+            response = await talk.say("best", *said)
+            assert response["model"] == at.model(name)
+            said = answers(response)
+        assert (said, at.refused, foreign(at)) == ([], [], [])
