@@ -215,6 +215,8 @@ def test_without_a_valid_key_there_is_nothing(
     assert leaks == []
     (answer,) = map(json.loads, answers)  # whatever is wrong with a key, and whatever is asked
     assert json.loads(answer["body"])["error"]["code"] == "invalid_api_key"
+    lines = [line.partition(" | ")[2] for line in it.endpoint.log_lines() if line.startswith("AuthorizerFunction | {")]
+    assert {json.loads(line)["reason"] for line in lines} == {"unknown", "wrong_secret", "expired", "revoked"}
 
 
 def test_what_was_tried_upon_is_as_it_was(it: Cloud, victims: list[Victim]) -> None:
