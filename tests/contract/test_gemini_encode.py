@@ -275,6 +275,7 @@ TOOLS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
                                 "required": ["input"],
                                 "properties": {"input": FREE_TEXT},
                                 "type": "object",
+                                "additionalProperties": False,
                             },
                         }
                     ]

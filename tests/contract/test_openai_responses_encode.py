@@ -13,7 +13,7 @@ from openresponses.core.run import OfferedTool, Run
 from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn, turn_of
 from openresponses.providers import connect
-from openresponses.providers._responses_names import Names, paired
+from openresponses.providers._responses_names import Names, call_ids
 from openresponses.providers.openai_responses import encode
 from openresponses.schema.items import FunctionCall, FunctionCallOutput, HostedToolCall, Item
 from openresponses.schema.request import CreateResponse
@@ -561,7 +561,6 @@ def test_names_of_tools_are_led_there_and_back(ours: list[str]) -> None:
     known = Names(tools)
     upstream = [known.upstream(name) for name in ours]
     assert [known.ours[name] for name in upstream] == ours
-    assert [known.of_call(None, name) for name in ours] == upstream
     assert all(len(name) <= 64 and "." not in name for name in upstream)
     assert [name for name in ours if len(name) <= 64 and "." not in name] == [n for n in upstream if n in ours]
 
@@ -574,18 +573,17 @@ def test_a_tool_whose_name_is_what_another_s_becomes_keeps_it() -> None:
     assert known.ours[known.upstream("a.b")] == "a.b" != known.upstream("a.b")
 
 
-@given(st.lists(st.sampled_from(["call_1", "functions.f:0", "0", "x" * 200]), max_size=8))
+@given(st.lists(st.sampled_from(["call_1", "functions.f:0", "0", "x" * 200]), min_size=1, max_size=8))
 def test_every_call_and_its_output_share_an_id_of_their_own(ids: list[str]) -> None:
     items: list[Item] = []
     for call_id in ids:
         items += [FunctionCall(call_id=call_id, name="f"), FunctionCallOutput(call_id=call_id, output="")]
-    pairs = paired(items)
-    made = [pairs.ids[index] for index in range(0, len(items), 2)]
-    assert made == [pairs.ids[index] for index in range(1, len(items), 2)]
+    sent = history(items)
+    made = [each["call_id"] for each in sent[::2]]
+    assert made == [each["call_id"] for each in sent[1::2]] == list(call_ids(items).values())
     assert len(set(made)) == len(made)
     assert all(1 <= len(each) <= 64 and ":" not in each for each in made)
-    longer = paired([*items, FunctionCall(call_id="0", name="f")])
-    assert {index: longer.ids[index] for index in pairs.ids} == pairs.ids
+    assert history([*items, FunctionCall(call_id="0", name="f")])[: len(sent)] == sent
 
 
 @pytest.mark.parametrize("name", HISTORIES)

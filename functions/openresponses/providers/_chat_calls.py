@@ -1,7 +1,6 @@
 """Telling the tool calls of one Chat Completions stream apart, whatever a server does to their ids."""
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -11,8 +10,7 @@ from ..core import deltas as d
 from ..core.errors import StreamViolation
 from ..schema.base import JsonObject
 from ._json import fields, text
-
-MAX_ID = 256
+from ._names import MAX_CALL_ID, item_name
 
 
 @dataclass(slots=True)
@@ -43,7 +41,7 @@ class Calls:
 
     def feed(self, chunk: JsonObject) -> Iterator[d.ToolCall]:
         function = fields(chunk.get("function"))
-        name, arguments = _name(text(function.get("name"))), _arguments(function.get("arguments"))
+        name, arguments = item_name(text(function.get("name"))), _arguments(function.get("arguments"))
         index, call_id = chunk.get("index"), text(chunk.get("id"))
         index = index if isinstance(index, int) else None
         call = self._find(index, call_id, name, arguments) or self._new(index, call_id)
@@ -76,7 +74,7 @@ class Calls:
     def _new(self, index: int | None, call_id: str) -> _Call:
         """A second call with the same id gets none, nor does one with too long an id: the engine makes one."""
         call = _Call(
-            f"call_{len(self._calls)}", index, "" if call_id in self._by_id or len(call_id) > MAX_ID else call_id
+            f"call_{len(self._calls)}", index, "" if call_id in self._by_id or len(call_id) > MAX_CALL_ID else call_id
         )
         self._calls.append(call)
         if call.id:
@@ -84,11 +82,6 @@ class Calls:
         if index is not None:
             self._by_index[index] = call
         return call
-
-
-def _name(name: str) -> str:
-    """What models make up must still be a name that an item can hold: the model is then told of its mistake."""
-    return re.sub(r"[^a-zA-Z0-9_.-]", "_", name)[:128]
 
 
 def _arguments(value: JsonValue) -> str:

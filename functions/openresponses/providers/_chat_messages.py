@@ -8,16 +8,13 @@ What servers insist on, and this file therefore keeps:
 - There is one system message, and it comes first (the templates of Qwen, Gemma and Mistral raise otherwise).
 """
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from ..core.errors import RequestError
 from ..core.turn import Turn
 from ..schema.base import JsonObject
-from ..schema.content import InputPart, ReasoningText
+from ..schema.content import ReasoningText
 from ..schema.items import (
     Compaction,
     CustomToolCall,
@@ -31,10 +28,9 @@ from ..schema.items import (
     Reasoning,
 )
 from ._chat_options import ChatOptions
-from ._chat_parts import plain_text, refuse, tool_content, user_content
-
-NO_OUTPUT = "(no output)"
-_Output = str | Sequence[InputPart]
+from ._chat_parts import tool_content, user_content
+from ._parts import plain_text, unsendable
+from ._past_calls import Call, Output, PastCalls, arguments_text
 
 
 def messages(turn: Turn, options: ChatOptions) -> list[JsonValue]:
@@ -52,15 +48,14 @@ class _Assistant:
     texts: list[str] = field(default_factory=list[str])
     reasoning: list[str] = field(default_factory=list[str])
     calls: list[JsonValue] = field(default_factory=list[JsonValue])
-    outputs: list[tuple[str, _Output]] = field(default_factory=list[tuple[str, _Output]])
+    outputs: list[tuple[str, Output]] = field(default_factory=list[tuple[str, Output]])
     waiting: set[str] = field(default_factory=set[str])
 
 
 class _History:
     def __init__(self, turn: Turn, options: ChatOptions) -> None:
         self._options = options
-        self._names = {(tool.namespace, tool.wire_name): tool.name for tool in turn.tools}
-        self._answers = _answers(turn.items)
+        self._calls = PastCalls(turn)
         self._messages: list[JsonValue] = []
         self._system: list[JsonObject] = []
         self._open: _Assistant | None = None
@@ -80,20 +75,13 @@ class _History:
             case Reasoning():
                 shown = [part.text for part in item.content or item.summary if part.text]
                 self._assistant().reasoning += [item.encrypted_content] if item.encrypted_content else shown
-            case FunctionCall():
-                name = self._name(item.namespace, item.name)
-                self._call(item.call_id, name, _arguments(item.arguments), self._answers.get(index))
-            case CustomToolCall():
-                arguments = json.dumps({"input": item.input}, ensure_ascii=False)
-                self._call(item.call_id, self._name(None, item.name), arguments, self._answers.get(index))
-            case HostedToolCall():
-                output = NO_OUTPUT if item.output is None else item.output
-                self._call(item.call_id, item.name, _arguments(item.arguments), output, at_once=True)
+            case FunctionCall() | CustomToolCall() | HostedToolCall():
+                self._call(index, item)
             case FunctionCallOutput() | CustomToolCallOutput():
                 if self._open:
                     self._open.waiting.discard(item.call_id)
             case Compaction():
-                refuse("an item of type 'compaction'")
+                raise unsendable("an item of type 'compaction'")
             case ExtensionItem():
                 pass
 
@@ -120,13 +108,13 @@ class _History:
         if text := plain_text(spoken, item.role):
             assistant.texts.append(text)
 
-    def _call(self, call_id: str, name: str, arguments: str, output: _Output | None, *, at_once: bool = False) -> None:
+    def _call(self, index: int, call: Call) -> None:
         assistant = self._assistant(for_call=True)
-        function: JsonObject = {"name": name, "arguments": arguments}
-        assistant.calls.append({"id": call_id, "type": "function", "function": function})
-        assistant.outputs.append((call_id, NO_OUTPUT if output is None else output))
-        if output is not None and not at_once:
-            assistant.waiting.add(call_id)
+        function: JsonObject = {"name": self._calls.name(call), "arguments": arguments_text(call)}
+        assistant.calls.append({"id": call.call_id, "type": "function", "function": function})
+        assistant.outputs.append((call.call_id, self._calls.output(index)))
+        if index in self._calls.answers:
+            assistant.waiting.add(call.call_id)
 
     def _assistant(self, *, for_call: bool = False) -> _Assistant:
         """The message that the next piece belongs to.
@@ -174,32 +162,3 @@ class _History:
         for message, text in span:
             if echoed or (policy == "always" and text):
                 message[name] = text
-
-    def _name(self, namespace: str | None, name: str) -> str:
-        known = self._names.get((namespace, name))
-        return known or (f"{namespace.removesuffix('__')}__{name}" if namespace else name)
-
-
-def _answers(items: Sequence[Item]) -> dict[int, _Output]:
-    """Outputs by the index of their call. Ids may come again in later turns: some servers number from 0."""
-    answers: dict[int, _Output] = {}
-    open_calls: dict[str, int] = {}
-    for index, item in enumerate(items):
-        match item:
-            case FunctionCall() | CustomToolCall():
-                open_calls[item.call_id] = index
-            case FunctionCallOutput() | CustomToolCallOutput():
-                if item.call_id not in open_calls:
-                    raise RequestError(f"No call before it has the output's call_id {item.call_id!r}", param="input")
-                answers[open_calls.pop(item.call_id)] = item.output
-            case _:
-                pass
-    return answers
-
-
-def _arguments(text: str) -> str:
-    try:
-        valid = isinstance(json.loads(text or "{}"), dict)
-    except ValueError:
-        valid = False
-    return (text or "{}") if valid else json.dumps({"invalid_arguments": text}, ensure_ascii=False)

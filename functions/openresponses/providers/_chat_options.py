@@ -2,18 +2,15 @@
 
 from typing import Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from ..core.settings import ProviderSettings
 from ..schema.base import JsonObject
+from ._settings_options import Options, read_options
 
 ThinkTags: TypeAlias = Literal[False, True, "open"]
 
 
-class ChatOptions(BaseModel):
+class ChatOptions(Options):
     """See the table in `chat_completions`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     developer_role: bool = False
     system: Literal["first", "in_place"] = "first"
@@ -52,15 +49,4 @@ field": continuedev/continue#11285, mnfst/llm-gateway#992); empty will do.
 
 
 def options_of(settings: ProviderSettings) -> ChatOptions:
-    """The settings' options over the host's. Raises ValueError that names a wrong option, without its value."""
-    host = settings.base_url.partition("://")[2].partition("/")[0].partition(":")[0].lower()
-    known: JsonObject = {}
-    for name, options in _HOSTS.items():
-        if host == name or host.endswith("." + name):
-            known = options
-    try:
-        return ChatOptions.model_validate({**known, **settings.options})
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ValueError(f"provider {settings.name!r}: options.{where}: {first['msg']}") from None
+    return read_options(ChatOptions, settings, _HOSTS)

@@ -12,11 +12,12 @@ from pydantic import JsonValue
 from ..core import deltas as d
 from ..core.errors import ProviderUnavailable
 from ..schema.base import JsonObject
-from ..schema.content import LogProb, TopLogProb, UrlCitation
+from ..schema.content import LogProb
 from ..schema.response import InputTokensDetails, OutputTokensDetails, Usage
 from ._chat_calls import Calls
 from ._chat_options import ThinkTags
 from ._json import count, fields, objects, text
+from ._openai_values import citation_of, logprobs_of
 from ._think_tags import ThinkSplitter
 from ._upstream_errors import from_object
 
@@ -98,13 +99,13 @@ class _Decoder:
             self._speaking = False
             yield d.Reasoning("reasoning", reasoning)
         if content := delta.get("content"):
-            yield from self._content(content, _logprobs(choice.get("logprobs")))
+            yield from self._content(content, logprobs_of(fields(choice.get("logprobs")).get("content")))
         if refusal := text(delta.get("refusal")):
             self._speaking = False
             yield d.Refusal("refusal", refusal)
         for annotation in objects(delta.get("annotations")):
             if self._speaking and annotation.get("type") == "url_citation":
-                yield d.Annotation("text", _citation(fields(annotation.get("url_citation")) or annotation))
+                yield d.Annotation("text", citation_of(fields(annotation.get("url_citation")) or annotation))
         calls = objects(delta.get("tool_calls"))
         if legacy := fields(delta.get("function_call")):
             calls.append({"index": 0, "function": legacy})
@@ -160,34 +161,4 @@ def _usage(used: JsonObject) -> Usage:
         output_tokens=completion,
         output_tokens_details=OutputTokensDetails(reasoning_tokens=thought),
         total_tokens=prompt + completion,
-    )
-
-
-def _logprobs(value: JsonValue) -> tuple[LogProb, ...]:
-    if not value:
-        return ()
-    return tuple(
-        LogProb(
-            **_top_logprob(each).model_dump(),
-            top_logprobs=[_top_logprob(top) for top in objects(each.get("top_logprobs"))],
-        )
-        for each in objects(fields(value).get("content"))
-    )
-
-
-def _top_logprob(value: JsonObject) -> TopLogProb:
-    number, octets = value.get("logprob"), value.get("bytes")
-    return TopLogProb(
-        token=text(value.get("token")),
-        logprob=number if isinstance(number, int | float) else -9999.0,
-        bytes=[count(each) for each in octets] if isinstance(octets, list) else [],
-    )
-
-
-def _citation(value: JsonObject) -> UrlCitation:
-    return UrlCitation(
-        url=text(value.get("url")),
-        title=text(value.get("title")),
-        start_index=count(value.get("start_index")),
-        end_index=count(value.get("end_index")),
     )

@@ -6,6 +6,7 @@ Source: the API reference of OpenAI, "Create chat completion", `tools` and `tool
 from ..core.run import OfferedTool
 from ..core.turn import Turn
 from ..schema.base import JsonObject
+from ._custom_tools import free_text_schema
 
 
 def tools(turn: Turn) -> JsonObject:
@@ -23,31 +24,11 @@ def tools(turn: Turn) -> JsonObject:
 
 
 def _function(tool: OfferedTool) -> JsonObject:
-    if tool.kind == "custom":
-        return _custom(tool)
-    function: JsonObject = {"name": tool.name, "parameters": tool.parameters or {"type": "object", "properties": {}}}
+    custom = tool.kind == "custom"
+    parameters = free_text_schema(tool) if custom else tool.parameters or {"type": "object", "properties": {}}
+    function: JsonObject = {"name": tool.name, "parameters": parameters}
     if tool.description:
         function["description"] = tool.description
-    if tool.strict is not None:
+    if tool.strict is not None and not custom:
         function["strict"] = tool.strict
-    return function
-
-
-def _custom(tool: OfferedTool) -> JsonObject:
-    """A custom tool's `parameters` are its format: free text, or a grammar that only words can convey here."""
-    hint = "The whole input, as free text."
-    form = tool.parameters or {}
-    if form.get("type") == "grammar":
-        hint = f"The whole input, as text that follows this {form.get('syntax')} grammar:\n{form.get('definition')}"
-    function: JsonObject = {
-        "name": tool.name,
-        "parameters": {
-            "type": "object",
-            "properties": {"input": {"type": "string", "description": hint}},
-            "required": ["input"],
-            "additionalProperties": False,
-        },
-    }
-    if tool.description:
-        function["description"] = tool.description
     return function

@@ -9,15 +9,13 @@ What Gemini insists on, and this file therefore keeps ("Function calling" and "T
 - The user has the first word and the last.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from ..core.errors import RequestError
 from ..core.turn import Turn
 from ..schema.base import JsonObject
-from ..schema.content import InputPart, ReasoningText
+from ..schema.content import ReasoningText
 from ..schema.items import (
     Compaction,
     CustomToolCall,
@@ -32,18 +30,16 @@ from ..schema.items import (
 )
 from ._gemini_names import function_name
 from ._gemini_options import GeminiModel
-from ._gemini_parts import plain_text, refuse, response_parts, user_parts
+from ._gemini_parts import response_parts, user_parts
 from ._gemini_state import NextPart, Spoken, Thought, state_of
-from ._json import loads
+from ._parts import plain_text, unsendable
+from ._past_calls import Call, Output, PastCalls, arguments
 
-NO_OUTPUT = "(no output)"
 GO_ON = "(go on)"
 UNSIGNED = "skip_thought_signature_validator"
 """Of the two values that the Gemini API knows, the one that Vertex knows too (pydantic/pydantic-ai#3881)."""
 GOOGLE = "google:"
 """Begins the types of items that hold a part of Google's own tools, as it came."""
-
-_Output = str | Sequence[InputPart]
 
 
 def contents(turn: Turn, model: GeminiModel) -> JsonObject:
@@ -60,7 +56,7 @@ class _Answered:
 
     call_id: str
     name: str
-    output: _Output
+    output: Output
     failed: bool = False
 
 
@@ -81,8 +77,7 @@ class _Step:
 class _History:
     def __init__(self, turn: Turn, model: GeminiModel) -> None:
         self._model = model
-        self._names = {(tool.namespace, tool.wire_name): tool.name for tool in turn.tools}
-        self._answers = _answers(turn.items)
+        self._calls = PastCalls(turn)
         self._contents: list[JsonObject] = []
         self._system: list[str] = [turn.instructions] if turn.instructions else []
         self._open: _Step | None = None
@@ -100,21 +95,14 @@ class _History:
                 self._system.append(plain_text(item.content, item.role, "\n"))
             case Reasoning():
                 self._reason(item)
-            case FunctionCall():
-                call = self._call(item.call_id, self._name(item.namespace, item.name), self._answers.get(index))
-                self._made(call, _arguments(item.arguments), signed, answered=index not in self._answers)
-            case CustomToolCall():
-                call = self._call(item.call_id, self._name(None, item.name), self._answers.get(index))
-                self._made(call, {"input": item.input}, signed, answered=index not in self._answers)
-            case HostedToolCall():
-                call = self._call(item.call_id, item.name, item.output, failed=item.status == "failed")
-                self._made(call, _arguments(item.arguments), signed, answered=True)
+            case FunctionCall() | CustomToolCall() | HostedToolCall():
+                self._call(index, item, signed)
             case FunctionCallOutput() | CustomToolCallOutput():
                 if self._open:
                     self._open.waiting.discard(item.call_id)
                 self._signed = signed
             case Compaction():
-                refuse("an item of type 'compaction'")
+                raise unsendable("an item of type 'compaction'")
             case ExtensionItem():
                 self._echo(item, signed)
 
@@ -149,10 +137,7 @@ class _History:
             case None:
                 self._step().reasoned = True
 
-    def _call(self, call_id: str, name: str, output: _Output | None, *, failed: bool = False) -> _Answered:
-        return _Answered(call_id, function_name(name), NO_OUTPUT if output is None else output, failed)
-
-    def _made(self, call: _Answered, arguments: JsonObject, signed: NextPart | None, *, answered: bool) -> None:
+    def _call(self, index: int, call: Call, signed: NextPart | None) -> None:
         """A call joins a step whose calls are all answered only where it is known to be one of its parallel calls:
         hosted calls carry their outputs, so those look like steps of one call each, and are sent as such. But a
         model that reasons does so in each step, so there a call without new reasoning joins; so does one that was
@@ -160,15 +145,17 @@ class _History:
         """
         parallel = signed.calls > 0 if signed else bool(self._open and self._open.reasoned)
         step = self._step(parallel=parallel)
-        part: JsonObject = {"functionCall": {"id": call.call_id, "name": call.name, "args": arguments}}
+        name = function_name(self._calls.name(call))
+        part: JsonObject = {"functionCall": {"id": call.call_id, "name": name, "args": arguments(call)}}
         if signed:
             step.reasoned = True
             part["thoughtSignature"] = signed.next
         elif self._model.is_3 and not step.calls:
             part["thoughtSignature"] = UNSIGNED
         step.parts.append(part)
-        step.calls.append(call)
-        if not answered:
+        failed = isinstance(call, HostedToolCall) and call.status == "failed"
+        step.calls.append(_Answered(call.call_id, name, self._calls.output(index), failed))
+        if index in self._calls.answers:
             step.waiting.add(call.call_id)
 
     def _echo(self, item: ExtensionItem, signed: NextPart | None) -> None:
@@ -216,10 +203,6 @@ class _History:
         elif parts:
             self._contents.append({"role": role, "parts": [*parts]})
 
-    def _name(self, namespace: str | None, name: str) -> str:
-        known = self._names.get((namespace, name))
-        return known or (f"{namespace.removesuffix('__')}__{name}" if namespace else name)
-
 
 def _user_says(text: str) -> JsonObject:
     return {"role": "user", "parts": [{"text": text}]}
@@ -247,28 +230,3 @@ def _sign(parts: list[JsonObject], state: Spoken) -> None:
 
 def _are_responses(parts: list[JsonValue]) -> bool:
     return any(isinstance(part, dict) and "functionResponse" in part for part in parts)
-
-
-def _answers(items: Sequence[Item]) -> dict[int, _Output]:
-    """Outputs by the index of their call. Ids may come again in later turns: some servers number from 0."""
-    answers: dict[int, _Output] = {}
-    open_calls: dict[str, int] = {}
-    for index, item in enumerate(items):
-        match item:
-            case FunctionCall() | CustomToolCall():
-                open_calls[item.call_id] = index
-            case FunctionCallOutput() | CustomToolCallOutput():
-                if item.call_id not in open_calls:
-                    raise RequestError(f"No call before it has the output's call_id {item.call_id!r}", param="input")
-                answers[open_calls.pop(item.call_id)] = item.output
-            case _:
-                pass
-    return answers
-
-
-def _arguments(text: str) -> JsonObject:
-    try:
-        value = loads(text or "{}")
-    except ValueError:
-        value = None
-    return value if isinstance(value, dict) else {"invalid_arguments": text}

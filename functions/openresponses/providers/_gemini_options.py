@@ -7,16 +7,13 @@ import re
 from dataclasses import dataclass
 from math import inf
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from ..core.settings import ProviderSettings
 from ..schema.base import JsonObject
+from ._settings_options import Options, read_options
 
 
-class GeminiOptions(BaseModel):
+class GeminiOptions(Options):
     """See the table in `gemini`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     generation: float | None = None
     include_thoughts: bool | None = None
@@ -67,10 +64,4 @@ class GeminiModel:
 
 
 def options_of(settings: ProviderSettings) -> GeminiOptions:
-    """Raises ValueError that names a wrong option, without its value."""
-    try:
-        return GeminiOptions.model_validate(settings.options)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ValueError(f"provider {settings.name!r}: options.{where}: {first['msg']}") from None
+    return read_options(GeminiOptions, settings)

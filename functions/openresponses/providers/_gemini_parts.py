@@ -5,12 +5,11 @@ Sources: Gemini API, "Content" (`Part`), "File input methods" and "Function call
 
 from collections.abc import Sequence
 from mimetypes import guess_type
-from typing import NoReturn
 from urllib.parse import urlsplit
 
-from ..core.errors import RequestError
 from ..schema.base import JsonObject
-from ..schema.content import InputFile, InputImage, InputText, InputVideo, OutputText, Part, Refusal, Text
+from ..schema.content import InputFile, InputImage, InputText, InputVideo, Part
+from ._parts import said, unsendable
 
 _IN_RESPONSES = ("image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain")
 """What a function's response may hold, from Gemini 3 on. Earlier models refuse all of it."""
@@ -20,19 +19,6 @@ def user_parts(parts: Sequence[Part]) -> list[JsonObject]:
     """Without empty texts, which Vertex refuses."""
     sent = [_user_part(part) for part in parts]
     return [part for part in sent if part != {"text": ""}]
-
-
-def plain_text(parts: Sequence[Part], role: str, separator: str = "") -> str:
-    texts: list[str] = []
-    for part in parts:
-        match part:
-            case InputText() | OutputText() | Text():
-                texts.append(part.text)
-            case Refusal():
-                texts.append(part.refusal)
-            case _:
-                refuse(f"a part of type {part.type!r} in a message of role {role!r}")
-    return separator.join(texts)
 
 
 def response_parts(
@@ -54,44 +40,38 @@ def response_parts(
     return "\n".join(texts), held, attached
 
 
-def refuse(what: str) -> NoReturn:
-    raise RequestError(f"This model's provider can't be sent {what}", param="input", code="unsupported_content")
-
-
 def _mime_type(part: JsonObject) -> str:
     data = part.get("inlineData")
     return str(data["mimeType"]) if isinstance(data, dict) else ""
 
 
 def _user_part(part: Part) -> JsonObject:
+    if (text := said(part)) is not None:
+        return {"text": text}
     match part:
-        case InputText() | OutputText() | Text():
-            return {"text": part.text}
-        case Refusal():
-            return {"text": part.refusal}
         case InputImage():
             if not part.image_url:
-                refuse("'input_image' without 'image_url'")
+                raise unsendable("'input_image' without 'image_url'")
             return _media(part.image_url, part.type)
         case InputVideo():
             return _media(part.video_url, part.type)
         case InputFile():
             return _file(part)
         case _:
-            refuse(f"a part of type {part.type!r} in a message of role 'user'")
+            raise unsendable(f"a part of type {part.type!r} in a message of role 'user'")
 
 
 def _file(part: InputFile) -> JsonObject:
     data = part.file_data
     if not data:
         if not part.file_url:
-            refuse("'input_file' without 'file_data' or 'file_url'")
+            raise unsendable("'input_file' without 'file_data' or 'file_url'")
         return _media(part.file_url, part.type, part.filename)
     if data.startswith("data:"):
         return _media(data, part.type, part.filename)
     mime_type = guess_type(part.filename or "")[0]
     if not mime_type:
-        refuse("'input_file' with 'file_data' whose type neither a data URL nor 'filename' tells")
+        raise unsendable("'input_file' with 'file_data' whose type neither a data URL nor 'filename' tells")
     return {"inlineData": {"mimeType": mime_type, "data": data}}
 
 
@@ -101,10 +81,10 @@ def _media(url: str, kind: str, filename: str | None = None) -> JsonObject:
         head, _, data = url.removeprefix("data:").partition(",")
         mime_type, *parameters = head.split(";")
         if "base64" not in parameters or not mime_type:
-            refuse(f"{kind!r} with a data URL that is not base64 or has no type")
+            raise unsendable(f"{kind!r} with a data URL that is not base64 or has no type")
         return {"inlineData": {"mimeType": mime_type, "data": data}}
     if not url.startswith(("https://", "http://", "gs://")):
-        refuse(f"{kind!r} with a URL that is neither of http, of Cloud Storage, nor of data")
+        raise unsendable(f"{kind!r} with a URL that is neither of http, of Cloud Storage, nor of data")
     file: JsonObject = {"fileUri": url}
     if mime_type := guess_type(filename or "")[0] or guess_type(urlsplit(url).path)[0]:
         file["mimeType"] = mime_type

@@ -17,9 +17,9 @@ from ._gemini_contents import GOOGLE
 from ._gemini_meta import citations, logprobs, usage
 from ._gemini_state import NextPart, Spoken, State, Thought
 from ._json import count, fields, objects, text
+from ._names import MAX_CALL_ID, item_name
 from ._upstream_errors import from_object
 
-MAX_ID = 256
 _FINISH: Mapping[str, d.FinishReason] = {
     "STOP": "stop",
     "MAX_TOKENS": "length",
@@ -154,10 +154,10 @@ class _Decoder:
         key, call_id, name = f"call_{len(self._call_ids)}", text(call.get("id")), text(call.get("name"))
         if not name:
             raise StreamViolation("The provider sent a tool call without a name")
-        usable = len(call_id) <= MAX_ID and call_id not in self._call_ids
+        usable = len(call_id) <= MAX_CALL_ID and call_id not in self._call_ids
         self._call_ids.append(call_id)
         arguments = json.dumps(call.get("args") or {}, ensure_ascii=False)
-        yield d.ToolCall(key, arguments, call_id if usable else "", self._names.get(name) or _item_name(name))
+        yield d.ToolCall(key, arguments, call_id if usable else "", self._names.get(name) or item_name(name))
         yield d.End(key)
         self._open = ""
 
@@ -204,8 +204,3 @@ def _without_answer(reason: str) -> Exception:
             return ProviderMisconfigured("Our account with the provider is limited or disabled")
         case _:
             return ProviderUnavailable("The provider gave up on its answer")
-
-
-def _item_name(name: str) -> str:
-    """What models make up must still be a name that an item can hold: the model is then told of its mistake."""
-    return re.sub(r"[^a-zA-Z0-9_.-]", "_", name)[:128]

@@ -8,6 +8,7 @@ from ..core.run import OfferedTool
 from ..core.turn import Turn
 from ..schema.base import JsonObject
 from ..schema.request import JsonObjectFormat, JsonSchemaFormat
+from ._custom_tools import free_text_schema
 from ._gemini_names import function_name
 from ._gemini_options import GeminiModel
 from ._gemini_schema import Unsayable, translated
@@ -73,22 +74,13 @@ def _function(tool: OfferedTool) -> JsonObject:
     function: JsonObject = {"name": function_name(tool.name)}
     if tool.description:
         function["description"] = tool.description
-    schema = _free_text(tool) if tool.kind == "custom" else tool.parameters
+    schema = free_text_schema(tool) if tool.kind == "custom" else tool.parameters
     if schema and schema.get("type", "object") != "object":
         raise RequestError(f"The parameters of the tool {tool.name!r} are no object's schema", param="tools")
     if schema and any(schema.get(name) for name in _SAYS_SOMETHING):
         sent = _translated(schema, f"The parameters of the tool {tool.name!r}", "tools")
         function["parametersJsonSchema"] = sent if "$ref" in sent else sent | {"type": "object"}
     return function
-
-
-def _free_text(tool: OfferedTool) -> JsonObject:
-    """A custom tool's `parameters` are its format: free text, or a grammar that only words can convey here."""
-    hint = "The whole input, as free text."
-    form = tool.parameters or {}
-    if form.get("type") == "grammar":
-        hint = f"The whole input, as text that follows this {form.get('syntax')} grammar:\n{form.get('definition')}"
-    return {"properties": {"input": {"type": "string", "description": hint}}, "required": ["input"]}
 
 
 def _translated(schema: JsonObject, what: str, param: str) -> JsonObject:

@@ -6,14 +6,10 @@ What needs one has it: reasoning its own, to which its encrypted content is boun
 not match the target item id"); calls that the provider ran, one made of ours, with the prefix that OpenAI checks.
 """
 
-import json
-from collections.abc import Sequence
-
 from pydantic import JsonValue
 
 from ..core.turn import Turn
 from ..schema.base import JsonObject
-from ..schema.content import InputPart
 from ..schema.items import (
     UPSTREAM_ITEMS,
     Compaction,
@@ -28,11 +24,11 @@ from ..schema.items import (
     Reasoning,
 )
 from ._json import fields, loads
-from ._responses_names import Names, paired
+from ._past_calls import Call, PastCalls, arguments_text
+from ._responses_names import Names, call_ids
 from ._responses_options import ResponsesOptions
 from ._responses_parts import content, spoken
 
-NO_OUTPUT = "(no output)"
 _ID_PREFIX = {
     "web_search_call": "ws",
     "file_search_call": "fs",
@@ -60,7 +56,8 @@ class _Input:
     def __init__(self, turn: Turn, options: ResponsesOptions, names: Names) -> None:
         self.items: list[JsonValue] = []
         self._turn, self._options, self._names = turn, options, names
-        self._pairs = paired(turn.items)
+        self._calls, self._ids = PastCalls(turn), call_ids(turn.items)
+        self._call_of = {answer: call for call, answer in self._calls.answers.items()}
         self._reasoning: list[JsonObject] = []
 
     def add(self, index: int, item: Item) -> None:
@@ -74,15 +71,10 @@ class _Input:
             case Reasoning():
                 if self._options.echo_reasoning != "never" and (state := _state(item.encrypted_content)):
                     self._reasoning.append(state if self._options.reasoning_ids else _without(state, "id"))
-            case FunctionCall():
-                self._call(index, self._names.of_call(item.namespace, item.name), _arguments(item.arguments))
-            case CustomToolCall():
-                self._custom_call(index, item)
-            case HostedToolCall():
-                self._call(index, self._names.upstream(item.name), _arguments(item.arguments))
-                self._output(index, NO_OUTPUT if item.output is None else item.output)
+            case FunctionCall() | CustomToolCall() | HostedToolCall():
+                self._call(index, item)
             case FunctionCallOutput() | CustomToolCallOutput():
-                self._answer(index, item.output)
+                self._output(self._call_of[index], index)
             case Compaction():
                 self._given({"type": "compaction", "encrypted_content": item.encrypted_content})
             case ExtensionItem():
@@ -101,31 +93,22 @@ class _Input:
             phase: JsonObject = {"phase": item.phase} if item.phase else {}
             self._made({"type": "message", "role": "assistant", "content": text, **phase})
 
-    def _call(self, index: int, name: str, arguments: str) -> None:
-        call_id = self._pairs.ids[index]
-        self._made({"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments})
-        if index in self._pairs.unanswered:
-            self._output(index, NO_OUTPUT)
+    def _call(self, index: int, call: Call) -> None:
+        sent: JsonObject = {"call_id": self._ids[index], "name": self._names.upstream(self._calls.name(call))}
+        if self._options.custom_tools and isinstance(call, CustomToolCall):
+            self._made({"type": "custom_tool_call", **sent, "input": call.input})
+        else:
+            self._made({"type": "function_call", **sent, "arguments": arguments_text(call)})
+        if index not in self._calls.answers:
+            self._output(index, index)
 
-    def _custom_call(self, index: int, item: CustomToolCall) -> None:
-        name = self._names.of_call(None, item.name)
-        if not self._options.custom_tools:
-            self._call(index, name, json.dumps({"input": item.input}, ensure_ascii=False))
-            return
-        call_id = self._pairs.ids[index]
-        self._made({"type": "custom_tool_call", "call_id": call_id, "name": name, "input": item.input})
-        if index in self._pairs.unanswered:
-            self._output(index, NO_OUTPUT, custom=True)
-
-    def _answer(self, index: int, output: str | Sequence[InputPart]) -> None:
-        call = self._turn.items[self._pairs.call_of[index]]
-        custom = self._options.custom_tools and isinstance(call, CustomToolCall)
-        value = output if isinstance(output, str) else content(output, self._path(index, "output"))
-        self._output(index, value, custom=custom)
-
-    def _output(self, index: int, output: JsonValue, *, custom: bool = False) -> None:
+    def _output(self, call: int, index: int) -> None:
+        """`index` is that of the item that has the output."""
+        custom = self._options.custom_tools and isinstance(self._turn.items[call], CustomToolCall)
         kind = "custom_tool_call_output" if custom else "function_call_output"
-        self._given({"type": kind, "call_id": self._pairs.ids[index], "output": output})
+        output = self._calls.output(call)
+        value = output if isinstance(output, str) else content(output, self._path(index, "output"))
+        self._given({"type": kind, "call_id": self._ids[call], "output": value})
 
     def _extension(self, item: ExtensionItem) -> None:
         """A tool's item goes back where its tool can be. One that was cut short says nothing."""
@@ -140,9 +123,9 @@ class _Input:
         else:
             self._made({**sent, "id": _upstream_id(_ID_PREFIX[item.type], item.id)})
 
-    def _path(self, index: int, name: str) -> str | None:
+    def _path(self, index: int, name: str) -> str:
         """Where the request has it, if what came before it is in the request too."""
-        return f"input[{index}].{name}" if self._turn.request.previous_response_id is None else None
+        return f"input[{index}].{name}" if self._turn.request.previous_response_id is None else ""
 
 
 def _state(data: str | None) -> JsonObject:
@@ -162,12 +145,3 @@ def _without(item: JsonObject, *names: str) -> JsonObject:
 
 def _upstream_id(prefix: str, item_id: str) -> str:
     return f"{prefix}_{item_id.partition('_')[2] or item_id}"
-
-
-def _arguments(text: str) -> str:
-    """A JSON object, always: vLLM and Ollama parse it."""
-    try:
-        valid = isinstance(json.loads(text or "{}"), dict)
-    except ValueError:
-        valid = False
-    return (text or "{}") if valid else json.dumps({"invalid_arguments": text}, ensure_ascii=False)

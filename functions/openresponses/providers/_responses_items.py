@@ -19,9 +19,10 @@ from ..schema.base import JsonObject
 from ..schema.events import UpstreamProgress
 from ..schema.items import Phase
 from ._json import count, objects, text
-from ._responses_values import arguments_of, citation_of, extension_of, fitting_name, logprobs_of, phase_of
+from ._names import MAX_CALL_ID, item_name
+from ._openai_values import citation_of, logprobs_of
+from ._responses_values import arguments_of, extension_of, phase_of
 
-_MAX_CALL_ID = 256
 _PROGRESS = frozenset(get_args(UpstreamProgress.model_fields["type"].annotation))
 
 
@@ -215,9 +216,9 @@ class CallItem(OutputItem):
         name, call_id = text(self._item.get("name")), text(self._item.get("call_id"))
         if name and not self._opened:
             self._opened = True
-            call_id = "" if call_id in self._known_ids or len(call_id) > _MAX_CALL_ID else call_id
+            call_id = "" if call_id in self._known_ids or len(call_id) > MAX_CALL_ID else call_id
             self._known_ids.add(call_id)
-            yield d.ToolCall(self.key, call_id=call_id, name=self._names.get(name) or fitting_name(name))
+            yield d.ToolCall(self.key, call_id=call_id, name=self._names.get(name) or item_name(name))
             if self._said.chunks and self.type != "custom_tool_call":
                 yield d.ToolCall(self.key, "".join(self._said.chunks))
 

@@ -7,12 +7,10 @@ a name's of [a-zA-Z0-9_-]. Other providers' are longer, or hold dots and colons.
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from hashlib import sha256
 
-from ..core.errors import RequestError
 from ..core.run import OfferedTool
-from ..schema.items import CustomToolCall, CustomToolCallOutput, FunctionCall, FunctionCallOutput, HostedToolCall, Item
+from ..schema.items import CustomToolCall, FunctionCall, HostedToolCall, Item
 
 _FITTING = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
@@ -30,49 +28,22 @@ class Names:
                     name = _fitted(name + ".")
                 self.ours[name] = tool.name
         self._upstream = {ours: upstream for upstream, ours in self.ours.items()}
-        self._called = {(tool.namespace, tool.wire_name): tool.name for tool in tools}
 
     def upstream(self, name: str) -> str:
         return self._upstream.get(name) or (name if _FITTING.fullmatch(name) else _fitted(name))
 
-    def of_call(self, namespace: str | None, name: str) -> str:
-        """The name of a tool that a client's item calls by its own name for it."""
-        known = self._called.get((namespace, name))
-        return self.upstream(known or (f"{namespace.removesuffix('__')}__{name}" if namespace else name))
 
-
-@dataclass(slots=True)
-class Pairs:
-    """Calls and their outputs, by their indexes among the items. `ids` has the ids of both."""
-
-    ids: dict[int, str] = field(default_factory=dict[int, str])
-    call_of: dict[int, int] = field(default_factory=dict[int, int])
-    unanswered: set[int] = field(default_factory=set[int])
-
-
-def paired(items: Sequence[Item]) -> Pairs:
-    """Raises RequestError for an output that answers no call.
+def call_ids(items: Sequence[Item]) -> dict[int, str]:
+    """The calls' ids, by their indexes among the items.
 
     An id may come again in a later turn, since some servers number from 0: it is then made another one.
     """
-    pairs, open_calls, times = Pairs(), dict[str, int](), Counter[str]()
+    ids, times = dict[int, str](), Counter[str]()
     for index, item in enumerate(items):
-        match item:
-            case FunctionCall() | CustomToolCall() | HostedToolCall():
-                pairs.ids[index] = _call_id(item.call_id, times[item.call_id])
-                times[item.call_id] += 1
-                if not isinstance(item, HostedToolCall):
-                    open_calls[item.call_id] = index
-                    pairs.unanswered.add(index)
-            case FunctionCallOutput() | CustomToolCallOutput():
-                call = open_calls.pop(item.call_id, None)
-                if call is None:
-                    raise RequestError(f"No call before it has the output's call_id {item.call_id!r}", param="input")
-                pairs.unanswered.discard(call)
-                pairs.call_of[index], pairs.ids[index] = call, pairs.ids[call]
-            case _:
-                pass
-    return pairs
+        if isinstance(item, FunctionCall | CustomToolCall | HostedToolCall):
+            ids[index] = _call_id(item.call_id, times[item.call_id])
+            times[item.call_id] += 1
+    return ids
 
 
 def _call_id(call_id: str, times: int) -> str:

@@ -3,19 +3,16 @@
 import re
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from ..core.settings import ProviderSettings
 from ..schema.base import JsonObject
+from ._settings_options import Options, read_options
 
 _WITHOUT_REASONING = re.compile(r"(.*/)?(ft:)?(gpt-3|gpt-4|chatgpt-|gpt-5-chat)")
 """OpenAI's models that refuse to be asked for encrypted reasoning ("not supported with this model")."""
 
 
-class ResponsesOptions(BaseModel):
+class ResponsesOptions(Options):
     """See the table in `openai_responses`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     developer_role: bool = True
     custom_tools: bool = False
@@ -53,15 +50,4 @@ OpenRouter signs the reasoning of other vendors' models in fields beside its con
 
 
 def options_of(settings: ProviderSettings) -> ResponsesOptions:
-    """The settings' options over the host's. Raises ValueError that names a wrong option, without its value."""
-    host = settings.base_url.partition("://")[2].partition("/")[0].partition(":")[0].lower()
-    known: JsonObject = {}
-    for name, options in _HOSTS.items():
-        if host == name or host.endswith("." + name):
-            known = options
-    try:
-        return ResponsesOptions.model_validate({**known, **settings.options})
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ValueError(f"provider {settings.name!r}: options.{where}: {first['msg']}") from None
+    return read_options(ResponsesOptions, settings, _HOSTS)

@@ -4,46 +4,34 @@ Source: the Open Responses schema, `InputTextContentParam` and its like; `file_i
 """
 
 from collections.abc import Sequence
-from mimetypes import guess_type
-from typing import NoReturn
 
 from pydantic import JsonValue
 
-from ..core.errors import RequestError
 from ..schema.base import JsonObject
-from ..schema.content import InputFile, InputImage, InputText, OutputText, Part, Refusal, Text
+from ..schema.content import InputFile, InputImage, Part
+from ._parts import data_url, said, unsendable, within
 
 
-def content(parts: Sequence[Part], where: str | None) -> list[JsonValue]:
-    """`where` is the list's path in the request; None where the request doesn't hold it."""
-    return [_part(part, f"{where}[{index}]" if where else "input") for index, part in enumerate(parts)]
+def content(parts: Sequence[Part], where: str) -> list[JsonValue]:
+    """`where` is the list's place in the request, if any."""
+    return [_part(part, within(where, f"[{index}]")) for index, part in enumerate(parts)]
 
 
 def spoken(parts: Sequence[Part]) -> str:
     """What a message of the assistant says, as one string: every server takes that, and no id is needed for it."""
-    return "".join(
-        part.refusal if isinstance(part, Refusal) else part.text
-        for part in parts
-        if isinstance(part, InputText | OutputText | Text | Refusal)
-    )
-
-
-def refuse(what: str, param: str) -> NoReturn:
-    raise RequestError(f"This model's provider can't be sent {what}", param=param, code="unsupported_content")
+    return "".join(said(part) or "" for part in parts)
 
 
 def _part(part: Part, where: str) -> JsonObject:
+    if (text := said(part)) is not None:
+        return {"type": "input_text", "text": text}
     match part:
-        case InputText() | OutputText() | Text():
-            return {"type": "input_text", "text": part.text}
-        case Refusal():
-            return {"type": "input_text", "text": part.refusal}
         case InputImage():
             return _image(part, where)
         case InputFile():
             return _file(part, where)
         case _:
-            refuse(f"a part of type {part.type!r}", where)
+            raise unsendable(f"a part of type {part.type!r}", where)
 
 
 def _image(part: InputImage, where: str) -> JsonObject:
@@ -52,7 +40,7 @@ def _image(part: InputImage, where: str) -> JsonObject:
         return {**image, "image_url": part.image_url}
     if part.file_id:
         return {**image, "file_id": part.file_id}
-    refuse("'input_image' without 'image_url'", where)
+    raise unsendable("'input_image' without 'image_url'", where)
 
 
 def _file(part: InputFile, where: str) -> JsonObject:
@@ -61,8 +49,6 @@ def _file(part: InputFile, where: str) -> JsonObject:
     if part.file_id:
         return {"type": "input_file", "file_id": part.file_id}
     if not part.file_data:
-        refuse("'input_file' without 'file_data' and 'file_url'", where)
-    name, data = part.filename or "file", part.file_data
-    if not data.startswith("data:"):
-        data = f"data:{guess_type(name)[0] or 'application/octet-stream'};base64,{data}"
-    return {"type": "input_file", "filename": name, "file_data": data}
+        raise unsendable("'input_file' without 'file_data' and 'file_url'", where)
+    name = part.filename or "file"
+    return {"type": "input_file", "filename": name, "file_data": data_url(part.file_data, name)}

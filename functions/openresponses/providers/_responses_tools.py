@@ -12,6 +12,7 @@ from ..core.run import OfferedTool
 from ..core.turn import Turn
 from ..schema.base import JsonObject
 from ..schema.tools import NamedToolChoice, UpstreamTool
+from ._custom_tools import free_text_schema
 from ._responses_names import Names
 from ._responses_options import ResponsesOptions
 
@@ -69,20 +70,10 @@ def _tool(tool: OfferedTool, options: ResponsesOptions, names: Names) -> JsonObj
 
 
 def _custom(tool: OfferedTool, options: ResponsesOptions, names: Names) -> JsonObject:
-    """A custom tool's `parameters` are its format: free text, or a grammar that elsewhere only words can convey."""
-    form = tool.parameters or {}
+    """A custom tool's `parameters` are its format."""
     described: JsonObject = {"name": names.upstream(tool.name)}
     if tool.description:
         described["description"] = tool.description
     if options.custom_tools:
-        return {"type": "custom", **described, **({"format": form} if form else {})}
-    hint = "The whole input, as free text."
-    if form.get("type") == "grammar":
-        hint = f"The whole input, as text that follows this {form.get('syntax')} grammar:\n{form.get('definition')}"
-    parameters: JsonObject = {
-        "type": "object",
-        "properties": {"input": {"type": "string", "description": hint}},
-        "required": ["input"],
-        "additionalProperties": False,
-    }
-    return {"type": "function", **described, "parameters": parameters, "strict": False}
+        return {"type": "custom", **described, **({"format": tool.parameters} if tool.parameters else {})}
+    return {"type": "function", **described, "parameters": free_text_schema(tool), "strict": False}
