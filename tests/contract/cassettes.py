@@ -1,0 +1,188 @@
+"""Cassettes: recorded streams of every dialect's upstreams, and what plays them.
+
+A cassette is `<case>.request.json`: its source, what our client asks, what we must send upstream for it, and what
+must come out (or the error). Beside it, the upstream's bytes: `<case>.sse`, or, where the wire is binary,
+`<case>.events.jsonl`, an event or exception by its name in each line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from openresponses.core import deltas as d
+from openresponses.core.engine import begin, finish, think
+from openresponses.core.intake import input_items, new_response, offered_tools
+from openresponses.core.journal import Journal
+from openresponses.core.ports import Ports, ToolOutput
+from openresponses.core.run import OfferedTool, Run
+from openresponses.core.settings import ProviderSettings
+from openresponses.core.steps import Stop, next_step
+from openresponses.core.turn import Turn, turn_of
+from openresponses.providers._sse import SseEvent, SseParser
+from openresponses.providers.anthropic import Anthropic
+from openresponses.providers.bedrock import Bedrock
+from openresponses.providers.chat_completions import ChatCompletions
+from openresponses.providers.gemini import Gemini
+from openresponses.providers.openai_responses import OpenAIResponses
+from openresponses.schema.events import Event
+from openresponses.schema.items import HostedToolCall, Item
+from openresponses.schema.request import CreateResponse
+
+from tests.fakes.bedrock_frames import of_line
+from tests.immediately import immediately
+from tests.unit.kit import Models
+
+FOLDER = Path(__file__).parent.parent / "cassettes"
+PROVIDERS: dict[str, Any] = {
+    "anthropic": Anthropic,
+    "bedrock": Bedrock,
+    "chat_completions": ChatCompletions,
+    "gemini": Gemini,
+    "openai_responses": OpenAIResponses,
+}
+ENDS = {
+    "anthropic": rb'"stop_reason": ?"',
+    "bedrock": rb"messageStop",
+    "chat_completions": rb'"finish_reason": ?"|\[DONE\]',
+    "gemini": rb'"finishReason"|"promptFeedback"',
+    "openai_responses": rb'"response\.(completed|incomplete)"',
+}
+"""What is in the event by which a turn is known to have ended."""
+
+
+@dataclass(frozen=True)
+class Cassette:
+    """`wire` are the upstream's bytes, event by event. `expected` is what the request's file says."""
+
+    dialect: str
+    wire: tuple[bytes, ...]
+    settings: ProviderSettings
+    request: CreateResponse
+    expected: dict[str, Any]
+
+    @property
+    def fails(self) -> bool:
+        return "error" in self.expected
+
+    @property
+    def end(self) -> int:
+        """How many events it takes until the turn is known to have ended."""
+        return next(count for count, event in enumerate(self.wire, 1) if re.search(ENDS[self.dialect], event))
+
+    def sse(self) -> list[SseEvent]:
+        return SseParser().feed(b"".join(self.wire))
+
+    def sent(self, *more: Item) -> dict[str, Any]:
+        """What goes upstream for the request, with `more` items behind its own."""
+        encode = import_module(f"openresponses.providers.{self.dialect}").encode
+        return encode(turn_for(self.request, *more), self.settings)
+
+
+@cache
+def names(dialect: str) -> list[str]:
+    return sorted(path.name.removesuffix(".request.json") for path in (FOLDER / dialect).glob("*.request.json"))
+
+
+@cache
+def load(dialect: str, name: str) -> Cassette:
+    case = FOLDER / dialect / name
+    sidecar = json.loads(case.with_suffix(".request.json").read_text())
+    settings = ProviderSettings(
+        name="vendor",
+        dialect=dialect,
+        base_url=sidecar.get("base_url") or "http://vendor.test/v1",
+        api_key="key-of-a-test",
+        options=sidecar.get("options", {}),
+    )
+    return Cassette(dialect, wire_of(case), settings, CreateResponse.model_validate(sidecar["request"]), sidecar)
+
+
+def answers(dialect: str) -> list[str]:
+    return [name for name in names(dialect) if not load(dialect, name).fails]
+
+
+def wire_of(case: Path) -> tuple[bytes, ...]:
+    frames = case.with_suffix(".events.jsonl")
+    if frames.exists():
+        return tuple(of_line(line) for line in frames.read_text().splitlines())
+    return split(case.with_suffix(".sse").read_bytes())
+
+
+def split(sse: bytes) -> tuple[bytes, ...]:
+    """The bytes of each event; the last may be unfinished."""
+    events, parser, start = list[bytes](), SseParser(), 0
+    for end in range(1, len(sse) + 1):
+        if parser.feed(sse[end - 1 : end]):
+            events.append(sse[start:end])
+            start = end
+    return (*events, sse[start:]) if start < len(sse) else tuple(events)
+
+
+class NoTools:
+    async def offer(self, item_type: str) -> OfferedTool | None:
+        return None
+
+    async def call(self, call: HostedToolCall) -> ToolOutput:
+        raise NotImplementedError
+
+
+class Replay:
+    """A provider whose upstream sends these bytes, through the real HTTP layer."""
+
+    def __init__(self, cassette: Cassette, pieces: Sequence[bytes]) -> None:
+        self._cassette, self._pieces = cassette, pieces
+
+    async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
+        pieces = self._pieces
+
+        class Body(httpx2.AsyncByteStream):
+            async def __aiter__(self) -> AsyncIterator[bytes]:
+                for piece in pieces:
+                    yield piece
+
+        transport = httpx2.MockTransport(lambda _: httpx2.Response(200, stream=Body()))
+        provider = PROVIDERS[self._cassette.dialect](self._cassette.settings, transport)
+        async with aclosing(provider.stream(turn)) as deltas:
+            async for delta in deltas:
+                yield delta
+        await provider.aclose()
+
+    async def aclose(self) -> None: ...
+
+
+def run_for(request: CreateResponse, *more: Item) -> Run:
+    return Run(
+        response=new_response(request, "resp_0", 0),
+        request=request,
+        context=[*input_items(request, "resp_0", {}), *more],
+        tools=immediately(offered_tools(request, NoTools())),
+        max_turns=8,
+    )
+
+
+def turn_for(request: CreateResponse, *more: Item) -> Turn:
+    return turn_of(run_for(request, *more), request.model)
+
+
+async def replayed(cassette: Cassette, pieces: Sequence[bytes] = ()) -> tuple[Run, list[Event]]:
+    """The run after its one turn, and the events of the whole response."""
+    run, events = run_for(cassette.request), list[Event]()
+
+    async def sink(event: Event) -> None:
+        events.append(event.model_copy())
+
+    replay, emit = Models(Replay(cassette, pieces or cassette.wire)), Journal(run, sink)
+    await begin(run, emit)
+    await think(run, Ports(replay, NoTools(), lambda: 0.0, lambda: "0"), emit)
+    stop = next_step(run)
+    await finish(run, stop if isinstance(stop, Stop) else Stop("completed"), emit, lambda: 0.0)
+    return run, events
