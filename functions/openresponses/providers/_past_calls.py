@@ -60,8 +60,10 @@ def arguments_text(call: Call) -> str:
 
 
 def _object(text: str) -> JsonObject | None:
+    """None for NaN in it, too: it has no JSON."""
     try:
         value = loads(text or "{}")
+        json.dumps(value, allow_nan=False)
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
