@@ -46,7 +46,8 @@ def variants(upstreams: dict[str, Json]) -> dict[str, Json]:
     for name, settings in upstreams.items():
         providers[f"{name}-gone"] = {**settings, "base_url": "http://127.0.0.1:9"}
         providers[f"{name}-tls"] = {**settings, "base_url": settings["base_url"].replace("http:", "https:")}
-        providers[f"{name}-hasty"] = {**settings, "first_byte_timeout": 0.5, "idle_timeout": 0.5}
+        providers[f"{name}-hasty"] = {**settings, "first_byte_timeout": 0.5}
+        providers[f"{name}-restless"] = {**settings, "idle_timeout": 0.5}
         providers[f"{name}-patient"] = {**settings, "retries": 1}
     return providers
 

@@ -45,7 +45,7 @@ FAULTS = {
     "an error in the stream": Fault("error", "provider_unavailable"),
     "cut in the stream": Fault("cut;bytes=9000;tokens=500", "provider_unavailable"),
     "garbage in the stream": Fault("garbage", "provider_stream_broken"),
-    "stalled in the stream": Fault("stall", "provider_timeout", None, "-hasty"),
+    "stalled in the stream": Fault("stall", "provider_timeout", None, "-restless"),
 }
 
 
