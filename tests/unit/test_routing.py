@@ -24,7 +24,7 @@ from openresponses.core.errors import (
 from openresponses.core.ports import Answer
 from openresponses.core.routing import RoutedModels, Router
 from openresponses.core.settings import ProviderSettings, Settings
-from openresponses.core.targets import targets_of
+from openresponses.core.targets import Target, targets_of
 from openresponses.core.turn import Turn, turn_of
 from openresponses.memory import MemoryParameters
 from openresponses.schema.request import CreateResponse
@@ -151,6 +151,13 @@ async def test_a_preference_opens_no_way_to_a_model_that_the_key_does_not_allow(
     assert hidden.value.message.replace("hf", "no") == missing.value.message
 
 
+async def test_what_only_a_client_names_is_told_from_what_the_operator_does() -> None:
+    catalog = Catalog(MemoryParameters(PARAMETERS))
+    for model, named in (("openai/gpt", True), ("openai/made-up", False), ("gpt-made-up", False)):
+        assert [target.named for target in await targets_of(asked(model), catalog, "openai")] == [named]
+    assert [target.named for target in await targets_of(asked("fast"), catalog, "openai")] == [True, True]
+
+
 async def test_the_catalog_lists_aliases_and_what_providers_list() -> None:
     catalog = Catalog(MemoryParameters(PARAMETERS))
     assert await catalog.listed() == [
@@ -219,8 +226,8 @@ class Clocked:
         catalog = Catalog(MemoryParameters(self.parameters))
         self.router = Router(catalog, self.providers.connect, settings, lambda: self.time, self._observe)
 
-    def _observe(self, target: str, error: KitError | None, seconds: float) -> None:
-        self.seen.append((target, type(error).__name__ if error else None))
+    def _observe(self, target: Target, error: KitError | None, seconds: float) -> None:
+        self.seen.append((target.name, type(error).__name__ if error else None))
 
     async def ask(self, model: str = "fast", served: str | None = None, **request: Any) -> tuple[str, list[d.Delta]]:
         run = new_run()

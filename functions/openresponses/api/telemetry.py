@@ -11,6 +11,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from ..core.errors import KitError
 from ..core.run import Run
+from ..core.targets import Target
 
 
 @cache
@@ -62,7 +63,7 @@ def record(watch: Watch, run: Run) -> None:
         output_tokens=run.usage.output_tokens,
     )
     metrics = EphemeralMetrics()
-    _target(metrics, run.served or "")
+    metrics.add_dimension(name="provider", value=provider or "none")
     if watch.first_byte is not None:
         metrics.add_metric(name="FirstByte", unit=MetricUnit.Milliseconds, value=watch.first_byte)
     metrics.add_metric(name="Duration", unit=MetricUnit.Milliseconds, value=watch.elapsed())
@@ -75,22 +76,20 @@ def record(watch: Watch, run: Run) -> None:
         count_error(response.error.code)
 
 
-def answered(target: str, error: KitError | None, seconds: float) -> None:
-    """One turn's answer from a provider, or why there was none. A retry counts on its own."""
+def answered(target: Target, error: KitError | None, seconds: float) -> None:
+    """One turn's answer from a provider, or why there was none. A retry counts on its own.
+
+    CloudWatch bills each value of a dimension: models that only a client names are counted together.
+    """
     metrics = EphemeralMetrics()
-    _target(metrics, target)
+    metrics.add_dimension(name="provider", value=target.provider.name)
+    metrics.add_dimension(name="model", value=target.model if target.named else "other")
     metrics.add_metric(name="Answers" if error is None else "AnswerErrors", unit=MetricUnit.Count, value=1)
     metrics.add_metric(name="AnswerDuration", unit=MetricUnit.Milliseconds, value=seconds * 1000)
     metrics.flush_metrics()
     if error is not None:
-        told = {"target": target, "error": type(error).__name__, "code": error.code}
+        told = {"target": target.name, "error": type(error).__name__, "code": error.code}
         logger().warning("provider failed", extra={**told, "duration_ms": round(seconds * 1000, 1)})
-
-
-def _target(metrics: EphemeralMetrics, target: str) -> None:
-    provider, _, model = target.partition("/")
-    metrics.add_dimension(name="provider", value=provider or "none")
-    metrics.add_dimension(name="model", value=model or "none")
 
 
 def performed(task: str, duration_ms: float, told: dict[str, object]) -> None:

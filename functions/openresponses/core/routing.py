@@ -21,11 +21,11 @@ from .turn import Turn
 FIRST_WAIT, LONGEST_WAIT = 0.25, 8.0
 """Seconds. A retry waits a random part of this, doubled each time (full jitter), or what `retry-after` says."""
 
-Observe = Callable[[str, KitError | None, float], None]
+Observe = Callable[[Target, KitError | None, float], None]
 """(target, what it failed with, seconds), called whenever an answer of a target is over."""
 
 
-def _unobserved(target: str, error: KitError | None, seconds: float) -> None: ...
+def _unobserved(target: Target, error: KitError | None, seconds: float) -> None: ...
 
 
 class Router:
@@ -133,10 +133,10 @@ class RoutedModels:
             self._failed(target, error, began)
             raise
         self._router.breaker.succeeded(target.name)
-        self._router.observe(target.name, None, self._router.now() - began)
+        self._router.observe(target, None, self._router.now() - began)
 
     def _failed(self, target: Target, error: ProviderError | RequestError, began: float) -> None:
-        self._router.observe(target.name, error, self._router.now() - began)
+        self._router.observe(target, error, self._router.now() - began)
         if not isinstance(error, ProviderRejected | RequestError):  # those say nothing about the target
             busy_for = error.retry_after if isinstance(error, ProviderThrottled) else None
             self._router.breaker.failed(target.name, busy_for=busy_for)

@@ -11,8 +11,11 @@ from .settings import ProviderSettings
 
 
 class Target(NamedTuple):
+    """`named`: the operator's configuration names it, in an alias or among the provider's models."""
+
     provider: ProviderSettings
     model: str
+    named: bool
 
     @property
     def name(self) -> str:
@@ -29,11 +32,12 @@ async def targets_of(
     """
     aliased = await catalog.alias(request.model)
     if aliased is None:
-        named = [await _target(request.model, catalog, default_provider)]
+        target = await _target(request.model, catalog, default_provider)
+        found = [target] if target else []
+        permitted = allows(allowed, request.model) or all(allows(allowed, each.name) for each in found)
     else:
-        named = [target for name in aliased if (target := await _configured(name, catalog))]
-    permitted = allows(allowed, request.model) or (aliased is None and all(allows(allowed, t.name) for t in named if t))
-    found = [target for target in named if target]
+        found = [target._replace(named=True) for name in aliased if (target := await _configured(name, catalog))]
+        permitted = allows(allowed, request.model)
     if not found or not permitted:
         raise NotFound(f"The model {request.model!r} does not exist here", param="model", code="model_not_found")
     if request.provider is None:
@@ -74,15 +78,17 @@ async def _target(model: str, catalog: Catalog, default_provider: str) -> Target
     if "/" in model and await catalog.provider(head):
         return None
     provider = await catalog.provider(default_provider)
-    return Target(provider, model) if provider and _has(provider, model) else None
+    return _of(provider, model)
 
 
 async def _configured(name: str, catalog: Catalog) -> Target | None:
     head, _, model = name.partition("/")
     provider = await catalog.provider(head) if model else None
-    return Target(provider, model) if provider and _has(provider, model) else None
+    return _of(provider, model)
 
 
-def _has(provider: ProviderSettings, model: str) -> bool:
+def _of(provider: ProviderSettings | None, model: str) -> Target | None:
     """A provider is asked for any model, listed or not; the offline one has what it lists."""
-    return provider.dialect != OFFLINE.dialect or model in provider.models
+    if provider is None or (provider.dialect == OFFLINE.dialect and model not in provider.models):
+        return None
+    return Target(provider, model, named=model in provider.models)
