@@ -20,13 +20,12 @@ from typing import Any
 import httpx2
 from openresponses.core import deltas as d
 from openresponses.core.engine import begin, finish, think
-from openresponses.core.intake import input_items, new_response, offered_tools
 from openresponses.core.journal import Journal
-from openresponses.core.ports import Ports, ToolOutput
-from openresponses.core.run import OfferedTool, Run
+from openresponses.core.ports import Ports
+from openresponses.core.run import Run
 from openresponses.core.settings import ProviderSettings
 from openresponses.core.steps import Stop, next_step
-from openresponses.core.turn import Turn, turn_of
+from openresponses.core.turn import Turn
 from openresponses.providers._sse import SseEvent, SseParser
 from openresponses.providers.anthropic import Anthropic
 from openresponses.providers.bedrock import Bedrock
@@ -34,11 +33,11 @@ from openresponses.providers.chat_completions import ChatCompletions
 from openresponses.providers.gemini import Gemini
 from openresponses.providers.openai_responses import OpenAIResponses
 from openresponses.schema.events import Event
-from openresponses.schema.items import HostedToolCall, Item
+from openresponses.schema.items import Item
 from openresponses.schema.request import CreateResponse
 
+from tests.contract.turns import Clock, run_for, turn_for
 from tests.fakes.bedrock_frames import of_line
-from tests.immediately import immediately
 from tests.unit.kit import Models
 
 FOLDER = Path(__file__).parent.parent / "cassettes"
@@ -127,14 +126,6 @@ def split(sse: bytes) -> tuple[bytes, ...]:
     return (*events, sse[start:]) if start < len(sse) else tuple(events)
 
 
-class NoTools:
-    async def offer(self, item_type: str) -> OfferedTool | None:
-        return None
-
-    async def call(self, call: HostedToolCall) -> ToolOutput:
-        raise NotImplementedError
-
-
 class Replay:
     """A provider whose upstream sends these bytes, through the real HTTP layer."""
 
@@ -159,20 +150,6 @@ class Replay:
     async def aclose(self) -> None: ...
 
 
-def run_for(request: CreateResponse, *more: Item) -> Run:
-    return Run(
-        response=new_response(request, "resp_0", 0),
-        request=request,
-        context=[*input_items(request, "resp_0", {}), *more],
-        tools=immediately(offered_tools(request, NoTools())),
-        max_turns=8,
-    )
-
-
-def turn_for(request: CreateResponse, *more: Item) -> Turn:
-    return turn_of(run_for(request, *more), request.model)
-
-
 async def replayed(cassette: Cassette, pieces: Sequence[bytes] = ()) -> tuple[Run, list[Event]]:
     """The run after its one turn, and the events of the whole response."""
     run, events = run_for(cassette.request), list[Event]()
@@ -182,7 +159,7 @@ async def replayed(cassette: Cassette, pieces: Sequence[bytes] = ()) -> tuple[Ru
 
     replay, emit = Models(Replay(cassette, pieces or cassette.wire)), Journal(run, sink)
     await begin(run, emit)
-    await think(run, Ports(replay, NoTools(), lambda: 0.0, lambda: "0"), emit)
+    await think(run, Ports(replay, Clock(), lambda: 0.0, lambda: "0"), emit)
     stop = next_step(run)
     await finish(run, stop if isinstance(stop, Stop) else Stop("completed"), emit, lambda: 0.0)
     return run, events

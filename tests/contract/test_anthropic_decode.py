@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Any
 
 import httpx2
@@ -10,17 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openresponses.core import deltas as d
-from openresponses.core.assembler import Assembler
 from openresponses.core.errors import ProviderError, ProviderRejected, ProviderUnavailable, StreamViolation
 from openresponses.core.run import OfferedTool
 from openresponses.core.settings import ProviderSettings
 from openresponses.providers._anthropic_names import wire_name
 from openresponses.providers._anthropic_thinking import opaque_of, thinking_block
-from openresponses.providers._sse import SseEvent
-from openresponses.providers.anthropic import Anthropic, decode, objects_of
+from openresponses.providers._sse import SseEvent, objects_of
+from openresponses.providers.anthropic import Anthropic, decode
 from openresponses.schema.content import UrlCitation
 from openresponses.schema.response import InputTokensDetails, OutputTokensDetails, Usage
 
+from tests.contract.fuzz import check_deltas, mostly, shape
 from tests.contract.test_anthropic_encode import turn
 
 FUNCTIONS = [OfferedTool(name=name, kind="function", item_type="function", wire_name=name) for name in ("f", "g.h")]
@@ -322,21 +321,6 @@ async def test_a_broken_stream_is_an_error(events: list[Any], error: type[Provid
         await decoded(*events)
 
 
-junk = st.recursive(
-    st.none() | st.booleans() | st.integers(-2, 2) | st.floats() | st.text(max_size=3),
-    lambda each: st.lists(each, max_size=2) | st.dictionaries(st.text(max_size=3), each, max_size=2),
-    max_leaves=4,
-)
-
-
-def mostly(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.integers(0, 19).flatmap(lambda dice: junk if dice == 19 else strategy)
-
-
-def shape(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return mostly(st.fixed_dictionaries({}, optional={name: mostly(value) for name, value in fields.items()}))
-
-
 words = st.sampled_from(["", "a", "{", "}", "\ud83d", "\ude00"])
 kinds = st.sampled_from(["text", "thinking", "redacted_thinking", "tool_use", "server_tool_use"])
 parts = st.sampled_from(["text_delta", "thinking_delta", "signature_delta", "input_json_delta", "citations_delta"])
@@ -370,14 +354,7 @@ ends = st.sampled_from(["end_turn", "max_tokens", "refusal", "tool_use"])
 @settings(deadline=None)
 @given(st.lists(event, max_size=10), ends)
 async def test_any_stream_is_deltas_that_the_assembler_takes_or_an_error(events: list[Any], end: str) -> None:
-    deltas: list[d.Delta] = []
-    with suppress(ProviderError):
-        deltas = await decoded(*events, over(end), STOP)
-    assembler = Assembler(0, lambda prefix, i: f"{prefix}_{i}", {tool.name: tool for tool in TOOLS})
-    for each in deltas:
-        for made in assembler.feed(each):
-            made.model_dump_json().encode()
-    assert not deltas or isinstance(deltas[-1], d.Finish)
+    await check_deltas(decoded(*events, over(end), STOP), TOOLS)
 
 
 async def sent_headers(**settings: Any) -> dict[str, str]:

@@ -11,48 +11,31 @@ from hypothesis import given
 from hypothesis import settings as trial
 from hypothesis import strategies as st
 from openresponses.core.errors import RequestError
-from openresponses.core.intake import input_items, new_response, offered_tools
-from openresponses.core.ports import ToolOutput
-from openresponses.core.run import OfferedTool, Run
 from openresponses.core.settings import ProviderSettings
-from openresponses.core.turn import Turn, turn_of
+from openresponses.core.turn import Turn
 from openresponses.providers import connect
 from openresponses.providers._anthropic_models import profile_of
-from openresponses.providers._anthropic_names import made_together, our_name, vendor_id, wire_name
+from openresponses.providers._anthropic_names import made_together, vendor_id, wire_name
 from openresponses.providers._anthropic_options import AnthropicOptions
 from openresponses.providers._anthropic_schema import constrained
 from openresponses.providers._anthropic_thinking import opaque_of
+from openresponses.providers._names import item_name
 from openresponses.providers.anthropic import encode
-from openresponses.schema.items import HostedToolCall
-from openresponses.schema.request import CreateResponse
 
+from tests.contract import turns
 from tests.contract.anthropic_document import problems
+from tests.contract.turns import call, clock, output
 from tests.fakes.anthropic_rules import BINDING, MODELS, check, prefix, signature_of
 from tests.fakes.wire import Refused, Rules
-from tests.immediately import immediately
 
-CLOCK = OfferedTool(name="clock", kind="hosted", item_type="serverless:clock", wire_name="clock")
 OPUS, OLD = "claude-opus-5-5", "claude-sonnet-4-5"
 DROP: Any = {"drop_stale_thinking": True}
 KEEP: Any = {"drop_stale_thinking": False}
 MARK = {"cache_control": {"type": "ephemeral"}}
 
 
-class Clock:
-    async def offer(self, item_type: str) -> OfferedTool | None:
-        return CLOCK if item_type == CLOCK.item_type else None
-
-    async def call(self, call: HostedToolCall) -> ToolOutput:
-        raise NotImplementedError
-
-
-def turn(**fields: Any) -> Turn:
-    request = CreateResponse.model_validate({"model": OPUS, "input": "Hi", **fields})
-    response = new_response(request, "resp_0", 0)
-    tools = immediately(offered_tools(request, Clock()))
-    context = input_items(request, "resp_0", {})
-    run = Run(response=response, request=request, context=context, tools=tools, max_turns=9)
-    return turn_of(run, request.model)
+def turn(model: str = OPUS, **fields: Any) -> Turn:
+    return turns.turn(model, **fields)
 
 
 def settings(base_url: str = "http://vendor.test/v1", **options: Any) -> ProviderSettings:
@@ -103,18 +86,6 @@ def result(call_id: str, content: Any = "ok", **more: Any) -> dict[str, Any]:
 
 
 USER = {"role": "user", "content": "Hi"}
-
-
-def call(call_id: str, name: str = "f", arguments: str = "{}", **more: Any) -> dict[str, Any]:
-    return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments, **more}
-
-
-def output(call_id: str, value: Any = "ok") -> dict[str, Any]:
-    return {"type": "function_call_output", "call_id": call_id, "output": value}
-
-
-def clock(call_id: str, said: str | None = "noon", status: str = "completed") -> dict[str, Any]:
-    return {"type": "serverless:clock", "call_id": call_id, "name": "clock", "output": said, "status": status}
 
 
 def searched(kind: str, index: int, **block: Any) -> dict[str, Any]:
@@ -1039,7 +1010,7 @@ def test_names_and_ids_that_differ_do_so_for_the_vendor(one: str, other: str) ->
     assert (wire_name(one) == wire_name(other)) == (one == other)
     assert wire_name(wire_name(one)) == wire_name(one)
     assert vendor_id(made_together(one)) == vendor_id(one) or one.endswith("+") or not one
-    assert re.fullmatch("[a-zA-Z0-9_.-]{0,128}", our_name(one))
+    assert re.fullmatch("[a-zA-Z0-9_.-]{0,128}", item_name(one))
 
 
 id_of_any = st.sampled_from(["a", "b", "a_2", "a:1", "functions.f:0", "x" * 200, "a+", "é"])

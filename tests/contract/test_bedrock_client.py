@@ -11,14 +11,15 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from openresponses.core.settings import ProviderSettings
 from openresponses.providers._bedrock_frames import events_of
-from openresponses.providers.bedrock import Bedrock, encode
+from openresponses.providers.bedrock import Bedrock
 
-from tests.contract.test_bedrock_cassettes import NAMES, Cassette, turn_for
-from tests.fakes.bedrock_frames import of_line
+from tests.contract.cassettes import FOLDER, Cassette, load, names
+from tests.contract.turns import turn_for
 from tests.fakes.bedrock_shapes import as_parameters, operation
 from tests.fakes.server import FakeUpstream, fake_upstream, wire_of
 
-CLAUDE = [name for name in NAMES if "anthropic." in Cassette.load(name).request.model]
+NAMES = names("bedrock")
+CLAUDE = [name for name in NAMES if "anthropic." in load("bedrock", name).request.model]
 
 
 def _client(url: str) -> Any:
@@ -54,9 +55,8 @@ async def by_us(upstream: FakeUpstream, cassette: Cassette, model: str) -> None:
 @pytest.mark.parametrize("name", [name for name in CLAUDE if name != "reasoning_returned"])
 async def test_botocore_s_client_sends_what_we_send(name: str) -> None:
     """Its serializer drops what the service's model doesn't know, and encodes the path by its own rules."""
-    cassette = Cassette.load(name)
-    model = f"{cassette.request.model}!text"
-    body = encode(turn_for(cassette.request), cassette.settings)
+    cassette = load("bedrock", name)
+    model, body = f"{cassette.request.model}!text", cassette.sent()
     async with fake_upstream("bedrock") as upstream:
         await by_botocore(upstream, model, body)
         await by_us(upstream, cassette, model)
@@ -91,16 +91,16 @@ async def test_botocore_s_client_reads_refusals_and_exceptions_of_the_fake_upstr
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_recorded_events_survive_their_frames_and_are_the_published_model_s(name: str) -> None:
-    cassette = Cassette.load(name)
-    lines = [line for line in cassette.lines if "Exception" not in line and '"error"' not in line]
+    lines = (FOLDER / "bedrock" / f"{name}.events.jsonl").read_text().splitlines()
+    recorded = [json.loads(line) for line in lines if "Exception" not in line and '"error"' not in line]
 
     async def chunks() -> Any:
-        for line in lines:
-            yield of_line(line)
+        for frame in load("bedrock", name).wire[: len(recorded)]:
+            yield frame
 
     ours = [event async for event in events_of(chunks())]
     stream: Any = botocore.session.get_session().get_service_model("bedrock-runtime").shape_for("ConverseStreamOutput")
-    assert ours == [json.loads(line) for line in lines]
+    assert ours == recorded
     assert all(name in stream.members for event in ours for name in event)
 
 

@@ -3,7 +3,6 @@
 import base64
 import json
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openresponses.core import deltas as d
 from openresponses.core import errors
-from openresponses.core.assembler import Assembler
 from openresponses.core.run import OfferedTool
 from openresponses.providers._bedrock_calls import Names
 from openresponses.providers._bedrock_errors import from_event, from_reply
@@ -20,6 +18,7 @@ from openresponses.providers._bedrock_stream import Reading, decode
 from openresponses.schema.content import UrlCitation
 from openresponses.schema.response import InputTokensDetails, Usage
 
+from tests.contract.fuzz import check_deltas, junk, shape
 from tests.fakes import bedrock_frames as frames
 
 TOOLS = {name: OfferedTool(name=name, kind="function", item_type="function", wire_name=name) for name in ("f", "a.b")}
@@ -377,22 +376,7 @@ async def test_garbage_breaks_the_stream(garbage: bytes) -> None:
         await read([STREAM[0], garbage])
 
 
-junk = st.recursive(
-    st.none() | st.booleans() | st.integers(-2, 2) | st.floats() | st.text(max_size=3),
-    lambda each: st.lists(each, max_size=2) | st.dictionaries(st.text(max_size=3), each, max_size=2),
-    max_leaves=4,
-)
 words = st.sampled_from(["", "a", "<think>", "</think>", "{", "}", "\u00e9"])
-
-
-def mostly(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.integers(0, 19).flatmap(lambda dice: junk if dice == 19 else strategy)
-
-
-def shape(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return mostly(st.fixed_dictionaries({}, optional={name: mostly(value) for name, value in fields.items()}))
-
-
 index = st.integers(0, 2)
 a_call = shape(name=st.sampled_from(["", "f", "a_b", "made up", "answer"]), toolUseId=words, type=words)
 some_reasoning = shape(text=words, signature=words, redactedContent=st.sampled_from(["", "AAEC", "?"]))
@@ -411,12 +395,5 @@ an_event = shape(
 @settings(max_examples=400, deadline=None)
 @given(events=st.lists(an_event, max_size=12), think_tags=st.booleans())
 async def test_whatever_comes_is_deltas_that_the_assembler_takes(events: Sequence[Any], think_tags: bool) -> None:
-    assembler = Assembler(0, lambda prefix, index: f"{prefix}_{index}", TOOLS)
     reading = Reading(Names(TOOLS), "answer", True, True, think_tags)
-    deltas: list[d.Delta] = []
-    with suppress(errors.ProviderError):
-        deltas = await decoded(*events, reading=reading)
-    for each in deltas:
-        for event in assembler.feed(each):
-            event.model_dump_json().encode()
-    assert not deltas or isinstance(deltas[-1], d.Finish)
+    await check_deltas(decoded(*events, reading=reading), TOOLS.values())

@@ -9,27 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openresponses.core.errors import RequestError
-from openresponses.core.intake import input_items, new_response, offered_tools
-from openresponses.core.ports import ToolOutput
-from openresponses.core.run import OfferedTool, Run
 from openresponses.core.settings import ProviderSettings
-from openresponses.core.turn import Turn, turn_of
+from openresponses.core.turn import Turn
 from openresponses.providers import connect
 from openresponses.providers._bedrock_calls import Ids, Names
 from openresponses.providers._bedrock_models import Traits, traits_of
 from openresponses.providers._bedrock_state import kept, restored
 from openresponses.providers.bedrock import encode
-from openresponses.schema.items import HostedToolCall
-from openresponses.schema.request import CreateResponse
 from pydantic import ConfigDict, TypeAdapter
 from types_boto3_bedrock_runtime.type_defs import ConverseStreamRequestTypeDef
 
+from tests.contract import turns
 from tests.fakes.bedrock_rules import check
 from tests.fakes.bedrock_shapes import as_parameters, operation, problems
 from tests.fakes.wire import Refused, Rules, sign
-from tests.immediately import immediately
 
-CLOCK = OfferedTool(name="clock", kind="hosted", item_type="serverless:clock", wire_name="clock")
 SONNET = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 OPUS = "global.anthropic.claude-opus-4-6-v1"
 NEWEST = "global.anthropic.claude-opus-5-5"
@@ -51,24 +45,8 @@ SDK_TYPES = TypeAdapter(
 )
 
 
-class Clock:
-    async def offer(self, item_type: str) -> OfferedTool | None:
-        return CLOCK if item_type == CLOCK.item_type else None
-
-    async def call(self, call: HostedToolCall) -> ToolOutput:
-        raise NotImplementedError
-
-
 def turn(model: str = SONNET, **fields: Any) -> Turn:
-    request = CreateResponse.model_validate({"model": "m", "input": "Hi", **fields})
-    run = Run(
-        response=new_response(request, "resp_0", 0),
-        request=request,
-        context=input_items(request, "resp_0", {}),
-        tools=immediately(offered_tools(request, Clock())),
-        max_turns=9,
-    )
-    return turn_of(run, model)
+    return turns.turn(model, **fields)
 
 
 def settings(**options: Any) -> ProviderSettings:

@@ -11,7 +11,8 @@ from openresponses.core import errors
 from openresponses.core.run import Run
 from openresponses.schema.events import Event, UpstreamProgress
 
-from tests.contract.cassettes import PROVIDERS, Cassette, Replay, load, names, replayed, turn_for
+from tests.contract.cassettes import PROVIDERS, Cassette, Replay, load, names, replayed
+from tests.contract.turns import turn_for
 from tests.openresponses_schema import check_event
 from tests.stream_checker import check_stream
 

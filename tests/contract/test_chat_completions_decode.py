@@ -3,19 +3,19 @@
 import itertools
 import json
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openresponses.core import deltas as d
-from openresponses.core.assembler import Assembler
-from openresponses.core.errors import ProviderError, ProviderUnavailable, StreamViolation
+from openresponses.core.errors import ProviderUnavailable, StreamViolation
 from openresponses.core.run import OfferedTool
 from openresponses.providers._sse import SseEvent
 from openresponses.providers._think_tags import ThinkSplitter
 from openresponses.providers.chat_completions import chunks_of, decode
+
+from tests.contract.fuzz import check_deltas, junk, mostly, shape
 
 TOOLS = {name: OfferedTool(name=name, kind="function", item_type="function", wire_name=name) for name in ("f", "g")}
 
@@ -38,21 +38,6 @@ def tool_calls(*calls: dict[str, Any]) -> dict[str, Any]:
 
 def call(name: str | None = None, arguments: Any = None, **fields: Any) -> dict[str, Any]:
     return {**fields, "function": {"name": name, "arguments": arguments}}
-
-
-junk = st.recursive(
-    st.none() | st.booleans() | st.integers(-2, 2) | st.floats() | st.text(max_size=3),
-    lambda each: st.lists(each, max_size=2) | st.dictionaries(st.text(max_size=3), each, max_size=2),
-    max_leaves=4,
-)
-
-
-def mostly(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.integers(0, 19).flatmap(lambda dice: junk if dice == 19 else strategy)
-
-
-def shape(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return mostly(st.fixed_dictionaries({}, optional={name: mostly(value) for name, value in fields.items()}))
 
 
 ids = st.sampled_from(["", "a", "b", "x" * 300])
@@ -98,14 +83,7 @@ failed = st.lists(st.fixed_dictionaries({"error": error}), max_size=1)
 async def test_any_stream_is_deltas_that_the_assembler_takes_or_an_error(
     chunks: list[Any], end: list[Any], think_tags: Any
 ) -> None:
-    deltas: list[d.Delta] = []
-    with suppress(ProviderError):
-        deltas = await decoded(*chunks, *end, "[DONE]", think_tags=think_tags)
-    assembler = Assembler(0, lambda prefix, index: f"{prefix}_{index}", TOOLS)
-    for each in deltas:
-        for event in assembler.feed(each):
-            event.model_dump_json().encode()
-    assert not deltas or isinstance(deltas[-1], d.Finish)
+    await check_deltas(decoded(*chunks, *end, "[DONE]", think_tags=think_tags), TOOLS.values())
 
 
 @settings(deadline=None)

@@ -2,14 +2,12 @@
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openresponses.core import deltas as d
-from openresponses.core.assembler import Assembler
 from openresponses.core.errors import (
     ProviderError,
     ProviderMisconfigured,
@@ -26,6 +24,8 @@ from openresponses.providers.gemini import decode
 from openresponses.schema.content import LogProb, TopLogProb, UrlCitation
 from openresponses.schema.items import ExtensionItem
 from openresponses.schema.response import InputTokensDetails, OutputTokensDetails, Usage
+
+from tests.contract.fuzz import check_deltas, junk, mostly, shape
 
 TOOLS = {name: OfferedTool(name=name, kind="function", item_type="function", wire_name=name) for name in ("f", "g")}
 STOP: dict[str, Any] = {"candidates": [{"finishReason": "STOP", "index": 0}]}
@@ -382,21 +382,6 @@ def test_an_error_in_place_of_a_stream_may_come_in_an_array() -> None:
     assert isinstance(not_a_stream(b"[]"), StreamViolation)
 
 
-junk = st.recursive(
-    st.none() | st.booleans() | st.integers(-2, 2) | st.floats() | st.text(max_size=3),
-    lambda each: st.lists(each, max_size=2) | st.dictionaries(st.text(max_size=3), each, max_size=2),
-    max_leaves=4,
-)
-
-
-def mostly(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.integers(0, 19).flatmap(lambda dice: junk if dice == 19 else strategy)
-
-
-def shape(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return mostly(st.fixed_dictionaries({}, optional={name: mostly(value) for name, value in fields.items()}))
-
-
 words = st.sampled_from(["", "a", "é", "\ud83d", "\ude00"])
 part = shape(
     text=words,
@@ -438,11 +423,4 @@ chunk = st.fixed_dictionaries(
 @settings(deadline=None)
 @given(st.lists(chunk, max_size=6), st.booleans())
 async def test_any_stream_is_deltas_that_the_assembler_takes_or_an_error(chunks: list[Any], stops: bool) -> None:
-    deltas: list[d.Delta] = []
-    with suppress(ProviderError):
-        deltas = await decoded(*chunks, *([STOP] if stops else []))
-    assembler = Assembler(0, lambda prefix, index: f"{prefix}_{index}", TOOLS)
-    for each in deltas:
-        for event in assembler.feed(each):
-            event.model_dump_json().encode()
-    assert not deltas or isinstance(deltas[-1], d.Finish)
+    await check_deltas(decoded(*chunks, *([STOP] if stops else [])), TOOLS.values())

@@ -2,19 +2,19 @@
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openresponses.core import deltas as d
-from openresponses.core.assembler import Assembler
 from openresponses.core.errors import ProviderError, ProviderRejected, ProviderUnavailable, StreamViolation
 from openresponses.core.run import OfferedTool
 from openresponses.providers._responses_stream import decode, objects_of
 from openresponses.providers._sse import SseEvent
 from openresponses.schema.content import UrlCitation
+
+from tests.contract.fuzz import check_deltas, junk, mostly, shape
 
 Json = dict[str, Any]
 TOOLS = {name: OfferedTool(name=name, kind="function", item_type="function", wire_name=name) for name in ("f", "g")}
@@ -279,21 +279,6 @@ async def test_a_stream_without_its_end_does_not_finish(events: list[Any]) -> No
     assert STOP not in await decoded(*events)
 
 
-junk = st.recursive(
-    st.none() | st.booleans() | st.integers(-2, 2) | st.floats() | st.text(max_size=3),
-    lambda each: st.lists(each, max_size=2) | st.dictionaries(st.text(max_size=3), each, max_size=2),
-    max_leaves=4,
-)
-
-
-def mostly(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.integers(0, 19).flatmap(lambda dice: junk if dice == 19 else strategy)
-
-
-def shape(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return mostly(st.fixed_dictionaries({}, optional={name: mostly(value) for name, value in fields.items()}))
-
-
 words = st.sampled_from(["", "a", "ab", "{", "{}", "\ud83d", "é"])
 ids = st.sampled_from(["", "x", "y", "z"])
 part = shape(
@@ -349,11 +334,4 @@ end = st.fixed_dictionaries(
 async def test_any_stream_is_deltas_that_the_assembler_takes_or_an_error(
     events: list[Any], last: Any, keep_content: bool
 ) -> None:
-    deltas: list[d.Delta] = []
-    with suppress(ProviderError):
-        deltas = await decoded(*events, last, keep_content=keep_content)
-    assembler = Assembler(0, lambda prefix, index: f"{prefix}_{index}", TOOLS)
-    for each in deltas:
-        for made in assembler.feed(each):
-            made.model_dump_json().encode()
-    assert not deltas or isinstance(deltas[-1], d.Finish)
+    await check_deltas(decoded(*events, last, keep_content=keep_content), TOOLS.values())

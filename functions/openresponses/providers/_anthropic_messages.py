@@ -11,16 +11,12 @@ What the API insists on, and this file therefore keeps:
   messages"), where they leave what was said before unchanged.
 """
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from ..core.errors import RequestError
 from ..core.turn import Turn
 from ..schema.base import JsonObject
-from ..schema.content import Part
 from ..schema.items import (
     Compaction,
     CustomToolCall,
@@ -35,13 +31,13 @@ from ..schema.items import (
 )
 from ._anthropic_models import Profile
 from ._anthropic_names import ANTHROPIC, OF_VENDOR_S_TOOLS, is_made_together, vendor_id, wire_name
-from ._anthropic_parts import blocks, plain_text, refuse, result_content, text_block
+from ._anthropic_parts import blocks, result_content, text_block
 from ._anthropic_thinking import thinking_block
 from ._json import text
+from ._parts import plain_text, unsendable
+from ._past_calls import Call, PastCalls, arguments, failed
 
-NO_OUTPUT = "(no output)"
 BEGIN, GO_ON = "(The conversation begins with your words.)", "Go on."
-_Output = str | Sequence[Part]
 
 
 @dataclass(slots=True)
@@ -65,8 +61,7 @@ def prompt(turn: Turn, profile: Profile, *, thinking: bool, order: str | None) -
 
 class _History:
     def __init__(self, turn: Turn, profile: Profile, thinking: bool) -> None:
-        self._names = {(tool.namespace, tool.wire_name): tool.name for tool in turn.tools}
-        self._answers = _answers(turn.items)
+        self._calls = PastCalls(turn)
         self._found = {text(block.get("tool_use_id")) for item in turn.items if (block := _vendor_s_block(item))}
         self._profile, self._thinking = profile, thinking
         self._system = [turn.instructions] if turn.instructions else []
@@ -86,21 +81,16 @@ class _History:
                 if said := blocks(item.content, item.role):
                     self._assistant().extend(said)
             case Message():
-                self._instruct(plain_text(item.content, item.role))
+                self._instruct(plain_text(item.content, item.role, "\n"))
             case Reasoning():
                 self._think(item)
-            case FunctionCall():
-                name, arguments = self._name(item.namespace, item.name), _arguments(item.arguments)
-                self._call(item.call_id, name, arguments, self._answers.get(index))
-            case CustomToolCall():
-                self._call(item.call_id, self._name(None, item.name), {"input": item.input}, self._answers.get(index))
-            case HostedToolCall():
-                self._run(item)
+            case FunctionCall() | CustomToolCall() | HostedToolCall():
+                self._call(index, item)
             case FunctionCallOutput() | CustomToolCallOutput():
                 self._waiting.discard(item.call_id)
                 self._calling = False
             case Compaction():
-                refuse("an item of type 'compaction'")
+                raise unsendable("an item of type 'compaction'")
             case ExtensionItem():
                 self._echo(item)
 
@@ -128,30 +118,19 @@ class _History:
         if block and self._profile.claude and text(block.get("id", block.get("tool_use_id"))) in self._found:
             self._assistant(go_on=item.__pydantic_extra__.get("index") != 0).append(block)
 
-    def _run(self, item: HostedToolCall) -> None:
-        result: JsonObject = {"is_error": True} if item.status == "failed" else {}
-        output = NO_OUTPUT if item.output is None else item.output
-        self._call(item.call_id, wire_name(item.name), _arguments(item.arguments), output, result, done=True)
-
-    def _call(
-        self,
-        call_id: str,
-        name: str,
-        arguments: JsonObject,
-        output: _Output | None,
-        result: JsonObject | None = None,
-        *,
-        done: bool = False,
-    ) -> None:
-        content, wire_id = self._assistant(go_on=is_made_together(call_id)), self._unique(vendor_id(call_id))
-        content.append({"type": "tool_use", "id": wire_id, "name": name, "input": arguments})
-        answer: JsonObject = {"type": "tool_result", "tool_use_id": wire_id, **(result or {})}
-        if shown := result_content(NO_OUTPUT if output is None else output):
+    def _call(self, index: int, call: Call) -> None:
+        content, wire_id = self._assistant(go_on=is_made_together(call.call_id)), self._unique(vendor_id(call.call_id))
+        name = wire_name(self._calls.name(call))
+        content.append({"type": "tool_use", "id": wire_id, "name": name, "input": arguments(call)})
+        answer: JsonObject = {"type": "tool_result", "tool_use_id": wire_id}
+        if failed(call):
+            answer["is_error"] = True
+        if shown := result_content(self._calls.output(index)):
             answer["content"] = shown
         self._results.append(answer)
-        self._calling = self._calling or not done
-        if output is not None and not done:
-            self._waiting.add(call_id)
+        self._calling = self._calling or not isinstance(call, HostedToolCall)
+        if index in self._calls.answers:
+            self._waiting.add(call.call_id)
 
     def _assistant(self, *, go_on: bool = False) -> list[JsonValue]:
         """The content that the next block belongs to. A message whose calls are all answered is complete, unless
@@ -191,39 +170,9 @@ class _History:
         self._ids.add(unique)
         return unique
 
-    def _name(self, namespace: str | None, name: str) -> str:
-        known = self._names.get((namespace, name))
-        return wire_name(known or (f"{namespace.removesuffix('__')}__{name}" if namespace else name))
-
 
 def _vendor_s_block(item: Item) -> JsonObject | None:
     if not isinstance(item, ExtensionItem) or not item.type.startswith(ANTHROPIC):
         return None
     kind, block = item.type.removeprefix(ANTHROPIC), item.__pydantic_extra__.get("block")
     return {**block, "type": kind} if isinstance(block, dict) and kind.endswith(OF_VENDOR_S_TOOLS) else None
-
-
-def _answers(items: Sequence[Item]) -> dict[int, _Output]:
-    """Outputs by the index of their call. Ids may come again in later turns: some servers number from 0."""
-    answers: dict[int, _Output] = {}
-    open_calls: dict[str, int] = {}
-    for index, item in enumerate(items):
-        match item:
-            case FunctionCall() | CustomToolCall():
-                open_calls[item.call_id] = index
-            case FunctionCallOutput() | CustomToolCallOutput():
-                if item.call_id not in open_calls:
-                    raise RequestError(f"No call before it has the output's call_id {item.call_id!r}", param="input")
-                answers[open_calls.pop(item.call_id)] = item.output
-            case _:
-                pass
-    return answers
-
-
-def _arguments(written: str) -> JsonObject:
-    try:
-        value: JsonValue = json.loads(written or "{}")
-        json.dumps(value, allow_nan=False)
-    except ValueError:
-        value = None
-    return value if isinstance(value, dict) else {"invalid_arguments": written}

@@ -22,11 +22,6 @@ def wire_name(name: str) -> str:
     return f"{re.sub(r'[^a-zA-Z0-9_-]', '_', name)[: _MAX - 9]}_{sha256(name.encode()).hexdigest()[:8]}"
 
 
-def our_name(name: str) -> str:
-    """What a model makes up must still be a name that an item can hold: the model is then told of its mistake."""
-    return re.sub(r"[^a-zA-Z0-9_.-]", "_", name)[:128]
-
-
 def made_together(call_id: str) -> str:
     """The id of a call that the model made together with the call before it, which this server runs, or refuses.
 

@@ -2,17 +2,16 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from ..core.settings import ProviderSettings
+from ._settings_options import Options, read_options
 
 ThinkingMode: TypeAlias = Literal["adaptive", "budget", "none"]
 
 
-class AnthropicOptions(BaseModel):
+class AnthropicOptions(Options):
     """See the table in `anthropic`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     thinking: ThinkingMode | None = None
@@ -24,10 +23,4 @@ class AnthropicOptions(BaseModel):
 
 
 def options_of(settings: ProviderSettings) -> AnthropicOptions:
-    """Raises ValueError that names a wrong option, without its value."""
-    try:
-        return AnthropicOptions.model_validate(settings.options)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ValueError(f"provider {settings.name!r}: options.{where}: {first['msg']}") from None
+    return read_options(AnthropicOptions, settings)

@@ -7,13 +7,12 @@ import base64
 import binascii
 from collections.abc import Sequence
 from mimetypes import guess_type
-from typing import NoReturn
 
 from pydantic import JsonValue
 
-from ..core.errors import RequestError
 from ..schema.base import JsonObject
-from ..schema.content import InputFile, InputImage, InputText, OutputText, Part, ReasoningText, Refusal, Text
+from ..schema.content import InputFile, InputImage, Part, ReasoningText
+from ._parts import said, unsendable
 
 IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 PDF = "application/pdf"
@@ -31,16 +30,6 @@ def blocks(parts: Sequence[Part], role: str) -> list[JsonValue]:
     return [block for block in made if block.get("type") != "text" or str(block["text"]).strip()]
 
 
-def plain_text(parts: Sequence[Part], role: str) -> str:
-    texts: list[str] = []
-    for part in parts:
-        block = _block(part, role)
-        if block["type"] != "text":
-            refuse(f"a part of type {part.type!r} in a message of role {role!r}")
-        texts.append(str(block["text"]))
-    return "\n".join(texts)
-
-
 def result_content(output: str | Sequence[Part]) -> JsonValue:
     """None where there is nothing: a result may be empty."""
     if isinstance(output, str):
@@ -48,32 +37,26 @@ def result_content(output: str | Sequence[Part]) -> JsonValue:
     return blocks(output, "tool") or None
 
 
-def refuse(what: str) -> NoReturn:
-    raise RequestError(f"This model's provider can't be sent {what}", param="input", code="unsupported_content")
-
-
 def _block(part: Part, role: str) -> JsonObject:
+    if (text := said(part)) is not None:
+        return text_block(text)
     match part:
-        case InputText() | OutputText() | Text():
-            return text_block(part.text)
-        case Refusal():
-            return text_block(part.refusal)
         case InputImage() if role != "assistant":
             return _image(part)
         case InputFile() if role != "assistant":
             return _file(part)
         case _:
-            refuse(f"a part of type {part.type!r} in a message of role {role!r}")
+            raise unsendable(f"a part of type {part.type!r} in a message of role {role!r}")
 
 
 def _image(part: InputImage) -> JsonObject:
     if not part.image_url:
-        refuse("'input_image' without 'image_url'")
+        raise unsendable("'input_image' without 'image_url'")
     if not part.image_url.startswith("data:"):
         return {"type": "image", "source": {"type": "url", "url": part.image_url}}
     media_type, data = _data_url(part.image_url)
     if media_type not in IMAGES:
-        refuse(f"an image of type {media_type!r}: it takes {', '.join(IMAGES)}")
+        raise unsendable(f"an image of type {media_type!r}: it takes {', '.join(IMAGES)}")
     return _base64("image", media_type, data)
 
 
@@ -81,7 +64,7 @@ def _file(part: InputFile) -> JsonObject:
     if part.file_url:
         return _titled({"type": "document", "source": {"type": "url", "url": part.file_url}}, part)
     if not part.file_data:
-        refuse("'input_file' without 'file_data' or 'file_url'")
+        raise unsendable("'input_file' without 'file_data' or 'file_url'")
     media_type, data = _data_url(part.file_data)
     if not media_type:
         media_type = PDF if data.startswith(_PDF_START) else guess_type(part.filename or "")[0] or ""
@@ -92,7 +75,7 @@ def _file(part: InputFile) -> JsonObject:
     if media_type.startswith("text/") or media_type in ("application/json", "application/xml"):
         source: JsonObject = {"type": "text", "media_type": "text/plain", "data": _decoded(data)}
         return _titled({"type": "document", "source": source}, part)
-    refuse(f"a file of type {media_type or 'unknown'!r}: it takes PDF, text and images")
+    raise unsendable(f"a file of type {media_type or 'unknown'!r}: it takes PDF, text and images")
 
 
 def _base64(kind: str, media_type: str, data: str) -> JsonObject:
@@ -110,7 +93,7 @@ def _data_url(value: str) -> tuple[str, str]:
     head, _, data = value.removeprefix("data:").partition(",")
     media_type, *parameters = head.split(";")
     if "base64" not in parameters:
-        refuse("a data URL that is not base64")
+        raise unsendable("a data URL that is not base64")
     return media_type.lower(), data
 
 
@@ -118,4 +101,4 @@ def _decoded(data: str) -> str:
     try:
         return base64.b64decode(data, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
-        refuse("a text file that is not base64 of UTF-8")
+        raise unsendable("a text file that is not base64 of UTF-8") from None

@@ -18,12 +18,12 @@ from ..schema.base import JsonObject
 from ..schema.content import UrlCitation
 from ..schema.items import ExtensionItem
 from ..schema.response import InputTokensDetails, OutputTokensDetails, Usage
-from ._anthropic_names import ANTHROPIC, OF_VENDOR_S_TOOLS, made_together, our_name, wire_name
+from ._anthropic_names import ANTHROPIC, OF_VENDOR_S_TOOLS, made_together, wire_name
 from ._anthropic_thinking import opaque_of
 from ._json import count, fields, loads, text
+from ._names import MAX_CALL_ID, item_name
 from ._upstream_errors import from_object
 
-MAX_ID = 256
 _LENGTH = ("max_tokens", "model_context_window_exceeded", "pause_turn")
 """`pause_turn`: a tool of the provider's needs another request, so this turn is not whole."""
 
@@ -197,12 +197,12 @@ class _Decoder:
         if not name:
             raise StreamViolation("The provider sent a tool call without a name")
         tool = self._names.get(name)
-        if call_id in self._ids or len(call_id) >= MAX_ID:
+        if call_id in self._ids or len(call_id) >= MAX_CALL_ID:
             call_id = ""
         self._ids.add(call_id)
         call_id = made_together(call_id) if self._answered_here else call_id
         self._answered_here = self._answered_here or tool is None or tool.kind == "hosted"
-        return d.ToolCall(key, "", call_id, tool.name if tool else our_name(name))
+        return d.ToolCall(key, "", call_id, tool.name if tool else item_name(name))
 
     def _usage(self, used: JsonObject) -> Iterator[d.Delta]:
         """Counts are cumulative; an event tells those that it knows."""

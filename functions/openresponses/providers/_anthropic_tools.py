@@ -13,6 +13,7 @@ from ._anthropic_models import Profile
 from ._anthropic_names import wire_name
 from ._anthropic_options import AnthropicOptions
 from ._anthropic_schema import constrained
+from ._custom_tools import free_text_schema
 from ._json import fields
 from ._upstream_tools import refuse_upstream_tools
 
@@ -84,14 +85,5 @@ def _tool(tool: OfferedTool, *, strict: bool) -> JsonObject:
 
 def _schema(tool: OfferedTool) -> JsonObject:
     if tool.kind == "custom":
-        return _free_text(tool.parameters or {})
+        return free_text_schema(tool)
     return {"type": "object", "properties": {}, **(tool.parameters or {})}
-
-
-def _free_text(form: JsonObject) -> JsonObject:
-    """A custom tool's `parameters` are its format: free text, or a grammar that only words can convey here."""
-    hint = "The whole input, as free text."
-    if form.get("type") == "grammar":
-        hint = f"The whole input, as text that follows this {form.get('syntax')} grammar:\n{form.get('definition')}"
-    properties: JsonObject = {"input": {"type": "string", "description": hint}}
-    return {"type": "object", "properties": properties, "required": ["input"], "additionalProperties": False}

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable
 from hashlib import sha256
 
+from ._names import item_name
+
 _FITS = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _FITS_MISTRAL = re.compile(r"[a-zA-Z0-9]{9}")
 
@@ -40,8 +42,8 @@ class Names:
         return name
 
     def meant(self, sent: str) -> str:
-        """The tool that the model calls. One that it made up must still be a name that an item can hold."""
-        return self._meant.get(sent) or re.sub(r"[^a-zA-Z0-9_.-]", "_", sent)[:128]
+        """The tool that the model calls."""
+        return self._meant.get(sent) or item_name(sent)
 
 
 class Ids:

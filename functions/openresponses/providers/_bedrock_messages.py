@@ -9,16 +9,13 @@ What Bedrock insists on, and this file therefore keeps:
   (DeepSeek-R1 refuses its own, aws-samples/bedrock-chat#845).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from ..core.errors import RequestError
 from ..core.turn import Turn
 from ..schema.base import JsonObject
-from ..schema.content import InputPart, ReasoningText
+from ..schema.content import ReasoningText
 from ..schema.items import (
     Compaction,
     CustomToolCall,
@@ -33,13 +30,13 @@ from ..schema.items import (
 )
 from ._bedrock_calls import Ids, Names
 from ._bedrock_models import Traits
-from ._bedrock_parts import NO_OUTPUT, Documents, arguments, blocks, plain_text, refuse, tool_result
+from ._bedrock_parts import Documents, blocks, tool_result
 from ._bedrock_state import restored
+from ._parts import plain_text, unsendable
+from ._past_calls import Call, Output, PastCalls, arguments, failed
 
 _FILLER: JsonObject = {"text": "."}
 """Keeps roles alternating where nobody said anything."""
-_Output: TypeAlias = str | Sequence[InputPart]
-_Call: TypeAlias = FunctionCall | CustomToolCall | HostedToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +61,10 @@ def history(turn: Turn, traits: Traits, names: Names, *, reasoning: bool = True)
 class _Result:
     """What answers a call. `where` is its place in the request, if any."""
 
-    output: _Output
+    output: Output
     where: str
-    call_id: str = ""
-    failed: bool = False
+    call_id: str
+    failed: bool
 
 
 @dataclass(slots=True)
@@ -84,8 +81,7 @@ class _Assistant:
 class _Building:
     def __init__(self, turn: Turn, traits: Traits, names: Names, reasoning: bool) -> None:
         self._traits, self._names, self._reasoning = traits, names, reasoning
-        self._offered = {(tool.namespace, tool.wire_name): tool.name for tool in turn.tools}
-        self._answers = _answers(turn.items)
+        self._calls = PastCalls(turn)
         self._whole = turn.request.previous_response_id is None
         self._ids = Ids(short=traits.short_ids)
         self._documents = Documents()
@@ -105,17 +101,13 @@ class _Building:
                 self._system.append(plain_text(item.content, item.role, "\n", self._where(index, "content")))
             case Reasoning():
                 self._think(item)
-            case FunctionCall():
-                self._call(index, item, self._name(item.namespace, item.name), arguments(item.arguments))
-            case CustomToolCall():
-                self._call(index, item, self._name(None, item.name), {"input": item.input})
-            case HostedToolCall():
-                self._call(index, item, item.name, arguments(item.arguments))
+            case FunctionCall() | CustomToolCall() | HostedToolCall():
+                self._call(index, item)
             case FunctionCallOutput() | CustomToolCallOutput():
                 if self._open:
                     self._open.waiting.discard(item.call_id)
             case Compaction():
-                refuse("an item of type 'compaction'", self._where(index))
+                raise unsendable("an item of type 'compaction'", self._where(index))
             case ExtensionItem():
                 pass
 
@@ -145,20 +137,17 @@ class _Building:
         if self._reasoning and (block := restored(item.encrypted_content)):
             assistant.said.append({"reasoningContent": block})
 
-    def _call(self, index: int, item: _Call, name: str, given: JsonObject) -> None:
+    def _call(self, index: int, call: Call) -> None:
         """A hosted call has its output; another's comes later, if ever."""
         assistant = self._assistant(for_call=True)
-        sent_id, sent_name = self._ids.take(item.call_id), self._names.sent(name)
+        sent_id, sent_name = self._ids.take(call.call_id), self._names.sent(self._calls.name(call))
         self._called[sent_name] = None
-        assistant.calls.append({"toolUse": {"toolUseId": sent_id, "name": sent_name, "input": given}})
-        result = _Result(NO_OUTPUT, "", sent_id)
-        if isinstance(item, HostedToolCall):
-            result = replace(result, output=item.output or NO_OUTPUT, failed=item.status == "failed")
-        elif index in self._answers:
-            at, output = self._answers[index]
-            result = replace(result, output=output, where=self._where(at, "output"))
-            assistant.waiting.add(item.call_id)
-        assistant.results.append(result)
+        assistant.calls.append({"toolUse": {"toolUseId": sent_id, "name": sent_name, "input": arguments(call)}})
+        answer, where = self._calls.answers.get(index), ""
+        if answer is not None:
+            where = self._where(answer, "output")
+            assistant.waiting.add(call.call_id)
+        assistant.results.append(_Result(self._calls.output(index), where, sent_id, failed(call)))
 
     def _assistant(self, *, for_call: bool = False) -> _Assistant:
         """The turn that the next piece belongs to.
@@ -209,30 +198,9 @@ class _Building:
             return True
         return all(self._traits.beside & block.keys() for block in content)
 
-    def _name(self, namespace: str | None, name: str) -> str:
-        known = self._offered.get((namespace, name))
-        return known or (f"{namespace.removesuffix('__')}__{name}" if namespace else name)
-
 
 def _message(role: str, content: list[JsonObject]) -> JsonObject:
     if any("document" in block for block in content) and not any("text" in block for block in content):
         content = [*content, {"text": "(See what is attached.)"}]
     made: list[JsonValue] = [*content]
     return {"role": role, "content": made}
-
-
-def _answers(items: Sequence[Item]) -> dict[int, tuple[int, _Output]]:
-    """Outputs, and their index, by that of their call. Ids may come again in later turns: some number from 0."""
-    answers: dict[int, tuple[int, _Output]] = {}
-    open_calls: dict[str, int] = {}
-    for index, item in enumerate(items):
-        match item:
-            case FunctionCall() | CustomToolCall():
-                open_calls[item.call_id] = index
-            case FunctionCallOutput() | CustomToolCallOutput():
-                if item.call_id not in open_calls:
-                    raise RequestError(f"No call before it has the output's call_id {item.call_id!r}", param="input")
-                answers[open_calls.pop(item.call_id)] = (index, item.output)
-            case _:
-                pass
-    return answers

@@ -2,16 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from ..core.settings import ProviderSettings
 from ..schema.base import JsonObject
+from ._settings_options import Options, read_options
 
 
-class BedrockOptions(BaseModel):
+class BedrockOptions(Options):
     """See the table in `bedrock`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     region: Annotated[str, Field(pattern=r"^[a-z0-9-]*$")] = ""
     base_models: dict[str, str] = {}
@@ -21,10 +20,4 @@ class BedrockOptions(BaseModel):
 
 
 def options_of(settings: ProviderSettings) -> BedrockOptions:
-    """Raises ValueError that names a wrong option, without its value."""
-    try:
-        return BedrockOptions.model_validate(settings.options)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ValueError(f"provider {settings.name!r}: options.{where}: {first['msg']}") from None
+    return read_options(BedrockOptions, settings)

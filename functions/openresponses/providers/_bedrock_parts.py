@@ -9,18 +9,16 @@ import binascii
 import re
 from collections.abc import Mapping, Sequence
 from mimetypes import guess_type
-from typing import NoReturn
 from urllib.parse import unquote_to_bytes
 
 from pydantic import JsonValue
 
-from ..core.errors import RequestError
 from ..schema.base import JsonObject
-from ..schema.content import InputFile, InputImage, InputText, InputVideo, OutputText, Part, Refusal, Text
+from ..schema.content import InputFile, InputImage, InputText, InputVideo, Part
 from ._bedrock_models import Traits
 from ._json import loads
-
-NO_OUTPUT = "(no output)"
+from ._parts import said, unsendable, within
+from ._past_calls import NO_OUTPUT
 
 _IMAGES = {"image/png": "png", "image/jpeg": "jpeg", "image/jpg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
 _VIDEOS = {
@@ -47,17 +45,6 @@ _DOCUMENTS = {
 """Every other `text/...` is a `txt`."""
 
 
-def refuse(what: str, where: str) -> NoReturn:
-    raise RequestError(
-        f"This model's provider can't be sent {what}", param=where or "input", code="unsupported_content"
-    )
-
-
-def within(where: str, rest: str) -> str:
-    """The place of a part of what is at `where`; none of what has none in the request."""
-    return where and where + rest
-
-
 class Documents:
     """Names for one request's documents: each its own, and of the characters that Bedrock takes."""
 
@@ -72,27 +59,6 @@ class Documents:
             number += 1
         self._taken.add(unique)
         return unique
-
-
-def said(part: Part) -> str | None:
-    """A part's text; None for a part that isn't text."""
-    match part:
-        case InputText() | OutputText() | Text():
-            return part.text
-        case Refusal():
-            return part.refusal
-        case _:
-            return None
-
-
-def plain_text(parts: Sequence[Part], role: str, separator: str, where: str) -> str:
-    texts: list[str] = []
-    for index, part in enumerate(parts):
-        text = said(part)
-        if text is None:
-            refuse(f"a part of type {part.type!r} in a message of role {role!r}", within(where, f"[{index}]"))
-        texts.append(text)
-    return separator.join(texts)
 
 
 def blocks(parts: Sequence[Part], documents: Documents, where: str) -> list[JsonObject]:
@@ -153,9 +119,9 @@ def _media(part: Part, documents: Documents, where: str) -> JsonObject:
         case InputFile(file_url=str(url)):
             return {"document": _document(part, url, within(where, ".file_url"), documents)}
         case InputImage() | InputFile():
-            refuse(f"{part.type!r} without its data: it knows no 'file_id' of ours", where)
+            raise unsendable(f"{part.type!r} without its data: it knows no 'file_id' of ours", where)
         case _:
-            refuse(f"a part of type {part.type!r} in a message of role 'user'", where)
+            raise unsendable(f"a part of type {part.type!r} in a message of role 'user'", where)
 
 
 def _document(part: InputFile, url: str, where: str, documents: Documents) -> JsonObject:
@@ -173,12 +139,12 @@ def _source(url: str, formats: Mapping[str, str], where: str, filename: str = ""
         media_type = head.partition(";")[0].lower()
         source = {"bytes": _base64(data, where) if head.endswith(";base64") else _encoded(data)}
     else:
-        refuse("a web address: send it as a data URL, or from a bucket as s3://", where)
+        raise unsendable("a web address: send it as a data URL, or from a bucket as s3://", where)
     if media_type in ("", "application/octet-stream"):
         media_type = guess_type(filename)[0] or ""
     fallback = "txt" if formats is _DOCUMENTS and media_type.startswith("text/") else None
     if (form := formats.get(media_type, fallback)) is None:
-        refuse(f"data of type {media_type or 'unknown'!r}, only {sorted(set(formats.values()))}", where)
+        raise unsendable(f"data of type {media_type or 'unknown'!r}, only {sorted(set(formats.values()))}", where)
     return {"format": form, "source": source}
 
 
@@ -186,21 +152,12 @@ def _base64(data: str, where: str) -> str:
     data = re.sub(r"\s+", "", data)
     try:
         if not base64.b64decode(data, validate=True):
-            refuse("data that is empty", where)
+            raise unsendable("data that is empty", where)
     except binascii.Error:
-        refuse("data that is not base64", where)
+        raise unsendable("data that is not base64", where) from None
     return data
 
 
 def _encoded(data: str) -> str:
     """A data URL without base64 is percent-encoded."""
     return base64.b64encode(unquote_to_bytes(data)).decode()
-
-
-def arguments(text: str) -> JsonObject:
-    """A past call's arguments as the object that Bedrock wants."""
-    try:
-        value = loads(text or "{}")
-    except ValueError:
-        value = None
-    return value if isinstance(value, dict) else {"invalid_arguments": text}

@@ -21,6 +21,7 @@ from ._bedrock_calls import Names
 from ._bedrock_errors import from_event
 from ._bedrock_state import kept
 from ._json import count, dumps, fields, text
+from ._names import MAX_CALL_ID
 from ._think_tags import ThinkSplitter
 
 _REASONS: dict[str, d.FinishReason] = {
@@ -32,7 +33,6 @@ _REASONS: dict[str, d.FinishReason] = {
 }
 _FAILED = ("malformed_model_output", "malformed_tool_use")
 _TEXT = "text"
-_MAX_ID = 256
 Index: TypeAlias = int
 
 
@@ -155,7 +155,7 @@ class _Decoder:
                 self._calls.add(index)
                 call_id = text(call.get("toolUseId"))
                 name = self._reading.names.meant(sent)
-                yield d.ToolCall(f"call_{index}", call_id=call_id if len(call_id) <= _MAX_ID else "", name=name)
+                yield d.ToolCall(f"call_{index}", call_id=call_id if len(call_id) <= MAX_CALL_ID else "", name=name)
 
     def _end_calls(self) -> Iterator[d.Delta]:
         """Another block goes on, so those that ended are complete."""

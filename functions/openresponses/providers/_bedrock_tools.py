@@ -16,6 +16,7 @@ from ..schema.request import JsonObjectFormat, JsonSchemaFormat
 from ._bedrock_calls import Names
 from ._bedrock_models import Traits
 from ._bedrock_options import BedrockOptions
+from ._custom_tools import free_text_schema
 
 ANSWER = "answer_in_json"
 """The tool that a model without structured output is made to answer with: its arguments are the answer."""
@@ -82,7 +83,7 @@ def _choice(turn: Turn, traits: Traits, names: Names, answer: str) -> JsonObject
 
 
 def _spec(tool: OfferedTool, traits: Traits, names: Names) -> JsonObject:
-    parameters = _custom_parameters(tool) if tool.kind == "custom" else tool.parameters or {}
+    parameters = free_text_schema(tool) if tool.kind == "custom" else tool.parameters or {}
     spec: JsonObject = {"name": names.sent(tool.name), "inputSchema": {"json": _schema(parameters, traits)}}
     if tool.description:
         spec["description"] = tool.description
@@ -109,20 +110,6 @@ def _schema(parameters: JsonObject, traits: Traits) -> JsonObject:
     if traits.plain_schemas:
         return {name: schema[name] for name in ("type", "properties", "required") if name in schema}
     return schema
-
-
-def _custom_parameters(tool: OfferedTool) -> JsonObject:
-    """A custom tool's own `parameters` are its format: free text, or a grammar that only words can convey here."""
-    hint = "The whole input, as free text."
-    form = tool.parameters or {}
-    if form.get("type") == "grammar":
-        hint = f"The whole input, as text that follows this {form.get('syntax')} grammar:\n{form.get('definition')}"
-    return {
-        "type": "object",
-        "properties": {"input": {"type": "string", "description": hint}},
-        "required": ["input"],
-        "additionalProperties": False,
-    }
 
 
 def _format(turn: Turn) -> object:

@@ -33,7 +33,7 @@ from ._gemini_options import GeminiModel
 from ._gemini_parts import response_parts, user_parts
 from ._gemini_state import NextPart, Spoken, Thought, state_of
 from ._parts import plain_text, unsendable
-from ._past_calls import Call, Output, PastCalls, arguments
+from ._past_calls import Call, Output, PastCalls, arguments, failed
 
 GO_ON = "(go on)"
 UNSIGNED = "skip_thought_signature_validator"
@@ -57,7 +57,7 @@ class _Answered:
     call_id: str
     name: str
     output: Output
-    failed: bool = False
+    failed: bool
 
 
 @dataclass(slots=True)
@@ -153,8 +153,7 @@ class _History:
         elif self._model.is_3 and not step.calls:
             part["thoughtSignature"] = UNSIGNED
         step.parts.append(part)
-        failed = isinstance(call, HostedToolCall) and call.status == "failed"
-        step.calls.append(_Answered(call.call_id, name, self._calls.output(index), failed))
+        step.calls.append(_Answered(call.call_id, name, self._calls.output(index), failed(call)))
         if index in self._calls.answers:
             step.waiting.add(call.call_id)
 

@@ -59,6 +59,11 @@ def arguments_text(call: Call) -> str:
     return call.arguments or "{}"
 
 
+def failed(call: Call) -> bool:
+    """Whether its output says what went wrong, which only this server's own tools tell."""
+    return isinstance(call, HostedToolCall) and call.status == "failed"
+
+
 def _object(text: str) -> JsonObject | None:
     """None for NaN in it, too: it has no JSON."""
     try:

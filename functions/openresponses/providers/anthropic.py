@@ -32,7 +32,7 @@ Not sent: `presence_penalty`, `frequency_penalty`, `top_logprobs`, `prompt_cache
 """
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import cast
 
@@ -40,7 +40,6 @@ import httpx2
 from pydantic import JsonValue
 
 from ..core import deltas as d
-from ..core.errors import StreamViolation
 from ..core.settings import ProviderSettings
 from ..core.turn import Turn
 from ..schema.base import JsonObject
@@ -54,9 +53,9 @@ from ._anthropic_stream import decode
 from ._anthropic_thinking import BINDING_BETA, began_without_thinking, effort, is_off, thinking
 from ._anthropic_tools import order, tools
 from ._http import Http
-from ._json import fields, loads
+from ._json import fields
 from ._request_options import with_options
-from ._sse import SseEvent
+from ._sse import objects_of
 
 __all__ = ["Anthropic", "connect", "decode", "encode"]
 
@@ -100,18 +99,6 @@ class Anthropic:
 
     async def aclose(self) -> None:
         await self._http.aclose()
-
-
-async def objects_of(events: AsyncIterator[SseEvent]) -> AsyncGenerator[JsonObject, None]:
-    """Each event's object, which names its type too. Raises StreamViolation for an event that has none."""
-    async for event in events:
-        try:
-            value = loads(event.data)
-        except ValueError:
-            raise StreamViolation("The provider sent an event that is not JSON") from None
-        if not isinstance(value, dict):
-            raise StreamViolation("The provider sent an event that is not a JSON object")
-        yield value
 
 
 def encode(turn: Turn, settings: ProviderSettings) -> JsonObject:

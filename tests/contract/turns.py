@@ -1,0 +1,89 @@
+"""Runs and turns for the tests of single dialects, and the items that they are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from openresponses.core.engine import drive
+from openresponses.core.intake import input_items, new_response, offered_tools
+from openresponses.core.journal import Journal
+from openresponses.core.ports import Ports, ToolOutput
+from openresponses.core.run import OfferedTool, Run
+from openresponses.core.settings import ProviderSettings
+from openresponses.core.steps import Stop
+from openresponses.core.turn import Turn, turn_of
+from openresponses.providers import connect
+from openresponses.schema.base import JsonObject
+from openresponses.schema.events import Event
+from openresponses.schema.items import HostedToolCall, Item
+from openresponses.schema.request import CreateResponse
+
+from tests.immediately import immediately
+from tests.unit.kit import Json, Models
+
+CLOCK = OfferedTool(name="clock", kind="hosted", item_type="serverless:clock", wire_name="clock")
+SCHEMA: JsonObject = {"type": "object", "properties": {"zone": {"type": "string"}}, "required": ["zone"]}
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The only hosted tool there is."""
+
+    parameters: JsonObject | None = None
+
+    async def offer(self, item_type: str) -> OfferedTool | None:
+        known = CLOCK.model_copy(update={"parameters": self.parameters})
+        return known if item_type == CLOCK.item_type else None
+
+    async def call(self, call: HostedToolCall) -> ToolOutput:
+        return ToolOutput(f"noon for {call.call_id} {call.arguments}", failed="break" in call.arguments)
+
+
+def run_for(request: CreateResponse, *more: Item, tools: Clock | None = None) -> Run:
+    """`more` are items behind those of the request."""
+    return Run(
+        response=new_response(request, "resp_0", 0),
+        request=request,
+        context=[*input_items(request, "resp_0", {}), *more],
+        tools=immediately(offered_tools(request, tools or Clock())),
+        max_turns=9,
+    )
+
+
+def turn_for(request: CreateResponse, *more: Item) -> Turn:
+    return turn_of(run_for(request, *more), request.model)
+
+
+def turn(model: str = "m", **fields: Any) -> Turn:
+    return turn_for(CreateResponse.model_validate({"model": model, "input": "Hi", **fields}))
+
+
+async def driven(settings: ProviderSettings, events: list[Event] | None = None, **fields: Any) -> Run:
+    """A whole response's run, which completes. Its events are added to `events`."""
+    request = CreateResponse.model_validate({"input": "What time is it?", **fields})
+    tools, provider = Clock(SCHEMA), connect(settings)
+    run = run_for(request, tools=tools)
+
+    async def sink(event: Event) -> None:
+        if events is not None:
+            events.append(event)
+
+    try:
+        ports = Ports(Models(provider), tools, lambda: 0.0, lambda: "0")
+        assert await drive(run, ports, Journal(run, sink), lambda _: False) == Stop("completed")
+    finally:
+        await provider.aclose()
+    return run
+
+
+def call(call_id: str, name: str = "f", arguments: str = "{}", **more: Any) -> Json:
+    return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments, **more}
+
+
+def output(call_id: str, text: Any = "ok") -> Json:
+    return {"type": "function_call_output", "call_id": call_id, "output": text}
+
+
+def clock(call_id: str, text: str | None = "noon", status: str = "completed") -> Json:
+    return {"type": "serverless:clock", "call_id": call_id, "name": "clock", "output": text, "status": status}
