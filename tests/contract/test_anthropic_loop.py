@@ -1,65 +1,29 @@
 """The engine's loop against a server that refuses what the Messages API does: what we send back, it takes."""
 
 import json
-import sys
-from asyncio import create_subprocess_exec, subprocess
 from typing import Any
 
 import pytest
 from anthropic import AsyncAnthropic
 from openresponses.core import errors
-from openresponses.core.engine import drive
-from openresponses.core.intake import input_items, new_response, offered_tools
-from openresponses.core.journal import Journal
-from openresponses.core.ports import Ports, ToolOutput
-from openresponses.core.run import OfferedTool, Run
+from openresponses.core.run import Run
 from openresponses.core.settings import ProviderSettings
-from openresponses.core.steps import Stop
-from openresponses.providers import connect
-from openresponses.schema.events import Event
-from openresponses.schema.items import HostedToolCall
-from openresponses.schema.request import CreateResponse
 
-from tests.fakes.anthropic import Messages
+from tests.contract import turns
+from tests.contract.turns import SCHEMA
 from tests.fakes.anthropic_rules import MODELS
 from tests.fakes.server import FakeUpstream, fake_upstream
 from tests.fakes.wire import Rules
-from tests.immediately import immediately
-from tests.unit.kit import Models
 
-SCHEMA = {"type": "object", "properties": {"zone": {"type": "string"}}, "required": ["zone"]}
 LOOK = {"type": "function", "name": "look.at", "parameters": SCHEMA}
 THINK = {"reasoning": {"effort": "high", "summary": "auto"}}
 OLD = "claude-sonnet-4-5"
 KEEP = {"drop_stale_thinking": False}
 
 
-class Clock:
-    async def offer(self, item_type: str) -> OfferedTool | None:
-        return OfferedTool(name="clock", kind="hosted", item_type=item_type, wire_name="clock", parameters=SCHEMA)
-
-    async def call(self, call: HostedToolCall) -> ToolOutput:
-        return ToolOutput(f"noon for {call.call_id} {call.arguments}", failed="break" in call.arguments)
-
-
 async def driven(upstream: FakeUpstream, options: Any = None, **fields: Any) -> Run:
-    request = CreateResponse.model_validate({"input": "What time is it?", **fields})
-    run = Run(
-        response=new_response(request, "resp_0", 0),
-        request=request,
-        context=input_items(request, "resp_0", {}),
-        tools=immediately(offered_tools(request, Clock())),
-        max_turns=9,
-    )
-
-    async def emit(_: Event) -> None: ...
-
-    provider = connect(ProviderSettings(name="v", dialect="anthropic", base_url=upstream.url, options=options or KEEP))
-    ports = Ports(Models(provider), Clock(), lambda: 0.0, lambda: "0")
-    try:
-        assert await drive(run, ports, Journal(run, emit), lambda _: False) == Stop("completed")
-    finally:
-        await provider.aclose()
+    settings = ProviderSettings(name="v", dialect="anthropic", base_url=upstream.url, options=options or KEEP)
+    run = await turns.driven(settings, **fields)
     assert upstream.refused == []
     return run
 
@@ -212,14 +176,3 @@ async def test_the_vendor_s_own_client_holds_a_conversation_with_the_fake_upstre
             said += [{"role": "assistant", "content": content}, {"role": "user", "content": results}]
     assert (message.stop_reason, [block.type for block in message.content]) == ("end_turn", ["thinking", "text"])
     assert (upstream.refused, len(upstream.requests)) == ([], 3)
-
-
-async def test_the_fake_upstream_runs_as_a_process_of_its_own() -> None:
-    command = (sys.executable, "-m", "tests.fakes.anthropic", "--port", "0")
-    process = await create_subprocess_exec(*command, stdout=subprocess.PIPE)
-    assert process.stdout
-    url = (await process.stdout.readline()).decode().strip()
-    run = await driven(FakeUpstream(Messages(Rules()), url=url), model="claude-opus-5-5!text;say=It is noon")
-    process.terminate()
-    await process.wait()
-    assert run.response.output[0].model_dump()["content"][0]["text"] == "It is noon "

@@ -16,38 +16,21 @@ from typing import Any
 import pytest
 from openresponses.core import deltas as d
 from openresponses.core import errors
-from openresponses.core.engine import drive
-from openresponses.core.intake import input_items, new_response, offered_tools
-from openresponses.core.journal import Journal
-from openresponses.core.ports import Ports, ToolOutput
-from openresponses.core.run import OfferedTool, Run
+from openresponses.core.run import Run
 from openresponses.core.settings import ProviderSettings
-from openresponses.core.steps import Stop
-from openresponses.core.turn import Turn, turn_of
+from openresponses.core.turn import Turn
 from openresponses.providers import connect
 from openresponses.providers.bedrock import Bedrock
-from openresponses.schema.events import Event
-from openresponses.schema.items import HostedToolCall
-from openresponses.schema.request import CreateResponse
 
+from tests.contract import turns
+from tests.contract.turns import SCHEMA, turn
 from tests.fakes.server import FakeUpstream, fake_upstream, wire_of
 from tests.fakes.wire import Received, Rules
-from tests.immediately import immediately
-from tests.unit.kit import Models
 
-SCHEMA = {"type": "object", "properties": {"zone": {"type": "string"}}, "required": ["zone"]}
 SONNET = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 ARN = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-opus-4-6-v1"
 KEY, SECRET, TOKEN = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "session-token"
 THINK = {"reasoning": {"effort": "low", "summary": "auto"}}
-
-
-class Clock:
-    async def offer(self, item_type: str) -> OfferedTool | None:
-        return OfferedTool(name="clock", kind="hosted", item_type=item_type, wire_name="clock", parameters=SCHEMA)
-
-    async def call(self, call: HostedToolCall) -> ToolOutput:
-        return ToolOutput(f"noon for {call.call_id} {call.arguments}")
 
 
 @pytest.fixture
@@ -78,32 +61,8 @@ def settings(upstream: FakeUpstream, **fields: Any) -> ProviderSettings:
     )
 
 
-def run_for(**fields: Any) -> Run:
-    request = CreateResponse.model_validate({"input": "What time is it?", **fields})
-    return Run(
-        response=new_response(request, "resp_0", 0),
-        request=request,
-        context=input_items(request, "resp_0", {}),
-        tools=immediately(offered_tools(request, Clock())),
-        max_turns=9,
-    )
-
-
-def turn(model: str, **fields: Any) -> Turn:
-    run = run_for(model=model, **fields)
-    return turn_of(run, model)
-
-
 async def driven(upstream: FakeUpstream, **fields: Any) -> Run:
-    run = run_for(**fields)
-
-    async def emit(_: Event) -> None: ...
-
-    provider = connect(settings(upstream))
-    ports = Ports(Models(provider), Clock(), lambda: 0.0, lambda: "0")
-    assert await drive(run, ports, Journal(run, emit), lambda _: False) == Stop("completed"), upstream.refused
-    await provider.aclose()
-    return run
+    return await turns.driven(settings(upstream), **fields)
 
 
 @asynccontextmanager
@@ -209,17 +168,6 @@ async def test_what_a_response_said_can_be_sent_back_with_the_outputs_of_its_cal
         second = await driven(upstream, **{**request, "input": [question, *output, *reversed(answers)]})
     said = second.response.output[-1].model_dump()["content"][0]["text"]
     assert said == "The tools said: seen call_fake_0_0 seen call_fake_0_1 seen call_fake_0_2 "
-
-
-async def test_the_fake_upstream_runs_as_a_process_of_its_own() -> None:
-    command = (sys.executable, "-m", "tests.fakes.bedrock", "--port", "0")
-    process = await create_subprocess_exec(*command, stdout=subprocess.PIPE)
-    assert process.stdout
-    url = (await process.stdout.readline()).decode().strip()
-    run = await driven(FakeUpstream(wire_of("bedrock")(Rules()), url=url), model=f"{SONNET}!text;say=It is noon")
-    process.terminate()
-    await process.wait()
-    assert run.response.output[0].model_dump()["content"][0]["text"] == "It is noon "
 
 
 def signature_of(request: Received, region: str) -> str:

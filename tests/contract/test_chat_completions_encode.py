@@ -5,41 +5,16 @@ from typing import Any
 
 import pytest
 from openresponses.core.errors import RequestError
-from openresponses.core.intake import input_items, new_response, offered_tools
-from openresponses.core.ports import ToolOutput
-from openresponses.core.run import OfferedTool, Run
 from openresponses.core.settings import ProviderSettings
-from openresponses.core.turn import Turn, turn_of
 from openresponses.providers import connect
 from openresponses.providers.chat_completions import encode
-from openresponses.schema.items import HostedToolCall
-from openresponses.schema.request import CreateResponse
 
+from tests.contract.turns import call, clock, output, turn
 from tests.fakes.chat_completions_rules import check
 from tests.fakes.wire import Rules
-from tests.immediately import immediately
 
-CLOCK = OfferedTool(name="clock", kind="hosted", item_type="serverless:clock", wire_name="clock")
 USER = {"role": "user", "content": "Hi"}
 OPEN = {"developer_role": True, "system": "in_place"}
-
-
-class Clock:
-    async def offer(self, item_type: str) -> OfferedTool | None:
-        return CLOCK if item_type == CLOCK.item_type else None
-
-    async def call(self, call: HostedToolCall) -> ToolOutput:
-        raise NotImplementedError
-
-
-def turn(**fields: Any) -> Turn:
-    request = CreateResponse.model_validate({"model": "m", "input": "Hi", **fields})
-    response = new_response(request, "resp_0", 0)
-    tools = immediately(offered_tools(request, Clock()))
-    return turn_of(
-        Run(response=response, request=request, context=input_items(request, "resp_0", {}), tools=tools, max_turns=9),
-        "m",
-    )
 
 
 def settings(base_url: str = "http://vendor.test/v1", **options: Any) -> ProviderSettings:
@@ -63,18 +38,6 @@ def messages(items: list[Any], fields: dict[str, Any] | None = None, **options: 
     rules = Rules(strict=not options.get("developer_role"))
     check({}, json.loads(json.dumps(body)), rules)
     return body["messages"]
-
-
-def call(call_id: str, name: str = "f", arguments: str = "{}", **more: Any) -> dict[str, Any]:
-    return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments, **more}
-
-
-def output(call_id: str, text: Any = "ok") -> dict[str, Any]:
-    return {"type": "function_call_output", "call_id": call_id, "output": text}
-
-
-def clock(call_id: str, text: str | None, status: str = "completed") -> dict[str, Any]:
-    return {"type": "serverless:clock", "call_id": call_id, "name": "clock", "output": text, "status": status}
 
 
 def thought(text: str) -> dict[str, Any]:

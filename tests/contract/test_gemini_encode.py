@@ -8,47 +8,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openresponses.core.errors import RequestError
-from openresponses.core.intake import input_items, new_response, offered_tools
-from openresponses.core.ports import ToolOutput
-from openresponses.core.run import OfferedTool, Run
 from openresponses.core.settings import ProviderSettings
-from openresponses.core.turn import Turn, turn_of
+from openresponses.core.turn import Turn
 from openresponses.providers import connect
 from openresponses.providers._gemini_names import function_name
 from openresponses.providers._gemini_schema import translated
 from openresponses.providers.gemini import Gemini, encode
-from openresponses.schema.items import HostedToolCall
-from openresponses.schema.request import CreateResponse
 
+from tests.contract import turns
+from tests.contract.turns import call, clock, output
 from tests.fakes.gemini_rules import check
 from tests.fakes.wire import Received, Rules
 from tests.gemini_types import check_request
-from tests.immediately import immediately
 
 MODEL = "gemini-3-flash-preview"
-CLOCK = OfferedTool(name="clock", kind="hosted", item_type="serverless:clock", wire_name="clock")
 SKIP = "skip_thought_signature_validator"
 S, U = "c2lnbmVk", "YWdhaW4="
 USER = {"role": "user", "content": "Hi"}
 SENT_USER = {"role": "user", "parts": [{"text": "Hi"}]}
 
 
-class Clock:
-    async def offer(self, item_type: str) -> OfferedTool | None:
-        return CLOCK if item_type == CLOCK.item_type else None
-
-    async def call(self, call: HostedToolCall) -> ToolOutput:
-        raise NotImplementedError
-
-
 def turn(model: str = MODEL, **fields: Any) -> Turn:
-    request = CreateResponse.model_validate({"model": model, "input": "Hi", **fields})
-    response = new_response(request, "resp_0", 0)
-    tools = immediately(offered_tools(request, Clock()))
-    return turn_of(
-        Run(response=response, request=request, context=input_items(request, "resp_0", {}), tools=tools, max_turns=9),
-        model,
-    )
+    return turns.turn(model, **fields)
 
 
 def settings(base_url: str = "http://vendor.test/v1beta", **options: Any) -> ProviderSettings:
@@ -73,18 +54,6 @@ def sent(fields: dict[str, Any], **options: Any) -> dict[str, Any]:
 def contents(items: list[Any], model: str = MODEL, **fields: Any) -> Any:
     foreign = any("encrypted_content" in item for item in items)
     return body({"input": items, "model": model, **fields}, accepted=not foreign)["contents"]
-
-
-def call(call_id: str, name: str = "f", arguments: str = "{}", **more: Any) -> dict[str, Any]:
-    return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments, **more}
-
-
-def output(call_id: str, text: Any = "ok") -> dict[str, Any]:
-    return {"type": "function_call_output", "call_id": call_id, "output": text}
-
-
-def clock(call_id: str, text: str | None, status: str = "completed") -> dict[str, Any]:
-    return {"type": "serverless:clock", "call_id": call_id, "name": "clock", "output": text, "status": status}
 
 
 def thought(text: str = "T", **state: Any) -> dict[str, Any]:

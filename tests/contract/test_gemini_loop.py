@@ -1,66 +1,28 @@
 """The engine's loop against a server that refuses what Google's does: what we send back, it takes."""
 
 import json
-import sys
-from asyncio import create_subprocess_exec, subprocess
 from typing import Any
 
 import httpx2
 import pytest
-from openresponses.core.engine import drive
 from openresponses.core.errors import ProviderMisconfigured, ProviderRejected, ProviderThrottled
-from openresponses.core.intake import input_items, new_response, offered_tools
-from openresponses.core.journal import Journal
-from openresponses.core.ports import Ports, ToolOutput
-from openresponses.core.run import OfferedTool, Run
+from openresponses.core.run import Run
 from openresponses.core.settings import ProviderSettings
-from openresponses.core.steps import Stop
-from openresponses.providers import connect
-from openresponses.providers.gemini import Gemini
-from openresponses.schema.events import Event
 from openresponses.schema.items import HostedToolCall
-from openresponses.schema.request import CreateResponse
 
-from tests.fakes.server import FakeUpstream, fake_upstream, wire_of
+from tests.contract import turns
+from tests.contract.turns import SCHEMA
+from tests.fakes.server import FakeUpstream, fake_upstream
 from tests.fakes.wire import Rules
 from tests.gemini_types import check_request
-from tests.immediately import immediately
-from tests.unit.kit import Models
 
-SCHEMA = {"type": "object", "properties": {"zone": {"type": "string"}}, "required": ["zone"]}
 LOOK = {"type": "function", "name": "look", "parameters": SCHEMA}
 SIGNING = Rules(reasoning=True)
 
 
-class Clock:
-    async def offer(self, item_type: str) -> OfferedTool | None:
-        return OfferedTool(name="clock", kind="hosted", item_type=item_type, wire_name="clock", parameters=SCHEMA)
-
-    async def call(self, call: HostedToolCall) -> ToolOutput:
-        return ToolOutput(f"noon for {call.call_id} {call.arguments}")
-
-
 async def driven(upstream: FakeUpstream, directive: str, api_key: str = "", **fields: Any) -> Run:
-    model = f"gemini-3-flash-preview!{directive}"
-    request = CreateResponse.model_validate({"input": "What time is it?", "model": model, **fields})
-    run = Run(
-        response=new_response(request, "resp_0", 0),
-        request=request,
-        context=input_items(request, "resp_0", {}),
-        tools=immediately(offered_tools(request, Clock())),
-        max_turns=9,
-    )
-
-    async def emit(_: Event) -> None: ...
-
-    provider = connect(ProviderSettings(name="v", dialect="gemini", base_url=upstream.url, api_key=api_key))
-    assert isinstance(provider, Gemini)
-    try:
-        ports = Ports(Models(provider), Clock(), lambda: 0.0, lambda: "0")
-        assert await drive(run, ports, Journal(run, emit), lambda _: False) == Stop("completed")
-    finally:
-        await provider.aclose()
-    return run
+    settings = ProviderSettings(name="v", dialect="gemini", base_url=upstream.url, api_key=api_key)
+    return await turns.driven(settings, model=f"gemini-3-flash-preview!{directive}", **fields)
 
 
 def steps(upstream: FakeUpstream) -> list[list[str | None]]:
@@ -232,14 +194,3 @@ async def test_a_model_that_is_not_there_is_the_client_s_problem() -> None:
     async with fake_upstream("gemini") as upstream:
         with pytest.raises(ProviderRejected, match="does not exist"):
             await driven(upstream, "nothing")
-
-
-async def test_the_fake_upstream_runs_as_a_process_of_its_own() -> None:
-    command = (sys.executable, "-m", "tests.fakes.gemini", "--port", "0")
-    process = await create_subprocess_exec(*command, stdout=subprocess.PIPE)
-    assert process.stdout
-    url = (await process.stdout.readline()).decode().strip()
-    run = await driven(FakeUpstream(wire_of("gemini")(Rules()), url=url), "text;say=It is noon")
-    process.terminate()
-    await process.wait()
-    assert run.response.output[0].model_dump()["content"][0]["text"] == "It is noon "

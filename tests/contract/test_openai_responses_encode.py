@@ -7,43 +7,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openresponses.core.errors import RequestError
-from openresponses.core.intake import input_items, new_response, offered_tools
-from openresponses.core.ports import ToolOutput
-from openresponses.core.run import OfferedTool, Run
+from openresponses.core.run import OfferedTool
 from openresponses.core.settings import ProviderSettings
-from openresponses.core.turn import Turn, turn_of
+from openresponses.core.turn import Turn
 from openresponses.providers import connect
 from openresponses.providers._responses_names import Names, call_ids
 from openresponses.providers.openai_responses import encode
-from openresponses.schema.items import FunctionCall, FunctionCallOutput, HostedToolCall, Item
-from openresponses.schema.request import CreateResponse
+from openresponses.schema.items import FunctionCall, FunctionCallOutput, Item
 
 from tests import openai_types
+from tests.contract.turns import call, clock, output, turn
 from tests.fakes.openai_responses_rules import check
 from tests.fakes.wire import Rules
-from tests.immediately import immediately
 
-CLOCK = OfferedTool(name="clock", kind="hosted", item_type="serverless:clock", wire_name="clock")
 USER = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]}
 HI = {"role": "user", "content": "Hi"}
 OPENAI = "https://api.openai.com/v1"
 ENCRYPTED = ["reasoning.encrypted_content"]
-
-
-class Clock:
-    async def offer(self, item_type: str) -> OfferedTool | None:
-        return CLOCK if item_type == CLOCK.item_type else None
-
-    async def call(self, call: HostedToolCall) -> ToolOutput:
-        raise NotImplementedError
-
-
-def turn(model: str = "m", **fields: Any) -> Turn:
-    request = CreateResponse.model_validate({"model": model, "input": "Hi", **fields})
-    response = new_response(request, "resp_0", 0)
-    tools = immediately(offered_tools(request, Clock()))
-    context = input_items(request, "resp_0", {})
-    return turn_of(Run(response=response, request=request, context=context, tools=tools, max_turns=9), model)
 
 
 def settings(base_url: str = "http://vendor.test/v1", **options: Any) -> ProviderSettings:
@@ -61,18 +41,6 @@ def history(items: list[Any], fields: dict[str, Any] | None = None, **options: A
     body = encode(turn(input=items, **(fields or {})), settings(**options))
     assert body["input"] == encode(turn(input=items, **(fields or {})), settings(**options))["input"]
     return body["input"]
-
-
-def call(call_id: str, name: str = "f", arguments: str = "{}", **more: Any) -> dict[str, Any]:
-    return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments, **more}
-
-
-def output(call_id: str, text: Any = "ok") -> dict[str, Any]:
-    return {"type": "function_call_output", "call_id": call_id, "output": text}
-
-
-def clock(call_id: str, text: str | None, status: str = "completed") -> dict[str, Any]:
-    return {"type": "serverless:clock", "call_id": call_id, "name": "clock", "output": text, "status": status}
 
 
 def thought(item_id: str = "rs_1", **state: Any) -> dict[str, Any]:

@@ -1,72 +1,35 @@
 """The engine's loop against a server that refuses what OpenAI refuses: what we send back, it takes."""
 
 import json
-import sys
-from asyncio import create_subprocess_exec, subprocess
 from copy import deepcopy
 from typing import Any
 
 import httpx2
 import pytest
-from openresponses.core.engine import drive
 from openresponses.core.errors import ProviderError, ProviderMisconfigured, ProviderRejected, ProviderThrottled
-from openresponses.core.intake import input_items, new_response, offered_tools
-from openresponses.core.journal import Journal
-from openresponses.core.ports import Ports, ToolOutput
-from openresponses.core.run import OfferedTool, Run
+from openresponses.core.run import Run
 from openresponses.core.settings import ProviderSettings
-from openresponses.core.steps import Stop
-from openresponses.providers import connect
 from openresponses.schema.events import Event, UpstreamProgress
-from openresponses.schema.items import HostedToolCall
-from openresponses.schema.request import CreateResponse
 
 from tests import openai_types
+from tests.contract import turns
+from tests.contract.turns import SCHEMA
 from tests.fakes.server import FakeUpstream, fake_upstream
 from tests.fakes.wire import Rules, sign
-from tests.immediately import immediately
-from tests.unit.kit import Models
 
 Json = dict[str, Any]
-SCHEMA = {"type": "object", "properties": {"zone": {"type": "string"}}, "required": ["zone"]}
 LOOK = {"type": "function", "name": "look", "parameters": SCHEMA}
 MODEL = "gpt-5.1!"
-
-
-class Clock:
-    async def offer(self, item_type: str) -> OfferedTool | None:
-        return OfferedTool(name="clock", kind="hosted", item_type=item_type, wire_name="clock", parameters=SCHEMA)
-
-    async def call(self, call: HostedToolCall) -> ToolOutput:
-        return ToolOutput(f"noon for {call.call_id} {call.arguments}")
 
 
 async def driven(
     upstream: FakeUpstream, options: Json | None = None, events: list[Event] | None = None, **fields: Any
 ) -> Run:
-    request = CreateResponse.model_validate({"input": "What time is it?", **fields})
-    run = Run(
-        response=new_response(request, "resp_0", 0),
-        request=request,
-        context=input_items(request, "resp_0", {}),
-        tools=immediately(offered_tools(request, Clock())),
-        max_turns=9,
-    )
-
-    async def emit(event: Event) -> None:
-        if events is not None:
-            events.append(event)
-
     known = {**upstream.wire.settings["options"], **(options or {})}
-    provider = connect(
-        ProviderSettings(name="v", dialect="openai_responses", base_url=upstream.url, api_key="sk-key", options=known)
+    settings = ProviderSettings(
+        name="v", dialect="openai_responses", base_url=upstream.url, api_key="sk-key", options=known
     )
-    ports = Ports(Models(provider), Clock(), lambda: 0.0, lambda: "0")
-    try:
-        assert await drive(run, ports, Journal(run, emit), lambda _: False) == Stop("completed")
-    finally:
-        await provider.aclose()
-    return run
+    return await turns.driven(settings, events, **fields)
 
 
 def dumped(run: Run) -> list[Json]:
@@ -305,15 +268,3 @@ async def test_the_fake_upstream_refuses_what_the_real_one_refuses(change: Json,
         refused = await client.post("/responses", json=deepcopy({**BODY, **change}))
     error = refused.json()["error"]
     assert (refused.status_code in (400, 404), why in error["message"]) == (True, True), json.dumps(error)
-
-
-async def test_the_fake_upstream_runs_as_a_process_of_its_own() -> None:
-    command = (sys.executable, "-m", "tests.fakes.openai_responses", "--port", "0")
-    process = await create_subprocess_exec(*command, stdout=subprocess.PIPE)
-    assert process.stdout
-    url = (await process.stdout.readline()).decode().strip()
-    async with fake_upstream("openai_responses") as upstream:
-        run = await driven(FakeUpstream(upstream.wire, url=url), model=f"{MODEL}text;say=It is noon")
-    process.terminate()
-    await process.wait()
-    assert text_of(run) == "It is noon "
