@@ -1,15 +1,21 @@
-"""A request's own options for one provider: `provider.options.<name>`, added to the body that a dialect encodes."""
+"""What a request asks of its provider: its own options, `provider.options.<name>`, added to the body that a dialect
+encodes; and what it may ask for in more than one way."""
 
 from ..core.errors import RequestError
 from ..schema.base import JsonObject
 from ..schema.request import CreateResponse
 from ._json import fields
 
+LOGPROBS = "message.output_text.logprobs"
 _OURS = frozenset(
     {"model", "models", "modelId", "stream", "stream_options", "messages", "input", "contents", "system", "toolConfig"}
     | {"n", "candidateCount"}
 )
 """Never a client's to set: some would choose another model than its key allows, some would break the stream."""
+
+
+def wants_logprobs(request: CreateResponse) -> bool:
+    return bool(request.top_logprobs) or LOGPROBS in (request.include or ())
 
 
 def with_options(

@@ -13,10 +13,9 @@ from ..core.turn import Turn
 from ..schema.base import JsonObject
 from ..schema.tools import NamedToolChoice, UpstreamTool
 from ._custom_tools import free_text_schema
+from ._request_options import LOGPROBS, wants_logprobs
 from ._responses_names import Names
 from ._responses_options import ResponsesOptions
-
-_LOGPROBS = "message.output_text.logprobs"
 
 
 def tools(turn: Turn, upstream: Sequence[UpstreamTool], options: ResponsesOptions, names: Names) -> JsonObject:
@@ -39,8 +38,8 @@ def include(turn: Turn, upstream: Sequence[UpstreamTool], options: ResponsesOpti
     """What the request wants to see of the calls that the provider runs, logprobs, and reasoning to send back."""
     request = turn.request
     wanted: list[JsonValue] = [name for name in request.include or () if upstream and "_call." in name]
-    if request.top_logprobs or _LOGPROBS in (request.include or ()):
-        wanted.append(_LOGPROBS)
+    if wants_logprobs(request):
+        wanted.append(LOGPROBS)
     if options.asks_for_encrypted_reasoning(turn.model):
         wanted.append("reasoning.encrypted_content")
     return wanted

@@ -37,13 +37,11 @@ from ._chat_options import ChatOptions, options_of
 from ._chat_stream import Chunk, decode
 from ._chat_tools import tools
 from ._http import Http
-from ._request_options import with_options
+from ._request_options import wants_logprobs, with_options
 from ._sse import SseEvent
 from ._upstream_tools import refuse_upstream_tools
 
 __all__ = ["ChatCompletions", "connect", "decode", "encode"]
-
-_LOGPROBS = "message.output_text.logprobs"
 
 
 def connect(settings: ProviderSettings) -> "ChatCompletions":
@@ -112,14 +110,13 @@ def encode(turn: Turn, settings: ProviderSettings) -> JsonObject:
 
 def _knobs(turn: Turn, options: ChatOptions) -> dict[str, JsonValue | None]:
     request = turn.request
-    logprobs = bool(request.top_logprobs) or _LOGPROBS in (request.include or ())
     extras = options.openai_extras
     return {
         "temperature": request.temperature,
         "top_p": request.top_p,
         "presence_penalty": request.presence_penalty,
         "frequency_penalty": request.frequency_penalty,
-        "logprobs": logprobs or None,
+        "logprobs": wants_logprobs(request) or None,
         "top_logprobs": request.top_logprobs or None,
         "reasoning_effort": request.reasoning.effort if request.reasoning else None,
         "service_tier": request.service_tier if request.service_tier in ("flex", "priority") else None,

@@ -39,12 +39,10 @@ from ._gemini_stream import decode
 from ._gemini_thinking import thinking
 from ._gemini_tools import response_format, tools
 from ._http import Http
-from ._request_options import with_options
+from ._request_options import wants_logprobs, with_options
 from ._sse import objects_of
 
 __all__ = ["Gemini", "connect", "decode", "encode"]
-
-_LOGPROBS = "message.output_text.logprobs"
 
 
 def connect(settings: ProviderSettings) -> "Gemini":
@@ -107,10 +105,9 @@ def _sampling(turn: Turn) -> JsonObject:
 
 def _output(turn: Turn) -> JsonObject:
     request = turn.request
-    logprobs = bool(request.top_logprobs) or _LOGPROBS in (request.include or ())
     return _set(
         maxOutputTokens=turn.max_output_tokens,
-        responseLogprobs=logprobs or None,
+        responseLogprobs=wants_logprobs(request) or None,
         logprobs=request.top_logprobs or None,
     )
 
