@@ -179,10 +179,35 @@ async def test_what_other_vendors_clients_send_is_tolerated(client: httpx2.Async
     assert [tool["type"] for tool in answer.json()["tools"]] == ["function", "namespace", "custom"]
 
 
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ("resp_1?stream=perhaps", "stream"),
+        ("resp_1?stream=true&starting_after=-1", "starting_after"),
+        ("resp_1?starting_after=x", "starting_after"),
+        ("resp_1/input_items?limit=0", "limit"),
+        ("resp_1/input_items?limit=101", "limit"),
+        ("resp_1/input_items?order=up", "order"),
+    ],
+)
+async def test_a_bad_query_names_the_offending_parameter(client: httpx2.AsyncClient, query: str, param: str) -> None:
+    answer = await client.get(f"/v1/responses/{query}")
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert (error["type"], error["param"], error["code"]) == ("invalid_request", param, "invalid_value")
+    assert error["message"].startswith(f"{param}: ")
+
+
 async def test_the_openapi_document_describes_the_routes(client: httpx2.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     assert {"/v1/responses", "/v1/models", "/health"} <= set(document["paths"])
     assert {"CreateResponse", "Response", "Event"} <= set(document["components"]["schemas"])
+    read, listed = (document["paths"][f"/v1/responses/{{response_id}}{end}"]["get"] for end in ("", "/input_items"))
+    assert [(each["in"], each["name"]) for each in read["parameters"]] == [
+        ("path", "response_id"),
+        *(("query", name) for name in ("stream", "starting_after", "include", "include_obfuscation")),
+    ]
+    assert [each["name"] for each in listed["parameters"]] == ["response_id", "limit", "order", "after", "before"]
     page = await client.get("/docs")
     assert page.status_code == 200
     assert "openapi.json" in page.text

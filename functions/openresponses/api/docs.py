@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from ..schema.request import CreateResponse
+from .queries import ListQuery, RetrieveQuery, parameters
 
 CREATE: dict[str, Any] = {
     "requestBody": {
@@ -22,6 +23,7 @@ CREATE: dict[str, Any] = {
         }
     },
 }
+_PATH = [{"name": "response_id", "in": "path", "required": True, "schema": {"type": "string"}}]
 
 
 def install(app: FastAPI) -> None:
@@ -53,6 +55,12 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     _, answers = models_json_schema([(ResponseResource, "serialization")], ref_template=template)
     event = TypeAdapter[Any](Event).json_schema(ref_template=template, mode="serialization")
     schemas = {**answers["$defs"], **event.pop("$defs"), **requests["$defs"], "Event": event}
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            operation["parameters"] = _PATH if "{response_id}" in path else []
+    for path, query in (("", RetrieveQuery), ("/input_items", ListQuery)):
+        operation = document["paths"][f"/v1/responses/{{response_id}}{path}"]["get"]
+        operation["parameters"] = [*_PATH, *parameters(query)]
     document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
     document["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
     document["security"] = [{"bearer": []}]

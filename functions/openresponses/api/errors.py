@@ -3,13 +3,12 @@
 from typing import ClassVar
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..core.errors import KitError, MethodNotAllowed, NotFound, ProviderThrottled, RequestError, Unauthorized
+from ..core.errors import KitError, MethodNotAllowed, NotFound, ProviderThrottled, Unauthorized
 from . import telemetry
 
 
@@ -37,21 +36,12 @@ def install(app: FastAPI) -> None:
     app.add_middleware(BugGuard)
     app.add_exception_handler(KitError, _kit_error)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(RequestValidationError, _bad_parameter)
 
 
 async def _kit_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, KitError)
     telemetry.refused(request_id(request.scope), error)
     return error_response(error)
-
-
-async def _bad_parameter(request: Request, error: Exception) -> Response:
-    """A query parameter that FastAPI refused; bodies are parsed by us."""
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    name = str(first["loc"][-1])
-    return await _kit_error(request, RequestError(f"{name}: {first['msg']}", param=name))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

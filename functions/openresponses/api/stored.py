@@ -1,9 +1,8 @@
 """The routes of a stored response: read or follow it, cancel it, delete it, list its input."""
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -15,12 +14,10 @@ from ..core.view import shown_response
 from ..schema.items import Item
 from ..schema.response import Response as ResponseResource
 from .headers import SPEC_VERSION, event_names, seconds_left
+from .queries import ListQuery, RetrieveQuery, parse_query
 from .sse import EventStream
 
 _ITEMS: TypeAdapter[list[Item]] = TypeAdapter(list[Item], config={"defer_build": True})
-Include = Annotated[list[str] | None, Query()]
-BracketedInclude = Annotated[list[str] | None, Query(alias="include[]")]
-"""The OpenAI SDKs write a list in a query as `include[]=...`."""
 
 
 def stored_of(request: Request) -> Stored:
@@ -29,39 +26,27 @@ def stored_of(request: Request) -> Stored:
 
 
 def add_routes(router: APIRouter, settings: Settings) -> None:
-    async def retrieve(
-        request: Request,
-        response_id: str,
-        stream: bool = False,
-        starting_after: Annotated[int | None, Query(ge=0)] = None,
-        include: Include = None,
-        bracketed: BracketedInclude = None,
-        include_obfuscation: bool = True,
-    ) -> Response:
-        kept, wanted = stored_of(request), [*(include or ()), *(bracketed or ())]
-        if not stream:
-            return answer_whole(await kept.retrieve(response_id), wanted)
+    async def retrieve(request: Request) -> Response:
+        kept, response_id, asked = stored_of(request), _id(request), parse_query(RetrieveQuery, request)
+        if not asked.stream:
+            return answer_whole(await kept.retrieve(response_id), asked.include)
         await kept.check(response_id)
-        after = -1 if starting_after is None else starting_after
-        return stream_of(request, response_id, after, settings, wanted, include_obfuscation)
+        after = -1 if asked.starting_after is None else asked.starting_after
+        return stream_of(request, response_id, after, settings, asked.include, asked.include_obfuscation)
 
-    async def cancel(request: Request, response_id: str) -> Response:
-        return answer_whole(await stored_of(request).cancel(response_id), None)
+    async def cancel(request: Request) -> Response:
+        return answer_whole(await stored_of(request).cancel(_id(request)), None)
 
-    async def delete(request: Request, response_id: str) -> Response:
+    async def delete(request: Request) -> Response:
+        response_id = _id(request)
         await stored_of(request).delete(response_id)
         return JSONResponse({"id": response_id, "object": "response", "deleted": True})
 
-    async def input_items(
-        request: Request,
-        response_id: str,
-        limit: Annotated[int, Query(ge=1, le=100)] = 20,
-        order: Literal["asc", "desc"] = "desc",
-        after: str | None = None,
-        before: str | None = None,
-    ) -> Response:
-        kept = stored_of(request)
-        items, more = await kept.input_items(response_id, limit=limit, order=order, after=after, before=before)
+    async def input_items(request: Request) -> Response:
+        page = parse_query(ListQuery, request)
+        items, more = await stored_of(request).input_items(
+            _id(request), limit=page.limit, order=page.order, after=page.after, before=page.before
+        )
         listing = {
             "object": "list",
             "data": _ITEMS.dump_python(items, mode="json"),
@@ -76,6 +61,10 @@ def add_routes(router: APIRouter, settings: Settings) -> None:
     router.add_api_route(path, delete, methods=["DELETE"], summary="Delete a response")
     router.add_api_route(f"{path}/cancel", cancel, methods=["POST"], summary="Cancel a response")
     router.add_api_route(f"{path}/input_items", input_items, methods=["GET"], summary="List what the model was shown")
+
+
+def _id(request: Request) -> str:
+    return request.path_params["response_id"]
 
 
 def answer_whole(
