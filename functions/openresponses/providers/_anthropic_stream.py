@@ -21,7 +21,7 @@ from ..schema.response import InputTokensDetails, OutputTokensDetails, Usage
 from ._anthropic_names import ANTHROPIC, OF_VENDOR_S_TOOLS, made_together, wire_name
 from ._anthropic_thinking import opaque_of
 from ._json import count, fields, loads, text
-from ._names import MAX_CALL_ID, item_name
+from ._names import MAX_CALL_ID, CallIds, item_name
 from ._upstream_errors import from_object
 
 _LENGTH = ("max_tokens", "model_context_window_exceeded", "pause_turn")
@@ -73,7 +73,7 @@ class _Decoder:
         self._begun = self._said = 0
         self._calls_made: list[str] = []
         self._text: str | None = None
-        self._ids: set[str] = set()
+        self._ids = CallIds(MAX_CALL_ID - 1)  # which leaves room for the mark of `made_together`
         self._answered_here = False
         self._reason, self._why = "", ""
         self._used: JsonObject = {}
@@ -197,9 +197,7 @@ class _Decoder:
         if not name:
             raise StreamViolation("The provider sent a tool call without a name")
         tool = self._names.get(name)
-        if call_id in self._ids or len(call_id) >= MAX_CALL_ID:
-            call_id = ""
-        self._ids.add(call_id)
+        call_id = self._ids.take(call_id)
         call_id = made_together(call_id) if self._answered_here else call_id
         self._answered_here = self._answered_here or tool is None or tool.kind == "hosted"
         return d.ToolCall(key, "", call_id, tool.name if tool else item_name(name))

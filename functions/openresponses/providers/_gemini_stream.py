@@ -17,7 +17,7 @@ from ._gemini_contents import GOOGLE
 from ._gemini_meta import citations, logprobs, usage
 from ._gemini_state import NextPart, Spoken, State, Thought
 from ._json import count, fields, objects, text
-from ._names import MAX_CALL_ID, item_name
+from ._names import CallIds, item_name
 from ._upstream_errors import from_object
 
 _FINISH: Mapping[str, d.FinishReason] = {
@@ -66,7 +66,7 @@ class _Decoder:
         self._open = ""
         self._stateful = False
         self._thoughts = 0
-        self._call_ids: list[str] = []
+        self._calls, self._call_ids = 0, CallIds()
         self._text = ""
         self._signed: list[tuple[int, str, str]] = []
         self._silent = True
@@ -150,14 +150,14 @@ class _Decoder:
         """Whole, with its arguments. A second call with the same id, or one with too long an id, gets none."""
         yield from self._leave()
         if signature:
-            yield from self._keep(NextPart(next=signature, calls=len(self._call_ids)))
-        key, call_id, name = f"call_{len(self._call_ids)}", text(call.get("id")), text(call.get("name"))
+            yield from self._keep(NextPart(next=signature, calls=self._calls))
+        key, name = f"call_{self._calls}", text(call.get("name"))
         if not name:
             raise StreamViolation("The provider sent a tool call without a name")
-        usable = len(call_id) <= MAX_CALL_ID and call_id not in self._call_ids
-        self._call_ids.append(call_id)
+        self._calls += 1
+        call_id = self._call_ids.take(text(call.get("id")))
         arguments = json.dumps(call.get("args") or {}, ensure_ascii=False)
-        yield d.ToolCall(key, arguments, call_id if usable else "", self._names.get(name) or item_name(name))
+        yield d.ToolCall(key, arguments, call_id, self._names.get(name) or item_name(name))
         yield d.End(key)
         self._open = ""
 
@@ -165,7 +165,7 @@ class _Decoder:
         """Code that Google ran, a call of a tool of its own, an image: kept as it came, to go back as it came."""
         yield from self._leave()
         if signature:
-            yield from self._keep(NextPart(next=signature, calls=len(self._call_ids)))
+            yield from self._keep(NextPart(next=signature, calls=self._calls))
         name = re.sub("([A-Z])", r"_\1", re.sub("[^a-zA-Z0-9]", "_", kind)).lower()
         kept = {name: value for name, value in part.items() if name != "thoughtSignature"}
         yield d.Whole(ExtensionItem.model_validate({"type": f"{GOOGLE}{name}", "part": kept}))

@@ -19,7 +19,7 @@ from ..schema.base import JsonObject
 from ..schema.events import UpstreamProgress
 from ..schema.items import Phase
 from ._json import count, objects, text
-from ._names import MAX_CALL_ID, item_name
+from ._names import CallIds, item_name
 from ._openai_values import citation_of, logprobs_of
 from ._responses_values import arguments_of, extension_of, phase_of
 
@@ -205,19 +205,18 @@ class CallItem(OutputItem):
 
     about = ("response.function_call_arguments.", "response.custom_tool_call_input.")
 
-    def __init__(self, key: str, item: JsonObject, *, names: Mapping[str, str], known_ids: set[str]) -> None:
+    def __init__(self, key: str, item: JsonObject, *, names: Mapping[str, str], call_ids: CallIds) -> None:
         super().__init__(key, item)
-        self._names, self._known_ids = names, known_ids
+        self._names, self._call_ids = names, call_ids
         self._item, self._opened = item, False
         self._said = _Said()
 
     def open(self) -> Iterator[d.Delta]:
         """As soon as it has a name."""
-        name, call_id = text(self._item.get("name")), text(self._item.get("call_id"))
+        name = text(self._item.get("name"))
         if name and not self._opened:
             self._opened = True
-            call_id = "" if call_id in self._known_ids or len(call_id) > MAX_CALL_ID else call_id
-            self._known_ids.add(call_id)
+            call_id = self._call_ids.take(text(self._item.get("call_id")))
             yield d.ToolCall(self.key, call_id=call_id, name=self._names.get(name) or item_name(name))
             if self._said.chunks and self.type != "custom_tool_call":
                 yield d.ToolCall(self.key, "".join(self._said.chunks))

@@ -12,6 +12,7 @@ from ..schema.base import SLUG, JsonObject
 from ..schema.items import UPSTREAM_ITEMS
 from ..schema.response import InputTokensDetails, OutputTokensDetails, Usage
 from ._json import count, fields, objects, text
+from ._names import CallIds
 from ._responses_items import CallItem, MessageItem, OtherItem, OutputItem, ReasoningItem, UpstreamItem
 from ._sse import SseEvent
 from ._upstream_errors import from_object
@@ -65,7 +66,7 @@ class _Decoder:
         self._items: list[OutputItem] = []
         self._by_id: dict[str, OutputItem] = {}
         self._by_index: dict[int, OutputItem] = {}
-        self._call_ids: set[str] = set()
+        self._call_ids = CallIds()
         self._calls: set[d.Key] = set()
         self._speaking: d.Key | None = None
         self._first_summary: int | None = None
@@ -177,7 +178,7 @@ class _Decoder:
             case "reasoning":
                 return ReasoningItem(key, value, keep_content=self._keep_content)
             case "function_call" | "custom_tool_call":
-                return CallItem(key, value, names=self._names, known_ids=self._call_ids)
+                return CallItem(key, value, names=self._names, call_ids=self._call_ids)
             case kind if kind in UPSTREAM_ITEMS or (":" in kind and not kind.startswith(f"{SLUG}:")):
                 return UpstreamItem(key, value)
             case _:
