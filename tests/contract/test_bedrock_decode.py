@@ -135,6 +135,16 @@ async def test_calls_come_in_pieces_one_after_the_other() -> None:
     ]
 
 
+async def test_the_second_call_with_an_id_has_none() -> None:
+    events = [start(0, "f", "t1"), stop(0), start(1, "f", "t1"), stop(1), stopped("tool_use")]
+    assert await decoded(*events, reading=Reading(Names(["f"]))) == [
+        d.ToolCall("call_0", call_id="t1", name="f"),
+        d.End("call_0"),
+        d.ToolCall("call_1", name="f"),
+        *END,
+    ]
+
+
 async def test_the_arguments_of_the_tool_to_answer_with_are_the_answer() -> None:
     events = [delta(0, text="Well."), stop(0), start(1, "answer"), delta(1, toolUse={"input": '{"n":1}'}), stop(1)]
     assert await decoded(*events, stopped("tool_use"), reading=Reading(answer="answer")) == [

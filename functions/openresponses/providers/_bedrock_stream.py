@@ -21,7 +21,7 @@ from ._bedrock_calls import Names
 from ._bedrock_errors import from_event
 from ._bedrock_state import kept
 from ._json import count, dumps, fields, text
-from ._names import MAX_CALL_ID
+from ._names import CallIds
 from ._think_tags import ThinkSplitter
 
 _REASONS: dict[str, d.FinishReason] = {
@@ -93,6 +93,7 @@ class _Decoder:
         self._think = ThinkSplitter(opened=False) if reading.think_tags else None
         self._thoughts: dict[Index, _Thought] = {}
         self._calls: set[Index] = set()
+        self._ids = CallIds()
         self._complete: list[Index] = []
         self._answers: set[Index] = set()
         self._foreign: set[Index] = set()
@@ -153,9 +154,9 @@ class _Decoder:
                 self._answers.add(index)
             else:
                 self._calls.add(index)
-                call_id = text(call.get("toolUseId"))
+                call_id = self._ids.take(text(call.get("toolUseId")))
                 name = self._reading.names.meant(sent)
-                yield d.ToolCall(f"call_{index}", call_id=call_id if len(call_id) <= MAX_CALL_ID else "", name=name)
+                yield d.ToolCall(f"call_{index}", call_id=call_id, name=name)
 
     def _end_calls(self) -> Iterator[d.Delta]:
         """Another block goes on, so those that ended are complete."""
