@@ -1,8 +1,7 @@
 # pyright: basic, reportPrivateUsage=false, reportPrivateImportUsage=false, reportAttributeAccessIssue=false
 """Everything we change in moto (5.2): where it is not AWS, and where it is slow. Each patch says what it replaces.
 
-Nothing else of what moto does differently is in the way: the state machine is JSONPath without variables, and its
-executions are always named. tests/statemachine/test_moto_patches.py shows each patch; run it when moto changes.
+Nothing else that moto does differently is in the way. tests/statemachine/test_moto_patches.py shows each patch.
 """
 
 from __future__ import annotations
