@@ -1,9 +1,13 @@
 """What the API refuses: the status, the standard body, and the field that it names."""
 
+import json
 from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
+from openresponses.api.telemetry import answered
+from openresponses.core.settings import ProviderSettings
+from openresponses.core.targets import Target
 from openresponses.entry.api import build
 
 from tests.authorized import authorized
@@ -211,3 +215,30 @@ async def test_the_openapi_document_describes_the_routes(client: httpx2.AsyncCli
     page = await client.get("/docs")
     assert page.status_code == 200
     assert "openapi.json" in page.text
+
+
+def counted(printed: str) -> list[dict[str, object]]:
+    """The metrics that were printed, without their names' units."""
+    lines = [json.loads(line) for line in printed.splitlines() if '"_aws"' in line]
+    return [{name: value for name, value in line.items() if name not in ("_aws", "service")} for line in lines]
+
+
+async def test_answers_and_failures_are_counted_by_target(
+    client: httpx2.AsyncClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await client.post("/v1/responses", json={"model": "demo", "input": "hi"})
+    await client.post("/v1/responses", json={"model": "offline/demo", "input": "[[error]]"})
+    answers = [each for each in counted(capsys.readouterr().out) if "model" in each]
+    assert [each | {"AnswerDuration": None} for each in answers] == [
+        {"provider": "offline", "model": "demo", "Answers": [1.0], "AnswerDuration": None},
+        {"provider": "offline", "model": "demo", "AnswerErrors": [1.0], "AnswerDuration": None},
+    ]
+
+
+def test_models_that_only_clients_name_are_counted_together(capsys: pytest.CaptureFixture[str]) -> None:
+    for model in ("one", "two"):
+        answered(Target(ProviderSettings(name="p", dialect="x"), model, named=False), None, 0.5)
+    assert (
+        counted(capsys.readouterr().out)
+        == [{"provider": "p", "model": "other", "Answers": [1.0], "AnswerDuration": [500.0]}] * 2
+    )
