@@ -299,6 +299,13 @@ async def test_after_the_first_delta_nobody_else_is_asked() -> None:
     assert house.seen == [("openai/gpt-mini", "ProviderUnavailable")]
 
 
+async def test_a_stream_that_is_cut_counts_as_a_failure() -> None:
+    house = Clocked({"openai": [[d.Text(0, "hel")]]})
+    with pytest.raises(ProviderUnavailable, match="ended before its turn"):
+        await house.ask()
+    assert house.seen == [("openai/gpt-mini", "ProviderUnavailable")]
+
+
 async def test_each_target_is_told_its_own_name_of_the_model() -> None:
     house = Clocked({"openai": [[DOWN]], "hf": [DONE]})
     await house.ask()

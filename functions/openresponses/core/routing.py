@@ -21,6 +21,8 @@ from .turn import Turn
 FIRST_WAIT, LONGEST_WAIT = 0.25, 8.0
 """Seconds. A retry waits a random part of this, doubled each time (full jitter), or what `retry-after` says."""
 
+_ENDED = "The provider's stream ended before its turn did"
+
 Observe = Callable[[Target, KitError | None, float], None]
 """(target, what it failed with, seconds), called whenever an answer of a target is over."""
 
@@ -120,15 +122,19 @@ class RoutedModels:
                 if not isinstance(first, d.Usage):
                     break
             else:
-                raise ProviderUnavailable("The provider's stream ended before its turn did")
+                raise ProviderUnavailable(_ENDED)
             yield _chained(before, deltas)
 
     async def _until_the_end(
         self, target: Target, deltas: AsyncIterator[d.Delta], began: float
     ) -> AsyncGenerator[d.Delta, None]:
+        finished = False
         try:
             async for delta in deltas:
+                finished = finished or isinstance(delta, d.Finish)
                 yield await sealed(self._seal, delta, target.name)
+            if not finished:
+                raise ProviderUnavailable(_ENDED)
         except ProviderError as error:
             self._failed(target, error, began)
             raise
