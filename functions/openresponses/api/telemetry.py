@@ -1,22 +1,43 @@
-"""One log line and one set of metrics for each response. Never a prompt, an output or a secret."""
+"""One log line and one set of metrics for each response. Never a prompt, an output or a secret.
+
+Powertools is imported when the first line is written, after the first answer: a cold start doesn't wait for it.
+"""
 
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from time import perf_counter
-from typing import Any
-
-from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import KitError
 from ..core.run import Run
 from ..core.targets import Target
 
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+
 
 @cache
-def logger() -> Logger:
+def logger() -> "Logger":
+    from aws_lambda_powertools import Logger
+
     return Logger(log_uncaught_exceptions=False)
+
+
+def _measure(
+    dimensions: Mapping[str, str], counts: Mapping[str, float], milliseconds: Mapping[str, float] | None = None
+) -> None:
+    from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+    metrics = EphemeralMetrics()
+    for name, value in dimensions.items():
+        metrics.add_dimension(name=name, value=value)
+    for name, value in (milliseconds or {}).items():
+        metrics.add_metric(name=name, unit=MetricUnit.Milliseconds, value=value)
+    for name, value in counts.items():
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+    metrics.flush_metrics()
 
 
 @dataclass
@@ -62,16 +83,14 @@ def record(watch: Watch, run: Run) -> None:
         input_tokens=run.usage.input_tokens,
         output_tokens=run.usage.output_tokens,
     )
-    metrics = EphemeralMetrics()
-    metrics.add_dimension(name="provider", value=provider or "none")
-    if watch.first_byte is not None:
-        metrics.add_metric(name="FirstByte", unit=MetricUnit.Milliseconds, value=watch.first_byte)
-    metrics.add_metric(name="Duration", unit=MetricUnit.Milliseconds, value=watch.elapsed())
-    metrics.add_metric(name="Turns", unit=MetricUnit.Count, value=run.turns)
-    metrics.add_metric(name="ToolCalls", unit=MetricUnit.Count, value=calls)
-    metrics.add_metric(name="InputTokens", unit=MetricUnit.Count, value=run.usage.input_tokens)
-    metrics.add_metric(name="OutputTokens", unit=MetricUnit.Count, value=run.usage.output_tokens)
-    metrics.flush_metrics()
+    counts = {
+        "Turns": run.turns,
+        "ToolCalls": calls,
+        "InputTokens": run.usage.input_tokens,
+        "OutputTokens": run.usage.output_tokens,
+    }
+    first_byte = {} if watch.first_byte is None else {"FirstByte": watch.first_byte}
+    _measure({"provider": provider or "none"}, counts, {**first_byte, "Duration": watch.elapsed()})
     if response.error:
         count_error(response.error.code)
 
@@ -81,12 +100,8 @@ def answered(target: Target, error: KitError | None, seconds: float) -> None:
 
     CloudWatch bills each value of a dimension: models that only a client names are counted together.
     """
-    metrics = EphemeralMetrics()
-    metrics.add_dimension(name="provider", value=target.provider.name)
-    metrics.add_dimension(name="model", value=target.model if target.named else "other")
-    metrics.add_metric(name="Answers" if error is None else "AnswerErrors", unit=MetricUnit.Count, value=1)
-    metrics.add_metric(name="AnswerDuration", unit=MetricUnit.Milliseconds, value=seconds * 1000)
-    metrics.flush_metrics()
+    dimensions = {"provider": target.provider.name, "model": target.model if target.named else "other"}
+    _measure(dimensions, {"AnswerErrors" if error else "Answers": 1}, {"AnswerDuration": seconds * 1000})
     if error is not None:
         told = {"target": target.name, "error": type(error).__name__, "code": error.code}
         logger().warning("provider failed", extra={**told, "duration_ms": round(seconds * 1000, 1)})
@@ -97,10 +112,7 @@ def performed(task: str, duration_ms: float, told: dict[str, object]) -> None:
     write = logger().warning if "error" in told else logger().info
     write(task, extra={"duration_ms": round(duration_ms, 1), **told})
     if "error" in told:
-        metrics = EphemeralMetrics()
-        metrics.add_dimension(name="task_error", value=str(told["error"]))
-        metrics.add_metric(name="TaskErrors", unit=MetricUnit.Count, value=1)
-        metrics.flush_metrics()
+        _measure({"task_error": str(told["error"])}, {"TaskErrors": 1})
 
 
 def refused(request_id: str, error: KitError) -> None:
@@ -125,7 +137,4 @@ def crashed(request_id: str, error: BaseException) -> None:
 
 
 def count_error(code: str) -> None:
-    metrics = EphemeralMetrics()
-    metrics.add_dimension(name="error", value=code)
-    metrics.add_metric(name="Errors", unit=MetricUnit.Count, value=1)
-    metrics.flush_metrics()
+    _measure({"error": code}, {"Errors": 1})
