@@ -91,7 +91,8 @@ def _executions() -> list[Any]:
 
 
 def _describe(execution: Any) -> Execution:
-    env = execution.exec_worker.env
+    worker = execution.exec_worker  # None in the moment between an execution's entry in the list and its start
+    env = worker.env if worker else None
     return Execution(
         name=execution.name,
         state_machine=execution.state_machine.name,
