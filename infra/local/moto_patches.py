@@ -1,7 +1,6 @@
 # pyright: basic, reportPrivateUsage=false, reportPrivateImportUsage=false, reportAttributeAccessIssue=false
-"""Everything we change in moto (5.2): where it is not AWS, and where it is slow. Each patch says what it replaces.
-
-Nothing else that moto does differently is in the way. tests/statemachine/test_moto_patches.py shows each patch.
+"""Everything we change in moto (5.2): where it is not AWS, and where it is slow. Each patch says what it replaces,
+and tests/statemachine/test_moto_patches.py shows it.
 """
 
 from __future__ import annotations

@@ -317,7 +317,8 @@ def test_every_model_that_the_sdk_names_is_known(model: str) -> None:
 def test_every_model_takes_every_effort_and_choice(model: str, effort: str | None, choice: Any) -> None:
     asked = {"model": model, "reasoning": {"effort": effort, "summary": "auto"}, "tools": [F], "tool_choice": choice}
     history = [{"role": "system", "content": "A"}, USER, said("Well?"), USER, {"role": "developer", "content": "B"}]
-    encoded({**asked, "input": history, "temperature": 0.3, "text": FORM}, **DROP)
+    sent = encoded({**asked, "input": history, "temperature": 0.3, "text": FORM}, **DROP)
+    assert [tool["name"] for tool in sent["tools"]] == ["f"]
 
 
 EMPTY = {"type": "object", "properties": {}}
@@ -1033,7 +1034,8 @@ piece = st.one_of(
 )
 def test_any_history_is_one_that_the_vendor_takes(pieces: list[Any], model: str, effort: str | None) -> None:
     items = [item for each in pieces for item in (each if isinstance(each, list) else [each])]
-    encoded({"model": model, "input": items, "reasoning": {"effort": effort}}, **DROP)
+    sent = encoded({"model": model, "input": items, "reasoning": {"effort": effort}}, **DROP)
+    assert sent["messages"][0]["role"] == "user"
 
 
 @trial(deadline=None)

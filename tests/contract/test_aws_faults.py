@@ -236,6 +236,7 @@ async def test_at_each_call_of_an_operation(backend: MotoBackend, name: str, fau
     for site in range(sites):
         await fails_once(aws, storage, operation, FAULTS[fault], site, 1 + 2 * site)
         await fails_for_good(aws, storage, operation, FAULTS[fault], site, 2 + 2 * site)
+    assert sites > 0
     print(f"{name} under {fault}: {sites} call sites")
 
 

@@ -1,6 +1,7 @@
 """What goes upstream for what is asked: tables of requests and Gemini's bodies made of them."""
 
 import json
+import re
 from typing import Any
 
 import httpx2
@@ -682,7 +683,8 @@ names = st.from_regex(r"[a-zA-Z0-9_.-]{1,128}", fullmatch=True)
 
 @given(names)
 def test_a_function_s_name_is_always_one_that_gemini_takes(name: str) -> None:
-    body({"tools": [{**F, "name": name}]})
+    (declared,) = body({"tools": [{**F, "name": name}]})["tools"][0]["functionDeclarations"]
+    assert re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_.-]{0,63}", declared["name"])
 
 
 @given(st.lists(names, unique=True, max_size=20))
@@ -719,7 +721,8 @@ def unrolled(each: list[Any]) -> list[Any]:
 
 @given(st.lists(pieces, max_size=8), st.sampled_from(["gemini-2.5-flash", MODEL, "gemini-3.8-flash"]))
 def test_any_history_of_other_providers_is_accepted(each: list[Any], name: str) -> None:
-    body({"input": [*unrolled(each), {"role": "developer", "content": "Be quick."}], "model": name})
+    sent = body({"input": [*unrolled(each), {"role": "developer", "content": "Be quick."}], "model": name})
+    assert sent["contents"][0]["role"] == "user"
 
 
 def test_the_start_of_the_prompt_stays_the_same_from_turn_to_turn() -> None:

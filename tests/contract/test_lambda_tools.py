@@ -53,7 +53,7 @@ class Said:
         return self.texts.get(name.removeprefix("tools/"))
 
     async def names(self, folder: str) -> list[str]:
-        raise NotImplementedError
+        return sorted(self.texts) if folder == "tools" else []
 
 
 @dataclass

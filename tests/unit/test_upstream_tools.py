@@ -99,7 +99,7 @@ def test_a_response_shows_no_secret_of_the_client_and_not_the_permission_to_sear
 
 @pytest.mark.parametrize("tools", [[], [SEARCH], [F, SEARCH]])
 def test_a_provider_without_web_search_ignores_it(tools: list[Any]) -> None:
-    refuse_upstream_tools(turn_of(run_of(*tools), "m"))
+    assert refuse_upstream_tools(turn_of(run_of(*tools), "m")) == ()
 
 
 @pytest.mark.parametrize(
