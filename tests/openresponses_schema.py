@@ -14,10 +14,11 @@ from typing import Any, get_args
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
-from openresponses.schema.events import UpstreamProgress
-from openresponses.schema.items import UPSTREAM_ITEMS
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
+
+from openresponses.schema.events import UpstreamProgress
+from openresponses.schema.items import UPSTREAM_ITEMS
 
 Json = dict[str, Any]
 

@@ -13,7 +13,7 @@ from tempfile import NamedTemporaryFile
 
 import httpx2
 
-from infra.local.status_page import JSON_PATH
+from openresponses_dev.local.status_page import JSON_PATH
 from tests.bench.figures import Figure, Samples
 from tests.bench.sandbox import API_KEY, AUTHORIZER, REPO, SERVER, STOCK, Sandbox, sandbox
 
@@ -178,7 +178,7 @@ async def local_cloud(url: str) -> AsyncGenerator[Cloud, None]:
         json.dump({"fake": {"dialect": "chat_completions", "base_url": url}}, file)
         file.flush()
         options = ("--port", "0", "--no-reload", "--api-key", API_KEY, "--providers", file.name)
-        async with process("-m", "infra.local.cli", "dev", *options, says="export OPENAI_BASE_URL=") as line:
+        async with process("-m", "openresponses_dev.cli.cli", "dev", *options, says="export OPENAI_BASE_URL=") as line:
             base_url = line.partition("=")[2].strip("'\"")
             told = httpx2.get(base_url.removesuffix("/v1") + JSON_PATH).json()
             yield Cloud(

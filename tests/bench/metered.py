@@ -19,15 +19,16 @@ import httpx2
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.table import Table
 
-from infra.local import moto_server
-from infra.local.aws import Execution, client
-from infra.local.aws_resources import ROLE, substitute
-from infra.local.calls import Call
-from infra.local.cloud import LocalCloud
-from infra.local.functions import Function
-from infra.local.intrinsics import ACCOUNT, REGION
-from infra.local.logs import Log
-from infra.local.seed import Providers
+from openresponses_dev.local.cloud import LocalCloud
+from openresponses_dev.local.logs import Log
+from openresponses_dev.local.sandbox.calls import Call
+from openresponses_dev.local.sandbox.functions import Function
+from openresponses_dev.local.seed import Providers
+from openresponses_dev.local.services import moto_server
+from openresponses_dev.local.services.executions import Execution
+from openresponses_dev.local.services.local_aws import client
+from openresponses_dev.local.template.aws_resources import ROLE, substitute
+from openresponses_dev.local.template.intrinsics import ACCOUNT, REGION
 from tests.bench.sandbox import API_KEY, REPO
 
 TRIVIAL = "trivial-loop"

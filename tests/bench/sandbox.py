@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.local.options import KEY_OF_EVENTS
-from infra.local.runtime_api import RuntimeApi
-from infra.local.sandbox import STOCK_BOOTSTRAP
+from openresponses_dev.local.address import KEY_OF_EVENTS
+from openresponses_dev.local.sandbox.runtime_api import RuntimeApi
+from openresponses_dev.local.sandbox.sandbox import STOCK_BOOTSTRAP
 
 REPO = Path(__file__).parents[2]
 FUNCTIONS = REPO / "functions"

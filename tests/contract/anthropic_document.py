@@ -7,9 +7,10 @@ from typing import Any
 
 from anthropic.types.beta.message_create_params import MessageCreateParamsStreaming
 from jsonschema import Draft202012Validator
-from openresponses.providers._json import fields, objects
-from openresponses.schema.base import JsonObject
 from pydantic import BaseModel, JsonValue, TypeAdapter
+
+from openresponses.dialects._shared.json import fields, objects
+from openresponses.schema.base import JsonObject
 
 NEWER = ("block_binding", "between_tools")
 """What the OpenAPI document doesn't know yet, of the year's middle; the SDK is the year's end's."""

@@ -18,24 +18,24 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+
 from openresponses.core import deltas as d
 from openresponses.core.engine import begin, finish, think
-from openresponses.core.journal import Journal
 from openresponses.core.ports import Ports
 from openresponses.core.run import Run
 from openresponses.core.settings import ProviderSettings
 from openresponses.core.steps import Stop, next_step
 from openresponses.core.turn import Turn
-from openresponses.providers._sse import SseEvent, SseParser
-from openresponses.providers.anthropic import Anthropic
-from openresponses.providers.bedrock import Bedrock
-from openresponses.providers.chat_completions import ChatCompletions
-from openresponses.providers.gemini import Gemini
-from openresponses.providers.openai_responses import OpenAIResponses
+from openresponses.dialects.anthropic import Anthropic
+from openresponses.dialects.bedrock import Bedrock
+from openresponses.dialects.chat_completions import ChatCompletions
+from openresponses.dialects.gemini import Gemini
+from openresponses.dialects.openai_responses import OpenAIResponses
+from openresponses.durable.journal import Journal
 from openresponses.schema.events import Event
 from openresponses.schema.items import Item
 from openresponses.schema.request import CreateResponse
-
+from openresponses.transport.sse import SseEvent, SseParser
 from tests.contract.turns import Clock, run_for, turn_for
 from tests.fakes.bedrock_frames import of_line
 from tests.unit.kit import Models
@@ -82,7 +82,7 @@ class Cassette:
 
     def sent(self, *more: Item) -> dict[str, Any]:
         """What goes upstream for the request, with `more` items behind its own."""
-        encode = import_module(f"openresponses.providers.{self.dialect}").encode
+        encode = import_module(f"openresponses.dialects.{self.dialect}").encode
         return encode(turn_for(self.request, *more), self.settings)
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from hypothesis import strategies as st
+
 from openresponses.core import deltas as d
 from openresponses.core.assembler import Assembler
 from openresponses.core.errors import ProviderError

@@ -11,14 +11,13 @@ from typing import Any
 from openresponses.core.errors import ProviderError, StorageUnavailable
 from openresponses.core.ports import Models as ModelsPort
 from openresponses.core.ports import Ports, Storage
-from openresponses.core.service import Service
 from openresponses.core.settings import Settings
-from openresponses.core.stored import Stored
-from openresponses.core.worker import Worker
-from openresponses.memory import Shelf, memory_storage
+from openresponses.responses.create import Service
+from openresponses.responses.stored import Stored
+from openresponses.responses.worker import Worker
 from openresponses.schema.events import StreamEvent
 from openresponses.schema.request import CreateResponse
-
+from openresponses.storage.memory import Shelf, memory_storage
 from tests.unit.kit import Json, Models, Script, Tools
 
 RETRIES = 5

@@ -15,16 +15,17 @@ from typing import Any
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from moto import mock_aws
 from moto.core.models import botocore_stubber
+
 from openresponses.aws.clients import Aws, Service
-from openresponses.aws.storage import aws_storage
 from openresponses.core.ports import Storage
 from openresponses.core.records import Batch, Record
 from openresponses.core.run import OfferedTool, Run
-from openresponses.memory import Shelf, memory_storage
 from openresponses.schema.events import Event, OutputTextDelta
 from openresponses.schema.items import HostedToolCall, Message
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.response import Response
+from openresponses.storage.dynamodb.storage import aws_storage
+from openresponses.storage.memory import Shelf, memory_storage
 
 REGION = "us-east-1"
 MACHINE = json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}})

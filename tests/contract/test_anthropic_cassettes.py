@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from anthropic.types import RawMessageStreamEvent
-from openresponses.core.run import Run
 from pydantic import TypeAdapter
 
+from openresponses.core.run import Run
 from tests.contract.anthropic_document import problems
 from tests.contract.cassettes import Cassette, answers, load, names, replayed
 

@@ -8,17 +8,17 @@ import httpx2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from openresponses.core import deltas as d
 from openresponses.core.errors import ProviderError, ProviderRejected, ProviderUnavailable, StreamViolation
 from openresponses.core.run import OfferedTool
 from openresponses.core.settings import ProviderSettings
-from openresponses.providers._anthropic_names import wire_name
-from openresponses.providers._anthropic_thinking import opaque_of, thinking_block
-from openresponses.providers._sse import SseEvent, objects_of
-from openresponses.providers.anthropic import Anthropic, decode
+from openresponses.dialects._shared.naming import wire_name
+from openresponses.dialects.anthropic import Anthropic, decode
+from openresponses.dialects.anthropic.thinking import opaque_of, thinking_block
 from openresponses.schema.content import UrlCitation
 from openresponses.schema.response import InputTokensDetails, OutputTokensDetails, Usage
-
+from openresponses.transport.sse import SseEvent, objects_of
 from tests.contract.fuzz import check_deltas, mostly, shape
 from tests.contract.test_anthropic_encode import turn
 

@@ -10,18 +10,16 @@ from anthropic.types import Model
 from hypothesis import given
 from hypothesis import settings as trial
 from hypothesis import strategies as st
+
 from openresponses.core.errors import RequestError
 from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn
-from openresponses.providers import connect
-from openresponses.providers._anthropic_models import profile_of
-from openresponses.providers._anthropic_names import made_together, vendor_id, wire_name
-from openresponses.providers._anthropic_options import AnthropicOptions
-from openresponses.providers._anthropic_schema import constrained
-from openresponses.providers._anthropic_thinking import opaque_of
-from openresponses.providers._names import item_name
-from openresponses.providers.anthropic import encode
-
+from openresponses.dialects import connect
+from openresponses.dialects._shared.naming import item_name, made_together, vendor_id, wire_name
+from openresponses.dialects.anthropic import encode
+from openresponses.dialects.anthropic.models import AnthropicOptions, profile_of
+from openresponses.dialects.anthropic.request import constrained
+from openresponses.dialects.anthropic.thinking import opaque_of
 from tests.contract import turns
 from tests.contract.anthropic_document import problems
 from tests.contract.turns import call, clock, output

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from anthropic import AsyncAnthropic
+
 from openresponses.core import errors
 from openresponses.core.run import Run
 from openresponses.core.settings import ProviderSettings
-
 from tests.contract import turns
 from tests.contract.turns import SCHEMA
 from tests.fakes.anthropic_rules import MODELS

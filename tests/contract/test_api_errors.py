@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
-from openresponses.api.telemetry import answered
-from openresponses.core.settings import ProviderSettings
-from openresponses.core.targets import Target
-from openresponses.entry.api import build
 
+from openresponses.core.settings import ProviderSettings
+from openresponses.entry.api import build
+from openresponses.routing.targets import Target
+from openresponses.telemetry import answered
 from tests.authorized import authorized
 
 

@@ -17,12 +17,12 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from botocore.retries.standard import ExponentialBackoff
 from moto.core.botocore_stubber import MockRawResponse
+from urllib3.exceptions import ProtocolError
+
 from openresponses.aws.clients import Refused
 from openresponses.core.errors import Cancelled, StorageUnavailable, Superseded
 from openresponses.core.ports import Storage, ToolOutput
 from openresponses.core.records import Claim
-from urllib3.exceptions import ProtocolError
-
 from tests.contract.storage_suite import (
     MotoBackend,
     WatchedAws,

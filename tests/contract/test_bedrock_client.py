@@ -9,10 +9,10 @@ import botocore.session
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from openresponses.core.settings import ProviderSettings
-from openresponses.providers._bedrock_frames import events_of
-from openresponses.providers.bedrock import Bedrock
 
+from openresponses.core.settings import ProviderSettings
+from openresponses.dialects.bedrock import Bedrock
+from openresponses.dialects.bedrock.stream import events_of
 from tests.contract.cassettes import FOLDER, Cassette, load, names
 from tests.contract.turns import turn_for
 from tests.fakes.bedrock_shapes import as_parameters, operation

@@ -8,16 +8,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from openresponses.core import deltas as d
 from openresponses.core import errors
 from openresponses.core.run import OfferedTool
-from openresponses.providers._bedrock_calls import Names
-from openresponses.providers._bedrock_errors import from_event, from_reply
-from openresponses.providers._bedrock_frames import events_of
-from openresponses.providers._bedrock_stream import Reading, decode
+from openresponses.dialects._shared.naming import Names
+from openresponses.dialects.bedrock.stream import Reading, decode, events_of, from_event, from_reply
 from openresponses.schema.content import UrlCitation
 from openresponses.schema.response import InputTokensDetails, Usage
-
 from tests.contract.fuzz import check_deltas, junk, shape
 from tests.fakes import bedrock_frames as frames
 

@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openresponses.core.errors import RequestError
-from openresponses.core.settings import ProviderSettings
-from openresponses.core.turn import Turn
-from openresponses.providers import connect
-from openresponses.providers._bedrock_calls import Ids, Names
-from openresponses.providers._bedrock_models import Traits, traits_of
-from openresponses.providers._bedrock_state import kept, restored
-from openresponses.providers.bedrock import encode
 from pydantic import ConfigDict, TypeAdapter
 from types_boto3_bedrock_runtime.type_defs import ConverseStreamRequestTypeDef
 
+from openresponses.core.errors import RequestError
+from openresponses.core.settings import ProviderSettings
+from openresponses.core.turn import Turn
+from openresponses.dialects import connect
+from openresponses.dialects._shared.naming import Ids, Names
+from openresponses.dialects.bedrock import encode
+from openresponses.dialects.bedrock.models import Traits, traits_of
+from openresponses.dialects.bedrock.thinking import kept, restored
 from tests.contract import turns
 from tests.fakes.bedrock_rules import check
 from tests.fakes.bedrock_shapes import as_parameters, operation, problems

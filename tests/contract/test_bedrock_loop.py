@@ -14,14 +14,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from openresponses.core import deltas as d
 from openresponses.core import errors
 from openresponses.core.run import Run
 from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn
-from openresponses.providers import connect
-from openresponses.providers.bedrock import Bedrock
-
+from openresponses.dialects import connect
+from openresponses.dialects.bedrock import Bedrock
 from tests.contract import turns
 from tests.contract.turns import SCHEMA, turn
 from tests.fakes.server import FakeUpstream, fake_upstream, wire_of
@@ -363,7 +363,7 @@ async def test_a_connection_that_died_meanwhile_is_made_and_signed_anew() -> Non
 IMPORTS = """
 import sys
 from openresponses.core.settings import ProviderSettings
-from openresponses.providers import connect
+from openresponses.dialects import connect
 connect(ProviderSettings(name="v", dialect="bedrock", options={"region": "us-east-1"}))
 print(sorted(name for name in sys.modules if name.partition(".")[0] in ("boto3", "botocore")))
 """

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+
 from openresponses.core import deltas as d
 from openresponses.core import errors
 from openresponses.core.run import Run
 from openresponses.schema.events import Event, UpstreamProgress
-
 from tests.contract.cassettes import PROVIDERS, Cassette, Replay, load, names, replayed
 from tests.contract.turns import turn_for
 from tests.openresponses_schema import check_event

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from openresponses.core import deltas as d
 from openresponses.core.errors import ProviderUnavailable, StreamViolation
 from openresponses.core.run import OfferedTool
-from openresponses.providers._sse import SseEvent
-from openresponses.providers._think_tags import ThinkSplitter
-from openresponses.providers.chat_completions import chunks_of, decode
-
+from openresponses.dialects._shared.think_tags import ThinkSplitter
+from openresponses.dialects.chat_completions import chunks_of, decode
+from openresponses.transport.sse import SseEvent
 from tests.contract.fuzz import check_deltas, junk, mostly, shape
 
 TOOLS = {name: OfferedTool(name=name, kind="function", item_type="function", wire_name=name) for name in ("f", "g")}

@@ -4,11 +4,11 @@ import json
 from typing import Any
 
 import pytest
+
 from openresponses.core.errors import RequestError
 from openresponses.core.settings import ProviderSettings
-from openresponses.providers import connect
-from openresponses.providers.chat_completions import encode
-
+from openresponses.dialects import connect
+from openresponses.dialects.chat_completions import encode
 from tests.contract.turns import call, clock, output, turn
 from tests.fakes.chat_completions_rules import check
 from tests.fakes.wire import Rules

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
+
 from openresponses.core.run import Run
 from openresponses.core.settings import ProviderSettings
-
 from tests.contract import turns
 from tests.contract.turns import SCHEMA
 from tests.fakes.server import FakeUpstream, fake_upstream

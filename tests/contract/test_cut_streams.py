@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
+
 from openresponses.core import deltas as d
 from openresponses.core.errors import ProviderError, ProviderUnavailable, StreamViolation
 from openresponses.core.run import OfferedTool
@@ -18,7 +19,6 @@ from openresponses.core.turn import Turn
 from openresponses.schema.content import InputText
 from openresponses.schema.items import Message
 from openresponses.schema.request import CreateResponse
-
 from tests.fakes.server import dialects, wire_of
 from tests.fakes.wire import Received, Rules, Script, Wire
 
@@ -62,7 +62,7 @@ class Reader:
         wire = wire_of(dialect)
         self.transport = Replay(wire(Rules()))
         settings = {"api_key": "sk-fake", **wire.settings, "base_url": f"http://vendor.test{wire.base}"}
-        connected: Any = import_module(f"openresponses.providers.{dialect}").connect
+        connected: Any = import_module(f"openresponses.dialects.{dialect}").connect
         kind: Any = type(connected(ProviderSettings(name="v", dialect=dialect, **settings)))
         self._provider = kind(ProviderSettings(name="v", dialect=dialect, **settings), self.transport)
         request = CreateResponse.model_validate(

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from openresponses.core import deltas as d
 from openresponses.core.errors import NotFound, ProviderUnavailable, RequestError
 from openresponses.core.ports import EventLog
 from openresponses.core.records import Batch
-
 from tests.contract.machine import House, Killed
 from tests.openresponses_schema import check_response
 from tests.stream_checker import check_stream

@@ -6,8 +6,8 @@ import sys
 from asyncio import create_subprocess_exec, subprocess
 
 import pytest
-from openresponses.core.settings import ProviderSettings
 
+from openresponses.core.settings import ProviderSettings
 from tests.contract.turns import driven
 from tests.fakes.server import dialects, wire_of
 

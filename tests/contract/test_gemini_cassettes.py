@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openresponses.schema.request import CreateResponse
 
+from openresponses.schema.request import CreateResponse
 from tests.contract.cassettes import Cassette, answers, load, names, replayed
 from tests.gemini_types import check_chunk, check_request
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from openresponses.core import deltas as d
 from openresponses.core.errors import (
     ProviderError,
@@ -17,14 +18,13 @@ from openresponses.core.errors import (
     StreamViolation,
 )
 from openresponses.core.run import OfferedTool
-from openresponses.providers._gemini_state import NextPart, Spoken, State, Thought, state_of
-from openresponses.providers._sse import SseEvent, objects_of
-from openresponses.providers._upstream_errors import from_status, not_a_stream
-from openresponses.providers.gemini import decode
+from openresponses.dialects._shared.errors import from_status, not_a_stream
+from openresponses.dialects.gemini import decode
+from openresponses.dialects.gemini.thinking import NextPart, Spoken, State, Thought, state_of
 from openresponses.schema.content import LogProb, TopLogProb, UrlCitation
 from openresponses.schema.items import ExtensionItem
 from openresponses.schema.response import InputTokensDetails, OutputTokensDetails, Usage
-
+from openresponses.transport.sse import SseEvent, objects_of
 from tests.contract.fuzz import check_deltas, junk, mostly, shape
 
 TOOLS = {name: OfferedTool(name=name, kind="function", item_type="function", wire_name=name) for name in ("f", "g")}

@@ -8,14 +8,14 @@ import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from openresponses.core.errors import RequestError
 from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn
-from openresponses.providers import connect
-from openresponses.providers._gemini_names import function_name
-from openresponses.providers._gemini_schema import translated
-from openresponses.providers.gemini import Gemini, encode
-
+from openresponses.dialects import connect
+from openresponses.dialects._shared.naming import function_name
+from openresponses.dialects.gemini import Gemini, encode
+from openresponses.dialects.gemini.request import translated
 from tests.contract import turns
 from tests.contract.turns import call, clock, output
 from tests.fakes.gemini_rules import check

@@ -5,11 +5,11 @@ from typing import Any
 
 import httpx2
 import pytest
+
 from openresponses.core.errors import ProviderMisconfigured, ProviderRejected, ProviderThrottled
 from openresponses.core.run import Run
 from openresponses.core.settings import ProviderSettings
 from openresponses.schema.items import HostedToolCall
-
 from tests.contract import turns
 from tests.contract.turns import SCHEMA
 from tests.fakes.server import FakeUpstream, fake_upstream

@@ -9,17 +9,17 @@ from typing import Any
 
 import httpx2
 import pytest
+
 from openresponses.core import deltas as d
 from openresponses.core import errors
 from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn
-from openresponses.providers._http import Http
-from openresponses.providers._sse import SseEvent, SseParser
-from openresponses.providers.chat_completions import ChatCompletions, connect
+from openresponses.dialects.chat_completions import ChatCompletions, connect
 from openresponses.schema.content import InputText
 from openresponses.schema.items import Message
 from openresponses.schema.request import CreateResponse
-
+from openresponses.transport.http import Http
+from openresponses.transport.sse import SseEvent, SseParser
 from tests.fakes.server import FakeUpstream, fake_upstream
 from tests.fakes.wire import Rules
 

@@ -13,18 +13,18 @@ from typing import Any
 
 import pytest
 from moto import mock_aws
+
 from openresponses.aws.functions import LambdaFunctions
 from openresponses.core.ports import ToolOutput
 from openresponses.core.run import OfferedTool
 from openresponses.schema.items import HostedToolCall
-from openresponses.tools import Toolbox
-from openresponses.tools._function import MAX_FAILURE, MAX_OUTPUT
-from openresponses.tools._lambda_functions import LambdaTools, ToolMisconfigured
-
-from infra.local.aws import LocalAws, client
-from infra.local.calls import FunctionError, InvokeError
-from infra.local.intrinsics import REGION
-from infra.local.lambda_api import LambdaApi
+from openresponses.toolbox import Toolbox
+from openresponses.toolbox.files import MAX_FAILURE, MAX_OUTPUT
+from openresponses.toolbox.lambda_functions import LambdaTools, ToolMisconfigured
+from openresponses_dev.local.sandbox.calls import FunctionError, InvokeError
+from openresponses_dev.local.sandbox.lambda_api import LambdaApi
+from openresponses_dev.local.services.local_aws import LocalAws, client
+from openresponses_dev.local.template.intrinsics import REGION
 
 Json = dict[str, Any]
 RESPONSE = "resp_" + "0123456789abcdef" * 2

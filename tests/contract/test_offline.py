@@ -12,18 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+
 from openresponses.core import deltas as d
 from openresponses.core.errors import ProviderThrottled
-from openresponses.core.service import Service
 from openresponses.core.settings import ProviderSettings, Settings
 from openresponses.core.turn import Turn, turn_of
-from openresponses.providers import connect
-from openresponses.providers._offline_hints import Hints
-from openresponses.providers._offline_instances import instance
-from openresponses.providers._offline_script import Ending, Script, parse
+from openresponses.dialects import connect
+from openresponses.dialects.offline.instances import Hints, instance
+from openresponses.dialects.offline.script import Ending, Script, parse
+from openresponses.responses.create import Service
 from openresponses.schema.request import CreateResponse
-from openresponses.tools import Toolbox
-
+from openresponses.toolbox import Toolbox
 from tests.immediately import immediately
 from tests.openresponses_schema import check_event
 from tests.stream_checker import check_stream

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from openresponses.core import deltas as d
 from openresponses.core.errors import ProviderError, ProviderRejected, ProviderUnavailable, StreamViolation
 from openresponses.core.run import OfferedTool
-from openresponses.providers._responses_stream import decode, objects_of
-from openresponses.providers._sse import SseEvent
+from openresponses.dialects.openai_responses.stream import decode, objects_of
 from openresponses.schema.content import UrlCitation
-
+from openresponses.transport.sse import SseEvent
 from tests.contract.fuzz import check_deltas, junk, mostly, shape
 
 Json = dict[str, Any]

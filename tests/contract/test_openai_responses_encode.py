@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from openresponses.core.errors import RequestError
 from openresponses.core.run import OfferedTool
 from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn
-from openresponses.providers import connect
-from openresponses.providers._responses_names import Names, call_ids
-from openresponses.providers.openai_responses import encode
+from openresponses.dialects import connect
+from openresponses.dialects._shared.naming import UpstreamNames, call_ids
+from openresponses.dialects.openai_responses import encode
 from openresponses.schema.items import FunctionCall, FunctionCallOutput, Item
-
 from tests import openai_types
 from tests.contract.turns import call, clock, output, turn
 from tests.fakes.openai_responses_rules import check
@@ -526,7 +526,7 @@ names = st.text(st.sampled_from("ab._-"), min_size=1, max_size=4) | st.sampled_f
 @given(st.lists(names, unique=True, max_size=6))
 def test_names_of_tools_are_led_there_and_back(ours: list[str]) -> None:
     tools = [OfferedTool(name=name, kind="function", item_type="function", wire_name=name) for name in ours]
-    known = Names(tools)
+    known = UpstreamNames(tools)
     upstream = [known.upstream(name) for name in ours]
     assert [known.ours[name] for name in upstream] == ours
     assert all(len(name) <= 64 and "." not in name for name in upstream)
@@ -534,9 +534,9 @@ def test_names_of_tools_are_led_there_and_back(ours: list[str]) -> None:
 
 
 def test_a_tool_whose_name_is_what_another_s_becomes_keeps_it() -> None:
-    (becomes,) = Names([OfferedTool(name="a.b", kind="function", item_type="function", wire_name="a.b")]).ours
+    (becomes,) = UpstreamNames([OfferedTool(name="a.b", kind="function", item_type="function", wire_name="a.b")]).ours
     tools = [OfferedTool(name=name, kind="function", item_type="function", wire_name=name) for name in ("a.b", becomes)]
-    known = Names(tools)
+    known = UpstreamNames(tools)
     assert known.upstream(becomes) == becomes
     assert known.ours[known.upstream("a.b")] == "a.b" != known.upstream("a.b")
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import httpx2
 import pytest
+
 from openresponses.core.errors import ProviderError, ProviderMisconfigured, ProviderRejected, ProviderThrottled
 from openresponses.core.run import Run
 from openresponses.core.settings import ProviderSettings
 from openresponses.schema.events import Event, UpstreamProgress
-
 from tests import openai_types
 from tests.contract import turns
 from tests.contract.turns import SCHEMA

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from moto import mock_aws
+
 from openresponses.aws.clients import Aws, Refused
 from openresponses.aws.parameters import SsmParameters
 from openresponses.core.errors import StorageUnavailable
-from openresponses.seals import AeadSeal, kept_in
-
-from infra.local.aws import client
-from infra.local.intrinsics import REGION
+from openresponses.routing.cipher import AeadSeal, kept_in
+from openresponses_dev.local.services.local_aws import client
+from openresponses_dev.local.template.intrinsics import REGION
 
 FRESH_SECONDS = 60
 

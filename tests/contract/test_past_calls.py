@@ -1,7 +1,8 @@
 """What a model wrote as a call's arguments, as the object that vendors insist on."""
 
 import pytest
-from openresponses.providers._past_calls import arguments, arguments_text
+
+from openresponses.dialects._shared.history import arguments, arguments_text
 from openresponses.schema.items import CustomToolCall, FunctionCall
 
 DEEP = '{"a": ' * 9999 + "1" + "}" * 9999

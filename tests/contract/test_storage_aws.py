@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+
 from openresponses.aws.clients import Aws
 from openresponses.core.errors import Superseded
 from openresponses.core.ports import Storage, ToolOutput
 from openresponses.core.records import Claim
-
 from tests.contract.storage_suite import (
     TABLE,
     MotoBackend,
@@ -266,6 +266,6 @@ async def test_clients_are_made_once(backend: MotoBackend) -> None:
 
 
 def test_importing_the_adapters_imports_no_sdk() -> None:
-    code = "import sys, openresponses.aws.storage; print([m for m in sys.modules if m.startswith('boto')])"
+    code = "import sys, openresponses.storage.dynamodb.storage; print([m for m in sys.modules if m.startswith('boto')])"
     ran: Any = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"

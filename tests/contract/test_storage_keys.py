@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 from botocore.exceptions import ClientError
-from openresponses.aws.keys import UnknownKey, find_key, list_keys, revoke_key, store_key
-from openresponses.keys import ClientKey, make, new_token
 
+from openresponses.client_keys import ClientKey, make, new_token
+from openresponses.storage.dynamodb.client_keys import UnknownKey, find_key, list_keys, revoke_key, store_key
 from tests.contract.storage_suite import TABLE, MotoBackend, opened_moto
 
 NAME = TABLE["TableName"]

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from openresponses.core.records import Claim
-from openresponses.memory import Shelf, memory_storage
 
+from openresponses.core.records import Claim
+from openresponses.storage.memory import Shelf, memory_storage
 from tests.contract.storage_suite import BACKENDS, UNICODE, MemoryBackend, MotoBackend, opened, rid
 
 

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+
 from openresponses.core.errors import Superseded
 from openresponses.core.ports import Storage, ToolOutput
 from openresponses.core.records import Batch
 from openresponses.core.run import Run
 from openresponses.schema.items import Message
-
 from tests.contract.storage_suite import (
     BACKENDS,
     UNICODE,

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+
 from openresponses.core.errors import Cancelled, Superseded
 from openresponses.core.ports import Storage, ToolOutput
-
 from tests.contract.storage_suite import (
     BACKENDS,
     MemoryBackend,

@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+
 from openresponses.core.ports import Toolbox as ToolboxPort
 from openresponses.core.ports import ToolOutput
 from openresponses.core.run import OfferedTool
 from openresponses.schema.items import HostedToolCall
-from openresponses.tools import Toolbox
-from openresponses.tools._function import MAX_OUTPUT
+from openresponses.toolbox import Toolbox
+from openresponses.toolbox.files import MAX_OUTPUT
 from openresponses.tools.clock import time_in
 
 ON_TRIAL = "tests.contract.tools_on_trial"
@@ -100,12 +101,12 @@ async def test_a_signature_that_no_json_object_fits_is_its_authors_mistake() -> 
 def test_finding_the_tools_imports_none_of_them() -> None:
     code = f"""
 import asyncio, sys
-from openresponses.tools import Toolbox
+from openresponses.toolbox import Toolbox
 assert "broken" in Toolbox({ON_TRIAL!r}).names and asyncio.run(Toolbox().offer("serverless:clock"))
-print([name for name in sys.modules if name.startswith(({ON_TRIAL + "."!r}, "openresponses.tools."))])
+print([name for name in sys.modules if name.startswith(({ON_TRIAL + "."!r}, "openresponses.toolbox."))])
 """
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    assert loaded.strip() == "['openresponses.tools._function', 'openresponses.tools.clock']"
+    assert loaded.strip() == "['openresponses.toolbox.files', 'openresponses.toolbox.clock']"
 
 
 async def test_an_output_that_is_no_text_is_json() -> None:

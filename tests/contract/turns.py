@@ -6,19 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from openresponses.core.engine import drive
-from openresponses.core.intake import input_items, new_response, offered_tools
-from openresponses.core.journal import Journal
 from openresponses.core.ports import Ports, ToolOutput
 from openresponses.core.run import OfferedTool, Run
 from openresponses.core.settings import ProviderSettings
 from openresponses.core.steps import Stop
 from openresponses.core.turn import Turn, turn_of
-from openresponses.providers import connect
+from openresponses.dialects import connect
+from openresponses.durable.journal import Journal
+from openresponses.responses.intake import input_items, new_response, offered_tools
 from openresponses.schema.base import JsonObject
 from openresponses.schema.events import Event
 from openresponses.schema.items import HostedToolCall, Item
 from openresponses.schema.request import CreateResponse
-
 from tests.immediately import immediately
 from tests.unit.kit import Json, Models
 

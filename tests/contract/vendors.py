@@ -11,19 +11,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx2
-from openresponses import providers
-from openresponses.api.access import Access
-from openresponses.api.app import create_app
-from openresponses.core.catalog import Catalog
-from openresponses.core.routing import RoutedModels, Router
-from openresponses.core.service import Service
-from openresponses.core.settings import Settings
-from openresponses.core.stored import Stored
-from openresponses.memory import MemoryParameters
-from openresponses.seals import AeadSeal, of_this_process
-from openresponses.tools import Toolbox
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from openresponses import dialects as providers
+from openresponses.api.access import Access
+from openresponses.api.app import create_app
+from openresponses.core.settings import Settings
+from openresponses.responses.create import Service
+from openresponses.responses.stored import Stored
+from openresponses.routing.catalog import Catalog
+from openresponses.routing.cipher import AeadSeal, of_this_process
+from openresponses.routing.router import RoutedModels, Router
+from openresponses.storage.memory import MemoryParameters
+from openresponses.toolbox import Toolbox
 from tests.authorized import authorized
 from tests.contract.machine import House
 from tests.conversations import folded

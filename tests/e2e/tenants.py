@@ -7,11 +7,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
-from openresponses.aws.keys import revoke_key, store_key
-from openresponses.keys import make, new_token, parse
 
-from infra.local.aws import client
-from infra.local.status_page import JSON_PATH
+from openresponses.client_keys import make, new_token, parse
+from openresponses.storage.dynamodb.client_keys import revoke_key, store_key
+from openresponses_dev.local.services.local_aws import client
+from openresponses_dev.local.status_page import JSON_PATH
 from tests.e2e.conftest import Endpoint
 
 

@@ -26,17 +26,7 @@ import httpx2
 import pytest
 
 from tests.openresponses_schema import check_response
-from tests.statemachine.engine_cloud import (
-    OVER,
-    AwsCall,
-    Deployment,
-    Json,
-    Reply,
-    Watch,
-    deployed,
-    followed,
-    frames,
-)
+from tests.statemachine.engine_cloud import OVER, AwsCall, Deployment, Json, Reply, Watch, deployed, followed, frames
 from tests.stream_checker import TERMINAL, check_items
 
 Kind: TypeAlias = Literal["throttled", "500", "503"]

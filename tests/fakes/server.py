@@ -58,7 +58,7 @@ class FakeUpstream:
 
 def dialects() -> list[str]:
     """Those of the product that have a fake upstream, by name."""
-    from openresponses import providers  # not for the process of one fake, which is to start fast
+    from openresponses import dialects as providers
 
     return [name for name in providers.dialects() if find_spec(f"tests.fakes.{name}")]
 

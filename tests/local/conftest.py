@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from infra.local.cloud import LocalCloud
-from infra.local.logs import Log
+from openresponses_dev.local.cloud import LocalCloud
+from openresponses_dev.local.logs import Log
 from tests.local.local_project import PATIENCE, make_project
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from infra.local.cloud import LocalCloud
-from infra.local.gatekeeper import Denied, Gatekeeper
-from infra.local.rest_event import Request
+from openresponses_dev.local.cloud import LocalCloud
+from openresponses_dev.local.gateway.gatekeeper import Denied, Gatekeeper
+from openresponses_dev.local.gateway.rest_event import Request
 from tests.local.local_project import PATIENCE, ROOT
 
 ARN = "arn:aws:execute-api:us-east-1:123456789012:Api/test"

@@ -17,8 +17,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from infra.local.chat import Conversation, TurnFailed
-from infra.local.chat_view import Event, View
+from openresponses_dev.cli.chat import Conversation, Event, TurnFailed, View
 from tests.local.local_project import PATIENCE, ROOT, environment
 
 CALL = {"type": "serverless:calculator", "name": "calculator", "arguments": '{"e":"1+1"}', "status": "in_progress"}
@@ -124,7 +123,7 @@ def test_the_history_holds_what_ended_well_and_nothing_else() -> None:
 @pytest.fixture(scope="module")
 def server() -> Iterator[dict[str, str]]:
     """The exports of a server that runs the project's own template."""
-    command = [sys.executable, "-m", "infra.local.cli", "dev", "--port", "0", "--no-reload"]
+    command = [sys.executable, "-m", "openresponses_dev.cli.cli", "dev", "--port", "0", "--no-reload"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment()) as process:
         assert process.stdout
         lines = [process.stdout.readline().removeprefix("export ").rstrip("\n") for _ in range(2)]
@@ -133,7 +132,7 @@ def server() -> Iterator[dict[str, str]]:
 
 
 def chat(env: dict[str, str], *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "infra.local.cli", "chat", *arguments]
+    command = [sys.executable, "-m", "openresponses_dev.cli.cli", "chat", *arguments]
     return subprocess.run(
         command, input=stdin, capture_output=True, text=True, env={**environment(), **env}, timeout=PATIENCE
     )
@@ -173,7 +172,7 @@ class Terminal:
 
     def __init__(self, env: dict[str, str]) -> None:
         self.master, slave = pty.openpty()
-        command = [sys.executable, "-c", _TERMINAL, "-m", "infra.local.cli", "chat"]
+        command = [sys.executable, "-c", _TERMINAL, "-m", "openresponses_dev.cli.cli", "chat"]
         self.process = subprocess.Popen(command, stdin=slave, env={**environment(), **env, "TERM": "dumb"})
         os.close(slave)
         self.shown = ""

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.options import KEY_OF_EVENTS
+from openresponses_dev.local.address import KEY_OF_EVENTS
 from tests.local.local_project import PATIENCE, ROOT, environment, running
 
-COMMAND = [sys.executable, "-m", "infra.local.cli"]
+COMMAND = [sys.executable, "-m", "openresponses_dev.cli.cli"]
 EVENT = {"body": '{"answer": {"statusCode": 200, "body": "hello"}}', "pathParameters": {"id": "1"}}
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from infra.local.calls import EventTooLarge, Throttled
-from infra.local.cloud import LocalCloud
-from infra.local.logs import Log
+from openresponses_dev.local.cloud import LocalCloud
+from openresponses_dev.local.logs import Log
+from openresponses_dev.local.sandbox.calls import EventTooLarge, Throttled
 from tests.local.local_project import START, steps, until, wire
 
 INTERNAL = {"message": "Internal server error"}

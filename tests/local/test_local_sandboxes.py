@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from infra.local.cloud import LocalCloud
-from infra.local.logs import Log
-from infra.local.options import KEY_OF_EVENTS
+from openresponses_dev.local.address import KEY_OF_EVENTS
+from openresponses_dev.local.cloud import LocalCloud
+from openresponses_dev.local.logs import Log
 from tests.local.local_project import PATIENCE, START, running, steps, until
 
 # The shell and the C library of a machine may add these themselves.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx2
 
-from infra.local.cloud import LocalCloud
+from openresponses_dev.local.cloud import LocalCloud
 from tests.local.local_project import START, steps, until, wire
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.authorization import Authorizer
-from infra.local.intrinsics import Resolver
-from infra.local.rest_event import Routes
-from infra.local.template import Route, merge, read_template
-from infra.local.yaml_tree import TemplateError, Value, parse
+from openresponses_dev.local.gateway.rest_event import Routes
+from openresponses_dev.local.template.authorization import Authorizer
+from openresponses_dev.local.template.intrinsics import Resolver
+from openresponses_dev.local.template.template import Route, merge, read_template
+from openresponses_dev.local.template.yaml_tree import TemplateError, Value, parse
 from tests.local.local_project import ROOT
 
 FUNCTION = """\

@@ -5,15 +5,15 @@ from importlib.util import find_spec
 
 import pytest
 
-from infra.manage.presets import PRESETS
-from infra.manage.provider_options import settings_of
+from openresponses_dev.manage.presets import PRESETS
+from openresponses_dev.manage.provider_options import settings_of
 from tests.manage.conftest import run
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_makes_a_provider(name: str) -> None:
     preset = PRESETS[name]
-    assert find_spec(f"openresponses.providers.{preset.dialect}")
+    assert find_spec(f"openresponses.dialects.{preset.dialect}")
     document = {"dialect": preset.dialect, "base_url": preset.base_url, "options": dict(preset.options)}
     assert settings_of(name, json.dumps(document)).name == name
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from infra.manage.commands import add_commands
-from infra.manage.problems import Problem
-from infra.manage.provider_options import document_of
+from openresponses_dev.cli.commands import add_commands
+from openresponses_dev.manage.problems import Problem
+from openresponses_dev.manage.provider_options import document_of
 
 
 def arguments(*words: str) -> argparse.Namespace:

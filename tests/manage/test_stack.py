@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infra.local.yaml_tree import parse
+from openresponses_dev.local.template.yaml_tree import parse
 from tests.manage.aws_stack import template
 from tests.manage.conftest import Aws
 

@@ -28,7 +28,7 @@ def test_a_key_is_asked_for_and_what_is_typed_is_not_shown(cloud: Cloud) -> None
         "x-a",
     ]
     master, slave = pty.openpty()
-    command = [sys.executable, "-c", _AT_A_TERMINAL, "-m", "infra.local.cli", *words, "--local", cloud.origin]
+    command = [sys.executable, "-c", _AT_A_TERMINAL, "-m", "openresponses_dev.cli.cli", *words, "--local", cloud.origin]
     with subprocess.Popen(command, stdin=slave):
         os.close(slave)
         shown = shown_until(master, "API key of typed: ")

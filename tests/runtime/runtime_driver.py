@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.local.runtime_api import Invocation, RuntimeApi
+from openresponses_dev.local.sandbox.runtime_api import Invocation, RuntimeApi
 
 REPO = Path(__file__).parents[2]
 TASK = Path(__file__).parent / "task"

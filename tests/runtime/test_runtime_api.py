@@ -8,9 +8,9 @@ import time
 from collections.abc import AsyncGenerator
 
 import pytest
-from openresponses.runtime.connection import Connection, Reply
 
-from infra.local.runtime_api import Invocation, RuntimeApi
+from openresponses.runtime.connection import Connection, Reply
+from openresponses_dev.local.sandbox.runtime_api import Invocation, RuntimeApi
 from tests.runtime.runtime_driver import ARN, ended
 
 PREFIX = "/2018-06-01/runtime"

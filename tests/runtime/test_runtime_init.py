@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.runtime_api import RuntimeApi
+from openresponses_dev.local.sandbox.runtime_api import RuntimeApi
 from tests.runtime.runtime_driver import PATIENCE, TASK, environment, rest_event
 
 BROKEN = {

@@ -25,12 +25,12 @@ from typing import Any, TypeAlias, TypeVar
 
 import httpx2
 
-from infra.local.aws import client
-from infra.local.cloud import LocalCloud
-from infra.local.functions import Function
-from infra.local.lambda_api import Target
-from infra.local.sandbox import Sandbox
-from infra.local.template import FunctionSpec
+from openresponses_dev.local.cloud import LocalCloud
+from openresponses_dev.local.sandbox.functions import Function
+from openresponses_dev.local.sandbox.lambda_api import Target
+from openresponses_dev.local.sandbox.sandbox import Sandbox
+from openresponses_dev.local.services.local_aws import client
+from openresponses_dev.local.template.template import FunctionSpec
 
 T = TypeVar("T")
 Json: TypeAlias = dict[str, Any]

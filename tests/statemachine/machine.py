@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from infra.local.aws import LocalAws, client
-from infra.local.aws_resources import ROLE, Request, substitute
-from infra.local.calls import FunctionError
-from infra.local.intrinsics import ACCOUNT, REGION
-from infra.local.lambda_api import LambdaApi, Target
-from infra.local.moto_server import MotoServer
+from openresponses_dev.local.sandbox.calls import FunctionError
+from openresponses_dev.local.sandbox.lambda_api import LambdaApi, Target
+from openresponses_dev.local.services.local_aws import LocalAws, client
+from openresponses_dev.local.services.moto_server import MotoServer
+from openresponses_dev.local.template.aws_resources import ROLE, Request, substitute
+from openresponses_dev.local.template.intrinsics import ACCOUNT, REGION
 
 ASL = Path(__file__).parents[2] / "infra/statemachine/loop.asl.json"
 Handler = Callable[[dict[str, Any]], object]

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openresponses.core import errors
 
+from openresponses.core import errors
 from tests.statemachine.machine import ASL, definition, substitutions
 
 OF_AWS = {

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from openresponses.core.errors import StorageUnavailable
 from openresponses.core.records import Batch
-
 from tests.contract.machine import House, Killed
 from tests.stream_checker import check_stream
 from tests.unit.cases import ANSWER, STOP, call

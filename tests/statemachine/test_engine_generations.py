@@ -10,18 +10,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from openresponses.core import deltas as d
 from openresponses.core.ports import Ports
-from openresponses.core.service import Service
 from openresponses.core.settings import Settings
-from openresponses.core.stored import Stored
 from openresponses.core.turn import Turn
-from openresponses.core.worker import Worker
-from openresponses.memory import Shelf, memory_storage
+from openresponses.responses.create import Service
+from openresponses.responses.stored import Stored
+from openresponses.responses.worker import Worker
 from openresponses.schema.items import HostedToolCall
 from openresponses.schema.request import CreateResponse
-
-from infra.local.calls import FunctionError
+from openresponses.storage.memory import Shelf, memory_storage
+from openresponses_dev.local.sandbox.calls import FunctionError
 from tests.contract.machine import Seen
 from tests.statemachine.machine import STATE_MACHINE, Machine, target
 from tests.unit.kit import Models, Tools

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.local.aws import LocalAws, client
-from infra.local.aws_resources import requests
-from infra.local.cloud import LocalCloud
-from infra.local.lambda_api import LambdaApi
-from infra.local.template import read_template
-from infra.local.yaml_tree import TemplateError
+from openresponses_dev.local.cloud import LocalCloud
+from openresponses_dev.local.sandbox.lambda_api import LambdaApi
+from openresponses_dev.local.services.local_aws import LocalAws, client
+from openresponses_dev.local.template.aws_resources import requests
+from openresponses_dev.local.template.template import read_template
+from openresponses_dev.local.template.yaml_tree import TemplateError
 from tests.statemachine.machine import ASL, executor_threads, until
 
 TEMPLATE = """

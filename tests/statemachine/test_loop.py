@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.calls import FunctionError
+from openresponses_dev.local.sandbox.calls import FunctionError
 from tests.statemachine.machine import TENANT, Machine, Script, definition, executor_threads, turn, until
 
 RETRIED_TURN = [

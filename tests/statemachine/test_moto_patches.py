@@ -1,4 +1,4 @@
-"""Each patch of infra/local/moto_patches.py: what moto's own code gets wrong, done right."""
+"""Each patch of infra/openresponses_dev/local/services/moto_patches.py: what moto's own code gets wrong, done right."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from moto.dynamodb.models.table import Table
 from moto.stepfunctions.parser.asl.parse import asl_parser
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
-from infra.local.aws import client
-from infra.local.calls import FunctionError
-from infra.local.intrinsics import ACCOUNT, REGION
+from openresponses_dev.local.sandbox.calls import FunctionError
+from openresponses_dev.local.services.local_aws import client
+from openresponses_dev.local.template.intrinsics import ACCOUNT, REGION
 from tests.statemachine.machine import Machine, executor_threads, function_arn, target, until
 
 RETRY_SCALE = 1.0

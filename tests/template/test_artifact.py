@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.runtime_api import RuntimeApi
+from openresponses_dev.local.sandbox.runtime_api import RuntimeApi
 
 ROOT = Path(__file__).parents[2]
 Json = dict[str, Any]
@@ -174,7 +174,7 @@ def test_every_module_has_bytecode_that_is_never_checked_against_its_source(arti
 
 def test_the_artifact_holds_neither_tests_nor_scripts_nor_the_sdk_that_lambda_has(artifact: Path) -> None:
     names = {path.name for path in artifact.iterdir()}
-    assert names & {"bin", "boto3", "botocore", "infra", "tests", ".lock"} == set()
+    assert names & {"bin", "boto3", "botocore", "infra", "openresponses_dev", "tests", ".lock"} == set()
     assert list(artifact.rglob("tests")) == []
 
 

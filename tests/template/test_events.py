@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openresponses.entry.authorizer import authorize
 
-from infra.local.options import KEY_OF_EVENTS
-from infra.local.seed import local_key
+from openresponses.entry.authorizer import authorize
+from openresponses_dev.local.address import KEY_OF_EVENTS
+from openresponses_dev.local.seed import local_key
 
 ROOT = Path(__file__).parents[2]
 AUTHORIZER = ROOT / "events/authorizer.json"

@@ -6,8 +6,8 @@ import re
 from typing import TypeGuard
 
 import pytest
-from openresponses.tools._lambda_functions import MAX_TIMEOUT, LambdaTool
 
+from openresponses.toolbox.lambda_functions import MAX_TIMEOUT, LambdaTool
 from tests.template.reading import ROOT, Json, grants, of_type, statements, told
 
 API, TURN, TOOL, SETTLE, AUTHORIZER = OURS = (
@@ -20,9 +20,9 @@ API, TURN, TOOL, SETTLE, AUTHORIZER = OURS = (
 EXAMPLE = "ExampleToolFunction"
 HANDLERS = {
     API: "openresponses.entry.api.app",
-    TURN: "openresponses.entry.turn.handler",
-    TOOL: "openresponses.entry.tool.handler",
-    SETTLE: "openresponses.entry.settle.handler",
+    TURN: "openresponses.entry.tasks.turn",
+    TOOL: "openresponses.entry.tasks.tool",
+    SETTLE: "openresponses.entry.tasks.settle",
     AUTHORIZER: "openresponses.entry.authorizer.handler",
 }
 TIMEOUTS = {API: 900, TURN: {"Ref": "TurnSeconds"}, TOOL: 330, SETTLE: 60, AUTHORIZER: 10}

@@ -7,17 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from openresponses.core import deltas as d
 from openresponses.core.errors import Superseded
 from openresponses.core.ports import Ports, ToolOutput
-from openresponses.core.service import Service
 from openresponses.core.settings import Settings
-from openresponses.core.stored import Stored
-from openresponses.core.worker import Worker
+from openresponses.responses.create import Service
+from openresponses.responses.stored import Stored
+from openresponses.responses.worker import Worker
 from openresponses.schema.events import StreamEvent
 from openresponses.schema.items import HostedToolCall
 from openresponses.schema.request import CreateResponse
-
 from tests.contract.storage_suite import MotoBackend, new_batch, opened_moto, text
 from tests.template.reading import Json, grants
 from tests.unit.kit import Models, Script, Tools

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from infra.local.aws_resources import substitute
+from openresponses_dev.local.template.aws_resources import substitute
 from tests.template.reading import ROOT, Json, grants, of_type, statements
 
 FUNCTIONS = ("TurnFunction", "ToolFunction", "SettleFunction")
@@ -47,7 +47,9 @@ def test_every_kind_of_object_expires_as_its_items_do(resources: dict[str, Json]
         "log/": {"Ref": "LogDays"},
     }
     kinds = re.search(
-        r"^Kind: TypeAlias = Literal\[(.*)\]", (ROOT / "functions/openresponses/aws/values.py").read_text(), re.M
+        r"^Kind: TypeAlias = Literal\[(.*)\]",
+        (ROOT / "functions/openresponses/storage/dynamodb/values.py").read_text(),
+        re.M,
     )
     assert kinds
     assert set(json.loads(f"[{kinds[1]}]")) == {"response", "log"}

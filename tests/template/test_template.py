@@ -5,9 +5,9 @@ import re
 
 import pytest
 import yaml
-from openresponses.core.errors import BodyTooLarge, KitError, NotFound, Unauthorized
-from openresponses.keys import new_token
 
+from openresponses.client_keys import new_token
+from openresponses.core.errors import BodyTooLarge, KitError, NotFound, Unauthorized
 from tests.template.reading import ROOT, Json, of_type
 
 STREAMING_URI = (

@@ -9,7 +9,6 @@ from openresponses.core import deltas as d
 from openresponses.schema.content import LogProb, UrlCitation
 from openresponses.schema.events import UpstreamProgress
 from openresponses.schema.items import ExtensionItem
-
 from tests.unit.kit import Said, usage
 
 SEARCH = ExtensionItem.model_validate({"type": "web_search_call", "status": "in_progress"})

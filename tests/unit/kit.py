@@ -9,12 +9,12 @@ from typing import Any, TypeAlias
 
 from openresponses.core import deltas as d
 from openresponses.core.engine import absorb, begin, drive, finish
-from openresponses.core.journal import Journal
 from openresponses.core.ports import Answer, Ports, Provider, Toolbox, ToolOutput
 from openresponses.core.ports import Models as ModelsPort
 from openresponses.core.run import OfferedTool, Run
 from openresponses.core.steps import Act, Step, Stop
 from openresponses.core.turn import Turn
+from openresponses.durable.journal import Journal
 from openresponses.schema.events import Event
 from openresponses.schema.items import HostedToolCall, Message
 from openresponses.schema.request import CreateResponse

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import TypeAdapter
+
 from openresponses.core.reducer import apply
 from openresponses.core.run import Run
 from openresponses.core.steps import Stop, next_step
 from openresponses.schema.events import Event
 from openresponses.schema.response import Response
-from pydantic import TypeAdapter
-
 from tests.openresponses_schema import check_event, check_response
 from tests.stream_checker import check_stream
 from tests.unit.cases import CASES, Case

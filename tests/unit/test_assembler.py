@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from openresponses.core import deltas as d
 from openresponses.core.assembler import Assembler
-from openresponses.core.call_blocks import free_text
-from openresponses.core.engine import item_ids
+from openresponses.core.blocks import free_text
 from openresponses.core.errors import StreamViolation
+from openresponses.core.ids import item_ids
 from openresponses.schema.content import UrlCitation
 from openresponses.schema.events import UpstreamProgress
 from openresponses.schema.items import ExtensionItem
-
 from tests.stream_checker import check_items
 from tests.unit.kit import TOOLS
 

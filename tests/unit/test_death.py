@@ -7,15 +7,15 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from openresponses.core import deltas as d
 from openresponses.core.engine import begin, drive, finish
 from openresponses.core.errors import ProviderError, ProviderUnavailable, StreamViolation
-from openresponses.core.journal import Journal
 from openresponses.core.run import Run
 from openresponses.core.steps import Stop
+from openresponses.durable.journal import Journal
 from openresponses.schema.events import Event
 from openresponses.schema.response import ResponseError
-
 from tests.stream_checker import check_stream
 from tests.unit.cases import ANSWER, CASES, SEARCH, STOP, call, text
 from tests.unit.kit import Log, Said, Script, Tools, new_run, ports, usage

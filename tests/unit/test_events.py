@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, get_args
 
 import pytest
+from pydantic import TypeAdapter
+
 from openresponses.schema import content, items
 from openresponses.schema import events as ev
 from openresponses.schema.response import Response
-from pydantic import TypeAdapter
-
 from tests.openresponses_schema import UPSTREAM_EVENTS, check_event, event_schemas
 
 RESPONSE = Response(id="resp_1", created_at=1, model="m")

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openresponses.keys import ClientKey, Token, make, new_token, parse, refusal
+
+from openresponses.client_keys import ClientKey, Token, make, new_token, parse, refusal
 
 NOW = 1_800_000_000.0
 

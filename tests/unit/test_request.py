@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
+
 from openresponses.schema import items, tools
 from openresponses.schema.content import InputText, OutputText
 from openresponses.schema.request import CreateResponse
-from pydantic import ValidationError
 
 
 def parse(**fields: Any) -> CreateResponse:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from openresponses.core.intake import new_response
+
 from openresponses.core.reducer import apply
+from openresponses.responses.intake import new_response
 from openresponses.schema import events as ev
 from openresponses.schema.items import Message
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.response import Response, ResponseError
-
 from tests.openresponses_schema import _document, check_response
 
 REQUIRED = set(_document()["components"]["schemas"]["ResponseResource"]["required"])

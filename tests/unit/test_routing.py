@@ -8,9 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+
 from openresponses.core import deltas as d
-from openresponses.core.breaker import FAILURES, OPEN_SECONDS
-from openresponses.core.catalog import Catalog
 from openresponses.core.errors import (
     KitError,
     NotFound,
@@ -22,13 +21,14 @@ from openresponses.core.errors import (
     StreamViolation,
 )
 from openresponses.core.ports import Answer
-from openresponses.core.routing import RoutedModels, Router
 from openresponses.core.settings import ProviderSettings, Settings
-from openresponses.core.targets import Target, targets_of
 from openresponses.core.turn import Turn, turn_of
-from openresponses.memory import MemoryParameters
+from openresponses.routing.catalog import Catalog
+from openresponses.routing.connections import FAILURES, OPEN_SECONDS
+from openresponses.routing.router import RoutedModels, Router
+from openresponses.routing.targets import Target, targets_of
 from openresponses.schema.request import CreateResponse
-
+from openresponses.storage.memory import MemoryParameters
 from tests.unit.kit import Said, new_run
 from tests.unit.test_sealing import PlainSeal
 
@@ -244,7 +244,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    monkeypatch.setattr("openresponses.core.routing.asyncio.sleep", sleep)
+    monkeypatch.setattr("openresponses.routing.router.asyncio.sleep", sleep)
     return waits
 
 

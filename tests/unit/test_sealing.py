@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+
 from openresponses.core import deltas as d
 from openresponses.core.errors import RequestError, StorageUnavailable
-from openresponses.core.sealing import check_sealed, opened, sealed
 from openresponses.core.turn import turn_of
+from openresponses.routing.cipher import AeadSeal, kept_in, of_this_process
+from openresponses.routing.sealing import check_sealed, opened, sealed
 from openresponses.schema.items import Message, Reasoning
-from openresponses.seals import AeadSeal, kept_in, of_this_process
-
 from tests.unit.kit import Script, new_run, play
 
 

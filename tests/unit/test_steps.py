@@ -6,15 +6,15 @@ import asyncio
 from typing import Any
 
 import pytest
+
 from openresponses.core.deltas import FinishReason
 from openresponses.core.engine import act, finish
-from openresponses.core.journal import Journal
 from openresponses.core.ports import Ports, ToolOutput
 from openresponses.core.run import OfferedTool
 from openresponses.core.steps import Act, Step, Stop, Think, next_step, tokens_left
+from openresponses.durable.journal import Journal
 from openresponses.schema.items import CustomToolCall, FunctionCall, HostedToolCall, Item, Message
 from openresponses.schema.response import Usage
-
 from tests.unit.kit import Log, Script, new_run
 
 

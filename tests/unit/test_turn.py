@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from openresponses.core import deltas as d
 from openresponses.core.run import Run
 from openresponses.core.turn import Turn, callable_tools, find_tool, turn_of
 from openresponses.schema.items import Message
 from openresponses.schema.response import Usage
 from openresponses.schema.tools import NamedToolChoice
-
 from tests.unit.cases import ANSWER, STOP, call
 from tests.unit.kit import CALCULATOR, CLOCK, GROUPED, SHELL, TOOLS, WEATHER, Script, new_run, play
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from openresponses.core.errors import RequestError
-from openresponses.core.intake import check_tool_choice, new_response, offered_tools
 from openresponses.core.run import Run
 from openresponses.core.turn import Turn, callable_tools, turn_of
-from openresponses.providers._upstream_tools import refuse_upstream_tools
+from openresponses.dialects._shared.history import refuse_upstream_tools
+from openresponses.responses.intake import check_tool_choice, new_response, offered_tools
 from openresponses.schema.request import CreateResponse
-
 from tests.immediately import immediately
 from tests.openresponses_schema import check_response
 from tests.unit.kit import Tools

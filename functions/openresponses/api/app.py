@@ -7,9 +7,9 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ..core.service import Service
 from ..core.settings import Settings
-from ..core.stored import Stored
+from ..responses.create import Service
+from ..responses.stored import Stored
 from . import create, docs, errors, stored
 from .access import Access, access_of
 from .create import service_of

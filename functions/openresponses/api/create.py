@@ -7,15 +7,16 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from .. import telemetry
 from ..core.errors import IdempotencyKeyReused
 from ..core.ports import Sink
 from ..core.records import Claim, Record
 from ..core.run import Run
-from ..core.service import Service
 from ..core.settings import Settings
+from ..responses.create import Service
 from ..schema.events import StreamEvent
 from ..schema.request import CreateResponse
-from . import docs, errors, telemetry
+from . import docs, errors
 from .access import Access
 from .body import parse_create, read_body
 from .headers import SPEC_VERSION, event_names, seconds_left

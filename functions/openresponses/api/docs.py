@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from ..schema.request import CreateResponse
-from .queries import ListQuery, RetrieveQuery, parameters
+from .body import ListQuery, RetrieveQuery, parameters
 
 CREATE: dict[str, Any] = {
     "requestBody": {

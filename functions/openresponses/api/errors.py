@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .. import telemetry
 from ..core.errors import KitError, MethodNotAllowed, NotFound, ProviderThrottled, Unauthorized
-from . import telemetry
 
 
 def error_body(error: KitError) -> dict[str, dict[str, str | None]]:

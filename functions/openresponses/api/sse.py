@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from ..core.errors import KitError
 from ..core.ports import Sink
 from ..core.settings import EventNames
-from ..core.view import shown_event
+from ..responses.view import shown_event
 from ..schema.events import ErrorEvent, ErrorPayload, ResponseCreated, ResponseInProgress, StreamEvent
 
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}

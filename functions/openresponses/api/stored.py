@@ -9,12 +9,12 @@ from starlette.responses import JSONResponse, Response
 
 from ..core.ports import Sink
 from ..core.settings import Settings
-from ..core.stored import Stored
-from ..core.view import shown_response
+from ..responses.stored import Stored
+from ..responses.view import shown_response
 from ..schema.items import Item
 from ..schema.response import Response as ResponseResource
+from .body import ListQuery, RetrieveQuery, parse_query
 from .headers import SPEC_VERSION, event_names, seconds_left
-from .queries import ListQuery, RetrieveQuery, parse_query
 from .sse import EventStream
 
 _ITEMS: TypeAdapter[list[Item]] = TypeAdapter(list[Item], config={"defer_build": True})

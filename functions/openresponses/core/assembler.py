@@ -17,8 +17,7 @@ from ..schema import events as ev
 from ..schema.items import ExtensionItem, Item, ItemStatus
 from ..schema.response import Usage
 from . import deltas as d
-from .blocks import Block, ReasoningBlock, TextBlock
-from .call_blocks import CallBlock, ProgressBlock, WholeCallBlock
+from .blocks import Block, CallBlock, ProgressBlock, ReasoningBlock, TextBlock, WholeCallBlock
 from .errors import StreamViolation
 from .run import OfferedTool
 

@@ -10,16 +10,11 @@ from ..schema.response import IncompleteDetails, Response
 from . import deltas as d
 from .assembler import Assembler
 from .errors import ProviderUnavailable
+from .ids import item_ids
 from .ports import Emit, Pause, Ports, ToolOutput
 from .run import ReasoningShown, Run, add_usage
 from .steps import Act, Step, Stop, Think, next_step
 from .turn import callable_tools, turn_of
-
-
-def item_ids(response_id: str) -> Callable[[str, int], str]:
-    """Item ids that embed their response's id: a reference to an item needs no index to find it."""
-    token = response_id.removeprefix("resp_")
-    return lambda prefix, index: f"{prefix}_{token}{index:04x}"
 
 
 async def begin(run: Run, emit: Emit) -> None:

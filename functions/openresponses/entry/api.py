@@ -8,8 +8,8 @@ from functools import lru_cache
 from ..api.access import Access
 from ..api.app import create_app
 from ..core.run import REASONING_SHOWN
-from ..core.service import Service
-from ..core.stored import Stored
+from ..responses.create import Service
+from ..responses.stored import Stored
 from .compose import Deployment
 
 

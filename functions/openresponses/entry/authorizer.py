@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable
 from typing import Any, TypedDict
 
-from ..aws.keys import find_key
 from ..aws.sdk import Client
-from ..keys import ClientKey, parse, refusal
+from ..client_keys import ClientKey, parse, refusal
+from ..storage.dynamodb.client_keys import find_key
 
 
 class AuthorizerEvent(TypedDict):

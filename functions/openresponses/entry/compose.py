@@ -5,13 +5,13 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from ..api import telemetry
-from ..core.catalog import Catalog
+from .. import telemetry
 from ..core.ports import Parameters, Ports, Storage, Toolbox
-from ..core.routing import RoutedModels, Router
-from ..providers import connect
-from ..seals import AeadSeal, Keys, kept_in, of_this_process
-from ..tools import Toolbox as Files
+from ..dialects import connect
+from ..routing.catalog import Catalog
+from ..routing.cipher import AeadSeal, Keys, kept_in, of_this_process
+from ..routing.router import RoutedModels, Router
+from ..toolbox import Toolbox as Files
 from .settings import AwsSettings, aws_settings_from, settings_from
 
 
@@ -39,7 +39,7 @@ class Deployment:
 def _storage(settings: AwsSettings) -> "partial[Storage]":
     """To be called with a `tenant`."""
     from ..aws.clients import Aws
-    from ..aws.storage import aws_storage
+    from ..storage.dynamodb.storage import aws_storage
 
     return partial(
         aws_storage,
@@ -54,7 +54,7 @@ def _storage(settings: AwsSettings) -> "partial[Storage]":
 
 
 def _unconfigured() -> tuple[Parameters, Keys, Toolbox]:
-    from ..memory import MemoryParameters
+    from ..storage.memory import MemoryParameters
 
     return MemoryParameters(), of_this_process(), Files()
 
@@ -63,7 +63,7 @@ def _configured(settings: AwsSettings) -> tuple[Parameters, Keys, Toolbox]:
     from ..aws.clients import Aws
     from ..aws.functions import LambdaFunctions
     from ..aws.parameters import SsmParameters
-    from ..tools._lambda_functions import LambdaTools
+    from ..toolbox.lambda_functions import LambdaTools
 
     aws = Aws(settings.region, threads=4)
     parameters = SsmParameters(aws, f"{settings.ssm_prefix}/", time.monotonic, seconds=settings.config_seconds)

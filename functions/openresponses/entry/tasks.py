@@ -1,64 +1,50 @@
-"""How the state machine's functions run: on one event loop for the life of the sandbox, with one log line for a task.
+"""The state machine's functions, one handler a task."""
 
-Step Functions retries by the class of an error, so our own errors pass as they are. What any other exception says
-may quote a conversation, and would be kept in the execution's history and in the log: only its place is told.
-"""
-
-import asyncio
 import os
-from collections.abc import Callable, Coroutine, Mapping
-from time import perf_counter
-from typing import Any, TypedDict, TypeVar
 
-from ..api import telemetry
-from ..core.errors import KitError
-from ..core.worker import Worker
-from .compose import Deployment
+from ..responses.worker import TurnResult
+from .runner import TaskEvent, perform, workers_from
 
-os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "openresponses")
-os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "openresponses")
-
-T = TypeVar("T")
+_worker = workers_from(os.environ)
 
 
-class Crashed(Exception):
-    """A bug. The log says where."""
+class TurnEvent(TaskEvent):
+    generation: int
+    attempt: int
 
 
-_runner = asyncio.Runner()
-
-
-def workers_from(environment: Mapping[str, str]) -> Callable[[str], Worker]:
-    """A worker for each tenant. Raises ValueError where nothing is stored: there is nothing to work on then."""
-    if not environment.get("OPENRESPONSES_TABLE"):
-        raise ValueError("OPENRESPONSES_TABLE: the state machine's functions need storage")
-    deployment = Deployment(environment)
-    return lambda tenant: Worker(deployment.ports(tenant), deployment.settings)
-
-
-class TaskEvent(TypedDict):
-    """What every task is told."""
+class TurnAnswer(TurnResult):
+    """The next state: it must name the tenant again, since a state's input is what the one before answered."""
 
     tenant: str
-    response_id: str
 
 
-def perform(
-    task: str, event: TaskEvent, work: Coroutine[Any, Any, T], told: Callable[[T], dict[str, object]] = lambda _: {}
-) -> T:
-    """The result of `work`, and a log line with what `told` says of it. Raises KitError, Crashed."""
-    began = perf_counter()
-    line: dict[str, object] = {"tenant": event["tenant"], "response_id": event["response_id"]}
-    try:
-        result = _runner.run(work)
-        line |= told(result)
-        return result
-    except KitError as error:
-        line["error"] = type(error).__name__
-        raise
-    except Exception as error:
-        line["error"] = type(error).__name__
-        telemetry.crashed(event["response_id"], error)
-        raise Crashed(f"{type(error).__name__} in {task}") from None
-    finally:
-        telemetry.performed(task, (perf_counter() - began) * 1000, line)
+def turn(event: TurnEvent, context: object) -> TurnAnswer:
+    """One turn of a response. Raises ProviderError, StorageUnavailable: the turn can be retried."""
+    work = _worker(event["tenant"]).turn(event["response_id"], event["generation"], event["attempt"])
+    return {"tenant": event["tenant"], **perform("turn", event, work, _turn_fields)}
+
+
+def _turn_fields(result: TurnResult) -> dict[str, object]:
+    return {"generation": result["generation"], "step": result["step"], "tool_calls": len(result["calls"])}
+
+
+class ToolEvent(TaskEvent):
+    item_id: str
+
+
+def tool(event: ToolEvent, context: object) -> None:
+    """One tool call. Raises StorageUnavailable: the call can be retried. What a tool fails with is its output."""
+    work = _worker(event["tenant"]).tool(event["response_id"], event["item_id"])
+    perform("tool", event, work, lambda _: {"item_id": event["item_id"]})
+
+
+class SettleEvent(TaskEvent):
+    error: str
+    cause: str
+
+
+def settle(event: SettleEvent, context: object) -> None:
+    """The end of a response that the state machine gave up. Raises StorageUnavailable: it can be retried."""
+    work = _worker(event["tenant"]).settle(event["response_id"], event["error"], event["cause"])
+    perform("settle", event, work, lambda _: {"gave_up": event["error"]})

@@ -9,8 +9,8 @@ from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 from mangum.handlers.api_gateway import APIGateway
 from mangum.types import LambdaConfig
 
-from openresponses.runtime.client import Client, Invocation
-from openresponses.runtime.faults import Fault, FaultError, log
+from .client import Client, Invocation
+from .faults import Fault, FaultError, log
 
 MAX_PRELUDE = 16 * 1024
 SEPARATOR = bytes(8)

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from openresponses.runtime.faults import FaultError
+from .faults import FaultError
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

@@ -10,8 +10,8 @@ import base64
 import sys
 from dataclasses import dataclass
 
-from openresponses.runtime.connection import Connection, Reply
-from openresponses.runtime.faults import Fault
+from .connection import Connection, Reply
+from .faults import Fault
 
 PREFIX = "/2018-06-01/runtime"
 ERROR_TYPE = "Lambda-Runtime-Function-Error-Type"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from openresponses.runtime.client import Invocation
+from .client import Invocation
 
 
 class Context:

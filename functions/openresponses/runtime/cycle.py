@@ -6,12 +6,12 @@ import asyncio
 from enum import Enum
 from typing import Any
 
-from openresponses.runtime.answers import Answer, Buffered, Streamed
-from openresponses.runtime.asgi import App, Message, Scope
-from openresponses.runtime.client import Client, Invocation, RefusedError
-from openresponses.runtime.context import Context
-from openresponses.runtime.events import MalformedEventError, request_of
-from openresponses.runtime.faults import Fault, log
+from .answers import Answer, Buffered, Streamed
+from .asgi import App, Message, Scope
+from .client import Client, Invocation, RefusedError
+from .context import Context
+from .events import MalformedEventError, request_of
+from .faults import Fault, log
 
 # Before its deadline an invocation can still say what became of it; at the deadline the sandbox is killed.
 GRACE_SECONDS = 0.25

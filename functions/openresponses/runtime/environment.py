@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from openresponses.runtime.faults import FaultError
+from .faults import FaultError
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from typing import Any, cast
 from mangum.handlers.api_gateway import APIGateway
 from mangum.types import LambdaConfig
 
-from openresponses.runtime.asgi import Scope
-from openresponses.runtime.context import Context
-from openresponses.runtime.faults import FaultError
+from .asgi import Scope
+from .context import Context
+from .faults import FaultError
 
 CONFIG = LambdaConfig(api_gateway_base_path="/", text_mime_types=[], exclude_headers=[])
 # Raising from `send` is how 2.4 tells of a lost client, so frameworks start no task to listen for one.

@@ -12,13 +12,38 @@ import sys
 from contextlib import AsyncExitStack, suppress
 from typing import Any, cast
 
-from openresponses.runtime.asgi import App, lifespan
-from openresponses.runtime.client import Client, Invocation, RefusedError
-from openresponses.runtime.cycle import serve
-from openresponses.runtime.environment import Environment, environment
-from openresponses.runtime.faults import Fault, FaultError, log
-from openresponses.runtime.orphan import orphaned
-from openresponses.runtime.snapstart import snapshot_and_restore
+from .asgi import App, lifespan
+from .client import Client, Invocation, RefusedError
+from .cycle import serve
+from .environment import Environment, environment
+from .faults import Fault, FaultError, log
+from .snapstart import snapshot_and_restore
+
+CHECK_SECONDS = 1
+
+
+async def orphaned(address: str) -> None:
+    """Returns once the parent is gone and the Runtime API with it.
+
+    A new parent alone proves nothing, and a connection that was closed proves nothing either: a server may close
+    an idle one. So the address is tried, but only if there is a reason to.
+    """
+    parent = os.getppid()
+    while True:
+        await asyncio.sleep(CHECK_SECONDS)
+        if os.getppid() != parent and not await _answers(address):
+            return
+
+
+async def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    except OSError:
+        return False
+    writer.close()
+    return True
+
 
 ATTEMPTS = 6
 FIRST_DELAY_SECONDS = 0.05  # doubled each time: 1.6 s until the Runtime API counts as gone

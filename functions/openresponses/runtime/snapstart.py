@@ -9,8 +9,8 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from openresponses.runtime.client import Client
-from openresponses.runtime.faults import Fault, FaultError, log
+from .client import Client
+from .faults import Fault, FaultError, log
 
 Hook = tuple[Callable[..., object], tuple[Any, ...], dict[str, Any]]
 

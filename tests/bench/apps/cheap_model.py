@@ -9,12 +9,12 @@ from openresponses.api.access import Access
 from openresponses.api.app import create_app
 from openresponses.core import deltas as d
 from openresponses.core.ports import Answer, Ports
-from openresponses.core.service import Service
 from openresponses.core.settings import Settings
-from openresponses.core.stored import Stored
 from openresponses.core.turn import Turn
+from openresponses.responses.create import Service
+from openresponses.responses.stored import Stored
 from openresponses.schema.request import CreateResponse
-from openresponses.tools import Toolbox
+from openresponses.toolbox import Toolbox
 
 WORD = d.Text(0, "word ")
 

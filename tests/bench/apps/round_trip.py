@@ -7,7 +7,7 @@ import json
 import sys
 import time
 
-from infra.local.aws import client
+from openresponses_dev.local.services.local_aws import client
 
 dynamodb = client("dynamodb", sys.argv[1])
 (table, *_) = dynamodb.list_tables()["TableNames"]

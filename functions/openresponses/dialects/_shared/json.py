@@ -1,0 +1,42 @@
+"""Reading and writing vendors' JSON: values of unknown shape, narrowed without trust."""
+
+import json
+from math import isfinite
+
+from pydantic import JsonValue
+
+from ...schema.base import JsonObject
+
+
+def dumps(value: JsonValue) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+
+
+def loads(data: str | bytes) -> JsonValue:
+    """Raises ValueError. Half of a surrogate pair, which no output of ours could hold, becomes a question mark."""
+    try:
+        value: JsonValue = json.loads(data)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    escaped = data if isinstance(data, str) else data.decode(errors="replace")
+    return json.loads(dumps(value)) if "\\ud" in escaped or "\\uD" in escaped else value
+
+
+def text(value: JsonValue) -> str:
+    """The string, or an empty one for anything else."""
+    return value if isinstance(value, str) else ""
+
+
+def fields(value: JsonValue) -> JsonObject:
+    """The object, or an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def objects(value: JsonValue) -> list[JsonObject]:
+    """The objects of an array; none for anything else."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def count(value: JsonValue) -> int:
+    """A number of things, or zero for anything else."""
+    return int(value) if isinstance(value, int | float) and isfinite(value) and value > 0 else 0

@@ -1,0 +1,47 @@
+"""Content parts, as far as all dialects agree on them."""
+
+from collections.abc import Sequence
+from mimetypes import guess_type
+
+from ...core.errors import RequestError
+from ...schema.content import InputText, OutputText, Part, Refusal, Text
+
+
+def unsendable(what: str, where: str = "") -> RequestError:
+    """`where` is its place in the request, if any."""
+    message = f"This model's provider can't be sent {what}"
+    return RequestError(message, param=where or "input", code="unsupported_content")
+
+
+def within(where: str, rest: str) -> str:
+    """The place of a part of what is at `where`; none of what has none in the request."""
+    return where and where + rest
+
+
+def said(part: Part) -> str | None:
+    """A part's text; None for a part that isn't text."""
+    match part:
+        case InputText() | OutputText() | Text():
+            return part.text
+        case Refusal():
+            return part.refusal
+        case _:
+            return None
+
+
+def plain_text(parts: Sequence[Part], role: str, separator: str = "", where: str = "") -> str:
+    """Of a message that can hold nothing else. Raises RequestError for what isn't text."""
+    texts: list[str] = []
+    for index, part in enumerate(parts):
+        text = said(part)
+        if text is None:
+            raise unsendable(f"a part of type {part.type!r} in a message of role {role!r}", within(where, f"[{index}]"))
+        texts.append(text)
+    return separator.join(texts)
+
+
+def data_url(data: str, filename: str) -> str:
+    """A file's data, which may be one already, or only base64."""
+    if data.startswith("data:"):
+        return data
+    return f"data:{guess_type(filename)[0] or 'application/octet-stream'};base64,{data}"

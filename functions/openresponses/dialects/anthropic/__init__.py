@@ -1,0 +1,179 @@
+"""Anthropic's Messages API: Claude, and the Messages endpoints of DeepSeek, Moonshot, Z.ai, MiniMax, vLLM, Ollama, ...
+
+`base_url` is the URL before `/messages`: `https://api.anthropic.com/v1`, `https://api.deepseek.com/anthropic/v1`,
+`https://api.z.ai/api/anthropic/v1`, `http://localhost:11434/v1`. The key goes into `x-api-key`; the settings'
+`headers` are sent too, and win (`anthropic-version`, `authorization: Bearer ...`); `anthropic-beta` is added to.
+
+| option | default | effect |
+|---|---|---|
+| `max_tokens` | by the model's name | the limit of a request without one: the API needs one; 8192 if not known |
+| `thinking` | by the model's name | "adaptive", "budget" or "none": what the model has |
+| `drop_stale_thinking` | true | have thinking dropped, not refused, if what was before it changed (a beta) |
+| `cache` | "5m" | how long the prompt is cached for: "5m", "1h", or false: don't mark it |
+| `structured_outputs` | by the model's name | have JSON schemas enforced; else they are told in the instructions |
+| `strict_tools` | false | have `strict` tools enforced, which the API has limits for |
+| `web_search` | false | let the vendor search where a client offers `web_search`; costs per search |
+
+What models take differs, by their names: see `_anthropic_models`. What else is not sent as it is asked for:
+
+| setting | what is sent |
+|---|---|
+| `reasoning.effort` | `output_config.effort`, or a share of `max_tokens` as the budget of thinking |
+| `reasoning.effort: none` | thinking turned off, and earlier thinking left out; the least effort, where it can't be |
+| `reasoning.summary` | `display: summarized`, whichever summary is asked for |
+| `temperature`, `top_p` | the first, up to 1, or else the second; neither while thinking, nor to Claude 4.7 and later |
+| `tool_choice: required` | forced, without thinking; an instruction, where the model takes no forced calls |
+| `text.format` | its schema in the subset that can be enforced; JSON without a schema as an instruction |
+| `safety_identifier`, or else `user` | `metadata.user_id` |
+| `service_tier: default` | `standard_only` |
+
+Not sent: `presence_penalty`, `frequency_penalty`, `top_logprobs`, `prompt_cache_key`, `text.verbosity`,
+`truncation`, the other service tiers, an image's `detail`.
+"""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import cast
+
+import httpx2
+from pydantic import JsonValue
+
+from ...core import deltas as d
+from ...core.settings import ProviderSettings
+from ...core.turn import Turn
+from ...schema.base import JsonObject
+from ...schema.request import Format, JsonObjectFormat, JsonSchemaFormat
+from ...transport.http import Http
+from ...transport.sse import objects_of
+from .._shared.json import fields
+from .._shared.options import with_options
+from .messages import Prompt, prompt, text_block
+from .models import Profile, options_of, profile_of
+from .request import constrained, order, tools
+from .stream import decode
+from .thinking import BINDING_BETA, began_without_thinking, effort, is_off, thinking
+
+__all__ = ["Anthropic", "connect", "decode", "encode"]
+
+VERSION = "2023-06-01"
+"""The one that all servers know. Nothing in 2026-10-21 is of use here, and it takes no sampling parameters."""
+WITHOUT_SAMPLING = "2026-10-21"
+
+
+def connect(settings: ProviderSettings) -> "Anthropic":
+    """Raises ValueError for settings that can't work."""
+    return Anthropic(settings)
+
+
+class Anthropic:
+    """`transport` replaces the network, for tests."""
+
+    def __init__(self, settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+        self._settings = settings
+        self._options = options_of(settings)
+        key = settings.api_key.strip()
+        self._betas = [value for name, value in settings.headers.items() if name.lower() == "anthropic-beta"]
+        headers = {"anthropic-version": VERSION, **({"x-api-key": key} if key else {})}
+        self._http = Http(settings, headers, transport)
+
+    async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
+        """One turn's deltas. Raises ProviderError, and RequestError for content that this wire can't carry."""
+        body = encode(turn, self._settings)
+        profile = profile_of(turn.model, self._options)
+        betas = ",".join([*self._betas, BINDING_BETA]) if "block_binding" in fields(body.get("thinking")) else ""
+        async with self._http.post("/messages", body, headers={"anthropic-beta": betas} if betas else None) as reply:
+            async with (
+                aclosing(reply.events()) as events,
+                aclosing(objects_of(events)) as objects,
+                aclosing(
+                    decode(objects, tools=turn.tools, summarised=profile.claude, secrets=self._http.secrets)
+                ) as deltas,
+            ):
+                async for delta in deltas:
+                    yield delta
+            await reply.drain()
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+
+def encode(turn: Turn, settings: ProviderSettings) -> JsonObject:
+    """The request's body. Raises RequestError for content that this wire can't carry."""
+    options = options_of(settings)
+    profile = profile_of(turn.model, options)
+    form = turn.request.text.format if turn.request.text else None
+    said = prompt(turn, profile, thinking=not is_off(turn, profile), order=order(turn, profile))
+    said.system += _told(form, profile)
+    max_tokens = turn.max_output_tokens or options.max_tokens or profile.max_tokens
+    thinks = thinking(
+        turn,
+        profile,
+        max_tokens,
+        began_without=began_without_thinking(said.messages),
+        drop_stale=options.drop_stale_thinking,
+    )
+    body: dict[str, JsonValue | None] = {
+        "model": turn.model,
+        "max_tokens": max_tokens,
+        **_content(said, tools(turn, profile, options), options.cache),
+        "stream": True,
+        "thinking": thinks,
+        "output_config": _output_config(effort(turn, profile), form, profile),
+        **_knobs(turn, profile, thinks, _version(settings)),
+    }
+    sent = {name: cast("JsonValue", value) for name, value in body.items() if value is not None}
+    return with_options(sent, turn.request, settings.name)
+
+
+def _content(said: Prompt, offered: JsonObject, cache: str | bool) -> JsonObject:
+    """Tools, instructions and messages. What is cached is all before a mark, in that order ("Prompt caching").
+
+    The messages' end is marked, and what was their end in the turn before: the API looks back for only 20 blocks.
+    """
+    system: list[JsonValue] = [text_block(text) for text in said.system if text.strip()]
+    messages: list[JsonValue] = [{"role": role, "content": content} for role, content in said.messages]
+    stable = system or cast("list[JsonValue]", offered.get("tools", []))
+    ends = [content[-1] for role, content in said.messages if role == "user"]
+    if cache:
+        for block in (*stable[-1:], *ends[-2:]):
+            fields(block)["cache_control"] = {"type": "ephemeral", **({"ttl": cache} if cache == "1h" else {})}
+    return {**({"system": system} if system else {}), **offered, "messages": messages}
+
+
+def _told(form: Format | None, profile: Profile) -> list[str]:
+    match form:
+        case JsonObjectFormat():
+            return ["Answer with one JSON object and nothing else, without a code fence."]
+        case JsonSchemaFormat() if not profile.structured_outputs:
+            schema = json.dumps(form.schema_, ensure_ascii=False)
+            return [f"Answer with JSON and nothing else, without a code fence. It must fit this schema:\n{schema}"]
+        case _:
+            return []
+
+
+def _output_config(effort: JsonValue, form: Format | None, profile: Profile) -> JsonObject | None:
+    config: JsonObject = {"effort": effort} if effort else {}
+    if isinstance(form, JsonSchemaFormat) and profile.structured_outputs:
+        config["format"] = {"type": "json_schema", "schema": constrained(form.schema_)}
+    return config or None
+
+
+def _version(settings: ProviderSettings) -> str:
+    return next((value for name, value in settings.headers.items() if name.lower() == "anthropic-version"), VERSION)
+
+
+def _knobs(turn: Turn, profile: Profile, thinks: JsonObject | None, version: str) -> dict[str, JsonValue | None]:
+    request = turn.request
+    sampling: JsonObject = {}
+    if profile.sampling and version < WITHOUT_SAMPLING and thinks in (None, {"type": "disabled"}):
+        if request.temperature is not None:
+            sampling["temperature"] = min(request.temperature, 1.0)
+        elif request.top_p is not None:
+            sampling["top_p"] = request.top_p
+    user = request.safety_identifier or request.user
+    return {
+        **sampling,
+        "metadata": {"user_id": user[:512]} if user else None,
+        "service_tier": "standard_only" if request.service_tier == "default" else None,
+    }

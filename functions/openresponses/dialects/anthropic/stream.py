@@ -1,0 +1,239 @@
+"""Events of the Messages API to deltas. Pure.
+
+Sources: "Streaming messages", "Stop reasons" and "Citations" at platform.claude.com/docs. Events, blocks and fields
+that aren't known are passed over: the API's versioning policy announces new ones.
+"""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
+
+from ...core import deltas as d
+from ...core.errors import ProviderUnavailable, StreamViolation
+from ...core.run import OfferedTool
+from ...schema.base import JsonObject
+from ...schema.content import UrlCitation
+from ...schema.items import ExtensionItem
+from ...schema.response import InputTokensDetails, OutputTokensDetails, Usage
+from .._shared.errors import from_object
+from .._shared.json import count, fields, loads, text
+from .._shared.naming import ANTHROPIC, MAX_CALL_ID, OF_VENDOR_S_TOOLS, CallIds, item_name, made_together, wire_name
+from .thinking import opaque_of
+
+_LENGTH = ("max_tokens", "model_context_window_exceeded", "pause_turn")
+"""`pause_turn`: a tool of the provider's needs another request, so this turn is not whole."""
+
+
+async def decode(
+    events: AsyncIterator[JsonObject],
+    *,
+    tools: Sequence[OfferedTool] = (),
+    summarised: bool = True,
+    secrets: Sequence[str] = (),
+) -> AsyncGenerator[d.Delta, None]:
+    """`tools` are those that were offered; `summarised`: the thinking is shown as a summary, as Claude's is.
+
+    Raises ProviderError where the stream reports one, breaks its protocol, or ends before its turn does.
+    """
+    decoder = _Decoder(tools, summarised, secrets)
+    async for event in events:
+        for delta in decoder.feed(event):
+            yield delta
+        if decoder.over:
+            break
+    for delta in decoder.end():
+        yield delta
+
+
+@dataclass(slots=True)
+class _Block:
+    """One content block in the making. `index` is its place in the message, `start` its text's in our message."""
+
+    kind: str
+    key: str
+    index: int
+    start: int = 0
+    text: list[str] = field(default_factory=list[str])
+    signature: list[str] = field(default_factory=list[str])
+    cited: list[JsonObject] = field(default_factory=list[JsonObject])
+    whole: JsonObject = field(default_factory=dict[str, JsonValue])
+
+
+class _Decoder:
+    def __init__(self, tools: Sequence[OfferedTool], summarised: bool, secrets: Sequence[str]) -> None:
+        self.over = False
+        self._names = {wire_name(tool.name): tool for tool in tools}
+        self._summary = 0 if summarised else None
+        self._secrets = secrets
+        self._blocks: dict[int, _Block] = {}
+        self._begun = self._said = 0
+        self._calls_made: list[str] = []
+        self._text: str | None = None
+        self._ids = CallIds(MAX_CALL_ID - 1)  # which leaves room for the mark of `made_together`
+        self._answered_here = False
+        self._reason, self._why = "", ""
+        self._used: JsonObject = {}
+
+    def feed(self, event: JsonObject) -> Iterator[d.Delta]:
+        if error := from_object(event, self._secrets):
+            raise error
+        match event.get("type"):
+            case "message_start":
+                yield from self._usage(fields(fields(event.get("message")).get("usage")))
+            case "content_block_start":
+                yield from self._start(fields(event.get("content_block")), count(event.get("index")))
+            case "content_block_delta":
+                yield from self._delta(fields(event.get("delta")), count(event.get("index")))
+            case "content_block_stop":
+                yield from self._stop(count(event.get("index")))
+            case "message_delta":
+                delta = fields(event.get("delta"))
+                self._reason = text(delta.get("stop_reason")) or self._reason
+                self._why = text(fields(delta.get("stop_details")).get("explanation")) or self._why
+                yield from self._usage(fields(event.get("usage")))
+            case "message_stop":
+                self.over = True
+            case _:
+                pass
+
+    def end(self) -> Iterator[d.Delta]:
+        if not (self.over or self._reason):
+            raise ProviderUnavailable("The provider's stream ended before its turn did")
+        if self._reason == "refusal":
+            if self._why and self._text is None:
+                yield d.Refusal("refusal", self._why)
+            yield d.Finish("content_filter")
+        else:
+            yield d.Finish("length" if self._reason in _LENGTH else "stop")
+
+    def _start(self, block: JsonObject, index: int) -> Iterator[d.Delta]:
+        """A call is ended when another block begins, not when it stops: one that stops last may have been cut."""
+        while self._calls_made:
+            yield d.End(self._calls_made.pop(0))
+        kind = text(block.get("type"))
+        self._begun += 1
+        made = self._blocks[index] = _Block(kind, f"{kind}_{self._begun}", index)
+        if kind != "text":
+            self._text = None
+        match kind:
+            case "text":
+                self._said = self._said if self._text else 0
+                made.key, made.start = self._text or made.key, self._said
+                yield from self._say(made, text(block.get("text")))
+            case "thinking":
+                made.signature.append(text(block.get("signature")))
+                yield from self._think(made, text(block.get("thinking")))
+            case "redacted_thinking":
+                if data := text(block.get("data")):
+                    yield d.Opaque(made.key, opaque_of({"type": kind, "data": data}, index))
+            case "tool_use":
+                made.whole = fields(block.get("input"))
+                yield self._call(made.key, text(block.get("id")), text(block.get("name")))
+            case _ if kind.endswith(OF_VENDOR_S_TOOLS):
+                made.whole = block
+            case _:
+                pass
+
+    def _delta(self, delta: JsonObject, index: int) -> Iterator[d.Delta]:
+        match self._blocks.get(index), delta.get("type"):
+            case _Block(kind="text") as block, "text_delta":
+                yield from self._say(block, text(delta.get("text")))
+            case _Block(kind="text") as block, "citations_delta":
+                block.cited.append(fields(delta.get("citation")))
+            case _Block(kind="thinking") as block, "thinking_delta":
+                yield from self._think(block, text(delta.get("thinking")))
+            case _Block(kind="thinking") as block, "signature_delta":
+                block.signature.append(text(delta.get("signature")))
+            case _Block(kind="tool_use") as block, "input_json_delta":
+                if piece := text(delta.get("partial_json")):
+                    block.text.append(piece)
+                    yield d.ToolCall(block.key, piece)
+            case _Block(kind=kind) as block, "input_json_delta" if kind.endswith(OF_VENDOR_S_TOOLS):
+                block.text.append(text(delta.get("partial_json")))
+            case None, _:
+                raise StreamViolation("The provider sent a part of a block that it did not begin")
+            case _:
+                pass
+
+    def _stop(self, index: int) -> Iterator[d.Delta]:
+        match self._blocks.get(index):
+            case _Block(kind="thinking") as block:
+                signature, thinking = "".join(block.signature), "".join(block.text)
+                if signature or thinking:
+                    whole: JsonObject = {"type": "thinking", "thinking": thinking, "signature": signature}
+                    yield d.Opaque(block.key, opaque_of(whole, block.index))
+            case _Block(kind="tool_use") as block:
+                if block.whole and not block.text:
+                    yield d.ToolCall(block.key, json.dumps(block.whole, ensure_ascii=False))
+                self._calls_made.append(block.key)
+            case _Block(kind="text") as block if self._text:
+                for citation in filter(None, map(_source, block.cited)):
+                    url, title = citation
+                    place = UrlCitation(url=url, title=title, start_index=block.start, end_index=self._said)
+                    yield d.Annotation(block.key, place)
+                block.cited.clear()
+            case _Block(kind=kind) as block if kind.endswith(OF_VENDOR_S_TOOLS):
+                yield d.Whole(_kept(block))
+            case _:
+                pass
+
+    def _say(self, block: _Block, words: str) -> Iterator[d.Delta]:
+        """Cited text comes in many blocks, one behind the other: they are one message."""
+        if words:
+            self._text = block.key
+            self._said += len(words)
+            yield d.Text(block.key, words)
+
+    def _think(self, block: _Block, words: str) -> Iterator[d.Delta]:
+        if words:
+            block.text.append(words)
+            yield d.Reasoning(block.key, words, self._summary)
+
+    def _call(self, key: str, call_id: str, name: str) -> d.ToolCall:
+        if not name:
+            raise StreamViolation("The provider sent a tool call without a name")
+        tool = self._names.get(name)
+        call_id = self._ids.take(call_id)
+        call_id = made_together(call_id) if self._answered_here else call_id
+        self._answered_here = self._answered_here or tool is None or tool.kind == "hosted"
+        return d.ToolCall(key, "", call_id, tool.name if tool else item_name(name))
+
+    def _usage(self, used: JsonObject) -> Iterator[d.Delta]:
+        """Counts are cumulative; an event tells those that it knows."""
+        if told := {name: value for name, value in used.items() if value is not None}:
+            self._used |= told
+            yield d.Usage(_usage(self._used))
+
+
+def _kept(block: _Block) -> ExtensionItem:
+    """A block of a tool that the provider ran, kept to go back as it came: its results are what later turns know."""
+    whole = {**block.whole}
+    if arguments := "".join(block.text):
+        with suppress(ValueError):
+            whole["input"] = loads(arguments)
+    item = {"type": f"{ANTHROPIC}{block.kind}", "block": whole, "index": block.index}
+    return ExtensionItem.model_validate(item)
+
+
+def _usage(used: JsonObject) -> Usage:
+    """ "Total input tokens in a request is the summation of" three counts (API reference, `usage`)."""
+    cached = count(used.get("cache_read_input_tokens"))
+    prompt = count(used.get("input_tokens")) + count(used.get("cache_creation_input_tokens")) + cached
+    said = count(used.get("output_tokens"))
+    thought = count(fields(used.get("output_tokens_details")).get("thinking_tokens"))
+    return Usage(
+        input_tokens=prompt,
+        input_tokens_details=InputTokensDetails(cached_tokens=cached),
+        output_tokens=said,
+        output_tokens_details=OutputTokensDetails(reasoning_tokens=thought),
+        total_tokens=prompt + said,
+    )
+
+
+def _source(citation: JsonObject) -> tuple[str, str] | None:
+    """What a citation points to, where that has an address: a page or search result, but no uploaded document."""
+    url = text(citation.get("url")) or text(citation.get("source"))
+    return (url, text(citation.get("title"))) if url.startswith(("http://", "https://")) else None

@@ -1,0 +1,355 @@
+"""Items to Converse's messages and system blocks. Pure.
+
+What Bedrock insists on, and this file therefore keeps:
+
+- Roles alternate, and the user begins. A model's turn is one message: reasoning and text first, then its calls.
+- All results of a message's calls come at once in the next message, before all else; for some models, alone.
+- Text is never blank. A document is never without text.
+- Reasoning is sent back exactly as it came, signature and all; what has none, only to models that take it so
+  (DeepSeek-R1 refuses its own, aws-samples/bedrock-chat#845).
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from mimetypes import guess_type
+from urllib.parse import unquote_to_bytes
+
+from pydantic import JsonValue
+
+from ...core.turn import Turn
+from ...schema.base import JsonObject
+from ...schema.content import InputFile, InputImage, InputText, InputVideo, Part, ReasoningText
+from ...schema.items import (
+    Compaction,
+    CustomToolCall,
+    CustomToolCallOutput,
+    ExtensionItem,
+    FunctionCall,
+    FunctionCallOutput,
+    HostedToolCall,
+    Item,
+    Message,
+    Reasoning,
+)
+from .._shared.history import NO_OUTPUT, Call, Output, PastCalls, arguments, failed
+from .._shared.json import loads
+from .._shared.naming import Ids, Names
+from .._shared.parts import plain_text, said, unsendable, within
+from .models import Traits
+from .thinking import restored
+
+_IMAGES = {"image/png": "png", "image/jpeg": "jpeg", "image/jpg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
+_VIDEOS = {
+    "video/mp4": "mp4",
+    "video/quicktime": "mov",
+    "video/webm": "webm",
+    "video/mpeg": "mpeg",
+    "video/x-matroska": "mkv",
+    "video/x-flv": "flv",
+    "video/x-ms-wmv": "wmv",
+    "video/3gpp": "three_gp",
+}
+_DOCUMENTS = {
+    "application/pdf": "pdf",
+    "text/csv": "csv",
+    "text/html": "html",
+    "text/markdown": "md",
+    "application/json": "txt",
+    "application/msword": "doc",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
+    "application/vnd.ms-excel": "xls",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+}
+"""Every other `text/...` is a `txt`."""
+
+
+class Documents:
+    """Names for one request's documents: each its own, and of the characters that Bedrock takes."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def name(self, filename: str) -> str:
+        stem = filename.rpartition(".")[0] or filename
+        name = re.sub(r"\s+", " ", re.sub(r"[^A-Za-z0-9\s()\[\]-]", "-", stem))[:180].strip() or "document"
+        number = 1
+        while (unique := name if number == 1 else f"{name} ({number})") in self._taken:
+            number += 1
+        self._taken.add(unique)
+        return unique
+
+
+def blocks(parts: Sequence[Part], documents: Documents, where: str) -> list[JsonObject]:
+    """A user's parts. Blank text is left out: Bedrock refuses it."""
+    made: list[JsonObject] = []
+    for index, part in enumerate(parts):
+        text = said(part)
+        if text is None:
+            made.append(_media(part, documents, within(where, f"[{index}]")))
+        elif text.strip():
+            made.append({"text": text})
+    return made
+
+
+def tool_result(
+    output: str | Sequence[Part], call_id: str, traits: Traits, documents: Documents, where: str
+) -> tuple[list[JsonValue], list[JsonObject]]:
+    """A tool result's content, and the blocks that this model doesn't take there."""
+    made = blocks([InputText(text=output)] if isinstance(output, str) else output, documents, where)
+    inside: list[JsonValue] = []
+    outside: list[JsonObject] = []
+    for block in made:
+        if "text" in block or traits.results & block.keys():
+            inside.append(block)
+        else:
+            outside.append(block)
+    if outside:
+        inside.append({"text": f"[{len(outside)} attached, see what follows the tools' results]"})
+        outside.insert(0, {"text": f"Attached by the tool call {call_id}:"})
+    if traits.json_results:
+        inside = [_as_json(block) for block in inside]
+    return inside or [{"text": NO_OUTPUT}], outside
+
+
+def _as_json(block: JsonValue) -> JsonValue:
+    """Mistral's models read an object where others read text."""
+    match block:
+        case {"text": str(text)}:
+            try:
+                value = loads(text)
+            except ValueError:
+                value = text
+            return {"json": value if isinstance(value, dict) else {"output": text}}
+        case _:
+            return block
+
+
+def _media(part: Part, documents: Documents, where: str) -> JsonObject:
+    match part:
+        case InputImage(image_url=str(url)):
+            return {"image": _source(url, _IMAGES, within(where, ".image_url"))}
+        case InputVideo(video_url=url):
+            return {"video": _source(url, _VIDEOS, within(where, ".video_url"))}
+        case InputFile(file_data=str(data)):
+            if not data.startswith("data:"):
+                data = f"data:{guess_type(part.filename or '')[0] or ''};base64,{data}"
+            return {"document": _document(part, data, within(where, ".file_data"), documents)}
+        case InputFile(file_url=str(url)):
+            return {"document": _document(part, url, within(where, ".file_url"), documents)}
+        case InputImage() | InputFile():
+            raise unsendable(f"{part.type!r} without its data: it knows no 'file_id' of ours", where)
+        case _:
+            raise unsendable(f"a part of type {part.type!r} in a message of role 'user'", where)
+
+
+def _document(part: InputFile, url: str, where: str, documents: Documents) -> JsonObject:
+    name = part.filename or (url.rpartition("/")[2] if url.startswith("s3:") else "")
+    return {"name": documents.name(name), **_source(url, _DOCUMENTS, where, name)}
+
+
+def _source(url: str, formats: Mapping[str, str], where: str, filename: str = "") -> JsonObject:
+    """Of a data URL, or of an object in a bucket."""
+    if url.startswith("s3://"):
+        media_type = guess_type(url)[0] or ""
+        source: JsonObject = {"s3Location": {"uri": url}}
+    elif url.startswith("data:"):
+        head, _, data = url.removeprefix("data:").partition(",")
+        media_type = head.partition(";")[0].lower()
+        source = {"bytes": _base64(data, where) if head.endswith(";base64") else _encoded(data)}
+    else:
+        raise unsendable("a web address: send it as a data URL, or from a bucket as s3://", where)
+    if media_type in ("", "application/octet-stream"):
+        media_type = guess_type(filename)[0] or ""
+    fallback = "txt" if formats is _DOCUMENTS and media_type.startswith("text/") else None
+    if (form := formats.get(media_type, fallback)) is None:
+        raise unsendable(f"data of type {media_type or 'unknown'!r}, only {sorted(set(formats.values()))}", where)
+    return {"format": form, "source": source}
+
+
+def _base64(data: str, where: str) -> str:
+    data = re.sub(r"\s+", "", data)
+    try:
+        if not base64.b64decode(data, validate=True):
+            raise unsendable("data that is empty", where)
+    except binascii.Error:
+        raise unsendable("data that is not base64", where) from None
+    return data
+
+
+def _encoded(data: str) -> str:
+    """A data URL without base64 is percent-encoded."""
+    return base64.b64encode(unquote_to_bytes(data)).decode()
+
+
+_FILLER: JsonObject = {"text": "."}
+"""Keeps roles alternating where nobody said anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """`called` are the names of the tools that it has calls of, as they were sent."""
+
+    system: list[JsonObject]
+    messages: list[JsonObject]
+    called: list[str]
+
+
+def history(turn: Turn, traits: Traits, names: Names, *, reasoning: bool = True) -> History:
+    """Raises RequestError for what this wire can't carry, and for an output that answers no call. `reasoning` may be
+    left out."""
+    building = _Building(turn, traits, names, reasoning)
+    for index, item in enumerate(turn.items):
+        building.add(index, item)
+    return building.finished()
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What answers a call. `where` is its place in the request, if any."""
+
+    output: Output
+    where: str
+    call_id: str
+    failed: bool
+
+
+@dataclass(slots=True)
+class _Assistant:
+    """One turn of the model in the making. `waiting` are the calls whose outputs come later."""
+
+    said: list[JsonObject] = field(default_factory=list[JsonObject])
+    calls: list[JsonObject] = field(default_factory=list[JsonObject])
+    results: list[_Result] = field(default_factory=list[_Result])
+    waiting: set[str] = field(default_factory=set[str])
+    thought: bool = False
+
+
+class _Building:
+    def __init__(self, turn: Turn, traits: Traits, names: Names, reasoning: bool) -> None:
+        self._traits, self._names, self._reasoning = traits, names, reasoning
+        self._calls = PastCalls(turn)
+        self._whole = turn.request.previous_response_id is None
+        self._ids = Ids(short=traits.short_ids)
+        self._documents = Documents()
+        self._system = [turn.instructions or ""]
+        self._messages: list[tuple[str, list[JsonObject]]] = []
+        self._called: dict[str, None] = {}
+        self._open: _Assistant | None = None
+
+    def add(self, index: int, item: Item) -> None:
+        match item:
+            case Message(role="user"):
+                self._close()
+                self._put("user", blocks(item.content, self._documents, self._where(index, "content")))
+            case Message(role="assistant"):
+                self._say(index, item)
+            case Message():
+                self._system.append(plain_text(item.content, item.role, "\n", self._where(index, "content")))
+            case Reasoning():
+                self._think(item)
+            case FunctionCall() | CustomToolCall() | HostedToolCall():
+                self._call(index, item)
+            case FunctionCallOutput() | CustomToolCallOutput():
+                if self._open:
+                    self._open.waiting.discard(item.call_id)
+            case Compaction():
+                raise unsendable("an item of type 'compaction'", self._where(index))
+            case ExtensionItem():
+                pass
+
+    def finished(self) -> History:
+        self._close()
+        if not self._messages:
+            self._messages.append(("user", [_FILLER]))
+        return History(
+            system=[{"text": text} for text in self._system if text.strip()],
+            messages=[_message(role, content) for role, content in self._messages],
+            called=list(self._called),
+        )
+
+    def _where(self, index: int, *names: str) -> str:
+        """An item's place in the request, if what came before it is in the request too."""
+        return ".".join((f"input[{index}]", *names)) if self._whole else ""
+
+    def _say(self, index: int, item: Message) -> None:
+        spoken = [part for part in item.content if not isinstance(part, ReasoningText)]
+        text = plain_text(spoken, item.role, "", self._where(index, "content"))
+        if text.strip():
+            self._assistant().said.append({"text": text})
+
+    def _think(self, item: Reasoning) -> None:
+        assistant = self._assistant()
+        assistant.thought = True
+        if self._reasoning and (block := restored(item.encrypted_content)):
+            assistant.said.append({"reasoningContent": block})
+
+    def _call(self, index: int, call: Call) -> None:
+        """A hosted call has its output; another's comes later, if ever."""
+        assistant = self._assistant(for_call=True)
+        sent_id, sent_name = self._ids.take(call.call_id), self._names.sent(self._calls.name(call))
+        self._called[sent_name] = None
+        assistant.calls.append({"toolUse": {"toolUseId": sent_id, "name": sent_name, "input": arguments(call)}})
+        answer, where = self._calls.answers.get(index), ""
+        if answer is not None:
+            where = self._where(answer, "output")
+            assistant.waiting.add(call.call_id)
+        assistant.results.append(_Result(self._calls.output(index), where, sent_id, failed(call)))
+
+    def _assistant(self, *, for_call: bool = False) -> _Assistant:
+        """The turn that the next piece belongs to.
+
+        A turn whose calls are all answered is complete. Only a call after such a call may still be of the same
+        turn: hosted calls carry their outputs, so parallel ones look like turns of one call each. They are sent
+        as such, which keeps the prompt's start unchanged for the cache. But a model that reasons does so in each
+        turn, so there a call without new reasoning joins.
+        """
+        done = self._open and self._open.calls and not self._open.waiting
+        if self._open and done and not (for_call and self._open.thought):
+            self._close()
+        self._open = self._open or _Assistant()
+        return self._open
+
+    def _close(self) -> None:
+        done, self._open = self._open, None
+        if done is None or not (done.calls or any("text" in block for block in done.said)):
+            return
+        self._put("assistant", [*done.said, *done.calls])
+        results: list[JsonObject] = []
+        attached: list[JsonObject] = []
+        for each in done.results:
+            content, more = tool_result(each.output, each.call_id, self._traits, self._documents, each.where)
+            result: JsonObject = {"toolUseId": each.call_id, "content": content}
+            if each.failed and self._traits.status:
+                result["status"] = "error"
+            results.append({"toolResult": result})
+            attached += more
+        self._put("user", results)
+        self._put("user", attached)
+
+    def _put(self, role: str, content: list[JsonObject]) -> None:
+        if not content:
+            return
+        if not self._messages and role == "assistant":
+            self._messages.append(("user", [_FILLER]))
+        if self._messages and self._messages[-1][0] == role:
+            if self._may_join(content):
+                self._messages[-1][1].extend(content)
+                return
+            self._messages.append(("assistant" if role == "user" else "user", [_FILLER]))
+        self._messages.append((role, list(content)))
+
+    def _may_join(self, content: list[JsonObject]) -> bool:
+        """Anthropic's models refuse documents beside tool results, and some others refuse anything."""
+        if not any("toolResult" in block for block in self._messages[-1][1]):
+            return True
+        return all(self._traits.beside & block.keys() for block in content)
+
+
+def _message(role: str, content: list[JsonObject]) -> JsonObject:
+    if any("document" in block for block in content) and not any("text" in block for block in content):
+        content = [*content, {"text": "(See what is attached.)"}]
+    made: list[JsonValue] = [*content]
+    return {"role": role, "content": made}

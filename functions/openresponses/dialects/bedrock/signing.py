@@ -1,0 +1,66 @@
+"""What only AWS knows: the region, the credentials of the function's role, and the signature of a request.
+
+botocore does it, in a thread: its import takes a fifth of a second, and credentials may have to be fetched. Its client
+doesn't make the request. It would block a thread for as long as a turn lasts, could not be told to stop before the
+reply begins, and refuses fields that are newer than itself, while the one in Lambda's runtime is months old.
+Anthropic's SDK does for Bedrock what is done here.
+"""
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from ...core.errors import ProviderMisconfigured, ProviderUnavailable
+
+_SERVICE = "bedrock"
+
+
+class Signer:
+    """Signs requests to Bedrock. An empty `region` is AWS's own: the environment's, or the profile's."""
+
+    def __init__(self, region: str) -> None:
+        self._region = region
+        self._making = threading.Lock()  # botocore's sessions are not thread-safe, its credentials are
+        self._session: Any = None
+        self._credentials: Any = None
+
+    async def region(self) -> str:
+        """Raises ProviderMisconfigured where none is configured."""
+        return self._region or await asyncio.to_thread(self._find_region)
+
+    async def sign(self, url: str, body: bytes) -> Mapping[str, str]:
+        """The headers that sign a POST of `body`. Raises ProviderError where there are no credentials."""
+        return await asyncio.to_thread(self._sign, url, body)
+
+    def _sign(self, url: str, body: bytes) -> Mapping[str, str]:
+        request = import_module("botocore.awsrequest").AWSRequest("POST", url, data=body)
+        sign = import_module("botocore.auth").SigV4Auth
+        sign(self._frozen_credentials(), _SERVICE, self._find_region()).add_auth(request)
+        return {name.lower(): value for name, value in request.headers.items()}
+
+    def _frozen_credentials(self) -> Any:
+        errors = import_module("botocore.exceptions")
+        try:
+            with self._making:
+                self._credentials = self._credentials or self._open_session().get_credentials()
+            if self._credentials is None:
+                raise ProviderMisconfigured("There are no AWS credentials to sign requests to the provider with")
+            return self._credentials.get_frozen_credentials()
+        except (errors.CredentialRetrievalError, errors.MetadataRetrievalError, errors.HTTPClientError):
+            raise ProviderUnavailable("The AWS credentials for the provider could not be fetched") from None
+        except errors.BotoCoreError:
+            raise ProviderMisconfigured("The AWS credentials for the provider are incomplete") from None
+
+    def _find_region(self) -> str:
+        if not self._region:
+            with self._making:
+                self._region = self._open_session().get_config_variable("region") or ""
+        if not self._region:
+            raise ProviderMisconfigured("There is no AWS region for the provider: set its option 'region'")
+        return self._region
+
+    def _open_session(self) -> Any:
+        self._session = self._session or import_module("botocore.session").get_session()
+        return self._session

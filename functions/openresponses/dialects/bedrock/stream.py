@@ -1,0 +1,348 @@
+"""ConverseStream's events to deltas. Pure.
+
+Source: the API reference of Amazon Bedrock, `ConverseStreamOutput`. Events and blocks that are unknown are passed
+over, but for images, which no item can hold. `p` is padding.
+"""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from struct import error as StructError  # noqa: N812
+from typing import Any, TypeAlias
+
+from pydantic import JsonValue
+
+from ...core import deltas as d
+from ...core.errors import (
+    ProviderError,
+    ProviderMisconfigured,
+    ProviderRejected,
+    ProviderThrottled,
+    ProviderTimeout,
+    ProviderUnavailable,
+    StreamViolation,
+)
+from ...schema.base import JsonObject
+from ...schema.content import UrlCitation
+from ...schema.response import InputTokensDetails, Usage
+from .._shared.errors import clean, from_status, retry_after
+from .._shared.json import count, dumps, fields, loads, text
+from .._shared.naming import CallIds, Names
+from .._shared.think_tags import ThinkSplitter
+from .thinking import kept
+
+_CREDENTIALS = {
+    "accessdeniedexception",
+    "expiredtokenexception",
+    "incompletesignatureexception",
+    "invalidclienttokenid",
+    "invalidsignatureexception",
+    "missingauthenticationtokenexception",
+    "optinrequired",
+    "signaturedoesnotmatch",
+    "unrecognizedclientexception",
+}
+_KINDS: dict[str, Callable[[], ProviderError]] = {
+    "modelerrorexception": lambda: ProviderUnavailable("The model failed"),
+    "modelnotreadyexception": lambda: ProviderUnavailable("The model is not ready yet"),
+    "modelstreamerrorexception": lambda: ProviderUnavailable("The model's stream failed"),
+    "modeltimeoutexception": lambda: ProviderTimeout("The model did not answer in time"),
+    "internalserverexception": lambda: ProviderUnavailable("The provider failed"),
+    "serviceunavailableexception": lambda: ProviderUnavailable("The provider is not available"),
+    "throttlingexception": lambda: ProviderThrottled("The provider limits our rate"),
+    "servicequotaexceededexception": lambda: ProviderMisconfigured("Our account with the provider is out of quota"),
+}
+
+
+def from_reply(status: int, body: bytes, headers: Mapping[str, str], secrets: Sequence[str] = ()) -> ProviderError:
+    """Of a reply that is no success. `headers` has lower-case names."""
+    name = headers.get("x-amzn-errortype", "").partition(":")[0] or _name_in(body)
+    error = _known(name)
+    if isinstance(error, ProviderThrottled):
+        error.retry_after = retry_after(headers)
+    return error or from_status(status, body, headers, secrets)
+
+
+def from_event(name: str, value: JsonObject, secrets: Sequence[str] = ()) -> ProviderError:
+    """Of an exception, or an unmodeled error, in a stream. An unknown one counts as the provider's own."""
+    if name.lower() == "validationexception":
+        detail = clean(text(value.get("message")), secrets) or "it gave no reason"
+        return ProviderRejected(f"The provider refused the request (in its stream): {detail}")
+    return _known(name) or ProviderUnavailable("The provider failed (in its stream)")
+
+
+def _known(name: str) -> ProviderError | None:
+    name = name.lower()
+    if name in _CREDENTIALS:
+        return ProviderMisconfigured("The provider refused our credentials, or they may not use this model")
+    make = _KINDS.get(name)
+    return make() if make else None
+
+
+def _name_in(body: bytes) -> str:
+    try:
+        value = fields(loads(body))
+    except ValueError:
+        return ""
+    return text(value.get("__type")).rpartition("#")[2]
+
+
+async def events_of(chunks: AsyncIterator[bytes]) -> AsyncGenerator[JsonObject, None]:
+    """Raises StreamViolation for bytes that are no such stream."""
+    module = await asyncio.to_thread(import_module, "botocore.eventstream")
+    buffer: Any = module.EventStreamBuffer()
+    async for chunk in chunks:
+        buffer.add_data(chunk)
+        try:
+            events = [_event(message.headers, message.payload) for message in buffer]
+        except (module.ParserError, StructError, KeyError, UnicodeDecodeError):
+            raise StreamViolation("The provider sent something that is not its event stream") from None
+        for event in events:
+            yield event
+
+
+def _event(headers: dict[str, Any], payload: bytes) -> JsonObject:
+    """A message is an event or an exception, by name, or an `error` that is described in its headers alone."""
+    kind = headers.get(":message-type")
+    if kind == "error":
+        return {
+            "error": {"code": str(headers.get(":error-code", "")), "message": str(headers.get(":error-message", ""))}
+        }
+    name = headers.get(":exception-type" if kind == "exception" else ":event-type")
+    try:
+        value = fields(loads(payload or b"{}"))
+    except ValueError:
+        raise StreamViolation("The provider sent an event that is not JSON") from None
+    return {str(name): value}
+
+
+_REASONS: dict[str, d.FinishReason] = {
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "content_filtered": "content_filter",
+    "guardrail_intervened": "content_filter",
+    "refusal": "content_filter",
+}
+_FAILED = ("malformed_model_output", "malformed_tool_use")
+_TEXT = "text"
+Index: TypeAlias = int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was sent says how the reply is read: `answer` is the tool that the model answers with, if any."""
+
+    names: Names = field(default_factory=lambda: Names(()))
+    answer: str = ""
+    summarised: bool = False
+    plain_reasoning: bool = False
+    think_tags: bool = False
+
+
+async def decode(
+    events: AsyncIterator[JsonObject], reading: Reading | None = None, secrets: Sequence[str] = ()
+) -> AsyncGenerator[d.Delta, None]:
+    """Raises ProviderError where the stream reports one, breaks its protocol, or ends before its turn does.
+
+    The usage comes after the stop reason, so `Finish` waits for it, or for the end of the stream.
+    """
+    decoder = _Decoder(reading or Reading(), secrets)
+    async for event in events:
+        for delta in decoder.feed(event):
+            yield delta
+        if decoder.over:
+            break
+    for delta in decoder.end():
+        yield delta
+
+
+@dataclass(slots=True)
+class _Thought:
+    text: list[str] = field(default_factory=list[str])
+    signature: str = ""
+    redacted: list[str] = field(default_factory=list[str])
+
+    def state(self, *, plain: bool) -> str | None:
+        """None for reasoning without a signature, but for models that take it so (`plain`)."""
+        if self.redacted:
+            try:
+                data = b"".join(base64.b64decode(each, validate=True) for each in self.redacted)
+            except binascii.Error:
+                raise StreamViolation("The provider sent encrypted reasoning that is not base64") from None
+            return kept({"redactedContent": base64.b64encode(data).decode()})
+        said: JsonObject = {"text": "".join(self.text)}
+        if self.signature:
+            return kept({"reasoningText": {**said, "signature": self.signature}})
+        return kept({"reasoningText": said}) if plain and self.text else None
+
+
+class _Decoder:
+    """Blocks are told apart by their index. Text blocks that follow one another are one message: a cited passage is
+    a block of its own, and its citations come before it."""
+
+    def __init__(self, reading: Reading, secrets: Sequence[str]) -> None:
+        self._reading, self._secrets = reading, secrets
+        self._think = ThinkSplitter(opened=False) if reading.think_tags else None
+        self._thoughts: dict[Index, _Thought] = {}
+        self._calls: set[Index] = set()
+        self._ids = CallIds()
+        self._complete: list[Index] = []
+        self._answers: set[Index] = set()
+        self._foreign: set[Index] = set()
+        self._starts: dict[Index, int] = {}
+        self._citations: dict[Index, list[JsonObject]] = {}
+        self._length = 0
+        self._stop = ""
+        self._measured = False
+
+    @property
+    def over(self) -> bool:
+        return bool(self._stop) and self._measured
+
+    def feed(self, event: JsonObject) -> Iterator[d.Delta]:
+        for name, value in event.items():
+            body = fields(value)
+            index = count(body.get("contentBlockIndex"))
+            if name in ("contentBlockStart", "contentBlockDelta"):
+                yield from self._end_calls()
+            match name:
+                case "contentBlockStart":
+                    yield from self._begin(index, fields(body.get("start")))
+                case "contentBlockDelta" if index not in self._foreign:
+                    yield from self._delta(index, fields(body.get("delta")))
+                case "contentBlockStop":
+                    yield from self._close(index)
+                case "messageStop":
+                    self._stop = text(body.get("stopReason")) or "end_turn"
+                case "metadata":
+                    self._measured = True
+                    yield d.Usage(_usage(fields(body.get("usage"))))
+                case _ if name == "error" or name.endswith("Exception"):
+                    raise from_event(name, body, self._secrets)
+                case _:
+                    pass
+
+    def end(self) -> Iterator[d.Delta]:
+        if not self._stop:
+            raise ProviderUnavailable("The provider's stream ended before its turn did")
+        if self._stop in _FAILED:
+            raise ProviderUnavailable("The provider gave up on its answer")
+        yield from self._flush()
+        yield d.Finish(_REASONS.get(self._stop, "stop"))
+
+    def _begin(self, index: Index, start: JsonObject) -> Iterator[d.Delta]:
+        call = fields(start.get("toolUse"))
+        if "toolResult" in start or call.get("type") == "server_tool_use":
+            self._foreign.add(index)
+        elif "image" in start:
+            raise StreamViolation("The provider sent an image, which no answer here can hold")
+        elif call:
+            yield from self._flush()
+            self._length = 0
+            sent = text(call.get("name"))
+            if not sent:
+                raise StreamViolation("The provider sent a tool call without a name")
+            if sent == self._reading.answer:
+                self._answers.add(index)
+            else:
+                self._calls.add(index)
+                call_id = self._ids.take(text(call.get("toolUseId")))
+                name = self._reading.names.meant(sent)
+                yield d.ToolCall(f"call_{index}", call_id=call_id, name=name)
+
+    def _end_calls(self) -> Iterator[d.Delta]:
+        """Another block goes on, so those that ended are complete."""
+        while self._complete:
+            yield d.End(f"call_{self._complete.pop()}")
+
+    def _delta(self, index: Index, delta: JsonObject) -> Iterator[d.Delta]:
+        for kind, value in delta.items():
+            match kind, value:
+                case "text", str(words):
+                    self._starts.setdefault(index, self._length)
+                    yield from self._say(words)
+                case "toolUse", dict():
+                    yield from self._arguments(index, value.get("input"))
+                case "reasoningContent", dict():
+                    yield from self._reason(index, value)
+                case "citation", dict():
+                    self._citations.setdefault(index, []).append(value)
+                case "image", _:
+                    raise StreamViolation("The provider sent an image, which no answer here can hold")
+                case _:
+                    pass
+
+    def _say(self, words: str) -> Iterator[d.Delta]:
+        if self._think is None:
+            yield from self._speak(words)
+            return
+        for is_reasoning, piece in self._think.feed(words):
+            yield from (d.Reasoning("think", piece),) if is_reasoning else self._speak(piece)
+
+    def _flush(self) -> Iterator[d.Delta]:
+        for is_reasoning, piece in self._think.end() if self._think else ():
+            yield from (d.Reasoning("think", piece),) if is_reasoning else self._speak(piece)
+
+    def _speak(self, words: str) -> Iterator[d.Delta]:
+        """Some models begin with empty text, which is no message."""
+        if words:
+            self._length += len(words)
+            yield d.Text(_TEXT, words)
+
+    def _arguments(self, index: Index, piece: JsonValue) -> Iterator[d.Delta]:
+        words = piece if isinstance(piece, str) else dumps(piece).decode() if isinstance(piece, dict) else ""
+        if index in self._answers:
+            if words:
+                yield d.Text(f"answer_{index}", words)
+        elif index not in self._calls:
+            raise StreamViolation("The provider sent arguments of a call that it had not begun")
+        elif words:
+            yield d.ToolCall(f"call_{index}", words)
+
+    def _reason(self, index: Index, delta: JsonObject) -> Iterator[d.Delta]:
+        thought = self._thoughts.setdefault(index, _Thought())
+        thought.signature += text(delta.get("signature"))
+        if redacted := text(delta.get("redactedContent")):
+            thought.redacted.append(redacted)
+        if words := text(delta.get("text")):
+            self._length = 0
+            thought.text.append(words)
+            yield d.Reasoning(f"reasoning_{index}", words, 0 if self._reading.summarised else None)
+
+    def _close(self, index: Index) -> Iterator[d.Delta]:
+        """The last block is left open: Bedrock ends it too where the limit cut it, and then it is not complete."""
+        thought = self._thoughts.pop(index, None)
+        if thought and (state := thought.state(plain=self._reading.plain_reasoning)):
+            self._length = 0
+            yield d.Opaque(f"reasoning_{index}", state)
+        elif index in self._calls:
+            self._calls.remove(index)
+            self._complete.append(index)
+        for citation in self._citations.pop(index, ()):
+            if self._length and (annotation := _annotation(citation, self._starts.get(index, 0), self._length)):
+                yield d.Annotation(_TEXT, annotation)
+
+
+def _annotation(citation: JsonObject, start: int, end: int) -> UrlCitation | None:
+    """Only what has an address: other citations point into the request's own documents."""
+    web = fields(fields(citation.get("location")).get("web"))
+    url = text(web.get("url")) or text(citation.get("source"))
+    if not url.startswith(("http://", "https://")):
+        return None
+    return UrlCitation(url=url, title=text(citation.get("title")), start_index=start, end_index=end)
+
+
+def _usage(used: JsonObject) -> Usage:
+    """`inputTokens` is without those that the cache had or was given; `totalTokens` is with them."""
+    cached = count(used.get("cacheReadInputTokens"))
+    prompt = count(used.get("inputTokens")) + cached + count(used.get("cacheWriteInputTokens"))
+    completion = count(used.get("outputTokens"))
+    return Usage(
+        input_tokens=prompt,
+        input_tokens_details=InputTokensDetails(cached_tokens=cached),
+        output_tokens=completion,
+        total_tokens=prompt + completion,
+    )

@@ -1,0 +1,34 @@
+"""Tools and the choice among them, for Chat Completions. Pure.
+
+Source: the API reference of OpenAI, "Create chat completion", `tools` and `tool_choice`.
+"""
+
+from ...core.run import OfferedTool
+from ...core.turn import Turn
+from ...schema.base import JsonObject
+from .._shared.history import free_text_schema
+
+
+def tools(turn: Turn) -> JsonObject:
+    """Nothing at all without tools: servers refuse an empty list, and a choice among nothing."""
+    if not turn.tools:
+        return {}
+    body: JsonObject = {"tools": [{"type": "function", "function": _function(tool)} for tool in turn.tools]}
+    if turn.must_call:
+        body["tool_choice"] = {"type": "function", "function": {"name": turn.must_call}}
+    elif turn.tool_choice == "required":
+        body["tool_choice"] = "required"
+    if turn.request.parallel_tool_calls is not None:
+        body["parallel_tool_calls"] = turn.request.parallel_tool_calls
+    return body
+
+
+def _function(tool: OfferedTool) -> JsonObject:
+    custom = tool.kind == "custom"
+    parameters = free_text_schema(tool) if custom else tool.parameters or {"type": "object", "properties": {}}
+    function: JsonObject = {"name": tool.name, "parameters": parameters}
+    if tool.description:
+        function["description"] = tool.description
+    if tool.strict is not None and not custom:
+        function["strict"] = tool.strict
+    return function

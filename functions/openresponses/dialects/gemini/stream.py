@@ -1,0 +1,269 @@
+"""Gemini's chunks to deltas. Pure.
+
+Sources: Gemini API, "GenerateContentResponse", "Gemini thinking" and "Thought signatures". Values of an unexpected
+type are passed over.
+"""
+
+import json
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+
+from pydantic import JsonValue
+
+from ...core import deltas as d
+from ...core.errors import ProviderMisconfigured, ProviderRejected, ProviderUnavailable, StreamViolation
+from ...schema.base import JsonObject
+from ...schema.content import LogProb, TopLogProb, UrlCitation
+from ...schema.items import ExtensionItem
+from ...schema.response import InputTokensDetails, OutputTokensDetails, Usage
+from .._shared.errors import from_object
+from .._shared.json import count, fields, objects, text
+from .._shared.naming import CallIds, item_name
+from .messages import GOOGLE
+from .thinking import NextPart, Spoken, State, Thought
+
+
+def usage(used: JsonObject) -> Usage:
+    """The candidates' tokens are without the thoughts', the prompt's without the results of Google's own tools."""
+    thought = count(used.get("thoughtsTokenCount"))
+    prompt = count(used.get("promptTokenCount")) + count(used.get("toolUsePromptTokenCount"))
+    output = count(used.get("candidatesTokenCount")) + thought
+    return Usage(
+        input_tokens=prompt,
+        input_tokens_details=InputTokensDetails(cached_tokens=count(used.get("cachedContentTokenCount"))),
+        output_tokens=output,
+        output_tokens_details=OutputTokensDetails(reasoning_tokens=thought),
+        total_tokens=prompt + output,
+    )
+
+
+def citations(said: str, candidate: JsonObject) -> Iterator[UrlCitation]:
+    """Of the web, of maps and of documents. Google counts bytes of UTF-8, an annotation counts characters."""
+    octets = said.encode(errors="replace")
+
+    def cited(source: JsonObject, segment: JsonObject) -> Iterator[UrlCitation]:
+        start = len(octets[: count(segment.get("startIndex"))].decode(errors="ignore"))
+        end = len(octets[: count(segment.get("endIndex"))].decode(errors="ignore"))
+        if (url := text(source.get("uri"))) and start <= end:
+            yield UrlCitation(url=url, title=text(source.get("title")), start_index=start, end_index=end)
+
+    grounding = fields(candidate.get("groundingMetadata"))
+    chunks = [_source(chunk) for chunk in objects(grounding.get("groundingChunks"))]
+    for support in objects(grounding.get("groundingSupports")):
+        indices = support.get("groundingChunkIndices")
+        for index in indices if isinstance(indices, list) else []:
+            if isinstance(index, int) and 0 <= index < len(chunks):
+                yield from cited(chunks[index], fields(support.get("segment")))
+    quoted = fields(candidate.get("citationMetadata"))
+    for source in objects(quoted.get("citationSources")) or objects(quoted.get("citations")):
+        yield from cited(source, source)
+
+
+def logprobs(value: JsonValue) -> tuple[LogProb, ...]:
+    result = fields(value)
+    tops = [objects(step.get("candidates")) for step in objects(result.get("topCandidates"))]
+    chosen = objects(result.get("chosenCandidates"))
+    tops += [[]] * (len(chosen) - len(tops))
+    return tuple(
+        LogProb(**_token(each).model_dump(), top_logprobs=[_token(other) for other in top])
+        for each, top in zip(chosen, tops, strict=False)
+    )
+
+
+def _source(chunk: JsonObject) -> JsonObject:
+    return fields(chunk.get("web")) or fields(chunk.get("maps")) or fields(chunk.get("retrievedContext"))
+
+
+def _token(value: JsonObject) -> TopLogProb:
+    token, number = text(value.get("token")), value.get("logProbability")
+    return TopLogProb(
+        token=token,
+        logprob=number if isinstance(number, int | float) else -9999.0,
+        bytes=list(token.encode(errors="replace")),
+    )
+
+
+_FINISH: Mapping[str, d.FinishReason] = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    "CONTINUATION": "length",
+    "SAFETY": "content_filter",
+    "RECITATION": "content_filter",
+    "LANGUAGE": "content_filter",
+    "BLOCKLIST": "content_filter",
+    "PROHIBITED_CONTENT": "content_filter",
+    "SPII": "content_filter",
+    "ESCALATION": "content_filter",
+    "MODEL_ARMOR": "content_filter",
+    "IMAGE_SAFETY": "content_filter",
+    "IMAGE_PROHIBITED_CONTENT": "content_filter",
+    "IMAGE_RECITATION": "content_filter",
+}
+"""Of all other reasons (a call that doesn't parse, say) a new attempt is the remedy."""
+_ABOUT = ("videoMetadata", "partMetadata", "mediaResolution")
+"""Objects of a part that are not what it holds."""
+
+
+async def decode(
+    chunks: AsyncIterator[JsonObject], *, names: Mapping[str, str] | None = None, secrets: Sequence[str] = ()
+) -> AsyncGenerator[d.Delta, None]:
+    """Raises ProviderError where the stream reports one, or ends before its turn does.
+
+    `names` has our name of a tool by Gemini's. A turn has ended with a `finishReason`, or with the prompt blocked.
+    `Finish` waits for the end of the stream, since sources and usage may come after that.
+    """
+    decoder = _Decoder(names or {}, secrets)
+    async for chunk in chunks:
+        for delta in decoder.feed(chunk):
+            yield delta
+    for delta in decoder.end():
+        yield delta
+
+
+class _Decoder:
+    def __init__(self, names: Mapping[str, str], secrets: Sequence[str]) -> None:
+        self._names = names
+        self._secrets = secrets
+        self._finish = ""
+        self._blocked = ""
+        self._open = ""
+        self._stateful = False
+        self._thoughts = 0
+        self._calls, self._call_ids = 0, CallIds()
+        self._text = ""
+        self._signed: list[tuple[int, str, str]] = []
+        self._silent = True
+        self._about: JsonObject = {}
+        self._used: JsonObject = {}
+
+    def feed(self, chunk: JsonObject) -> Iterator[d.Delta]:
+        if error := from_object(chunk, self._secrets):
+            raise error
+        feedback = fields(chunk.get("promptFeedback"))
+        if reason := text(feedback.get("blockReason")):
+            self._blocked = text(feedback.get("blockReasonMessage")) or f"The prompt was blocked: {reason}"
+        for candidate in objects(chunk.get("candidates")):
+            if count(candidate.get("index")) == 0:
+                yield from self._candidate(candidate)
+        used = fields(chunk.get("usageMetadata"))
+        if used and used != self._used:
+            self._used = used
+            yield d.Usage(usage(used))
+
+    def end(self) -> Iterator[d.Delta]:
+        finish = _FINISH.get(self._finish)
+        if finish is None and self._blocked:
+            finish = "content_filter"
+        if finish is None:
+            raise _without_answer(self._finish)
+        if self._open == "text":
+            for citation in citations(self._text, self._about):
+                yield d.Annotation("text", citation)
+        if finish == "stop":
+            yield from self._leave()
+        elif finish == "content_filter" and self._silent:
+            message = text(self._about.get("finishMessage")) or self._blocked
+            yield d.Refusal("refusal", message or f"The answer was blocked: {self._finish}")
+        yield d.Finish(finish)
+
+    def _candidate(self, candidate: JsonObject) -> Iterator[d.Delta]:
+        self._about |= {name: value for name, value in candidate.items() if value and name != "content"}
+        tokens = logprobs(candidate.get("logprobsResult"))
+        for part in objects(fields(candidate.get("content")).get("parts")):
+            for delta in self._part(part, tokens):
+                self._silent = False
+                if isinstance(delta, d.Text):
+                    tokens = ()
+                yield delta
+        reason = text(candidate.get("finishReason"))
+        self._finish = self._finish if reason in ("", "FINISH_REASON_UNSPECIFIED") else reason
+
+    def _part(self, part: JsonObject, tokens: tuple[LogProb, ...]) -> Iterator[d.Delta]:
+        signature = text(part.get("thoughtSignature"))
+        kind = next((name for name, value in part.items() if name not in _ABOUT and isinstance(value, dict)), "")
+        if kind == "functionCall":
+            yield from self._call(fields(part["functionCall"]), signature)
+        elif kind:
+            yield from self._whole(kind, part, signature)
+        elif part.get("thought") is True:
+            yield from self._think(text(part.get("text")), signature)
+        else:
+            yield from self._say(text(part.get("text")), signature, tokens)
+
+    def _think(self, words: str, signature: str) -> Iterator[d.Delta]:
+        """Google calls its thoughts summaries: the raw ones are not shown."""
+        if words:
+            yield from self._reason()
+            yield d.Reasoning(f"thought_{self._thoughts}", words, summary=0)
+        if signature:
+            yield from self._keep(Thought(thought=words, signature=signature))
+
+    def _say(self, words: str, signature: str, tokens: tuple[LogProb, ...]) -> Iterator[d.Delta]:
+        """Nothing where there are no words: the last signature often comes on an empty text."""
+        if words:
+            if self._open != "text":
+                yield from self._leave()
+                self._open = "text"
+            yield d.Text("text", words, tokens)
+        if signature:
+            self._signed.append((len(self._text), words, signature))
+        self._text += words
+
+    def _call(self, call: JsonObject, signature: str) -> Iterator[d.Delta]:
+        """Whole, with its arguments. A second call with the same id, or one with too long an id, gets none."""
+        yield from self._leave()
+        if signature:
+            yield from self._keep(NextPart(next=signature, calls=self._calls))
+        key, name = f"call_{self._calls}", text(call.get("name"))
+        if not name:
+            raise StreamViolation("The provider sent a tool call without a name")
+        self._calls += 1
+        call_id = self._call_ids.take(text(call.get("id")))
+        arguments = json.dumps(call.get("args") or {}, ensure_ascii=False)
+        yield d.ToolCall(key, arguments, call_id, self._names.get(name) or item_name(name))
+        yield d.End(key)
+        self._open = ""
+
+    def _whole(self, kind: str, part: JsonObject, signature: str) -> Iterator[d.Delta]:
+        """Code that Google ran, a call of a tool of its own, an image: kept as it came, to go back as it came."""
+        yield from self._leave()
+        if signature:
+            yield from self._keep(NextPart(next=signature, calls=self._calls))
+        name = re.sub("([A-Z])", r"_\1", re.sub("[^a-zA-Z0-9]", "_", kind)).lower()
+        kept = {name: value for name, value in part.items() if name != "thoughtSignature"}
+        yield d.Whole(ExtensionItem.model_validate({"type": f"{GOOGLE}{name}", "part": kept}))
+        self._open = ""
+
+    def _keep(self, state: State) -> Iterator[d.Delta]:
+        """In the reasoning that is open, where that has none yet."""
+        yield from self._reason()
+        self._stateful = True
+        yield d.Opaque(f"thought_{self._thoughts}", state.model_dump_json())
+
+    def _reason(self) -> Iterator[d.Delta]:
+        if self._open != "thought" or self._stateful or self._signed:
+            yield from self._leave()
+            self._open, self._stateful = "thought", False
+            self._thoughts += 1
+
+    def _leave(self) -> Iterator[d.Delta]:
+        """The text is over. Its signatures come after it: what was said of it is out already."""
+        state = Spoken(spoken=tuple(self._signed), length=len(self._text))
+        self._signed, self._text = [], ""
+        if state.spoken:
+            self._open = "thought"
+            self._stateful = True
+            self._thoughts += 1
+            yield d.Opaque(f"thought_{self._thoughts}", state.model_dump_json())
+
+
+def _without_answer(reason: str) -> Exception:
+    match reason:
+        case "":
+            return ProviderUnavailable("The provider's stream ended before its turn did")
+        case "MISSING_THOUGHT_SIGNATURE":
+            return ProviderRejected("The provider refused the request: it misses a thought signature")
+        case "PUP_LIMITED_DISABLED":
+            return ProviderMisconfigured("Our account with the provider is limited or disabled")
+        case _:
+            return ProviderUnavailable("The provider gave up on its answer")

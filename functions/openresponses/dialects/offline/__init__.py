@@ -1,0 +1,233 @@
+"""The offline model: deterministic, without a network or a vendor. It is a demo, and says so; it thinks nothing.
+
+- It reasons where reasoning is asked for (`effort` other than `none`, or a `summary`).
+- It calls tools where tools are offered and no call since the last user message has been answered; also
+  whenever a call is required. It calls the tools that the user's words name, or else the first one; only
+  one where parallel calls are not allowed. Arguments are made from the tool's JSON schema.
+- Then it answers: with an instance of the schema where structured output is asked for, else in text, which
+  quotes the outputs of its calls, or else the user's words.
+- A token is a word. `max_output_tokens` and the usage count words.
+
+A user's message can script it, for tests and demonstrations. The last user message counts:
+
+| directive                     | what happens                                                               |
+|-------------------------------|----------------------------------------------------------------------------|
+| `[[words 200]]`               | the text answer has exactly 200 words                                      |
+| `[[slow 50ms]]`               | a pause before each word (`ms` or `s`); nothing else ever sleeps           |
+| `[[refuse]]`                  | a refusal in place of everything else                                      |
+| `[[length]]`, `[[length 9]]`  | stops for length after 5 (9) words                                         |
+| `[[filter]]`, `[[filter 9]]`  | stops for the content filter after 5 (9) words                             |
+| `[[error]]`                   | ProviderUnavailable before anything is said                                |
+| `[[throttle]]`, `[[throttle 7]]` | ProviderThrottled before anything is said, with `retry_after` 1 (7) s   |
+| `[[fail after 3]]`            | ProviderUnavailable after 3 words                                          |
+| `[[cut after 3]]`             | the stream ends after 3 words, without its Finish                          |
+| `[[stall]]`, `[[stall after 3]]` | waits for ever, after 0 (3) words                                       |
+| `[[parallel 3]]`              | three calls in one turn, also where parallel calls are not allowed         |
+| `[[turns 5]]`                 | goes on calling for five turns before it answers                           |
+| `[[call name {"a": 1}]]`      | exactly this call, also of a tool that isn't offered; may be repeated      |
+
+`fail`, `cut`, `stall`, `error`, `throttle`, `length` and `filter` take `in turn 2` to strike in that turn only.
+Words of reasoning and of arguments count too.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Iterator
+
+from ...core import deltas as d
+from ...core.errors import ProviderThrottled, ProviderUnavailable
+from ...core.settings import ProviderSettings
+from ...core.turn import Turn
+from ...schema.response import InputTokensDetails, OutputTokensDetails, Usage
+from .._shared.history import refuse_upstream_tools
+from .instances import Hints, instance
+from .script import Context, Ending, Script
+
+NAME = "offline/demo"
+_INTRODUCTION = "This is the offline demo model: no real model ran."
+_FILLER = "These words only make the answer as long as it was asked to be."
+_QUOTED = 300
+"""Characters of a tool's output, or of the user's words, that an answer repeats."""
+
+
+def connect(settings: ProviderSettings) -> "Offline":
+    """The offline model has nothing to configure."""
+    return Offline()
+
+
+class Offline:
+    async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
+        """One turn. Raises ProviderUnavailable and ProviderThrottled where the script says so."""
+        refuse_upstream_tools(turn)
+        context = Context.of(turn)
+        script = context.script
+        ending = script.ending if script.ending and script.ending.turn in (None, context.turn) else None
+        if ending and ending.after == 0:
+            _strike(ending)
+        meter = _Meter(context.input_words)
+        yield meter.usage()
+        reason: d.FinishReason = "stop"
+        for delta in _say(turn, context):
+            if _is_word(delta):
+                if ending and meter.words == ending.after:
+                    break
+                if turn.max_output_tokens is not None and meter.words >= turn.max_output_tokens:
+                    reason = "length"
+                    ending = None
+                    break
+                if script.pause:
+                    await asyncio.sleep(script.pause)
+                meter.count(delta)
+            yield delta
+        yield meter.usage()
+        if ending:
+            _strike(ending)
+            match ending.kind:
+                case "cut":
+                    return
+                case "stall":
+                    await asyncio.Event().wait()
+                case "filter":
+                    reason = "content_filter"
+                case _:
+                    reason = "length"
+        yield d.Finish(reason)
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+class _Meter:
+    def __init__(self, input_words: int) -> None:
+        self.words = 0
+        self._input, self._reasoning = input_words, 0
+
+    def count(self, delta: d.Delta) -> None:
+        self.words += 1
+        self._reasoning += isinstance(delta, d.Reasoning)
+
+    def usage(self) -> d.Usage:
+        return d.Usage(
+            Usage(
+                input_tokens=self._input,
+                input_tokens_details=InputTokensDetails(),
+                output_tokens=self.words,
+                output_tokens_details=OutputTokensDetails(reasoning_tokens=self._reasoning),
+                total_tokens=self._input + self.words,
+            )
+        )
+
+
+def _strike(ending: Ending) -> None:
+    match ending.kind:
+        case "fail":
+            raise ProviderUnavailable("The offline model fails because its script says so")
+        case "throttle":
+            raise ProviderThrottled(
+                "The offline model is throttled because its script says so", retry_after=ending.seconds
+            )
+        case _:
+            pass
+
+
+def _is_word(delta: d.Delta) -> bool:
+    match delta:
+        case d.Text() | d.Refusal() | d.Reasoning():
+            return delta.text != ""
+        case d.ToolCall():
+            return delta.arguments != ""
+        case _:
+            return False
+
+
+def _words(text: str) -> list[str]:
+    """`text` in pieces of one word each, with the space that follows it."""
+    pieces = text.split(" ")
+    return [f"{piece} " for piece in pieces[:-1]] + pieces[-1:]
+
+
+def _say(turn: Turn, context: Context) -> Iterator[d.Delta]:
+    """The deltas of a whole turn, but for its usage and its end."""
+    script = context.script
+    calls = [] if script.refuse else _calls(turn, context)
+    yield from _reason(turn, context, calls)
+    if script.refuse:
+        yield from (d.Refusal("refusal", word) for word in _words("I can't help with that: the script says refuse."))
+        yield d.End("refusal")
+    elif calls:
+        for key, (name, arguments) in enumerate(calls):
+            yield d.ToolCall(key, name=name)
+            yield from (d.ToolCall(key, word) for word in _words(arguments))
+            yield d.End(key)
+    else:
+        yield from (d.Text("text", word) for word in _words(_answer(turn, context)))
+        yield d.End("text")
+
+
+def _reason(turn: Turn, context: Context, calls: list[tuple[str, str]]) -> Iterator[d.Delta]:
+    settings = turn.request.reasoning
+    if settings is None or settings.effort == "none" or not (settings.effort or settings.summary):
+        return
+    plan = f"call {', '.join(name for name, _ in calls)}" if calls else "answer"
+    if settings.effort:
+        thought = f"This is turn {context.turn}. {len(context.outputs)} calls are answered, so I {plan}."
+        yield from (d.Reasoning("reasoning", word) for word in _words(thought))
+    if settings.summary:
+        yield from (d.Reasoning("reasoning", word, summary=0) for word in _words(f"Decided to {plan}."))
+    if "reasoning.encrypted_content" in (turn.request.include or []):
+        yield d.Opaque("reasoning", f"{NAME}:turn-{context.turn}")
+    yield d.End("reasoning")
+
+
+def _calls(turn: Turn, context: Context) -> list[tuple[str, str]]:
+    """The calls of this turn, as (tool, arguments): none where it is time to answer."""
+    script = context.script
+    scripted = bool(script.calls or script.turns)
+    due = context.turns_done < (script.turns or 1) and (scripted or bool(turn.tools))
+    if turn.tool_choice != "required" and not due:
+        return []
+    hints = Hints(script.words)
+    chosen = script.calls or [(name, None) for name in _chosen(turn, script)]
+    offered = {tool.name: tool for tool in turn.tools}
+    made: list[tuple[str, str]] = []
+    for name, arguments in chosen:
+        schema = offered[name].parameters if name in offered else None
+        made.append((name, arguments or json.dumps(instance(schema or {"type": "object"}, hints), ensure_ascii=False)))
+    return made
+
+
+def _chosen(turn: Turn, script: Script) -> list[str]:
+    """Which tools to call: the one that is required, or those that the user's words name, or the first."""
+    names = [tool.name for tool in turn.tools]
+    spoken = f" {' '.join(script.words.lower().replace('_', ' ').split())} "
+    named = [name for name in names if name.lower().replace("_", " ") in spoken]
+    chosen = [turn.must_call] if turn.must_call else named or names[:1]
+    if script.parallel is not None and chosen:
+        return [chosen[i % len(chosen)] for i in range(script.parallel)]
+    return chosen if turn.request.parallel_tool_calls is not False else chosen[:1]
+
+
+def _answer(turn: Turn, context: Context) -> str:
+    script = context.script
+    shape = turn.request.text.format if turn.request.text else None
+    if shape is not None and shape.type == "json_schema":
+        return json.dumps(instance(shape.schema_, Hints(script.words)), ensure_ascii=False)
+    if shape is not None and shape.type == "json_object":
+        return json.dumps({"model": NAME, "you_said": script.words[:_QUOTED]}, ensure_ascii=False)
+    said = [_INTRODUCTION]
+    said += [f"The tool {name} answered: {_short(output)}" for name, output in context.outputs]
+    if script.words and not context.outputs:
+        said.append(f'You said: "{_short(script.words)}"')
+    said += [f"You also sent {context.attachments}."] if context.attachments else []
+    text = " ".join(said)
+    if script.length is None:
+        return text
+    words = text.split()
+    filler = _FILLER.split()
+    words += [filler[i % len(filler)] for i in range(script.length - len(words))]
+    return " ".join(words[: script.length])
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _QUOTED else f"{text[:_QUOTED]}..."

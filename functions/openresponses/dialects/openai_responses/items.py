@@ -1,0 +1,297 @@
+"""The output items of one Responses stream, each building its deltas from whatever a server sends of it.
+
+Servers differ in what they send: deltas, a `done` event for the same, the finished item, or only the last. So each
+piece is told once, when it first comes: a later event adds only what the earlier ones had not.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, get_args
+
+from pydantic import JsonValue
+
+from ...core import deltas as d
+from ...core.errors import StreamViolation
+from ...schema.base import JsonObject
+from ...schema.events import UpstreamProgress
+from ...schema.items import ExtensionItem, Phase
+from .._shared.json import count, objects, text
+from .._shared.naming import CallIds, item_name
+from .._shared.openai_values import citation_of, logprobs_of
+
+
+def extension_of(item: JsonObject) -> ExtensionItem:
+    return ExtensionItem.model_validate({**item, "id": "", "status": text(item.get("status")) or "completed"})
+
+
+def phase_of(item: JsonObject) -> Phase | None:
+    match item.get("phase"):
+        case "commentary":
+            return "commentary"
+        case "final_answer":
+            return "final_answer"
+        case _:
+            return None
+
+
+def arguments_of(value: JsonValue) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else text(value)
+
+
+_PROGRESS = frozenset(get_args(UpstreamProgress.model_fields["type"].annotation))
+
+
+@dataclass(slots=True)
+class _Said:
+    """A text that comes in pieces."""
+
+    chunks: list[str] = field(default_factory=list[str])
+    logprobs: bool = False
+    annotations: int = 0
+
+    def more(self, piece: str) -> str:
+        self.chunks.append(piece)
+        return piece
+
+    def rest(self, whole: str) -> str:
+        """What of `whole` was not said. Nothing, where it goes on otherwise than what was."""
+        said = "".join(self.chunks)
+        return self.more(whole[len(said) :]) if len(whole) > len(said) and whole.startswith(said) else ""
+
+
+class OutputItem(ABC):
+    """`feed` it the events about it, then `close` it once with the finished item. `about` are their types' starts."""
+
+    about: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, key: str, item: JsonObject) -> None:
+        self.key, self.type, self.done = key, text(item.get("type")), False
+
+    def handles(self, kind: str) -> bool:
+        return kind.startswith(self.about)
+
+    def open(self) -> Iterator[d.Delta]:
+        return iter(())
+
+    @abstractmethod
+    def feed(self, kind: str, event: JsonObject) -> Iterator[d.Delta]: ...
+
+    @abstractmethod
+    def close(self, item: JsonObject) -> Iterator[d.Delta]: ...
+
+
+class MessageItem(OutputItem):
+    """Each part is a block of its own. Text stays open: what closes it is the next block, or how the turn ends."""
+
+    about = ("response.output_text", "response.refusal.", "response.content_part.")
+
+    def __init__(self, key: str, item: JsonObject) -> None:
+        super().__init__(key, item)
+        self._parts = defaultdict[str, _Said](_Said)
+        self._phase: Phase | None = phase_of(item)
+
+    def feed(self, kind: str, event: JsonObject) -> Iterator[d.Delta]:
+        part = count(event.get("content_index"))
+        match kind:
+            case "response.output_text.delta":
+                yield from self._text(part, text(event.get("delta")), event)
+            case "response.output_text.done":
+                yield from self._text(part, None, event)
+            case "response.output_text.annotation.added" | "response.output_text_annotation.added":
+                yield from self._annotations(part, [event.get("annotation")])
+            case "response.refusal.delta":
+                yield from self._refusal(part, text(event.get("delta")), event)
+            case "response.refusal.done":
+                yield from self._refusal(part, None, event)
+            case "response.content_part.done":
+                yield from self._part(part, event.get("part"))
+            case _:
+                pass
+
+    def close(self, item: JsonObject) -> Iterator[d.Delta]:
+        self._phase = self._phase or phase_of(item)
+        content = item.get("content")
+        for index, part in enumerate(content if isinstance(content, list) else ()):
+            yield from self._part(index, part)
+
+    def _part(self, index: int, part: JsonValue) -> Iterator[d.Delta]:
+        match part:
+            case {"type": "output_text" | "text"}:
+                yield from self._text(index, None, part)
+                annotations = objects(part.get("annotations"))
+                yield from self._annotations(index, annotations[self._parts[f"{self.key}.{index}"].annotations :])
+            case {"type": "refusal"}:
+                yield from self._refusal(index, None, part)
+            case _:
+                pass
+
+    def _text(self, index: int, delta: str | None, said: JsonObject) -> Iterator[d.Delta]:
+        """A piece, or, where `delta` is None, the whole."""
+        key = f"{self.key}.{index}"
+        part = self._parts[key]
+        piece = part.rest(text(said.get("text"))) if delta is None else part.more(delta)
+        logprobs = () if delta is None and part.logprobs else logprobs_of(said.get("logprobs"))
+        if piece or logprobs:
+            part.logprobs = part.logprobs or bool(logprobs)
+            yield d.Text(key, piece, logprobs, self._phase)
+
+    def _refusal(self, index: int, delta: str | None, said: JsonObject) -> Iterator[d.Delta]:
+        key = f"{self.key}.{index}.refusal"
+        part = self._parts[key]
+        if piece := part.rest(text(said.get("refusal"))) if delta is None else part.more(delta):
+            yield d.Refusal(key, piece)
+
+    def _annotations(self, index: int, annotations: list[JsonValue] | list[JsonObject]) -> Iterator[d.Delta]:
+        """Of citations only those of the web have a place in the standard."""
+        key = f"{self.key}.{index}"
+        for annotation in annotations:
+            self._parts[key].annotations += 1
+            if isinstance(annotation, dict) and annotation.get("type") == "url_citation":
+                yield d.Annotation(key, citation_of(annotation))
+
+
+class ReasoningItem(OutputItem):
+    """Raw reasoning goes by two names of events: the standard's, and (vLLM, OpenAI's SDKs) `reasoning_text`.
+
+    Its state is the whole item, which is what must come back. `keep_content`: its raw text too, for servers that
+    encrypt nothing.
+    """
+
+    about = ("response.reasoning", "response.content_part.")
+
+    def __init__(self, key: str, item: JsonObject, *, keep_content: bool) -> None:
+        super().__init__(key, item)
+        self._keep_content = keep_content
+        self._raw = defaultdict[int, _Said](_Said)
+        self._summaries: dict[int, tuple[int, _Said]] = {}
+
+    def feed(self, kind: str, event: JsonObject) -> Iterator[d.Delta]:
+        part, index = count(event.get("content_index")), count(event.get("summary_index"))
+        match kind:
+            case "response.reasoning_text.delta" | "response.reasoning.delta":
+                yield from self._think(self._raw[part].more(text(event.get("delta"))))
+            case "response.reasoning_text.done" | "response.reasoning.done":
+                yield from self._think(self._raw[part].rest(text(event.get("text"))))
+            case "response.reasoning_summary_part.added":
+                yield from self._summary(index, "")
+            case "response.reasoning_summary_text.delta":
+                yield from self._summary(index, text(event.get("delta")))
+            case "response.reasoning_summary_text.done":
+                yield from self._summary(index, None, event)
+            case "response.reasoning_summary_part.done":
+                yield from self._summary(index, None, event.get("part"))
+            case "response.content_part.done":
+                yield from self._part(part, event.get("part"))
+            case _:
+                pass
+
+    def close(self, item: JsonObject) -> Iterator[d.Delta]:
+        for index, part in enumerate(objects(item.get("summary"))):
+            yield from self._summary(index, None, part)
+        for index, part in enumerate(objects(item.get("content"))):
+            yield from self._part(index, part)
+        if state := self._state(item):
+            yield d.Opaque(self.key, state)
+
+    def _think(self, piece: str) -> Iterator[d.Delta]:
+        if piece:
+            yield d.Reasoning(self.key, piece)
+
+    def _part(self, index: int, part: JsonValue) -> Iterator[d.Delta]:
+        if isinstance(part, dict):
+            yield from self._think(self._raw[index].rest(text(part.get("text"))))
+
+    def _summary(self, index: int, delta: str | None, said: JsonValue = None) -> Iterator[d.Delta]:
+        number, part = self._summaries.get(index, (len(self._summaries), _Said()))
+        whole = text(said.get("text")) if isinstance(said, dict) else ""
+        piece = part.rest(whole) if delta is None else part.more(delta)
+        if piece or index not in self._summaries:
+            self._summaries[index] = number, part
+            yield d.Reasoning(self.key, piece, summary=number)
+
+    def _state(self, item: JsonObject) -> str:
+        dropped = ("type", "status") if self._keep_content else ("type", "status", "content")
+        state = {name: value for name, value in item.items() if name not in dropped and value is not None}
+        return json.dumps(state) if state.get("encrypted_content") or state.get("content") else ""
+
+
+class CallItem(OutputItem):
+    """A function call, or a custom one, whose input the core wants as a function's one argument."""
+
+    about = ("response.function_call_arguments.", "response.custom_tool_call_input.")
+
+    def __init__(self, key: str, item: JsonObject, *, names: Mapping[str, str], call_ids: CallIds) -> None:
+        super().__init__(key, item)
+        self._names, self._call_ids = names, call_ids
+        self._item, self._opened = item, False
+        self._said = _Said()
+
+    def open(self) -> Iterator[d.Delta]:
+        """As soon as it has a name."""
+        name = text(self._item.get("name"))
+        if name and not self._opened:
+            self._opened = True
+            call_id = self._call_ids.take(text(self._item.get("call_id")))
+            yield d.ToolCall(self.key, call_id=call_id, name=self._names.get(name) or item_name(name))
+            if self._said.chunks and self.type != "custom_tool_call":
+                yield d.ToolCall(self.key, "".join(self._said.chunks))
+
+    def feed(self, kind: str, event: JsonObject) -> Iterator[d.Delta]:
+        if kind.endswith(".delta"):
+            yield from self._more(self._said.more(text(event.get("delta"))))
+        elif kind.endswith(".done"):
+            yield from self._more(self._said.rest(arguments_of(event.get("arguments"))))
+
+    def close(self, item: JsonObject) -> Iterator[d.Delta]:
+        self._item, self.type = {**self._item, **item}, text(item.get("type")) or self.type
+        yield from self.open()
+        if not self._opened:
+            raise StreamViolation("The provider sent a tool call without a name")
+        if self.type == "custom_tool_call":
+            self._said.rest(text(item.get("input")))
+            arguments = json.dumps({"input": "".join(self._said.chunks)}, ensure_ascii=False)
+            yield d.ToolCall(self.key, arguments)
+        else:
+            yield from self._more(self._said.rest(arguments_of(item.get("arguments"))))
+        if item.get("status") != "incomplete":
+            yield d.End(self.key)
+
+    def _more(self, piece: str) -> Iterator[d.Delta]:
+        if piece and self._opened and self.type != "custom_tool_call":
+            yield d.ToolCall(self.key, piece)
+
+
+class UpstreamItem(OutputItem):
+    """A tool that the provider runs itself, with its own events; or another implementor's item."""
+
+    def __init__(self, key: str, item: JsonObject) -> None:
+        super().__init__(key, item)
+        self._item = item
+
+    def handles(self, kind: str) -> bool:
+        return kind in _PROGRESS and kind.startswith((f"response.{self.type}.", f"response.{self.type}_"))
+
+    def open(self) -> Iterator[d.Delta]:
+        yield d.Progress(self.key, extension_of(self._item))
+
+    def feed(self, kind: str, event: JsonObject) -> Iterator[d.Delta]:
+        ours: JsonObject = {"type": kind, "item_id": "", "output_index": 0, "sequence_number": -1}
+        said = {name: value for name, value in event.items() if name != "obfuscation"}
+        yield d.Progress(self.key, event=UpstreamProgress.model_validate(said | ours))
+
+    def close(self, item: JsonObject) -> Iterator[d.Delta]:
+        yield d.Progress(self.key, extension_of(item))
+        yield d.End(self.key)
+
+
+class OtherItem(OutputItem):
+    """What has no place in a response: nothing was offered that a model could make such an item with."""
+
+    def feed(self, kind: str, event: JsonObject) -> Iterator[d.Delta]:
+        return iter(())
+
+    def close(self, item: JsonObject) -> Iterator[d.Delta]:
+        return iter(())

@@ -1,0 +1,193 @@
+"""Items to the input of the Responses API. Pure.
+
+Nothing is stored upstream (`store: false`), so items go whole, and without ids: an id would be looked up, or
+tied to other items that must then come along (OpenAI: "was provided without its required 'reasoning' item").
+What needs one has it: reasoning its own, to which its encrypted content is bound ("Encrypted content item_id did
+not match the target item id"); calls that the provider ran, one made of ours, with the prefix that OpenAI checks.
+"""
+
+from collections.abc import Sequence
+
+from pydantic import JsonValue
+
+from ...core.turn import Turn
+from ...schema.base import JsonObject
+from ...schema.content import InputFile, InputImage, Part
+from ...schema.items import (
+    UPSTREAM_ITEMS,
+    Compaction,
+    CustomToolCall,
+    CustomToolCallOutput,
+    ExtensionItem,
+    FunctionCall,
+    FunctionCallOutput,
+    HostedToolCall,
+    Item,
+    Message,
+    Reasoning,
+)
+from .._shared.history import Call, PastCalls, arguments_text
+from .._shared.json import fields, loads
+from .._shared.naming import UpstreamNames, call_ids
+from .._shared.parts import data_url, said, unsendable, within
+from .models import ResponsesOptions
+
+
+def content(parts: Sequence[Part], where: str) -> list[JsonValue]:
+    """`where` is the list's place in the request, if any."""
+    return [_part(part, within(where, f"[{index}]")) for index, part in enumerate(parts)]
+
+
+def spoken(parts: Sequence[Part]) -> str:
+    """What a message of the assistant says, as one string: every server takes that, and no id is needed for it."""
+    return "".join(said(part) or "" for part in parts)
+
+
+def _part(part: Part, where: str) -> JsonObject:
+    if (text := said(part)) is not None:
+        return {"type": "input_text", "text": text}
+    match part:
+        case InputImage():
+            return _image(part, where)
+        case InputFile():
+            return _file(part, where)
+        case _:
+            raise unsendable(f"a part of type {part.type!r}", where)
+
+
+def _image(part: InputImage, where: str) -> JsonObject:
+    image: JsonObject = {"type": "input_image", "detail": part.detail}
+    if part.image_url:
+        return {**image, "image_url": part.image_url}
+    if part.file_id:
+        return {**image, "file_id": part.file_id}
+    raise unsendable("'input_image' without 'image_url'", where)
+
+
+def _file(part: InputFile, where: str) -> JsonObject:
+    if part.file_url:
+        return {"type": "input_file", "file_url": part.file_url}
+    if part.file_id:
+        return {"type": "input_file", "file_id": part.file_id}
+    if not part.file_data:
+        raise unsendable("'input_file' without 'file_data' and 'file_url'", where)
+    name = part.filename or "file"
+    return {"type": "input_file", "filename": name, "file_data": data_url(part.file_data, name)}
+
+
+_ID_PREFIX = {
+    "web_search_call": "ws",
+    "file_search_call": "fs",
+    "code_interpreter_call": "ci",
+    "image_generation_call": "ig",
+    "mcp_list_tools": "mcpl",
+    "mcp_call": "mcp",
+    "mcp_approval_request": "mcpr",
+}
+_WITHOUT_STATUS = {"mcp_list_tools", "mcp_approval_request", "mcp_approval_response"}
+
+
+def input_items(turn: Turn, options: ResponsesOptions, names: UpstreamNames) -> list[JsonValue]:
+    """Raises RequestError for what this wire can't carry, and for an output that answers no call."""
+    history = _Input(turn, options, names)
+    for index, item in enumerate(turn.items):
+        history.add(index, item)
+    return history.items
+
+
+class _Input:
+    """`_reasoning` waits for what the model made of it: reasoning that nothing follows is refused by OpenAI
+    ("was provided without its required following item"), and is of no use to any model."""
+
+    def __init__(self, turn: Turn, options: ResponsesOptions, names: UpstreamNames) -> None:
+        self.items: list[JsonValue] = []
+        self._turn, self._options, self._names = turn, options, names
+        self._calls, self._ids = PastCalls(turn), call_ids(turn.items)
+        self._call_of = {answer: call for call, answer in self._calls.answers.items()}
+        self._reasoning: list[JsonObject] = []
+
+    def add(self, index: int, item: Item) -> None:
+        match item:
+            case Message(role="assistant"):
+                self._say(item)
+            case Message():
+                role = "system" if item.role == "developer" and not self._options.developer_role else item.role
+                parts = content(item.content, self._path(index, "content"))
+                self._given({"type": "message", "role": role, "content": parts})
+            case Reasoning():
+                if self._options.echo_reasoning != "never" and (state := _state(item.encrypted_content)):
+                    self._reasoning.append(state if self._options.reasoning_ids else _without(state, "id"))
+            case FunctionCall() | CustomToolCall() | HostedToolCall():
+                self._call(index, item)
+            case FunctionCallOutput() | CustomToolCallOutput():
+                self._output(self._call_of[index], index)
+            case Compaction():
+                self._given({"type": "compaction", "encrypted_content": item.encrypted_content})
+            case ExtensionItem():
+                self._extension(item)
+
+    def _given(self, item: JsonObject) -> None:
+        self._reasoning = []
+        self.items.append(item)
+
+    def _made(self, item: JsonObject) -> None:
+        self.items += self._reasoning
+        self._given(item)
+
+    def _say(self, item: Message) -> None:
+        if text := spoken(item.content):
+            phase: JsonObject = {"phase": item.phase} if item.phase else {}
+            self._made({"type": "message", "role": "assistant", "content": text, **phase})
+
+    def _call(self, index: int, call: Call) -> None:
+        sent: JsonObject = {"call_id": self._ids[index], "name": self._names.upstream(self._calls.name(call))}
+        if self._options.custom_tools and isinstance(call, CustomToolCall):
+            self._made({"type": "custom_tool_call", **sent, "input": call.input})
+        else:
+            self._made({"type": "function_call", **sent, "arguments": arguments_text(call)})
+        if index not in self._calls.answers:
+            self._output(index, index)
+
+    def _output(self, call: int, index: int) -> None:
+        """`index` is that of the item that has the output."""
+        custom = self._options.custom_tools and isinstance(self._turn.items[call], CustomToolCall)
+        kind = "custom_tool_call_output" if custom else "function_call_output"
+        output = self._calls.output(call)
+        value = output if isinstance(output, str) else content(output, self._path(index, "output"))
+        self._given({"type": kind, "call_id": self._ids[call], "output": value})
+
+    def _extension(self, item: ExtensionItem) -> None:
+        """A tool's item goes back where its tool can be. One that was cut short says nothing."""
+        tool = "mcp" if item.type.startswith("mcp_") else item.type.removesuffix("_call")
+        if item.type not in UPSTREAM_ITEMS or tool not in self._options.upstream_tools or item.status == "incomplete":
+            return
+        sent = _without(item.model_dump(mode="json"), *(("id", "status") if item.type in _WITHOUT_STATUS else ("id",)))
+        if request := sent.get("approval_request_id"):
+            sent["approval_request_id"] = _upstream_id("mcpr", str(request))
+        if item.type == "mcp_approval_response":
+            self._given(sent)
+        else:
+            self._made({**sent, "id": _upstream_id(_ID_PREFIX[item.type], item.id)})
+
+    def _path(self, index: int, name: str) -> str:
+        """Where the request has it, if what came before it is in the request too."""
+        return f"input[{index}].{name}" if self._turn.request.previous_response_id is None else ""
+
+
+def _state(data: str | None) -> JsonObject:
+    """What `state_of` in `_responses_items` made; nothing for what it can't have made."""
+    try:
+        state = fields(loads(data or "null"))
+    except ValueError:
+        return {}
+    return (
+        {"type": "reasoning", "summary": [], **state} if state.get("encrypted_content") or state.get("content") else {}
+    )
+
+
+def _without(item: JsonObject, *names: str) -> JsonObject:
+    return {name: value for name, value in item.items() if name not in names}
+
+
+def _upstream_id(prefix: str, item_id: str) -> str:
+    return f"{prefix}_{item_id.partition('_')[2] or item_id}"

@@ -1,0 +1,208 @@
+"""Events of a Responses stream to deltas. Pure.
+
+Sources: the Open Responses specification, "Streaming"; OpenAI's API reference, "Streaming events"; vLLM, Ollama,
+LM Studio and OpenRouter for what they leave out. Values of an unexpected type are passed over.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+
+from ...core import deltas as d
+from ...core.errors import ProviderError, ProviderUnavailable
+from ...schema.base import SLUG, JsonObject
+from ...schema.items import UPSTREAM_ITEMS
+from ...schema.response import InputTokensDetails, OutputTokensDetails, Usage
+from ...transport.sse import SseEvent
+from .._shared.errors import from_object
+from .._shared.json import count, fields, objects, text
+from .._shared.naming import CallIds
+from .items import CallItem, MessageItem, OtherItem, OutputItem, ReasoningItem, UpstreamItem
+
+_IMPLIED = (
+    ("response.output_text", "message"),
+    ("response.refusal.", "message"),
+    ("response.reasoning", "reasoning"),
+    ("response.function_call_arguments.", "function_call"),
+    ("response.custom_tool_call_input.", "custom_tool_call"),
+)
+"""The item that an event without one must be about."""
+
+
+async def objects_of(events: AsyncIterator[SseEvent]) -> AsyncGenerator[JsonObject, None]:
+    """Each event's object, until `[DONE]`, if that comes. Raises StreamViolation for an event that has none."""
+    async for event in events:
+        if event.data.strip() == "[DONE]":
+            return
+        value = event.json()
+        yield value if text(value.get("type")) else {**value, "type": event.event}
+
+
+async def decode(
+    events: AsyncIterator[JsonObject],
+    *,
+    names: Mapping[str, str] | None = None,
+    keep_content: bool = False,
+    secrets: Sequence[str] = (),
+) -> AsyncGenerator[d.Delta, None]:
+    """Raises ProviderError where the stream reports one or breaks its protocol.
+
+    `names` leads from the provider's names of tools to ours. The turn ends with `response.completed` or
+    `response.incomplete`: a stream without them has no `Finish`, whether or not there is a `[DONE]`.
+    """
+    decoder = _Decoder(names or {}, keep_content, secrets)
+    async for event in events:
+        for delta in decoder.feed(event):
+            yield delta
+        if decoder.finished:
+            return
+
+
+class _Decoder:
+    """Finds the item that an event is about: by its id, else by its index, since some servers change an item's id
+    between its events, or have none; else it is the last that it can be about."""
+
+    def __init__(self, names: Mapping[str, str], keep_content: bool, secrets: Sequence[str]) -> None:
+        self.finished = False
+        self._names, self._keep_content, self._secrets = names, keep_content, secrets
+        self._items: list[OutputItem] = []
+        self._by_id: dict[str, OutputItem] = {}
+        self._by_index: dict[int, OutputItem] = {}
+        self._call_ids = CallIds()
+        self._calls: set[d.Key] = set()
+        self._speaking: d.Key | None = None
+        self._first_summary: int | None = None
+
+    def feed(self, event: JsonObject) -> Iterator[d.Delta]:
+        """What is said of a block of prose that another block has closed opens a new one, under the same key."""
+        for delta in self._read(event):
+            match delta:
+                case d.Annotation() if delta.key != self._speaking:
+                    continue  # its text is closed already: it can't be cited any more
+                case d.Text() | d.Refusal() | d.Reasoning() | d.Opaque():
+                    yield self._prose(delta)
+                    continue
+                case d.ToolCall() | d.Progress() if delta.key not in self._calls:
+                    self._calls.add(delta.key)
+                    self._speaking = None
+                case _:
+                    pass
+            yield delta
+
+    def _prose(self, delta: d.Text | d.Refusal | d.Reasoning | d.Opaque) -> d.Delta:
+        """A block numbers its summaries from 0, even one that goes on where another had to end."""
+        opens = delta.key != self._speaking
+        self._speaking = delta.key
+        if not isinstance(delta, d.Reasoning) or delta.summary is None:
+            self._first_summary = None if opens else self._first_summary
+            return delta
+        self._first_summary = delta.summary if opens or self._first_summary is None else self._first_summary
+        return d.Reasoning(delta.key, delta.text, max(0, delta.summary - self._first_summary))
+
+    def _read(self, event: JsonObject) -> Iterator[d.Delta]:
+        match text(event.get("type")):
+            case "error" | "response.failed":
+                raise _failure(event, self._secrets)
+            case "response.completed" | "response.incomplete" as kind:
+                yield from self._end(fields(event.get("response")), cut=kind == "response.incomplete")
+            case "response.output_item.added":
+                value = fields(event.get("item"))
+                if text(value.get("id")) not in self._by_id:
+                    yield from self._new(value, event).open()
+            case "response.output_item.done":
+                value = fields(event.get("item"))
+                yield from self._close(self._finished(value, event), value, event)
+            case kind:
+                item = self._about(kind, event)
+                if item and not item.done:
+                    yield from item.feed(kind, event)
+                elif item is None and (error := from_object(event, self._secrets)):
+                    raise error
+
+    def _close(self, item: OutputItem | None, value: JsonObject, event: JsonObject) -> Iterator[d.Delta]:
+        if item is None:
+            item = self._new(value, event)
+            yield from item.open()
+        if not item.done:
+            item.done = True
+            yield from item.close(value)
+
+    def _end(self, response: JsonObject, *, cut: bool) -> Iterator[d.Delta]:
+        """Some servers send an item, or all, only here."""
+        if response.get("status") in ("failed", "cancelled"):
+            raise _failure({"response": response}, self._secrets)
+        known = list(self._items)
+        for value in objects(response.get("output")):
+            same = self._by_id.get(text(value.get("id")))
+            item = same or next((each for each in known if each.type == value.get("type")), None)
+            if item in known:
+                known.remove(item)
+            yield from self._close(item, value, {})
+        if used := fields(response.get("usage")):
+            yield d.Usage(_usage(used))
+        self.finished = True
+        reason = text(fields(response.get("incomplete_details")).get("reason"))
+        cut = cut or bool(reason)
+        yield d.Finish("content_filter" if reason == "content_filter" else "length" if cut else "stop")
+
+    def _finished(self, value: JsonObject, event: JsonObject) -> OutputItem | None:
+        """The known item that this is. One that is done is another's, where some servers number all items 0."""
+        if same := self._by_id.get(text(value.get("id"))):
+            return same
+        index = event.get("output_index")
+        found = self._by_index.get(index) if isinstance(index, int) else None
+        return found if found and found.type == value.get("type") and not found.done else None
+
+    def _about(self, kind: str, event: JsonObject) -> OutputItem | None:
+        item_id, index = text(event.get("item_id")), event.get("output_index")
+        found = self._by_id.get(item_id) or (self._by_index.get(index) if isinstance(index, int) else None)
+        if found and found.handles(kind):
+            return found
+        last = self._items[-1] if self._items else None
+        if last and (found or not isinstance(index, int)) and last.handles(kind) and not last.done:
+            return last
+        implied = next((type_ for start, type_ in _IMPLIED if kind.startswith(start)), None)
+        return self._new({"type": implied, "id": item_id}, event) if implied else None
+
+    def _new(self, value: JsonObject, event: JsonObject) -> OutputItem:
+        item = self._item(f"item{len(self._items)}", value)
+        self._items.append(item)
+        if item_id := text(value.get("id")):
+            self._by_id[item_id] = item
+        if isinstance(index := event.get("output_index"), int):
+            self._by_index[index] = item
+        return item
+
+    def _item(self, key: str, value: JsonObject) -> OutputItem:
+        match text(value.get("type")):
+            case "message":
+                return MessageItem(key, value)
+            case "reasoning":
+                return ReasoningItem(key, value, keep_content=self._keep_content)
+            case "function_call" | "custom_tool_call":
+                return CallItem(key, value, names=self._names, call_ids=self._call_ids)
+            case kind if kind in UPSTREAM_ITEMS or (":" in kind and not kind.startswith(f"{SLUG}:")):
+                return UpstreamItem(key, value)
+            case _:
+                return OtherItem(key, value)
+
+
+def _failure(event: JsonObject, secrets: Sequence[str]) -> ProviderError:
+    """`error` comes with an error object, or (OpenAI) is one itself; `response.failed` has it in the response."""
+    error = event.get("error") or fields(event.get("response")).get("error")
+    if not error:
+        error = {name: event.get(name) for name in ("code", "message")}
+    return from_object({"error": error}, secrets) or ProviderUnavailable("The provider gave up on its answer")
+
+
+def _usage(used: JsonObject) -> Usage:
+    given, made = count(used.get("input_tokens")), count(used.get("output_tokens"))
+    return Usage(
+        input_tokens=given,
+        input_tokens_details=InputTokensDetails(
+            cached_tokens=count(fields(used.get("input_tokens_details")).get("cached_tokens"))
+        ),
+        output_tokens=made,
+        output_tokens_details=OutputTokensDetails(
+            reasoning_tokens=count(fields(used.get("output_tokens_details")).get("reasoning_tokens"))
+        ),
+        total_tokens=count(used.get("total_tokens")) or given + made,
+    )

@@ -1,0 +1,1 @@
+"""What outlives a worker: the event log, its readers, and taking over from a worker that died."""

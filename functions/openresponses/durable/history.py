@@ -1,0 +1,75 @@
+"""A run's context: what came before, and what the request brought."""
+
+from collections.abc import Sequence
+
+from ..core.errors import NotFound, RequestError
+from ..core.ids import owner
+from ..core.ports import Store
+from ..core.records import Record
+from ..schema.items import Item, ItemReference
+from ..schema.request import CreateResponse
+
+
+def shown(record: Record) -> list[Item]:
+    """A stored response's part of a conversation. Items of dead turns are never shown again."""
+    return [*record.input, *(item for item in record.response.output if item.id not in record.discarded)]
+
+
+async def inherited(store: Store, record: Record) -> list[Item]:
+    """What the chain before `record` holds, oldest first. Raises NotFound where part of it is gone."""
+    items: list[Item] = []
+    for response_id, ancestor in zip(record.ancestors, await store.load(record.ancestors), strict=True):
+        if ancestor is None:
+            raise _previous_gone(response_id)
+        items += shown(ancestor)
+    return items
+
+
+async def previous(store: Store, response_id: str) -> Record:
+    """The response that a request goes on from. Raises NotFound or RequestError."""
+    (record,) = await store.load([response_id])
+    if record is None:
+        raise _previous_gone(response_id)
+    if not record.over:
+        raise RequestError(
+            f"The response {response_id!r} is still in progress",
+            param="previous_response_id",
+            code="previous_response_in_progress",
+        )
+    return record
+
+
+def _previous_gone(response_id: str) -> NotFound:
+    return NotFound(
+        f"There is no response {response_id!r}", param="previous_response_id", code="previous_response_not_found"
+    )
+
+
+async def referenced(store: Store, request: CreateResponse) -> dict[str, Item]:
+    """The stored items that the input refers to, by id. An item's id names its response. Raises NotFound."""
+    wanted = {
+        item.id: index
+        for index, item in enumerate(request.input if isinstance(request.input, list) else ())
+        if isinstance(item, ItemReference)
+    }
+    owners = sorted({owner(item_id) for item_id in wanted})
+    records = await store.load(owners) if owners else []
+    found = {item.id: item for record in records if record for item in shown(record)}
+    for item_id, index in wanted.items():
+        if item_id not in found:
+            raise NotFound(f"There is no stored item {item_id!r}", param=f"input[{index}].id", code="item_not_found")
+    return found
+
+
+def page(
+    items: Sequence[Item], *, limit: int, order: str, after: str | None, before: str | None
+) -> tuple[list[Item], bool]:
+    """One page of a listing, and whether there is more. Raises NotFound for a cursor that isn't in it."""
+    listed = list(items) if order == "asc" else list(reversed(items))
+    ids = [item.id for item in listed]
+    for name, cursor in (("after", after), ("before", before)):
+        if cursor is not None and cursor not in ids:
+            raise NotFound(f"There is no item {cursor!r} in this list", param=name, code="item_not_found")
+    start = ids.index(after) + 1 if after else 0
+    end = ids.index(before) if before else len(listed)
+    return listed[start:end][:limit], end - start > limit

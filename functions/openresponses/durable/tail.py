@@ -1,0 +1,112 @@
+"""Reading a log while it is being written."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, suppress
+
+from ..core.engine import terminal
+from ..core.errors import Cancelled, NotFound, Superseded
+from ..core.ports import Sink, Storage
+from ..core.records import Record
+from ..core.reducer import TERMINAL, apply
+from ..schema import events as ev
+from ..schema.events import Detached
+from ..schema.response import Response
+
+
+async def follow(
+    storage: Storage,
+    response_id: str,
+    after: int,
+    sink: Sink,
+    *,
+    ends: float | None,
+    now: Callable[[], float],
+) -> None:
+    """Send every event after number `after`, until the response or the connection's time is over."""
+    last = after
+    timer = asyncio.timeout(None if ends is None else max(0.1, ends - now()))
+    try:
+        async with timer, aclosing(tail(storage, response_id, after, now)) as events:
+            async for event in events:
+                await sink(event)
+                last = event.sequence_number
+    except TimeoutError:
+        if not timer.expired():
+            raise
+        resume = f"/v1/responses/{response_id}?stream=true&starting_after={last}"
+        await sink(Detached(sequence_number=last, response_id=response_id, resume=resume))
+
+
+SHORTEST_WAIT, LONGEST_WAIT = 0.04, 1.0
+LOOK_AFTER = 1.0
+"""Seconds of silence after which a reader looks whether anyone is still writing."""
+
+
+def not_found(response_id: str) -> NotFound:
+    return NotFound(f"There is no response {response_id!r}", param="response_id", code="response_not_found")
+
+
+async def require(storage: Storage, response_id: str) -> Record:
+    """Raises NotFound."""
+    (record,) = await storage.store.load([response_id])
+    if record is None:
+        raise not_found(response_id)
+    return record
+
+
+async def tail(
+    storage: Storage, response_id: str, after: int, now: Callable[[], float]
+) -> AsyncGenerator[ev.Event, None]:
+    """Every event with a number above `after`, until the terminal one, as they come.
+
+    A response whose worker died is handed to the state machine by whoever waits for it. One that is over,
+    but whose log lacks the end (its worker died in between, or the log has expired), is ended from its record.
+    """
+    batch, last, wait, silent = -1, -1, SHORTEST_WAIT, 0.0
+    while True:
+        batches = await storage.log.read(response_id, batch)
+        for each in batches:
+            batch = each.number
+            for event in each.events:
+                last = event.sequence_number
+                if last > after:
+                    yield event
+                if isinstance(event, TERMINAL):
+                    return
+        wait, silent = (SHORTEST_WAIT, 0.0) if batches else (min(wait * 1.5, LONGEST_WAIT), silent + wait)
+        if silent >= LOOK_AFTER or (batch < 0 and not batches):
+            silent = 0.0
+            record = await require(storage, response_id)
+            if record.over:
+                if await storage.log.read(response_id, batch):
+                    continue
+                end = terminal(record.response)
+                end.sequence_number = max(last, after) + 1
+                yield end
+                return
+            await revive(storage, record, now())
+        await asyncio.sleep(wait)
+
+
+async def revive(storage: Storage, record: Record, now: float) -> None:
+    """Let the state machine go on with a response whose inline worker is gone."""
+    if not record.over and record.lease is not None and record.lease < now:
+        await hand_over(storage, record.response.id, 0)
+
+
+async def hand_over(storage: Storage, response_id: str, generation: int) -> None:
+    """Start the state machine, then give up the lease: one who dies in between, or can't start it, is found by it."""
+    await storage.launcher.start(response_id, generation)
+    with suppress(Cancelled, Superseded):  # who cancelled it also ends it; and one that is over needs no lease
+        await storage.store.renew(response_id, None)
+
+
+async def folded(storage: Storage, record: Record) -> Response:
+    """The response as it is now: the log tells more than the record of one that is still being made."""
+    response = record.response
+    if not record.over:
+        for batch in await storage.log.read(response.id, -1):
+            for event in batch.events:
+                response = apply(response, event)
+    return response

@@ -1,0 +1,230 @@
+"""From a request to a run: what the request offers, names and refuses. No I/O."""
+
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
+
+from ..core.errors import RequestError
+from ..core.ports import Toolbox
+from ..core.run import OfferedTool
+from ..core.turn import find_tool
+from ..schema.content import InputText
+from ..schema.items import (
+    AdditionalTools,
+    Compaction,
+    CustomToolCall,
+    CustomToolCallOutput,
+    ExtensionItem,
+    FunctionCall,
+    FunctionCallOutput,
+    HostedToolCall,
+    Item,
+    ItemReference,
+    Message,
+    Reasoning,
+)
+from ..schema.request import CreateResponse, JsonSchemaFormat, TextSettings
+from ..schema.response import EchoedJsonSchemaFormat, Response, TextField
+from ..schema.tools import (
+    AllowedTools,
+    CustomTool,
+    FunctionTool,
+    HostedTool,
+    NamedToolChoice,
+    NamespaceTool,
+    Tool,
+    UpstreamTool,
+)
+
+_ID_PREFIX = {
+    Message: "msg",
+    FunctionCall: "fc",
+    FunctionCallOutput: "fco",
+    CustomToolCall: "ctc",
+    CustomToolCallOutput: "ctco",
+    Reasoning: "rs",
+    Compaction: "cmp",
+    HostedToolCall: "htc",
+    ExtensionItem: "ext",
+}
+_ECHOED = (
+    "previous_response_id",
+    "instructions",
+    "tool_choice",
+    "truncation",
+    "parallel_tool_calls",
+    "top_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "top_logprobs",
+    "temperature",
+    "reasoning",
+    "max_output_tokens",
+    "max_tool_calls",
+    "background",
+    "service_tier",
+    "metadata",
+    "safety_identifier",
+    "prompt_cache_key",
+)
+
+
+def refuse_unsupported(request: CreateResponse) -> None:
+    """Raises RequestError for what would change the answer if it were ignored."""
+    unsupported = {"conversation": request.conversation, "prompt": request.prompt}
+    for param, value in unsupported.items():
+        if value is not None:
+            raise RequestError(f"{param!r} is not supported by this server", param=param, code="unsupported_parameter")
+
+
+def refuse_unstored(request: CreateResponse) -> None:
+    """Raises RequestError for what only a stored response can do."""
+    if request.background:
+        raise RequestError("A background response must be stored", param="background", code="requires_store")
+
+
+def input_items(request: CreateResponse, response_id: str, stored: Mapping[str, Item]) -> list[Item]:
+    """The input as items, each with an id; references are replaced by what they stand for. Raises RequestError."""
+    if not request.input and request.previous_response_id is None:
+        raise RequestError("The request has no input", param="input", code="missing_required_parameter")
+    if isinstance(request.input, str):
+        return [_with_id(Message(role="user", content=[InputText(text=request.input)]), response_id, 0)]
+    items: list[Item] = []
+    for index, item in enumerate(request.input or ()):
+        match item:
+            case ItemReference():
+                items.append(stored[item.id])
+            case AdditionalTools():
+                continue
+            case _:
+                items.append(_with_id(item, response_id, index))
+    return items
+
+
+def _with_id(item: Item, response_id: str, index: int) -> Item:
+    if item.id:
+        return item
+    token = response_id.removeprefix("resp_")
+    return item.model_copy(update={"id": f"{_ID_PREFIX[type(item)]}_{token}i{index:04x}"})
+
+
+def requested_tools(request: CreateResponse) -> Iterator[tuple[str, Tool]]:
+    """Every tool that the request declares, with the place where it does."""
+    for i, tool in enumerate(request.tools or ()):
+        yield f"tools[{i}]", tool
+    for i, item in enumerate(request.input if isinstance(request.input, list) else ()):
+        if isinstance(item, AdditionalTools):
+            for j, tool in enumerate(item.tools):
+                yield f"input[{i}].tools[{j}]", tool
+
+
+async def offered_tools(request: CreateResponse, toolbox: Toolbox) -> list[OfferedTool]:
+    """The tools as the model will see them. Raises RequestError for one that isn't here, or is named twice."""
+    offered: dict[str, OfferedTool] = {}
+    for param, tool in requested_tools(request):
+        for each in await _offers(tool, toolbox, param):
+            if each.name in offered:
+                raise RequestError(f"The tool {each.name!r} is declared twice", param=param, code="duplicate_tool")
+            offered[each.name] = each
+    return list(offered.values())
+
+
+async def _offers(tool: Tool, toolbox: Toolbox, param: str) -> list[OfferedTool]:
+    match tool:
+        case FunctionTool():
+            return [_function(tool, tool.name, None)]
+        case NamespaceTool():
+            prefix = tool.name.removesuffix("__")
+            return [_function(member, f"{prefix}__{member.name}", tool.name) for member in tool.tools]
+        case CustomTool():
+            return [
+                OfferedTool(
+                    name=tool.name,
+                    kind="custom",
+                    item_type="custom",
+                    wire_name=tool.name,
+                    description=tool.description,
+                    parameters=tool.format,
+                )
+            ]
+        case UpstreamTool():
+            return [_upstream(tool)]
+        case HostedTool():
+            hosted = await toolbox.offer(tool.type)
+            if hosted is None:
+                raise RequestError(f"This server has no tool {tool.type!r}", param=f"{param}.type", code="unknown_tool")
+            return [hosted]
+
+
+def _function(tool: FunctionTool, name: str, namespace: str | None) -> OfferedTool:
+    return OfferedTool(
+        name=name,
+        kind="function",
+        item_type="function",
+        wire_name=tool.name,
+        namespace=namespace,
+        description=tool.description,
+        parameters=tool.parameters,
+        strict=tool.strict,
+    )
+
+
+def _upstream(tool: UpstreamTool) -> OfferedTool:
+    """Its name can't be a function's: the model may not call it as one."""
+    definition = tool.model_dump(mode="json")
+    name = ":".join(
+        ["upstream", tool.type, *([str(definition["server_label"])] if "server_label" in definition else [])]
+    )
+    return OfferedTool(name=name, kind="upstream", item_type=tool.type, wire_name=tool.type, parameters=definition)
+
+
+def check_tool_choice(request: CreateResponse, tools: list[OfferedTool]) -> None:
+    """Raises RequestError where `tool_choice` needs a tool that the request doesn't offer."""
+    choice = request.tool_choice
+    named: list[tuple[str, NamedToolChoice]] = []
+    if isinstance(choice, AllowedTools):
+        named = [(f"tool_choice.tools[{i}]", each) for i, each in enumerate(choice.tools)]
+    elif isinstance(choice, NamedToolChoice):
+        named = [("tool_choice", choice)]
+    elif choice == "required" and not tools:
+        raise RequestError("'tool_choice' is 'required', but there are no tools", param="tool_choice")
+    for param, each in named:
+        if find_tool(tools, each) is None:
+            raise RequestError(
+                f"'tool_choice' names {each.name or each.type!r}, which is not among the tools", param=param
+            )
+
+
+def new_response(request: CreateResponse, response_id: str, created_at: int) -> Response:
+    """The response before its first event: the request's settings, echoed, and defaults for the rest."""
+    echoed = {name: value for name in _ECHOED if (value := getattr(request, name)) is not None}
+    tools = [shown for _, tool in requested_tools(request) if (shown := _shown(tool))]
+    response = Response(
+        id=response_id, created_at=created_at, model=request.model, tools=tools, text=_echo_text(request.text)
+    )
+    if request.reasoning and request.reasoning.effort == "minimal":  # which OpenAI has, and the specification not
+        echoed["reasoning"] = request.reasoning.model_copy(update={"effort": "low"})
+    return response.model_copy(update=echoed)
+
+
+def _shown(tool: Tool) -> Tool | None:
+    """The tool as a response shows it. Of an MCP server's address only the host: the rest may be a secret too."""
+    if not isinstance(tool, UpstreamTool):
+        return tool
+    if tool.type.startswith("web_search"):
+        return None
+    fields = tool.model_dump(mode="json", exclude={"headers", "authorization"})
+    if isinstance(address := fields.get("server_url"), str):
+        url = urlsplit(address)
+        fields["server_url"] = f"{url.scheme}://{url.hostname or ''}/<redacted>"
+    return UpstreamTool.model_validate(fields)
+
+
+def _echo_text(text: TextSettings | None) -> TextField:
+    if text is None:
+        return TextField()
+    if text.format is None:
+        return TextField(verbosity=text.verbosity)
+    form = text.format
+    if isinstance(form, JsonSchemaFormat):
+        form = EchoedJsonSchemaFormat(name=form.name, description=form.description, strict=form.strict is True)
+    return TextField(format=form, verbosity=text.verbosity)

@@ -1,0 +1,1 @@
+"""Which target answers a turn, and how its state is sealed."""

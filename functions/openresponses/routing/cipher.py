@@ -1,0 +1,93 @@
+"""Sealing provider state with XChaCha20-Poly1305. Knows nothing of what it seals, nor where its keys are kept.
+
+A sealed text is `or1.` and the base64url of a nonce of 24 bytes and the ciphertext of `[target, state]`, in JSON. The
+tenant is associated data: what was sealed for one tenant opens for no other. The nonce is long enough to be random,
+however many texts the sandboxes of a deployment seal under one key.
+"""
+
+import json
+import os
+from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Awaitable, Callable, Sequence
+from importlib import import_module
+from typing import Any, Protocol
+
+from ..core.errors import StorageUnavailable
+
+VERSION = "or1."
+KEY_BYTES, _LEAST_BYTES = 32, 24 + 16
+"""A sealed text has at least its nonce and its tag."""
+Keys = Callable[[], Awaitable[Sequence[bytes]]]
+"""At least one key of 32 bytes: the first one seals, and all of them open."""
+
+
+class AeadSeal:
+    def __init__(self, keys: Keys, tenant: str) -> None:
+        self._keys, self._tenant = keys, tenant.encode()
+
+    async def seal(self, target: str, state: str) -> str:
+        box = _nacl("secret").Aead((await self._keys())[0])
+        ciphertext: bytes = box.encrypt(json.dumps([target, state]).encode(), self._tenant)
+        return VERSION + urlsafe_b64encode(ciphertext).decode().rstrip("=")
+
+    async def open(self, sealed: str) -> tuple[str, str] | None:
+        if not sealed.startswith(VERSION):
+            return None
+        encoded = sealed.removeprefix(VERSION)
+        try:
+            ciphertext = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+        except ValueError:
+            return None
+        if len(ciphertext) < _LEAST_BYTES:
+            return None
+        for key in await self._keys():
+            if (plain := self._opened(key, ciphertext)) is not None:
+                target, state = json.loads(plain)
+                return target, state
+        return None
+
+    def _opened(self, key: bytes, ciphertext: bytes) -> bytes | None:
+        try:
+            return _nacl("secret").Aead(key).decrypt(ciphertext, self._tenant)
+        except _nacl("exceptions").CryptoError:
+            return None
+
+
+def _nacl(module: str) -> Any:
+    """Imported at first use: most requests carry no state."""
+    return import_module(f"nacl.{module}")
+
+
+class KeyParameter(Protocol):
+    async def get(self, name: str) -> str | None: ...
+
+    async def create(self, name: str, text: str) -> bool: ...
+
+
+def kept_in(parameters: KeyParameter, name: str = "sealing-key") -> Keys:
+    """Keys in base64, separated by spaces. The first sandbox that needs one makes it."""
+
+    async def keys() -> Sequence[bytes]:
+        text = await parameters.get(name)
+        if text is None:
+            made = b64encode(os.urandom(KEY_BYTES)).decode()
+            text = made if await parameters.create(name, made) else await parameters.get(name)
+        try:
+            found = [b64decode(key, validate=True) for key in (text or "").split()]
+        except ValueError:
+            found = []
+        if not found or any(len(key) != KEY_BYTES for key in found):
+            raise StorageUnavailable(f"The server's parameter {name!r} holds no key")
+        return found
+
+    return keys
+
+
+def of_this_process() -> Keys:
+    """For a server without parameters: what it seals, it opens until it ends."""
+    key = os.urandom(KEY_BYTES)
+
+    async def keys() -> Sequence[bytes]:
+        return [key]
+
+    return keys

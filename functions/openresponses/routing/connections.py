@@ -1,0 +1,92 @@
+"""Connected providers, kept for the life of the sandbox, and replaced when their configuration changes."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from ..core.errors import ProviderMisconfigured
+from ..core.ports import Provider
+from ..core.settings import ProviderSettings
+
+FAILURES = 5
+OPEN_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class _State:
+    failures: int = 0
+    open_until: float = 0.0
+
+
+class Breaker:
+    """A circuit for each target: it opens after `FAILURES` in a row, and lets one try through after `OPEN_SECONDS`.
+
+    An open circuit never refuses a request that has no other target: it only saves the retries.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._states: dict[str, _State] = {}
+
+    def is_open(self, target: str) -> bool:
+        state = self._states.get(target)
+        return state is not None and self._now() < state.open_until
+
+    def failed(self, target: str, *, busy_for: float | None = None) -> None:
+        """`busy_for`: the target said itself for how many seconds it wants to be left alone."""
+        state = self._states.setdefault(target, _State())
+        state.failures += 1
+        if busy_for:
+            state.open_until = max(state.open_until, self._now() + min(busy_for, OPEN_SECONDS))
+        if state.failures >= FAILURES:
+            state.open_until = self._now() + OPEN_SECONDS
+
+    def succeeded(self, target: str) -> None:
+        self._states.pop(target, None)
+
+
+@dataclass(slots=True)
+class _Connection:
+    settings: ProviderSettings
+    provider: Provider
+    turns: int = 0
+    replaced: bool = False
+
+
+class Connections:
+    """`connect` raises ValueError for settings that can't work."""
+
+    def __init__(self, connect: Callable[[ProviderSettings], Provider]) -> None:
+        self._connect = connect
+        self._connections: dict[str, _Connection] = {}
+
+    @asynccontextmanager
+    async def use(self, settings: ProviderSettings) -> AsyncGenerator[Provider, None]:
+        """A turn that is under way keeps the provider that it began with. Raises ProviderMisconfigured."""
+        connection = self._connections.get(settings.name)
+        if connection is None or connection.settings != settings:
+            connection = await self._replace(connection, settings)
+        connection.turns += 1
+        try:
+            yield connection.provider
+        finally:
+            connection.turns -= 1
+            if connection.replaced and not connection.turns:
+                await connection.provider.aclose()
+
+    async def aclose(self) -> None:
+        for connection in self._connections.values():
+            await connection.provider.aclose()
+        self._connections.clear()
+
+    async def _replace(self, old: _Connection | None, settings: ProviderSettings) -> _Connection:
+        try:
+            provider = self._connect(settings)
+        except ValueError as error:
+            raise ProviderMisconfigured(f"The server's configuration is not valid: {error}") from None
+        new = self._connections[settings.name] = _Connection(settings, provider)
+        if old is not None:
+            old.replaced = True
+            if not old.turns:
+                await old.provider.aclose()
+        return new

@@ -1,0 +1,130 @@
+"""Client keys in the table, through a botocore client of DynamoDB that the caller brings.
+
+Shared by the authorizer and the command line: it imports nothing beyond the standard library.
+
+    pk          sk      attributes
+    key#<id>    key     hash, tenant, name, models, reasoning, created_at, expires_at, revoked_at; ttl if it expires
+    keys        <id>    ttl if it expires; for the list, which would otherwise scan every tenant's responses
+
+A tenant's items have a slash in their `pk`, these never. Each key has a partition of its own, so that a flood of
+invented ones throttles nobody else's.
+"""
+
+from typing import Any
+
+from ...client_keys import ClientKey
+
+Item = dict[str, Any]
+
+_KEPT_DAYS = 30
+"""After its end, an expired key is still listed for so long."""
+_CHUNK = 100
+_EXISTS = "attribute_exists(pk)"
+_NEW = "attribute_not_exists(pk)"
+
+
+class UnknownKey(LookupError):
+    """No key has this id."""
+
+
+def find_key(client: Any, table: str, key_id: str) -> ClientKey | None:
+    """Strongly consistent: a key that was revoked is refused at once. Raises botocore's errors."""
+    answer: Item = client.get_item(TableName=table, Key=_key(key_id), ConsistentRead=True)
+    return _from_item(answer["Item"]) if "Item" in answer else None
+
+
+def store_key(client: Any, table: str, key: ClientKey) -> None:
+    """Keep a new key. Raises botocore's errors; the condition fails where the id is taken."""
+    ttl: Item = {} if key.expires_at is None else {"ttl": _number(key.expires_at + _KEPT_DAYS * 86_400)}
+    listed: Item = {"pk": {"S": "keys"}, "sk": {"S": key.id}, **ttl}
+    puts = [
+        {"Put": {"TableName": table, "Item": {**_item(key), **ttl}, "ConditionExpression": _NEW}},
+        {"Put": {"TableName": table, "Item": listed}},
+    ]
+    client.transact_write_items(TransactItems=puts)
+
+
+def list_keys(client: Any, table: str) -> list[ClientKey]:
+    """All of them, the newest first. Raises botocore's errors."""
+    ids: list[str] = []
+    query: Item = {
+        "TableName": table,
+        "KeyConditionExpression": "pk = :keys",
+        "ExpressionAttributeValues": {":keys": {"S": "keys"}},
+        "ConsistentRead": True,
+    }
+    while True:
+        page: Item = client.query(**query)
+        ids += [item["sk"]["S"] for item in page["Items"]]
+        if "LastEvaluatedKey" not in page:
+            break
+        query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+    chunks = [ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK)]
+    found = [key for chunk in chunks for key in _get_all(client, table, chunk)]
+    return sorted(found, key=lambda key: (-key.created_at, key.id))
+
+
+def revoke_key(client: Any, table: str, key_id: str, now: float) -> None:
+    """In force once the gateway forgets what it was told of the key. Twice is as good as once.
+
+    Raises UnknownKey, and botocore's errors.
+    """
+    try:
+        client.update_item(
+            TableName=table,
+            Key=_key(key_id),
+            UpdateExpression="SET revoked_at = if_not_exists(revoked_at, :now)",
+            ConditionExpression=_EXISTS,
+            ExpressionAttributeValues={":now": _number(int(now))},
+        )
+    except client.exceptions.ConditionalCheckFailedException:
+        raise UnknownKey(key_id) from None
+
+
+def _get_all(client: Any, table: str, ids: list[str]) -> list[ClientKey]:
+    request: Item = {table: {"Keys": [_key(key_id) for key_id in ids], "ConsistentRead": True}}
+    found: list[ClientKey] = []
+    while request:
+        answer: Item = client.batch_get_item(RequestItems=request)
+        found += map(_from_item, answer["Responses"].get(table, []))
+        request = answer.get("UnprocessedKeys", {})
+    return found
+
+
+def _key(key_id: str) -> Item:
+    return {"pk": {"S": f"key#{key_id}"}, "sk": {"S": "key"}}
+
+
+def _item(key: ClientKey) -> Item:
+    texts = {"hash": key.hash, "tenant": key.tenant, "name": key.name, "reasoning": key.reasoning}
+    times = {"created_at": key.created_at, "expires_at": key.expires_at, "revoked_at": key.revoked_at}
+    return {
+        **_key(key.id),
+        **{name: {"S": text} for name, text in texts.items() if text},
+        **{name: _number(time) for name, time in times.items() if time is not None},
+        **({"models": {"L": [{"S": model} for model in key.models]}} if key.models else {}),
+    }
+
+
+def _from_item(item: Item) -> ClientKey:
+    def text(name: str) -> Any:
+        return item.get(name, {}).get("S", "")
+
+    def time(name: str) -> int | None:
+        return int(item[name]["N"]) if name in item else None
+
+    return ClientKey(
+        id=item["pk"]["S"].removeprefix("key#"),
+        hash=text("hash"),
+        tenant=text("tenant"),
+        name=text("name"),
+        models=tuple(each["S"] for each in item.get("models", {}).get("L", [])),
+        reasoning=text("reasoning"),
+        created_at=time("created_at") or 0,
+        expires_at=time("expires_at"),
+        revoked_at=time("revoked_at"),
+    )
+
+
+def _number(value: int) -> Item:
+    return {"N": str(value)}

@@ -1,0 +1,144 @@
+"""Responses at rest, on DynamoDB and S3."""
+
+import asyncio
+from collections.abc import Sequence
+
+from ...core.errors import Cancelled, Superseded
+from ...core.records import Record
+from ...core.run import Run
+from ...schema.base import Wire
+from ...schema.items import Item as ResponseItem
+from ...schema.response import Response
+from .deletion import delete
+from .layout import Shelf
+from .runs import pack_run
+from .table import ConditionFailed, Item, number, safe
+from .values import Attribute, Vanished
+
+LIVE = "#status IN (:queued, :in_progress)"
+LIVE_VALUES: Item = {"queued": {"S": "queued"}, "in_progress": {"S": "in_progress"}}
+_LOOKS = 3
+
+
+class Brought(Wire):
+    """What a record keeps from the start."""
+
+    input: list[ResponseItem] = []
+    ancestors: list[str] = []
+
+
+class Outcome(Wire):
+    """What settling replaces."""
+
+    response: Response
+    discarded: list[str] = []
+
+
+class DynamoStore:
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+
+    async def create(self, record: Record, run: Run) -> None:
+        shelf, response_id = self._shelf, record.response.id
+        brought = Brought(input=record.input, ancestors=record.ancestors)
+        outcome = Outcome(response=record.response, discarded=record.discarded)
+        values = await asyncio.gather(
+            self._pack(response_id, "input", brought),
+            self._pack(response_id, "response", outcome),
+            pack_run(shelf, run),
+        )
+        ttl = {"ttl": shelf.ttl(shelf.response_days)}
+        status, lease = {"S": record.response.status}, _lease(record.lease)
+        items = [
+            {**shelf.key(response_id, "record"), **ttl, "status": status, "lease": lease},
+            {**shelf.key(response_id, "input"), **ttl, "input": values[0], "response": values[1]},
+            {**shelf.key(response_id, "run"), **ttl, "run": values[2], "version": number(run.version)},
+        ]
+        try:
+            await shelf.table.create(items)
+        except ConditionFailed:
+            await asyncio.gather(*map(shelf.values.discard, values))
+            raise Superseded("There is a response of this id already") from None
+
+    async def load(self, response_ids: Sequence[str]) -> list[Record | None]:
+        """A record that changes while it is read is read again."""
+        found: dict[str, Record | None] = {}
+        left = set(response_ids)
+        for _ in range(_LOOKS):
+            if left:
+                found |= await self._look(sorted(left))
+                left -= found.keys()
+        return [found.get(each) for each in response_ids]
+
+    async def renew(self, response_id: str, lease: float | None) -> None:
+        condition = f"{LIVE} AND attribute_not_exists(#cancelled)"
+        key, table = self._shelf.key(response_id, "record"), self._shelf.table
+        try:
+            await table.update(key, {"lease": _lease(lease)}, condition, LIVE_VALUES)
+        except ConditionFailed as failed:
+            if failed.item.get("status") in LIVE_VALUES.values():
+                raise Cancelled("The response was cancelled") from None
+            raise _superseded() from None
+
+    async def cancel(self, response_id: str) -> None:
+        key, table = self._shelf.key(response_id, "record"), self._shelf.table
+        try:
+            await table.update(key, {"cancelled": {"BOOL": True}}, LIVE, LIVE_VALUES)
+        except ConditionFailed:
+            return
+
+    async def settle(self, response: Response, discarded: Sequence[str]) -> None:
+        shelf = self._shelf
+        outcome = Outcome(response=response, discarded=list(discarded))
+        value = await self._pack(response.id, "response", outcome)
+        changes: Item = {"response": value, "status": {"S": response.status}}
+        try:
+            await shelf.table.update(shelf.key(response.id, "record"), changes, LIVE, LIVE_VALUES)
+        except ConditionFailed:
+            await shelf.values.discard(value)
+            raise _superseded() from None
+
+    async def delete(self, response_id: str) -> None:
+        await delete(self._shelf, response_id)
+
+    async def _pack(self, response_id: str, name: str, value: Wire) -> Attribute:
+        return await self._shelf.values.pack("response", safe(response_id), name, value.model_dump_json())
+
+    async def _look(self, response_ids: Sequence[str]) -> dict[str, Record | None]:
+        """What is there; those that changed meanwhile are left out."""
+        shelf = self._shelf
+        keys = [shelf.key(each, sk) for each in response_ids for sk in ("record", "input")]
+        items = await shelf.table.get_all(keys)
+        pairs = [(items.get((shelf.pk(each), "record")), items.get((shelf.pk(each), "input"))) for each in response_ids]
+        records = await asyncio.gather(*(self._record(*pair) for pair in pairs), return_exceptions=True)
+        found: dict[str, Record | None] = {}
+        for response_id, record in zip(response_ids, records, strict=True):
+            if isinstance(record, BaseException):
+                if not isinstance(record, Vanished):
+                    raise record
+            else:
+                found[response_id] = record
+        return found
+
+    async def _record(self, record: Item | None, start: Item | None) -> Record | None:
+        if not record or not start or not self._shelf.alive(record) or not self._shelf.alive(start):
+            return None
+        response = record.get("response", start["response"])
+        packed = await self._shelf.values.unpack_all([start["input"], response])
+        brought, outcome = Brought.model_validate_json(packed[0]), Outcome.model_validate_json(packed[1])
+        lease = record["lease"].get("N")
+        return Record(
+            response=outcome.response,
+            input=brought.input,
+            ancestors=brought.ancestors,
+            discarded=outcome.discarded,
+            lease=None if lease is None else float(lease),
+        )
+
+
+def _lease(lease: float | None) -> Item:
+    return {"NULL": True} if lease is None else number(lease)
+
+
+def _superseded() -> Superseded:
+    return Superseded("The response is over, or gone")

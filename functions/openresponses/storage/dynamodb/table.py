@@ -1,0 +1,163 @@
+"""One DynamoDB table, as the calls that the ports need. Knows keys and conditions, not what an item means."""
+
+import asyncio
+import random
+import re
+import secrets
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+from ...aws.clients import Aws, Refused
+from ...core.errors import StorageUnavailable
+
+Item: TypeAlias = dict[str, Any]
+"""Names of attributes, to DynamoDB's form of a value: {"S": text}, {"N": digits}, {"B": bytes}, {"BOOL": ...}"""
+
+ABSENT = "attribute_not_exists(pk)"
+PRESENT = "attribute_exists(pk)"
+_READ_CHUNK, _WRITE_CHUNK = 100, 25
+_FRUITLESS = 6
+"""How often in a row a batch may bring nothing: then throttling is here to stay."""
+
+
+class ConditionFailed(Exception):
+    """`item` is the one that is there; empty where none is."""
+
+    def __init__(self, item: Item) -> None:
+        super().__init__("the condition of a write does not hold")
+        self.item = item
+
+
+def safe(text: str) -> str:
+    """A part of a key, whatever a client sent: without a slash, and never too long."""
+    quoted = quote(text, safe="")
+    return quoted if len(quoted) <= 200 else sha256(text.encode()).hexdigest()
+
+
+def number(value: float) -> Item:
+    return {"N": repr(value)}
+
+
+class Table:
+    """Reads are strongly consistent: a response is often continued milliseconds after it ended."""
+
+    def __init__(self, aws: Aws, name: str) -> None:
+        self._aws, self._name = aws, name
+
+    async def put(self, item: Item, condition: str = ABSENT, values: Item | None = None) -> None:
+        """Raises ConditionFailed."""
+        writer = {"S": secrets.token_hex(8)}
+        write = {"Item": {**item, "writer": writer}, **_expressions(values or {}, ConditionExpression=condition)}
+        await self._conditional("put_item", write, writer)
+
+    async def update(
+        self, key: Item, changes: Item, condition: str, values: Item | None = None, returns: str = "NONE"
+    ) -> Item:
+        """Set attributes. Returns what `returns` asks for. Raises ConditionFailed."""
+        writer = {"S": secrets.token_hex(8)}
+        changes = {**changes, "writer": writer}
+        setting = "SET " + ", ".join(f"#{name} = :{name}" for name in changes)
+        write = _expressions({**changes, **(values or {})}, UpdateExpression=setting, ConditionExpression=condition)
+        answer = await self._conditional("update_item", {"Key": key, "ReturnValues": returns, **write}, writer)
+        return answer.get("Attributes", {})
+
+    async def create(self, items: Sequence[Item]) -> None:
+        """All or none. Raises ConditionFailed where the first one is there already."""
+        writer = {"S": secrets.token_hex(8)}
+        puts: list[Item] = [{"TableName": self._name, "Item": {**item, "writer": writer}} for item in items]
+        puts[0] |= {"ConditionExpression": ABSENT, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        await self._guarded("transact_write_items", {"TransactItems": [{"Put": put} for put in puts]}, writer)
+
+    async def get(self, key: Item) -> Item:
+        """Empty where there is none."""
+        answer = await self._aws.call("dynamodb", "get_item", TableName=self._name, Key=key, ConsistentRead=True)
+        return answer.get("Item", {})
+
+    async def get_all(self, keys: Sequence[Item]) -> dict[tuple[str, str], Item]:
+        """The items that are there, by pk and sk, all at once. The keys must differ."""
+        chunks = [list(keys[start : start + _READ_CHUNK]) for start in range(0, len(keys), _READ_CHUNK)]
+        found = await asyncio.gather(*map(self._get_chunk, chunks))
+        return {(item["pk"]["S"], item["sk"]["S"]): item for items in found for item in items}
+
+    async def query(self, pk: str, first: str = " ", last: str = "~", *, keys_only: bool = False) -> list[Item]:
+        """The items of a partition, in order, between two sort keys."""
+        values = {":pk": {"S": pk}, ":first": {"S": first}, ":last": {"S": last}}
+        query: Item = {
+            "TableName": self._name,
+            "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
+            "ExpressionAttributeValues": values,
+            "ConsistentRead": True,
+            **({"ProjectionExpression": "pk, sk"} if keys_only else {}),
+        }
+        items: list[Item] = []
+        while True:
+            page = await self._aws.call("dynamodb", "query", **query)
+            items += page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return items
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    async def write_all(self, puts: Sequence[Item], deletes: Sequence[Item]) -> None:
+        """Whatever is there, in any order."""
+        writes = [{"PutRequest": {"Item": item}} for item in puts] + [
+            {"DeleteRequest": {"Key": key}} for key in deletes
+        ]
+        chunks = [writes[start : start + _WRITE_CHUNK] for start in range(0, len(writes), _WRITE_CHUNK)]
+        await asyncio.gather(*map(self._write_chunk, chunks))
+
+    async def _get_chunk(self, keys: list[Item]) -> list[Item]:
+        items: list[Item] = []
+        fruitless = 0
+        while keys:
+            request = {self._name: {"Keys": keys, "ConsistentRead": True}}
+            answer = await self._aws.call("dynamodb", "batch_get_item", RequestItems=request)
+            got = answer["Responses"].get(self._name, [])
+            items += got
+            keys = answer.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
+            fruitless = 0 if got else fruitless + 1
+            if keys:
+                await _back_off(fruitless)
+        return items
+
+    async def _write_chunk(self, writes: list[Item]) -> None:
+        fruitless = 0
+        while writes:
+            answer = await self._aws.call("dynamodb", "batch_write_item", RequestItems={self._name: writes})
+            left = answer.get("UnprocessedItems", {}).get(self._name, [])
+            fruitless = fruitless + 1 if len(left) == len(writes) else 0
+            writes = left
+            if writes:
+                await _back_off(fruitless)
+
+    async def _conditional(self, operation: str, write: Item, writer: Item) -> Item:
+        table = {"TableName": self._name, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        return await self._guarded(operation, {**table, **write}, writer)
+
+    async def _guarded(self, operation: str, parameters: Item, writer: Item) -> Item:
+        """A call whose answer was lost is tried again, and then finds its own work in its way: that is success."""
+        try:
+            return await self._aws.call("dynamodb", operation, **parameters)
+        except Refused as refused:
+            if refused.code != "ConditionalCheckFailedException":
+                raise
+            if refused.item.get("writer") == writer:
+                return {}
+            raise ConditionFailed(refused.item) from None
+
+
+def _expressions(values: Item, **expressions: str) -> Item:
+    """Every name behind a "#" is one of an attribute: many plain ones are words that DynamoDB reserves."""
+    names = {f"#{name}": name for text in expressions.values() for name in re.findall(r"#(\w+)", text)}
+    return {
+        **expressions,
+        **({"ExpressionAttributeNames": names} if names else {}),
+        **({"ExpressionAttributeValues": {f":{name}": value for name, value in values.items()}} if values else {}),
+    }
+
+
+async def _back_off(fruitless: int) -> None:
+    if fruitless > _FRUITLESS:
+        raise StorageUnavailable("Storage is busy: try again")
+    await asyncio.sleep(random.random() * 0.05 * 2**fruitless)

@@ -1,0 +1,89 @@
+"""JSON at rest: compressed, within an item, or in S3 where it is too large for one. Bound to one tenant."""
+
+import asyncio
+import secrets
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+from typing import Any, Literal, TypeAlias
+
+from ...aws.clients import Aws, Refused
+from ...core.errors import StorageUnavailable
+
+Attribute: TypeAlias = dict[str, Any]
+"""DynamoDB's form of a value: {"B": bytes}, {"S": text}, ..."""
+Kind: TypeAlias = Literal["response", "log"]
+"""The first part of a key: the bucket's lifecycle has a rule for each."""
+
+_MAX_INLINE = 150_000
+"""Compressed. An item may hold 400 KB, two values share one, and a write costs 1 unit per KB: an object 8 in all."""
+_QUICK = 16_000
+"""What compresses in less time than a change of threads is worth noticing."""
+
+
+class Vanished(Exception):
+    """The object is not there: its item was replaced or deleted after it was read."""
+
+
+class Values:
+    def __init__(self, aws: Aws, bucket: str, tenant: str) -> None:
+        self._aws, self._bucket, self._tenant = aws, bucket, tenant
+
+    async def pack(self, kind: Kind, owner: str, name: str, json: str | bytes) -> Attribute:
+        """Keep `json`. An object's key is new each time, so that a writer who loses a race overwrites nothing."""
+        text = json.encode() if isinstance(json, str) else json
+        packed = zlib.compress(text) if len(text) < _QUICK else await self._aws.run(lambda: zlib.compress(text))
+        if len(packed) <= _MAX_INLINE:
+            return {"B": packed}
+        key = f"{self._prefix(kind, owner)}{name}-{secrets.token_hex(8)}"
+        await self._aws.call("s3", "put_object", Bucket=self._bucket, Key=key, Body=packed)
+        return {"S": key}
+
+    async def unpack(self, attribute: Attribute) -> bytes:
+        """Raises Vanished."""
+        if "B" in attribute:
+            return zlib.decompress(attribute["B"])
+        try:
+            return await self._aws.run(lambda: zlib.decompress(self._get(attribute["S"])))
+        except Refused as refused:
+            if refused.code != "NoSuchKey":
+                raise
+            raise Vanished(attribute["S"]) from None
+
+    async def unpack_all(self, attributes: Sequence[Attribute]) -> list[bytes]:
+        return await asyncio.gather(*map(self.unpack, attributes))
+
+    async def discard(self, attribute: Attribute) -> None:
+        """Forget a value that no item points to. What can't be deleted now expires like the rest."""
+        if "S" in attribute:
+            with suppress(StorageUnavailable, Refused):
+                await self._aws.call("s3", "delete_object", Bucket=self._bucket, Key=attribute["S"])
+
+    async def delete_all(self, owner: str) -> None:
+        """Every object of a response, those that no item points to included."""
+        await asyncio.gather(*(self._delete_under(self._prefix(kind, owner)) for kind in ("response", "log")))
+
+    async def _delete_under(self, prefix: str) -> None:
+        while True:
+            found = await self._aws.call("s3", "list_objects_v2", Bucket=self._bucket, Prefix=prefix)
+            keys = [{"Key": each["Key"]} for each in found.get("Contents", [])]
+            if keys:
+                deletion = {"Objects": keys, "Quiet": True}
+                answer = await self._aws.call("s3", "delete_objects", Bucket=self._bucket, Delete=deletion)
+                if answer.get("Errors"):
+                    raise StorageUnavailable("Storage could not delete everything: try again")
+            if not found.get("IsTruncated"):
+                return
+
+    def _get(self, key: str) -> bytes:
+        """The body comes after the answer, where botocore tries nothing again: one more time is on us."""
+        client = self._aws.client("s3")
+        errors = import_module("botocore.exceptions")
+        try:
+            return client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        except (errors.HTTPClientError, errors.IncompleteReadError):
+            return client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+
+    def _prefix(self, kind: Kind, owner: str) -> str:
+        return f"{kind}/{self._tenant}/{owner}/"

@@ -1,0 +1,1 @@
+"""HTTP requests to the outside, and their event streams. Knows nothing of the core."""

@@ -1,0 +1,99 @@
+"""Server-sent events, parsed from bytes as they come, and the JSON in them. Knows no vendor and no HTTP.
+
+Source: the WHATWG HTML standard, section 9.2.6, "Interpreting an event stream".
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import NamedTuple
+
+from ..core.errors import StreamViolation
+from ..dialects._shared.json import loads
+from ..schema.base import JsonObject
+
+MAX_EVENT_BYTES = 8 * 1024 * 1024
+_BOM = b"\xef\xbb\xbf"
+
+
+class SseEvent(NamedTuple):
+    """`event` is empty where the stream doesn't name it."""
+
+    event: str
+    data: str
+
+    def json(self) -> JsonObject:
+        """Raises StreamViolation where the data is no JSON object."""
+        try:
+            value = loads(self.data)
+        except ValueError:
+            raise StreamViolation("The provider sent an event that is not JSON") from None
+        if not isinstance(value, dict):
+            raise StreamViolation("The provider sent an event that is not a JSON object")
+        return value
+
+
+async def objects_of(events: AsyncIterator[SseEvent]) -> AsyncGenerator[JsonObject, None]:
+    """Each event's object. Raises StreamViolation for an event that has none."""
+    async for event in events:
+        yield event.json()
+
+
+class SseParser:
+    """`feed` it the stream's bytes, cut anywhere; it gives the events that they complete.
+
+    An event that the stream leaves unfinished is dropped, as the standard says.
+    """
+
+    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._max = max_event_bytes
+        self._line: list[bytes] = []
+        self._data: list[bytes] = []
+        self._event = b""
+        self._size = 0
+        self._after_cr = False
+        self._at_start = True
+
+    def feed(self, chunk: bytes) -> list[SseEvent]:
+        """Raises StreamViolation where one event, or one line, is longer than `max_event_bytes`."""
+        if self._after_cr and chunk:
+            self._after_cr = False
+            chunk = chunk.removeprefix(b"\n")
+        self._size += len(chunk)
+        self._line.append(chunk)
+        if b"\n" not in chunk and b"\r" not in chunk:
+            self._check_size()
+            return []
+        text = b"".join(self._line)
+        lines = text.splitlines()
+        self._after_cr = text.endswith(b"\r")
+        self._line = [] if text.endswith((b"\n", b"\r")) else [lines.pop()]
+        if self._at_start:
+            self._at_start = False
+            lines[0] = lines[0].removeprefix(_BOM)
+        events: list[SseEvent] = []
+        for line in lines:
+            if line:
+                self._field(line)
+            elif self._data:
+                events.append(self._take())
+            else:
+                self._event = b""
+        self._size = sum(map(len, self._line)) + sum(map(len, self._data))
+        self._check_size()
+        return events
+
+    def _field(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            self._data.append(value.removeprefix(b" "))
+        elif name == b"event":
+            self._event = value.removeprefix(b" ")
+
+    def _take(self) -> SseEvent:
+        event = SseEvent(self._event.decode(errors="replace"), b"\n".join(self._data).decode(errors="replace"))
+        self._data.clear()
+        self._event = b""
+        return event
+
+    def _check_size(self) -> None:
+        if self._size > self._max:
+            raise StreamViolation(f"The provider sent an event longer than {self._max} bytes")

@@ -1,0 +1,1 @@
+"""What `openresponses` runs on a laptop: the command line, the local cloud, and what manages a deployment."""

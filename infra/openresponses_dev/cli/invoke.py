@@ -1,0 +1,121 @@
+"""`openresponses invoke`: one invocation of a function, its answer on standard output as it comes."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+from openresponses_dev.cli.options import BadOption, aliases, assignments, environment, fail, providers
+from openresponses_dev.cli.rie import RieMissing, invoke_through_rie
+from openresponses_dev.local.cloud import LocalCloud
+from openresponses_dev.local.gateway.answers import Head, Malformed, prepended, read_buffered, read_prelude
+from openresponses_dev.local.logs import Log
+from openresponses_dev.local.sandbox.calls import Call, FunctionError, InvokeError
+from openresponses_dev.local.template.yaml_tree import TemplateError
+
+
+def invoke(arguments: argparse.Namespace) -> int:
+    """The exit status: 1 when the function failed, 2 when it could not be invoked."""
+    log = Log(sys.stderr, raw=arguments.raw_logs, file=arguments.log_file)
+    try:
+        event = _event(arguments.event)
+        cloud = LocalCloud(
+            arguments.template,
+            env=environment(arguments),
+            parameters=assignments(arguments.parameter, "--parameter"),
+            api_key=arguments.api_key,
+            providers=providers(arguments),
+            aliases=aliases(arguments),
+            log=log,
+        )
+        if arguments.function not in cloud.functions:
+            raise BadOption(f"no function {arguments.function!r}; there are: {', '.join(cloud.functions)}")
+        asyncio.run(
+            _through_rie(cloud, arguments.function, event) if arguments.rie else _run(cloud, arguments.function, event)
+        )
+    except FunctionError as error:
+        print(error.document().decode(), file=sys.stderr)
+        return 1
+    except (BadOption, TemplateError, RieMissing, InvokeError, Malformed, ValueError, OSError) as error:
+        return fail(error)
+    finally:
+        log.close()
+    return 0
+
+
+def _event(source: str) -> object:
+    try:
+        return json.loads(sys.stdin.read() if source == "-" else Path(source).read_text())
+    except ValueError as error:
+        raise BadOption(f"{source}: not JSON: {error}") from error
+
+
+async def _run(cloud: LocalCloud, function: str, event: object) -> None:
+    async with cloud:
+        call = cloud.invoke(function, event)
+        try:
+            await _print_answer(call)
+            if call.error:
+                raise call.error
+        finally:
+            cloud.log.say(call.summary("", "failed" if call.error else "ok"), failed=call.error is not None)
+
+
+async def _print_answer(call: Call) -> None:
+    async with aclosing(call.chunks()) as chunks:
+        first = await anext(chunks, None)
+        if first is None:
+            return
+        if not call.streaming:
+            print_whole(first)
+            return
+        head, last = await read_prelude(prepended(first, chunks))
+        _print_head(head)
+        _write(last)
+        async for chunk in chunks:
+            _write(last := chunk)
+        _end_line(last)
+
+
+def print_whole(payload: bytes) -> None:
+    """A proxy answer as what the client would see; anything else as it is."""
+    try:
+        head, body = read_buffered(payload)
+    except Malformed:
+        _write(payload + b"\n")
+    else:
+        _print_head(head)
+        _write(body)
+        _end_line(body)
+
+
+def _end_line(last: bytes) -> None:
+    if sys.stdout.isatty() and not last.endswith(b"\n"):
+        _write(b"\n")
+
+
+def _print_head(head: Head) -> None:
+    print(f"HTTP {head.status}", *(f"{name}: {value}" for name, value in head.headers), sep="\n", file=sys.stderr)
+
+
+def _write(chunk: bytes) -> None:
+    sys.stdout.buffer.write(chunk)
+    sys.stdout.buffer.flush()
+
+
+async def _through_rie(cloud: LocalCloud, function: str, event: object) -> None:
+    payload = await invoke_through_rie(cloud, function, json.dumps(event).encode())
+    try:
+        document: Any = json.loads(payload)
+    except ValueError as error:
+        raise Malformed(f"not JSON: {payload[:200]!r}") from error
+    match document:
+        case {"errorType": error_type, **rest}:
+            raise FunctionError(str(error_type), str(rest.get("errorMessage", "")))
+        case _:
+            print_whole(payload)

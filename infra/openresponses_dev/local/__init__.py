@@ -1,0 +1,1 @@
+"""The local cloud: the template's functions and services, run on this machine."""

@@ -1,0 +1,147 @@
+"""API Gateway in front of the functions: an ASGI app that turns requests into invocations and streams the answers.
+
+A client that leaves is not told to the function, which runs to its end: so it is on AWS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable, Mapping
+
+from openresponses_dev.local.background import Background
+from openresponses_dev.local.gateway.answers import Head, Malformed, own_answer, prepended, read_buffered, read_prelude
+from openresponses_dev.local.gateway.gatekeeper import Denied, Gatekeeper
+from openresponses_dev.local.gateway.http_exchange import ClientLeft, Exchange, Message, Receive, Send
+from openresponses_dev.local.gateway.rest_event import Routes, rest_event
+from openresponses_dev.local.logs import Log
+from openresponses_dev.local.sandbox.calls import Call, EventTooLarge, InvokeError
+from openresponses_dev.local.sandbox.functions import Function
+from openresponses_dev.local.template.template import Api, Route, Template
+
+IDLE_TIMEOUT_S = 300.0  # of a Regional endpoint
+_NO_API = Api("ServerlessRestApi", "Prod", {})  # what SAM makes for events that name no API
+
+
+class Gateway:
+    """`idle_timeout_s` is the silence after which a stream is cut. `pages` are the local cloud's own, by path."""
+
+    def __init__(
+        self,
+        template: Template,
+        functions: Mapping[str, Function],
+        *,
+        background: Background,
+        log: Log,
+        idle_timeout_s: float = IDLE_TIMEOUT_S,
+        pages: Mapping[str, Callable[[], str]] | None = None,
+    ) -> None:
+        self._pages = pages or {}
+        self._apis, self._functions = template.apis, functions
+        self._gatekeeper = Gatekeeper(functions)
+        self._routes = Routes(template.routes)
+        self._background, self._log = background, log
+        self._idle_timeout_s = idle_timeout_s
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        exchange = Exchange(scope, receive, send)
+        try:
+            await self._serve(exchange)
+        except ClientLeft:
+            pass
+        except Exception as error:
+            self._log.say(f"{exchange}  the gateway failed: {type(error).__name__}: {error}", failed=True)
+            raise
+
+    async def _serve(self, exchange: Exchange) -> None:
+        request = exchange.request
+        if page := self._pages.get(request.path):
+            kind = "application/json" if request.path.endswith(".json") else "text/html; charset=utf-8"
+            return await exchange.whole(Head(200, [("content-type", kind)]), page().encode())
+        matched = self._routes.match(request.method, request.path)
+        if matched is None:
+            api = next(iter(self._apis.values()), _NO_API)
+            return await self._refuse(exchange, "MISSING_AUTHENTICATION_TOKEN", api, "no such route")
+        route, parameters = matched
+        api = self._apis.get(route.api, _NO_API)
+        if not await exchange.read_body():
+            return await self._refuse(exchange, "REQUEST_TOO_LARGE", api, "the body is above 10 MB")
+        try:
+            authorizer = await self._gatekeeper.admit(request, route, api.stage)
+        except Denied as denied:
+            return await self._refuse(exchange, denied.kind, api, str(denied))
+        # Not escaped for ASCII, as on AWS: that would count against the limit.
+        event = json.dumps(rest_event(request, route, parameters, api.stage, authorizer), ensure_ascii=False)
+        try:
+            call = self._functions[route.function].invoke(event.encode(), request.trace_id)
+        except EventTooLarge as error:
+            return await self._refuse(exchange, "REQUEST_TOO_LARGE", api, str(error))
+        except InvokeError as error:  # API Gateway does not pass Lambda's 429 on
+            return await self._refuse(exchange, "INTEGRATION_FAILURE", api, f"{error.error_type}: {error}", 500)
+        return await self._forward(call, route, api, exchange)
+
+    async def _refuse(self, exchange: Exchange, kind: str, api: Api, why: str, status: int | None = None) -> None:
+        await exchange.whole(*own_answer(kind, exchange.request, api.responses, status))
+        self._log.say(f"{exchange}  {exchange.status}  {why}", failed=True)
+
+    async def _forward(self, call: Call, route: Route, api: Api, exchange: Exchange) -> None:
+        own: str | None = None
+        try:
+            async with asyncio.timeout(route.timeout_s):
+                own = await self._answer(call, route, exchange)
+        except TimeoutError:
+            own = "INTEGRATION_TIMEOUT"
+        except Malformed as error:
+            self._log.say(f"{call.function} answered what a proxy integration may not: {error}", failed=True)
+            own = "API_CONFIGURATION_ERROR" if route.streaming and not call.error else "INTEGRATION_FAILURE"
+        if own and not exchange.begun:
+            await exchange.whole(*own_answer(own, exchange.request, api.responses))
+        if call.ended:
+            self._report(call, exchange)
+            return
+        # The gateway gave up; the function does not notice. Only our return closes the connection.
+        self._background.spawn(self._outlive(call, exchange), f"rest of {call.function}")
+
+    async def _answer(self, call: Call, route: Route, exchange: Exchange) -> str | None:
+        """The gateway response type to give instead, if any. Raises TimeoutError, Malformed."""
+        chunks = self._until_idle(call.chunks())
+        first = await anext(chunks, None)
+        if first is None:
+            return "INTEGRATION_FAILURE"
+        if not route.streaming:
+            return await self._answer_buffered(call, prepended(first, chunks), exchange)
+        head, rest = await read_prelude(prepended(first, chunks))
+        await exchange.begin(head)
+        await exchange.write(rest)
+        async for chunk in chunks:
+            await exchange.write(chunk)
+        if call.error:
+            return "INTEGRATION_FAILURE"  # too late to be given: the connection is cut
+        return await exchange.end()
+
+    async def _answer_buffered(self, call: Call, chunks: AsyncGenerator[bytes, None], exchange: Exchange) -> str | None:
+        payload = b"".join([chunk async for chunk in chunks])
+        if call.error:
+            return "INTEGRATION_FAILURE"
+        if not call.streaming:
+            return await exchange.whole(*read_buffered(payload))
+        self._log.say(f"{call.function} streams, the route does not: the body is lost", failed=True)
+        head, _ = await read_prelude(prepended(payload))
+        return await exchange.whole(head, b"")
+
+    async def _until_idle(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        while True:
+            async with asyncio.timeout(self._idle_timeout_s):
+                chunk = await anext(chunks, None)
+            if chunk is None:
+                return
+            yield chunk
+
+    async def _outlive(self, call: Call, exchange: Exchange) -> None:
+        async for _ in call.chunks():
+            pass
+        self._report(call, exchange)
+
+    def _report(self, call: Call, exchange: Exchange) -> None:
+        status = str(exchange.status) + ("" if exchange.complete else " aborted")
+        self._log.say(call.summary(str(exchange), status), failed=call.error is not None or not exchange.complete)

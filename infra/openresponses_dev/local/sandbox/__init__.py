@@ -1,0 +1,1 @@
+"""Lambda on this machine: each function a child process behind the Runtime API."""

@@ -1,0 +1,113 @@
+"""A function and its sandboxes: scaled up under concurrency, reused when idle, replaced when stale or dead."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from openresponses_dev.local.background import Background
+from openresponses_dev.local.logs import Log
+from openresponses_dev.local.sandbox.calls import MAX_EVENT_BYTES, Call, EventTooLarge, FunctionError, Throttled
+from openresponses_dev.local.sandbox.sandbox import Sandbox
+from openresponses_dev.local.template.template import FunctionSpec
+
+
+class Function:
+    """`limit` is the number of sandboxes it may have: one invocation each."""
+
+    def __init__(
+        self,
+        spec: FunctionSpec,
+        *,
+        limit: int,
+        create: Callable[[], Sandbox],
+        background: Background,
+        log: Log,
+    ) -> None:
+        self.spec, self.limit = spec, limit
+        self._create, self._background, self._log = create, background, log
+        self._idle: list[Sandbox] = []
+        self._all: set[Sandbox] = set()
+        self._running = 0
+
+    @property
+    def sandboxes(self) -> list[Sandbox]:
+        """Those alive: idle and busy."""
+        return [sandbox for sandbox in self._all if sandbox.alive]
+
+    def invoke(self, payload: bytes, trace_id: str | None = None) -> Call:
+        """Start an invocation; it runs to its end whether or not anyone reads the answer. Raises InvokeError."""
+        if len(payload) > MAX_EVENT_BYTES:
+            raise EventTooLarge(len(payload))
+        if self._running >= self.limit:
+            raise Throttled
+        self._running += 1
+        call = Call(self.spec.name, self.spec.memory_mb)
+        self._background.spawn(self._run(payload, trace_id, call), f"invocation of {self.spec.name}")
+        return call
+
+    async def _run(self, payload: bytes, trace_id: str | None, call: Call) -> None:
+        sandbox = None
+        try:
+            sandbox = self._take() or await self._cold_start(call)
+            await sandbox.run(payload, trace_id, call)
+        except FunctionError as error:
+            call.end(error)
+        finally:
+            self._running -= 1
+            call.end(FunctionError("Sandbox.Stopped", "the local cloud was stopped"))
+            if sandbox:
+                await self._release(sandbox)
+
+    def _take(self) -> Sandbox | None:
+        """The one used last: the others may then be the ones that a real Lambda would drop."""
+        while self._idle:
+            if (sandbox := self._idle.pop()).alive and not sandbox.stale:
+                return sandbox
+        return None
+
+    async def _cold_start(self, call: Call | None = None) -> Sandbox:
+        sandbox = self._create()
+        sandbox.on_exit = self._gone
+        self._all.add(sandbox)
+        try:
+            await sandbox.start()
+        except BaseException:
+            self._all.discard(sandbox)
+            raise
+        if call:
+            call.init_ms = sandbox.init_ms
+        return sandbox
+
+    async def _release(self, sandbox: Sandbox) -> None:
+        if sandbox.stale or not sandbox.alive:
+            await sandbox.stop()
+        else:
+            self._idle.append(sandbox)
+
+    def _gone(self, sandbox: Sandbox) -> None:
+        self._all.discard(sandbox)
+        if sandbox in self._idle:
+            self._idle.remove(sandbox)
+            if not sandbox.stale:
+                self._log.say(f"{self.spec.name}: an idle sandbox died; the next request starts another", failed=True)
+                self._background.spawn(sandbox.stop(), f"burial of {self.spec.name}")
+
+    async def replace(self) -> None:
+        """Its source changed: replace what is idle, let what runs finish. A start that fails is only reported."""
+        idle, self._idle = self._idle, []
+        for sandbox in self._all:
+            sandbox.stale = True
+        await asyncio.gather(*(sandbox.stop() for sandbox in idle))
+        if not idle:
+            return
+        try:
+            sandbox = await self._cold_start()
+        except FunctionError as error:
+            self._log.say(f"{self.spec.name} does not start: {error.error_type}: {error}", failed=True)
+        else:
+            await self._release(sandbox)
+
+    async def close(self) -> None:
+        await asyncio.gather(*(sandbox.stop() for sandbox in [*self._all]))
+        self._idle.clear()

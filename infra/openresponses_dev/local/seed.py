@@ -1,0 +1,50 @@
+"""What the local cloud is set up with when it starts: a key, and what a deployment is configured with by command."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from openresponses.client_keys import ClientKey, make
+from openresponses.storage.dynamodb.client_keys import store_key
+from openresponses_dev.local.services.local_aws import client
+from openresponses_dev.local.template.aws_resources import Request, put_parameter
+from openresponses_dev.local.template.template import Template
+
+Providers: TypeAlias = Mapping[str, Mapping[str, object]]
+Aliases: TypeAlias = Mapping[str, Sequence[str]]
+
+TENANT = "default"
+_PREFIX_PARAMETER, _TABLE_VARIABLE = "SsmPrefix", "OPENRESPONSES_TABLE"
+
+
+def local_key(token: str) -> ClientKey:
+    """Raises ValueError for what is no key."""
+    return make(token, TENANT, now=time.time(), name="local cloud")
+
+
+def configuration(template: Template, providers: Providers, aliases: Aliases) -> list[Request]:
+    """Providers and aliases, by name, as the functions look them up."""
+    prefix = template.parameters.get(_PREFIX_PARAMETER, "/openresponses")
+    kept = [
+        put_parameter(f"{prefix}/providers/{name}", json.dumps(settings), "SecureString")
+        for name, settings in providers.items()
+    ]
+    return kept + [
+        put_parameter(f"{prefix}/models/{name}", json.dumps({"targets": [*targets]}))
+        for name, targets in aliases.items()
+    ]
+
+
+def let_in(key: ClientKey, template: Template, endpoint_url: str) -> None:
+    """Store the key where the template's authorizer looks it up. Nothing, where there is no authorizer."""
+    asked = {route.authorizer.function_arn for route in template.routes if route.authorizer}
+    tables = {
+        function.environment[_TABLE_VARIABLE]
+        for function in template.functions.values()
+        if function.arn in asked and _TABLE_VARIABLE in function.environment
+    }
+    for table in tables:
+        store_key(client("dynamodb", endpoint_url), table, key)

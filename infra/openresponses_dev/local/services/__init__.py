@@ -1,0 +1,1 @@
+"""AWS's services on this machine: moto, its state machines really executed."""

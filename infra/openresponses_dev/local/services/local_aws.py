@@ -1,0 +1,107 @@
+"""The AWS services behind the functions: moto in this process, as the template declares them.
+
+async with LocalAws(template, LambdaApi(targets)) as aws:
+    boto3.client("dynamodb", endpoint_url=aws.endpoint_url)
+
+Moto keeps its state in module globals: one LocalAws at a time in a process, and no `mock_aws` beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from openresponses_dev.local.sandbox.lambda_api import LambdaApi
+from openresponses_dev.local.services.executions import Execution
+from openresponses_dev.local.template.aws_resources import Request, put_parameter, requests
+from openresponses_dev.local.template.intrinsics import REGION
+from openresponses_dev.local.template.template import Template
+
+if TYPE_CHECKING:
+    from openresponses_dev.local.services.moto_server import MotoServer
+
+CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+
+
+class LocalAws:
+    """`parameters` are SSM parameters beside the template's. `retry_scale` shortens Retry's delays, for tests.
+
+    Raises TemplateError on construction, RuntimeError on entry while another one runs.
+    """
+
+    def __init__(
+        self,
+        template: Template | None,
+        lambda_api: LambdaApi,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        extra: Sequence[Request] = (),
+        retry_scale: float = 1.0,
+    ) -> None:
+        self._lambda_api, self._retry_scale = lambda_api, retry_scale
+        given = [put_parameter(name, value) for name, value in (parameters or {}).items()]
+        self._requests = [*(requests(template) if template else []), *given, *extra]
+        self._server: MotoServer | None = None
+
+    @property
+    def needed(self) -> bool:
+        """Whether there is anything to run."""
+        return bool(self._requests)
+
+    @property
+    def endpoint_url(self) -> str:
+        """AWS_ENDPOINT_URL of every client of these services. Empty until entered."""
+        return self._server.url if self._server else ""
+
+    def executions(self) -> list[Execution]:
+        """Of all state machines, the newest first."""
+        return self._server.executions() if self._server else []
+
+    def halt(self) -> None:
+        """Invoke nothing any more, and stop what executes: to be followed by the end of the functions, then of this."""
+        self._lambda_api.close()
+        if self._server:
+            self._server.stop_executions()
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self.start)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.halt()
+        await asyncio.to_thread(self.stop)
+
+    def start(self) -> None:
+        """What entering does, for callers without an event loop."""
+        # Here, since importing moto takes a second.
+        from openresponses_dev.local.services.moto_server import MotoServer
+
+        self._server = MotoServer(self._lambda_api, self._retry_scale)
+        try:
+            _create(self._requests, self._server.url)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Wait for what still runs, and forget everything."""
+        server, self._server = self._server, None
+        if server:
+            server.close()
+
+
+def client(service: str, endpoint_url: str) -> Any:
+    """A boto3 client of a local service."""
+    boto3: Any = import_module("boto3")  # untyped, and half a second to import
+    return boto3.client(service, endpoint_url=endpoint_url, region_name=REGION, **CREDENTIALS)
+
+
+def _create(wanted: Sequence[Request], url: str) -> None:
+    clients = {service: client(service, url) for service in {request.service for request in wanted}}
+    for request in wanted:
+        getattr(clients[request.service], request.method)(**request.arguments)

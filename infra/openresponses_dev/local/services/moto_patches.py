@@ -1,0 +1,299 @@
+# pyright: basic, reportPrivateUsage=false, reportPrivateImportUsage=false, reportAttributeAccessIssue=false
+"""Everything we change in moto (5.2): where it is not AWS, and where it is slow. Each patch says what it replaces,
+and tests/statemachine/test_moto_patches.py shows it.
+"""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import functools
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import ClientError
+from jsonpath_ng.ext.parser import parse as parse_path
+from jsonpath_ng.parser import parse as parse_plain_path
+from moto.awslambda_simple.models import LambdaSimpleBackend
+from moto.core.exceptions import JsonRESTError
+from moto.core.responses import ActionResult
+from moto.dynamodb import models as dynamodb_models
+from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.models.table import Table
+from moto.dynamodb.responses import DynamoHandler
+from moto.s3.responses import S3Response
+from moto.stepfunctions.parser import models as sfn_models
+from moto.stepfunctions.parser import utils as sfn_utils
+from moto.stepfunctions.parser.api import ExecutionStatus
+from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
+from moto.stepfunctions.parser.asl.component.common.path import result_path
+from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration import iteration_worker
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.asl.eval.environment import Environment
+from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped, ProgramTimedOut
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
+from moto.stepfunctions.parser.asl.utils import json_path
+from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication, Execution
+from moto.stepfunctions.responses import StepFunctionResponse
+
+from openresponses_dev.local.sandbox.calls import InvokeError
+from openresponses_dev.local.sandbox.lambda_api import Answer, LambdaApi
+
+START_LIMIT_S = 30.0
+_lambda_api: LambdaApi | None = None
+_retry_scale = 1.0
+_status = threading.RLock()
+
+
+def apply(lambda_api: LambdaApi, *, retry_scale: float = 1.0) -> None:
+    """Patch moto, once a process, and invoke functions through `lambda_api` from now on.
+
+    `retry_scale` shortens the delays of Retry, for tests.
+    """
+    global _lambda_api, _retry_scale
+    _lambda_api, _retry_scale = lambda_api, retry_scale
+    _apply_once()
+
+
+@functools.cache
+def _apply_once() -> None:
+    # The executor logs whole payloads at ERROR, werkzeug every request.
+    for name in ("moto", "werkzeug"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    _invoke_sandboxes()
+    _parse_alone()
+    _start_once()
+    _stop_at_once()
+    _wait_interruptibly()
+    _name_map_errors()
+    _lock_storage()
+    _back_up_what_a_transaction_touches()
+    _cache_parsers()
+
+
+# Functions
+
+
+def _invoke_sandboxes() -> None:
+    """Lambda without Docker answers what it was asked. The executor's own calls skip HTTP as well: 4 ms each."""
+
+    def invoke(_self: Any, name: str, _qualifier: Any, body: Any, headers: Any, response_headers: Any) -> bytes:
+        payload = body if isinstance(body, bytes) else (body or "").encode()
+        try:
+            answer = _api().invoke(name, payload, headers.get("X-Amz-Invocation-Type") or "RequestResponse")
+        except InvokeError as refused:
+            error = JsonRESTError(refused.error_type, str(refused))
+            error.code = refused.status
+            raise error from refused
+        response_headers["x-amzn-requestid"] = answer.request_id
+        response_headers["x-amz-executed-version"] = "$LATEST"
+        if answer.function_error:
+            response_headers["x-amz-function-error"] = "Unhandled"
+        return answer.payload
+
+    def invoke_for_task(parameters: dict[str, Any], region: str, state_credentials: Any) -> dict[str, Any]:
+        try:
+            answer: Answer = _api().invoke(parameters["FunctionName"], parameters.get("Payload") or b"{}")
+        except InvokeError as refused:
+            details = {"Error": {"Code": refused.error_type, "Message": str(refused)}}
+            metadata = {"ResponseMetadata": {"HTTPStatusCode": refused.status, "RequestId": ""}}
+            raise ClientError({**details, **metadata}, "Invoke") from refused
+        result: dict[str, Any] = {"StatusCode": answer.status, "ExecutedVersion": "$LATEST"}
+        result["Payload"] = json.loads(answer.payload or b"null")
+        return {**result, "FunctionError": "Unhandled"} if answer.function_error else result
+
+    LambdaSimpleBackend.invoke = invoke
+    lambda_eval_utils._invoke_lambda_function = invoke_for_task
+
+
+def _api() -> LambdaApi:
+    assert _lambda_api, "apply() comes first"
+    return _lambda_api
+
+
+# Executions
+
+
+def _parse_alone() -> None:
+    """All parses of a process share one list: a definition that is refused, or two at once, spoil the others."""
+
+    def own_scope(self: Preprocessor) -> None:
+        self._query_language_per_scope = []
+
+    Preprocessor.__init__ = own_scope
+
+
+def _start_once() -> None:
+    """Looking a name up and taking it are two steps: two starts of one name both run. And an execution is answered
+    for before it has an environment, so that stopping it raises AttributeError. And each thread is kept for ever."""
+    start = sfn_models.StepFunctionsParserBackend.start_execution
+
+    def start_execution(self: Any, *args: Any, **kwargs: Any) -> Execution:
+        with _status:
+            sfn_utils.TMP_THREADS.clear()
+            execution = start(self, *args, **kwargs)
+        limit = time.monotonic() + START_LIMIT_S
+        while execution.status == "RUNNING" and time.monotonic() < limit:
+            env = execution.exec_worker and execution.exec_worker.env
+            if env and env.program_state():
+                break
+            time.sleep(0.001)
+        return execution
+
+    sfn_models.StepFunctionsParserBackend.start_execution = start_execution
+
+
+def _stop_at_once() -> None:
+    """StopExecution forgets its error and cause, and shows only when the running task has ended, which may then make
+    the execution FAILED. AWS reports ABORTED at once; the task's own work goes on."""
+
+    def stop_execution(self: Any, execution_arn: str, error: str | None = None, cause: str | None = None) -> Execution:
+        execution = self.describe_execution(execution_arn)
+        with _status:
+            if execution.status == "RUNNING":
+                now = datetime.datetime.now(tz=datetime.UTC)
+                execution.stop(stop_date=now, error=error, cause=cause)
+                execution.error, execution.cause, execution.stop_date = error, cause, now
+                execution.exec_status = ExecutionStatus.ABORTED
+        return execution
+
+    stock_answer = StepFunctionResponse.stop_execution
+
+    def answer(self: StepFunctionResponse) -> ActionResult:
+        if not isinstance(self.stepfunction_backend, sfn_models.StepFunctionsParserBackend):
+            return stock_answer(self)  # a moto of the same process that doesn't execute
+        stopped = self.stepfunction_backend.stop_execution(*map(self._get_param, ("executionArn", "error", "cause")))
+        return ActionResult({"stopDate": stopped.stop_date})
+
+    reflect = BaseExecutionWorkerCommunication._reflect_execution_status
+
+    def reflect_unless_stopped(self: BaseExecutionWorkerCommunication) -> None:
+        with _status:
+            if self.execution.status != "ABORTED":
+                reflect(self)
+
+    set_error = Environment.set_error
+
+    def set_error_unless_over(self: Environment, error: Any) -> None:
+        if not isinstance(self._program_state, (ProgramStopped, ProgramTimedOut)):
+            set_error(self, error)
+
+    sfn_models.StepFunctionsParserBackend.stop_execution = stop_execution
+    StepFunctionResponse.stop_execution = answer
+    BaseExecutionWorkerCommunication._reflect_execution_status = reflect_unless_stopped
+    Environment.set_error = set_error_unless_over
+
+
+def _wait_interruptibly() -> None:
+    """The delay before a retry is a sleep that StopExecution does not end."""
+    evaluate = retrier_decl.RetrierDecl._eval_body
+    current = threading.local()
+
+    def eval_body(self: retrier_decl.RetrierDecl, env: Environment) -> None:
+        current.env = env
+        evaluate(self, env)
+
+    class Clock:
+        @staticmethod
+        def sleep(seconds: float) -> None:
+            until = time.monotonic() + seconds * _retry_scale
+            while current.env.is_running() and (left := until - time.monotonic()) > 0:
+                time.sleep(min(left, 0.05))
+
+    retrier_decl.RetrierDecl._eval_body = eval_body
+    retrier_decl.time = Clock
+
+
+def _name_map_errors() -> None:
+    """A Map whose item failed with a States.* error (say States.Timeout) crashes instead of being caught."""
+
+    def error_name(error_name: str) -> CustomErrorName | StatesErrorName:
+        try:
+            return StatesErrorName.from_name(error_name)
+        except ValueError:
+            return CustomErrorName(error_name)
+
+    iteration_worker.CustomErrorName = error_name
+
+
+# Storage
+
+
+def _lock_storage() -> None:
+    """Conditions are checked and writes made in two steps, without a lock: two conditional writes can both win."""
+    for owner, name in ((DynamoHandler, "call_action"), (S3Response, "key_response")):
+        setattr(owner, name, _one_at_a_time(getattr(owner, name)))
+
+
+def _one_at_a_time(method: Callable[..., Any]) -> Callable[..., Any]:
+    lock = threading.RLock()
+
+    @functools.wraps(method)
+    def locked(*args: Any, **kwargs: Any) -> Any:
+        with lock:
+            return method(*args, **kwargs)
+
+    return locked
+
+
+# Speed
+
+
+def _back_up_what_a_transaction_touches() -> None:
+    """TransactWriteItems copies the whole table once for each of its writes, to have something to return to: the more
+    is stored, the longer it takes. Only the items that it names can change. (A table's stream, which ours have not,
+    would keep what was taken back.)"""
+    transact = DynamoDBBackend.transact_write_items
+
+    def transact_write_items(self: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
+        before = [place for each in transact_items for place in _place(self, each)]
+        try:
+            transact(self, transact_items)
+        except Exception:
+            for table, hash_key, range_key, item in before:
+                table.delete_item(hash_key, range_key)
+                if item is not None and range_key is not None:
+                    table.items[hash_key][range_key] = item
+                elif item is not None:
+                    table.items[hash_key] = item
+            raise
+
+    class Copy:
+        @staticmethod
+        def deepcopy(value: Any) -> Any:
+            return value if isinstance(value, Table) else copy.deepcopy(value)
+
+    DynamoDBBackend.transact_write_items = transact_write_items
+    dynamodb_models.copy = Copy
+
+
+def _place(backend: DynamoDBBackend, write: dict[str, Any]) -> list[tuple[Table, Any, Any, Any]]:
+    """Where a transaction's write goes, and a copy of what is there; nothing for one that will be refused."""
+    order: dict[str, Any] = next(iter(write.values()), {})
+    table, key = backend.tables.get(order.get("TableName", "")), order.get("Item") or order.get("Key") or {}
+    if table is None or any(name not in key for name in (table.hash_key_attr, table.range_key_attr) if name):
+        return []
+    hash_key = DynamoType(key[table.hash_key_attr])
+    range_key = DynamoType(key[table.range_key_attr]) if table.range_key_attr else None
+    return [(table, hash_key, range_key, copy.deepcopy(table.get_item(hash_key, range_key)))]
+
+
+def _cache_parsers() -> None:
+    """Every path is parsed each time it is used, and the definition at every start (40 ms)."""
+    json_path.parse = functools.lru_cache(4096)(parse_path)
+    result_path.parse = functools.lru_cache(4096)(parse_plain_path)
+    parse = AmazonStateLanguageParser.parse
+    programs = functools.lru_cache(64)(lambda definition: parse(definition)[0])
+
+    def own_copy(definition: str) -> tuple[Any, None]:  # a program keeps what it is doing in itself
+        return copy.deepcopy(programs(definition)), None
+
+    AmazonStateLanguageParser.parse = staticmethod(own_copy)

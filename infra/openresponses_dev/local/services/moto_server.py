@@ -1,0 +1,111 @@
+# pyright: basic
+# Basic, because most of moto has no types.
+"""Moto as a server in threads of this process, on loopback, with a Step Functions that really executes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from moto.core.base_backend import BackendDict
+from moto.core.config import default_user_config
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+from werkzeug.serving import make_server
+
+from openresponses_dev.local.sandbox.lambda_api import LambdaApi
+from openresponses_dev.local.services import moto_patches
+from openresponses_dev.local.services.executions import Execution
+
+CONFIG: Any = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
+DRAIN_LIMIT_S = 10.0
+_EXECUTOR_THREADS = ("_execution_logic", "_exec_and_notify", "eval")
+_one = threading.Lock()
+
+
+class _Handler(MotoRequestHandler):
+    protocol_version = "HTTP/1.1"  # the default closes the connection after each request
+    disable_nagle_algorithm = True
+
+    def log_request(self, *_: Any) -> None:
+        pass
+
+
+class MotoServer:
+    """Serves from construction to `close()`. Raises RuntimeError while another one does: moto's state is global."""
+
+    def __init__(self, lambda_api: LambdaApi, retry_scale: float) -> None:
+        if not _one.acquire(blocking=False):
+            raise RuntimeError("another LocalAws runs in this process")
+        try:
+            moto_patches.apply(lambda_api, retry_scale=retry_scale)
+            application = DomainDispatcherApplication(create_backend_app)
+            self._server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Handler)
+        except BaseException:
+            _one.release()
+            raise
+        self._config_before: Any = {key: default_user_config.get(key) for key in CONFIG}
+        default_user_config.update(CONFIG)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="moto", daemon=True)
+        self._thread.start()
+
+    @staticmethod
+    def executes(thread: threading.Thread) -> bool:
+        """Whether an execution runs in this thread."""
+        return any(name in thread.name for name in _EXECUTOR_THREADS)
+
+    def executions(self) -> list[Execution]:
+        found = [_describe(execution) for execution in _executions()]
+        return sorted(found, key=lambda execution: execution.started, reverse=True)
+
+    def stop_executions(self) -> None:
+        for execution in _executions():
+            stepfunctions_parser_backends[execution.account_id][execution.region_name].stop_execution(
+                execution.exec_arn
+            )
+
+    def close(self) -> None:
+        """Stop what executes, and wait for its threads: what outlives its server would act on the next one's data."""
+        try:
+            self.stop_executions()
+            _drain(DRAIN_LIMIT_S)
+            self._server.shutdown()
+            self._thread.join()
+            self._server.server_close()
+            BackendDict.reset()
+        finally:
+            default_user_config.update(self._config_before)
+            _one.release()
+
+
+def _executions() -> list[Any]:
+    return [
+        execution
+        for regions in [*stepfunctions_parser_backends.values()]
+        for backend in [*regions.values()]
+        for machine in [*backend.state_machines]
+        for execution in [*machine.executions]
+    ]
+
+
+def _describe(execution: Any) -> Execution:
+    worker = execution.exec_worker  # None in the moment between an execution's entry in the list and its start
+    env = worker.env if worker else None
+    return Execution(
+        name=execution.name,
+        state_machine=execution.state_machine.name,
+        status=execution.status,
+        started=execution.start_date,
+        stopped=execution.stop_date,
+        state=env.next_state_name if env and execution.status == "RUNNING" else None,
+        events=len(env.event_manager._history_event_list) if env else 0,
+    )
+
+
+def _drain(limit_s: float) -> None:
+    until = time.monotonic() + limit_s
+    for thread in threading.enumerate():
+        if MotoServer.executes(thread):
+            thread.join(max(0, until - time.monotonic()))

@@ -1,0 +1,1 @@
+"""The SAM template, read as a deploy would read it."""

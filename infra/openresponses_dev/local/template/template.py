@@ -1,0 +1,240 @@
+"""A SAM template, read as far as the local cloud runs it: functions, their routes and the REST API in front.
+
+It knows nothing of processes or HTTP. Everything it refuses, it refuses with the place in the template.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from openresponses_dev.local.template.authorization import (
+    NO_AUTHORIZATION,
+    Authorization,
+    Authorizer,
+    read_authorization,
+)
+from openresponses_dev.local.template.intrinsics import Resolver
+from openresponses_dev.local.template.properties import Properties
+from openresponses_dev.local.template.yaml_tree import Table, TemplateError, Value, parse, table, text
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "ANY")
+TASK_ROOT = "/var/task"
+MAX_TIMEOUT_S = 900
+_TRANSFER_MODES = {"BUFFERED": False, "RESPONSE_STREAM": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method of a REST API whose integration is a function. Without an authorizer anyone may call it."""
+
+    function: str
+    api: str
+    method: str
+    path: str
+    streaming: bool
+    timeout_s: float
+    authorizer: Authorizer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayResponse:
+    """What the template changes of an answer that the gateway itself gives."""
+
+    status: int | None
+    headers: Mapping[str, str]
+    body: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """A REST API: its stage, what it answers when no function does, and who authorizes its methods."""
+
+    name: str
+    stage: str
+    responses: Mapping[str, GatewayResponse]
+    authorization: Authorization = NO_AUTHORIZATION
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSpec:
+    """A function as Lambda would hold its configuration."""
+
+    name: str
+    arn: str
+    handler: str
+    runtime: str
+    task_root: Path
+    timeout_s: int
+    memory_mb: int
+    environment: Mapping[str, str]
+    concurrency: int | None
+    routes: tuple[Route, ...]
+
+    @property
+    def wrapper(self) -> Path | None:
+        """The script that starts the runtime in place of the stock one, in the local task root."""
+        path = self.environment.get("AWS_LAMBDA_EXEC_WRAPPER")
+        return Path(path.replace(TASK_ROOT, str(self.task_root), 1)) if path else None
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What the template declares, with every value final."""
+
+    path: Path
+    functions: Mapping[str, FunctionSpec]
+    apis: Mapping[str, Api]
+    parameters: Mapping[str, Value]
+    resolver: Resolver = field(repr=False)
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        return tuple(route for function in self.functions.values() for route in function.routes)
+
+
+def read_template(path: Path, parameters: Mapping[str, str] | None = None) -> Template:
+    """Read the template at `path`; `parameters` override defaults. Raises TemplateError."""
+    try:
+        source = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise TemplateError(str(path), str(error)) from error
+    document = parse(source, str(path))
+    resolver = Resolver(
+        _parameters(table(document.get("Parameters"), "Parameters"), parameters or {}),
+        table(document.get("Resources"), "Resources"),
+        table(document.get("Conditions"), "Conditions"),
+        table(document.get("Mappings"), "Mappings"),
+    )
+    reader = _Reader(path.parent.resolve(), resolver, table(document.get("Globals"), "Globals"))
+    apis = {name: reader.api(name) for name in reader.named("AWS::Serverless::Api")}
+    functions = {name: reader.function(name, apis) for name in reader.named("AWS::Serverless::Function")}
+    if not functions:
+        raise TemplateError(str(path), "declares no AWS::Serverless::Function")
+    return Template(path, functions, apis, resolver.parameters, resolver)
+
+
+def _parameters(declared: Table, given: Mapping[str, str]) -> dict[str, Value]:
+    for name in given:
+        if name not in declared:
+            raise TemplateError(f"Parameters.{name}", "is given a value but not declared")
+    values: dict[str, Value] = {}
+    for name, declaration in declared.items():
+        where = f"Parameters.{name}"
+        parameter = table(declaration, where)
+        if name not in given and "Default" not in parameter:
+            raise TemplateError(where, f"has no Default: pass --parameter {name}=VALUE")
+        value = given[name] if name in given else text(parameter["Default"], f"{where}.Default")
+        allowed = parameter.get("AllowedValues")
+        if isinstance(allowed, list) and value not in [str(item) for item in allowed]:
+            raise TemplateError(where, f"{value!r} is not one of {allowed}")
+        is_list = str(parameter.get("Type")).endswith("List")
+        values[name] = [*value.split(",")] if is_list else value
+    return values
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    root: Path
+    resolver: Resolver
+    defaults: Table
+
+    def named(self, kind: str) -> list[str]:
+        """Logical ids of the resources of this type whose condition holds."""
+        found: list[str] = []
+        for name, value in self.resolver.resources.items():
+            where = f"Resources.{name}"
+            resource = table(value, where)
+            condition = resource.get("Condition")
+            if text(resource.get("Type"), f"{where}.Type") == kind and (
+                condition is None or self.resolver.holds(text(condition, where), f"{where}.Condition")
+            ):
+                found.append(name)
+        return found
+
+    def _properties(self, name: str, section: str, keys: tuple[str, ...]) -> Properties:
+        where = f"Resources.{name}.Properties"
+        own = table(table(self.resolver.resources[name], f"Resources.{name}").get("Properties"), where)
+        merged = merge(table(self.defaults.get(section), f"Globals.{section}"), own)
+        # Only what we read: the rest may use names and functions that mean nothing here.
+        wanted: Table = {key: merged[key] for key in keys if key in merged}
+        return Properties(table(self.resolver.resolve(wanted, where), where), where)
+
+    def function(self, name: str, apis: Mapping[str, Api]) -> FunctionSpec:
+        keys = ("Handler", "Runtime", "CodeUri", "Timeout", "MemorySize", "ReservedConcurrentExecutions")
+        properties = self._properties(name, "Function", (*keys, "Environment", "Events"))
+        task_root = (self.root / properties.text("CodeUri")).resolve()
+        if not task_root.is_dir():
+            raise TemplateError(properties.at("CodeUri"), f"{task_root} is not a directory")
+        events = properties.table("Events")
+        return FunctionSpec(
+            name=name,
+            arn=self.resolver.arn(name),
+            handler=properties.text("Handler"),
+            runtime=properties.text("Runtime"),
+            task_root=task_root,
+            timeout_s=properties.number("Timeout", 3, 1, MAX_TIMEOUT_S),
+            memory_mb=properties.number("MemorySize", 128, 128, 10_240),
+            environment=properties.table("Environment").table("Variables").texts(),
+            concurrency=properties.number("ReservedConcurrentExecutions", 0, 0, 10_000)
+            if "ReservedConcurrentExecutions" in properties.values
+            else None,
+            routes=tuple(
+                _route(name, event.table("Properties"), apis)
+                for event in map(events.table, events.values)
+                if event.text("Type") == "Api"
+            ),
+        )
+
+    def api(self, name: str) -> Api:
+        properties = self._properties(name, "Api", ("StageName", "GatewayResponses", "Auth", "Cors", "DefinitionBody"))
+        for key in ("Cors", "DefinitionBody"):
+            if key in properties.values:
+                raise TemplateError(properties.at(key), "the local cloud does not run this")
+        responses = properties.table("GatewayResponses")
+        return Api(
+            name,
+            properties.text("StageName"),
+            {key: _gateway_response(responses.table(key)) for key in responses.values},
+            read_authorization(properties.table("Auth")),
+        )
+
+
+def merge(common: Table, own: Table) -> Table:
+    """SAM's rule for Globals: mappings merge, lists add up, else the resource's own value wins."""
+    merged = {**common, **own}
+    for key in common.keys() & own.keys():
+        left, right = common[key], own[key]
+        if isinstance(left, dict) and isinstance(right, dict):
+            merged[key] = merge(left, right)
+        elif isinstance(left, list) and isinstance(right, list):
+            merged[key] = [*left, *right]
+    return merged
+
+
+def _route(function: str, event: Properties, apis: Mapping[str, Api]) -> Route:
+    method, path = event.text("Method").upper(), event.text("Path")
+    mode = event.text("ResponseTransferMode", "BUFFERED")
+    if method not in METHODS:
+        raise TemplateError(event.at("Method"), f"{method!r} is not one of {', '.join(METHODS)}")
+    if not path.startswith("/"):
+        raise TemplateError(event.at("Path"), f"{path!r} does not start with /")
+    if mode not in _TRANSFER_MODES:
+        raise TemplateError(event.at("ResponseTransferMode"), f"{mode!r} is not one of {', '.join(_TRANSFER_MODES)}")
+    streaming = _TRANSFER_MODES[mode]
+    limit_ms = MAX_TIMEOUT_S * 1000 if streaming else 300_000
+    timeout_ms = event.number("TimeoutInMillis", 29_000, 50, limit_ms)
+    api = event.text("RestApiId", "ServerlessRestApi")
+    authorization = apis[api].authorization if api in apis else NO_AUTHORIZATION
+    authorizer = authorization.of(event.table("Auth"))
+    return Route(function, api, method, path, streaming, timeout_ms / 1000, authorizer)
+
+
+def _gateway_response(response: Properties) -> GatewayResponse:
+    templates = response.table("ResponseTemplates")
+    return GatewayResponse(
+        status=response.number("StatusCode", 0, 100, 599) if "StatusCode" in response.values else None,
+        headers=response.table("ResponseParameters").table("Headers").texts(),
+        body=templates.text("application/json") if "application/json" in templates.values else None,
+    )

@@ -1,0 +1,162 @@
+"""Which deployment a command is about, on AWS or local, and where its things are. All else is the same on both."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from openresponses_dev.local.address import DEV_URL
+from openresponses_dev.local.services.local_aws import CREDENTIALS
+from openresponses_dev.local.status_page import JSON_PATH
+from openresponses_dev.manage.problems import AwsRefused, Problem, translated
+
+_DEFAULT_STACK = "openresponses"
+_SAMCONFIG = Path("samconfig.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """`flags` are the options that name it on the command line; `config_seconds` is how long its functions may go
+    on with what they have read. On AWS it has a `stack`, in a state; the local cloud tells its `functions`.
+    """
+
+    title: str
+    flags: str
+    region: str
+    base_url: str
+    table: str
+    bucket: str
+    state_machine: str
+    prefix: str
+    default_provider: str
+    config_seconds: str
+    stack: str = ""
+    state: str = ""
+    functions: tuple[str, ...] = ()
+    session: Any = field(default=None, repr=False)
+    endpoint_url: str | None = None
+
+    @property
+    def local(self) -> bool:
+        return not self.stack
+
+    @property
+    def soon(self) -> str:
+        """Where a change was made, and when it counts."""
+        return f"in {self.title}, in force within {self.config_seconds} s"
+
+    def client(self, service: str) -> Any:
+        return _client(self.session, service, self.endpoint_url)
+
+    def command(self, words: str) -> str:
+        """The command that does this to this deployment."""
+        return f"openresponses {words}{self.flags}"
+
+
+def deployment_of(arguments: argparse.Namespace) -> Deployment:
+    """The one that the options name. Raises Problem."""
+    return _local(arguments.local) if arguments.local else _on_aws(arguments)
+
+
+def session_of(arguments: argparse.Namespace) -> Any:
+    """The user's own credentials and region. They become this process's: a dialect that signs its requests looks for
+    them itself, as it does in Lambda. Raises Problem.
+    """
+    configured = _samconfig()
+    chosen = {
+        "AWS_PROFILE": arguments.profile or configured.get("profile"),
+        "AWS_DEFAULT_REGION": arguments.region or configured.get("region") or os.environ.get("AWS_REGION"),
+    }
+    os.environ.update({name: value for name, value in chosen.items() if value})
+    boto3: Any = import_module("boto3")  # untyped, and half a second to import
+    with translated("sts"):
+        return boto3.Session()
+
+
+def _on_aws(arguments: argparse.Namespace) -> Deployment:
+    name = arguments.stack or _samconfig().get("stack_name") or _DEFAULT_STACK
+    session = session_of(arguments)
+    stack = _stack(_client(session, "cloudformation", None), name, str(session.region_name))
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
+    parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
+    given = {"stack": name, "region": arguments.region, "profile": arguments.profile}
+    try:
+        return Deployment(
+            title=f"stack {name} in {session.region_name}",
+            flags="".join(f" --{option} {value}" for option, value in given.items() if value),
+            region=session.region_name,
+            base_url=outputs["BaseUrl"],
+            table=outputs["ResponsesTableName"],
+            bucket=outputs["ResponsesBucketName"],
+            state_machine=outputs["LoopStateMachineArn"],
+            prefix=parameters["SsmPrefix"],
+            default_provider=parameters["DefaultProvider"],
+            config_seconds=parameters["ConfigSeconds"],
+            stack=name,
+            state=stack["StackStatus"],
+            session=session,
+        )
+    except KeyError as missing:
+        raise Problem(
+            f"stack {name} has no {missing.args[0]}: is it openresponses, of this version?", "sam deploy"
+        ) from None
+
+
+def _stack(cloudformation: Any, name: str, region: str) -> dict[str, Any]:
+    try:
+        with translated("cloudformation"):
+            return cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    except AwsRefused as refused:
+        if refused.code != "ValidationError":
+            raise
+        mend = "sam deploy it, name it with --stack and --region, or say --local for the local cloud"
+        raise Problem(f"there is no stack {name} in {region}", mend) from None
+
+
+def _local(url: str) -> Deployment:
+    try:
+        answer = httpx2.get(url + JSON_PATH, timeout=10, trust_env=False)
+        told: dict[str, Any] = answer.raise_for_status().json()
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
+        raise Problem(
+            f"no local cloud answers at {url}", "openresponses dev, or name its address: --local URL"
+        ) from None
+    boto3: Any = import_module("boto3")
+    return Deployment(
+        title=f"the local cloud at {url}",
+        flags=" --local" if url == DEV_URL else f" --local {url}",
+        session=boto3.Session(region_name=told["region"], **CREDENTIALS),
+        functions=tuple(told.pop("functions")),
+        **told,
+    )
+
+
+@cache
+def _samconfig() -> Mapping[str, str]:
+    """What `sam deploy` in this directory would take for the stack. Raises Problem."""
+    if not _SAMCONFIG.is_file():
+        return {}
+    try:
+        commands: dict[str, Any] = tomllib.loads(_SAMCONFIG.read_text()).get("default", {})
+    except ValueError as error:
+        raise Problem(f"{_SAMCONFIG}: {error}") from None
+    common, deploy = (commands.get(each, {}).get("parameters", {}) for each in ("global", "deploy"))
+    return {**common, **deploy}
+
+
+@cache
+def _client(session: Any, service: str, endpoint_url: str | None) -> Any:
+    config: Any = import_module("botocore.config").Config(
+        connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3}
+    )
+    with translated(service):
+        return session.client(service, endpoint_url=endpoint_url, config=config)

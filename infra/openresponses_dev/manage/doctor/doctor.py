@@ -1,0 +1,67 @@
+"""`openresponses doctor`: looks at a deployment from its credentials to its providers, and says what mends what."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Iterator
+
+from openresponses_dev.manage.deployment import Deployment, deployment_of, session_of
+from openresponses_dev.manage.doctor import checks_configuration as configuration
+from openresponses_dev.manage.doctor import checks_resources as resources
+from openresponses_dev.manage.doctor.findings import Finding, ok, problem, told, verdict
+from openresponses_dev.manage.problems import Problem, translated
+
+_SETTLED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
+_CHECKS: dict[str, Callable[[Deployment], Iterable[Finding]]] = {
+    "table": resources.table,
+    "table's expiry": resources.expiry,
+    "bucket": resources.bucket,
+    "state machine": resources.state_machine,
+    "functions": resources.functions,
+    "providers": configuration.providers,
+    "default provider": configuration.default_provider,
+    "aliases": configuration.aliases,
+    "tools": configuration.tools,
+    "sealing key": configuration.sealing_key,
+    "client keys": configuration.client_keys,
+    "health": resources.health,
+    "without a key": resources.closed_door,
+}
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """The exit status: 1 where something must be mended. Shows each finding as it comes."""
+    findings: list[Finding] = []
+    for finding in _examine(arguments):
+        findings.append(finding)
+        print(told(finding), flush=True)
+    print(verdict(findings))
+    return int(any(finding.state == "problem" for finding in findings))
+
+
+def _examine(arguments: argparse.Namespace) -> Iterator[Finding]:
+    try:
+        if not arguments.local:
+            yield _credentials(arguments)
+        deployment = deployment_of(arguments)
+    except Problem as wrong:  # nothing more can be asked
+        yield problem("deployment", str(wrong), wrong.mend)
+        return
+    yield _settled(deployment)
+    for about, check in (_CHECKS | ({"answers": configuration.answers} if arguments.live else {})).items():
+        try:
+            yield from check(deployment)
+        except Problem as wrong:
+            yield problem(about, str(wrong), wrong.mend)
+
+
+def _settled(deployment: Deployment) -> Finding:
+    if deployment.local or deployment.state in _SETTLED:
+        return ok("deployment", deployment.title)
+    return problem("deployment", f"{deployment.title} is {deployment.state}", "wait until that is over, or sam deploy")
+
+
+def _credentials(arguments: argparse.Namespace) -> Finding:
+    with translated("sts"):
+        who = session_of(arguments).client("sts").get_caller_identity()
+    return ok("credentials", who["Arn"])

@@ -1,0 +1,89 @@
+"""`openresponses keys`: who may call. A key is told once, when it is made, and kept nowhere."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from datetime import UTC, datetime
+
+from openresponses.client_keys import ClientKey, make, new_token, parse
+from openresponses.storage.dynamodb.client_keys import UnknownKey, list_keys, revoke_key, store_key
+from openresponses_dev.manage.deployment import Deployment
+from openresponses_dev.manage.problems import Problem, columns, translated
+
+_SPAN = re.compile(r"([1-9][0-9]{0,5})([hdwy])")
+_SECONDS = {"h": 3_600, "d": 86_400, "w": 7 * 86_400, "y": 365 * 86_400}
+
+
+def create_key(deployment: Deployment, arguments: argparse.Namespace) -> int:
+    """Standard output is the key and nothing else, so that it can be read into a variable."""
+    now, token = time.time(), new_token()
+    try:
+        key = make(
+            token,
+            arguments.tenant,
+            now=now,
+            name=arguments.name,
+            models=arguments.models,
+            reasoning=arguments.reasoning,
+            expires_at=_end(arguments.expires, now),
+        )
+    except ValueError as error:
+        raise Problem(str(error)) from None
+    with translated("dynamodb"):
+        store_key(deployment.client("dynamodb"), deployment.table, key)
+    ends = f"until {_date(key.expires_at)}" if key.expires_at else "until it is revoked"
+    print(f"key {key.id} of tenant {key.tenant} in {deployment.title}, {ends}; shown only now:", file=sys.stderr)
+    print(token)
+    return 0
+
+
+def show_keys(deployment: Deployment, _: argparse.Namespace) -> int:
+    rows = [_row(key, time.time()) for key in all_keys(deployment)]
+    print(columns(("ID", "TENANT", "NAME", "MODELS", "REASONING", "CREATED", "EXPIRES", "STATE"), rows))
+    return 0
+
+
+def revoke(deployment: Deployment, arguments: argparse.Namespace) -> int:
+    # A whole key is understood too: by then it is what must be revoked.
+    token = parse(arguments.id)
+    key_id = token.id if token else arguments.id.removeprefix("or_")
+    try:
+        with translated("dynamodb"):
+            revoke_key(deployment.client("dynamodb"), deployment.table, key_id, time.time())
+    except UnknownKey:
+        raise Problem(f"there is no key {key_id} in {deployment.title}", deployment.command("keys list")) from None
+    print(f"key {key_id} is revoked in {deployment.title}, in force when the gateway asks again (AuthorizerSeconds)")
+    return 0
+
+
+def all_keys(deployment: Deployment) -> list[ClientKey]:
+    """Raises Problem."""
+    with translated("dynamodb"):
+        return list_keys(deployment.client("dynamodb"), deployment.table)
+
+
+def state(key: ClientKey, now: float) -> str:
+    if key.revoked_at is not None:
+        return "revoked"
+    return "expired" if key.expires_at is not None and key.expires_at <= now else "valid"
+
+
+def _end(span: str | None, now: float) -> float | None:
+    if span is None:
+        return None
+    if not (found := _SPAN.fullmatch(span)):
+        raise Problem(f"--expires {span}: a number and h, d, w or y, such as 90d")
+    return now + int(found[1]) * _SECONDS[found[2]]
+
+
+def _row(key: ClientKey, now: float) -> tuple[str, ...]:
+    models, reasoning = " ".join(key.models) or "all", key.reasoning or "all"
+    dates = _date(key.created_at), _date(key.expires_at) if key.expires_at else "never"
+    return (key.id, key.tenant, key.name or "-", models, reasoning, *dates, state(key, now))
+
+
+def _date(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}"

@@ -1,0 +1,81 @@
+"""`openresponses models`: aliases, each of which stands for targets in order."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable
+
+from openresponses.routing.catalog import NAME, OFFLINE, AliasParameter, parse
+from openresponses_dev.manage import parameters
+from openresponses_dev.manage.deployment import Deployment
+from openresponses_dev.manage.parameters import Parameter
+from openresponses_dev.manage.problems import Problem, columns, warn
+
+
+def set_alias(deployment: Deployment, arguments: argparse.Namespace) -> int:
+    alias: str = arguments.name
+    if not NAME.fullmatch(alias):
+        raise Problem(f"{alias!r} is no alias: letters, digits, '_', '.' and '-', 64 at most")
+    document = json.dumps({"targets": arguments.targets})
+    targets = targets_of(alias, document)
+    parameters.write(deployment, "models", alias, document)
+    print(f"{alias} is {', then '.join(targets)} {deployment.soon}")
+    for provider in unconfigured(targets, provider_names(deployment)):
+        warn(f"the provider {provider} is not configured: {deployment.command(f'providers set {provider}')}")
+    return 0
+
+
+def list_models(deployment: Deployment, _: argparse.Namespace) -> int:
+    configured = provider_names(deployment)
+    rows = [(each.name, _told(each, configured)) for each in parameters.read_all(deployment, "models")]
+    print(columns(("ALIAS", "TARGETS"), rows))
+    return 0
+
+
+def remove_alias(deployment: Deployment, arguments: argparse.Namespace) -> int:
+    alias: str = arguments.name
+    if not parameters.delete(deployment, "models", alias):
+        raise Problem(f"there is no alias {alias} in {deployment.title}", deployment.command("models list"))
+    print(f"{alias} is removed {deployment.soon}")
+    return 0
+
+
+def targets_of(alias: str, document: str) -> list[str]:
+    """Raises Problem."""
+    try:
+        return parse(AliasParameter, document).targets
+    except ValueError as error:
+        raise Problem(f"alias {alias!r}: {error}", "name targets as provider/model") from None
+
+
+def provider_names(deployment: Deployment) -> set[str]:
+    """Those that requests can name, whether or not they work. Raises Problem."""
+    return {OFFLINE.name, *(each.name for each in parameters.read_all(deployment, "providers"))}
+
+
+def unconfigured(targets: Iterable[str], configured: set[str]) -> list[str]:
+    """The providers of these targets that aren't there."""
+    return sorted({target.partition("/")[0] for target in targets} - configured)
+
+
+def naming(aliases: Iterable[Parameter], provider: str) -> dict[str, list[str]]:
+    """The aliases that have a target of this provider, and their targets. Those that can't be read name nothing."""
+    found: dict[str, list[str]] = {}
+    for each in aliases:
+        try:
+            targets = targets_of(each.name, each.text)
+        except Problem:
+            continue
+        if any(target.startswith(f"{provider}/") for target in targets):
+            found[each.name] = targets
+    return found
+
+
+def _told(alias: Parameter, configured: set[str]) -> str:
+    try:
+        targets = targets_of(alias.name, alias.text)
+    except Problem as problem:
+        return str(problem)
+    missing = "".join(f"  (no provider {each})" for each in unconfigured(targets, configured))
+    return ", then ".join(targets) + missing

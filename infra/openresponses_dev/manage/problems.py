@@ -1,0 +1,91 @@
+"""What goes wrong, told so that it can be mended. AWS's errors are translated here and nowhere else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+
+def columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table without lines. The last column is as long as it is."""
+    table = [head, *rows]
+    widths = [max(len(row[column]) for row in table) for column in range(len(head))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table)
+    return "\n".join(map(str.rstrip, lines))
+
+
+def warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr)
+
+
+def tell(problem: Problem) -> int:
+    """The exit status of a command that could not do what it was asked."""
+    print(f"openresponses: {problem}", file=sys.stderr)
+    if problem.mend:
+        print(f"  try: {problem.mend}", file=sys.stderr)
+    return 1
+
+
+_FORBIDDEN = {"AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation"}
+_BAD_CREDENTIALS = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
+_SIGN_IN = "sign in (aws sso login, aws configure), or choose a profile with --profile"
+_ALLOWED_BY = {"s3:HeadBucket": "s3:ListBucket", "dynamodb:TransactWriteItems": "dynamodb:PutItem"}
+"""Calls that IAM allows by another name."""
+
+
+class Problem(Exception):
+    """`mend` is the command or the action that mends it; empty where there is no general one."""
+
+    def __init__(self, message: str, mend: str = "") -> None:
+        super().__init__(message)
+        self.mend = mend
+
+
+class AwsRefused(Problem):
+    """AWS said no; `code` is its word for why."""
+
+    def __init__(self, code: str, message: str, mend: str = "") -> None:
+        super().__init__(message, mend)
+        self.code = code
+
+
+@contextmanager
+def translated(service: str) -> Generator[None]:
+    """What botocore raises within, as problems. `service` is IAM's prefix, such as `states`."""
+    errors: Any = import_module("botocore.exceptions")
+    try:
+        yield
+    except errors.ClientError as error:
+        raise _refused(service, error) from None
+    except (errors.NoCredentialsError, errors.PartialCredentialsError, errors.CredentialRetrievalError) as error:
+        raise Problem(f"no AWS credentials: {error}", _SIGN_IN) from None
+    except (errors.ProfileNotFound, errors.SSOError, errors.TokenRetrievalError) as error:
+        raise Problem(str(error), _SIGN_IN) from None
+    except errors.NoRegionError:
+        raise Problem("no AWS region", "pass --region, or set AWS_REGION") from None
+    except errors.BotoCoreError as error:
+        raise Problem(f"{service} cannot be called: {error}") from None
+
+
+def _refused(service: str, error: Any) -> AwsRefused:
+    answer: dict[str, Any] = error.response.get("Error", {})
+    code, message = str(answer.get("Code", "")), str(answer.get("Message", ""))
+    action = f"{service}:{error.operation_name}"
+    if code in _FORBIDDEN:
+        action = _ALLOWED_BY.get(action, action)
+        return AwsRefused(code, f"you may not {action}", f"have {action} allowed to you")
+    if code in _BAD_CREDENTIALS:
+        return AwsRefused(code, f"AWS takes these credentials no longer, or never did ({code})", _SIGN_IN)
+    return AwsRefused(code, f"{action}: {message or code}")

@@ -1,0 +1,132 @@
+"""`openresponses providers`: who answers, and with which key."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from openresponses.core.settings import ProviderSettings
+from openresponses.routing.catalog import OFFLINE
+from openresponses_dev.manage import parameters
+from openresponses_dev.manage.deployment import Deployment
+from openresponses_dev.manage.models import naming
+from openresponses_dev.manage.presets import PRESETS
+from openresponses_dev.manage.problems import Problem, columns, warn
+from openresponses_dev.manage.provider_options import document_of, settings_of
+from openresponses_dev.manage.trial import attempt
+
+
+def show_presets(_: argparse.Namespace) -> int:
+    rows = [
+        (name, each.title, each.dialect, each.base_url or "-", "yes" if each.key else "no", each.note)
+        for name, each in PRESETS.items()
+    ]
+    print(columns(("NAME", "FOR", "DIALECT", "BASE URL", "KEY", "NOTE"), rows))
+    return 0
+
+
+def set_provider(deployment: Deployment, arguments: argparse.Namespace) -> int:
+    name: str = arguments.name
+    document = document_of(arguments)
+    parameters.write(deployment, "providers", name, document)
+    print(f"{name} is set {deployment.soon}")
+    settings = settings_of(name, document)
+    if warning := unreachable(deployment, settings):
+        warn(warning)
+    model = "" if settings.models or _everybodys_model(settings) else " --model MODEL"
+    print(f"try it:  {deployment.command(f'providers test {name}{model}')}")
+    return 0
+
+
+def list_providers(deployment: Deployment, _: argparse.Namespace) -> int:
+    found = parameters.read_all(deployment, "providers")
+    rows = [_row(OFFLINE), *map(_stored, found)]
+    print(columns(("NAME", "DIALECT", "BASE URL", "KEY", "MODELS LISTED"), rows))
+    return 0
+
+
+def test_provider(deployment: Deployment, arguments: argparse.Namespace) -> int:
+    settings = stored_settings(deployment, arguments.name)
+    model = arguments.model or model_to_try(deployment, settings)
+    if not model:
+        mend = deployment.command(f"providers test {settings.name} --model MODEL")
+        raise Problem(f"no model of {settings.name} is known", mend)
+    trial = asyncio.run(attempt(settings, model, again=deployment.command(f"providers set {settings.name}")))
+    if trial.error:
+        raise Problem(f"{settings.name}/{model}: {trial.error}", trial.mend)
+    said = f'"{trial.words}"' if trial.words else "nothing that is shown (it thought until its limit)"
+    print(f"{settings.name}/{model} answered after {trial.first:.2f} s, in {trial.total:.2f} s: {said}")
+    return 0
+
+
+def remove_provider(deployment: Deployment, arguments: argparse.Namespace) -> int:
+    name: str = arguments.name
+    if not parameters.delete(deployment, "providers", name):
+        raise Problem(f"there is no provider {name} in {deployment.title}", deployment.command("providers list"))
+    print(f"{name} is removed {deployment.soon}")
+    if name == deployment.default_provider:
+        warn(f"{name} is the default provider: model names without a provider are not found now")
+    for alias in naming(parameters.read_all(deployment, "models"), name):
+        warn(f"the alias {alias} still names it: {deployment.command(f'models alias {alias} TARGET...')}")
+    return 0
+
+
+def stored_settings(deployment: Deployment, name: str) -> ProviderSettings:
+    """Raises Problem."""
+    if name == OFFLINE.name:
+        return OFFLINE
+    found = parameters.read(deployment, "providers", name)
+    if found is None:
+        raise Problem(f"there is no provider {name} in {deployment.title}", deployment.command(f"providers set {name}"))
+    return settings_of(name, found.text)
+
+
+def model_to_try(deployment: Deployment, settings: ProviderSettings) -> str:
+    """One that the configuration names, or that everybody has; empty where none is known. Raises Problem."""
+    prefix = f"{settings.name}/"
+    aliases = parameters.read_all(deployment, "models")
+    targets = (target for alias in naming(aliases, settings.name).values() for target in alias)
+    candidates = [*settings.models, *(each.removeprefix(prefix) for each in targets if each.startswith(prefix))]
+    return next(iter(candidates), _everybodys_model(settings))
+
+
+def unreachable(deployment: Deployment, settings: ProviderSettings) -> str:
+    """Why the functions won't reach it, although this machine may; empty if nothing speaks against it."""
+    host = urlsplit(settings.base_url).hostname or ""
+    if deployment.local and settings.dialect == "bedrock" and not settings.api_key:
+        return "the local cloud's functions have no AWS credentials: give them a Bedrock API key, with --key"
+    if not deployment.local and (host == "localhost" or _private(host)):
+        return f"{address_of(settings)} is on this machine or network: functions on AWS can't reach it"
+    return ""
+
+
+def _private(host: str) -> bool:
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return False
+
+
+def _everybodys_model(settings: ProviderSettings) -> str:
+    """Empty where none is known."""
+    return next((each.model for each in PRESETS.values() if each.model and each.base_url == settings.base_url), "")
+
+
+def _stored(found: parameters.Parameter) -> tuple[str, ...]:
+    try:
+        return _row(settings_of(found.name, found.text))
+    except Problem as problem:
+        return (found.name, "-", "-", "-", str(problem))
+
+
+def _row(settings: ProviderSettings) -> tuple[str, ...]:
+    key, models = "yes" if settings.api_key else "no", ", ".join(settings.models)
+    return settings.name, settings.dialect, address_of(settings) or "-", key, models or "-"
+
+
+def address_of(settings: ProviderSettings) -> str:
+    """Where it is, without the parts of a URL that may hold a key: its query, and what precedes the host."""
+    url = urlsplit(settings.base_url)
+    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}" if url.scheme else ""
