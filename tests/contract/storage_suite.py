@@ -16,7 +16,8 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from moto import mock_aws
 from moto.core.models import botocore_stubber
 
-from openresponses.aws.clients import Aws, Service
+from openresponses.aws.clients import Aws
+from openresponses.aws.session import Service
 from openresponses.core.ports import Storage
 from openresponses.core.records import Batch, Record
 from openresponses.core.run import OfferedTool, Run

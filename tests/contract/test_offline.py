@@ -23,6 +23,7 @@ from openresponses.dialects.offline.script import Ending, Script, parse
 from openresponses.responses.create import Service
 from openresponses.schema.request import CreateResponse
 from openresponses.toolbox import Toolbox
+from openresponses.toolbox.files import ToolFiles
 from tests.immediately import immediately
 from tests.openresponses_schema import check_event
 from tests.stream_checker import check_stream
@@ -49,7 +50,7 @@ INTRODUCTION = "This is the offline demo model: no real model ran."
 
 async def respond(said: Any, **request: Any) -> tuple[Json, list[Json]]:
     """The whole way through the core: the final response and its events, all of them checked."""
-    service = Service(ports_of(Models(OFFLINE), Toolbox()), SETTINGS)
+    service = Service(ports_of(Models(OFFLINE), Toolbox([ToolFiles()])), SETTINGS)
     run, record = await service.accept(
         CreateResponse.model_validate({"model": "offline/demo", "input": said, **request})
     )
@@ -82,7 +83,7 @@ async def deltas(said: str, **request: Any) -> list[Said | str]:
 
 
 def turn(said: str, **request: Any) -> Turn:
-    service = Service(ports_of(Models(OFFLINE), Toolbox()), SETTINGS)
+    service = Service(ports_of(Models(OFFLINE), Toolbox([ToolFiles()])), SETTINGS)
     asked = CreateResponse.model_validate({"model": "offline/demo", "input": said, **request})
     return turn_of(immediately(service.accept(asked))[0], "demo")
 

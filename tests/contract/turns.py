@@ -18,6 +18,7 @@ from openresponses.schema.base import JsonObject
 from openresponses.schema.events import Event
 from openresponses.schema.items import HostedToolCall, Item
 from openresponses.schema.request import CreateResponse
+from openresponses.schema.tools import HostedTool, UpstreamTool
 from tests.immediately import immediately
 from tests.unit.kit import Json, Models
 
@@ -31,9 +32,9 @@ class Clock:
 
     parameters: JsonObject | None = None
 
-    async def offer(self, item_type: str) -> OfferedTool | None:
+    async def offer(self, tool: HostedTool | UpstreamTool) -> list[OfferedTool]:
         known = CLOCK.model_copy(update={"parameters": self.parameters})
-        return known if item_type == CLOCK.item_type else None
+        return [known] if tool.type == CLOCK.item_type else []
 
     async def call(self, call: HostedToolCall) -> ToolOutput:
         return ToolOutput(f"noon for {call.call_id} {call.arguments}", failed="break" in call.arguments)

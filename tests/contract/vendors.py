@@ -24,6 +24,7 @@ from openresponses.routing.cipher import AeadSeal, of_this_process
 from openresponses.routing.router import RoutedModels, Router
 from openresponses.storage.memory import MemoryParameters
 from openresponses.toolbox import Toolbox
+from openresponses.toolbox.files import ToolFiles
 from tests.authorized import authorized
 from tests.contract.machine import House
 from tests.conversations import folded
@@ -91,7 +92,7 @@ class Vendors:
         return house.service, house.stored
 
     def _opened(self, tenant: str) -> House:
-        models, tools = RoutedModels(self._router, AeadSeal(self._keys, tenant)), Toolbox()
+        models, tools = RoutedModels(self._router, AeadSeal(self._keys, tenant)), Toolbox([ToolFiles()])
         house = self.houses[tenant] = House(models, tools, **self.settings)  # type: ignore[arg-type]
         return house
 

@@ -15,6 +15,7 @@ from openresponses.core.steps import Act, Step, Stop, Think, next_step, tokens_l
 from openresponses.durable.journal import Journal
 from openresponses.schema.items import CustomToolCall, FunctionCall, HostedToolCall, Item, Message
 from openresponses.schema.response import Usage
+from openresponses.schema.tools import HostedTool, UpstreamTool
 from tests.unit.kit import Log, Script, new_run
 
 
@@ -104,8 +105,8 @@ class Backwards:
     def __init__(self, calls: int) -> None:
         self._barrier, self._turn, self._missing = asyncio.Barrier(calls), asyncio.Condition(), calls
 
-    async def offer(self, item_type: str) -> OfferedTool | None:
-        return None
+    async def offer(self, tool: HostedTool | UpstreamTool) -> list[OfferedTool]:
+        return []
 
     async def call(self, call: HostedToolCall) -> ToolOutput:
         await self._barrier.wait()

@@ -9,6 +9,7 @@ from ..schema.events import Event, StreamEvent
 from ..schema.items import HostedToolCall
 from ..schema.request import CreateResponse
 from ..schema.response import Response
+from ..schema.tools import HostedTool, UpstreamTool
 from .deltas import Delta
 from .records import Batch, Claim, Record
 from .run import OfferedTool, Run
@@ -22,7 +23,7 @@ Pause: TypeAlias = Callable[[Step], bool]
 
 @dataclass(frozen=True, slots=True)
 class ToolOutput:
-    """What the model reads. `failed`: the text says what went wrong."""
+    """What the model reads of a call. If it `failed`, the text says what went wrong."""
 
     text: str
     failed: bool = False
@@ -83,15 +84,18 @@ class Seal(Protocol):
         ...
 
 
-class Toolbox(Protocol):
-    """The tools that this server runs."""
+class Tools(Protocol):
+    """Every tool that this server runs."""
 
-    async def offer(self, item_type: str) -> OfferedTool | None:
-        """The tool that a request names by `item_type` (`serverless:<tool>`); None if there is none."""
+    async def offer(self, tool: HostedTool | UpstreamTool) -> list[OfferedTool]:
+        """The tools that a request declares by `tool`, one or many; empty if this server runs none of that type.
+
+        Raises KitError.
+        """
         ...
 
     async def call(self, call: HostedToolCall) -> ToolOutput:
-        """Run one call. Never raises for a tool's own failure: that is an output for the model."""
+        """Run one call. A tool's failure is not raised: it is an output that the model reads."""
         ...
 
 
@@ -185,7 +189,7 @@ class Ports:
     """`now` gives Unix seconds; `new_id` gives a fresh random token of [0-9a-f]."""
 
     models: Models
-    tools: Toolbox
+    tools: Tools
     now: Callable[[], float]
     new_id: Callable[[], str]
     storage: Storage | None = None

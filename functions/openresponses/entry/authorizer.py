@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypedDict
 
-from ..aws.sdk import Client
+from ..aws.session import make_client
 from ..client_keys import ClientKey, parse, refusal
 from ..storage.dynamodb.client_keys import find_key
 
@@ -63,7 +63,7 @@ def _log(level: str, message: str, **fields: str) -> None:
 # One more try, and done before the gateway loses patience. The client is made while Lambda starts the sandbox, and
 # has more than its share of processor time.
 _region, _table = os.environ.get("AWS_REGION", "us-east-1"), os.environ.get("OPENRESPONSES_TABLE", "")
-_dynamodb: Any = Client("dynamodb", _region, read_timeout=2.0, attempts=2, connections=1)()
+_dynamodb = make_client("dynamodb", _region, read_timeout=2.0, attempts=2, connections=1)
 
 
 def handler(event: AuthorizerEvent, context: object) -> dict[str, Any]:

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from .. import telemetry
-from ..core.ports import Parameters, Ports, Storage, Toolbox
+from ..core.ports import Parameters, Ports, Storage
 from ..dialects import connect
 from ..routing.catalog import Catalog
 from ..routing.cipher import AeadSeal, Keys, kept_in, of_this_process
 from ..routing.router import RoutedModels, Router
-from ..toolbox import Toolbox as Files
+from ..toolbox import Toolbox
+from ..toolbox.files import ToolFiles
 from .settings import AwsSettings, aws_settings_from, settings_from
 
 
@@ -56,7 +57,7 @@ def _storage(settings: AwsSettings) -> "partial[Storage]":
 def _unconfigured() -> tuple[Parameters, Keys, Toolbox]:
     from ..storage.memory import MemoryParameters
 
-    return MemoryParameters(), of_this_process(), Files()
+    return MemoryParameters(), of_this_process(), Toolbox([ToolFiles()])
 
 
 def _configured(settings: AwsSettings) -> tuple[Parameters, Keys, Toolbox]:
@@ -67,4 +68,5 @@ def _configured(settings: AwsSettings) -> tuple[Parameters, Keys, Toolbox]:
 
     aws = Aws(settings.region, threads=4)
     parameters = SsmParameters(aws, f"{settings.ssm_prefix}/", time.monotonic, seconds=settings.config_seconds)
-    return parameters, kept_in(parameters), LambdaTools(Files(), parameters, LambdaFunctions(settings.region))
+    sources = [ToolFiles(), LambdaTools(parameters, LambdaFunctions(settings.region))]
+    return parameters, kept_in(parameters), Toolbox(sources)

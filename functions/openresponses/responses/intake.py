@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from ..core.errors import RequestError
-from ..core.ports import Toolbox
+from ..core.ports import Tools
 from ..core.run import OfferedTool
 from ..core.turn import find_tool
 from ..schema.content import InputText
@@ -117,18 +117,18 @@ def requested_tools(request: CreateResponse) -> Iterator[tuple[str, Tool]]:
                 yield f"input[{i}].tools[{j}]", tool
 
 
-async def offered_tools(request: CreateResponse, toolbox: Toolbox) -> list[OfferedTool]:
+async def offered_tools(request: CreateResponse, tools: Tools) -> list[OfferedTool]:
     """The tools as the model will see them. Raises RequestError for one that isn't here, or is named twice."""
     offered: dict[str, OfferedTool] = {}
     for param, tool in requested_tools(request):
-        for each in await _offers(tool, toolbox, param):
+        for each in await _offers(tool, tools, param):
             if each.name in offered:
                 raise RequestError(f"The tool {each.name!r} is declared twice", param=param, code="duplicate_tool")
             offered[each.name] = each
     return list(offered.values())
 
 
-async def _offers(tool: Tool, toolbox: Toolbox, param: str) -> list[OfferedTool]:
+async def _offers(tool: Tool, tools: Tools, param: str) -> list[OfferedTool]:
     match tool:
         case FunctionTool():
             return [_function(tool, tool.name, None)]
@@ -147,12 +147,12 @@ async def _offers(tool: Tool, toolbox: Toolbox, param: str) -> list[OfferedTool]
                 )
             ]
         case UpstreamTool():
-            return [_upstream(tool)]
+            return await tools.offer(tool) or [_upstream(tool)]
         case HostedTool():
-            hosted = await toolbox.offer(tool.type)
-            if hosted is None:
+            hosted = await tools.offer(tool)
+            if not hosted:
                 raise RequestError(f"This server has no tool {tool.type!r}", param=f"{param}.type", code="unknown_tool")
-            return [hosted]
+            return hosted
 
 
 def _function(tool: FunctionTool, name: str, namespace: str | None) -> OfferedTool:

@@ -15,6 +15,7 @@ from openresponses.responses.create import Service
 from openresponses.responses.stored import Stored
 from openresponses.schema.request import CreateResponse
 from openresponses.toolbox import Toolbox
+from openresponses.toolbox.files import ToolFiles
 
 WORD = d.Text(0, "word ")
 
@@ -42,7 +43,7 @@ class Cheap:
 
 def build():
     settings = Settings()
-    ports = Ports(models=Cheap(), tools=Toolbox(), now=time.time, new_id=lambda: secrets.token_hex(16))
+    ports = Ports(models=Cheap(), tools=Toolbox([ToolFiles()]), now=time.time, new_id=lambda: secrets.token_hex(16))
     service = Service(ports, settings), Stored(None, ports.now)
     return create_app(lambda access: service, settings, Cheap().aclose, lambda request: Access("default"))
 

@@ -73,22 +73,13 @@ class Invocation:
 
 
 class RuntimeApi:
-    """The Lambda Runtime API of one sandbox.
-
-    `ready` is set at the first GET /next, `init_error` resolves to the body of POST /init/error. For SnapStart
-    `snapshot` is set at GET /restore/next, which answers once the test or the sandbox sets `restored`;
-    `restore_error` resolves to the body of POST /restore/error.
-    """
+    """`ready` is set at the first GET /next; `init_error` resolves to the body of POST /init/error."""
 
     address: str  # the value of AWS_LAMBDA_RUNTIME_API
     ready: asyncio.Event
     init_error: asyncio.Future[Json]
-    snapshot: asyncio.Event
-    restored: asyncio.Event
-    restore_error: asyncio.Future[Json]
 
-    def __init__(self, *, concurrency: int = 1) -> None:
-        self._concurrency = concurrency
+    def __init__(self) -> None:
         self._pending: asyncio.Queue[Invocation] = asyncio.Queue()
         self._running: dict[str, Invocation] = {}
         self._connections: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
@@ -98,8 +89,8 @@ class RuntimeApi:
     async def start(self) -> str:
         """Listen on a free loopback port. Returns the value of AWS_LAMBDA_RUNTIME_API."""
         loop = asyncio.get_running_loop()
-        self.ready, self.snapshot, self.restored = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self.init_error, self.restore_error = loop.create_future(), loop.create_future()
+        self.ready = asyncio.Event()
+        self.init_error = loop.create_future()
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=MAX_LINE)
         self.address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self.address
@@ -161,10 +152,6 @@ class RuntimeApi:
             match request.method, request.path.removeprefix(PREFIX).split("/")[1:]:
                 case "GET", ["invocation", "next"]:
                     return await self._next(request, writer)
-                case "GET", ["restore", "next"]:
-                    self.snapshot.set()
-                    await request.unless_gone(self.restored.wait())
-                    return reply(writer, 200, b"")
                 case "POST", ["invocation", id_, "response"]:
                     await self._response(request, self._owned(id_, request))
                 case "POST", ["invocation", id_, "error"]:
@@ -172,11 +159,10 @@ class RuntimeApi:
                     invocation.headers = request.headers
                     self._running.pop(invocation.id, None)
                     invocation.end(await request.error())
-                case "POST", ["init" | "restore" as phase, "error"]:
-                    future = self.init_error if phase == "init" else self.restore_error
-                    if future.done() or (phase == "init" and self.ready.is_set()):
-                        raise _RefusedError(403, "InvalidStateTransition", f"not in the {phase} phase")
-                    future.set_result(await request.error())
+                case "POST", ["init", "error"]:
+                    if self.init_error.done() or self.ready.is_set():
+                        raise _RefusedError(403, "InvalidStateTransition", "not in the init phase")
+                    self.init_error.set_result(await request.error())
                 case _:
                     raise _RefusedError(404, "InvalidRequest", f"no such path: {request.method} {request.path}")
             reply(writer, 202, b'{"status":"OK"}\n')
@@ -184,7 +170,7 @@ class RuntimeApi:
             reply(writer, refused.status, error_document(refused.error_type, str(refused)))
 
     async def _next(self, request: Request, writer: asyncio.StreamWriter) -> None:
-        if self.polling + len(self._running) >= self._concurrency:
+        if self.polling or self._running:
             raise _RefusedError(403, "InvalidStateTransition", "GET /next while an invocation is not answered")
         self.ready.set()
         self.polling += 1
