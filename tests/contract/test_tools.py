@@ -103,10 +103,11 @@ def test_finding_the_tools_imports_none_of_them() -> None:
 import asyncio, sys
 from openresponses.toolbox import Toolbox
 assert "broken" in Toolbox({ON_TRIAL!r}).names and asyncio.run(Toolbox().offer("serverless:clock"))
-print([name for name in sys.modules if name.startswith(({ON_TRIAL + "."!r}, "openresponses.toolbox."))])
+packages = ({ON_TRIAL + "."!r}, "openresponses.toolbox.", "openresponses.tools.")
+print([name for name in sys.modules if name.startswith(packages)])
 """
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    assert loaded.strip() == "['openresponses.toolbox.files', 'openresponses.toolbox.clock']"
+    assert loaded.strip() == "['openresponses.toolbox.files', 'openresponses.tools.clock']"
 
 
 async def test_an_output_that_is_no_text_is_json() -> None:

@@ -65,7 +65,7 @@ async def test_a_runtime_whose_api_goes_away_in_mid_stream_exits(launch) -> None
 async def test_a_runtime_does_not_outlive_a_parent_that_was_killed(tmp_path: Path) -> None:
     """Not even while its app waits for something that takes longer."""
     script = Path(__file__).parent / "task" / "parent.py"
-    path = os.pathsep.join(sys.path)
+    path = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
     parent = await asyncio.create_subprocess_exec(
         *(sys.executable, script, tmp_path), env=os.environ | {"PYTHONPATH": path}, stdout=asyncio.subprocess.PIPE
     )

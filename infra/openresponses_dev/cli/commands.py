@@ -92,7 +92,7 @@ def _doctor(commands: Subcommands) -> None:
     )
     parser.add_argument("--live", action="store_true", help="ask each provider for a few words, too")
     _deployment(parser)
-    parser.set_defaults(run=_imported("doctor", "doctor"))
+    parser.set_defaults(run=_imported("doctor.doctor", "doctor"))
 
 
 _SECRETS = """\
