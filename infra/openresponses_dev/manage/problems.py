@@ -21,8 +21,14 @@ def warn(text: str) -> None:
     print(f"warning: {text}", file=sys.stderr)
 
 
+def fail(error: object) -> int:
+    """Say why a command cannot run as it was typed. Its exit status."""
+    print(f"openresponses: {error}", file=sys.stderr)
+    return 2
+
+
 def tell(problem: Problem) -> int:
-    """The exit status of a command that could not do what it was asked."""
+    """Say why a command could not do what it was asked. Its exit status."""
     print(f"openresponses: {problem}", file=sys.stderr)
     if problem.mend:
         print(f"  try: {problem.mend}", file=sys.stderr)
