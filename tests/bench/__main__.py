@@ -5,8 +5,10 @@ import asyncio
 import json
 import sys
 from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
 
-from tests.bench import cost, durable, measures
+from tests.bench import cost, durable, measures, page
 from tests.bench.cost import Bill
 from tests.bench.figures import Figure, Machine, table
 
@@ -15,6 +17,7 @@ parser = argparse.ArgumentParser(
 )
 parser.add_argument("what", nargs="?", choices=("server", "durable", "all"), default="server")
 parser.add_argument("--json", action="store_true", help="print JSON in place of the tables")
+parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the tables into this page: docs/figures.md")
 parser.add_argument("--scale", type=float, default=1.0, help="0.1 for a tenth of the rounds")
 arguments = parser.parse_args()
 
@@ -25,13 +28,17 @@ async def of_durability(scale: float) -> tuple[list[Figure], list[list[Bill]]]:
         return await durable.everything(it, http, scale), bills
 
 
-machine = Machine.here()
-figures, bills = list[Figure](), list[list[Bill]]()
+machine, today = Machine.here(), datetime.now(UTC).date()
+of_server, of_storage, bills = list[Figure](), list[Figure](), list[list[Bill]]()
 if arguments.what != "durable":
-    figures += asyncio.run(measures.everything(arguments.scale))
+    of_server = asyncio.run(measures.everything(arguments.scale))
+    if arguments.write:
+        page.write(arguments.write, "server", page.figures(machine, of_server, today))
 if arguments.what != "server":
-    more, bills = asyncio.run(of_durability(arguments.scale))
-    figures += more
+    of_storage, bills = asyncio.run(of_durability(arguments.scale))
+    if arguments.write:
+        page.write(arguments.write, "durable", page.durability(machine, of_storage, bills, today))
+figures = of_server + of_storage
 if arguments.json:
     costs = [{**asdict(bill), "usd": bill.usd()} for each in bills for bill in each]
     document = {"machine": machine.document(), "figures": [figure.document() for figure in figures], "costs": costs}
