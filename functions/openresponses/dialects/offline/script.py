@@ -19,18 +19,18 @@ from ...schema.items import (
     Reasoning,
 )
 
+EndingKind: TypeAlias = Literal["error", "throttle", "fail", "stall", "length", "filter"]
+
 _SEARCHED = 10_000
 """Characters of a message that are read."""
-_ENDINGS = {"error": 0, "throttle": 0, "fail": 0, "stall": 0, "length": 5, "filter": 5}
-_DEFAULTS = {"words": 1, "slow": 50, "refuse": 0, "parallel": 1, "turns": 1, **_ENDINGS}
+_ENDINGS: dict[EndingKind, int] = {"error": 0, "throttle": 0, "fail": 0, "stall": 0, "length": 5, "filter": 5}
+_DEFAULTS: dict[str, int] = {"words": 1, "slow": 50, "refuse": 0, "parallel": 1, "turns": 1, **_ENDINGS}
 """Directive -> its number where it has none."""
 _DIRECTIVE = re.compile(
     rf"\[\[(?:(?P<verb>{'|'.join(_DEFAULTS)})(?: (?:after )?(?P<number>\d{{1,5}})(?:ms)?)?(?: in turn (?P<turn>\d+))?"
     r"|call (?P<tool>[^\s\]]{1,64})(?: (?P<arguments>\{.{0,2000}?\}))?)\]\]",
     re.DOTALL,
 )
-
-EndingKind: TypeAlias = Literal["error", "throttle", "fail", "stall", "length", "filter"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,8 @@ def parse(message: str) -> Script:
             calls.append((found["tool"], found["arguments"]))
             continue
         number = int(found["number"] or _DEFAULTS[verb])
-        if verb in _ENDINGS:
-            ending = Ending(verb, number, int(found["turn"]) if found["turn"] else None)
+        if kind := next((each for each in _ENDINGS if each == verb), None):
+            ending = Ending(kind, number, int(found["turn"]) if found["turn"] else None)
         else:
             numbers[verb] = number
     return Script(
