@@ -95,6 +95,7 @@ async def sandbox(handler: str, runtime: Sequence[str] = OURS, **env: str) -> As
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
             "AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/31/[1]0123456789abcdef",
             "LAMBDA_TASK_ROOT": str(FUNCTIONS),
+            "PYTHONPATH": str(REPO),  # where the apps are that ours is compared with
             "POWERTOOLS_METRICS_NAMESPACE": "bench",
             "_HANDLER": handler,
             **env,
