@@ -24,7 +24,7 @@ from openresponses.routing.cipher import AeadSeal, of_this_process
 from openresponses.routing.router import RoutedModels, Router
 from openresponses.storage.memory import MemoryParameters
 from openresponses.toolbox import Toolbox
-from tests.authorized import authorized
+from tests.contract.authorized import authorized
 from tests.contract.machine import House
 from tests.conversations import folded
 from tests.fakes.server import FakeUpstream, dialects, fake_upstream
