@@ -10,7 +10,7 @@ from openresponses.core.settings import ProviderSettings
 from openresponses.entry.api import build
 from openresponses.routing.targets import Target
 from openresponses.telemetry import answered
-from tests.authorized import authorized
+from tests.contract.authorized import authorized
 
 
 @pytest.fixture

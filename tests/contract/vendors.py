@@ -25,7 +25,7 @@ from openresponses.routing.router import RoutedModels, Router
 from openresponses.storage.memory import MemoryParameters
 from openresponses.toolbox import Toolbox
 from openresponses.toolbox.files import ToolFiles
-from tests.authorized import authorized
+from tests.contract.authorized import authorized
 from tests.contract.machine import House
 from tests.conversations import folded
 from tests.fakes.server import FakeUpstream, dialects, fake_upstream

@@ -31,6 +31,7 @@ from tests.statemachine.engine_cloud import OVER, AwsCall, Deployment, Json, Rep
 from tests.stream_checker import TERMINAL, check_items
 from tests.sweeps import Sweep
 
+pytestmark = pytest.mark.xdist_group("faults")  # or each worker has sandboxes of its own
 Kind: TypeAlias = Literal["throttled", "500", "503"]
 KINDS: tuple[Kind, ...] = ("throttled", "500", "503")
 AT_ONCE = 8

@@ -28,6 +28,7 @@ from tests.statemachine.engine_cloud import Deployment, Json, deployed
 from tests.statemachine.engine_kills import OPENING, ROLES, AtCall, AtEvent, Point, Trial
 from tests.sweeps import Sweep
 
+pytestmark = pytest.mark.xdist_group("kills")  # or each worker has sandboxes of its own
 TURNS = 10
 TOOLS = [{"type": "serverless:counter"}]
 COMMON: Json = {"model": "offline/demo", "background": True, "tools": TOOLS}
