@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.metadata import version
 from itertools import count
 
 from cyclopts import App, CycloptsError, Group, Parameter
@@ -30,11 +29,17 @@ Standard output is the key alone:
 _places = count()
 
 
+def _version() -> str:
+    from importlib.metadata import version  # here, since it imports much
+
+    return version("openresponses")
+
+
 app = App(
     name="openresponses",
     help="A serverless Open Responses server: run it locally, and set it up anywhere.",
     help_format="plaintext",
-    version=lambda: version("openresponses"),
+    version=_version,
     default_parameter=Parameter(
         negative=(), allow_repeating=True, show_default=lambda default: str(default) if default else None
     ),
@@ -85,7 +90,7 @@ _command(_models, "remove", "manage.models:remove_alias", "Remove an alias.")
 _keys = _commands("keys", "The keys of clients.")
 _command(_keys, "create", "manage.keys:create_key", "Make a key; it is printed once and kept nowhere.", more=_EXPORT)
 _command(_keys, "list", "manage.keys:show_keys", "List them, without their secrets.")
-_command(_keys, "revoke", "manage.keys:revoke", "Let a key in no more.")
+_command(_keys, "revoke", "manage.keys:revoke", "Revoke a key.")
 
 _command(app, "doctor", "manage.doctor.doctor:doctor", "Check a deployment, and say what mends it.", _LOOK_AFTER)
 

@@ -19,7 +19,7 @@ from openresponses_dev.local.status_page import PATH
 from openresponses_dev.local.template.yaml_tree import TemplateError
 from openresponses_dev.manage.problems import fail
 
-# What the first two lines look like is relied on by scripts and tests.
+# Scripts and tests rely on the first two lines.
 _READY = """\
 export OPENAI_BASE_URL={base_url}
 export OPENAI_API_KEY={api_key}
@@ -33,7 +33,7 @@ curl -N $OPENAI_BASE_URL/responses -H "Authorization: Bearer $OPENAI_API_KEY" \\
 # Its template:     {template}
 """
 _IMPATIENT = {"OPENRESPONSES_CONFIG_SECONDS": "1"}
-"""Who sets a provider here wants to try it now, and Parameter Store costs nothing."""
+"""A provider that was just set should answer at once, and reading the local Parameter Store costs nothing."""
 
 
 def dev(
@@ -46,7 +46,7 @@ def dev(
     concurrency: Annotated[
         int, Parameter(validator=Number(gte=1, lte=1000), help="sandboxes a function may have")
     ] = DEFAULT_CONCURRENCY,
-    no_reload: Annotated[bool, Parameter(help="leave sandboxes when source changes")] = False,
+    no_reload: Annotated[bool, Parameter(help="keep sandboxes when their source changes")] = False,
 ) -> int:
     """The exit status."""
     log = None

@@ -30,7 +30,7 @@ def invoke(
     event: Annotated[
         str, Parameter(metavar="FILE", allow_leading_hyphen=True, help="the event, JSON; - is standard input")
     ],
-    api_key: Annotated[str, Parameter(metavar="KEY", help="a key that is valid")] = KEY_OF_EVENTS,
+    api_key: Annotated[str, Parameter(metavar="KEY", help="a key that the gateway accepts")] = KEY_OF_EVENTS,
     rie: Annotated[bool, Parameter(help="through the Lambda Runtime Interface Emulator of aws-sam-cli")] = False,
 ) -> int:
     """The exit status: 1 when the function failed, 2 when it could not be invoked."""
@@ -99,7 +99,7 @@ async def _print_answer(call: Call) -> None:
 
 
 def print_whole(payload: bytes) -> None:
-    """A proxy answer as what the client would see; anything else as it is."""
+    """Print a proxy answer as a client would see it, and anything else unchanged."""
     try:
         head, body = read_buffered(payload)
     except Malformed:

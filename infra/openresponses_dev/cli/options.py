@@ -36,7 +36,7 @@ class CloudOptions:
     alias: Annotated[
         tuple[str, ...], Parameter(metavar="NAME=TARGET,...", help="a model's alias, as provider/model,...")
     ] = ()
-    raw_logs: Annotated[bool, Parameter(help="show what functions print as it is")] = False
+    raw_logs: Annotated[bool, Parameter(help="show what functions print, unchanged")] = False
     log_file: Annotated[Path | None, Parameter(help="append all that is logged, unshortened")] = None
 
     def template_path(self) -> Path:

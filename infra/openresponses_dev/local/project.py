@@ -1,4 +1,4 @@
-"""Where the project's own template is: in this folder, in the package that is installed, or in its checkout."""
+"""Where the project's template is: in this folder, in the installed package, or in the checkout it runs from."""
 
 from __future__ import annotations
 

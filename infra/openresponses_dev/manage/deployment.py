@@ -1,4 +1,4 @@
-"""Which deployment a command is about, on AWS or local, and where its things are. All else is the same on both."""
+"""Which deployment a command is about, on AWS or local, and where its table, bucket and parameters are."""
 
 from __future__ import annotations
 
@@ -60,8 +60,9 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """`flags` are the options that name it on the command line; `config_seconds` is how long its functions may go
-    on with what they have read. On AWS it has a `stack`, in a state; the local cloud tells its `functions`.
+    """`flags` are the options that name it on the command line. `config_seconds` is how long its functions may use
+    what they have read of the configuration. Only on AWS it has a `stack` and its `state`; only the local cloud lists
+    its `functions`.
     """
 
     title: str
@@ -160,7 +161,7 @@ def _stack(cloudformation: Any, name: str, region: str) -> dict[str, Any]:
 def _local(url: str) -> Deployment:
     try:
         answer = httpx2.get(url + JSON_PATH, timeout=10, trust_env=False)
-        told: dict[str, Any] = answer.raise_for_status().json()
+        status: dict[str, Any] = answer.raise_for_status().json()
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
         raise Problem(
             f"no local cloud answers at {url}", "openresponses dev, or name its address: --local URL"
@@ -169,9 +170,9 @@ def _local(url: str) -> Deployment:
     return Deployment(
         title=f"the local cloud at {url}",
         flags=" --local" if url == DEV_URL else f" --local {url}",
-        session=boto3.Session(region_name=told["region"], **CREDENTIALS),
-        functions=tuple(told.pop("functions")),
-        **told,
+        session=boto3.Session(region_name=status["region"], **CREDENTIALS),
+        functions=tuple(status.pop("functions")),
+        **status,
     )
 
 

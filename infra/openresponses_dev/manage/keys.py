@@ -1,4 +1,4 @@
-"""`openresponses keys`: who may call. A key is told once, when it is made, and kept nowhere."""
+"""`openresponses keys`: who may call. A key is printed once, when it is made, and kept nowhere."""
 
 from __future__ import annotations
 

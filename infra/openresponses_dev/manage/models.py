@@ -35,7 +35,7 @@ def set_alias(
 def list_models(*, where: Where = Where()) -> int:
     deployment = deployment_at(where)
     configured = provider_names(deployment)
-    rows = [(each.name, _told(each, configured)) for each in parameters.read_all(deployment, "models")]
+    rows = [(each.name, _shown(each, configured)) for each in parameters.read_all(deployment, "models")]
     print(columns(("ALIAS", "TARGETS"), rows))
     return 0
 
@@ -79,7 +79,7 @@ def naming(aliases: Iterable[parameters.Parameter], provider: str) -> dict[str, 
     return found
 
 
-def _told(alias: parameters.Parameter, configured: set[str]) -> str:
+def _shown(alias: parameters.Parameter, configured: set[str]) -> str:
     try:
         targets = targets_of(alias.name, alias.text)
     except Problem as problem:

@@ -1,4 +1,4 @@
-"""What goes wrong, told so that it can be mended. AWS's errors are translated here and nowhere else."""
+"""Problems that a user can mend, and how commands print. AWS's errors are translated here and nowhere else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table without lines. The last column is as long as it is."""
+    """A table without lines. The last column is not padded."""
     table = [head, *rows]
     widths = [max(len(row[column]) for row in table) for column in range(len(head))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table)

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
-from openresponses_dev.local.sandbox.runtime_request import Json, Request, error_document, reply
+from openresponses_dev.local.sandbox.runtime_request import Json, RuntimeRequest, error_document, reply
 
 PREFIX = "/2018-06-01/runtime"
 MAX_LINE = 1024 * 1024  # heads and trailers
@@ -135,7 +135,7 @@ class RuntimeApi:
         try:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
                 while True:
-                    request = await Request.read(reader)
+                    request = await RuntimeRequest.read(reader)
                     await self._answer(request, writer)
                     await request.discard_body()
                     await writer.drain()
@@ -145,7 +145,7 @@ class RuntimeApi:
             del self._connections[writer]
             writer.close()
 
-    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, request: RuntimeRequest, writer: asyncio.StreamWriter) -> None:
         try:
             if "host" not in request.headers:
                 raise _RefusedError(400, "InvalidRequest", "missing required Host header")
@@ -169,7 +169,7 @@ class RuntimeApi:
         except _RefusedError as refused:
             reply(writer, refused.status, error_document(refused.error_type, str(refused)))
 
-    async def _next(self, request: Request, writer: asyncio.StreamWriter) -> None:
+    async def _next(self, request: RuntimeRequest, writer: asyncio.StreamWriter) -> None:
         if self.polling or self._running:
             raise _RefusedError(403, "InvalidStateTransition", "GET /next while an invocation is not answered")
         self.ready.set()
@@ -192,7 +192,7 @@ class RuntimeApi:
         }
         reply(writer, 200, invocation.payload, headers.items())
 
-    def _owned(self, id_: str, request: Request) -> Invocation:
+    def _owned(self, id_: str, request: RuntimeRequest) -> Invocation:
         """The running invocation that a POST is about; an answered one is no longer running."""
         invocation = self._running.get(id_)
         if invocation is None or invocation.begun.is_set():
@@ -203,7 +203,7 @@ class RuntimeApi:
             )
         return invocation
 
-    async def _response(self, request: Request, invocation: Invocation) -> None:
+    async def _response(self, request: RuntimeRequest, invocation: Invocation) -> None:
         mode = request.headers.get("lambda-runtime-function-response-mode", "")
         if mode not in ("", "streaming"):  # even "buffered" is refused: it is said by saying nothing
             raise _RefusedError(400, "InvalidFunctionResponseMode", f"Invalid function response mode: {mode}")
@@ -222,7 +222,7 @@ class RuntimeApi:
         finally:
             self._running.pop(invocation.id, None)
 
-    async def _buffered(self, request: Request, invocation: Invocation) -> None:
+    async def _buffered(self, request: RuntimeRequest, invocation: Invocation) -> None:
         body = await request.whole_body()
         if len(body) > MAX_BUFFERED_RESPONSE:
             message = (

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at, session_of
 from openresponses_dev.manage.doctor import checks_configuration as configuration
 from openresponses_dev.manage.doctor import checks_resources as resources
-from openresponses_dev.manage.doctor.findings import Finding, ok, problem, told, verdict
+from openresponses_dev.manage.doctor.findings import Finding, ok, problem, shown, verdict
 from openresponses_dev.manage.problems import Problem, translated
 
 _SETTLED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
@@ -40,7 +40,7 @@ def doctor(
     findings: list[Finding] = []
     for finding in _examine(where, live):
         findings.append(finding)
-        print(told(finding), flush=True)
+        print(shown(finding), flush=True)
     print(verdict(findings))
     return int(any(finding.state == "problem" for finding in findings))
 
