@@ -17,8 +17,8 @@ from openresponses import dialects as providers
 from openresponses.api.access import Access
 from openresponses.api.app import create_app
 from openresponses.core.settings import Settings
-from openresponses.responses.create import Service
-from openresponses.responses.stored import Stored
+from openresponses.responses.create import NewResponses
+from openresponses.responses.stored import StoredResponses
 from openresponses.routing.catalog import Catalog
 from openresponses.routing.cipher import AeadSeal, of_this_process
 from openresponses.routing.router import RoutedModels, Router
@@ -86,9 +86,9 @@ class Vendors:
         await self._client.aclose()
         await self._router.aclose()
 
-    def _open_to(self, access: Access) -> tuple[Service, Stored]:
+    def _open_to(self, access: Access) -> tuple[NewResponses, StoredResponses]:
         house = self.houses.get(access.tenant) or self._opened(access.tenant)
-        return house.service, house.stored
+        return house.new, house.stored
 
     def _opened(self, tenant: str) -> House:
         models, tools = RoutedModels(self._router, AeadSeal(self._keys, tenant)), Toolbox()

@@ -20,7 +20,7 @@ from openresponses.core.errors import (
     RequestError,
     StreamViolation,
 )
-from openresponses.core.ports import Answer
+from openresponses.core.ports import TurnStream
 from openresponses.core.settings import ProviderSettings, Settings
 from openresponses.core.turn import Turn, turn_of
 from openresponses.routing.catalog import Catalog
@@ -363,7 +363,7 @@ async def test_a_provider_whose_settings_change_is_connected_anew_and_the_old_on
     run = new_run()
     run.request = asked("gpt")
     async with models.ask(turn_of(run, run.request.model), None) as first:
-        assert isinstance(first, Answer)
+        assert isinstance(first, TurnStream)
         house.parameters["providers/openai"] = provider(base_url="new")
         assert await house.ask("gpt") == ("openai/gpt", DONE)
         assert house.providers.closed == []

@@ -56,12 +56,12 @@ async def think(run: Run, ports: Ports, emit: Emit) -> None:
         if assembler.finish is None:
             raise ProviderUnavailable("The provider's stream ended before its turn did")
     except BaseException:
+        run.dead_usage = add_usage(run.dead_usage, assembler.usage)
         for event in chain(events, assembler.abandon()):  # an emit that was cancelled left some of its delta
             await emit(event)
         run.discarded += [item.id for item in run.response.output[start:]]
         raise
-    finally:
-        run.usage = add_usage(run.usage, assembler.usage)
+    run.usage = add_usage(run.usage, assembler.usage)
     run.turns += 1
     run.turn_start = start
     run.finish = assembler.finish
@@ -100,7 +100,7 @@ async def finish(run: Run, stop: Stop, emit: Emit, now: Callable[[], float]) -> 
         update={
             "status": stop.status,
             "model": run.served or run.response.model,
-            "usage": run.usage,
+            "usage": run.used(),
             "error": stop.error,
             "incomplete_details": IncompleteDetails(reason=stop.reason) if stop.reason else None,
             "completed_at": int(now()) if stop.status == "completed" else None,

@@ -9,6 +9,7 @@ from ..schema.events import Event, StreamEvent
 from ..schema.items import HostedToolCall
 from ..schema.request import CreateResponse
 from ..schema.response import Response
+from .accounts import Account, account_of
 from .deltas import Delta
 from .records import Batch, Claim, Record
 from .run import OfferedTool, Run
@@ -29,7 +30,7 @@ class ToolOutput:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TurnStream:
     """One turn's deltas, and the target (`provider/model`) that they come from."""
 
     target: str
@@ -50,13 +51,13 @@ class Models(Protocol):
     """Every model that one tenant may use."""
 
     async def admit(self, request: CreateResponse) -> None:
-        """Raises NotFound, RequestError for what can be told before anyone is asked."""
+        """Raises NotFound or RequestError for a request that no provider needs to see to be refused."""
         ...
 
-    def ask(self, turn: Turn, served: str | None) -> AbstractAsyncContextManager[Answer]:
-        """An answer that has begun. `served` is the target of the turn before.
+    def ask(self, turn: Turn, served: str | None) -> AbstractAsyncContextManager[TurnStream]:
+        """A turn that a target has begun to answer. `served` is the target of the turn before.
 
-        Raises ProviderError, RequestError: on entering, where no target begins to answer; from the deltas after that.
+        Entering raises ProviderError or RequestError if no target begins to answer; after that the deltas raise them.
         """
         ...
 
@@ -105,7 +106,7 @@ class Store(Protocol):
         ...
 
     async def renew(self, response_id: str, lease: float | None) -> None:
-        """Vouch for a response until `lease`. Raises Cancelled where that was asked, Superseded where it is over."""
+        """Vouch for a response until `lease`. Raises Cancelled if somebody cancelled it, Superseded if it is over."""
         ...
 
     async def cancel(self, response_id: str) -> None:
@@ -113,11 +114,11 @@ class Store(Protocol):
         ...
 
     async def settle(self, response: Response, discarded: Sequence[str]) -> None:
-        """Its final state. Raises Superseded where it is over already, or gone."""
+        """Store its final state. Only one worker can: Superseded is raised if the response is over already, or gone."""
         ...
 
     async def delete(self, response_id: str) -> None:
-        """It, its run, its tools' outputs and its log."""
+        """Delete it with its run, its tools' outputs and its log."""
         ...
 
 
@@ -127,7 +128,7 @@ class Runs(Protocol):
     async def load(self, response_id: str) -> Run | None: ...
 
     async def save(self, run: Run) -> None:
-        """Adds one to `run.version`. Raises Superseded where another save came first."""
+        """Adds one to `run.version`. Raises Superseded if another save came first."""
         ...
 
     async def put_output(self, call: HostedToolCall, output: ToolOutput) -> None:
@@ -141,7 +142,7 @@ class EventLog(Protocol):
     """A response's events, in numbered batches. A number is written once: that is what fences old writers."""
 
     async def append(self, response_id: str, batch: Batch) -> None:
-        """Raises Superseded where the number is taken, or the response is gone."""
+        """Raises Superseded if the number is taken, or the response is gone."""
         ...
 
     async def read(self, response_id: str, after_batch: int) -> list[Batch]: ...
@@ -169,6 +170,14 @@ class Claims(Protocol):
         ...
 
 
+class Accounts(Protocol):
+    """Who is told what each response took: logs, metrics, and whoever limits what a tenant or a key may use."""
+
+    async def record(self, account: Account) -> None:
+        """Called once for each response, by the worker that ended it, when the end is durable. Never raises."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Storage:
     """Everything at rest, bound to one tenant."""
@@ -182,10 +191,18 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """`now` gives Unix seconds; `new_id` gives a fresh random token of [0-9a-f]."""
+    """Everything outside, bound to one tenant.
+
+    `now` gives Unix seconds; `new_id` gives a fresh random token of [0-9a-f].
+    """
 
     models: Models
     tools: Toolbox
+    accounts: Accounts
     now: Callable[[], float]
     new_id: Callable[[], str]
     storage: Storage | None = None
+
+    async def account(self, run: Run, failure: Exception | None = None) -> None:
+        """Record what a response took that is over, or that ends with `failure`."""
+        await self.accounts.record(account_of(run, self.now(), failure))

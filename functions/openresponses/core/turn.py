@@ -91,7 +91,7 @@ def _is_named(tool: OfferedTool, choice: NamedToolChoice) -> bool:
 
 def _named(run: Run, choice: NamedToolChoice) -> tuple[str, OfferedTool]:
     tool = find_tool(run.tools, choice)
-    assert tool is not None, "the service checked the tool choice"
+    assert tool is not None, "the request was refused if it names another tool"
     return tool.name, tool
 
 

@@ -1,7 +1,8 @@
 """The journal: the only writer of a run's response, and, through its recorder, of its event log."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
 
 from ..core.errors import Cancelled, KitError
@@ -59,11 +60,16 @@ class Recorder:
                 del self._events[: len(events)]
 
     async def settle(self, terminal: Event) -> None:
-        """The response is durable before anyone hears that it is over."""
+        """Make the response durable before anyone hears that it is over. Raises Superseded if another worker ended it.
+
+        Its record decides: once that is stored, the response is over, and a log that lacks the end is read as if it
+        had it. So a failure to write the last event is no failure of the response.
+        """
         await self.flush()
         await self._storage.store.settle(self._run.response, self._run.discarded)
         self._events.append(terminal)
-        await self.flush()
+        with suppress(KitError):
+            await self.flush()
 
     async def __aenter__(self) -> None:
         self._task = asyncio.create_task(self._keep_writing(asyncio.current_task()))
@@ -112,10 +118,19 @@ class Recorder:
 
 
 class Journal:
-    """Stamps, applies, records and forwards every event."""
+    """Stamps, applies, records and forwards every event. `on_end` is called once, when the response is over for good,
+    and before its client hears of it: a connection may break there.
+    """
 
-    def __init__(self, run: Run, sink: Emit, recorder: Recorder | None = None) -> None:
-        self._run, self._sink, self._recorder = run, sink, recorder
+    def __init__(
+        self,
+        run: Run,
+        sink: Emit,
+        recorder: Recorder | None = None,
+        on_end: Callable[[Run], Awaitable[None]] | None = None,
+    ) -> None:
+        self._run, self._sink, self._recorder, self._on_end = run, sink, recorder, on_end
+        self.ended = False
 
     async def __call__(self, event: Event) -> None:
         run, recorder = self._run, self._recorder
@@ -126,9 +141,15 @@ class Journal:
         response = apply(run.response, event)
         if response is not run.response:  # a delta leaves it as it is, and pydantic's assignment is slow
             run.response = response
-        if recorder is not None:
-            if isinstance(event, TERMINAL):
-                await recorder.settle(event)
-            else:
-                recorder.add(event)
+        if isinstance(event, TERMINAL):
+            await self._end(event)
+        elif recorder is not None:
+            recorder.add(event)
         await self._sink(event)
+
+    async def _end(self, terminal: Event) -> None:
+        if self._recorder is not None:
+            await self._recorder.settle(terminal)
+        self.ended = True
+        if self._on_end is not None:
+            await self._on_end(self._run)

@@ -30,6 +30,7 @@ class Deployment:
         return Ports(
             models=RoutedModels(self.router, AeadSeal(self._keys, tenant), allowed),
             tools=self._tools,
+            accounts=telemetry.LoggedAccounts(tenant),
             now=time.time,
             new_id=lambda: secrets.token_hex(16),
             storage=self._storage(tenant=tenant) if self._storage else None,

@@ -1,6 +1,7 @@
 """The state machine's side: one turn, one tool call, or the end of a response that can't go on."""
 
 import json
+from contextlib import suppress
 from typing import Literal, TypedDict
 
 from ..core import errors
@@ -24,7 +25,7 @@ NO_ANSWER = ToolOutput("The tool did not answer. You may try again, or go on wit
 
 
 class TurnResult(TypedDict):
-    """What the state machine chooses by. `calls` are item ids."""
+    """What the state machine needs to choose the next state. `calls` are item ids."""
 
     response_id: str
     generation: int
@@ -33,7 +34,7 @@ class TurnResult(TypedDict):
 
 
 async def _nowhere(event: Event) -> None:
-    """A handed-off response is heard through its log."""
+    """A handed-off response's clients read its log."""
 
 
 class Worker:
@@ -45,7 +46,8 @@ class Worker:
     async def turn(self, response_id: str, generation: int, attempt: int = 0) -> TurnResult:
         """Absorb what the tools answered, then take one turn. Raises ProviderError: the turn can be retried.
 
-        `attempt` counts the retries of this turn: what was saved before may be by one that died, and was not heard.
+        `attempt` counts the retries of this turn: an earlier attempt may have saved the run and died before the state
+        machine heard of its calls.
         """
         run = await self._run(response_id)
         if run is None:
@@ -54,7 +56,8 @@ class Worker:
             await self._storage.launcher.start(response_id, run.generation)
             return self._result(response_id, run.generation, "renewed")
         recorder = self._recorder(run)
-        journal = Journal(run, _nowhere, recorder)
+        journal = Journal(run, _nowhere, recorder, self._ports.account)
+        served = run.served
         try:
             remains = await catch_up(run, self._storage)
             async with recorder:
@@ -71,6 +74,10 @@ class Worker:
             step = Stop("cancelled")
         except errors.Superseded:
             return self._result(response_id, generation, "stop")
+        except errors.ProviderError:
+            run.served = served
+            await self._save_dead_turn(run, recorder)
+            raise
         if isinstance(step, Stop):
             await finish(run, step, journal, self._ports.now)
             return self._result(response_id, generation, "stop")
@@ -90,14 +97,13 @@ class Worker:
         run = await self._run(response_id)
         if run is None:
             return
-        recorder = self._recorder(run)
-        journal = Journal(run, _nowhere, recorder)
+        journal = Journal(run, _nowhere, self._recorder(run), self._ports.account)
         remains = await catch_up(run, self._storage)
         await bury(run, journal, remains)
         await finish(run, Stop("failed", error=readable(error, cause)), journal, self._ports.now)
 
     async def _run(self, response_id: str) -> Run | None:
-        """None where there is nothing left to do."""
+        """None if there is nothing left to do."""
         try:
             record = await require(self._storage, response_id)
         except errors.NotFound:
@@ -106,6 +112,14 @@ class Worker:
 
     def _recorder(self, run: Run) -> Recorder:
         return Recorder(run, self._storage, self._ports.now, seconds=FLUSH_SECONDS, inline=False)
+
+    async def _save_dead_turn(self, run: Run, recorder: Recorder) -> None:
+        """Keep what a turn used before it died: whoever tries it again goes on from this run. Its items are in the log,
+        closed; if they are not, the run as it was before goes on, and what the turn used is lost.
+        """
+        if recorder.error is None:
+            with suppress(errors.KitError):
+                await self._storage.runs.save(run)
 
     async def _unasked(self, run: Run, attempt: int) -> tuple[HostedToolCall, ...]:
         """Calls that no tool task has run yet: the inline worker stopped before it did, or the turn that asked for
@@ -123,7 +137,7 @@ class Worker:
             await absorb(run, call, output or NO_ANSWER, journal)
 
     async def _go_on(self, run: Run, calls: tuple[HostedToolCall, ...]) -> TurnResult:
-        """Save, and say what is next. Before an execution's history is full, another one goes on."""
+        """Save the run, and say what is next. Another execution goes on before this one's history is full."""
         run.history += HISTORY_PER_TURN + HISTORY_PER_CALL * len(calls)
         renew = run.history >= self._settings.history_events
         if renew:
@@ -153,7 +167,7 @@ def _one_turn(run: Run) -> Pause:
 
 
 def readable(error: str, cause: str) -> ResponseError:
-    """What the state machine caught, for the client: our own errors as they are, the rest without details."""
+    """What the client is told of an error that the state machine caught. Only our own errors are told as they are."""
     kind = getattr(errors, error, None)
     if isinstance(kind, type) and issubclass(kind, errors.KitError):
         try:

@@ -15,7 +15,7 @@ from ..core.errors import (
     ProviderUnavailable,
     RequestError,
 )
-from ..core.ports import Answer, Provider, Seal
+from ..core.ports import Provider, Seal, TurnStream
 from ..core.settings import ProviderSettings, Settings
 from ..core.turn import Turn
 from ..schema.request import CreateResponse
@@ -69,7 +69,7 @@ class RoutedModels:
         return [model for model in await self._router.catalog.listed() if allows(self._allowed, model)]
 
     @asynccontextmanager
-    async def ask(self, turn: Turn, served: str | None) -> AsyncGenerator[Answer, None]:
+    async def ask(self, turn: Turn, served: str | None) -> AsyncGenerator[TurnStream, None]:
         """The target that `served` the turn before is asked first: only it can use the state that it gave."""
         targets = await self._targets(turn.request)
         breaker = self._router.breaker
@@ -78,7 +78,7 @@ class RoutedModels:
             began = self._router.now()
             target, deltas = await self._first_to_answer(targets, turn, answering)
             answer = await answering.enter_async_context(aclosing(self._until_the_end(target, deltas, began)))
-            yield Answer(target.name, answer)
+            yield TurnStream(target.name, answer)
 
     async def _targets(self, request: CreateResponse) -> list[Target]:
         router = self._router
