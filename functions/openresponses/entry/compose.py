@@ -10,9 +10,9 @@ from ..core.ports import Parameters, Ports, Storage, Toolbox
 from ..dialects import connect
 from ..routing.catalog import Catalog
 from ..routing.cipher import AeadSeal, Keys, kept_in, of_this_process
-from ..routing.router import RoutedModels, Router
+from ..routing.router import Router, TenantModels
 from ..toolbox import Toolbox as Files
-from .settings import AwsSettings, aws_settings_from, settings_from
+from .settings import OFFLINE, AwsSettings, aws_settings_from, settings_from
 
 
 class Deployment:
@@ -24,11 +24,11 @@ class Deployment:
         aws = aws_settings_from(environment)
         self._storage = _storage(aws) if aws.table else None
         parameters, self._keys, self._tools = _configured(aws) if aws.ssm_prefix else _unconfigured()
-        self.router = Router(Catalog(parameters), connect, self.settings, time.monotonic, telemetry.answered)
+        self.router = Router(Catalog(parameters, [OFFLINE]), connect, self.settings, time.monotonic, telemetry.answered)
 
     def ports(self, tenant: str, allowed: Sequence[str] = ()) -> Ports:
         return Ports(
-            models=RoutedModels(self.router, AeadSeal(self._keys, tenant), allowed),
+            models=TenantModels(self.router, AeadSeal(self._keys, tenant), allowed),
             tools=self._tools,
             accounts=telemetry.LoggedAccounts(tenant),
             now=time.time,

@@ -6,7 +6,8 @@ import argparse
 import json
 from collections.abc import Iterable
 
-from openresponses.routing.catalog import NAME, OFFLINE, AliasParameter, parse
+from openresponses.entry.settings import OFFLINE
+from openresponses.routing.catalog import NAME, AliasParameter, parse
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Deployment
 from openresponses_dev.manage.parameters import Parameter

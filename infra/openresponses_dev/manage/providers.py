@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from openresponses.core.settings import ProviderSettings
-from openresponses.routing.catalog import OFFLINE
+from openresponses.entry.settings import OFFLINE
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Deployment
 from openresponses_dev.manage.models import naming
