@@ -43,7 +43,7 @@ def _measure(
 
 @dataclass
 class Watch:
-    """Times of one request, in milliseconds since it was accepted."""
+    """One request, and when its first byte went out, in milliseconds since it was accepted."""
 
     request_id: str
     tenant: str
@@ -62,7 +62,7 @@ class Watch:
 
 
 def requested(watch: Watch, run: Run) -> None:
-    """The end of a request that made a response, or began one: its account comes when the response is over."""
+    """The end of a request for a new response. The response may go on: its account comes when it is over."""
     first_byte = watch.first_byte
     logger().info(
         "request",
@@ -113,7 +113,7 @@ class LoggedAccounts:
             "OutputTokens": usage.output_tokens,
         }
         _measure({"provider": provider}, counts, {"Duration": milliseconds})
-        if account.error and account.kept:  # what is not kept is counted as a request that was refused
+        if account.error and account.kept:  # otherwise the request is counted as refused
             count_error(account.error)
 
 

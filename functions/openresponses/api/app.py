@@ -24,8 +24,8 @@ def create_app(
 ) -> FastAPI:
     """The ASGI application.
 
-    `identify` says who calls, and raises Unauthorized; `open_to` gives what they may use. `aclose` is awaited when the
-    sandbox shuts down.
+    `identify` says who calls, or raises Unauthorized; `open_to` gives the use cases that they may use. `aclose` is
+    awaited when the sandbox shuts down.
     """
     app = FastAPI(
         title="openresponses",

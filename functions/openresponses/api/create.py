@@ -11,9 +11,9 @@ from ..core.ports import Sink
 from ..core.records import Record
 from ..core.run import Run
 from ..core.settings import Settings
+from ..durable.journal import nowhere
 from ..responses.create import NewResponses
 from ..responses.idempotency import IdempotencyKey
-from ..schema.events import StreamEvent
 from ..schema.request import CreateResponse
 from . import docs, errors
 from .body import parse_create, read_body
@@ -51,7 +51,7 @@ async def _again(request: Request, asked: CreateResponse, response_id: str, sett
     if asked.stream:
         return stream_of(request, response_id, -1, settings)
     if not asked.background:
-        await stored.follow(response_id, -1, _nowhere, seconds=seconds_left(request))
+        await stored.follow(response_id, -1, nowhere, seconds=seconds_left(request))
     return answer_whole(await stored.retrieve(response_id), asked.include)
 
 
@@ -78,7 +78,7 @@ async def _answer(
 
     headers = {"openresponses-version": SPEC_VERSION, "x-request-id": watch.request_id or run.response.id}
     if not asked.stream:
-        await produce(_nowhere, lambda: bool(run.response.output))
+        await produce(nowhere, lambda: bool(run.response.output))
         return answer_whole(run.response, asked.include, headers)
 
     async def produce_stream(sink: Sink) -> None:
@@ -95,7 +95,3 @@ async def _answer(
         on_start=watch.mark_first_byte,
     )
     return stream
-
-
-async def _nowhere(event: StreamEvent) -> None:
-    """A plain request is answered with the response that the events make, not with them."""

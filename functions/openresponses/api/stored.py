@@ -21,7 +21,7 @@ _ITEMS: TypeAdapter[list[Item]] = TypeAdapter(list[Item], config={"defer_build":
 
 
 def stored_responses_of(request: Request) -> StoredResponses:
-    """The stored responses that the caller may use."""
+    """The responses that the caller may use."""
     return request.state.stored
 
 

@@ -1,4 +1,4 @@
-"""What one response took. It is told once, where the response ends, and knows no price and no limit."""
+"""What one response took, made once where it ends. Knows no price and no limit."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ class Account:
     """One response that is over.
 
     `model` is the one that the request names, `target` the one that answered last (`provider/model`), None if none did.
-    `reason` says why it is incomplete; `error` is the code of its failure. `turns` and `tool_calls` are those of turns
-    that ended; `usage` also has the tokens that dead turns used. `seconds` have passed since it was created. `kept` is
-    false where it failed before its client saw any of it: the client was answered with an HTTP error.
+    `reason` says why it is incomplete; `error` is the code of its failure. `turns` and `tool_calls` leave dead turns
+    out; `usage` has their tokens too. `seconds` have passed since the response was created. `kept` is false if it
+    failed before its client saw any of it: the client got an HTTP error, and nothing is stored.
     """
 
     response_id: str
@@ -32,7 +32,7 @@ class Account:
 
 
 def account_of(run: Run, now: float, failure: Exception | None = None) -> Account:
-    """The account of a response that is over, or that ends with `failure`, of which its run says nothing."""
+    """The account of a response that is over. `failure` is what ended it, if its run doesn't say so."""
     response = run.response
     error = response.error.code if response.error else None
     return Account(
@@ -52,5 +52,5 @@ def account_of(run: Run, now: float, failure: Exception | None = None) -> Accoun
 
 
 def code_of(error: Exception) -> str:
-    """The code that a client is told; it learns nothing of a bug."""
+    """The code that a client gets for `error`. A bug has the general one."""
     return error.code if isinstance(error, KitError) else KitError.code

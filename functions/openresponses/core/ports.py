@@ -80,7 +80,7 @@ class Seal(Protocol):
     async def seal(self, target: str, state: str) -> str: ...
 
     async def open(self, sealed: str) -> tuple[str, str] | None:
-        """(target, state); None for what was altered, or was not sealed here for this tenant."""
+        """(target, state); None if the text was altered, or was not sealed here for this tenant."""
         ...
 
 
@@ -110,7 +110,7 @@ class Store(Protocol):
         ...
 
     async def cancel(self, response_id: str) -> None:
-        """Ask whoever works on it to stop. Does nothing to a response that is over or gone."""
+        """Ask its worker to stop. Does nothing to a response that is over or gone."""
         ...
 
     async def settle(self, response: Response, discarded: Sequence[str]) -> None:
@@ -123,7 +123,7 @@ class Store(Protocol):
 
 
 class Runs(Protocol):
-    """What is needed to go on with a response that is not over. A run is kept without its context."""
+    """The runs of responses that are not over, kept without their context, and their tools' outputs."""
 
     async def load(self, response_id: str) -> Run | None: ...
 
@@ -132,14 +132,14 @@ class Runs(Protocol):
         ...
 
     async def put_output(self, call: HostedToolCall, output: ToolOutput) -> None:
-        """Keep what a call answered. The first answer stays."""
+        """Keep a call's output. The first one stays."""
         ...
 
     async def outputs(self, calls: Sequence[HostedToolCall]) -> list[ToolOutput | None]: ...
 
 
 class EventLog(Protocol):
-    """A response's events, in numbered batches. A number is written once: that is what fences old writers."""
+    """A response's events, in numbered batches. Each number is written once, so that an old writer is fenced off."""
 
     async def append(self, response_id: str, batch: Batch) -> None:
         """Raises Superseded if the number is taken, or the response is gone."""
@@ -149,7 +149,7 @@ class EventLog(Protocol):
 
 
 class Launcher(Protocol):
-    """The state machine that goes on with a response."""
+    """The state machine, which goes on with a response."""
 
     async def start(self, response_id: str, generation: int) -> None:
         """Starting the same twice is harmless."""
@@ -171,10 +171,13 @@ class Claims(Protocol):
 
 
 class Accounts(Protocol):
-    """Who is told what each response took: logs, metrics, and whoever limits what a tenant or a key may use."""
+    """Where accounts go: logs, metrics, budgets."""
 
     async def record(self, account: Account) -> None:
-        """Called once for each response, by the worker that ended it, when the end is durable. Never raises."""
+        """Called by the worker that ended a response, once its end is durable. Never raises.
+
+        No response is recorded twice. A worker that is killed between the end and this call records nothing.
+        """
         ...
 
 

@@ -9,9 +9,9 @@ from ..schema.response import Response, Usage
 from .deltas import FinishReason
 
 ReasoningShown: TypeAlias = Literal["all", "summary", "encrypted"]
-"""What a client may see: raw reasoning and summaries, summaries alone, or neither. Sealed state always may."""
+"""What a client may see: raw reasoning and summaries, summaries alone, or neither. It always gets the sealed state."""
 REASONING_SHOWN: tuple[ReasoningShown, ...] = ("all", "summary", "encrypted")
-"""The most first."""
+"""From the most to the least."""
 Call: TypeAlias = FunctionCall | CustomToolCall | HostedToolCall
 
 
@@ -19,8 +19,8 @@ class OfferedTool(Wire):
     """A tool as the model sees it. `name` is unique within a run.
 
     `item_type` is the type of the item that a call of it makes. `wire_name` and `namespace` are what a
-    client's call item carries, where the client's own name differs from the model's. `parameters` is a JSON
-    schema; of a custom tool it is its format, of an upstream one its whole definition, secrets included.
+    client's call item carries: the client's name for the tool may differ from the model's. `parameters` is a JSON
+    schema; for a custom tool it is the tool's format, for an upstream tool its whole definition, secrets included.
     """
 
     name: str

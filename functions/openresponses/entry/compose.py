@@ -1,4 +1,4 @@
-"""A deployment, from its environment. What it has no use for is not imported."""
+"""A deployment, made from its environment. Modules that it doesn't need are not imported."""
 
 import secrets
 import time
@@ -16,7 +16,7 @@ from .settings import OFFLINE, AwsSettings, aws_settings_from, settings_from
 
 
 class Deployment:
-    """What a sandbox keeps for its life. `ports` binds it to one tenant, which is cheap."""
+    """What a sandbox keeps for its life. `ports` binds it to a tenant, which is cheap."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         """Raises ValueError that names the variable."""
@@ -38,7 +38,7 @@ class Deployment:
 
 
 def _storage(settings: AwsSettings) -> "partial[Storage]":
-    """To be called with a `tenant`."""
+    """A function of `tenant`."""
     from ..aws.clients import Aws
     from ..storage.dynamodb.storage import aws_storage
 

@@ -30,8 +30,8 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
 
 @dataclass(frozen=True, slots=True)
 class AwsSettings:
-    """Where things are. Without a `table` nothing is stored; without an `ssm_prefix` only the offline provider answers,
-    and only files are tools. A parameter is read again after `config_seconds`.
+    """Where things are. Without a `table` nothing is stored. Without an `ssm_prefix` there is no provider but the
+    offline one, and every tool is a file. A parameter is read again after `config_seconds`.
     """
 
     region: str

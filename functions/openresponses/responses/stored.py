@@ -9,10 +9,9 @@ from ..core.ports import Ports, Sink, Storage
 from ..core.records import Record
 from ..core.steps import Stop
 from ..durable.history import inherited, page
-from ..durable.journal import Journal, Recorder
+from ..durable.journal import Journal, Recorder, nowhere
 from ..durable.tail import folded, follow, not_found, require, revive
 from ..durable.takeover import bury, catch_up, resume
-from ..schema.events import Event
 from ..schema.items import Item
 from ..schema.response import Response
 
@@ -71,7 +70,7 @@ class StoredResponses:
         return (await require(storage, response_id)).response
 
     async def _await_worker(self, storage: Storage, record: Record) -> Record:
-        """A worker that holds a connection ends its stream itself, so that its client sees one sequence."""
+        """Wait until the inline worker ends the response itself, so that its client's stream has no gap."""
         until = min(record.lease or 0.0, self._now() + PATIENCE)
         while not record.over and record.lease is not None and self._now() < until:
             await asyncio.sleep(0.1)
@@ -84,13 +83,13 @@ class StoredResponses:
             raise not_found(record.response.id)  # it is being deleted
         await storage.launcher.stop(run.response.id, run.generation)
         recorder = Recorder(run, storage, self._now, seconds=1.0, inline=False)
-        journal = Journal(run, _nowhere, recorder, self._ports.account)
+        journal = Journal(run, nowhere, recorder, self._ports.account)
         try:
             remains = await catch_up(run, storage)
             await bury(run, journal, remains)
             await finish(run, Stop("cancelled"), journal, self._now)
         except Superseded:
-            return  # it ended on its own in the meantime, or another cancel came first
+            return  # it ended by itself in the meantime, or another cancel came first
 
     async def delete(self, response_id: str) -> None:
         """Delete everything of it. A response that is not over is cancelled first, so that what it took is recorded."""
@@ -104,12 +103,8 @@ class StoredResponses:
     async def input_items(
         self, response_id: str, *, limit: int, order: str, after: str | None, before: str | None
     ) -> tuple[list[Item], bool]:
-        """One page of what the model was shown, and whether there is more. An unknown cursor is NotFound, too."""
+        """One page of what the model was shown, and whether there is more. NotFound is also for an unknown cursor."""
         storage = self._need(response_id)
         record = await require(storage, response_id)
         items = [*await inherited(storage.store, record), *record.input]
         return page(items, limit=limit, order=order, after=after, before=before)
-
-
-async def _nowhere(event: Event) -> None:
-    """A handed-off response's clients read its log."""

@@ -10,15 +10,15 @@ from ..core.ports import Pause, Ports, Storage, ToolOutput
 from ..core.run import Run
 from ..core.settings import Settings
 from ..core.steps import Act, Stop
-from ..durable.journal import Journal, Recorder
+from ..durable.journal import Journal, Recorder, nowhere
 from ..durable.tail import require
 from ..durable.takeover import bury, catch_up, resume
-from ..schema.events import Event, ResponseInProgress
+from ..schema.events import ResponseInProgress
 from ..schema.items import HostedToolCall
 from ..schema.response import ResponseError
 
 FLUSH_SECONDS = 0.1
-"""Clients of a handed-off response read its log: a delta must not wait long."""
+"""A handed-off response's clients read its log, so a delta must not wait long."""
 HISTORY_PER_TURN, HISTORY_PER_CALL = 16, 14
 """Upper bounds of the events that one turn, and one tool call, add to an execution's history."""
 NO_ANSWER = ToolOutput("The tool did not answer. You may try again, or go on without it.", failed=True)
@@ -31,10 +31,6 @@ class TurnResult(TypedDict):
     generation: int
     step: Literal["think", "act", "stop", "renewed"]
     calls: list[str]
-
-
-async def _nowhere(event: Event) -> None:
-    """A handed-off response's clients read its log."""
 
 
 class Worker:
@@ -56,7 +52,7 @@ class Worker:
             await self._storage.launcher.start(response_id, run.generation)
             return self._result(response_id, run.generation, "renewed")
         recorder = self._recorder(run)
-        journal = Journal(run, _nowhere, recorder, self._ports.account)
+        journal = Journal(run, nowhere, recorder, self._ports.account)
         served = run.served
         try:
             remains = await catch_up(run, self._storage)
@@ -97,7 +93,7 @@ class Worker:
         run = await self._run(response_id)
         if run is None:
             return
-        journal = Journal(run, _nowhere, self._recorder(run), self._ports.account)
+        journal = Journal(run, nowhere, self._recorder(run), self._ports.account)
         remains = await catch_up(run, self._storage)
         await bury(run, journal, remains)
         await finish(run, Stop("failed", error=readable(error, cause)), journal, self._ports.now)
@@ -114,16 +110,16 @@ class Worker:
         return Recorder(run, self._storage, self._ports.now, seconds=FLUSH_SECONDS, inline=False)
 
     async def _save_dead_turn(self, run: Run, recorder: Recorder) -> None:
-        """Keep what a turn used before it died: whoever tries it again goes on from this run. Its items are in the log,
-        closed; if they are not, the run as it was before goes on, and what the turn used is lost.
+        """Keep the tokens that a turn used before it died. The next attempt goes on from this run, whose items are
+        closed in the log. If the log lacks them, the run is not saved, and the tokens are lost.
         """
         if recorder.error is None:
             with suppress(errors.KitError):
                 await self._storage.runs.save(run)
 
     async def _unasked(self, run: Run, attempt: int) -> tuple[HostedToolCall, ...]:
-        """Calls that no tool task has run yet: the inline worker stopped before it did, or the turn that asked for
-        them died before the state machine heard of it.
+        """Calls that no tool task has run yet: the inline worker handed off before it ran them, or the turn that made
+        them died before the state machine heard of them.
         """
         pending = run.pending()
         if not attempt:
@@ -167,7 +163,7 @@ def _one_turn(run: Run) -> Pause:
 
 
 def readable(error: str, cause: str) -> ResponseError:
-    """What the client is told of an error that the state machine caught. Only our own errors are told as they are."""
+    """What the client is told of an error that the state machine caught: nothing in detail, unless it is our own."""
     kind = getattr(errors, error, None)
     if isinstance(kind, type) and issubclass(kind, errors.KitError):
         try:

@@ -1,7 +1,7 @@
 """What the deployment has configured, read when it is needed: providers, and aliases of models.
 
-Everything is a JSON text under a name, `providers/<name>` or `models/<alias>`. Where those are kept, for how long they
-are remembered, and what happens when they can't be read, is the business of the `Parameters` port.
+Everything is a JSON text under a name, `providers/<name>` or `models/<alias>`. The `Parameters` port knows where the
+texts are kept, for how long they are remembered, and what happens when they can't be read.
 """
 
 import re
@@ -88,7 +88,7 @@ class Catalog:
         return None if text is None else _configured(AliasParameter, f"{ALIASES}/{name}", text).targets
 
     async def listed(self) -> list[str]:
-        """What `GET /v1/models` tells: every alias, and the models that the providers list."""
+        """What `GET /v1/models` lists: every alias, and the models that the providers list."""
         aliases = await self._parameters.names(ALIASES)
         providers = [*self._builtin, *(name for name in await self._parameters.names(PROVIDERS))]
         found = [await self.provider(name) for name in dict.fromkeys(providers)]

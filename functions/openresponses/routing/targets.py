@@ -11,7 +11,7 @@ from .catalog import Catalog
 
 
 class Target(NamedTuple):
-    """`named`: the operator's configuration names it, in an alias or among the provider's models."""
+    """`named` says whether the operator's configuration names it, in an alias or among the provider's models."""
 
     provider: ProviderSettings
     model: str
