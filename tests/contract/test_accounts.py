@@ -240,3 +240,58 @@ async def test_a_response_that_is_deleted_before_it_ends_is_recorded(background:
     await house.idle()
     (account,) = house.ledger.accounts
     assert (account.status, account.usage.output_tokens) == ("cancelled", 8 if background else 15)
+
+
+class Gated(Script):
+    """Waits in each turn, before its last word, until it is let go on."""
+
+    def __init__(self, turns: list[list[Said]]) -> None:
+        super().__init__(turns)
+        self.gates = [asyncio.Event() for _ in turns]
+        self.waiting = 0
+
+    async def stream(self, turn: Turn):  # type: ignore[override]
+        self.asked.append(turn)
+        number = len(self.asked) - 1
+        for said in self.turns[number][:-1]:
+            yield said
+        self.waiting += 1
+        await self.gates[number].wait()
+        match self.turns[number][-1]:
+            case BaseException() as error:
+                raise error
+            case delta:
+                yield delta
+
+    async def until(self, waiting: int) -> None:
+        while self.waiting < waiting:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)  # what was said is in the log
+
+
+class ByHand(House):
+    """No state machine: the test is it."""
+
+    async def _start(self, response_id: str, generation: int) -> None: ...
+
+
+async def test_a_turn_that_was_given_up_leaves_the_run_to_the_one_that_replaced_it() -> None:
+    """It dies only after its retry has taken over, with nothing more to write that would tell it so."""
+    script = Gated([[usage(4), *text("Half"), d.End("t"), DOWN], CALLS[0], ANSWER])
+    house = ByHand(script)
+    queued, _ = await house.create(tools=TOOLS, background=True)
+    given_up = asyncio.create_task(house.worker().turn(queued["id"], 0, 0))
+    await script.until(1)
+    retry = asyncio.create_task(house.worker().turn(queued["id"], 0, 1))
+    await script.until(2)
+    script.gates[0].set()
+    with pytest.raises(ProviderUnavailable):
+        await given_up
+    script.gates[1].set()
+    result = await retry
+    assert result["step"] == "act"
+    await house.worker().tool(queued["id"], result["calls"][0])
+    script.gates[2].set()
+    assert (await house.worker().turn(queued["id"], 0, 0))["step"] == "stop"
+    (account,) = house.ledger.accounts
+    assert (account.status, account.turns, account.usage.output_tokens) == ("completed", 2, 13)

@@ -7,6 +7,7 @@ from typing import Literal, TypedDict
 from ..core import errors
 from ..core.engine import absorb, drive, finish
 from ..core.ports import Pause, Ports, Storage, ToolOutput
+from ..core.records import Batch
 from ..core.run import Run
 from ..core.settings import Settings
 from ..core.steps import Act, Stop
@@ -53,7 +54,7 @@ class Worker:
             return self._result(response_id, run.generation, "renewed")
         recorder = self._recorder(run)
         journal = Journal(run, nowhere, recorder, self._ports.account)
-        served = run.served
+        served, dead_usage = run.served, run.dead_usage
         try:
             remains = await catch_up(run, self._storage)
             async with recorder:
@@ -71,8 +72,9 @@ class Worker:
         except errors.Superseded:
             return self._result(response_id, generation, "stop")
         except errors.ProviderError:
-            run.served = served
-            await self._save_dead_turn(run, recorder)
+            if run.dead_usage != dead_usage and recorder.error is None:
+                run.served = served
+                await self._save_dead_turn(run)
             raise
         if isinstance(step, Stop):
             await finish(run, step, journal, self._ports.now)
@@ -109,13 +111,14 @@ class Worker:
     def _recorder(self, run: Run) -> Recorder:
         return Recorder(run, self._storage, self._ports.now, seconds=FLUSH_SECONDS, inline=False)
 
-    async def _save_dead_turn(self, run: Run, recorder: Recorder) -> None:
+    async def _save_dead_turn(self, run: Run) -> None:
         """Keep the tokens that a turn used before it died. The next attempt goes on from this run, whose items are
-        closed in the log. If the log lacks them, the run is not saved, and the tokens are lost.
+        closed in the log. If another worker has fenced the log meanwhile, the run is that worker's.
         """
-        if recorder.error is None:
-            with suppress(errors.KitError):
-                await self._storage.runs.save(run)
+        with suppress(errors.KitError):
+            await self._storage.log.append(run.response.id, Batch(run.next_batch, []))
+            run.next_batch += 1
+            await self._storage.runs.save(run)
 
     async def _unasked(self, run: Run, attempt: int) -> tuple[HostedToolCall, ...]:
         """Calls that no tool task has run yet: the inline worker handed off before it ran them, or the turn that made
