@@ -20,7 +20,7 @@ from openresponses.core.turn import Turn, turn_of
 from openresponses.dialects import connect
 from openresponses.dialects.offline.instances import instance
 from openresponses.dialects.offline.script import Ending, Script, parse
-from openresponses.responses.create import Service
+from openresponses.responses.create import NewResponses
 from openresponses.schema.request import CreateResponse
 from openresponses.toolbox import Toolbox
 from openresponses.toolbox.files import ToolFiles
@@ -50,12 +50,10 @@ INTRODUCTION = "This is the offline demo model: no real model ran."
 
 async def respond(said: Any, **request: Any) -> tuple[Json, list[Json]]:
     """The whole way through the core: the final response and its events, all of them checked."""
-    service = Service(ports_of(Models(OFFLINE), Toolbox([ToolFiles()])), SETTINGS)
-    run, record = await service.accept(
-        CreateResponse.model_validate({"model": "offline/demo", "input": said, **request})
-    )
+    new = NewResponses(ports_of(Models(OFFLINE), Toolbox([ToolFiles()])), SETTINGS)
+    run, record = await new.accept(CreateResponse.model_validate({"model": "offline/demo", "input": said, **request}))
     log = Log()
-    await service.respond(run, record, log, seconds=None, committed=lambda: True)
+    await new.respond(run, record, log, seconds=None, committed=lambda: True)
     for event in log.events:
         check_event(event)
     return check_stream(log.events), log.events
@@ -83,9 +81,9 @@ async def deltas(said: str, **request: Any) -> list[Said | str]:
 
 
 def turn(said: str, **request: Any) -> Turn:
-    service = Service(ports_of(Models(OFFLINE), Toolbox([ToolFiles()])), SETTINGS)
+    new = NewResponses(ports_of(Models(OFFLINE), Toolbox([ToolFiles()])), SETTINGS)
     asked = CreateResponse.model_validate({"model": "offline/demo", "input": said, **request})
-    return turn_of(immediately(service.accept(asked))[0], "demo")
+    return turn_of(immediately(new.accept(asked))[0], "demo")
 
 
 def spoken(heard: Sequence[Said | str]) -> int:

@@ -20,7 +20,7 @@ from openresponses.schema.items import HostedToolCall, Item
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.tools import HostedTool, UpstreamTool
 from tests.immediately import immediately
-from tests.unit.kit import Json, Models
+from tests.unit.kit import Json, Ledger, Models
 
 CLOCK = OfferedTool(name="clock", kind="hosted", item_type="serverless:clock", wire_name="clock")
 SCHEMA: JsonObject = {"type": "object", "properties": {"zone": {"type": "string"}}, "required": ["zone"]}
@@ -70,7 +70,7 @@ async def driven(settings: ProviderSettings, events: list[Event] | None = None, 
             events.append(event)
 
     try:
-        ports = Ports(Models(provider), tools, lambda: 0.0, lambda: "0")
+        ports = Ports(Models(provider), tools, Ledger(), lambda: 0.0, lambda: "0")
         assert await drive(run, ports, Journal(run, sink), lambda _: False) == Stop("completed")
     finally:
         await provider.aclose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 import uuid
 from typing import Any
@@ -98,7 +99,19 @@ def test_a_background_stream_is_followed_and_resumed(client: OpenAI) -> None:
         check_event(event.to_dict(warnings=False))
 
 
-def test_a_long_loop_is_handed_off_on_one_connection(client: OpenAI) -> None:
+def accounts(cloud: Endpoint, response_id: str) -> list[tuple[str, Any]]:
+    """What the functions logged of the response's end, with their names. They do so as its client hears of it."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        lines = [line.partition(" | ") for line in cloud.log_lines() if response_id in line]
+        logged = [(function, json.loads(line)) for function, _, line in lines if line.startswith("{")]
+        if found := [(function, line) for function, line in logged if line["message"] == "response"]:
+            return found
+        time.sleep(0.1)
+    return []
+
+
+def test_a_long_loop_is_handed_off_on_one_connection(cloud: Endpoint, client: OpenAI) -> None:
     """Fourteen turns: more than the ten that one invocation may take."""
     events = list(
         client.responses.create(
@@ -109,6 +122,12 @@ def test_a_long_loop_is_handed_off_on_one_connection(client: OpenAI) -> None:
     assert events[-1].type == "response.completed"
     calls = [item for item in events[-1].response.output if str(item.type) == "serverless:calculator"]
     assert len(calls) == 14
+    [(function, account)] = accounts(cloud, events[-1].response.id)
+    assert (function, account["status"]) == ("TurnFunction", "completed")
+    assert (account["turns"], account["tool_calls"], account["key_id"]) == (15, 14, "plantedclien")
+    used = events[-1].response.usage
+    assert used.input_tokens > 0
+    assert (account["input_tokens"], account["output_tokens"]) == (used.input_tokens, used.output_tokens)
     again = list(client.responses.retrieve(events[0].response.id, stream=True))  # type: ignore[union-attr]
     assert [event.to_dict(warnings=False) for event in again] == [
         {k: v for k, v in event.to_dict(warnings=False).items() if k != "obfuscation"} for event in events

@@ -18,8 +18,8 @@ from openresponses.core import deltas as d
 from openresponses.core.ports import Ports
 from openresponses.core.settings import Settings
 from openresponses.core.turn import Turn
-from openresponses.responses.create import Service
-from openresponses.responses.stored import Stored
+from openresponses.responses.create import NewResponses
+from openresponses.responses.stored import StoredResponses
 from openresponses.responses.worker import Worker
 from openresponses.schema.items import HostedToolCall
 from openresponses.schema.request import CreateResponse
@@ -28,7 +28,7 @@ from openresponses_dev.local.sandbox.calls import FunctionError
 from tests.contract.machine import Seen
 from tests.statemachine.machine import STATE_MACHINE, Machine, target
 from tests.sweeps import Sweep
-from tests.unit.kit import Models, Tools
+from tests.unit.kit import Ledger, Models, Tools
 
 TURNS = 1_500
 OF_AWS = 25_000
@@ -84,8 +84,8 @@ def test_a_long_loop_goes_on_from_execution_to_execution(
     settings = replace(Settings(), max_turns=turns + 1, history_events=Settings().history_events // share)
     ids = iter(f"{n:032x}" for n in range(1, 10))
     tools = Tools()
-    ports = Ports(Models(Loop(turns)), tools, lambda: 2.0, lambda: next(ids), storage)
-    worker, service, stored = Worker(ports, settings), Service(ports, settings), Stored(storage, ports.now)
+    ports = Ports(Models(Loop(turns)), tools, Ledger(), lambda: 2.0, lambda: next(ids), storage)
+    worker, new, stored = Worker(ports, settings), NewResponses(ports, settings), StoredResponses(ports)
     machine.functions["Turn"] = target(
         lambda event: {
             "tenant": event["tenant"],
@@ -97,8 +97,8 @@ def test_a_long_loop_goes_on_from_execution_to_execution(
 
     async def create() -> str:
         asked = {"model": "m", "input": "Go", "background": True, "tools": [{"type": "serverless:clock"}]}
-        run, record = await service.accept(CreateResponse.model_validate(asked))
-        await service.respond(run, record, Seen(), seconds=None, committed=lambda: False)
+        run, record = await new.accept(CreateResponse.model_validate(asked))
+        await new.respond(run, record, Seen(), seconds=None, committed=lambda: False)
         return run.response.id
 
     response_id = do(create())

@@ -8,9 +8,10 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeAlias
 
 from openresponses.core import deltas as d
+from openresponses.core.accounts import Account
 from openresponses.core.engine import absorb, begin, drive, finish
-from openresponses.core.ports import Answer, Ports, Provider, ToolOutput
 from openresponses.core.ports import Models as ModelsPort
+from openresponses.core.ports import Ports, Provider, ToolOutput, TurnStream
 from openresponses.core.ports import Tools as ToolsPort
 from openresponses.core.run import OfferedTool, Run
 from openresponses.core.steps import Act, Step, Stop
@@ -89,16 +90,26 @@ class Models:
     async def admit(self, request: CreateResponse) -> None: ...
 
     @asynccontextmanager
-    async def ask(self, turn: Turn, served: str | None) -> AsyncGenerator[Answer, None]:
+    async def ask(self, turn: Turn, served: str | None) -> AsyncGenerator[TurnStream, None]:
         async with aclosing(self._provider.stream(turn)) as deltas:
-            yield Answer(f"{self._name}/{turn.model}" if self._name else turn.model, deltas)
+            yield TurnStream(f"{self._name}/{turn.model}" if self._name else turn.model, deltas)
 
     async def listed(self) -> list[str]:
         return []
 
 
+class Ledger:
+    """Keeps every account."""
+
+    def __init__(self) -> None:
+        self.accounts: list[Account] = []
+
+    async def record(self, account: Account) -> None:
+        self.accounts.append(account)
+
+
 def ports_of(models: ModelsPort, tools: ToolsPort) -> Ports:
-    return Ports(models=models, tools=tools, now=lambda: 2.0, new_id=lambda: "0123")
+    return Ports(models=models, tools=tools, accounts=Ledger(), now=lambda: 2.0, new_id=lambda: "0123")
 
 
 def ports(script: Script, tools: Tools | None = None) -> Ports:

@@ -69,7 +69,7 @@ _ECHOED = (
 
 
 def refuse_unsupported(request: CreateResponse) -> None:
-    """Raises RequestError for what would change the answer if it were ignored."""
+    """Raises RequestError for unsupported fields that change the answer: they can't be ignored."""
     unsupported = {"conversation": request.conversation, "prompt": request.prompt}
     for param, value in unsupported.items():
         if value is not None:
@@ -77,13 +77,13 @@ def refuse_unsupported(request: CreateResponse) -> None:
 
 
 def refuse_unstored(request: CreateResponse) -> None:
-    """Raises RequestError for what only a stored response can do."""
+    """Raises RequestError if the request needs a stored response."""
     if request.background:
         raise RequestError("A background response must be stored", param="background", code="requires_store")
 
 
 def input_items(request: CreateResponse, response_id: str, stored: Mapping[str, Item]) -> list[Item]:
-    """The input as items, each with an id; references are replaced by what they stand for. Raises RequestError."""
+    """The input as items, each with an id; `stored` has the items for its references. Raises RequestError."""
     if not request.input and request.previous_response_id is None:
         raise RequestError("The request has no input", param="input", code="missing_required_parameter")
     if isinstance(request.input, str):
@@ -108,7 +108,7 @@ def _with_id(item: Item, response_id: str, index: int) -> Item:
 
 
 def requested_tools(request: CreateResponse) -> Iterator[tuple[str, Tool]]:
-    """Every tool that the request declares, with the place where it does."""
+    """Every tool that the request declares, after its path in the request."""
     for i, tool in enumerate(request.tools or ()):
         yield f"tools[{i}]", tool
     for i, item in enumerate(request.input if isinstance(request.input, list) else ()):
@@ -169,7 +169,7 @@ def _function(tool: FunctionTool, name: str, namespace: str | None) -> OfferedTo
 
 
 def _upstream(tool: UpstreamTool) -> OfferedTool:
-    """Its name can't be a function's: the model may not call it as one."""
+    """Its name is no name that a function can have, so that the model can't call it as one."""
     definition = tool.model_dump(mode="json")
     name = ":".join(
         ["upstream", tool.type, *([str(definition["server_label"])] if "server_label" in definition else [])]
@@ -178,7 +178,7 @@ def _upstream(tool: UpstreamTool) -> OfferedTool:
 
 
 def check_tool_choice(request: CreateResponse, tools: list[OfferedTool]) -> None:
-    """Raises RequestError where `tool_choice` needs a tool that the request doesn't offer."""
+    """Raises RequestError if `tool_choice` needs a tool that the request doesn't offer."""
     choice = request.tool_choice
     named: list[tuple[str, NamedToolChoice]] = []
     if isinstance(choice, AllowedTools):
@@ -201,13 +201,15 @@ def new_response(request: CreateResponse, response_id: str, created_at: int) -> 
     response = Response(
         id=response_id, created_at=created_at, model=request.model, tools=tools, text=_echo_text(request.text)
     )
-    if request.reasoning and request.reasoning.effort == "minimal":  # which OpenAI has, and the specification not
+    if request.reasoning and request.reasoning.effort == "minimal":  # the specification lacks it
         echoed["reasoning"] = request.reasoning.model_copy(update={"effort": "low"})
     return response.model_copy(update=echoed)
 
 
 def _shown(tool: Tool) -> Tool | None:
-    """The tool as a response shows it. Of an MCP server's address only the host: the rest may be a secret too."""
+    """The tool as a response shows it, None if it doesn't. Only the host of an MCP server's address is shown, since the
+    rest may be secret too.
+    """
     if not isinstance(tool, UpstreamTool):
         return tool
     if tool.type.startswith("web_search"):

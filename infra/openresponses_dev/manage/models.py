@@ -8,7 +8,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from openresponses.routing.catalog import NAME, OFFLINE, AliasParameter, parse
+from openresponses.entry.settings import OFFLINE
+from openresponses.routing.catalog import NAME, AliasParameter, parse
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.problems import Problem, columns, warn

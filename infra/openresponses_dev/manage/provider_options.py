@@ -14,7 +14,8 @@ from pydantic import JsonValue
 
 from openresponses.core.settings import ProviderSettings
 from openresponses.dialects import connect, dialects
-from openresponses.routing.catalog import NAME, OFFLINE, ProviderParameter, parse
+from openresponses.entry.settings import OFFLINE
+from openresponses.routing.catalog import NAME, ProviderParameter, parse
 from openresponses_dev.manage.presets import PRESETS, Preset
 from openresponses_dev.manage.problems import Problem
 

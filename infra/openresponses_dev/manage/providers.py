@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from cyclopts import Parameter
 
 from openresponses.core.settings import ProviderSettings
-from openresponses.routing.catalog import OFFLINE
+from openresponses.entry.settings import OFFLINE
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.models import naming
