@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Iterable
 
-from openresponses.routing.catalog import NAME, OFFLINE, AliasParameter, parse
+from openresponses.routing.catalog import NAME, OFFLINE, parse_alias
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Deployment
 from openresponses_dev.manage.parameters import Parameter
@@ -44,7 +44,7 @@ def remove_alias(deployment: Deployment, arguments: argparse.Namespace) -> int:
 def targets_of(alias: str, document: str) -> list[str]:
     """Raises Problem."""
     try:
-        return parse(AliasParameter, document).targets
+        return parse_alias(document)
     except ValueError as error:
         raise Problem(f"alias {alias!r}: {error}", "name targets as provider/model") from None
 
