@@ -78,14 +78,12 @@ class UpstreamErrors:
 
     def of_reply(self, status: int, body: bytes, headers: Mapping[str, str]) -> ProviderError:
         """The error that a reply with this status means. `headers` has lower-case names."""
-        error, wait = _error_of(_parsed(body)), retry_after(headers)
+        error, wait = _Error(_parsed(body)), retry_after(headers)
         return self._meant(status, error, error.retry_after if wait is None else wait, f" (HTTP {status})")
 
     def of_body(self, body: bytes) -> ProviderError:
         """The error behind a reply with status 200 whose body isn't an event stream."""
         value = _parsed(body)
-        if isinstance(value, list):
-            value = value[0] if value else None
         error = self.of_object(value) if isinstance(value, dict) else None
         return error or StreamViolation("The provider answered with something that is not an event stream")
 
@@ -96,7 +94,7 @@ class UpstreamErrors:
         """
         if not value.get("error") and value.get("object") != "error":
             return None
-        error = _error_of(value)
+        error = _Error(value)
         return self._meant(self._status_of(error), error, error.retry_after)
 
     def rejected(self, message: str, where: str = " (in its stream)") -> ProviderRejected:
@@ -160,6 +158,8 @@ class _Error:
     google.rpc.Status (google/rpc/error_details.proto)."""
 
     def __init__(self, value: JsonValue) -> None:
+        if isinstance(value, dict) and value.get("error"):
+            value = value["error"]
         fields = value if isinstance(value, dict) else {}
         details = objects(fields.get("details"))
         self.message = _message(value)
@@ -184,19 +184,13 @@ def _message(value: JsonValue) -> str:
             return ""
 
 
-def _error_of(value: JsonValue) -> _Error:
-    if isinstance(value, list):
-        value = value[0] if value else None
-    if isinstance(value, dict) and value.get("error"):
-        return _Error(value["error"])
-    return _Error(value)
-
-
 def _parsed(body: bytes) -> JsonValue:
+    """The body's JSON, or the first of an array; None where there is none."""
     try:
-        return loads(body)
+        value = loads(body)
     except ValueError:
         return None
+    return value if not isinstance(value, list) else value[0] if value else None
 
 
 def _number(digits: str) -> float | None:

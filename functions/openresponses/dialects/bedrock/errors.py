@@ -16,17 +16,11 @@ from ...schema.base import JsonObject
 from .._shared.errors import UpstreamErrors, retry_after
 from .._shared.json import fields, loads, text
 
-_CREDENTIALS = {
-    "accessdeniedexception",
-    "expiredtokenexception",
-    "incompletesignatureexception",
-    "invalidclienttokenid",
-    "invalidsignatureexception",
+_CREDENTIALS = (
+    *("accessdeniedexception", "expiredtokenexception", "unrecognizedclientexception", "optinrequired"),
+    *("invalidclienttokenid", "invalidsignatureexception", "incompletesignatureexception", "signaturedoesnotmatch"),
     "missingauthenticationtokenexception",
-    "optinrequired",
-    "signaturedoesnotmatch",
-    "unrecognizedclientexception",
-}
+)
 _KINDS: dict[str, Callable[[], ProviderError]] = {
     "modelerrorexception": lambda: ProviderUnavailable("The model failed"),
     "modelnotreadyexception": lambda: ProviderUnavailable("The model is not ready yet"),

@@ -48,21 +48,11 @@ from .request import include, tools
 from .stream import ResponsesDecoder
 
 _MIN_OUTPUT_TOKENS = 16
-_RESERVED = frozenset(
-    {
-        "background",
-        "context_management",
-        "conversation",
-        "include",
-        "input",
-        "instructions",
-        "previous_response_id",
-        "prompt",
-        "store",
-        "stream_options",
-        "tool_choice",
-        "tools",
-    }
+_ABOUT_STORAGE = {"background", "context_management", "conversation", "previous_response_id", "prompt", "store"}
+_RESERVED = frozenset(_ABOUT_STORAGE | {"include", "input", "instructions", "stream_options", "tool_choice", "tools"})
+_AS_ASKED = (
+    *("temperature", "top_p", "presence_penalty", "frequency_penalty", "top_logprobs", "truncation"),
+    *("service_tier", "safety_identifier", "prompt_cache_key", "user"),
 )
 
 
@@ -110,16 +100,7 @@ def encode(turn: Turn, options: ResponsesOptions, names: UpstreamNames) -> JsonO
 def _knobs(request: CreateResponse) -> dict[str, JsonValue | None]:
     reasoning, text = request.reasoning, request.text
     return {
-        "temperature": request.temperature,
-        "top_p": request.top_p,
-        "presence_penalty": request.presence_penalty,
-        "frequency_penalty": request.frequency_penalty,
-        "top_logprobs": request.top_logprobs,
-        "truncation": request.truncation,
-        "service_tier": request.service_tier,
-        "safety_identifier": request.safety_identifier,
-        "prompt_cache_key": request.prompt_cache_key,
-        "user": request.user,
+        **{name: getattr(request, name) for name in _AS_ASKED},
         "reasoning": (reasoning.model_dump(mode="json", exclude_none=True) or None) if reasoning else None,
         "text": (text.model_dump(mode="json", exclude_none=True) or None) if text else None,
     }
