@@ -448,6 +448,7 @@ async def test_no_error_tells_the_key() -> None:
             "The provider refused our credentials (HTTP 401)",
         )
         assert (KEY in repr(error), error.__cause__, KEY in repr(settings(upstream.url))) == (False, None, False)
+        assert KEY not in repr(provider) + repr(provider.errors)
         await provider.aclose()
 
 

@@ -55,7 +55,7 @@ class UpstreamErrors:
     the status that they mean where an error comes without one.
     """
 
-    secrets: Sequence[str] = ()
+    secrets: Sequence[str] = field(default=(), repr=False)
     meanings: Mapping[str, int] = field(default_factory=dict[str, int])
     codes: Mapping[str, int] = field(default_factory=dict[str, int])
 

@@ -32,7 +32,7 @@ class WireTurn:
     query: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)  # its headers have the key
 class HttpDialect:
     """The connection of one provider. Raises ValueError for settings that can't work.
 
