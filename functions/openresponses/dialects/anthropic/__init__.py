@@ -87,7 +87,7 @@ def encode(turn: Turn, options: AnthropicOptions, profile: Profile, version: str
     """The request's body. Raises RequestError for content that this wire can't carry."""
     form = turn.request.text.format if turn.request.text else None
     said = prompt(turn, profile, thinking=not is_off(turn, profile), order=order(turn, profile))
-    said.system += _told(form, profile)
+    said.system += _format_instructions(form, profile)
     max_tokens = turn.max_output_tokens or options.max_tokens or profile.max_tokens
     thinks = thinking(
         turn,
@@ -123,7 +123,8 @@ def _content(said: Prompt, offered: JsonObject, cache: str | bool) -> JsonObject
     return {**({"system": system} if system else {}), **offered, "messages": messages}
 
 
-def _told(form: Format | None, profile: Profile) -> list[str]:
+def _format_instructions(form: Format | None, profile: Profile) -> list[str]:
+    """What the model is told of a format that it can't be held to."""
     match form:
         case JsonObjectFormat():
             return ["Answer with one JSON object and nothing else, without a code fence."]

@@ -33,23 +33,14 @@ _OPENAI: JsonObject = {
     "reasoning_echo": "never",
 }
 _NO_ECHO: JsonObject = {"reasoning_echo": "never"}
+_API = Source("https://platform.openai.com/docs/api-reference/chat/create", "2026-11")
+_AZURE = Source("https://learn.microsoft.com/en-us/azure/foundry/openai/how-to/reasoning", "2026-11")
+_DEEPSEEK = Source("https://github.com/continuedev/continue/issues/11285", "2026-11")
 HOSTS = (
-    Fact(
-        r"\.api\.openai\.com$",
-        _OPENAI,
-        Source("https://platform.openai.com/docs/api-reference/chat/create", "2026-11"),
-    ),
-    Fact(
-        r"\.openai\.azure\.com$",
-        _OPENAI,
-        Source("https://learn.microsoft.com/en-us/azure/foundry/openai/how-to/reasoning", "2026-11"),
-    ),
+    Fact(r"\.api\.openai\.com$", _OPENAI, _API),
+    Fact(r"\.openai\.azure\.com$", _OPENAI, _AZURE),
     # Refuses a call without reasoning in its thinking mode, whoever made the call; empty reasoning will do.
-    Fact(
-        r"\.api\.deepseek\.com$",
-        {"reasoning_echo": "required"},
-        Source("https://github.com/continuedev/continue/issues/11285", "2026-11"),
-    ),
+    Fact(r"\.api\.deepseek\.com$", {"reasoning_echo": "required"}, _DEEPSEEK),
     # The others refuse a message with a field that they don't know.
     Fact(r"\.api\.groq\.com$", _NO_ECHO, Source("https://github.com/janhq/jan/issues/8136", "2026-11")),
     Fact(r"\.api\.cerebras\.ai$", _NO_ECHO, Source("https://github.com/QwenLM/qwen-code/issues/11045", "2026-11")),

@@ -67,8 +67,7 @@ def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | N
 def encode(turn: Turn, options: GeminiOptions, *, mixes_tools: bool) -> JsonObject:
     """The request's body. Raises RequestError for content that this wire can't carry."""
     model = GeminiModel.of(turn.model, options)
-    config = _sampling(turn) if model.takes_sampling else {}
-    config |= _output(turn) | response_format(turn)
+    config = _knobs(turn, model) | response_format(turn)
     config |= thinking(turn.request.reasoning, model, options.include_thoughts)
     body = contents(turn, model) | tools(turn, model, mixes_tools=mixes_tools)
     if config:
@@ -78,25 +77,16 @@ def encode(turn: Turn, options: GeminiOptions, *, mixes_tools: bool) -> JsonObje
     return body | options.extra_body
 
 
-def _sampling(turn: Turn) -> JsonObject:
-    """Some models refuse any penalty, even none."""
+def _knobs(turn: Turn, model: GeminiModel) -> JsonObject:
     request = turn.request
-    return _set(
-        temperature=request.temperature,
-        topP=request.top_p,
-        presencePenalty=request.presence_penalty or None,
-        frequencyPenalty=request.frequency_penalty or None,
-    )
-
-
-def _output(turn: Turn) -> JsonObject:
-    request = turn.request
-    return _set(
-        maxOutputTokens=turn.max_output_tokens,
-        responseLogprobs=wants_logprobs(request) or None,
-        logprobs=request.top_logprobs or None,
-    )
-
-
-def _set(**fields: JsonValue) -> JsonObject:
-    return {name: value for name, value in fields.items() if value is not None}
+    knobs: dict[str, JsonValue] = {
+        "maxOutputTokens": turn.max_output_tokens,
+        "responseLogprobs": wants_logprobs(request) or None,
+        "logprobs": request.top_logprobs or None,
+    }
+    if model.takes_sampling:
+        knobs |= {"temperature": request.temperature, "topP": request.top_p}
+        # Some models refuse any penalty, even none.
+        penalties = request.presence_penalty or None, request.frequency_penalty or None
+        knobs["presencePenalty"], knobs["frequencyPenalty"] = penalties
+    return {name: value for name, value in knobs.items() if value is not None}

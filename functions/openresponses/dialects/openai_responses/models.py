@@ -12,19 +12,12 @@ _OPENAI: JsonObject = {
     "omit": ["presence_penalty", "frequency_penalty"],
 }
 _AZURE: JsonObject = {**_OPENAI, "key_header": "api-key", "reasoning_ids": False}
+_API = Source("https://platform.openai.com/docs/api-reference/responses/create", "2026-11")
+_IDS = Source("https://github.com/vercel/ai/issues/12687", "2026-11")
 HOSTS = (
-    # The API has no penalties.
-    Fact(
-        r"\.api\.openai\.com$",
-        _OPENAI,
-        Source("https://platform.openai.com/docs/api-reference/responses/create", "2026-11"),
-    ),
+    Fact(r"\.api\.openai\.com$", _OPENAI, _API),  # which has no penalties
     # Azure refused the ids of reasoning that it had not stored.
-    Fact(
-        r"\.(openai|services\.ai|cognitiveservices)\.azure\.com$",
-        _AZURE,
-        Source("https://github.com/vercel/ai/issues/12687", "2026-11"),
-    ),
+    Fact(r"\.(openai|services\.ai|cognitiveservices)\.azure\.com$", _AZURE, _IDS),
     # Signs the reasoning of other vendors' models in fields beside its content.
     Fact(r"\.openrouter\.ai$", {"echo_reasoning": "content"}, UNSOURCED),
 )
