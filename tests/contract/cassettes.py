@@ -26,28 +26,17 @@ from openresponses.core.run import Run
 from openresponses.core.settings import ProviderSettings
 from openresponses.core.steps import Stop, next_step
 from openresponses.core.turn import Turn
-from openresponses.dialects.anthropic import Anthropic
-from openresponses.dialects.bedrock import Bedrock
-from openresponses.dialects.chat_completions import ChatCompletions
-from openresponses.dialects.gemini import Gemini
-from openresponses.dialects.openai_responses import OpenAIResponses
+from openresponses.dialects._shared.http_dialect import HttpDialect
 from openresponses.durable.journal import Journal
 from openresponses.schema.events import Event
 from openresponses.schema.items import Item
 from openresponses.schema.request import CreateResponse
 from openresponses.transport.sse import SseEvent, SseParser
-from tests.contract.turns import Clock, run_for, turn_for
+from tests.contract.turns import Clock, encode, run_for, turn_for
 from tests.fakes.bedrock_frames import of_line
 from tests.unit.kit import Ledger, Models
 
 FOLDER = Path(__file__).parent.parent / "cassettes"
-PROVIDERS: dict[str, Any] = {
-    "anthropic": Anthropic,
-    "bedrock": Bedrock,
-    "chat_completions": ChatCompletions,
-    "gemini": Gemini,
-    "openai_responses": OpenAIResponses,
-}
 ENDS = {
     "anthropic": rb'"stop_reason": ?"',
     "bedrock": rb"messageStop",
@@ -82,7 +71,6 @@ class Cassette:
 
     def sent(self, *more: Item) -> dict[str, Any]:
         """What goes upstream for the request, with `more` items behind its own."""
-        encode = import_module(f"openresponses.dialects.{self.dialect}").encode
         return encode(turn_for(self.request, *more), self.settings)
 
 
@@ -141,7 +129,8 @@ class Replay:
                     yield piece
 
         transport = httpx2.MockTransport(lambda _: httpx2.Response(200, stream=Body()))
-        provider = PROVIDERS[self._cassette.dialect](self._cassette.settings, transport)
+        dialect = import_module(f"openresponses.dialects.{self._cassette.dialect}")
+        provider: HttpDialect = dialect.connect(self._cassette.settings, transport)
         async with aclosing(provider.stream(turn)) as deltas:
             async for delta in deltas:
                 yield delta

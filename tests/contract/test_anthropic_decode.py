@@ -1,7 +1,5 @@
 """Streams that no document shows: whatever comes, it is deltas that the assembler takes, or a provider's error."""
 
-import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
@@ -10,15 +8,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openresponses.core import deltas as d
-from openresponses.core.errors import ProviderError, ProviderRejected, ProviderUnavailable, StreamViolation
+from openresponses.core.errors import (
+    ProviderError,
+    ProviderMisconfigured,
+    ProviderRejected,
+    ProviderUnavailable,
+    StreamViolation,
+)
 from openresponses.core.run import OfferedTool
 from openresponses.core.settings import ProviderSettings
 from openresponses.dialects._shared.naming import wire_name
-from openresponses.dialects.anthropic import Anthropic, decode
+from openresponses.dialects.anthropic import connect
+from openresponses.dialects.anthropic.stream import AnthropicDecoder
 from openresponses.dialects.anthropic.thinking import opaque_of, thinking_block
 from openresponses.schema.content import UrlCitation
 from openresponses.schema.response import InputTokensDetails, OutputTokensDetails, Usage
-from openresponses.transport.sse import SseEvent, objects_of
+from tests.contract import turns
 from tests.contract.fuzz import check_deltas, mostly, shape
 from tests.contract.test_anthropic_encode import turn
 
@@ -28,12 +33,8 @@ TOOLS = [*FUNCTIONS, CLOCK]
 STOP = {"type": "message_stop"}
 
 
-async def decoded(*events: Any, **options: Any) -> list[d.Delta]:
-    async def replay() -> AsyncIterator[SseEvent]:
-        for event in events:
-            yield SseEvent("", event if isinstance(event, str) else json.dumps(event))
-
-    return [delta async for delta in decode(objects_of(replay()), **{"tools": TOOLS, **options})]
+async def decoded(*events: Any, summarised: bool = True) -> list[d.Delta]:
+    return await turns.decoded(AnthropicDecoder(TOOLS, summarised=summarised), events)
 
 
 def start(index: int, kind: str, **block: Any) -> dict[str, Any]:
@@ -365,7 +366,7 @@ async def sent_headers(**settings: Any) -> dict[str, str]:
         return httpx2.Response(200, text='data: {"type":"message_stop"}\n\n')
 
     configured = ProviderSettings(**{"name": "v", "dialect": "anthropic", "api_key": "sk-ant-1 ", **settings})
-    provider = Anthropic(configured, httpx2.MockTransport(answer))
+    provider = connect(configured, httpx2.MockTransport(answer))
     assert [delta async for delta in provider.stream(turn())] == [d.Finish("stop")]
     await provider.aclose()
     return {name: seen[name] for name in ("url", "x-api-key", "anthropic-version", "anthropic-beta") if name in seen}
@@ -394,3 +395,16 @@ async def test_the_vendor_s_headers_are_sent() -> None:
         **version,
         **beta_of_theirs,
     }
+
+
+UNPAID = ["Your credit balance is too low to access the API.", "You have reached your specified API usage limits."]
+
+
+@pytest.mark.parametrize("message", UNPAID)
+async def test_an_unpaid_account_is_the_operator_s_error_though_it_comes_as_a_wrong_request(message: str) -> None:
+    body = {"error": {"type": "invalid_request_error", "message": message}}
+    configured = ProviderSettings(name="v", dialect="anthropic", base_url="http://vendor.test/v1")
+    provider = connect(configured, httpx2.MockTransport(lambda _: httpx2.Response(400, json=body)))
+    with pytest.raises(ProviderMisconfigured, match="out of credit or quota"):
+        await anext(provider.stream(turn()))
+    await provider.aclose()

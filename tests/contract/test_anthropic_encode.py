@@ -16,13 +16,12 @@ from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn
 from openresponses.dialects import connect
 from openresponses.dialects._shared.naming import item_name, made_together, vendor_id, wire_name
-from openresponses.dialects.anthropic import encode
 from openresponses.dialects.anthropic.models import AnthropicOptions, profile_of
 from openresponses.dialects.anthropic.request import constrained
 from openresponses.dialects.anthropic.thinking import opaque_of
 from tests.contract import turns
 from tests.contract.anthropic_document import problems
-from tests.contract.turns import call, clock, output
+from tests.contract.turns import call, clock, encode, output
 from tests.fakes.anthropic_rules import BINDING, MODELS, check, prefix, signature_of
 from tests.fakes.wire import Refused, Rules
 

@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from openresponses.core.settings import ProviderSettings
-from openresponses.dialects.bedrock import Bedrock
+from openresponses.dialects import connect
 from openresponses.dialects.bedrock.stream import events_of
 from tests.contract.cassettes import FOLDER, Cassette, load, names
 from tests.contract.turns import turn_for
@@ -46,7 +46,7 @@ async def by_botocore(upstream: FakeUpstream, model: str, body: dict[str, Any]) 
 
 async def by_us(upstream: FakeUpstream, cassette: Cassette, model: str) -> None:
     settings = ProviderSettings(name="vendor", dialect="bedrock", base_url=upstream.url, api_key="key")
-    provider = Bedrock(settings)
+    provider = connect(settings)
     turn = turn_for(cassette.request.model_copy(update={"model": model}))
     assert [delta async for delta in provider.stream(turn)]
     await provider.aclose()

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from openresponses.core import deltas as d
 from openresponses.core import errors
 from openresponses.core.run import OfferedTool
+from openresponses.dialects._shared.events import decoded as decode
 from openresponses.dialects._shared.naming import Names
-from openresponses.dialects.bedrock.stream import Reading, decode, events_of, from_event, from_reply
+from openresponses.dialects.bedrock.errors import BedrockErrors
+from openresponses.dialects.bedrock.stream import BedrockDecoder, Reading, events_of
 from openresponses.schema.content import UrlCitation
 from openresponses.schema.response import InputTokensDetails, Usage
 from tests.contract.fuzz import check_deltas, junk, shape
@@ -22,6 +24,7 @@ from tests.fakes import bedrock_frames as frames
 TOOLS = {name: OfferedTool(name=name, kind="function", item_type="function", wire_name=name) for name in ("f", "a.b")}
 STOP = {"messageStop": {"stopReason": "end_turn"}}
 END = [d.Finish("stop")]
+ERRORS = BedrockErrors(("s3cret",))
 
 
 async def decoded(*events: Any, reading: Reading | None = None) -> list[d.Delta]:
@@ -29,7 +32,7 @@ async def decoded(*events: Any, reading: Reading | None = None) -> list[d.Delta]
         for event in events:
             yield event
 
-    return [delta async for delta in decode(replay(), reading, ("s3cret",))]
+    return [delta async for delta in decode(replay(), BedrockDecoder(reading), ERRORS)]
 
 
 def delta(index: int, **fields: Any) -> dict[str, Any]:
@@ -266,7 +269,7 @@ async def test_usage_comes_after_the_stop_reason_and_counts_what_the_cache_had()
     assert await decoded(*events) == [d.Text("text", "a"), d.Usage(usage), *END]
 
 
-ERRORS: list[tuple[str, dict[str, Any], type[errors.ProviderError], str]] = [
+EXCEPTIONS: list[tuple[str, dict[str, Any], type[errors.ProviderError], str]] = [
     ("internalServerException", {}, errors.ProviderUnavailable, "The provider failed"),
     ("serviceUnavailableException", {}, errors.ProviderUnavailable, "The provider is not available"),
     ("modelStreamErrorException", {"originalStatusCode": 500}, errors.ProviderUnavailable, "The model's stream failed"),
@@ -283,14 +286,13 @@ ERRORS: list[tuple[str, dict[str, Any], type[errors.ProviderError], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value", "kind", "message"), ERRORS)
+@pytest.mark.parametrize(("name", "value", "kind", "message"), EXCEPTIONS)
 async def test_errors_in_the_stream(
     name: str, value: dict[str, Any], kind: type[errors.ProviderError], message: str
 ) -> None:
     with pytest.raises(errors.ProviderError) as raised:
         await decoded(delta(0, text="a"), {name: value})
     assert (type(raised.value), raised.value.message) == (kind, message)
-    assert type(from_event(name, value)) is kind
 
 
 def named(name: str) -> dict[str, str]:
@@ -317,14 +319,14 @@ REPLIES: list[tuple[int, str, type[errors.ProviderError], str]] = [
 
 @pytest.mark.parametrize(("status", "name", "kind", "message"), REPLIES)
 def test_errors_in_place_of_a_stream(status: int, name: str, kind: type[errors.ProviderError], message: str) -> None:
-    error = from_reply(status, b'{"message": "why"}', named(name) if name else {})
+    error = ERRORS.of_reply(status, b'{"message": "why"}', named(name) if name else {})
     assert type(error) is kind
     assert error.message.startswith(message)
 
 
 def test_an_error_may_be_named_in_its_body_and_say_when_to_come_back() -> None:
     body = b'{"__type": "com.amazon.coral.service#ThrottlingException", "message": "x"}'
-    error = from_reply(400, body, {"retry-after": "7"})
+    error = ERRORS.of_reply(400, body, {"retry-after": "7"})
     assert isinstance(error, errors.ProviderThrottled)
     assert error.retry_after == 7
 

@@ -16,10 +16,10 @@ from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn
 from openresponses.dialects import connect
 from openresponses.dialects._shared.naming import Ids, Names
-from openresponses.dialects.bedrock import encode
 from openresponses.dialects.bedrock.models import Traits, traits_of
 from openresponses.dialects.bedrock.thinking import kept, restored
 from tests.contract import turns
+from tests.contract.turns import encode
 from tests.fakes.bedrock_rules import check
 from tests.fakes.bedrock_shapes import as_parameters, operation, problems
 from tests.fakes.wire import Refused, Rules, sign

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+import httpx2
 import pytest
 
 from openresponses.aws.session import session
@@ -21,8 +22,8 @@ from openresponses.core import errors
 from openresponses.core.run import Run
 from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn
-from openresponses.dialects import connect
-from openresponses.dialects.bedrock import Bedrock
+from openresponses.dialects import bedrock, connect
+from openresponses.dialects._shared.http_dialect import HttpDialect
 from tests.contract import turns
 from tests.contract.turns import SCHEMA, turn
 from tests.fakes.server import FakeUpstream, fake_upstream, wire_of
@@ -72,14 +73,14 @@ async def driven(upstream: FakeUpstream, **fields: Any) -> Run:
 
 
 @asynccontextmanager
-async def provider_of(configured: ProviderSettings) -> AsyncIterator[Bedrock]:
+async def provider_of(configured: ProviderSettings) -> AsyncIterator[HttpDialect]:
     provider = connect(configured)
-    assert isinstance(provider, Bedrock)
+    assert isinstance(provider, HttpDialect)
     yield provider
     await provider.aclose()
 
 
-async def asked(provider: Bedrock, to: Turn) -> list[d.Delta]:
+async def asked(provider: HttpDialect, to: Turn) -> list[d.Delta]:
     return [delta async for delta in provider.stream(to)]
 
 
@@ -265,8 +266,18 @@ async def test_credentials_that_are_cut_short_are_told_too(monkeypatch: pytest.M
 )
 @pytest.mark.usefixtures("role")
 async def test_the_region_to_sign_for_is_the_endpoint_s(base_url: str, expected: str) -> None:
-    async with provider_of(ProviderSettings(name="v", dialect="bedrock", base_url=base_url)) as provider:
-        assert await provider._signer.region() == expected
+    signed: list[str] = []
+
+    def refuse(request: httpx2.Request) -> httpx2.Response:
+        signed.append(request.headers["authorization"])
+        return httpx2.Response(500)
+
+    configured = ProviderSettings(name="v", dialect="bedrock", base_url=base_url)
+    provider = bedrock.connect(configured, httpx2.MockTransport(refuse))
+    with pytest.raises(errors.ProviderUnavailable):
+        await asked(provider, turn(SONNET))
+    await provider.aclose()
+    assert signed[0].partition("Credential=")[2].split("/")[2:4] == [expected, "bedrock"]
 
 
 FAULTS: list[tuple[str, type[errors.ProviderError], str]] = [

@@ -11,12 +11,12 @@ from openresponses.core import deltas as d
 from openresponses.core import errors
 from openresponses.core.run import Run
 from openresponses.schema.events import Event, UpstreamProgress
-from tests.contract.cassettes import PROVIDERS, Cassette, Replay, load, names, replayed
+from tests.contract.cassettes import ENDS, Cassette, Replay, load, names, replayed
 from tests.contract.turns import turn_for
 from tests.openresponses_schema import check_event
 from tests.stream_checker import check_stream
 
-ALL = [(dialect, name) for dialect in PROVIDERS for name in names(dialect)]
+ALL = [(dialect, name) for dialect in ENDS for name in names(dialect)]
 ERRORS = [(dialect, name) for dialect, name in ALL if load(dialect, name).fails]
 ANSWERS = [each for each in ALL if each not in ERRORS]
 

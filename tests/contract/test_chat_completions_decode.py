@@ -1,8 +1,6 @@
 """Streams that no vendor documents: whatever comes, it is deltas that the assembler takes, or a provider's error."""
 
 import itertools
-import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,19 +11,15 @@ from openresponses.core import deltas as d
 from openresponses.core.errors import ProviderUnavailable, StreamViolation
 from openresponses.core.run import OfferedTool
 from openresponses.dialects._shared.think_tags import ThinkSplitter
-from openresponses.dialects.chat_completions import chunks_of, decode
-from openresponses.transport.sse import SseEvent
+from openresponses.dialects.chat_completions.stream import ChatDecoder
+from tests.contract import turns
 from tests.contract.fuzz import check_deltas, junk, mostly, shape
 
 TOOLS = {name: OfferedTool(name=name, kind="function", item_type="function", wire_name=name) for name in ("f", "g")}
 
 
 async def decoded(*chunks: Any, think_tags: Any = False, echo: bool = True) -> list[d.Delta]:
-    async def events() -> AsyncIterator[SseEvent]:
-        for chunk in chunks:
-            yield SseEvent("", chunk if isinstance(chunk, str) else json.dumps(chunk))
-
-    return [delta async for delta in decode(chunks_of(events()), think_tags=think_tags, echo=echo)]
+    return await turns.decoded(ChatDecoder(think_tags=think_tags, echo=echo), chunks)
 
 
 def delta(finish: str | None = None, **fields: Any) -> dict[str, Any]:

@@ -8,8 +8,7 @@ import pytest
 from openresponses.core.errors import RequestError
 from openresponses.core.settings import ProviderSettings
 from openresponses.dialects import connect
-from openresponses.dialects.chat_completions import encode
-from tests.contract.turns import call, clock, output, turn
+from tests.contract.turns import call, clock, encode, output, turn
 from tests.fakes.chat_completions_rules import check
 from tests.fakes.wire import Rules
 

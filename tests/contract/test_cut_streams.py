@@ -62,9 +62,8 @@ class Reader:
         wire = wire_of(dialect)
         self.transport = Replay(wire(Rules()))
         settings = {"api_key": "sk-fake", **wire.settings, "base_url": f"http://vendor.test{wire.base}"}
-        connected: Any = import_module(f"openresponses.dialects.{dialect}").connect
-        kind: Any = type(connected(ProviderSettings(name="v", dialect=dialect, **settings)))
-        self._provider = kind(ProviderSettings(name="v", dialect=dialect, **settings), self.transport)
+        connect: Any = import_module(f"openresponses.dialects.{dialect}").connect
+        self._provider = connect(ProviderSettings(name="v", dialect=dialect, **settings), self.transport)
         request = CreateResponse.model_validate(
             {"model": wire.model, "reasoning": {"effort": "low", "summary": "auto"}}
         )

@@ -1,7 +1,6 @@
 """Streams part by part, and streams that nobody documents: whatever comes, it is deltas that the assembler takes."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -18,13 +17,13 @@ from openresponses.core.errors import (
     StreamViolation,
 )
 from openresponses.core.run import OfferedTool
-from openresponses.dialects._shared.errors import from_status, not_a_stream
-from openresponses.dialects.gemini import decode
+from openresponses.dialects.gemini import ERRORS
+from openresponses.dialects.gemini.stream import GeminiDecoder
 from openresponses.dialects.gemini.thinking import NextPart, Spoken, State, Thought, state_of
 from openresponses.schema.content import LogProb, TopLogProb, UrlCitation
 from openresponses.schema.items import ExtensionItem
 from openresponses.schema.response import InputTokensDetails, OutputTokensDetails, Usage
-from openresponses.transport.sse import SseEvent, objects_of
+from tests.contract import turns
 from tests.contract.fuzz import check_deltas, junk, mostly, shape
 
 TOOLS = {name: OfferedTool(name=name, kind="function", item_type="function", wire_name=name) for name in ("f", "g")}
@@ -32,11 +31,7 @@ STOP: dict[str, Any] = {"candidates": [{"finishReason": "STOP", "index": 0}]}
 
 
 async def decoded(*chunks: Any, names: dict[str, str] | None = None) -> list[d.Delta]:
-    async def events() -> AsyncIterator[SseEvent]:
-        for chunk in chunks:
-            yield SseEvent("", chunk if isinstance(chunk, str) else json.dumps(chunk))
-
-    return [delta async for delta in decode(objects_of(events()), names=names)]
+    return await turns.decoded(GeminiDecoder(names), chunks)
 
 
 def says(*parts: Any, **candidate: Any) -> dict[str, Any]:
@@ -373,13 +368,13 @@ STATUSES: dict[str, tuple[int, Any, dict[str, str], Any]] = {
 
 @pytest.mark.parametrize(("status", "body", "headers", "expected"), STATUSES.values(), ids=STATUSES)
 def test_google_s_errors_are_told_apart(status: int, body: Any, headers: dict[str, str], expected: Any) -> None:
-    found = from_status(status, json.dumps(body).encode(), headers)
+    found = ERRORS.of_reply(status, json.dumps(body).encode(), headers)
     assert (type(found), getattr(found, "retry_after", None)) == expected
 
 
 def test_an_error_in_place_of_a_stream_may_come_in_an_array() -> None:
-    assert isinstance(not_a_stream(json.dumps([error(503, "UNAVAILABLE")]).encode()), ProviderUnavailable)
-    assert isinstance(not_a_stream(b"[]"), StreamViolation)
+    assert isinstance(ERRORS.of_body(json.dumps([error(503, "UNAVAILABLE")]).encode()), ProviderUnavailable)
+    assert isinstance(ERRORS.of_body(b"[]"), StreamViolation)
 
 
 words = st.sampled_from(["", "a", "é", "\ud83d", "\ude00"])

@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 from openresponses.core.errors import RequestError
 from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn
-from openresponses.dialects import connect
+from openresponses.dialects import connect, gemini
 from openresponses.dialects._shared.naming import function_name
-from openresponses.dialects.gemini import Gemini, encode
 from openresponses.dialects.gemini.request import translated
 from tests.contract import turns
 from tests.contract.gemini_types import check_request
-from tests.contract.turns import call, clock, output
+from tests.contract.turns import call, clock, encode, output
 from tests.fakes.gemini_rules import check
 from tests.fakes.wire import Received, Rules
 
@@ -765,7 +764,7 @@ async def test_the_model_is_in_the_path_and_the_key_in_a_header(base_url: str, n
         return httpx2.Response(200, content=b'data: {"candidates":[{"finishReason":"STOP"}]}\n\n')
 
     configured = ProviderSettings(name="v", dialect="gemini", base_url=base_url, api_key=" secret-key\n")
-    provider = Gemini(configured, httpx2.MockTransport(answered))
+    provider = gemini.connect(configured, httpx2.MockTransport(answered))
     assert len([delta async for delta in provider.stream(turn(name))]) == 1
     await provider.aclose()
     assert (requests[0].url.raw_path.decode(), requests[0].headers["x-goog-api-key"]) == (path, "secret-key")
@@ -773,7 +772,7 @@ async def test_the_model_is_in_the_path_and_the_key_in_a_header(base_url: str, n
 
 @pytest.mark.parametrize("name", ["../files/x", "models/../x", "models//x", "models/.", "/x", "x/"])
 async def test_a_model_s_name_never_leads_to_another_address(name: str) -> None:
-    provider = Gemini(settings(), httpx2.MockTransport(lambda _: httpx2.Response(200)))
+    provider = gemini.connect(settings(), httpx2.MockTransport(lambda _: httpx2.Response(200)))
     with pytest.raises(RequestError, match="model's name"):
         await anext(provider.stream(turn(name)))
     await provider.aclose()

@@ -14,12 +14,14 @@ from openresponses.core import deltas as d
 from openresponses.core import errors
 from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn
-from openresponses.dialects.chat_completions import ChatCompletions, connect
+from openresponses.dialects._shared.http_dialect import HttpDialect
+from openresponses.dialects.chat_completions import connect
 from openresponses.schema.content import InputText
 from openresponses.schema.items import Message
 from openresponses.schema.request import CreateResponse
+from openresponses.transport.errors import EventTooLong
 from openresponses.transport.http import Http
-from openresponses.transport.sse import SseEvent, SseParser
+from openresponses.transport.sse import MAX_EVENT_BYTES, SseEvent, SseParser
 from tests.fakes.server import FakeUpstream, fake_upstream
 from tests.fakes.wire import Rules
 
@@ -46,12 +48,12 @@ def settings(base_url: str, **more: Any) -> ProviderSettings:
     )
 
 
-async def said(provider: ChatCompletions, model: str) -> list[d.Delta]:
+async def said(provider: HttpDialect, model: str) -> list[d.Delta]:
     async with aclosing(provider.stream(turn(model))) as deltas:
         return [delta async for delta in deltas]
 
 
-async def told(provider: ChatCompletions, model: str) -> tuple[list[str], errors.ProviderError]:
+async def told(provider: HttpDialect, model: str) -> tuple[list[str], errors.ProviderError]:
     """The texts before the error, and the error."""
     texts: list[str] = []
     try:
@@ -71,7 +73,7 @@ async def upstream() -> AsyncIterator[FakeUpstream]:
 
 
 @pytest.fixture
-async def provider(upstream: FakeUpstream) -> AsyncIterator[ChatCompletions]:
+async def provider(upstream: FakeUpstream) -> AsyncIterator[HttpDialect]:
     connected = connect(settings(upstream.url))
     yield connected
     await connected.aclose()
@@ -105,7 +107,7 @@ def test_events_are_the_same_however_their_bytes_are_cut(data: bytes, expected: 
 @pytest.mark.parametrize("data", [b"data: " + b"x" * 100, b"data: xxxx\n" * 30, b"x" * 101, b"\n" + b"x" * 101])
 def test_an_event_without_end_is_not_kept_without_end(data: bytes) -> None:
     parser = SseParser(max_event_bytes=100)
-    with pytest.raises(errors.StreamViolation):
+    with pytest.raises(EventTooLong):
         deque(map(parser.feed, (bytes([byte]) for byte in data)))
 
 
@@ -130,13 +132,6 @@ REPLIES: dict[str, tuple[int, Any, dict[str, str], type[errors.ProviderError], s
         {},
         errors.ProviderMisconfigured,
         "Our account with the provider is out of credit or quota (HTTP 402)",
-    ),
-    "no credit, as Anthropic says it": (
-        400,
-        {"error": {"type": "invalid_request_error", "message": "Your credit balance is too low to access the API."}},
-        {},
-        errors.ProviderMisconfigured,
-        "Our account with the provider is out of credit or quota (HTTP 400)",
     ),
     "no quota": (
         429,
@@ -223,7 +218,7 @@ def answering(status: int, body: Any, headers: Mapping[str, str]) -> httpx2.Mock
 async def test_a_reply_that_is_no_success_is_an_error(
     status: int, body: Any, headers: dict[str, str], kind: type[errors.ProviderError], message: str
 ) -> None:
-    provider = ChatCompletions(settings("http://vendor.test/v1"), answering(status, body, headers))
+    provider = connect(settings("http://vendor.test/v1"), answering(status, body, headers))
     texts, error = await told(provider, "m")
     assert (texts, type(error), error.message) == ([], kind, message)
     await provider.aclose()
@@ -245,7 +240,7 @@ WAITS: dict[str, tuple[dict[str, str], float | None]] = {
 
 @pytest.mark.parametrize(("headers", "seconds"), WAITS.values(), ids=WAITS)
 async def test_a_throttled_request_says_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> None:
-    provider = ChatCompletions(settings("http://vendor.test/v1"), answering(429, {}, headers))
+    provider = connect(settings("http://vendor.test/v1"), answering(429, {}, headers))
     _, error = await told(provider, "m")
     assert isinstance(error, errors.ProviderThrottled)
     assert (error.message, error.retry_after) == ("The provider limits our rate (HTTP 429)", seconds)
@@ -291,16 +286,24 @@ FAULTS: dict[str, tuple[str, list[str], type[errors.ProviderError], str]] = {
 
 @pytest.mark.parametrize(("model", "texts", "kind", "message"), FAULTS.values(), ids=FAULTS)
 async def test_a_fault_of_the_upstream_is_an_error(
-    provider: ChatCompletions, model: str, texts: list[str], kind: type[errors.ProviderError], message: str
+    provider: HttpDialect, model: str, texts: list[str], kind: type[errors.ProviderError], message: str
 ) -> None:
     before, error = await told(provider, model)
     assert (before, type(error), error.message) == (texts, kind, message)
 
 
 @pytest.mark.parametrize("model", [model for model, *_ in FAULTS.values()])
-async def test_a_provider_works_again_after_a_fault(provider: ChatCompletions, model: str) -> None:
+async def test_a_provider_works_again_after_a_fault(provider: HttpDialect, model: str) -> None:
     await told(provider, model)
     assert (await said(provider, "text"))[-1] == d.Finish("stop")
+
+
+async def test_an_event_that_is_too_long_is_an_error() -> None:
+    provider = connect(settings("http://vendor.test/v1"), answering(200, b"data: " + b"x" * MAX_EVENT_BYTES, {}))
+    _, error = await told(provider, "m")
+    expected = "The provider sent an event longer than 8388608 bytes"
+    assert (type(error), error.message) == (errors.StreamViolation, expected)
+    await provider.aclose()
 
 
 async def test_a_refused_connection_is_an_error() -> None:
@@ -366,13 +369,13 @@ async def test_a_connection_that_cannot_be_made_in_time_is_a_timeout() -> None:
     def never(_: httpx2.Request) -> httpx2.Response:
         raise httpx2.ConnectTimeout("")
 
-    provider = ChatCompletions(settings("http://vendor.test"), httpx2.MockTransport(never))
+    provider = connect(settings("http://vendor.test"), httpx2.MockTransport(never))
     _, error = await told(provider, "text")
     assert (type(error), error.message) == (errors.ProviderTimeout, "The provider could not be reached in time")
     await provider.aclose()
 
 
-async def test_turns_share_a_connection(upstream: FakeUpstream, provider: ChatCompletions) -> None:
+async def test_turns_share_a_connection(upstream: FakeUpstream, provider: HttpDialect) -> None:
     for model in ("text", "echo", "text;done=0", "status", "refusal"):
         try:
             await said(provider, model)
@@ -381,22 +384,18 @@ async def test_turns_share_a_connection(upstream: FakeUpstream, provider: ChatCo
     assert (len(upstream.requests), upstream.connections) == (5, 1)
 
 
-async def test_a_kept_connection_that_is_dead_is_replaced(upstream: FakeUpstream, provider: ChatCompletions) -> None:
+async def test_a_kept_connection_that_is_dead_is_replaced(upstream: FakeUpstream, provider: HttpDialect) -> None:
     await said(provider, "text")
     deltas = await said(provider, "reset;fails=1")
     assert (deltas[-1], upstream.seen["reset;fails=1"]) == (d.Finish("stop"), 2)
 
 
-async def test_a_new_connection_that_is_reset_is_not_tried_again(
-    upstream: FakeUpstream, provider: ChatCompletions
-) -> None:
+async def test_a_new_connection_that_is_reset_is_not_tried_again(upstream: FakeUpstream, provider: HttpDialect) -> None:
     await told(provider, "reset")
     assert upstream.seen["reset"] == 1
 
 
-async def test_a_reader_that_goes_away_ends_the_upstream_s_work(
-    upstream: FakeUpstream, provider: ChatCompletions
-) -> None:
+async def test_a_reader_that_goes_away_ends_the_upstream_s_work(upstream: FakeUpstream, provider: HttpDialect) -> None:
     async with aclosing(provider.stream(turn("endless"))) as deltas:
         first = [await anext(deltas) for _ in range(3)]
     assert first == [d.Text("text", "token ")] * 3
@@ -405,7 +404,7 @@ async def test_a_reader_that_goes_away_ends_the_upstream_s_work(
             await asyncio.sleep(0.01)
 
 
-async def test_a_cancelled_turn_ends_the_upstream_s_work(upstream: FakeUpstream, provider: ChatCompletions) -> None:
+async def test_a_cancelled_turn_ends_the_upstream_s_work(upstream: FakeUpstream, provider: HttpDialect) -> None:
     task = asyncio.ensure_future(said(provider, "stall"))
     async with asyncio.timeout(10):
         while not upstream.requests:
@@ -417,7 +416,7 @@ async def test_a_cancelled_turn_ends_the_upstream_s_work(upstream: FakeUpstream,
             await asyncio.sleep(0.01)
 
 
-async def test_turns_run_side_by_side(upstream: FakeUpstream, provider: ChatCompletions) -> None:
+async def test_turns_run_side_by_side(upstream: FakeUpstream, provider: HttpDialect) -> None:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(said(provider, f"text;say=answer{i};delay_ms=1")) for i in range(8)]
     texts = [[delta.text for delta in task.result() if isinstance(delta, d.Text)] for task in tasks]
@@ -449,6 +448,7 @@ async def test_no_error_tells_the_key() -> None:
             "The provider refused our credentials (HTTP 401)",
         )
         assert (KEY in repr(error), error.__cause__, KEY in repr(settings(upstream.url))) == (False, None, False)
+        assert KEY not in repr(provider) + repr(provider.errors)
         await provider.aclose()
 
 
@@ -466,7 +466,8 @@ async def test_a_key_that_no_header_can_hold_is_the_operator_s_error(upstream: F
 
 async def test_tls_is_verified() -> None:
     """The context is httpx's own, made once for all providers."""
-    first, second = (Http(settings(f"https://{host}.test"), {}) for host in ("a", "b"))
+    seconds = {"connect_timeout": 1.0, "first_byte_timeout": 1.0, "idle_timeout": 1.0}
+    first, second = (Http(f"https://{host}.test", {}, **seconds) for host in ("a", "b"))
     contexts = [http._client._transport._pool._ssl_context for http in (first, second)]
     assert contexts[0] is contexts[1]
     assert (contexts[0].verify_mode, contexts[0].check_hostname) == (ssl.CERT_REQUIRED, True)

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from openresponses.core import deltas as d
 from openresponses.core.errors import ProviderError, ProviderRejected, ProviderUnavailable, StreamViolation
 from openresponses.core.run import OfferedTool
-from openresponses.dialects.openai_responses.stream import decode, objects_of
+from openresponses.dialects._shared.events import objects_of
+from openresponses.dialects.openai_responses.errors import ResponsesErrors
+from openresponses.dialects.openai_responses.stream import ResponsesDecoder
 from openresponses.schema.content import UrlCitation
-from openresponses.transport.sse import SseEvent
+from tests.contract import turns
 from tests.contract.fuzz import check_deltas, junk, mostly, shape
 
 Json = dict[str, Any]
@@ -26,11 +28,7 @@ CITATION = UrlCitation(url="u", title="t", start_index=0, end_index=1)
 
 
 async def decoded(*events: Any, keep_content: bool = False, names: dict[str, str] | None = None) -> list[d.Delta]:
-    async def stream() -> AsyncIterator[SseEvent]:
-        for event in events:
-            yield SseEvent("", event if isinstance(event, str) else json.dumps(event))
-
-    return [delta async for delta in decode(objects_of(stream()), keep_content=keep_content, names=names)]
+    return await turns.decoded(ResponsesDecoder(names, keep_content=keep_content), events, ResponsesErrors())
 
 
 def event(kind: str, **fields: Any) -> Json:
@@ -223,11 +221,13 @@ async def test_a_stream_is_read_whatever_it_leaves_out(events: list[Any], deltas
 
 
 async def test_event_types_may_be_said_beside_the_data_only() -> None:
-    async def stream() -> AsyncIterator[SseEvent]:
-        yield SseEvent("response.output_text.delta", '{"delta": "a"}')
-        yield SseEvent("response.completed", "{}")
+    async def stream() -> AsyncIterator[bytes]:
+        yield b'event: response.output_text.delta\ndata: {"delta": "a"}\n\nevent: response.completed\ndata: {}\n\n'
 
-    assert [delta async for delta in decode(objects_of(stream()))] == [d.Text("item0.0", "a"), STOP]
+    assert [event["type"] async for event in objects_of(stream())] == [
+        "response.output_text.delta",
+        "response.completed",
+    ]
 
 
 async def test_a_name_is_led_back_to_ours() -> None:

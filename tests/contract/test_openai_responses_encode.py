@@ -13,10 +13,9 @@ from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn
 from openresponses.dialects import connect
 from openresponses.dialects._shared.naming import UpstreamNames, call_ids
-from openresponses.dialects.openai_responses import encode
 from openresponses.schema.items import FunctionCall, FunctionCallOutput, Item
 from tests.contract import openai_types
-from tests.contract.turns import call, clock, output, turn
+from tests.contract.turns import call, clock, encode, output, turn
 from tests.fakes.openai_responses_rules import check
 from tests.fakes.wire import Rules
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from openresponses.core import deltas as d
 from openresponses.core.engine import drive
 from openresponses.core.ports import Ports, ToolOutput
 from openresponses.core.run import OfferedTool, Run
@@ -12,6 +15,10 @@ from openresponses.core.settings import ProviderSettings
 from openresponses.core.steps import Stop
 from openresponses.core.turn import Turn, turn_of
 from openresponses.dialects import connect
+from openresponses.dialects._shared.errors import UpstreamErrors
+from openresponses.dialects._shared.events import Decoder, objects_of
+from openresponses.dialects._shared.events import decoded as decode
+from openresponses.dialects._shared.http_dialect import HttpDialect
 from openresponses.durable.journal import Journal
 from openresponses.responses.intake import input_items, new_response, offered_tools
 from openresponses.schema.base import JsonObject
@@ -53,6 +60,24 @@ def run_for(request: CreateResponse, *more: Item, tools: Clock | None = None) ->
 
 def turn_for(request: CreateResponse, *more: Item) -> Turn:
     return turn_of(run_for(request, *more), request.model)
+
+
+def encode(turn: Turn, settings: ProviderSettings) -> JsonObject:
+    """What goes upstream for `turn`."""
+    dialect = connect(settings)
+    assert isinstance(dialect, HttpDialect)
+    return dialect.encode(turn).body
+
+
+async def decoded(decoder: Decoder, events: Iterable[Any], errors: UpstreamErrors | None = None) -> list[d.Delta]:
+    """The deltas of a stream of these events: texts as they are, everything else as JSON."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for event in events:
+            data = event if isinstance(event, str) else json.dumps(event)
+            yield f"data: {data}\n\n".encode()
+
+    return [delta async for delta in decode(objects_of(chunks()), decoder, errors or UpstreamErrors())]
 
 
 def turn(model: str = "m", **fields: Any) -> Turn:

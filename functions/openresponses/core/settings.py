@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
 from ..schema.base import JsonObject
 from .run import ReasoningShown
@@ -12,26 +12,36 @@ from .run import ReasoningShown
 EventNames: TypeAlias = Literal["open_responses", "openai"]
 
 
+Seconds: TypeAlias = Annotated[float, Field(gt=0)]
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderSettings:
-    """One named provider. `dialect` is a module of `providers/`; timeouts are seconds. `retries` are those of a request
-    that it did not begin to answer.
+    """One named provider. `routing.catalog` reads it from JSON, by the rules that the fields have here.
 
-    `models` are the names that `GET /v1/models` lists; any other model is still passed on.
-    `options` are the dialect's own switches, described in its module.
+    `dialect` is a folder of `dialects/`. `models` are the names that `GET /v1/models` lists; any other model is still
+    passed on. `options` are the dialect's own switches, described in its module. A request that the provider does not
+    begin to answer is tried again `retries` times.
     """
 
     name: str
-    dialect: str
+    dialect: Annotated[str, Field(min_length=1)]
     base_url: str = ""
     api_key: str = field(default="", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     models: tuple[str, ...] = ()
     options: JsonObject = field(default_factory=dict[str, JsonValue])
-    connect_timeout: float = 10.0
-    first_byte_timeout: float = 120.0
-    idle_timeout: float = 60.0
-    retries: int = 2
+    connect_timeout: Seconds = 10.0
+    first_byte_timeout: Seconds = 120.0
+    idle_timeout: Seconds = 60.0
+    retries: Annotated[int, Field(ge=0, le=10)] = 2
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no client may see. Shorter words are no secrets, and occur in any text."""
+        return tuple(each for each in (self.api_key.strip(), *self.headers.values()) if len(each) > 5)
 
 
 @dataclass(frozen=True, slots=True)

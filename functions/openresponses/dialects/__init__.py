@@ -1,4 +1,4 @@
-"""Find a dialect by its module name. Each dialect module has `connect(settings) -> Provider`."""
+"""Find a dialect by the name of its folder, which has `connect(settings) -> Provider`."""
 
 from importlib import import_module
 from pkgutil import iter_modules

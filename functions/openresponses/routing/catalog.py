@@ -5,10 +5,13 @@ texts are kept, for how long they are remembered, and what happens when they can
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from ..core.errors import ProviderMisconfigured
 from ..core.ports import Parameters
@@ -16,45 +19,48 @@ from ..core.settings import ProviderSettings
 
 PROVIDERS, ALIASES = "providers", "models"
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}")
-_Seconds = Annotated[float, Field(gt=0)]
 
 
-class ProviderParameter(BaseModel):
-    """What `providers/<name>` says; `ProviderSettings` tells what it means."""
-
-    model_config = ConfigDict(extra="forbid", defer_build=True)
-
-    dialect: Annotated[str, Field(min_length=1)]
-    base_url: str = ""
-    api_key: str = Field(default="", repr=False)
-    headers: dict[str, str] = Field(default={}, repr=False)
-    models: tuple[str, ...] = ()
-    options: dict[str, JsonValue] = {}
-    connect_timeout: _Seconds = 10.0
-    first_byte_timeout: _Seconds = 120.0
-    idle_timeout: _Seconds = 60.0
-    retries: Annotated[int, Field(ge=0, le=10)] = 2
-
-
-class AliasParameter(BaseModel):
+@dataclass(frozen=True, slots=True)
+class _Alias:
     """What `models/<alias>` says: targets as `provider/model`, the first choice first."""
-
-    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     targets: Annotated[list[Annotated[str, Field(pattern=r"^[^/]+/.+$")]], Field(min_length=1, max_length=16)]
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
-Parameter = TypeVar("Parameter", ProviderParameter, AliasParameter)
+
+Kind = TypeVar("Kind")
+_UNKNOWN = "there is no such field"
 
 
-def parse(kind: type[Parameter], text: str) -> Parameter:
-    """Raises ValueError that names the field, without its value: it may be a secret."""
+def parse_provider(name: str, text: str) -> ProviderSettings:
+    """What `providers/<name>` says. Raises ValueError that names the field, without its value: it may be a secret."""
+    document = _valid(dict[str, JsonValue], text)
+    if "name" in document:
+        raise ValueError(f"name: {_UNKNOWN}")
+    return _valid(ProviderSettings, {"name": name, **document})
+
+
+def parse_alias(text: str) -> list[str]:
+    """The targets that `models/<alias>` says. Raises ValueError that names the field."""
+    return _valid(_Alias, text).targets
+
+
+@cache
+def _reader(kind: type[Kind]) -> TypeAdapter[Kind]:
+    """Built when it is needed: building it takes milliseconds of a cold start."""
+    return TypeAdapter(kind)
+
+
+def _valid(kind: type[Kind], value: str | dict[str, JsonValue]) -> Kind:
     try:
-        return kind.model_validate_json(text)
+        return _reader(kind).validate_json(value) if isinstance(value, str) else _reader(kind).validate_python(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{where or 'value'}: {first['msg']}") from None
+        what = _UNKNOWN if first["type"] == "unexpected_keyword_argument" else first["msg"]
+        raise ValueError(f"{where or 'value'}: {what}") from None
 
 
 class Catalog:
@@ -74,8 +80,8 @@ class Catalog:
             return None
         before = self._parsed.get(name)
         if before is None or before[0] != text:
-            said = _configured(ProviderParameter, f"{PROVIDERS}/{name}", text)
-            before = self._parsed[name] = (text, ProviderSettings(name=name, **dict(said)))
+            with _misconfigured(f"{PROVIDERS}/{name}"):
+                before = self._parsed[name] = (text, parse_provider(name, text))
         return before[1]
 
     def serves(self, provider: ProviderSettings, model: str) -> bool:
@@ -85,7 +91,10 @@ class Catalog:
     async def alias(self, name: str) -> list[str] | None:
         """Its targets; None if there is no such alias. Raises ProviderMisconfigured, StorageUnavailable."""
         text = await self._text(ALIASES, name)
-        return None if text is None else _configured(AliasParameter, f"{ALIASES}/{name}", text).targets
+        if text is None:
+            return None
+        with _misconfigured(f"{ALIASES}/{name}"):
+            return parse_alias(text)
 
     async def listed(self) -> list[str]:
         """What `GET /v1/models` lists: every alias, and the models that the providers list."""
@@ -98,8 +107,9 @@ class Catalog:
         return await self._parameters.get(f"{kind}/{name}") if NAME.fullmatch(name) else None
 
 
-def _configured(kind: type[Parameter], name: str, text: str) -> Parameter:
+@contextmanager
+def _misconfigured(name: str) -> Generator[None]:
     try:
-        return parse(kind, text)
+        yield
     except ValueError as error:
         raise ProviderMisconfigured(f"The server's configuration {name!r} is not valid: {error}") from None

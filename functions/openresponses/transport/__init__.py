@@ -1,1 +1,1 @@
-"""HTTP requests to the outside, and their event streams. Knows nothing of the core."""
+"""HTTP requests to other servers, and the event streams that answer them. Knows no vendor and nothing of the core."""

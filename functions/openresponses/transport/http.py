@@ -1,4 +1,4 @@
-"""The HTTP transport that every dialect shares: one client per provider, and its failures mapped once.
+"""POST requests to one server, and the streams that answer them. Knows no vendor: it takes plain values.
 
 The connection outlives an invocation. HTTP/1.1 only: a turn is one long reply, which multiplexing would not
 help. The environment is not read, so proxies and certificates set there have no effect.
@@ -6,19 +6,14 @@ help. The environment is not read, so proxies and certificates set there have no
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from functools import cache
 from typing import TypeAlias
 
 import httpx2
 
-from ..core.errors import ProviderError, ProviderMisconfigured, ProviderTimeout, ProviderUnavailable
-from ..core.settings import ProviderSettings
-from ..dialects._shared.errors import from_status, not_a_stream
-from ..dialects._shared.json import dumps
-from ..schema.base import JsonObject
-from .sse import SseEvent, SseParser
+from .errors import BadStatus, BrokenOff, NotAStream, TimedOut, TransportError, Unreachable, Unsendable
 
 KEEP_ALIVE_SECONDS = 60.0
 """Below what vendors' load balancers keep idle connections for, and long enough to bridge a tool's run."""
@@ -27,34 +22,32 @@ MAX_ERROR_BYTES = 64 * 1024
 
 Sign: TypeAlias = Callable[[str, bytes], Awaitable[Mapping[str, str]]]
 """(URL, body) -> the headers that sign this request."""
-Refusal: TypeAlias = Callable[[int, bytes, Mapping[str, str], Sequence[str]], ProviderError]
-"""(status, body, headers, secrets) -> what a reply that is no success means."""
 
 
 class Http:
-    """One provider's connection. `transport` replaces the network, for tests.
+    """One server's connections. Timeouts are seconds. `transport` replaces the network, for tests.
 
-    Raises ValueError for a base URL that isn't one. `headers` are the dialect's; the settings' win over them.
-    `sign` is asked for each request, when it is about to be sent.
+    Raises ValueError for a base URL that is none, and for a header that can't be encoded. `sign` is asked for each
+    request, when it is about to be sent; what it raises is passed on.
     """
 
     def __init__(
         self,
-        settings: ProviderSettings,
+        base_url: str,
         headers: Mapping[str, str],
-        transport: httpx2.AsyncBaseTransport | None = None,
         *,
+        connect_timeout: float,
+        first_byte_timeout: float,
+        idle_timeout: float,
         sign: Sign | None = None,
-        refusal: Refusal = from_status,
+        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
-        self._settings = settings
-        self._base = _base_url(settings)
-        self._sign, self._refusal = sign, refusal
-        self.secrets = tuple(each for each in (settings.api_key.strip(), *settings.headers.values()) if len(each) > 5)
+        self._base = _base_url(base_url)
+        self._first_byte_timeout, self._idle_timeout, self._sign = first_byte_timeout, idle_timeout, sign
         secure = self._base.scheme == "https"
         self._client = httpx2.AsyncClient(
-            headers={"accept": "text/event-stream", "accept-encoding": "identity", **headers, **settings.headers},
-            timeout=httpx2.Timeout(None, connect=settings.connect_timeout),
+            headers={"accept": "text/event-stream", "accept-encoding": "identity", **headers},
+            timeout=httpx2.Timeout(None, connect=connect_timeout),
             limits=httpx2.Limits(keepalive_expiry=KEEP_ALIVE_SECONDS),
             verify=_tls() if secure and transport is None else False,
             trust_env=False,
@@ -65,23 +58,24 @@ class Http:
     async def post(
         self,
         path: str,
-        body: JsonObject,
+        body: bytes,
+        *,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> AsyncGenerator["Reply", None]:
-        """Send `body` to `path` below the base URL. Raises ProviderError for every reply but a success.
+        """Send `body`, JSON, to `path` below the base URL. Raises TransportError for every reply but a success.
 
         `path` is percent-encoded already; `query` joins the base URL's own; `headers` win over all others.
-        The first byte's timeout counts from here, connecting included, to the first byte of the body.
+        The first byte's timeout counts from here, connecting included, to the first byte of the reply's body.
         """
-        deadline = asyncio.get_running_loop().time() + self._settings.first_byte_timeout
+        deadline = asyncio.get_running_loop().time() + self._first_byte_timeout
         url = self._base.copy_with(path=self._base.path.rstrip("/") + path)
         url = url.copy_merge_params(query) if query else url
-        response = await self._send(url, dumps(body), deadline, headers or {})
-        reply = Reply(response, deadline, self._settings.idle_timeout, self.secrets)
+        response = await self._send(url, body, deadline, headers or {})
+        reply = Reply(response, deadline, self._idle_timeout)
         try:
             if not response.is_success:
-                raise await reply.refusal(self._refusal)
+                raise await reply.failure()
             yield reply
         finally:
             await reply.aclose()
@@ -108,57 +102,47 @@ class Http:
                     )
                     return await self._client.send(request, stream=True)
             except TimeoutError:
-                raise ProviderTimeout("The provider did not start to answer in time") from None
+                raise TimedOut("first_byte") from None
             except httpx2.HTTPError as error:
                 stale = not fresh and isinstance(error, httpx2.NetworkError | httpx2.RemoteProtocolError)
                 if attempt == 1 and stale:
                     continue
-                raise _transport_error(error) from None
+                raise _failure(error) from None
         raise AssertionError("the second attempt returns or raises")
 
 
 class Reply:
     """A reply whose body is being read."""
 
-    def __init__(
-        self, response: httpx2.Response, deadline: float, idle_timeout: float, secrets: tuple[str, ...]
-    ) -> None:
+    def __init__(self, response: httpx2.Response, deadline: float, idle_timeout: float) -> None:
         self._response = response
         self._chunks = response.aiter_bytes()
         self._deadline: float | None = deadline
         self._idle_timeout = idle_timeout
-        self._secrets = secrets
-
-    async def events(self) -> AsyncGenerator[SseEvent, None]:
-        """The body's events. Raises ProviderError where the body isn't an event stream, stalls or breaks."""
-        parser = SseParser()
-        async with aclosing(self.stream()) as chunks:
-            async for chunk in chunks:
-                for event in parser.feed(chunk):
-                    yield event
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        """The body's bytes as they come. Raises ProviderError where they are JSON or a web page, stall or break."""
+        """The body's bytes as they come. Raises TransportError where they are JSON or a web page, stall or break."""
         recognized = False
         while (chunk := await self._next()) is not None:
             if not recognized and (start := chunk.lstrip(b"\xef\xbb\xbf\r\n\t ")):
                 recognized = True
                 if start[0] in b'{["<':
-                    raise not_a_stream(await self._rest(chunk), self._secrets)
+                    raise NotAStream(await self._rest(chunk))
             yield chunk
 
     async def drain(self) -> None:
         """Read the little that follows the last event, so that the connection can be used again."""
-        with suppress(ProviderError, TimeoutError):
+        with suppress(TransportError, TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
                 while await self._next() is not None:
                     pass
 
-    async def refusal(self, meaning: Refusal) -> ProviderError:
-        status, headers, body = self._response.status_code, dict(self._response.headers), b""
-        with suppress(ProviderError):
+    async def failure(self) -> BadStatus:
+        """The error that this reply is, with as much of its body as can be read."""
+        body = b""
+        with suppress(TransportError):
             body = await self._rest(b"")
-        return meaning(status, body, headers, self._secrets)
+        return BadStatus(self._response.status_code, dict(self._response.headers), body)
 
     async def aclose(self) -> None:
         async with aclosing(self._chunks):
@@ -176,40 +160,37 @@ class Reply:
             async with asyncio.timeout_at(self._deadline or loop.time() + self._idle_timeout):
                 chunk = await anext(self._chunks, None)
         except TimeoutError:
-            what = "start to answer" if self._deadline else "go on with its answer"
-            raise ProviderTimeout(f"The provider did not {what} in time") from None
+            raise TimedOut("first_byte" if self._deadline else "idle") from None
         except httpx2.HTTPError as error:
-            raise _transport_error(error) from None
+            raise _failure(error) from None
         self._deadline = None
         return chunk
 
 
-def _base_url(settings: ProviderSettings) -> httpx2.URL:
+def _base_url(text: str) -> httpx2.URL:
     try:
-        url = httpx2.URL(settings.base_url)
+        url = httpx2.URL(text)
     except httpx2.InvalidURL:
         url = httpx2.URL("")
     if url.scheme not in ("http", "https") or not url.host:
-        raise ValueError(f"provider {settings.name!r}: base_url must be an http or https URL")
+        raise ValueError("base_url must be an http or https URL")
     return url
 
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """Shared by all providers: reading the certificate authorities takes tens of milliseconds."""
+    """Shared by all connections: reading the certificate authorities takes tens of milliseconds."""
     return httpx2.create_ssl_context(trust_env=False)
 
 
-def _transport_error(error: httpx2.HTTPError) -> ProviderError:
+def _failure(error: httpx2.HTTPError) -> TransportError:
     """The cause is left out on purpose: what httpx quotes of a header may be a secret."""
     match error:
-        case httpx2.ConnectTimeout():
-            return ProviderTimeout("The provider could not be reached in time")
         case httpx2.TimeoutException():
-            return ProviderTimeout("The provider did not answer in time")
+            return TimedOut("connect")  # httpx is told no other limit
         case httpx2.ConnectError():
-            return ProviderUnavailable("The provider could not be reached")
+            return Unreachable()
         case httpx2.LocalProtocolError() | httpx2.UnsupportedProtocol():
-            return ProviderMisconfigured("The provider's settings make no valid request")
+            return Unsendable()
         case _:
-            return ProviderUnavailable("The connection to the provider broke")
+            return BrokenOff()

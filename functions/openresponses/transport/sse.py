@@ -1,14 +1,11 @@
-"""Server-sent events, parsed from bytes as they come, and the JSON in them. Knows no vendor and no HTTP.
+"""Server-sent events, parsed from bytes as they come. Knows no vendor and no HTTP.
 
 Source: the WHATWG HTML standard, section 9.2.6, "Interpreting an event stream".
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
 from typing import NamedTuple
 
-from ..core.errors import StreamViolation
-from ..dialects._shared.json import loads
-from ..schema.base import JsonObject
+from .errors import EventTooLong
 
 MAX_EVENT_BYTES = 8 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
@@ -19,22 +16,6 @@ class SseEvent(NamedTuple):
 
     event: str
     data: str
-
-    def json(self) -> JsonObject:
-        """Raises StreamViolation where the data is no JSON object."""
-        try:
-            value = loads(self.data)
-        except ValueError:
-            raise StreamViolation("The provider sent an event that is not JSON") from None
-        if not isinstance(value, dict):
-            raise StreamViolation("The provider sent an event that is not a JSON object")
-        return value
-
-
-async def objects_of(events: AsyncIterator[SseEvent]) -> AsyncGenerator[JsonObject, None]:
-    """Each event's object. Raises StreamViolation for an event that has none."""
-    async for event in events:
-        yield event.json()
 
 
 class SseParser:
@@ -53,7 +34,7 @@ class SseParser:
         self._at_start = True
 
     def feed(self, chunk: bytes) -> list[SseEvent]:
-        """Raises StreamViolation where one event, or one line, is longer than `max_event_bytes`."""
+        """Raises EventTooLong where one event, or one line, is longer than `max_event_bytes`."""
         if self._after_cr and chunk:
             self._after_cr = False
             chunk = chunk.removeprefix(b"\n")
@@ -96,4 +77,4 @@ class SseParser:
 
     def _check_size(self) -> None:
         if self._size > self._max:
-            raise StreamViolation(f"The provider sent an event longer than {self._max} bytes")
+            raise EventTooLong(self._max)

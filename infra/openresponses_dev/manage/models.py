@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from openresponses.entry.settings import OFFLINE
-from openresponses.routing.catalog import NAME, AliasParameter, parse
+from openresponses.routing.catalog import NAME, parse_alias
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.problems import Problem, columns, warn
@@ -52,7 +52,7 @@ def remove_alias(alias: str, /, *, where: Where = Where()) -> int:
 def targets_of(alias: str, document: str) -> list[str]:
     """Raises Problem."""
     try:
-        return parse(AliasParameter, document).targets
+        return parse_alias(document)
     except ValueError as error:
         raise Problem(f"alias {alias!r}: {error}", "name targets as provider/model") from None
 

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from openresponses.core.settings import ProviderSettings
 from openresponses.dialects import connect, dialects
 from openresponses.entry.settings import OFFLINE
-from openresponses.routing.catalog import NAME, ProviderParameter, parse
+from openresponses.routing.catalog import NAME, parse_provider
 from openresponses_dev.manage.presets import PRESETS, Preset
 from openresponses_dev.manage.problems import Problem
 
@@ -92,11 +92,10 @@ def settings_of(name: str, document: str) -> ProviderSettings:
     if name == OFFLINE.name:
         raise Problem(f"{name} is built in, and stays as it is", "choose another name")
     try:
-        settings = ProviderSettings(name=name, **dict(parse(ProviderParameter, document)))
+        settings = parse_provider(name, document)
     except ValueError as error:
-        raise Problem(
-            f"provider {name!r}: {error}", f"its fields are {', '.join(ProviderParameter.model_fields)}"
-        ) from None
+        known = ", ".join(field.name for field in fields(ProviderSettings) if field.name != "name")
+        raise Problem(f"provider {name!r}: {error}", f"its fields are {known}") from None
     try:
         asyncio.run(_connect(settings))
     except ValueError as error:

@@ -6,6 +6,9 @@ from ...schema.base import JsonObject
 from ...schema.content import LogProb, TopLogProb, UrlCitation
 from .json import count, objects, text
 
+OUT_OF_QUOTA = {"insufficient_quota": 402, "billing_hard_limit_reached": 402}
+"""Codes that come with a 429, where no retry helps."""
+
 
 def logprobs_of(value: JsonValue) -> tuple[LogProb, ...]:
     return tuple(

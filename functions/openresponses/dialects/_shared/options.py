@@ -1,7 +1,7 @@
 """What a request asks of its provider: its own options, `provider.options.<name>`, added to the body that a dialect
 encodes; and what it may ask for in more than one way."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -10,6 +10,7 @@ from ...core.errors import RequestError
 from ...core.settings import ProviderSettings
 from ...schema.base import JsonObject
 from ...schema.request import CreateResponse
+from .facts import Fact, facts_of
 from .json import fields
 
 
@@ -22,13 +23,13 @@ class Options(BaseModel):
 Kind = TypeVar("Kind", bound=Options)
 
 
-def read_options(kind: type[Kind], settings: ProviderSettings, hosts: Mapping[str, JsonObject] | None = None) -> Kind:
-    """The settings' options over the host's. Raises ValueError that names a wrong option, without its value."""
+def read_options(kind: type[Kind], settings: ProviderSettings, hosts: Iterable[Fact] = ()) -> Kind:
+    """The settings' options over those of the host, `.<host>` in the patterns of `hosts`.
+
+    Raises ValueError that names a wrong option, without its value.
+    """
     host = settings.base_url.partition("://")[2].partition("/")[0].partition(":")[0].lower()
-    known: JsonObject = {}
-    for name, options in (hosts or {}).items():
-        if host == name or host.endswith("." + name):
-            known = options
+    known = facts_of(hosts, f".{host}")
     try:
         return kind.model_validate(known | settings.options)
     except ValidationError as error:
@@ -38,11 +39,8 @@ def read_options(kind: type[Kind], settings: ProviderSettings, hosts: Mapping[st
 
 
 LOGPROBS = "message.output_text.logprobs"
-_OURS = frozenset(
-    {"model", "models", "modelId", "stream", "stream_options", "messages", "input", "contents", "system", "toolConfig"}
-    | {"n", "candidateCount"}
-)
-"""Never a client's to set: some would choose another model than its key allows, some would break the stream."""
+_RESERVED = frozenset({"model", "models", "stream"})
+"""No client sets these, on any wire: it would choose another model than its key allows, or break the stream."""
 
 
 def wants_logprobs(request: CreateResponse) -> bool:
@@ -53,27 +51,25 @@ def with_options(
     body: JsonObject,
     request: CreateResponse,
     provider: str,
-    *,
-    nested: str | tuple[str, ...] = (),
+    nested: tuple[str, ...] = (),
     reserved: frozenset[str] = frozenset(),
 ) -> JsonObject:
     """`body` and the fields that the request has for this provider. Raises RequestError for one that is set already:
     whatever the standard has a field for is said in that field. The same holds for the fields of `nested`, objects
-    of the body that most settings of the vendor are in. `reserved` are fields that the dialect keeps for itself.
+    of the body that most settings of the vendor are in. `reserved` are fields that only the dialect sets.
     """
     options = (request.provider.options if request.provider else {}).get(provider, {})
-    objects = (nested,) if isinstance(nested, str) else nested
-    return _merged(body, options, f"provider.options.{provider}", objects, _OURS | reserved)
+    return _merged(body, options, f"provider.options.{provider}", nested, _RESERVED | reserved)
 
 
 def _merged(
-    body: JsonObject, options: JsonObject, where: str, nested: tuple[str, ...], ours: frozenset[str]
+    body: JsonObject, options: JsonObject, where: str, nested: tuple[str, ...], reserved: frozenset[str]
 ) -> JsonObject:
     merged = dict(body)
     for name, value in options.items():
         if name in nested and isinstance(value, dict):
-            merged[name] = _merged(fields(body.get(name)), value, f"{where}.{name}", (), ours)
-        elif name in ours or name in body:
+            merged[name] = _merged(fields(body.get(name)), value, f"{where}.{name}", (), reserved)
+        elif name in reserved or name in body:
             raise RequestError(f"{name!r} is not an option: the server sets it", param=f"{where}.{name}")
         else:
             merged[name] = value

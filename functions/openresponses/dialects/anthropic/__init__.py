@@ -14,7 +14,7 @@
 | `strict_tools` | false | have `strict` tools enforced, which the API has limits for |
 | `web_search` | false | let the vendor search where a client offers `web_search`; costs per search |
 
-What models take differs, by their names: see `_anthropic_models`. What else is not sent as it is asked for:
+What models take differs, by their names: see `models`. What else is not sent as it is asked for:
 
 | setting | what is sent |
 |---|---|
@@ -32,79 +32,62 @@ Not sent: `presence_penalty`, `frequency_penalty`, `top_logprobs`, `prompt_cache
 """
 
 import json
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import cast
 
 import httpx2
 from pydantic import JsonValue
 
-from ...core import deltas as d
 from ...core.settings import ProviderSettings
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.request import Format, JsonObjectFormat, JsonSchemaFormat
-from ...transport.http import Http
-from ...transport.sse import objects_of
+from .._shared.errors import UpstreamErrors
+from .._shared.http_dialect import HttpDialect, WireTurn
 from .._shared.json import fields
-from .._shared.options import with_options
+from .._shared.options import read_options
 from .messages import Prompt, prompt, text_block
-from .models import Profile, options_of, profile_of
+from .models import AnthropicOptions, Profile, profile_of
 from .request import constrained, order, tools
-from .stream import decode
+from .stream import AnthropicDecoder
 from .thinking import BINDING_BETA, began_without_thinking, effort, is_off, thinking
-
-__all__ = ["Anthropic", "connect", "decode", "encode"]
 
 VERSION = "2023-06-01"
 """The one that all servers know. Nothing in 2026-10-21 is of use here, and it takes no sampling parameters."""
 WITHOUT_SAMPLING = "2026-10-21"
 
 
-def connect(settings: ProviderSettings) -> "Anthropic":
+ERRORS = UpstreamErrors(meanings={"Your credit balance is too low": 402, "You have reached your specified": 402})
+"""Both come with a 400, as if the request were wrong; the latter goes on: "API usage limits"."""
+
+
+def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | None = None) -> HttpDialect:
     """Raises ValueError for settings that can't work."""
-    return Anthropic(settings)
+    options, key = read_options(AnthropicOptions, settings), settings.api_key.strip()
+    headers = {name.lower(): value for name, value in settings.headers.items()}
+    version, beta = headers.get("anthropic-version", VERSION), headers.get("anthropic-beta")
+
+    def wire(turn: Turn) -> WireTurn:
+        profile = profile_of(turn.model, options)
+        body = encode(turn, options, profile, version)
+        bound = "block_binding" in fields(body.get("thinking"))
+        betas = {"anthropic-beta": ",".join(filter(None, (beta, BINDING_BETA)))} if bound else {}
+        return WireTurn("/messages", body, AnthropicDecoder(turn.tools, summarised=profile.claude), betas)
+
+    return HttpDialect(
+        settings=settings,
+        errors=ERRORS,
+        wire=wire,
+        headers={"anthropic-version": VERSION, **({"x-api-key": key} if key else {})},
+        reserved=frozenset({"messages", "system"}),
+        transport=transport,
+    )
 
 
-class Anthropic:
-    """`transport` replaces the network, for tests."""
-
-    def __init__(self, settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | None = None) -> None:
-        self._settings = settings
-        self._options = options_of(settings)
-        key = settings.api_key.strip()
-        self._betas = [value for name, value in settings.headers.items() if name.lower() == "anthropic-beta"]
-        headers = {"anthropic-version": VERSION, **({"x-api-key": key} if key else {})}
-        self._http = Http(settings, headers, transport)
-
-    async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
-        """One turn's deltas. Raises ProviderError, and RequestError for content that this wire can't carry."""
-        body = encode(turn, self._settings)
-        profile = profile_of(turn.model, self._options)
-        betas = ",".join([*self._betas, BINDING_BETA]) if "block_binding" in fields(body.get("thinking")) else ""
-        async with self._http.post("/messages", body, headers={"anthropic-beta": betas} if betas else None) as reply:
-            async with (
-                aclosing(reply.events()) as events,
-                aclosing(objects_of(events)) as objects,
-                aclosing(
-                    decode(objects, tools=turn.tools, summarised=profile.claude, secrets=self._http.secrets)
-                ) as deltas,
-            ):
-                async for delta in deltas:
-                    yield delta
-            await reply.drain()
-
-    async def aclose(self) -> None:
-        await self._http.aclose()
-
-
-def encode(turn: Turn, settings: ProviderSettings) -> JsonObject:
+def encode(turn: Turn, options: AnthropicOptions, profile: Profile, version: str) -> JsonObject:
     """The request's body. Raises RequestError for content that this wire can't carry."""
-    options = options_of(settings)
-    profile = profile_of(turn.model, options)
     form = turn.request.text.format if turn.request.text else None
     said = prompt(turn, profile, thinking=not is_off(turn, profile), order=order(turn, profile))
-    said.system += _told(form, profile)
+    said.system += _format_instructions(form, profile)
     max_tokens = turn.max_output_tokens or options.max_tokens or profile.max_tokens
     thinks = thinking(
         turn,
@@ -120,10 +103,9 @@ def encode(turn: Turn, settings: ProviderSettings) -> JsonObject:
         "stream": True,
         "thinking": thinks,
         "output_config": _output_config(effort(turn, profile), form, profile),
-        **_knobs(turn, profile, thinks, _version(settings)),
+        **_knobs(turn, profile, thinks, version),
     }
-    sent = {name: cast("JsonValue", value) for name, value in body.items() if value is not None}
-    return with_options(sent, turn.request, settings.name)
+    return {name: cast("JsonValue", value) for name, value in body.items() if value is not None}
 
 
 def _content(said: Prompt, offered: JsonObject, cache: str | bool) -> JsonObject:
@@ -141,7 +123,8 @@ def _content(said: Prompt, offered: JsonObject, cache: str | bool) -> JsonObject
     return {**({"system": system} if system else {}), **offered, "messages": messages}
 
 
-def _told(form: Format | None, profile: Profile) -> list[str]:
+def _format_instructions(form: Format | None, profile: Profile) -> list[str]:
+    """What the model is told of a format that it can't be held to."""
     match form:
         case JsonObjectFormat():
             return ["Answer with one JSON object and nothing else, without a code fence."]
@@ -157,10 +140,6 @@ def _output_config(effort: JsonValue, form: Format | None, profile: Profile) -> 
     if isinstance(form, JsonSchemaFormat) and profile.structured_outputs:
         config["format"] = {"type": "json_schema", "schema": constrained(form.schema_)}
     return config or None
-
-
-def _version(settings: ProviderSettings) -> str:
-    return next((value for name, value in settings.headers.items() if name.lower() == "anthropic-version"), VERSION)
 
 
 def _knobs(turn: Turn, profile: Profile, thinks: JsonObject | None, version: str) -> dict[str, JsonValue | None]:

@@ -1,9 +1,4 @@
-"""What Claude models take and refuse, by their names: each generation changed the wire's rules.
-
-Sources, all at platform.claude.com/docs: "Troubleshooting thinking" (the table of thinking types), "Effort",
-"Models overview" (limits), "Structured outputs", "Mid-conversation system messages", "Preserved thinking", and
-the migration guides of Opus 5.5, Sonnet 5.5 and Haiku 5.5.
-"""
+"""The options of the dialect `anthropic`, and the facts about Claude models: each generation changed the rules."""
 
 import re
 from dataclasses import dataclass, replace
@@ -11,14 +6,52 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from ...core.settings import ProviderSettings
-from .._shared.options import Options, read_options
+from .._shared.facts import Fact, Source, facts_of
+from .._shared.options import Options
 
 ThinkingMode: TypeAlias = Literal["adaptive", "budget", "none"]
 
+_DOCS = "https://platform.claude.com/docs/en"
+_THINKING = Source(f"{_DOCS}/build-with-claude/thinking-troubleshooting", "2026-11")
+_EFFORT = Source(f"{_DOCS}/build-with-claude/effort", "2026-11")
+_MODELS = Source(f"{_DOCS}/models/overview", "2026-11")
+_SCHEMAS = Source(f"{_DOCS}/build-with-claude/structured-outputs", "2026-11")
+_SYSTEM = Source(f"{_DOCS}/build-with-claude/mid-conversation-system-messages", "2026-11")
+_BINDING = Source(f"{_DOCS}/build-with-claude/preserved-thinking", "2026-11")
+_OPUS = Source(f"{_DOCS}/models/opus-5-5/migration-guide", "2026-11")
+_SONNET = Source(f"{_DOCS}/models/sonnet-5-5/migration-guide", "2026-11")
+MODELS = (
+    Fact("", {"claude": True, "thinking": "none", "top_effort": "max"}, _THINKING),
+    Fact("", {"max_tokens": 4096}, _MODELS),
+    Fact("", {"max_tokens": 8192}, _MODELS, since=(3, 5)),
+    Fact("", {"thinking": "budget"}, _THINKING, since=(3, 7)),
+    Fact("", {"max_tokens": 32_000}, _MODELS, since=(4, 0)),
+    Fact("sonnet", {"max_tokens": 64_000}, _MODELS, since=(3, 7)),
+    Fact("opus", {"structured_outputs": True}, _SCHEMAS, since=(4, 1), before=(4, 2)),
+    Fact("", {"structured_outputs": True}, _SCHEMAS, since=(4, 5)),
+    Fact("", {"max_tokens": 64_000}, _MODELS, since=(4, 5)),
+    Fact("", {"thinking": "adaptive"}, _THINKING, since=(4, 6)),
+    Fact("", {"max_tokens": 128_000}, _MODELS, since=(4, 6)),
+    Fact("", {"top_effort": "xhigh"}, _EFFORT, since=(4, 7)),
+    Fact("", {"sampling": False}, _OPUS, since=(4, 7)),
+    Fact("", {"late_system": True}, _SYSTEM, since=(4, 8)),
+    Fact("sonnet", {"late_system": False}, _SYSTEM, since=(5, 0), before=(5, 1)),
+    Fact("fable|mythos", {"off": None}, _THINKING, since=(5, 0)),
+    Fact("fable|mythos", {"forced_calls": False}, _OPUS, since=(5, 1)),
+    Fact("", {"bound": True}, _BINDING, since=(5, 1)),
+    Fact("opus", {"off": None, "forced_calls": False}, _OPUS, since=(5, 5)),
+    Fact("sonnet", {"off": "between_tools", "forced_calls": False}, _SONNET, since=(5, 5)),
+)
+"""By the model's family and version."""
+
+_NAME = re.compile(
+    r"claude-(?:(\d)(?:[-.](\d))?-)?(?P<family>opus|sonnet|haiku|fable|mythos)(?:-(\d{1,2})(?:[-.](\d{1,2}))?)?(?!\d)"
+)
+"""`claude-opus-4-5-20251101`, `claude-3-7-sonnet-20250219`, `anthropic/claude-opus-4.5`, `us.anthropic.claude-...`"""
+
 
 class AnthropicOptions(Options):
-    """See the table in `anthropic`."""
+    """See the table in the package."""
 
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     thinking: ThinkingMode | None = None
@@ -29,27 +62,14 @@ class AnthropicOptions(Options):
     web_search: bool = False
 
 
-def options_of(settings: ProviderSettings) -> AnthropicOptions:
-    return read_options(AnthropicOptions, settings)
-
-
-Version: TypeAlias = tuple[int, int]
-
-_NAME = re.compile(
-    r"claude-(?:(\d)(?:[-.](\d))?-)?(?P<family>opus|sonnet|haiku|fable|mythos)(?:-(\d{1,2})(?:[-.](\d{1,2}))?)?(?!\d)"
-)
-"""`claude-opus-4-5-20251101`, `claude-3-7-sonnet-20250219`, `anthropic/claude-opus-4.5`, `us.anthropic.claude-...`"""
-_NEWEST: Version = (99, 0)
-_ALWAYS_THINKS_SINCE: dict[str, Version] = {"opus": (5, 5), "fable": (5, 0), "mythos": (5, 0)}
-_NO_FORCED_CALLS_SINCE: dict[str, Version] = {"opus": (5, 5), "sonnet": (5, 5), "fable": (5, 1), "mythos": (5, 1)}
-
-
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The defaults are those of a server that isn't known: what all of them may be expected to take.
+    """What a model takes. The defaults are those of a model that isn't Claude: what all may be expected to take.
 
-    `off` is the thinking type that turns thinking off; None: nothing does. `bound`: a thinking block is refused
-    where anything before it has changed. `late_system`: messages of role `system` may follow the user's.
+    - `off` is the type of thinking that turns thinking off; None: nothing does.
+    - `bound`: a thinking block is refused where anything before it has changed.
+    - `late_system`: messages of role `system` may follow the user's.
+    - `max_tokens` is the largest limit that the model takes.
     """
 
     claude: bool = False
@@ -66,40 +86,12 @@ class Profile:
 
 def profile_of(model: str, options: AnthropicOptions) -> Profile:
     """The model's own, changed by the options. A name without a version counts as its family's newest."""
-    profile = _by_name(model)
+    profile = Profile()
+    if found := _NAME.search(model.lower()):
+        major, minor = (found[1], found[2]) if found[1] else (found[4], found[5])
+        profile = Profile(**facts_of(MODELS, found["family"], (int(major or 99), int(minor or 0))))
     if options.thinking is not None:
         profile = replace(profile, thinking=options.thinking)
     if options.structured_outputs is not None:
         profile = replace(profile, structured_outputs=options.structured_outputs)
     return profile
-
-
-def _by_name(model: str) -> Profile:
-    found = _NAME.search(model.lower())
-    if not found:
-        return Profile()
-    family = found["family"]
-    major, minor = (found[1], found[2]) if found[1] else (found[4], found[5])
-    version = (int(major), int(minor or 0)) if major else _NEWEST
-    always_thinks = version >= _ALWAYS_THINKS_SINCE.get(family, (100, 0))
-    return Profile(
-        claude=True,
-        thinking="adaptive" if version >= (4, 6) else "budget" if version >= (3, 7) else "none",
-        off=None if always_thinks else "between_tools" if family == "sonnet" and version >= (5, 5) else "disabled",
-        bound=version >= (5, 1),
-        top_effort="xhigh" if version >= (4, 7) else "max",
-        sampling=version < (4, 7),
-        forced_calls=version < _NO_FORCED_CALLS_SINCE.get(family, (100, 0)),
-        late_system=version >= (4, 8) and (family, version) != ("sonnet", (5, 0)),
-        structured_outputs=version >= (4, 5) or (family, version) == ("opus", (4, 1)),
-        max_tokens=_limit(family, version),
-    )
-
-
-def _limit(family: str, version: Version) -> int:
-    """The largest `max_tokens` that the model takes."""
-    if version >= (4, 6):
-        return 128_000
-    if version >= (4, 5) or (version >= (3, 7) and family == "sonnet"):
-        return 64_000
-    return 32_000 if version >= (4, 0) else 8192 if version >= (3, 5) else 4096

@@ -5,7 +5,7 @@ that aren't known are passed over: the API's versioning policy announces new one
 """
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -17,35 +17,15 @@ from ...core.run import OfferedTool
 from ...schema.base import JsonObject
 from ...schema.content import UrlCitation
 from ...schema.items import ExtensionItem
-from ...schema.response import InputTokensDetails, OutputTokensDetails, Usage
-from .._shared.errors import from_object
+from ...schema.response import Usage
+from .._shared.events import Decoder
 from .._shared.json import count, fields, loads, text
 from .._shared.naming import ANTHROPIC, MAX_CALL_ID, OF_VENDOR_S_TOOLS, CallIds, item_name, made_together, wire_name
+from .._shared.usage import usage_of
 from .thinking import opaque_of
 
 _LENGTH = ("max_tokens", "model_context_window_exceeded", "pause_turn")
 """`pause_turn`: a tool of the provider's needs another request, so this turn is not whole."""
-
-
-async def decode(
-    events: AsyncIterator[JsonObject],
-    *,
-    tools: Sequence[OfferedTool] = (),
-    summarised: bool = True,
-    secrets: Sequence[str] = (),
-) -> AsyncGenerator[d.Delta, None]:
-    """`tools` are those that were offered; `summarised`: the thinking is shown as a summary, as Claude's is.
-
-    Raises ProviderError where the stream reports one, breaks its protocol, or ends before its turn does.
-    """
-    decoder = _Decoder(tools, summarised, secrets)
-    async for event in events:
-        for delta in decoder.feed(event):
-            yield delta
-        if decoder.over:
-            break
-    for delta in decoder.end():
-        yield delta
 
 
 @dataclass(slots=True)
@@ -62,12 +42,12 @@ class _Block:
     whole: JsonObject = field(default_factory=dict[str, JsonValue])
 
 
-class _Decoder:
-    def __init__(self, tools: Sequence[OfferedTool], summarised: bool, secrets: Sequence[str]) -> None:
-        self.over = False
+class AnthropicDecoder(Decoder):
+    """`tools` are those that were offered; `summarised`: the thinking is shown as a summary, as Claude's is."""
+
+    def __init__(self, tools: Sequence[OfferedTool] = (), *, summarised: bool = True) -> None:
         self._names = {wire_name(tool.name): tool for tool in tools}
         self._summary = 0 if summarised else None
-        self._secrets = secrets
         self._blocks: dict[int, _Block] = {}
         self._begun = self._said = 0
         self._calls_made: list[str] = []
@@ -78,8 +58,6 @@ class _Decoder:
         self._used: JsonObject = {}
 
     def feed(self, event: JsonObject) -> Iterator[d.Delta]:
-        if error := from_object(event, self._secrets):
-            raise error
         match event.get("type"):
             case "message_start":
                 yield from self._usage(fields(fields(event.get("message")).get("usage")))
@@ -222,15 +200,8 @@ def _usage(used: JsonObject) -> Usage:
     """ "Total input tokens in a request is the summation of" three counts (API reference, `usage`)."""
     cached = count(used.get("cache_read_input_tokens"))
     prompt = count(used.get("input_tokens")) + count(used.get("cache_creation_input_tokens")) + cached
-    said = count(used.get("output_tokens"))
     thought = count(fields(used.get("output_tokens_details")).get("thinking_tokens"))
-    return Usage(
-        input_tokens=prompt,
-        input_tokens_details=InputTokensDetails(cached_tokens=cached),
-        output_tokens=said,
-        output_tokens_details=OutputTokensDetails(reasoning_tokens=thought),
-        total_tokens=prompt + said,
-    )
+    return usage_of(prompt, count(used.get("output_tokens")), cached=cached, thought=thought)
 
 
 def _source(citation: JsonObject) -> tuple[str, str] | None:

@@ -1,25 +1,20 @@
-"""What a model on Bedrock can do, by its id: Converse is one API, but each family refuses something else of it.
-
-Sources: the user guide of Amazon Bedrock ("Supported models and model features", "Prompt caching", "Structured
-outputs", "Adaptive thinking", "Preserved thinking"), that of Amazon Nova ("Tool use", "Extended thinking"), what's
-new in each version of Claude (platform.claude.com/docs), and the refusals that vercel/ai (`packages/amazon-bedrock`)
-and pydantic-ai (`providers/bedrock.py`) have recorded; maximhq/bifrost#6942 for reasoning without a signature. A new
-version is taken to be like the latest known one.
+"""The options of the dialect `bedrock`, and the facts about models: Converse is one API, but each family refuses
+something else of it. A new version is taken to be like the latest known one.
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from ...core.settings import ProviderSettings
 from ...schema.base import JsonObject
-from .._shared.options import Options, read_options
+from .._shared.facts import UNSOURCED, Fact, Source, Version, facts_of
+from .._shared.options import Options
 
 
 class BedrockOptions(Options):
-    """See the table in `bedrock`."""
+    """See the table in the package."""
 
     region: Annotated[str, Field(pattern=r"^[a-z0-9-]*$")] = ""
     base_models: dict[str, str] = {}
@@ -28,12 +23,8 @@ class BedrockOptions(Options):
     extra_body: JsonObject = {}
 
 
-def options_of(settings: ProviderSettings) -> BedrockOptions:
-    return read_options(BedrockOptions, settings)
-
-
 Thinking: TypeAlias = Literal["none", "budget", "adaptive", "nova", "effort", "qwen"]
-"""How a model is asked to reason: see `_bedrock_reasoning`."""
+"""How a model is asked to reason: see `thinking`."""
 
 _NOTHING: frozenset[str] = frozenset()
 _MEDIA = frozenset({"image", "document", "video"})
@@ -41,7 +32,7 @@ _MEDIA = frozenset({"image", "document", "video"})
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """The defaults are those of a model that nothing is known of.
+    """What a model takes and gives. The defaults are those of a model that isn't known.
 
     - `off`: the type of thinking that is none, if there is one.
     - `bound`: its reasoning is refused where anything before it has changed.
@@ -78,75 +69,76 @@ class Traits:
     think_tags: bool = False
 
 
+_GUIDE = "https://docs.aws.amazon.com/bedrock/latest/userguide"
+_FEATURES = Source(f"{_GUIDE}/conversation-inference-supported-models-features.html", "2026-11")
+_CACHES = Source(f"{_GUIDE}/prompt-caching.html", "2026-11")
+_SCHEMAS = Source(f"{_GUIDE}/structured-output.html", "2026-11")
+_THINKING = Source(f"{_GUIDE}/claude-messages-adaptive-thinking.html", "2026-11")
+_BINDING = Source(f"{_GUIDE}/claude-messages-thinking-block-binding.html", "2026-11")
+_CLAUDE = Source("https://platform.claude.com/docs/en/about-claude/models/migration-guide", "2026-11")
+_OPUS = Source("https://platform.claude.com/docs/en/models/opus-5-5/migration-guide", "2026-11")
+_SONNET = Source("https://platform.claude.com/docs/en/models/sonnet-5-5/migration-guide", "2026-11")
+_NOVA = Source("https://docs.aws.amazon.com/nova/latest/userguide/tool-use.html", "2026-11")
+_NOVA_2 = Source("https://docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html", "2026-11")
+_VERCEL = Source("https://github.com/vercel/ai/tree/main/packages/amazon-bedrock", "2026-11")
+_PYDANTIC = Source(
+    "https://github.com/pydantic/pydantic-ai/blob/main/pydantic_ai_slim/pydantic_ai/providers/bedrock.py", "2026-11"
+)
+_UNSIGNED = Source("https://github.com/maximhq/bifrost/issues/6942", "2026-11")
+MODELS = (
+    Fact(
+        r"anthropic\.",
+        {"off": "disabled", "force": "tool", "results": _MEDIA - {"video"}, "beside": frozenset({"image", "text"})},
+        _FEATURES,
+    ),
+    Fact(r"anthropic\..*3-5-haiku", {"caches": "tools"}, _CACHES),
+    Fact(r"anthropic\.", {"thinking": "budget"}, _THINKING, since=(3, 7)),
+    Fact(r"anthropic\.", {"caches": "tools"}, _CACHES, since=(3, 7)),
+    Fact(r"anthropic\.", {"summarised": True}, _THINKING, since=(4, 0)),
+    Fact(r"anthropic\.", {"sampling": 1}, _CLAUDE, since=(4, 1)),
+    Fact(r"anthropic\.", {"caches_long": True}, _CACHES, since=(4, 5)),
+    Fact(r"anthropic\.", {"schema": True, "strict": True}, _SCHEMAS, since=(4, 5)),
+    Fact(r"anthropic\.", {"thinking": "adaptive"}, _THINKING, since=(4, 6)),
+    Fact(r"anthropic\.", {"sampling": 0}, _CLAUDE, since=(4, 7)),
+    Fact(r"anthropic\.", {"schema": False}, _SCHEMAS, since=(4, 7), before=(4, 9)),
+    Fact(r"anthropic\.", {"strict": False}, _SCHEMAS, since=(4, 7)),
+    Fact(r"anthropic\.", {"bound": True}, _BINDING, since=(5, 1)),
+    Fact(r"anthropic\..*(fable|mythos)", {"off": "", "force": "auto"}, _THINKING),
+    Fact(r"anthropic\..*opus", {"off": "", "force": "auto"}, _OPUS, since=(5, 5)),
+    Fact(r"anthropic\..*sonnet", {"off": "between_tools", "force": "auto"}, _SONNET, since=(5, 5)),
+    Fact(r"amazon\.nova", {"force": "tool", "results": frozenset({"image"}), "plain_schemas": True}, _NOVA),
+    Fact(r"amazon\.nova", {"caches": "messages"}, _CACHES),
+    Fact(r"amazon\.nova-2", {"thinking": "nova"}, _NOVA_2),
+    Fact(r"meta\.", {"results": _MEDIA - {"video"}}, _FEATURES),
+    Fact(r"mistral\.", {"force": "any", "results": frozenset({"document"})}, _FEATURES),
+    Fact(r"mistral\.", {"json_results": True}, _PYDANTIC),
+    Fact(r"mistral\.", {"short_ids": True}, _VERCEL),
+    Fact(r"meta\.|mistral\.|writer\.", {"beside": _NOTHING}, UNSOURCED),
+    Fact(r"writer\.", {"status": False}, UNSOURCED),
+    Fact(r"openai\.", {"sampling": 0}, _VERCEL),
+    Fact(r"openai\.gpt-oss", {"sampling": 2, "thinking": "effort"}, _PYDANTIC),
+    Fact(r"qwen\.", {"thinking": "qwen"}, _PYDANTIC),
+    Fact(r"openai\.gpt-oss|qwen\.|minimax\.|moonshot", {"plain_reasoning": True}, _UNSIGNED),
+    Fact(r"zai\.|moonshot", {"force": "tool"}, _FEATURES),
+    Fact(r"moonshot\.kimi-k2-thinking", {"think_tags": True}, _VERCEL),
+    Fact(
+        r"deepseek\.v3|google\.gemma-3|minimax\.minimax-m2|mistral\.(magistral|ministral|mistral-large-3|voxtral)|moonshot"
+        r"|nvidia\.nemotron|openai\.gpt-oss|qwen\.qwen3|zai\.glm",
+        {"schema": True, "strict": True},
+        _SCHEMAS,
+    ),
+)
+"""By the model's id, and the version of Claude."""
+
+
 def traits_of(model: str) -> Traits:
     """`model` is a model's id, or an inference profile's, or the ARN of either."""
-    if "anthropic." in model:
-        return _claude(model.partition("anthropic.")[2])
-    traits = next((traits for name, traits in _FAMILIES.items() if name in model), Traits())
-    if any(name in model for name in _SCHEMAS):
-        traits = replace(traits, schema=True, strict=True)
-    return traits
+    return Traits(**facts_of(MODELS, model, _version(model)))
 
 
-def _claude(name: str) -> Traits:
-    version = _version(name)
-    family = next((each for each in ("opus", "sonnet", "fable", "mythos") if each in name), "")
-    always_thinks = family in ("fable", "mythos") or (family == "opus" and version >= (5, 5))
-    latest_sonnet = family == "sonnet" and version >= (5, 5)
-    return Traits(
-        thinking="none" if version < (3, 7) else "budget" if version < (4, 6) else "adaptive",
-        off="" if always_thinks else "between_tools" if latest_sonnet else "disabled",
-        bound=version >= (5, 1),
-        summarised=version >= (4, 0),
-        sampling=2 if version < (4, 1) else 1 if version < (4, 7) else 0,
-        force="auto" if always_thinks or latest_sonnet else "tool",
-        caches="tools" if version >= (3, 7) or "3-5-haiku" in name else "nothing",
-        caches_long=version >= (4, 5),
-        schema=version >= (4, 5) and version not in ((4, 7), (4, 8)),
-        strict=(4, 5) <= version < (4, 7),
-        results=frozenset({"image", "document"}),
-        beside=frozenset({"image", "text"}),
-    )
-
-
-def _version(name: str) -> tuple[int, int]:
-    """`claude-sonnet-4-5-20250929-v1:0` is (4, 5), `claude-3-haiku-20240307-v1:0` (3, 0)."""
-    if "mythos-preview" in name:
+def _version(model: str) -> Version:
+    """`anthropic.claude-sonnet-4-5-20250929-v1:0` is (4, 5), `anthropic.claude-3-haiku-20240307-v1:0` (3, 0)."""
+    if "anthropic.claude-mythos-preview" in model:
         return (4, 7)
-    found = re.match(r"claude-(?:[a-z]+-)?(\d)(?:-(\d)(?!\d))?", name)
+    found = re.search(r"anthropic\.claude-(?:[a-z]+-)?(\d)(?:-(\d)(?!\d))?", model)
     return (int(found[1]), int(found[2] or 0)) if found else (0, 0)
-
-
-_NOVA = Traits(force="tool", caches="messages", results=frozenset({"image"}), plain_schemas=True)
-_MISTRAL = Traits(force="any", beside=_NOTHING, json_results=True, short_ids=True, results=frozenset({"document"}))
-_KIMI = Traits(force="tool", plain_reasoning=True)
-_FAMILIES = {
-    "amazon.nova-2": replace(_NOVA, thinking="nova"),
-    "amazon.nova": _NOVA,
-    "meta.": Traits(results=frozenset({"image", "document"}), beside=_NOTHING),
-    "mistral.": _MISTRAL,
-    "openai.gpt-oss": Traits(thinking="effort", plain_reasoning=True),
-    "openai.": Traits(sampling=0),
-    "qwen.": Traits(thinking="qwen", plain_reasoning=True),
-    "minimax.": Traits(plain_reasoning=True),
-    "zai.": Traits(force="tool"),
-    "moonshot.kimi-k2-thinking": replace(_KIMI, think_tags=True),
-    "moonshot": _KIMI,
-    "writer.": Traits(beside=_NOTHING, status=False),
-}
-"""By a part of the model's id; the first that fits."""
-
-_SCHEMAS = (
-    "deepseek.v3",
-    "google.gemma-3",
-    "minimax.minimax-m2",
-    "mistral.magistral",
-    "mistral.ministral",
-    "mistral.mistral-large-3",
-    "mistral.voxtral",
-    "moonshot",
-    "nvidia.nemotron",
-    "openai.gpt-oss",
-    "qwen.qwen3",
-    "zai.glm",
-)

@@ -7,7 +7,7 @@ over, but for images, which no item can hold. `p` is padding.
 import asyncio
 import base64
 import binascii
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from struct import error as StructError  # noqa: N812
@@ -16,81 +16,19 @@ from typing import Any, TypeAlias
 from pydantic import JsonValue
 
 from ...core import deltas as d
-from ...core.errors import (
-    ProviderError,
-    ProviderMisconfigured,
-    ProviderRejected,
-    ProviderThrottled,
-    ProviderTimeout,
-    ProviderUnavailable,
-    StreamViolation,
-)
+from ...core.errors import ProviderUnavailable, StreamViolation
 from ...schema.base import JsonObject
 from ...schema.content import UrlCitation
-from ...schema.response import InputTokensDetails, Usage
-from .._shared.errors import clean, from_status, retry_after
+from ...schema.response import Usage
+from .._shared.events import Decoder, Objects
 from .._shared.json import count, dumps, fields, loads, text
 from .._shared.naming import CallIds, Names
 from .._shared.think_tags import ThinkSplitter
+from .._shared.usage import usage_of
 from .thinking import kept
 
-_CREDENTIALS = {
-    "accessdeniedexception",
-    "expiredtokenexception",
-    "incompletesignatureexception",
-    "invalidclienttokenid",
-    "invalidsignatureexception",
-    "missingauthenticationtokenexception",
-    "optinrequired",
-    "signaturedoesnotmatch",
-    "unrecognizedclientexception",
-}
-_KINDS: dict[str, Callable[[], ProviderError]] = {
-    "modelerrorexception": lambda: ProviderUnavailable("The model failed"),
-    "modelnotreadyexception": lambda: ProviderUnavailable("The model is not ready yet"),
-    "modelstreamerrorexception": lambda: ProviderUnavailable("The model's stream failed"),
-    "modeltimeoutexception": lambda: ProviderTimeout("The model did not answer in time"),
-    "internalserverexception": lambda: ProviderUnavailable("The provider failed"),
-    "serviceunavailableexception": lambda: ProviderUnavailable("The provider is not available"),
-    "throttlingexception": lambda: ProviderThrottled("The provider limits our rate"),
-    "servicequotaexceededexception": lambda: ProviderMisconfigured("Our account with the provider is out of quota"),
-}
 
-
-def from_reply(status: int, body: bytes, headers: Mapping[str, str], secrets: Sequence[str] = ()) -> ProviderError:
-    """Of a reply that is no success. `headers` has lower-case names."""
-    name = headers.get("x-amzn-errortype", "").partition(":")[0] or _name_in(body)
-    error = _known(name)
-    if isinstance(error, ProviderThrottled):
-        error.retry_after = retry_after(headers)
-    return error or from_status(status, body, headers, secrets)
-
-
-def from_event(name: str, value: JsonObject, secrets: Sequence[str] = ()) -> ProviderError:
-    """Of an exception, or an unmodeled error, in a stream. An unknown one counts as the provider's own."""
-    if name.lower() == "validationexception":
-        detail = clean(text(value.get("message")), secrets) or "it gave no reason"
-        return ProviderRejected(f"The provider refused the request (in its stream): {detail}")
-    return _known(name) or ProviderUnavailable("The provider failed (in its stream)")
-
-
-def _known(name: str) -> ProviderError | None:
-    name = name.lower()
-    if name in _CREDENTIALS:
-        return ProviderMisconfigured("The provider refused our credentials, or they may not use this model")
-    make = _KINDS.get(name)
-    return make() if make else None
-
-
-def _name_in(body: bytes) -> str:
-    try:
-        value = fields(loads(body))
-    except ValueError:
-        return ""
-    return text(value.get("__type")).rpartition("#")[2]
-
-
-async def events_of(chunks: AsyncIterator[bytes]) -> AsyncGenerator[JsonObject, None]:
+async def events_of(chunks: AsyncIterator[bytes]) -> Objects:
     """Raises StreamViolation for bytes that are no such stream."""
     module = await asyncio.to_thread(import_module, "botocore.eventstream")
     buffer: Any = module.EventStreamBuffer()
@@ -142,23 +80,6 @@ class Reading:
     think_tags: bool = False
 
 
-async def decode(
-    events: AsyncIterator[JsonObject], reading: Reading | None = None, secrets: Sequence[str] = ()
-) -> AsyncGenerator[d.Delta, None]:
-    """Raises ProviderError where the stream reports one, breaks its protocol, or ends before its turn does.
-
-    The usage comes after the stop reason, so `Finish` waits for it, or for the end of the stream.
-    """
-    decoder = _Decoder(reading or Reading(), secrets)
-    async for event in events:
-        for delta in decoder.feed(event):
-            yield delta
-        if decoder.over:
-            break
-    for delta in decoder.end():
-        yield delta
-
-
 @dataclass(slots=True)
 class _Thought:
     text: list[str] = field(default_factory=list[str])
@@ -179,13 +100,14 @@ class _Thought:
         return kept({"reasoningText": said}) if plain and self.text else None
 
 
-class _Decoder:
+class BedrockDecoder(Decoder):
     """Blocks are told apart by their index. Text blocks that follow one another are one message: a cited passage is
-    a block of its own, and its citations come before it."""
+    a block of its own, and its citations come before it. The usage comes after the stop reason, so `Finish` waits for
+    it, or for the end of the stream."""
 
-    def __init__(self, reading: Reading, secrets: Sequence[str]) -> None:
-        self._reading, self._secrets = reading, secrets
-        self._think = ThinkSplitter(opened=False) if reading.think_tags else None
+    def __init__(self, reading: Reading | None = None) -> None:
+        self._reading = reading or Reading()
+        self._think = ThinkSplitter(opened=False) if self._reading.think_tags else None
         self._thoughts: dict[Index, _Thought] = {}
         self._calls: set[Index] = set()
         self._ids = CallIds()
@@ -197,10 +119,6 @@ class _Decoder:
         self._length = 0
         self._stop = ""
         self._measured = False
-
-    @property
-    def over(self) -> bool:
-        return bool(self._stop) and self._measured
 
     def feed(self, event: JsonObject) -> Iterator[d.Delta]:
         for name, value in event.items():
@@ -220,10 +138,9 @@ class _Decoder:
                 case "metadata":
                     self._measured = True
                     yield d.Usage(_usage(fields(body.get("usage"))))
-                case _ if name == "error" or name.endswith("Exception"):
-                    raise from_event(name, body, self._secrets)
                 case _:
                     pass
+        self.over = bool(self._stop) and self._measured
 
     def end(self) -> Iterator[d.Delta]:
         if not self._stop:
@@ -339,10 +256,4 @@ def _usage(used: JsonObject) -> Usage:
     """`inputTokens` is without those that the cache had or was given; `totalTokens` is with them."""
     cached = count(used.get("cacheReadInputTokens"))
     prompt = count(used.get("inputTokens")) + cached + count(used.get("cacheWriteInputTokens"))
-    completion = count(used.get("outputTokens"))
-    return Usage(
-        input_tokens=prompt,
-        input_tokens_details=InputTokensDetails(cached_tokens=cached),
-        output_tokens=completion,
-        total_tokens=prompt + completion,
-    )
+    return usage_of(prompt, count(used.get("outputTokens")), cached=cached)

@@ -17,79 +17,53 @@
 | `rename` | {} | fields of the request to send by another name |
 | `extra_body` | {} | fields to add to the request, last |
 
-OpenAI, Azure OpenAI, DeepSeek, Groq, Cerebras and Mistral have their own defaults, by host: see `_chat_options`.
+OpenAI, Azure OpenAI, DeepSeek, Groq, Cerebras and Mistral have their own defaults, by host: see `models`.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
 from typing import cast
 
 import httpx2
 from pydantic import JsonValue
 
-from ...core import deltas as d
 from ...core.settings import ProviderSettings
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.request import JsonObjectFormat, JsonSchemaFormat, TextSettings
-from ...transport.http import Http
-from ...transport.sse import SseEvent
+from .._shared.errors import UpstreamErrors
 from .._shared.history import refuse_upstream_tools
-from .._shared.options import wants_logprobs, with_options
+from .._shared.http_dialect import HttpDialect, WireTurn, bearer
+from .._shared.openai_values import OUT_OF_QUOTA
+from .._shared.options import read_options, wants_logprobs
 from .messages import messages
-from .models import ChatOptions, options_of
+from .models import HOSTS, ChatOptions
 from .request import tools
-from .stream import Chunk, decode
+from .stream import ChatDecoder
 
-__all__ = ["ChatCompletions", "connect", "decode", "encode"]
+ERRORS = UpstreamErrors(meanings=OUT_OF_QUOTA, codes={"tool_use_failed": 503})
+"""`tool_use_failed` is Groq's: the model wrote a call that doesn't parse, so a retry may help."""
 
 
-def connect(settings: ProviderSettings) -> "ChatCompletions":
+def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | None = None) -> HttpDialect:
     """Raises ValueError for settings that can't work."""
-    return ChatCompletions(settings)
+    options = read_options(ChatOptions, settings, HOSTS)
+
+    def wire(turn: Turn) -> WireTurn:
+        decoder = ChatDecoder(think_tags=options.think_tags, echo=options.reasoning_echo != "never")
+        return WireTurn("/chat/completions", encode(turn, options), decoder)
+
+    return HttpDialect(
+        settings=settings,
+        errors=ERRORS,
+        wire=wire,
+        headers=bearer(settings),
+        reserved=frozenset({"messages", "n", "stream_options"}),
+        transport=transport,
+    )
 
 
-class ChatCompletions:
-    """`transport` replaces the network, for tests."""
-
-    def __init__(self, settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | None = None) -> None:
-        self._settings = settings
-        self._options = options_of(settings)
-        key = settings.api_key.strip()
-        self._http = Http(settings, {"authorization": f"Bearer {key}"} if key else {}, transport)
-
-    async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
-        """One turn's deltas. Raises ProviderError, and RequestError for content that this wire can't carry."""
-        body = encode(turn, self._settings)
-        options, secrets = self._options, self._http.secrets
-        echo = options.reasoning_echo != "never"
-        async with self._http.post("/chat/completions", body) as reply:
-            async with (
-                aclosing(reply.events()) as events,
-                aclosing(chunks_of(events)) as chunks,
-                aclosing(decode(chunks, think_tags=options.think_tags, echo=echo, secrets=secrets)) as deltas,
-            ):
-                async for delta in deltas:
-                    yield delta
-            await reply.drain()
-
-    async def aclose(self) -> None:
-        await self._http.aclose()
-
-
-async def chunks_of(events: AsyncIterator[SseEvent]) -> AsyncGenerator[Chunk, None]:
-    """Each event's object, then None for `[DONE]`. Raises StreamViolation for an event that has none."""
-    async for event in events:
-        if event.data.strip() == "[DONE]":
-            yield None
-            return
-        yield event.json()
-
-
-def encode(turn: Turn, settings: ProviderSettings) -> JsonObject:
+def encode(turn: Turn, options: ChatOptions) -> JsonObject:
     """The request's body. Raises RequestError for content that this wire can't carry."""
     refuse_upstream_tools(turn)
-    options = options_of(settings)
     body: dict[str, JsonValue | None] = {
         "model": turn.model,
         "messages": messages(turn, options),
@@ -105,7 +79,7 @@ def encode(turn: Turn, settings: ProviderSettings) -> JsonObject:
         for name, value in body.items()
         if value is not None and name not in options.omit
     }
-    return with_options(sent | options.extra_body, turn.request, settings.name)
+    return sent | options.extra_body
 
 
 def _knobs(turn: Turn, options: ChatOptions) -> dict[str, JsonValue | None]:

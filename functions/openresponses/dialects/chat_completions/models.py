@@ -1,16 +1,16 @@
-"""The switches of the dialect `chat_completions`, and what is known of well-known hosts."""
+"""The options of the dialect `chat_completions`, and the facts about hosts that are their defaults."""
 
 from typing import Literal, TypeAlias
 
-from ...core.settings import ProviderSettings
 from ...schema.base import JsonObject
-from .._shared.options import Options, read_options
+from .._shared.facts import Fact, Source
+from .._shared.options import Options
 
 ThinkTags: TypeAlias = Literal[False, True, "open"]
 
 
 class ChatOptions(Options):
-    """See the table in `chat_completions`."""
+    """See the table in the package."""
 
     developer_role: bool = False
     system: Literal["first", "in_place"] = "first"
@@ -33,20 +33,17 @@ _OPENAI: JsonObject = {
     "reasoning_echo": "never",
 }
 _NO_ECHO: JsonObject = {"reasoning_echo": "never"}
-_HOSTS: dict[str, JsonObject] = {
-    "api.openai.com": _OPENAI,
-    "openai.azure.com": _OPENAI,
-    "api.deepseek.com": {"reasoning_echo": "required"},
-    "api.groq.com": _NO_ECHO,
-    "api.cerebras.ai": _NO_ECHO,
-    "api.mistral.ai": _NO_ECHO,
-}
-"""Groq, Cerebras and Mistral refuse a message with a field that they don't know (their own 400s and 422s).
-
-DeepSeek refuses a call without one in its thinking mode, whoever made the call ("Missing `reasoning_content`
-field": continuedev/continue#11285, mnfst/llm-gateway#992); empty will do.
-"""
-
-
-def options_of(settings: ProviderSettings) -> ChatOptions:
-    return read_options(ChatOptions, settings, _HOSTS)
+_API = Source("https://platform.openai.com/docs/api-reference/chat/create", "2026-11")
+_AZURE = Source("https://learn.microsoft.com/en-us/azure/foundry/openai/how-to/reasoning", "2026-11")
+_DEEPSEEK = Source("https://github.com/continuedev/continue/issues/11285", "2026-11")
+HOSTS = (
+    Fact(r"\.api\.openai\.com$", _OPENAI, _API),
+    Fact(r"\.openai\.azure\.com$", _OPENAI, _AZURE),
+    # Refuses a call without reasoning in its thinking mode, whoever made the call; empty reasoning will do.
+    Fact(r"\.api\.deepseek\.com$", {"reasoning_echo": "required"}, _DEEPSEEK),
+    # The others refuse a message with a field that they don't know.
+    Fact(r"\.api\.groq\.com$", _NO_ECHO, Source("https://github.com/janhq/jan/issues/8136", "2026-11")),
+    Fact(r"\.api\.cerebras\.ai$", _NO_ECHO, Source("https://github.com/QwenLM/qwen-code/issues/11045", "2026-11")),
+    Fact(r"\.api\.mistral\.ai$", _NO_ECHO, Source("https://github.com/BerriAI/litellm/issues/30835", "2026-11")),
+)
+"""By the host of `base_url`: what its defaults are."""

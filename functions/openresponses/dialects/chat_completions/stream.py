@@ -5,9 +5,8 @@ add to it or leave out. Values of an unexpected type are passed over: servers di
 """
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from pydantic import JsonValue
 
@@ -15,12 +14,13 @@ from ...core import deltas as d
 from ...core.errors import ProviderUnavailable, StreamViolation
 from ...schema.base import JsonObject
 from ...schema.content import LogProb
-from ...schema.response import InputTokensDetails, OutputTokensDetails, Usage
-from .._shared.errors import from_object
+from ...schema.response import Usage
+from .._shared.events import DONE, Decoder
 from .._shared.json import count, fields, objects, text
 from .._shared.naming import MAX_CALL_ID, item_name
 from .._shared.openai_values import citation_of, logprobs_of
 from .._shared.think_tags import ThinkSplitter
+from .._shared.usage import usage_of
 from .models import ThinkTags
 
 
@@ -106,46 +106,35 @@ def _is_object(arguments: str) -> bool:
         return False
 
 
-Chunk: TypeAlias = JsonObject | None
-"""One event's object; None stands for `[DONE]`."""
-
 _LENGTH = ("length", "max_tokens", "model_length")
 _FILTERED = ("content_filter", "sensitive")
 _FAILED = ("error", "abort", "insufficient_system_resource", "network_error")
 
 
-async def decode(
-    chunks: AsyncIterator[Chunk], *, think_tags: ThinkTags = False, echo: bool = True, secrets: Sequence[str] = ()
-) -> AsyncGenerator[d.Delta, None]:
-    """Raises ProviderError where the stream reports one, breaks its protocol, or ends before its turn does.
-
-    A turn has ended with a `finish_reason` or with `[DONE]`; some servers send only one of them. `Finish`
-    waits for the end of the stream, since the usage comes after the `finish_reason`. `echo`: reasoning is sent back
-    later, so it is state as well: that comes back whatever a client is shown of it, or keeps.
+class ChatDecoder(Decoder):
+    """A turn has ended with a `finish_reason` or with `[DONE]`; some servers send only one of them. `Finish` waits for
+    the end of the stream, since the usage comes after the `finish_reason`. `echo`: reasoning is sent back later, so it
+    is state as well: that comes back whatever a client is shown of it, or keeps.
     """
-    decoder = _Decoder(think_tags, echo, secrets)
-    async for chunk in chunks:
-        if chunk is None:
-            decoder.finish = decoder.finish or "stop"
-            break
-        for delta in decoder.stated(decoder.feed(chunk)):
-            yield delta
-    for delta in decoder.stated(decoder.end()):
-        yield delta
 
-
-class _Decoder:
-    def __init__(self, think_tags: ThinkTags, echo: bool, secrets: Sequence[str]) -> None:
-        self.finish = ""
+    def __init__(self, *, think_tags: ThinkTags = False, echo: bool = True) -> None:
+        self._finish = ""
         self._echo = echo
         self._thoughts: list[str] = []
         self._calls = Calls()
         self._think = ThinkSplitter(opened=think_tags == "open") if think_tags else None
-        self._secrets = secrets
         self._speaking = False
         self._used: JsonValue = None
 
-    def stated(self, deltas: Iterator[d.Delta]) -> Iterator[d.Delta]:
+    def feed(self, event: JsonObject) -> Iterator[d.Delta]:
+        if event is DONE:
+            self.over, self._finish = True, self._finish or "stop"
+        return self._stated(self._chunk(event))
+
+    def end(self) -> Iterator[d.Delta]:
+        return self._stated(self._end())
+
+    def _stated(self, deltas: Iterator[d.Delta]) -> Iterator[d.Delta]:
         """`deltas`, and the state of a reasoning block before what ends it."""
         for delta in deltas:
             if isinstance(delta, d.Reasoning) and self._echo:
@@ -155,27 +144,27 @@ class _Decoder:
                 self._thoughts.clear()
             yield delta
 
-    def feed(self, chunk: JsonObject) -> Iterator[d.Delta]:
-        if error := from_object(chunk, self._secrets):
-            raise error
+    def _chunk(self, chunk: JsonObject) -> Iterator[d.Delta]:
         for choice in objects(chunk.get("choices")):
             if count(choice.get("index")) == 0:
                 yield from self._delta(fields(choice.get("delta")), choice)
-                self.finish = text(choice.get("finish_reason")) or self.finish
+                self._finish = text(choice.get("finish_reason")) or self._finish
         used = chunk.get("usage") or fields(chunk.get("x_groq")).get("usage")
         if used and used != self._used:
             self._used = used
             yield d.Usage(_usage(fields(used)))
 
-    def end(self) -> Iterator[d.Delta]:
-        if not self.finish:
+    def _end(self) -> Iterator[d.Delta]:
+        if not self._finish:
             raise ProviderUnavailable("The provider's stream ended before its turn did")
-        if self.finish in _FAILED:
+        if self._finish in _FAILED:
             raise ProviderUnavailable("The provider gave up on its answer")
         if self._think:
             yield from self._split(self._think.end(), ())
         self._calls.end()
-        yield d.Finish("length" if self.finish in _LENGTH else "content_filter" if self.finish in _FILTERED else "stop")
+        yield d.Finish(
+            "length" if self._finish in _LENGTH else "content_filter" if self._finish in _FILTERED else "stop"
+        )
 
     def _delta(self, delta: JsonObject, choice: JsonObject) -> Iterator[d.Delta]:
         if not delta:
@@ -240,10 +229,5 @@ def _usage(used: JsonObject) -> Usage:
     thought = count(fields(used.get("completion_tokens_details")).get("reasoning_tokens"))
     if thought and prompt + completion + thought == count(used.get("total_tokens")):
         completion += thought
-    return Usage(
-        input_tokens=prompt,
-        input_tokens_details=InputTokensDetails(cached_tokens=count(cached or used.get("prompt_cache_hit_tokens"))),
-        output_tokens=completion,
-        output_tokens_details=OutputTokensDetails(reasoning_tokens=thought),
-        total_tokens=prompt + completion,
-    )
+    cached = count(cached or used.get("prompt_cache_hit_tokens"))
+    return usage_of(prompt, completion, cached=cached, thought=thought)

@@ -22,95 +22,71 @@ and to models that take no sampling settings any more (from 3.6 Flash and 3.5 Fl
 `presence_penalty`, `frequency_penalty`.
 """
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-
 import httpx2
 from pydantic import JsonValue
 
-from ...core import deltas as d
 from ...core.settings import ProviderSettings
 from ...core.turn import Turn
 from ...schema.base import JsonObject
-from ...transport.http import Http
-from ...transport.sse import objects_of
+from .._shared.errors import UpstreamErrors
+from .._shared.facts import facts_of
+from .._shared.http_dialect import HttpDialect, WireTurn
 from .._shared.naming import function_name, model_path
-from .._shared.options import wants_logprobs, with_options
+from .._shared.options import read_options, wants_logprobs
 from .messages import contents
-from .models import GeminiModel, options_of
+from .models import HOSTS, GeminiModel, GeminiOptions
 from .request import response_format, tools
-from .stream import decode
+from .stream import GeminiDecoder
 from .thinking import thinking
 
-__all__ = ["Gemini", "connect", "decode", "encode"]
+ERRORS = UpstreamErrors(meanings={"API_KEY_INVALID": 401})
+"""A wrong key comes with a 400 that has this reason."""
 
 
-def connect(settings: ProviderSettings) -> "Gemini":
+def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | None = None) -> HttpDialect:
     """Raises ValueError for settings that can't work."""
-    return Gemini(settings)
+    options, key = read_options(GeminiOptions, settings), settings.api_key.strip()
+    mixes_tools: bool = facts_of(HOSTS, settings.base_url).get("mixes_tools", True)
 
-
-class Gemini:
-    """`transport` replaces the network, for tests."""
-
-    def __init__(self, settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | None = None) -> None:
-        self._settings = settings
-        options_of(settings)
-        key = settings.api_key.strip()
-        self._http = Http(settings, {"x-goog-api-key": key} if key else {}, transport)
-
-    async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
-        """One turn's deltas. Raises ProviderError, and RequestError for content that this wire can't carry."""
-        path, body = f"{model_path(turn.model)}:streamGenerateContent", encode(turn, self._settings)
+    def wire(turn: Turn) -> WireTurn:
+        path, body = f"{model_path(turn.model)}:streamGenerateContent", encode(turn, options, mixes_tools=mixes_tools)
         names = {function_name(tool.name): tool.name for tool in turn.tools}
-        async with (
-            self._http.post(path, body, {"alt": "sse"}) as reply,
-            aclosing(reply.events()) as events,
-            aclosing(objects_of(events)) as chunks,
-            aclosing(decode(chunks, names=names, secrets=self._http.secrets)) as deltas,
-        ):
-            async for delta in deltas:
-                yield delta
+        return WireTurn(path, body, GeminiDecoder(names), query={"alt": "sse"})
 
-    async def aclose(self) -> None:
-        await self._http.aclose()
+    return HttpDialect(
+        settings=settings,
+        errors=ERRORS,
+        wire=wire,
+        headers={"x-goog-api-key": key} if key else {},
+        nested=("generationConfig",),
+        reserved=frozenset({"candidateCount", "contents", "toolConfig"}),
+        transport=transport,
+    )
 
 
-def encode(turn: Turn, settings: ProviderSettings) -> JsonObject:
+def encode(turn: Turn, options: GeminiOptions, *, mixes_tools: bool) -> JsonObject:
     """The request's body. Raises RequestError for content that this wire can't carry."""
-    options = options_of(settings)
     model = GeminiModel.of(turn.model, options)
-    vertex = "aiplatform.googleapis.com" in settings.base_url
-    config = _sampling(turn) if model.takes_sampling else {}
-    config |= _output(turn) | response_format(turn)
+    config = _knobs(turn, model) | response_format(turn)
     config |= thinking(turn.request.reasoning, model, options.include_thoughts)
-    body = contents(turn, model) | tools(turn, model, vertex=vertex)
+    body = contents(turn, model) | tools(turn, model, mixes_tools=mixes_tools)
     if config:
         body["generationConfig"] = config
     if turn.request.service_tier in ("flex", "priority"):
         body["serviceTier"] = turn.request.service_tier
-    return with_options(body | options.extra_body, turn.request, settings.name, nested="generationConfig")
+    return body | options.extra_body
 
 
-def _sampling(turn: Turn) -> JsonObject:
-    """Some models refuse any penalty, even none."""
+def _knobs(turn: Turn, model: GeminiModel) -> JsonObject:
     request = turn.request
-    return _set(
-        temperature=request.temperature,
-        topP=request.top_p,
-        presencePenalty=request.presence_penalty or None,
-        frequencyPenalty=request.frequency_penalty or None,
-    )
-
-
-def _output(turn: Turn) -> JsonObject:
-    request = turn.request
-    return _set(
-        maxOutputTokens=turn.max_output_tokens,
-        responseLogprobs=wants_logprobs(request) or None,
-        logprobs=request.top_logprobs or None,
-    )
-
-
-def _set(**fields: JsonValue) -> JsonObject:
-    return {name: value for name, value in fields.items() if value is not None}
+    knobs: dict[str, JsonValue] = {
+        "maxOutputTokens": turn.max_output_tokens,
+        "responseLogprobs": wants_logprobs(request) or None,
+        "logprobs": request.top_logprobs or None,
+    }
+    if model.takes_sampling:
+        knobs |= {"temperature": request.temperature, "topP": request.top_p}
+        # Some models refuse any penalty, even none.
+        penalties = request.presence_penalty or None, request.frequency_penalty or None
+        knobs["presencePenalty"], knobs["frequencyPenalty"] = penalties
+    return {name: value for name, value in knobs.items() if value is not None}

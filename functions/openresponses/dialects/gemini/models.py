@@ -1,19 +1,34 @@
-"""The switches of the dialect `gemini`, and what a model's name tells of the model.
-
-Sources: Gemini API, "Gemini thinking" and "What's new in Gemini 3.6 Flash"; Agent Platform, "Thinking".
-"""
+"""The options of the dialect `gemini`, and the facts about models and hosts that are told by their names."""
 
 import re
 from dataclasses import dataclass
-from math import inf
 
-from ...core.settings import ProviderSettings
 from ...schema.base import JsonObject
-from .._shared.options import Options, read_options
+from .._shared.facts import Fact, Source, facts_of
+from .._shared.options import Options
+
+_THINKING = Source("https://ai.google.dev/gemini-api/docs/thinking", "2026-11")
+_SIGNATURES = Source("https://ai.google.dev/gemini-api/docs/thought-signatures", "2026-11")
+_3_6 = Source("https://ai.google.dev/gemini-api/docs/generate-content/whats-new-gemini-3.6", "2026-11")
+_LEVELS = Source("https://docs.cloud.google.com/vertex-ai/generative-ai/docs/thinking", "2026-11")
+_TOOLS = Source("https://ai.google.dev/gemini-api/docs/tool-combination", "2026-11")
+MODELS = (
+    Fact(r"-pro", {"is_pro": True, "has_minimal_level": False}, _LEVELS),
+    Fact(r"-image", {"makes_images": True}, _THINKING),
+    Fact(r"", {"thinks": True}, _THINKING, since=(2, 5)),
+    Fact(r"", {"is_3": True}, _SIGNATURES, since=(3, 0)),
+    Fact(r"-lite", {"takes_sampling": False}, _3_6, since=(3, 5)),
+    Fact(r"", {"takes_sampling": False}, _3_6, since=(3, 6)),
+    Fact(r"", {"has_minimal_level": False}, _LEVELS, since=(3, 7)),
+    Fact(r"-lite", {"has_minimal_level": True}, _LEVELS),
+)
+"""By the model's name and generation."""
+HOSTS = (Fact(r"aiplatform\.googleapis\.com", {"mixes_tools": False}, _TOOLS),)
+"""By `base_url`: which take Google's own tools beside functions."""
 
 
 class GeminiOptions(Options):
-    """See the table in `gemini`."""
+    """See the table in the package."""
 
     generation: float | None = None
     include_thoughts: bool | None = None
@@ -22,46 +37,24 @@ class GeminiOptions(Options):
 
 @dataclass(frozen=True, slots=True)
 class GeminiModel:
-    """What a model can do. An alias (`gemini-flash-latest`) is of the newest generation; what isn't called Gemini
-    (Gemma, tuned models) of one that neither thinks nor signs.
+    """What a model can do. The defaults are those of a model that isn't known.
+
+    - `is_3`: it insists on signatures, thinks in levels, and takes media in responses and Google's tools beside ours.
+    - `takes_sampling`: later models ignore `temperature` and `top_p`, and refuse penalties.
     """
 
-    name: str
-    generation: float
+    thinks: bool = False
+    is_3: bool = False
+    is_pro: bool = False
+    makes_images: bool = False
+    has_minimal_level: bool = True
+    takes_sampling: bool = True
 
     @classmethod
     def of(cls, name: str, options: GeminiOptions) -> "GeminiModel":
+        """An alias (`gemini-flash-latest`) is of the newest generation; what isn't called Gemini (Gemma, tuned models)
+        of one that neither thinks nor signs."""
         found = re.search(r"gemini-(\d+(?:\.\d+)?)", name)
-        told = float(found[1]) if found else inf if "gemini-" in name else 2.0
-        return cls(name, told if options.generation is None else options.generation)
-
-    @property
-    def thinks(self) -> bool:
-        return self.generation >= 2.5
-
-    @property
-    def is_3(self) -> bool:
-        """It insists on signatures, thinks in levels, and takes media in responses and Google's tools beside ours."""
-        return self.generation >= 3
-
-    @property
-    def is_pro(self) -> bool:
-        return "-pro" in self.name
-
-    @property
-    def makes_images(self) -> bool:
-        return "-image" in self.name
-
-    @property
-    def has_minimal_level(self) -> bool:
-        """Flash stopped at 3.7 to have it; Pro never did."""
-        return "-lite" in self.name or (self.generation < 3.7 and not self.is_pro)
-
-    @property
-    def takes_sampling(self) -> bool:
-        """Later models ignore temperature and top_p, and refuse penalties."""
-        return self.generation < (3.5 if "-lite" in self.name else 3.6)
-
-
-def options_of(settings: ProviderSettings) -> GeminiOptions:
-    return read_options(GeminiOptions, settings)
+        told = float(found[1]) if found else 99.0 if "gemini-" in name else 2.0
+        generation = told if options.generation is None else options.generation
+        return cls(**facts_of(MODELS, name, divmod(round(generation * 10), 10)))

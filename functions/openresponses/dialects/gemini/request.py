@@ -126,10 +126,10 @@ _SAYS_SOMETHING = ("properties", "additionalProperties", "anyOf", "oneOf", "allO
 _GOOGLES = {"code_interpreter": "codeExecution", "web_search": "googleSearch"}
 
 
-def tools(turn: Turn, model: GeminiModel, *, vertex: bool) -> JsonObject:
+def tools(turn: Turn, model: GeminiModel, *, mixes_tools: bool) -> JsonObject:
     """Nothing at all without tools. Raises RequestError for a tool that Gemini can't be offered."""
     functions = [_function(tool) for tool in turn.tools]
-    googles = _googles(turn, mixable=not functions or (model.is_3 and not vertex))
+    googles = _googles(turn, mixable=not functions or (model.is_3 and mixes_tools))
     config: JsonObject = {}
     if turn.must_call:
         config["functionCallingConfig"] = {"mode": "ANY", "allowedFunctionNames": [function_name(turn.must_call)]}

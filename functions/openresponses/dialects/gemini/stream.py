@@ -6,7 +6,7 @@ type are passed over.
 
 import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from pydantic import JsonValue
 
@@ -15,10 +15,11 @@ from ...core.errors import ProviderMisconfigured, ProviderRejected, ProviderUnav
 from ...schema.base import JsonObject
 from ...schema.content import LogProb, TopLogProb, UrlCitation
 from ...schema.items import ExtensionItem
-from ...schema.response import InputTokensDetails, OutputTokensDetails, Usage
-from .._shared.errors import from_object
+from ...schema.response import Usage
+from .._shared.events import Decoder
 from .._shared.json import count, fields, objects, text
 from .._shared.naming import CallIds, item_name
+from .._shared.usage import usage_of
 from .messages import GOOGLE
 from .thinking import NextPart, Spoken, State, Thought
 
@@ -27,14 +28,8 @@ def usage(used: JsonObject) -> Usage:
     """The candidates' tokens are without the thoughts', the prompt's without the results of Google's own tools."""
     thought = count(used.get("thoughtsTokenCount"))
     prompt = count(used.get("promptTokenCount")) + count(used.get("toolUsePromptTokenCount"))
-    output = count(used.get("candidatesTokenCount")) + thought
-    return Usage(
-        input_tokens=prompt,
-        input_tokens_details=InputTokensDetails(cached_tokens=count(used.get("cachedContentTokenCount"))),
-        output_tokens=output,
-        output_tokens_details=OutputTokensDetails(reasoning_tokens=thought),
-        total_tokens=prompt + output,
-    )
+    made = count(used.get("candidatesTokenCount")) + thought
+    return usage_of(prompt, made, cached=count(used.get("cachedContentTokenCount")), thought=thought)
 
 
 def citations(said: str, candidate: JsonObject) -> Iterator[UrlCitation]:
@@ -104,26 +99,13 @@ _ABOUT = ("videoMetadata", "partMetadata", "mediaResolution")
 """Objects of a part that are not what it holds."""
 
 
-async def decode(
-    chunks: AsyncIterator[JsonObject], *, names: Mapping[str, str] | None = None, secrets: Sequence[str] = ()
-) -> AsyncGenerator[d.Delta, None]:
-    """Raises ProviderError where the stream reports one, or ends before its turn does.
-
-    `names` has our name of a tool by Gemini's. A turn has ended with a `finishReason`, or with the prompt blocked.
+class GeminiDecoder(Decoder):
+    """`names` has our name of a tool by Gemini's. A turn has ended with a `finishReason`, or with the prompt blocked.
     `Finish` waits for the end of the stream, since sources and usage may come after that.
     """
-    decoder = _Decoder(names or {}, secrets)
-    async for chunk in chunks:
-        for delta in decoder.feed(chunk):
-            yield delta
-    for delta in decoder.end():
-        yield delta
 
-
-class _Decoder:
-    def __init__(self, names: Mapping[str, str], secrets: Sequence[str]) -> None:
-        self._names = names
-        self._secrets = secrets
+    def __init__(self, names: Mapping[str, str] | None = None) -> None:
+        self._names = names or {}
         self._finish = ""
         self._blocked = ""
         self._open = ""
@@ -136,16 +118,14 @@ class _Decoder:
         self._about: JsonObject = {}
         self._used: JsonObject = {}
 
-    def feed(self, chunk: JsonObject) -> Iterator[d.Delta]:
-        if error := from_object(chunk, self._secrets):
-            raise error
-        feedback = fields(chunk.get("promptFeedback"))
+    def feed(self, event: JsonObject) -> Iterator[d.Delta]:
+        feedback = fields(event.get("promptFeedback"))
         if reason := text(feedback.get("blockReason")):
             self._blocked = text(feedback.get("blockReasonMessage")) or f"The prompt was blocked: {reason}"
-        for candidate in objects(chunk.get("candidates")):
+        for candidate in objects(event.get("candidates")):
             if count(candidate.get("index")) == 0:
                 yield from self._candidate(candidate)
-        used = fields(chunk.get("usageMetadata"))
+        used = fields(event.get("usageMetadata"))
         if used and used != self._used:
             self._used = used
             yield d.Usage(usage(used))

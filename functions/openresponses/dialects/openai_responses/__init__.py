@@ -17,7 +17,7 @@ sent too, and win. Nothing is passed through: ids, sequence numbers and storage 
 | `omit` | [] | fields of the request to leave out |
 | `extra_body` | {} | fields to add to the request, last |
 
-OpenAI, Azure OpenAI and OpenRouter have their own defaults, by host: see `_responses_options`.
+OpenAI, Azure OpenAI and OpenRouter have their own defaults, by host: see `models`.
 
 | not sent | since |
 |---|---|
@@ -27,83 +27,58 @@ OpenAI, Azure OpenAI and OpenRouter have their own defaults, by host: see `_resp
 | items of other implementors, reasoning of other providers | nobody there could read them |
 """
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import cast
 
 import httpx2
 from pydantic import JsonValue
 
-from ...core import deltas as d
 from ...core.settings import ProviderSettings
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.request import CreateResponse
-from ...transport.http import Http
 from .._shared.history import refuse_upstream_tools
+from .._shared.http_dialect import HttpDialect, WireTurn, bearer
 from .._shared.naming import UpstreamNames
-from .._shared.options import with_options
+from .._shared.openai_values import OUT_OF_QUOTA
+from .._shared.options import read_options
+from .errors import ResponsesErrors
 from .messages import input_items
-from .models import options_of
+from .models import HOSTS, ResponsesOptions
 from .request import include, tools
-from .stream import decode, objects_of
-
-__all__ = ["OpenAIResponses", "connect", "decode", "encode"]
+from .stream import ResponsesDecoder
 
 _MIN_OUTPUT_TOKENS = 16
-_RESERVED = frozenset(
-    {
-        "background",
-        "context_management",
-        "conversation",
-        "include",
-        "instructions",
-        "previous_response_id",
-        "prompt",
-        "store",
-        "tool_choice",
-        "tools",
-    }
+_ABOUT_STORAGE = {"background", "context_management", "conversation", "previous_response_id", "prompt", "store"}
+_RESERVED = frozenset(_ABOUT_STORAGE | {"include", "input", "instructions", "stream_options", "tool_choice", "tools"})
+_AS_ASKED = (
+    *("temperature", "top_p", "presence_penalty", "frequency_penalty", "top_logprobs", "truncation"),
+    *("service_tier", "safety_identifier", "prompt_cache_key", "user"),
 )
 
 
-def connect(settings: ProviderSettings) -> "OpenAIResponses":
+def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | None = None) -> HttpDialect:
     """Raises ValueError for settings that can't work."""
-    return OpenAIResponses(settings)
+    options = read_options(ResponsesOptions, settings, HOSTS)
+    key = settings.api_key.strip()
+
+    def wire(turn: Turn) -> WireTurn:
+        names = UpstreamNames(turn.tools)
+        decoder = ResponsesDecoder(names.ours, keep_content=options.echo_reasoning == "content")
+        return WireTurn("/responses", encode(turn, options, names), decoder)
+
+    return HttpDialect(
+        settings=settings,
+        errors=ResponsesErrors(meanings=OUT_OF_QUOTA),
+        wire=wire,
+        headers=bearer(settings) if options.key_header == "authorization" else {options.key_header: key} if key else {},
+        reserved=_RESERVED,
+        transport=transport,
+    )
 
 
-class OpenAIResponses:
-    """`transport` replaces the network, for tests."""
-
-    def __init__(self, settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | None = None) -> None:
-        self._settings = settings
-        self._options = options_of(settings)
-        key, header = settings.api_key.strip(), self._options.key_header
-        value = f"Bearer {key}" if header == "authorization" else key
-        self._http = Http(settings, {header: value} if key else {}, transport)
-
-    async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
-        """One turn's deltas. Raises ProviderError, and RequestError for content that this wire can't carry."""
-        body = encode(turn, self._settings)
-        names, keep = UpstreamNames(turn.tools).ours, self._options.echo_reasoning == "content"
-        async with self._http.post("/responses", body) as reply:
-            async with (
-                aclosing(reply.events()) as events,
-                aclosing(objects_of(events)) as objects,
-                aclosing(decode(objects, names=names, keep_content=keep, secrets=self._http.secrets)) as deltas,
-            ):
-                async for delta in deltas:
-                    yield delta
-            await reply.drain()
-
-    async def aclose(self) -> None:
-        await self._http.aclose()
-
-
-def encode(turn: Turn, settings: ProviderSettings) -> JsonObject:
+def encode(turn: Turn, options: ResponsesOptions, names: UpstreamNames) -> JsonObject:
     """The request's body. Raises RequestError for content that this wire can't carry."""
-    options = options_of(settings)
-    names, upstream = UpstreamNames(turn.tools), refuse_upstream_tools(turn, options.upstream_tools)
+    upstream = refuse_upstream_tools(turn, options.upstream_tools)
     limit = turn.max_output_tokens
     body: dict[str, JsonValue | None] = {
         "model": turn.model,
@@ -119,22 +94,13 @@ def encode(turn: Turn, settings: ProviderSettings) -> JsonObject:
     sent: JsonObject = {
         name: cast("JsonValue", value) for name, value in body.items() if value is not None and name not in options.omit
     }
-    return with_options(sent | options.extra_body, turn.request, settings.name, reserved=_RESERVED)
+    return sent | options.extra_body
 
 
 def _knobs(request: CreateResponse) -> dict[str, JsonValue | None]:
     reasoning, text = request.reasoning, request.text
     return {
-        "temperature": request.temperature,
-        "top_p": request.top_p,
-        "presence_penalty": request.presence_penalty,
-        "frequency_penalty": request.frequency_penalty,
-        "top_logprobs": request.top_logprobs,
-        "truncation": request.truncation,
-        "service_tier": request.service_tier,
-        "safety_identifier": request.safety_identifier,
-        "prompt_cache_key": request.prompt_cache_key,
-        "user": request.user,
+        **{name: getattr(request, name) for name in _AS_ASKED},
         "reasoning": (reasoning.model_dump(mode="json", exclude_none=True) or None) if reasoning else None,
         "text": (text.model_dump(mode="json", exclude_none=True) or None) if text else None,
     }

@@ -1,18 +1,37 @@
-"""The switches of the dialect `openai_responses`, and what is known of well-known hosts."""
+"""The options of the dialect `openai_responses`, and the facts about hosts and models that are their defaults."""
 
-import re
 from typing import Literal
 
-from ...core.settings import ProviderSettings
 from ...schema.base import JsonObject
-from .._shared.options import Options, read_options
+from .._shared.facts import UNSOURCED, Fact, Source, facts_of
+from .._shared.options import Options
 
-_WITHOUT_REASONING = re.compile(r"(.*/)?(ft:)?(gpt-3|gpt-4|chatgpt-|gpt-5-chat)")
-"""OpenAI's models that refuse to be asked for encrypted reasoning ("not supported with this model")."""
+_OPENAI: JsonObject = {
+    "custom_tools": True,
+    "upstream_tools": ["web_search", "file_search", "code_interpreter", "image_generation", "mcp"],
+    "omit": ["presence_penalty", "frequency_penalty"],
+}
+_AZURE: JsonObject = {**_OPENAI, "key_header": "api-key", "reasoning_ids": False}
+_API = Source("https://platform.openai.com/docs/api-reference/responses/create", "2026-11")
+_IDS = Source("https://github.com/vercel/ai/issues/12687", "2026-11")
+HOSTS = (
+    Fact(r"\.api\.openai\.com$", _OPENAI, _API),  # which has no penalties
+    # Azure refused the ids of reasoning that it had not stored.
+    Fact(r"\.(openai|services\.ai|cognitiveservices)\.azure\.com$", _AZURE, _IDS),
+    # Signs the reasoning of other vendors' models in fields beside its content.
+    Fact(r"\.openrouter\.ai$", {"echo_reasoning": "content"}, UNSOURCED),
+)
+"""By the host of `base_url`: what its defaults are."""
+
+MODELS = (
+    # Refuse to be asked for it: "not supported with this model".
+    Fact(r"^(.*/)?(ft:)?(gpt-3|gpt-4|chatgpt-|gpt-5-chat)", {"encrypted_reasoning": False}, UNSOURCED),
+)
+"""By the model's name: which do without `encrypted_reasoning`."""
 
 
 class ResponsesOptions(Options):
-    """See the table in `openai_responses`."""
+    """See the table in the package."""
 
     developer_role: bool = True
     custom_tools: bool = False
@@ -28,26 +47,5 @@ class ResponsesOptions(Options):
 
     def asks_for_encrypted_reasoning(self, model: str) -> bool:
         if self.encrypted_reasoning is None:
-            return self.echo_reasoning != "never" and not _WITHOUT_REASONING.match(model)
+            return self.echo_reasoning != "never" and facts_of(MODELS, model).get("encrypted_reasoning", True)
         return self.encrypted_reasoning
-
-
-_OPENAI: JsonObject = {
-    "custom_tools": True,
-    "upstream_tools": ["web_search", "file_search", "code_interpreter", "image_generation", "mcp"],
-    "omit": ["presence_penalty", "frequency_penalty"],
-}
-_AZURE: JsonObject = {**_OPENAI, "key_header": "api-key", "reasoning_ids": False}
-_HOSTS: dict[str, JsonObject] = {
-    "api.openai.com": _OPENAI,
-    "openai.azure.com": _AZURE,
-    "services.ai.azure.com": _AZURE,
-    "cognitiveservices.azure.com": _AZURE,
-    "openrouter.ai": {"echo_reasoning": "content"},
-}
-"""OpenAI's API has no penalties. Azure refused the ids of reasoning that it has not stored (vercel/ai#12687).
-OpenRouter signs the reasoning of other vendors' models in fields beside its content."""
-
-
-def options_of(settings: ProviderSettings) -> ResponsesOptions:
-    return read_options(ResponsesOptions, settings, _HOSTS)

@@ -4,17 +4,16 @@ Sources: the Open Responses specification, "Streaming"; OpenAI's API reference, 
 LM Studio and OpenRouter for what they leave out. Values of an unexpected type are passed over.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from ...core import deltas as d
-from ...core.errors import ProviderError, ProviderUnavailable
 from ...schema.base import SLUG, JsonObject
 from ...schema.items import UPSTREAM_ITEMS
-from ...schema.response import InputTokensDetails, OutputTokensDetails, Usage
-from ...transport.sse import SseEvent
-from .._shared.errors import from_object
+from ...schema.response import Usage
+from .._shared.events import Decoder
 from .._shared.json import count, fields, objects, text
 from .._shared.naming import CallIds
+from .._shared.usage import usage_of
 from .items import CallItem, MessageItem, OtherItem, OutputItem, ReasoningItem, UpstreamItem
 
 _IMPLIED = (
@@ -27,42 +26,16 @@ _IMPLIED = (
 """The item that an event without one must be about."""
 
 
-async def objects_of(events: AsyncIterator[SseEvent]) -> AsyncGenerator[JsonObject, None]:
-    """Each event's object, until `[DONE]`, if that comes. Raises StreamViolation for an event that has none."""
-    async for event in events:
-        if event.data.strip() == "[DONE]":
-            return
-        value = event.json()
-        yield value if text(value.get("type")) else {**value, "type": event.event}
-
-
-async def decode(
-    events: AsyncIterator[JsonObject],
-    *,
-    names: Mapping[str, str] | None = None,
-    keep_content: bool = False,
-    secrets: Sequence[str] = (),
-) -> AsyncGenerator[d.Delta, None]:
-    """Raises ProviderError where the stream reports one or breaks its protocol.
+class ResponsesDecoder(Decoder):
+    """Finds the item that an event is about: by its id, else by its index, since some servers change an item's id
+    between its events, or have none; else it is the last that it can be about.
 
     `names` leads from the provider's names of tools to ours. The turn ends with `response.completed` or
     `response.incomplete`: a stream without them has no `Finish`, whether or not there is a `[DONE]`.
     """
-    decoder = _Decoder(names or {}, keep_content, secrets)
-    async for event in events:
-        for delta in decoder.feed(event):
-            yield delta
-        if decoder.finished:
-            return
 
-
-class _Decoder:
-    """Finds the item that an event is about: by its id, else by its index, since some servers change an item's id
-    between its events, or have none; else it is the last that it can be about."""
-
-    def __init__(self, names: Mapping[str, str], keep_content: bool, secrets: Sequence[str]) -> None:
-        self.finished = False
-        self._names, self._keep_content, self._secrets = names, keep_content, secrets
+    def __init__(self, names: Mapping[str, str] | None = None, *, keep_content: bool = False) -> None:
+        self._names, self._keep_content = names or {}, keep_content
         self._items: list[OutputItem] = []
         self._by_id: dict[str, OutputItem] = {}
         self._by_index: dict[int, OutputItem] = {}
@@ -99,8 +72,6 @@ class _Decoder:
 
     def _read(self, event: JsonObject) -> Iterator[d.Delta]:
         match text(event.get("type")):
-            case "error" | "response.failed":
-                raise _failure(event, self._secrets)
             case "response.completed" | "response.incomplete" as kind:
                 yield from self._end(fields(event.get("response")), cut=kind == "response.incomplete")
             case "response.output_item.added":
@@ -114,8 +85,6 @@ class _Decoder:
                 item = self._about(kind, event)
                 if item and not item.done:
                     yield from item.feed(kind, event)
-                elif item is None and (error := from_object(event, self._secrets)):
-                    raise error
 
     def _close(self, item: OutputItem | None, value: JsonObject, event: JsonObject) -> Iterator[d.Delta]:
         if item is None:
@@ -127,8 +96,6 @@ class _Decoder:
 
     def _end(self, response: JsonObject, *, cut: bool) -> Iterator[d.Delta]:
         """Some servers send an item, or all, only here."""
-        if response.get("status") in ("failed", "cancelled"):
-            raise _failure({"response": response}, self._secrets)
         known = list(self._items)
         for value in objects(response.get("output")):
             same = self._by_id.get(text(value.get("id")))
@@ -138,7 +105,7 @@ class _Decoder:
             yield from self._close(item, value, {})
         if used := fields(response.get("usage")):
             yield d.Usage(_usage(used))
-        self.finished = True
+        self.over = True
         reason = text(fields(response.get("incomplete_details")).get("reason"))
         cut = cut or bool(reason)
         yield d.Finish("content_filter" if reason == "content_filter" else "length" if cut else "stop")
@@ -185,24 +152,8 @@ class _Decoder:
                 return OtherItem(key, value)
 
 
-def _failure(event: JsonObject, secrets: Sequence[str]) -> ProviderError:
-    """`error` comes with an error object, or (OpenAI) is one itself; `response.failed` has it in the response."""
-    error = event.get("error") or fields(event.get("response")).get("error")
-    if not error:
-        error = {name: event.get(name) for name in ("code", "message")}
-    return from_object({"error": error}, secrets) or ProviderUnavailable("The provider gave up on its answer")
-
-
 def _usage(used: JsonObject) -> Usage:
-    given, made = count(used.get("input_tokens")), count(used.get("output_tokens"))
-    return Usage(
-        input_tokens=given,
-        input_tokens_details=InputTokensDetails(
-            cached_tokens=count(fields(used.get("input_tokens_details")).get("cached_tokens"))
-        ),
-        output_tokens=made,
-        output_tokens_details=OutputTokensDetails(
-            reasoning_tokens=count(fields(used.get("output_tokens_details")).get("reasoning_tokens"))
-        ),
-        total_tokens=count(used.get("total_tokens")) or given + made,
-    )
+    cached = count(fields(used.get("input_tokens_details")).get("cached_tokens"))
+    thought = count(fields(used.get("output_tokens_details")).get("reasoning_tokens"))
+    given, made, total = (count(used.get(name)) for name in ("input_tokens", "output_tokens", "total_tokens"))
+    return usage_of(given, made, cached=cached, thought=thought, total=total)

@@ -1,0 +1,71 @@
+"""From a reply's bytes to its JSON objects, and from those to deltas."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from typing import TypeAlias
+
+from ...core import deltas as d
+from ...core.errors import StreamViolation
+from ...schema.base import JsonObject
+from ...transport.sse import SseParser
+from .errors import UpstreamErrors
+from .json import loads
+
+Objects: TypeAlias = AsyncGenerator[JsonObject, None]
+DONE: JsonObject = {}
+"""Stands for `[DONE]`, with which some servers end their streams. There is nothing in it."""
+
+
+async def objects_of(chunks: AsyncIterator[bytes]) -> Objects:
+    """Each event's object, up to `DONE`. An event's name is its `type`, if it has no other.
+
+    Raises StreamViolation for an event that has no object.
+    """
+    parser = SseParser()
+    async for chunk in chunks:
+        for event in parser.feed(chunk):
+            if event.data.strip() == "[DONE]":
+                yield DONE
+                return
+            value = object_of(event.data)
+            yield {**value, "type": event.event} if event.event and not value.get("type") else value
+
+
+def object_of(data: str | bytes) -> JsonObject:
+    """Raises StreamViolation where `data` is no JSON object."""
+    try:
+        value = loads(data)
+    except ValueError:
+        raise StreamViolation("The provider sent an event that is not JSON") from None
+    if not isinstance(value, dict):
+        raise StreamViolation("The provider sent an event that is not a JSON object")
+    return value
+
+
+class Decoder(ABC):
+    """Decodes the reply to one turn. Pure. `over`: the turn is told, and nothing more need be read."""
+
+    over = False
+
+    @abstractmethod
+    def feed(self, event: JsonObject, /) -> Iterator[d.Delta]:
+        """Raises ProviderError where the event breaks the protocol."""
+
+    def end(self) -> Iterator[d.Delta]:
+        """What comes after the last event. Raises ProviderError where the stream ended before its turn did."""
+        return iter(())
+
+
+async def decoded(
+    objects: AsyncIterator[JsonObject], decoder: Decoder, errors: UpstreamErrors
+) -> AsyncGenerator[d.Delta, None]:
+    """Raises ProviderError, also for an object that tells of an error."""
+    async for event in objects:
+        if error := errors.of_object(event):
+            raise error
+        for delta in decoder.feed(event):
+            yield delta
+        if decoder.over:
+            break
+    for delta in decoder.end():
+        yield delta

@@ -1,0 +1,111 @@
+"""A provider that is asked over HTTP. A dialect says what goes over its wire; all the rest is here."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+
+import httpx2
+
+from ...core import deltas as d
+from ...core.settings import ProviderSettings
+from ...core.turn import Turn
+from ...schema.base import JsonObject
+from ...transport.errors import TransportError
+from ...transport.http import Http, Sign
+from .errors import UpstreamErrors
+from .events import Decoder, Objects, decoded, objects_of
+from .json import dumps
+from .options import with_options
+
+
+@dataclass(frozen=True, slots=True)
+class WireTurn:
+    """One turn as it goes over a wire: what is sent, and what decodes the reply.
+
+    `path` is percent-encoded already.
+    """
+
+    path: str
+    body: JsonObject
+    decoder: Decoder
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    query: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(kw_only=True, eq=False, repr=False)  # its headers have the key
+class HttpDialect:
+    """The connection of one provider. Raises ValueError for settings that can't work.
+
+    - `wire` encodes a turn. It raises RequestError for content that the wire can't carry.
+    - `headers` are the dialect's; the settings' win over them.
+    - `nested` and `reserved` are as in `with_options`.
+    - `objects` finds the objects in a reply's bytes. By default, they are server-sent events.
+    - `base_url` is asked once, where the settings have no URL. `sign` is asked for each request.
+    - `transport` replaces the network, for tests.
+    """
+
+    settings: ProviderSettings
+    errors: UpstreamErrors
+    wire: Callable[[Turn], WireTurn]
+    headers: Mapping[str, str]
+    nested: tuple[str, ...] = ()
+    reserved: frozenset[str] = frozenset()
+    objects: Callable[[AsyncIterator[bytes]], Objects] = objects_of
+    base_url: Callable[[], Awaitable[str]] | None = None
+    sign: Sign | None = None
+    transport: httpx2.AsyncBaseTransport | None = None
+
+    def __post_init__(self) -> None:
+        self.errors = replace(self.errors, secrets=self.settings.secrets)
+        configured = self.settings.base_url or not self.base_url
+        self._http = self._opened(self.settings.base_url) if configured else None
+
+    def encode(self, turn: Turn) -> WireTurn:
+        """What is sent for `turn`, with the request's own options. Raises RequestError."""
+        wire, name = self.wire(turn), self.settings.name
+        return replace(wire, body=with_options(wire.body, turn.request, name, self.nested, self.reserved))
+
+    async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
+        """One turn's deltas. Raises ProviderError, and RequestError for content that this wire can't carry."""
+        wire = self.encode(turn)
+        if self._http is None and self.base_url:
+            base_url = await self.base_url()
+            self._http = self._http or self._opened(base_url)
+        assert self._http
+        try:
+            async with self._http.post(wire.path, dumps(wire.body), query=wire.query, headers=wire.headers) as reply:
+                async with (
+                    aclosing(reply.stream()) as chunks,
+                    aclosing(self.objects(chunks)) as objects,
+                    aclosing(decoded(objects, wire.decoder, self.errors)) as deltas,
+                ):
+                    async for delta in deltas:
+                        yield delta
+                await reply.drain()
+        except TransportError as error:
+            raise self.errors.of_transport(error) from None
+
+    async def aclose(self) -> None:
+        if self._http:
+            await self._http.aclose()
+
+    def _opened(self, base_url: str) -> Http:
+        settings = self.settings
+        try:
+            return Http(
+                base_url,
+                {**self.headers, **settings.headers},
+                connect_timeout=settings.connect_timeout,
+                first_byte_timeout=settings.first_byte_timeout,
+                idle_timeout=settings.idle_timeout,
+                sign=self.sign,
+                transport=self.transport,
+            )
+        except ValueError as error:
+            raise ValueError(f"provider {settings.name!r}: {error}") from None
+
+
+def bearer(settings: ProviderSettings) -> dict[str, str]:
+    """The header that most servers want the key in; none without a key."""
+    key = settings.api_key.strip()
+    return {"authorization": f"Bearer {key}"} if key else {}

@@ -1,0 +1,17 @@
+"""Where a Responses stream tells of an error."""
+
+from ...core.errors import ProviderError, ProviderUnavailable
+from ...schema.base import JsonObject
+from .._shared.errors import UpstreamErrors
+from .._shared.json import fields
+
+
+class ResponsesErrors(UpstreamErrors):
+    def of_object(self, value: JsonObject) -> ProviderError | None:
+        """`error` comes with an error object, or (OpenAI) is one itself; `response.failed` has it in the response."""
+        response = fields(value.get("response"))
+        failed = value.get("type") in ("error", "response.failed") or response.get("status") in ("failed", "cancelled")
+        if not failed:
+            return super().of_object(value)
+        error = value.get("error") or response.get("error") or {name: value.get(name) for name in ("code", "message")}
+        return super().of_object({"error": error}) or ProviderUnavailable("The provider gave up on its answer")

@@ -1,0 +1,58 @@
+"""What can go wrong with an HTTP request. The caller decides what it means.
+
+TransportError
+├── Unsendable         the URL or a header is not one that HTTP can carry
+├── Unreachable        no connection was made
+├── TimedOut           the server let a limit pass: `phase` names it
+├── BrokenOff          the connection broke, or what came over it is not HTTP
+├── BadStatus          the reply is no success: `status`, `headers` (lower-case names) and `body`
+├── NotAStream         the reply is a success, but JSON or a web page: `body`
+└── EventTooLong       an event of the stream is longer than `limit` bytes
+
+No message quotes a header, a URL or a body, since they may hold secrets.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+Phase: TypeAlias = Literal["connect", "first_byte", "idle"]
+
+
+class TransportError(Exception):
+    pass
+
+
+class Unsendable(TransportError):
+    pass
+
+
+class Unreachable(TransportError):
+    pass
+
+
+class TimedOut(TransportError):
+    def __init__(self, phase: Phase) -> None:
+        super().__init__(phase)
+        self.phase: Phase = phase
+
+
+class BrokenOff(TransportError):
+    pass
+
+
+class BadStatus(TransportError):
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status, self.headers, self.body = status, headers, body
+
+
+class NotAStream(TransportError):
+    def __init__(self, body: bytes) -> None:
+        super().__init__()
+        self.body = body
+
+
+class EventTooLong(TransportError):
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"more than {limit} bytes")
+        self.limit = limit
