@@ -71,8 +71,8 @@ def parse(message: str) -> Script:
             calls.append((found["tool"], found["arguments"]))
             continue
         number = int(found["number"] or _DEFAULTS[verb])
-        if kind := next((each for each in _ENDINGS if each == verb), None):
-            ending = Ending(kind, number, int(found["turn"]) if found["turn"] else None)
+        if verb in _ENDINGS:
+            ending = Ending(verb, number, int(found["turn"]) if found["turn"] else None)
         else:
             numbers[verb] = number
     return Script(
