@@ -189,13 +189,14 @@ def _stop_at_once() -> None:
 
         return changed
 
-    next_state = Environment.next_state_name
+    set_next_state = Environment.next_state_name.fset
+    assert set_next_state
 
     sfn_models.StepFunctionsParserBackend.stop_execution = stop_execution
     StepFunctionResponse.stop_execution = answer
     BaseExecutionWorkerCommunication._reflect_execution_status = reflect_unless_stopped
     Environment.set_error = unless_over(Environment.set_error)
-    Environment.next_state_name = next_state.setter(unless_over(next_state.fset))
+    Environment.next_state_name = Environment.next_state_name.setter(unless_over(set_next_state))
 
 
 def _wait_interruptibly() -> None:
