@@ -111,17 +111,20 @@ class NewResponses:
             else:
                 over = await self._stored(run, record, journal, recorder, ends, committed)
         except Exception as error:
-            goes_on = recorder is not None and committed()  # its reader lets the state machine take it over
+            seen = committed()
+            goes_on = recorder is not None and seen  # its reader lets the state machine take it over
             if not journal.ended and not goes_on:
                 await self._ports.account(run, error)
-            await self._forget(run, committed, key)
+            if not seen:
+                await self._forget(run, key)
             raise
         if over or (run.request.background and not run.request.stream):
             return
         try:
             await self._follow(run, sink, ends)
         except Exception:
-            await self._forget(run, committed, key)
+            if not committed():
+                await self._forget(run, key)
             raise
 
     @property
@@ -133,9 +136,9 @@ class NewResponses:
         limits, inline = self._settings, not run.request.background
         return Recorder(run, self._storage, self._ports.now, seconds=limits.flush_seconds, inline=inline)
 
-    async def _forget(self, run: Run, committed: Callable[[], bool], key: IdempotencyKey | None) -> None:
+    async def _forget(self, run: Run, key: IdempotencyKey | None) -> None:
         """Keep nothing of a response that failed before its client saw any of it."""
-        if not run.response.store or committed():
+        if not run.response.store:
             return
         with suppress(KitError):  # what could not be deleted expires
             await self._storage.store.delete(run.response.id)
