@@ -1,4 +1,4 @@
-"""For every test: no socket leaves this machine."""
+"""For every test: no socket leaves this machine, and what needs more than loopback runs only if `-m` names it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+pytest_plugins = ["tests.sweeps"]
 pytest.register_assert_rewrite("tests.openresponses_schema", "tests.stream_checker")
 
 _OWN_NAMES = {"", "localhost", "localhost.localdomain", socket.gethostname()}
@@ -38,3 +39,23 @@ def _guard(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_guard)
+
+_OPT_IN = {
+    "artifact": "builds the deployment artifact",
+    "docs": "runs the command blocks of README and docs",
+    "package": "builds the wheel and installs it with pip",
+}
+"""Markers of tests that fetch wheels from a package index: `.ci/run` names each."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name, does in _OPT_IN.items():
+        config.addinivalue_line("markers", f"{name}: {does}; runs only if -m names it")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    unnamed = {name for name in _OPT_IN if name not in (config.option.markexpr or "")}
+    left_out = [item for item in items if any(item.get_closest_marker(name) for name in unnamed)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]

@@ -1,4 +1,4 @@
-"""One log line and one set of metrics for each response. Never a prompt, an output or a secret.
+"""Log lines and metrics. None of them holds a prompt, an output or a secret.
 
 Powertools is imported when the first line is written, after the first answer: a cold start doesn't wait for it.
 """
@@ -10,6 +10,7 @@ from functools import cache
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from .core.accounts import Account
 from .core.errors import KitError
 from .core.run import Run
 from .routing.targets import Target
@@ -42,7 +43,7 @@ def _measure(
 
 @dataclass
 class Watch:
-    """Times of one request, in milliseconds since it was accepted."""
+    """One request, and when its first byte went out, in milliseconds since it was accepted."""
 
     request_id: str
     tenant: str
@@ -60,59 +61,92 @@ class Watch:
         self.first_byte = self.elapsed()
 
 
-def record(watch: Watch, run: Run) -> None:
-    """The end of a response, however it ended."""
-    response, calls = run.response, len(run.calls())
-    provider, _, model = (run.served or "").partition("/")
+def requested(watch: Watch, run: Run) -> None:
+    """The end of a request for a new response. The response may go on: its account comes when it is over."""
+    first_byte = watch.first_byte
     logger().info(
-        "response",
+        "request",
         request_id=watch.request_id,
         tenant=watch.tenant,
         key_id=watch.key_id,
-        response_id=response.id,
-        asked=run.request.model,
-        provider=provider,
-        model=model,
-        status=response.status,
-        reason=response.incomplete_details.reason if response.incomplete_details else None,
-        error=response.error.code if response.error else None,
-        turns=run.turns,
-        tool_calls=calls,
-        first_byte_ms=None if watch.first_byte is None else round(watch.first_byte, 1),
+        response_id=run.response.id,
+        first_byte_ms=None if first_byte is None else round(first_byte, 1),
         duration_ms=round(watch.elapsed(), 1),
-        input_tokens=run.usage.input_tokens,
-        output_tokens=run.usage.output_tokens,
     )
-    counts = {
-        "Turns": run.turns,
-        "ToolCalls": calls,
-        "InputTokens": run.usage.input_tokens,
-        "OutputTokens": run.usage.output_tokens,
-    }
-    first_byte = {} if watch.first_byte is None else {"FirstByte": watch.first_byte}
-    _measure({"provider": provider or "none"}, counts, {**first_byte, "Duration": watch.elapsed()})
-    if response.error:
-        count_error(response.error.code)
+    if first_byte is not None:
+        _measure({"provider": _provider_and_model(run.served)[0]}, {}, {"FirstByte": first_byte})
+
+
+class LoggedAccounts:
+    """One tenant's accounts, as log lines and metrics."""
+
+    def __init__(self, tenant: str) -> None:
+        self._tenant = tenant
+
+    async def record(self, account: Account) -> None:
+        provider, model = _provider_and_model(account.target)
+        usage, milliseconds = account.usage, account.seconds * 1000
+        logger().info(
+            "response",
+            tenant=self._tenant,
+            key_id=account.key_id,
+            response_id=account.response_id,
+            asked=account.model,
+            provider=provider,
+            model=model,
+            status=account.status,
+            reason=account.reason,
+            error=account.error,
+            kept=account.kept,
+            turns=account.turns,
+            tool_calls=account.tool_calls,
+            duration_ms=round(milliseconds, 1),
+            input_tokens=usage.input_tokens,
+            cached_tokens=usage.input_tokens_details.cached_tokens,
+            output_tokens=usage.output_tokens,
+            reasoning_tokens=usage.output_tokens_details.reasoning_tokens,
+        )
+        counts = {
+            "Turns": account.turns,
+            "ToolCalls": account.tool_calls,
+            "InputTokens": usage.input_tokens,
+            "OutputTokens": usage.output_tokens,
+        }
+        _measure({"provider": provider}, counts, {"Duration": milliseconds})
+        if account.error and account.kept:  # otherwise the request is counted as refused
+            count_error(account.error)
+
+
+def _provider_and_model(target: str | None) -> tuple[str, str]:
+    provider, _, model = (target or "none/").partition("/")
+    return provider, model
 
 
 def answered(target: Target, error: KitError | None, seconds: float) -> None:
-    """One turn's answer from a provider, or why there was none. A retry counts on its own.
+    """One turn that a provider answered, or failed to answer. Each retry counts.
 
-    CloudWatch bills each value of a dimension: models that only a client names are counted together.
+    CloudWatch bills each value of a dimension, so models that only a client names are counted together.
     """
     dimensions = {"provider": target.provider.name, "model": target.model if target.named else "other"}
     _measure(dimensions, {"AnswerErrors" if error else "Answers": 1}, {"AnswerDuration": seconds * 1000})
     if error is not None:
-        told = {"target": target.name, "error": type(error).__name__, "code": error.code}
-        logger().warning("provider failed", extra={**told, "duration_ms": round(seconds * 1000, 1)})
+        logger().warning(
+            "provider failed",
+            target=target.name,
+            error=type(error).__name__,
+            code=error.code,
+            duration_ms=round(seconds * 1000, 1),
+        )
 
 
-def performed(task: str, duration_ms: float, told: dict[str, object]) -> None:
-    """One task of the state machine: a turn, a tool call, or the end of what could not go on. `error` is a class."""
-    write = logger().warning if "error" in told else logger().info
-    write(task, extra={"duration_ms": round(duration_ms, 1), **told})
-    if "error" in told:
-        _measure({"task_error": str(told["error"])}, {"TaskErrors": 1})
+def performed(task: str, duration_ms: float, fields: dict[str, object]) -> None:
+    """One task of the state machine: a turn, a tool call, or the end of a response that was given up. A field `error`
+    names the class of the error that the task raised.
+    """
+    write = logger().warning if "error" in fields else logger().info
+    write(task, extra={"duration_ms": round(duration_ms, 1), **fields})
+    if "error" in fields:
+        _measure({"task_error": str(fields["error"])}, {"TaskErrors": 1})
 
 
 def refused(request_id: str, error: KitError) -> None:
@@ -129,7 +163,7 @@ def refused(request_id: str, error: KitError) -> None:
 
 
 def crashed(request_id: str, error: BaseException) -> None:
-    """A bug. The message is left out, since it may quote what the client sent; the place is enough to find it."""
+    """A bug. Its message is left out, since it may quote what the client sent: its place is enough to find it."""
     frames = traceback.extract_tb(error.__traceback__)
     where: list[Any] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-12:]]
     logger().error("crashed", request_id=request_id, error=type(error).__name__, where=where)

@@ -38,7 +38,7 @@ from openresponses.schema.request import CreateResponse
 from openresponses.transport.sse import SseEvent, SseParser
 from tests.contract.turns import Clock, run_for, turn_for
 from tests.fakes.bedrock_frames import of_line
-from tests.unit.kit import Models
+from tests.unit.kit import Ledger, Models
 
 FOLDER = Path(__file__).parent.parent / "cassettes"
 PROVIDERS: dict[str, Any] = {
@@ -159,7 +159,7 @@ async def replayed(cassette: Cassette, pieces: Sequence[bytes] = ()) -> tuple[Ru
 
     replay, emit = Models(Replay(cassette, pieces or cassette.wire)), Journal(run, sink)
     await begin(run, emit)
-    await think(run, Ports(replay, Clock(), lambda: 0.0, lambda: "0"), emit)
+    await think(run, Ports(replay, Clock(), Ledger(), lambda: 0.0, lambda: "0"), emit)
     stop = next_step(run)
     await finish(run, stop if isinstance(stop, Stop) else Stop("completed"), emit, lambda: 0.0)
     return run, events

@@ -12,13 +12,13 @@ from openresponses.core.errors import ProviderError, StorageUnavailable
 from openresponses.core.ports import Models as ModelsPort
 from openresponses.core.ports import Ports, Storage
 from openresponses.core.settings import Settings
-from openresponses.responses.create import Service
-from openresponses.responses.stored import Stored
+from openresponses.responses.create import NewResponses
+from openresponses.responses.stored import StoredResponses
 from openresponses.responses.worker import Worker
 from openresponses.schema.events import StreamEvent
 from openresponses.schema.request import CreateResponse
 from openresponses.storage.memory import Shelf, memory_storage
-from tests.unit.kit import Json, Models, Script, Tools
+from tests.unit.kit import Json, Ledger, Models, Script, Tools
 
 RETRIES = 5
 
@@ -28,17 +28,20 @@ class Killed(BaseException):
 
 
 class House:
-    """A deployment in memory: a service, and a state machine that runs as soon as it is started."""
+    """A deployment in memory: its use cases, and a state machine that runs as soon as it is started."""
 
-    def __init__(self, script: Script | ModelsPort, tools: Tools | None = None, **settings: Any) -> None:
+    def __init__(
+        self, script: Script | ModelsPort, tools: Tools | None = None, *, key_id: str = "", **settings: Any
+    ) -> None:
         self.shelf, self.tools = Shelf(), tools or Tools()
         self.settings = replace(Settings(), **settings)
         self.storage: Storage = memory_storage(self.shelf, self._start)
         ids = iter(f"{n:032x}" for n in range(1, 1000))
         models = Models(script) if isinstance(script, Script) else script
-        self.ports = Ports(models, self.tools, lambda: 2.0, lambda: next(ids), self.storage)
-        self.service = Service(self.ports, self.settings)
-        self.stored = Stored(self.storage, self.ports.now)
+        self.ledger, self.time = Ledger(), 2.0
+        self.ports = Ports(models, self.tools, self.ledger, lambda: self.time, lambda: next(ids), self.storage)
+        self.new = NewResponses(self.ports, self.settings, key_id)
+        self.stored = StoredResponses(self.ports)
         self.worker_ports: Callable[[], Ports] = lambda: self.ports
         self.executions: list[asyncio.Task[None]] = []
         self.deaths = 0
@@ -49,16 +52,16 @@ class House:
     async def _execute(self, response_id: str, generation: int) -> None:
         try:
             while True:
-                result = await self._retried(lambda: self._worker().turn(response_id, generation))
+                result = await self._retried(lambda: self.worker().turn(response_id, generation))
                 for item_id in result["calls"]:
-                    await self._retried(lambda item=item_id: self._worker().tool(response_id, item))
+                    await self._retried(lambda item=item_id: self.worker().tool(response_id, item))
                 if result["step"] in ("stop", "renewed"):
                     return
         except (ProviderError, StorageUnavailable) as error:
             cause = json.dumps({"errorType": type(error).__name__, "errorMessage": str(error)})
-            await self._worker().settle(response_id, type(error).__name__, cause)
+            await self.worker().settle(response_id, type(error).__name__, cause)
 
-    def _worker(self) -> Worker:
+    def worker(self) -> Worker:
         return Worker(self.worker_ports(), self.settings)
 
     async def _retried(self, task: Callable[[], Any]) -> Any:
@@ -75,9 +78,9 @@ class House:
     async def create(self, **request: Any) -> tuple[Json, list[Json]]:
         """The response, and the events that its client saw."""
         asked = CreateResponse.model_validate({"model": "m", "input": "hello", **request})
-        run, record = await self.service.accept(asked)
+        run, record = await self.new.accept(asked)
         log = Seen()
-        await self.service.respond(run, record, log, seconds=None, committed=lambda: len(log.events) > 2)
+        await self.new.respond(run, record, log, seconds=None, committed=lambda: len(log.events) > 2)
         return json.loads(run.response.model_dump_json()), log.events
 
     async def events(self, response_id: str, after: int = -1) -> list[Json]:

@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.loaders import create_loader
+from botocore.session import get_session
 from moto import mock_aws
 from moto.core.models import botocore_stubber
 
-from openresponses.aws.clients import Aws, Service
+from openresponses.aws.clients import Aws
+from openresponses.aws.session import Service
 from openresponses.core.ports import Storage
 from openresponses.core.records import Batch, Record
 from openresponses.core.run import OfferedTool, Run
@@ -28,6 +31,8 @@ from openresponses.storage.dynamodb.storage import aws_storage
 from openresponses.storage.memory import Shelf, memory_storage
 
 REGION = "us-east-1"
+MODELS = create_loader()
+"""Reads what botocore knows of each service once for all tests, which takes longer than most of them."""
 MACHINE = json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}})
 MACHINE_ARN = f"arn:aws:states:{REGION}:123456789012:stateMachine:loop"
 TABLE: dict[str, Any] = {
@@ -101,6 +106,8 @@ class WatchedAws(Aws):
 
     def __init__(self, *, attempts: int = 3) -> None:
         super().__init__(REGION, attempts=attempts)
+        self._session = get_session()
+        self._session.register_component("data_loader", MODELS)
         self.calls: list[Call] = []
         self.pace = 0.0
         self.fault: Callable[[int, int, AWSPreparedRequest, Callable[[], AWSResponse]], AWSResponse] | None = None

@@ -10,7 +10,7 @@ from openresponses.core.settings import ProviderSettings
 from openresponses.entry.api import build
 from openresponses.routing.targets import Target
 from openresponses.telemetry import answered
-from tests.authorized import authorized
+from tests.contract.authorized import authorized
 
 
 @pytest.fixture
@@ -242,3 +242,29 @@ def test_models_that_only_clients_name_are_counted_together(capsys: pytest.Captu
         counted(capsys.readouterr().out)
         == [{"provider": "p", "model": "other", "Answers": [1.0], "AnswerDuration": [500.0]}] * 2
     )
+
+
+async def test_a_response_is_logged_and_counted_apart_from_its_request(
+    client: httpx2.AsyncClient, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    response = (await client.post("/v1/responses", json={"model": "offline/demo", "input": "hi"})).json()
+    lines = {record.msg: vars(record) for record in caplog.records}
+    assert lines["request"]["response_id"] == lines["response"]["response_id"] == response["id"]
+    assert lines["request"]["tenant"] == lines["response"]["tenant"] == "default"
+    used, line = response["usage"], lines["response"]
+    assert (line["input_tokens"], line["output_tokens"]) == (used["input_tokens"], used["output_tokens"])
+    assert (line["provider"], line["model"], line["asked"], line["turns"]) == ("offline", "demo", "offline/demo", 1)
+    (metrics,) = [each for each in counted(capsys.readouterr().out) if "InputTokens" in each]
+    assert (metrics["InputTokens"], metrics["Turns"]) == ([used["input_tokens"]], [1.0])
+
+
+async def test_a_response_of_which_nothing_is_kept_counts_one_error(
+    client: httpx2.AsyncClient, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    await client.post("/v1/responses", json={"model": "offline/demo", "input": "[[error]]"})
+    lines = {record.msg: vars(record) for record in caplog.records}
+    assert (lines["response"]["status"], lines["response"]["error"]) == ("failed", "provider_unavailable")
+    assert lines["response"]["kept"] is False
+    assert lines["refused"]["code"] == "provider_unavailable"
+    errors = [each for each in counted(capsys.readouterr().out) if "Errors" in each]
+    assert errors == [{"error": "provider_unavailable", "Errors": [1.0]}]

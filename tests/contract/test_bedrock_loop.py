@@ -7,7 +7,7 @@ import json
 import re
 import sys
 from asyncio import create_subprocess_exec, subprocess
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from openresponses.aws.session import session
 from openresponses.core import deltas as d
 from openresponses.core import errors
 from openresponses.core.run import Run
@@ -34,17 +35,21 @@ THINK = {"reasoning": {"effort": "low", "summary": "auto"}}
 
 
 @pytest.fixture
-def role(monkeypatch: pytest.MonkeyPatch) -> None:
+def role(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Credentials as Lambda gives them to a function."""
     given = {"ACCESS_KEY_ID": KEY, "SECRET_ACCESS_KEY": SECRET, "SESSION_TOKEN": TOKEN, "DEFAULT_REGION": "eu-west-1"}
     _alone(monkeypatch)
     for name, value in given.items():
         monkeypatch.setenv(f"AWS_{name}", value)
+    yield
+    session.cache_clear()
 
 
 @pytest.fixture
-def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def nobody(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     _alone(monkeypatch)
+    yield
+    session.cache_clear()
 
 
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,6 +58,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    session.cache_clear()  # it remembers the credentials that it has found
 
 
 def settings(upstream: FakeUpstream, **fields: Any) -> ProviderSettings:

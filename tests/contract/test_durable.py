@@ -228,15 +228,12 @@ class Endless(Script):
 
 @pytest.mark.parametrize("background", [False, True])
 async def test_a_response_is_cancelled_while_the_model_speaks(background: bool) -> None:
-    clock = [2.0]
     house = House(Endless([]), flush_seconds=0.05)
-    house.ports = replace(house.ports, now=lambda: clock[0])
-    house.service._ports = house.ports  # type: ignore[attr-defined]
     making = asyncio.create_task(house.create(background=background, stream=True))
     while not house.shelf.responses:
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)
-    clock[0] += 2
+    house.time += 2
     (response_id,) = house.shelf.responses
     cancelled = await house.stored.cancel(response_id)
     assert cancelled.status == "cancelled"

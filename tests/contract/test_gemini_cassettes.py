@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from openresponses.schema.request import CreateResponse
 from tests.contract.cassettes import Cassette, answers, load, names, replayed
-from tests.gemini_types import check_chunk, check_request
+from tests.contract.gemini_types import check_chunk, check_request
 
 
 @pytest.mark.parametrize("name", names("gemini"))

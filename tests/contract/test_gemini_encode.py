@@ -17,10 +17,10 @@ from openresponses.dialects._shared.naming import function_name
 from openresponses.dialects.gemini import Gemini, encode
 from openresponses.dialects.gemini.request import translated
 from tests.contract import turns
+from tests.contract.gemini_types import check_request
 from tests.contract.turns import call, clock, output
 from tests.fakes.gemini_rules import check
 from tests.fakes.wire import Received, Rules
-from tests.gemini_types import check_request
 
 MODEL = "gemini-3-flash-preview"
 SKIP = "skip_thought_signature_validator"

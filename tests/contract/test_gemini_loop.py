@@ -11,10 +11,10 @@ from openresponses.core.run import Run
 from openresponses.core.settings import ProviderSettings
 from openresponses.schema.items import HostedToolCall
 from tests.contract import turns
+from tests.contract.gemini_types import check_request
 from tests.contract.turns import SCHEMA
 from tests.fakes.server import FakeUpstream, fake_upstream
 from tests.fakes.wire import Rules
-from tests.gemini_types import check_request
 
 LOOK = {"type": "function", "name": "look", "parameters": SCHEMA}
 SIGNING = Rules(reasoning=True)

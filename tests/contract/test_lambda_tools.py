@@ -18,9 +18,11 @@ from openresponses.aws.functions import LambdaFunctions
 from openresponses.core.ports import ToolOutput
 from openresponses.core.run import OfferedTool
 from openresponses.schema.items import HostedToolCall
-from openresponses.toolbox import Toolbox
-from openresponses.toolbox.files import MAX_FAILURE, MAX_OUTPUT
-from openresponses.toolbox.lambda_functions import LambdaTools, ToolMisconfigured
+from openresponses.schema.tools import HostedTool
+from openresponses.toolbox import MAX_FAILURE, MAX_OUTPUT, Toolbox
+from openresponses.toolbox.files import ToolFiles
+from openresponses.toolbox.lambda_functions import LambdaTools
+from openresponses.toolbox.source import ToolMisconfigured
 from openresponses_dev.local.sandbox.calls import FunctionError, InvokeError
 from openresponses_dev.local.sandbox.lambda_api import LambdaApi
 from openresponses_dev.local.services.local_aws import LocalAws, client
@@ -76,49 +78,50 @@ def call(name: str = "weather", arguments: str = '{"city": "Oslo"}') -> HostedTo
     )
 
 
-def tools_of(functions: Functions, **parameters: object) -> LambdaTools:
-    told = {name: json.dumps(value) if isinstance(value, dict) else str(value) for name, value in parameters.items()}
-    return LambdaTools(Toolbox(), Said(told), functions)
+def toolbox_of(functions: Functions, **parameters: object) -> Toolbox:
+    texts = {name: json.dumps(value) if isinstance(value, dict) else str(value) for name, value in parameters.items()}
+    return Toolbox([ToolFiles(), LambdaTools(Said(texts), functions)])
+
+
+def named(name: str) -> HostedTool:
+    return HostedTool(type=f"serverless:{name}")
 
 
 async def test_a_parameter_is_offered_as_a_tool() -> None:
-    offered = await tools_of(Functions(), weather=WEATHER).offer("serverless:weather")
-    assert offered == OfferedTool(
-        name="weather",
-        kind="hosted",
-        item_type="serverless:weather",
-        wire_name="weather",
-        description="Tell the weather.",
-        parameters=SCHEMA,
-    )
+    offered = await toolbox_of(Functions(), weather=WEATHER).offer(named("weather"))
+    assert offered == [
+        OfferedTool(
+            name="weather",
+            kind="hosted",
+            item_type="serverless:weather",
+            wire_name="weather",
+            description="Tell the weather.",
+            parameters=SCHEMA,
+        )
+    ]
 
 
 async def test_a_parameter_need_only_name_its_function() -> None:
-    offered = await tools_of(Functions(), ping={"function": "openresponses-tool-ping"}).offer("serverless:ping")
-    assert offered
+    (offered,) = await toolbox_of(Functions(), ping={"function": "openresponses-tool-ping"}).offer(named("ping"))
     assert offered.parameters == {"type": "object", "properties": {}}
 
 
-@pytest.mark.parametrize(
-    "item_type",
-    ["serverless:nothing", "other:weather", "weather", "serverless:rejected_call", "serverless:a/b", "serverless:"],
-)
-async def test_what_is_no_tools_name_is_no_tool(item_type: str) -> None:
-    names = {"weather": WEATHER, "rejected_call": WEATHER, "a/b": WEATHER, "": WEATHER}
-    assert await tools_of(Functions(), **names).offer(item_type) is None
+@pytest.mark.parametrize("name", ["nothing", "rejected_call", "w" * 65])
+async def test_what_is_no_tools_name_is_no_tool(name: str) -> None:
+    assert await toolbox_of(Functions(), **{"rejected_call": WEATHER, "w" * 65: WEATHER}).offer(named(name)) == []
 
 
 async def test_a_file_wins_over_a_parameter_of_the_same_name() -> None:
     functions = Functions()
-    tools = tools_of(functions, calculator=WEATHER)
-    assert await tools.offer("serverless:calculator") == await Toolbox().offer("serverless:calculator")
+    tools = toolbox_of(functions, calculator=WEATHER)
+    assert await tools.offer(named("calculator")) == await ToolFiles().offer(named("calculator"))
     assert await tools.call(call("calculator", '{"expression": "6*7"}')) == ToolOutput("42")
     assert functions.invoked == []
 
 
 async def test_a_function_is_told_which_call_this_is_and_the_same_on_a_retry() -> None:
     functions = Functions()
-    tools = tools_of(functions, weather=WEATHER)
+    tools = toolbox_of(functions, weather=WEATHER)
     assert [await tools.call(call()) for _ in range(2)] == [ToolOutput("sunny")] * 2
     payload = {
         "call_id": "call_1",
@@ -145,7 +148,7 @@ async def test_a_function_is_told_which_call_this_is_and_the_same_on_a_retry() -
 )
 async def test_wrong_arguments_are_told_to_the_model_and_nothing_is_invoked(arguments: str, message: str) -> None:
     functions = Functions()
-    output = await tools_of(functions, weather=WEATHER).call(call(arguments=arguments))
+    output = await toolbox_of(functions, weather=WEATHER).call(call(arguments=arguments))
     assert output.failed
     assert message in output.text
     assert functions.invoked == []
@@ -154,21 +157,21 @@ async def test_wrong_arguments_are_told_to_the_model_and_nothing_is_invoked(argu
 @pytest.mark.parametrize("arguments", ['{"city": "Oslo", "days": 3.0}', '{"city": "", "days": null, "extra": [1]}'])
 async def test_what_a_schema_does_not_plainly_say_is_left_to_the_function(arguments: str) -> None:
     functions = Functions()
-    assert await tools_of(functions, weather=WEATHER).call(call(arguments=arguments)) == ToolOutput("sunny")
+    assert await toolbox_of(functions, weather=WEATHER).call(call(arguments=arguments)) == ToolOutput("sunny")
     assert functions.invoked[0][1]["arguments"] == json.loads(arguments)
 
 
 async def test_a_function_that_takes_too_long_is_given_up() -> None:
-    tools = tools_of(Functions(seconds=5), weather={**WEATHER, "timeout": 0.05})
+    tools = toolbox_of(Functions(seconds=5), weather={**WEATHER, "timeout": 0.05})
     output = await tools.call(call())
     assert output.failed
     assert output.text.startswith("weather took longer than 0.05 seconds and was given up.")
 
 
 async def test_an_output_is_bounded_and_so_is_a_failure() -> None:
-    tools = tools_of(Functions(ToolOutput("x" * (MAX_OUTPUT + 1))), weather=WEATHER)
+    tools = toolbox_of(Functions(ToolOutput("x" * (MAX_OUTPUT + 1))), weather=WEATHER)
     assert (await tools.call(call())).text.endswith(f"[cut: this is {MAX_OUTPUT} of {MAX_OUTPUT + 1} characters]")
-    tools = tools_of(Functions(ToolOutput("x" * (MAX_FAILURE + 1), failed=True)), weather=WEATHER)
+    tools = toolbox_of(Functions(ToolOutput("x" * (MAX_FAILURE + 1), failed=True)), weather=WEATHER)
     output = await tools.call(call())
     assert output.failed
     assert output.text.endswith(f"[cut: this is {MAX_FAILURE} of {MAX_FAILURE + 1} characters]")
@@ -179,14 +182,14 @@ async def test_an_output_is_bounded_and_so_is_a_failure() -> None:
     ["not JSON", "{}", {**WEATHER, "timeout": 301}, {**WEATHER, "timeout": 0}, {**WEATHER, "parameters": "none"}],
 )
 async def test_a_wrong_parameter_is_an_operators_mistake(parameter: object) -> None:
-    tools = tools_of(Functions(), weather=parameter)
+    tools = toolbox_of(Functions(), weather=parameter)
     with pytest.raises(ToolMisconfigured, match="'weather' is not set up correctly"):
-        await tools.offer("serverless:weather")
+        await tools.offer(named("weather"))
     assert (await tools.call(call())).failed
 
 
 async def test_a_tool_that_is_gone_when_it_is_called_is_told_to_the_model() -> None:
-    output = await tools_of(Functions()).call(call())
+    output = await toolbox_of(Functions()).call(call())
     assert output == ToolOutput("There is no tool named 'weather' here. Go on without it.", failed=True)
 
 

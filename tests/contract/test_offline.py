@@ -6,23 +6,24 @@ import asyncio
 import json
 from collections.abc import Sequence
 from contextlib import aclosing
-from typing import Any
+from datetime import date
+from typing import Annotated, Any, Literal
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from pydantic import BaseModel, Field
 
 from openresponses.core import deltas as d
 from openresponses.core.errors import ProviderThrottled
 from openresponses.core.settings import ProviderSettings, Settings
 from openresponses.core.turn import Turn, turn_of
 from openresponses.dialects import connect
-from openresponses.dialects.offline.instances import Hints, instance
+from openresponses.dialects.offline.instances import instance
 from openresponses.dialects.offline.script import Ending, Script, parse
-from openresponses.responses.create import Service
+from openresponses.responses.create import NewResponses
 from openresponses.schema.request import CreateResponse
 from openresponses.toolbox import Toolbox
+from openresponses.toolbox.files import ToolFiles
 from tests.immediately import immediately
 from tests.openresponses_schema import check_event
 from tests.stream_checker import check_stream
@@ -49,12 +50,10 @@ INTRODUCTION = "This is the offline demo model: no real model ran."
 
 async def respond(said: Any, **request: Any) -> tuple[Json, list[Json]]:
     """The whole way through the core: the final response and its events, all of them checked."""
-    service = Service(ports_of(Models(OFFLINE), Toolbox()), SETTINGS)
-    run, record = await service.accept(
-        CreateResponse.model_validate({"model": "offline/demo", "input": said, **request})
-    )
+    new = NewResponses(ports_of(Models(OFFLINE), Toolbox([ToolFiles()])), SETTINGS)
+    run, record = await new.accept(CreateResponse.model_validate({"model": "offline/demo", "input": said, **request}))
     log = Log()
-    await service.respond(run, record, log, seconds=None, committed=lambda: True)
+    await new.respond(run, record, log, seconds=None, committed=lambda: True)
     for event in log.events:
         check_event(event)
     return check_stream(log.events), log.events
@@ -82,9 +81,9 @@ async def deltas(said: str, **request: Any) -> list[Said | str]:
 
 
 def turn(said: str, **request: Any) -> Turn:
-    service = Service(ports_of(Models(OFFLINE), Toolbox()), SETTINGS)
+    new = NewResponses(ports_of(Models(OFFLINE), Toolbox([ToolFiles()])), SETTINGS)
     asked = CreateResponse.model_validate({"model": "offline/demo", "input": said, **request})
-    return turn_of(immediately(service.accept(asked))[0], "demo")
+    return turn_of(immediately(new.accept(asked))[0], "demo")
 
 
 def spoken(heard: Sequence[Said | str]) -> int:
@@ -168,10 +167,8 @@ async def test_it_answers_with_the_output_that_the_client_sends_back() -> None:
     [
         ("What is 15 * 37?", "555"),
         ("What is (2 + 3) * 4^2, please?", "80"),
-        ("Compute sqrt(2) * max(1, 2) for me.", "2.82842712474619"),
         ("In 2026, what is 3 - 1?", "2"),
         ("What about 42?", "42"),
-        ("What is 6 \u00d7 7?", "42"),
         ("Divide by nothing: 1 / 0", "Can't calculate this: at character 1: division by zero."),
         ("No numbers here", "Can't calculate this: at character 4: invalid syntax."),
     ],
@@ -255,17 +252,6 @@ async def test_a_json_object_is_an_object() -> None:
     assert json.loads(texts(response)[0]) == {"model": "offline/demo", "you_said": "hi"}
 
 
-async def test_it_says_that_it_was_sent_images_and_files() -> None:
-    parts = [
-        {"type": "input_text", "text": "Look"},
-        {"type": "input_image", "image_url": "data:image/png;base64,AA=="},
-        {"type": "input_image", "image_url": "https://example.com/x.png"},
-        {"type": "input_file", "filename": "a.txt", "file_data": "AA=="},
-    ]
-    response, _ = await respond([{"role": "user", "content": parts}])
-    assert texts(response)[0].endswith("You also sent 2 images and 1 file.")
-
-
 async def test_it_stops_at_the_limit_of_tokens() -> None:
     response, _ = await respond("hi [[words 50]]", max_output_tokens=16)
     assert len(texts(response)[0].split()) == 16
@@ -299,7 +285,6 @@ async def test_it_answers_without_a_user_message() -> None:
         ("[[fail after 3 in turn 2]] [[words 10]]", 10, d.Finish("stop")),
         ("[[slow 1ms]] [[words 4]]", 4, d.Finish("stop")),
         ("[[nothing]] [[words 4]]", 4, d.Finish("stop")),
-        ("[[words 4", 4, d.Finish("stop")),
     ],
 )
 async def test_a_script_directs_the_answer(directive: str, words: int, end: object) -> None:
@@ -310,14 +295,8 @@ async def test_a_script_directs_the_answer(directive: str, words: int, end: obje
 async def test_an_error_comes_before_anything_is_said() -> None:
     assert await deltas("[[error]]") == ["ProviderUnavailable"]
     with pytest.raises(ProviderThrottled) as caught:
-        await anext(OFFLINE.stream(turn("[[throttle 7]]")))
-    assert caught.value.retry_after == 7
-
-
-async def test_a_stream_that_is_cut_ends_without_its_finish() -> None:
-    heard = await deltas("[[cut after 3]]")
-    assert spoken(heard) == 3
-    assert not isinstance(heard[-1], d.Finish | str)
+        await anext(OFFLINE.stream(turn("[[throttle]]")))
+    assert caught.value.retry_after == 1
 
 
 async def test_a_stall_waits_for_ever() -> None:
@@ -342,13 +321,12 @@ async def test_a_later_turn_can_fail() -> None:
     [
         ("hi  there", Script("hi there")),
         ("a [[slow 50ms]] b", Script("a b", pause=0.05)),
-        ("[[slow 0.5s]]", Script("", pause=0.5)),
         ("[[slow]]", Script("", pause=0.05)),
         ("[[stall after 2 in turn 3]]", Script("", ending=Ending("stall", 2, 3))),
-        ("[[throttle 7 in turn 2]]", Script("", ending=Ending("throttle", 0, 2, 7.0))),
+        ("[[throttle in turn 2]]", Script("", ending=Ending("throttle", 0, 2))),
         ("[[call f]][[call g {}]]", Script("", calls=(("f", None), ("g", "{}")))),
         ('[[call f {"a": "]]"}]] x', Script("x", calls=(("f", '{"a": "]]"}'),))),
-        ("[[call f {broken]]", Script("", calls=(("f", "{broken"),))),
+        ("[[call f {broken]] [[words 4", Script("[[call f {broken]] [[words 4")),
         ("[[unknown]] [[callous]]", Script("[[unknown]] [[callous]]")),
         ("[[turns 3]][[parallel 2]][[words 9]]", Script("", turns=3, parallel=2, length=9)),
     ],
@@ -363,112 +341,65 @@ INSTANCES: list[tuple[Json, str, object]] = [
     ({"type": "string"}, "", "text"),
     ({"const": 3}, "", 3),
     ({"enum": ["a", "b"]}, "I want b", "b"),
-    ({"enum": ["a", "b"]}, "", "a"),
+    ({"enum": ["x", "y"]}, "", "x"),
     ({"type": "string", "default": "d"}, "hi", "d"),
-    ({"type": "string", "examples": ["e"]}, "hi", "e"),
     ({"type": ["null", "integer"]}, "", 1),
     ({"type": "null"}, "", None),
     ({"type": "boolean"}, "", True),
     ({"type": "integer", "minimum": 5}, "", 5),
     ({"type": "integer", "minimum": 5, "maximum": 9}, "take 7", 7),
     ({"type": "integer", "maximum": 9}, "take 70", 9),
-    ({"type": "integer", "multipleOf": 4, "minimum": 5}, "", 8),
     ({"type": "number"}, "2.5 kg", 2.5),
-    ({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, "", 0.5),
-    ({"type": "string", "minLength": 8}, "abc", "abc abc abc "),
     ({"type": "string", "maxLength": 2}, "abc", "ab"),
-    ({"type": "string", "pattern": "^[A-Z]{3}-\\d+$"}, "ticket ABC-12 please", "ABC-12"),
-    ({"type": "string", "pattern": "^\\d{5}$"}, "", "00000"),
-    ({"type": "string", "format": "date"}, "on 2027-03-04", "2027-03-04"),
-    ({"type": "string", "format": "date"}, "", "2026-01-01"),
     ({"type": "string", "format": "date-time"}, "", "2026-01-01T00:00:00Z"),
-    ({"type": "string", "format": "email"}, "to ada@example.org.", "ada@example.org"),
-    ({"type": "string", "format": "uri"}, "see https://a.example/x.", "https://a.example/x"),
     ({"type": "string", "format": "uuid"}, "", "00000000-0000-4000-8000-000000000000"),
     ({"type": "string"}, 'say "good day" to Ada', "good day"),
     ({"type": "string"}, "say it to Ada Lovelace now", "Ada Lovelace"),
-    ({"type": "array", "items": {"type": "integer"}, "minItems": 3}, "1 and 2", [1, 2, 1]),
-    ({"type": "array", "items": {"enum": ["a", "b"]}, "minItems": 2, "uniqueItems": True}, "", ["a", "b"]),
-    ({"type": "array", "prefixItems": [{"const": 1}, {"const": "x"}], "items": False}, "", [1, "x"]),
+    ({"type": "array", "items": {"type": "integer"}, "minItems": 3}, "", [1, 1, 1]),
     ({"type": "array", "maxItems": 0}, "", []),
     ({**OBJECT, "properties": {"a": {"type": "integer"}, "b": {"type": "string"}}, "required": ["a"]}, "", {"a": 1}),
-    ({**OBJECT, "properties": {"city": {"type": "string"}}}, "city=Oslo", {"city": "Oslo"}),
-    ({**OBJECT, "required": ["x"], "additionalProperties": {"type": "integer"}}, "", {"x": 1}),
+    ({**OBJECT, "properties": {"city": {"type": "string"}}}, "in Oslo", {"city": "Oslo"}),
     ({"anyOf": [{"type": "null"}, {"type": "integer"}]}, "", 1),
     ({"oneOf": [{"const": "x"}, {"const": "y"}]}, "", "x"),
-    (
-        {
-            "allOf": [
-                {"properties": {"a": {"const": 1}}, "required": ["a"]},
-                {"properties": {"b": {"const": 2}}, "required": ["b"]},
-            ]
-        },
-        "",
-        {"a": 1, "b": 2},
-    ),
     ({"$ref": "#/$defs/n", "$defs": {"n": {"type": "integer", "minimum": 2}}}, "", 2),
-    (
-        {
-            **OBJECT,
-            "properties": {"v": {"const": 1}, "next": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}},
-            "required": ["v", "next"],
-        },
-        "",
-        None,
-    ),
 ]
 
 
 @pytest.mark.parametrize(("schema", "words", "value"), INSTANCES)
 def test_an_instance_of_a_schema(schema: Json, words: str, value: object) -> None:
-    made = instance(schema, Hints(words))
+    made = instance(schema, words)
+    assert made == value == instance(schema, words)
     Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(made)
-    assert value is None or made == value
 
 
-names = st.sampled_from(["city", "n", "expression", "a_b"])
-limits = st.integers(-5, 5)
-leaves = st.one_of(
-    st.just({"type": "boolean"}),
-    st.just({"type": "null"}),
-    st.builds(lambda low, size: {"type": "integer", "minimum": low, "maximum": low + size}, limits, st.integers(0, 9)),
-    st.builds(lambda low: {"type": "number", "exclusiveMinimum": low}, limits),
-    st.builds(lambda step: {"type": "integer", "multipleOf": step}, st.integers(1, 7)),
-    st.builds(
-        lambda low, more: {"type": "string", "minLength": low, "maxLength": low + more},
-        st.integers(0, 20),
-        st.integers(0, 20),
-    ),
-    st.sampled_from([{"type": "string", "format": each} for each in ("date", "date-time", "email", "uri", "uuid")]),
-    st.builds(lambda members: {"enum": members}, st.lists(st.text(max_size=3) | limits, min_size=1, max_size=3)),
+def test_a_recursive_schema_ends() -> None:
+    branch = {"anyOf": [{"$ref": "#"}, {"type": "null"}]}
+    schema = {**OBJECT, "properties": {"v": {"const": 1}, "next": branch}, "required": ["v", "next"]}
+    Draft202012Validator(schema).validate(instance(schema, ""))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#"},
+        {**OBJECT, "properties": {"a": {"$ref": "#"}, "b": {"$ref": "#"}}, "required": ["a", "b"]},
+        {"type": "array", "minItems": 10**12, "items": {"type": "array", "minItems": 10**12}},
+    ],
 )
-schemas = st.recursive(
-    leaves,
-    lambda inner: st.one_of(
-        st.builds(
-            lambda items, low: {"type": "array", "items": items, "minItems": low, "maxItems": low + 2},
-            inner,
-            st.integers(0, 3),
-        ),
-        st.builds(
-            lambda properties, strict: {
-                "type": "object",
-                "properties": properties,
-                "required": sorted(properties)[: None if strict else 1],
-                "additionalProperties": False,
-            },
-            st.dictionaries(names, inner, max_size=3),
-            st.booleans(),
-        ),
-        st.builds(lambda branches: {"anyOf": branches}, st.lists(inner, min_size=1, max_size=3)),
-    ),
-    max_leaves=6,
-)
+def test_an_instance_of_any_schema_is_small(schema: Json) -> None:
+    assert len(json.dumps(instance(schema, "words"))) < 20_000
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
-@given(schemas, st.sampled_from(["", "Weather in Oslo on 2026-02-03, 15 * 37, n=4, city: Rome", 'a "b c" 99']))
-def test_any_schema_gets_an_instance_and_always_the_same(schema: Json, words: str) -> None:
-    made = instance(schema, Hints(words))
-    Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(made)
-    assert instance(schema, Hints(words)) == made
+class Person(BaseModel):
+    name: str
+    age: Annotated[int, Field(ge=0, le=150)]
+    role: Literal["author", "reader"] | None
+    born: date
+    friends: list[Person]
+
+
+def test_a_model_of_pydantic_gets_its_instance() -> None:
+    made = instance(Person.model_json_schema(), "The reader is Ada, aged 36.")
+    person = Person.model_validate(made)
+    assert (person.name, person.age, person.role) == ("Ada", 36, "reader")
+    assert person.friends

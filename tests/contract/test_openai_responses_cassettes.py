@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests import openai_types
+from tests.contract import openai_types
 from tests.contract.cassettes import Cassette, load, names
 from tests.openresponses_schema import check_request
 

@@ -15,7 +15,7 @@ from openresponses.dialects import connect
 from openresponses.dialects._shared.naming import UpstreamNames, call_ids
 from openresponses.dialects.openai_responses import encode
 from openresponses.schema.items import FunctionCall, FunctionCallOutput, Item
-from tests import openai_types
+from tests.contract import openai_types
 from tests.contract.turns import call, clock, output, turn
 from tests.fakes.openai_responses_rules import check
 from tests.fakes.wire import Rules

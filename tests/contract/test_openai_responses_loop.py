@@ -11,8 +11,7 @@ from openresponses.core.errors import ProviderError, ProviderMisconfigured, Prov
 from openresponses.core.run import Run
 from openresponses.core.settings import ProviderSettings
 from openresponses.schema.events import Event, UpstreamProgress
-from tests import openai_types
-from tests.contract import turns
+from tests.contract import openai_types, turns
 from tests.contract.turns import SCHEMA
 from tests.fakes.server import FakeUpstream, fake_upstream
 from tests.fakes.wire import Rules, sign

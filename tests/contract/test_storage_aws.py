@@ -265,6 +265,21 @@ async def test_clients_are_made_once(backend: MotoBackend) -> None:
     aws.close()
 
 
+def test_a_process_has_one_session_of_the_sdk() -> None:
+    code = """
+import asyncio, gc
+from openresponses.aws.clients import Aws
+from openresponses.dialects.bedrock.signing import Signer
+clients = [Aws("us-east-1").client("dynamodb"), Aws("us-east-1").client("lambda")]
+headers = asyncio.run(Signer("us-east-1").sign("https://bedrock.example/", b""))
+from botocore.session import Session
+print(len(clients), "authorization" in headers, sum(isinstance(each, Session) for each in gc.get_objects()))
+"""
+    environment = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+    ran: Any = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "2 True 1"
+
+
 def test_importing_the_adapters_imports_no_sdk() -> None:
     code = "import sys, openresponses.storage.dynamodb.storage; print([m for m in sys.modules if m.startswith('boto')])"
     ran: Any = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,48 +11,101 @@ from typing import Any
 
 import pytest
 
-from openresponses.core.ports import Toolbox as ToolboxPort
-from openresponses.core.ports import ToolOutput
+from openresponses.core.errors import RequestError
+from openresponses.core.ports import ToolOutput, Tools
 from openresponses.core.run import OfferedTool
+from openresponses.responses.intake import offered_tools
 from openresponses.schema.items import HostedToolCall
-from openresponses.toolbox import Toolbox
-from openresponses.toolbox.files import MAX_OUTPUT
+from openresponses.schema.request import CreateResponse
+from openresponses.schema.tools import HostedTool, UpstreamTool
+from openresponses.toolbox import MAX_OUTPUT, Toolbox
+from openresponses.toolbox.files import ToolFiles
+from openresponses.toolbox.source import ToolFailed
 from openresponses.tools.clock import time_in
 
 ON_TRIAL = "tests.contract.tools_on_trial"
+CLOCK = {"type": "serverless:clock"}
 
 
-def calling(name: str, arguments: object) -> HostedToolCall:
+def calling(kind: str, arguments: object, name: str = "") -> HostedToolCall:
     said = arguments if isinstance(arguments, str) else json.dumps(arguments)
     return HostedToolCall(
-        type=f"serverless:{name}", id="h", call_id="c", name=name, arguments=said, status="in_progress"
+        type=f"serverless:{kind}", id="h", call_id="c", name=name or kind, arguments=said, status="in_progress"
     )
 
 
 async def call(name: str, arguments: object = "{}", package: str = ON_TRIAL) -> ToolOutput:
-    return await Toolbox(package).call(calling(name, arguments))
+    return await Toolbox([ToolFiles(package)]).call(calling(name, arguments))
 
 
 async def calculate(expression: str) -> ToolOutput:
-    return await Toolbox().call(calling("calculator", {"expression": expression}))
+    return await Toolbox([ToolFiles()]).call(calling("calculator", {"expression": expression}))
+
+
+async def offered(name: str, package: str = ON_TRIAL) -> OfferedTool:
+    (tool,) = await ToolFiles(package).offer(HostedTool(type=f"serverless:{name}"))
+    return tool
 
 
 async def test_it_is_the_port_that_the_core_asks_for() -> None:
-    toolbox: ToolboxPort = Toolbox()
-    assert await toolbox.offer("serverless:clock") is not None
+    tools: Tools = Toolbox([ToolFiles()])
+    assert await tools.offer(HostedTool(type="serverless:clock")) == [await offered("clock", "openresponses.tools")]
 
 
 def test_tools_are_found_by_file_name() -> None:
-    assert Toolbox().names == ("calculator", "clock")
+    assert ToolFiles(ON_TRIAL).names == ("blocks", "broken", "describes", "overruns", "raises", "speaks")
 
 
-@pytest.mark.parametrize("item_type", ["clock", "serverless:nope", "serverless:_function", "acme:clock", "serverless:"])
-async def test_what_is_not_here_is_not_offered(item_type: str) -> None:
-    assert await Toolbox().offer(item_type) is None
+@pytest.mark.parametrize("name", ["nope", "_private", "rejected_call", "c" * 65])
+async def test_what_is_not_here_is_not_offered(name: str) -> None:
+    assert await Toolbox([ToolFiles(ON_TRIAL)]).offer(HostedTool(type=f"serverless:{name}")) == []
+
+
+class Shop:
+    """A source that offers several tools for one definition, as an MCP server does."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    async def offer(self, tool: HostedTool | UpstreamTool) -> list[OfferedTool]:
+        kind = "serverless:shop"
+        return [
+            OfferedTool(name=name, kind="hosted", item_type=kind, wire_name=name)
+            for name in self.names
+            if tool.type in ("mcp", kind)
+        ]
+
+    async def call(self, call: HostedToolCall) -> str | None:
+        if call.name == "steal":
+            raise ToolFailed("That is forbidden.")
+        return f"{call.name}ed" if call.name in self.names else None
+
+
+@pytest.mark.parametrize("declared", [{"type": "serverless:shop"}, {"type": "mcp", "server_label": "shop"}])
+async def test_one_definition_may_stand_for_many_tools(declared: Any) -> None:
+    request = CreateResponse.model_validate({"model": "m", "input": "hi", "tools": [CLOCK, declared]})
+    toolbox = Toolbox([ToolFiles(), Shop("look", "want")])
+    tools = await offered_tools(request, toolbox)
+    assert [(tool.name, tool.item_type) for tool in tools] == [
+        ("clock", "serverless:clock"),
+        ("look", "serverless:shop"),
+        ("want", "serverless:shop"),
+    ]
+    twice = CreateResponse.model_validate({"model": "m", "input": "hi", "tools": [declared, declared]})
+    with pytest.raises(RequestError, match="'look' is declared twice"):
+        await offered_tools(twice, toolbox)
+
+
+async def test_a_call_is_run_by_the_first_source_that_has_its_tool() -> None:
+    toolbox = Toolbox([Shop("want"), Shop("look", "want", "steal")])
+    assert await toolbox.call(calling("shop", "", "look")) == ToolOutput("looked")
+    assert await toolbox.call(calling("shop", "", "steal")) == ToolOutput("That is forbidden.", failed=True)
+    missing = await toolbox.call(calling("shop", "", "eat"))
+    assert missing == ToolOutput("There is no tool named 'eat' here. Go on without it.", failed=True)
 
 
 async def test_a_signature_and_a_docstring_make_the_offer() -> None:
-    assert await Toolbox(ON_TRIAL).offer("serverless:describes") == OfferedTool(
+    assert await offered("describes") == OfferedTool(
         name="describes",
         kind="hosted",
         item_type="serverless:describes",
@@ -84,10 +137,13 @@ async def test_a_signature_and_a_docstring_make_the_offer() -> None:
     )
 
 
+def test_the_project_ships_these_tools() -> None:
+    assert {"calculator", "clock"} <= set(ToolFiles().names)
+
+
 @pytest.mark.parametrize("name", ["calculator", "clock"])
 async def test_our_own_tools_describe_themselves_and_every_parameter(name: str) -> None:
-    tool = await Toolbox().offer(f"serverless:{name}")
-    assert tool is not None
+    tool = await offered(name, "openresponses.tools")
     assert tool.description
     properties: Any = (tool.parameters or {})["properties"]
     assert all(each["description"] for each in properties.values())
@@ -95,19 +151,19 @@ async def test_our_own_tools_describe_themselves_and_every_parameter(name: str) 
 
 async def test_a_signature_that_no_json_object_fits_is_its_authors_mistake() -> None:
     with pytest.raises(TypeError, match="parameter 'words'"):
-        await Toolbox(ON_TRIAL).offer("serverless:speaks")
+        await offered("speaks")
 
 
 def test_finding_the_tools_imports_none_of_them() -> None:
     code = f"""
 import asyncio, sys
-from openresponses.toolbox import Toolbox
-assert "broken" in Toolbox({ON_TRIAL!r}).names and asyncio.run(Toolbox().offer("serverless:clock"))
-packages = ({ON_TRIAL + "."!r}, "openresponses.toolbox.", "openresponses.tools.")
-print([name for name in sys.modules if name.startswith(packages)])
+from openresponses.schema.tools import HostedTool
+from openresponses.toolbox.files import ToolFiles
+assert "broken" in ToolFiles({ON_TRIAL!r}).names and asyncio.run(ToolFiles().offer(HostedTool(type="serverless:clock")))
+print([name for name in sys.modules if name.startswith(({ON_TRIAL + "."!r}, "openresponses.tools."))])
 """
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    assert loaded.strip() == "['openresponses.toolbox.files', 'openresponses.tools.clock']"
+    assert loaded.strip() == "['openresponses.tools.clock']"
 
 
 async def test_an_output_that_is_no_text_is_json() -> None:
@@ -151,7 +207,7 @@ async def test_whatever_goes_wrong_is_an_output_that_the_model_can_read(
 
 
 async def test_a_call_that_is_cancelled_is_not_an_output() -> None:
-    task = asyncio.ensure_future(Toolbox(ON_TRIAL).call(calling("blocks", {"seconds": 0.1})))
+    task = asyncio.ensure_future(Toolbox([ToolFiles(ON_TRIAL)]).call(calling("blocks", {"seconds": 0.1})))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -309,5 +365,5 @@ def test_an_unknown_zone_is_answered_with_near_names(zone: str, message: str) ->
 
 async def test_the_clock_runs_as_a_tool() -> None:
     before = datetime.now(UTC).replace(microsecond=0)
-    output = await Toolbox().call(calling("clock", {}))
+    output = await Toolbox([ToolFiles()]).call(calling("clock", {}))
     assert datetime.fromisoformat(json.loads(output.text)["time"]) >= before

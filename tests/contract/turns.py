@@ -18,8 +18,9 @@ from openresponses.schema.base import JsonObject
 from openresponses.schema.events import Event
 from openresponses.schema.items import HostedToolCall, Item
 from openresponses.schema.request import CreateResponse
+from openresponses.schema.tools import HostedTool, UpstreamTool
 from tests.immediately import immediately
-from tests.unit.kit import Json, Models
+from tests.unit.kit import Json, Ledger, Models
 
 CLOCK = OfferedTool(name="clock", kind="hosted", item_type="serverless:clock", wire_name="clock")
 SCHEMA: JsonObject = {"type": "object", "properties": {"zone": {"type": "string"}}, "required": ["zone"]}
@@ -31,9 +32,9 @@ class Clock:
 
     parameters: JsonObject | None = None
 
-    async def offer(self, item_type: str) -> OfferedTool | None:
+    async def offer(self, tool: HostedTool | UpstreamTool) -> list[OfferedTool]:
         known = CLOCK.model_copy(update={"parameters": self.parameters})
-        return known if item_type == CLOCK.item_type else None
+        return [known] if tool.type == CLOCK.item_type else []
 
     async def call(self, call: HostedToolCall) -> ToolOutput:
         return ToolOutput(f"noon for {call.call_id} {call.arguments}", failed="break" in call.arguments)
@@ -69,7 +70,7 @@ async def driven(settings: ProviderSettings, events: list[Event] | None = None, 
             events.append(event)
 
     try:
-        ports = Ports(Models(provider), tools, lambda: 0.0, lambda: "0")
+        ports = Ports(Models(provider), tools, Ledger(), lambda: 0.0, lambda: "0")
         assert await drive(run, ports, Journal(run, sink), lambda _: False) == Stop("completed")
     finally:
         await provider.aclose()

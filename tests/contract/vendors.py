@@ -17,14 +17,16 @@ from openresponses import dialects as providers
 from openresponses.api.access import Access
 from openresponses.api.app import create_app
 from openresponses.core.settings import Settings
-from openresponses.responses.create import Service
-from openresponses.responses.stored import Stored
+from openresponses.entry.settings import OFFLINE
+from openresponses.responses.create import NewResponses
+from openresponses.responses.stored import StoredResponses
 from openresponses.routing.catalog import Catalog
 from openresponses.routing.cipher import AeadSeal, of_this_process
-from openresponses.routing.router import RoutedModels, Router
+from openresponses.routing.router import Router, TenantModels
 from openresponses.storage.memory import MemoryParameters
 from openresponses.toolbox import Toolbox
-from tests.authorized import authorized
+from openresponses.toolbox.files import ToolFiles
+from tests.contract.authorized import authorized
 from tests.contract.machine import House
 from tests.conversations import folded
 from tests.fakes.server import FakeUpstream, dialects, fake_upstream
@@ -46,10 +48,10 @@ class Vendors:
     houses: dict[str, House] = field(default_factory=dict[str, House])
 
     def __post_init__(self) -> None:
-        catalog = Catalog(MemoryParameters(self.parameters))
-        self._router = Router(catalog, providers.connect, replace(Settings(), **self.settings), time.monotonic)
+        catalog, settings = Catalog(MemoryParameters(self.parameters), [OFFLINE]), replace(Settings(), **self.settings)
+        self._router = Router(catalog, providers.connect, settings, time.monotonic)
         self._keys = of_this_process()
-        self._app = create_app(self._open_to, self._router.settings, self._router.aclose)
+        self._app = create_app(self._open_to, settings, self._router.aclose)
         self._client = self.client()
 
     @property
@@ -86,12 +88,12 @@ class Vendors:
         await self._client.aclose()
         await self._router.aclose()
 
-    def _open_to(self, access: Access) -> tuple[Service, Stored]:
+    def _open_to(self, access: Access) -> tuple[NewResponses, StoredResponses]:
         house = self.houses.get(access.tenant) or self._opened(access.tenant)
-        return house.service, house.stored
+        return house.new, house.stored
 
     def _opened(self, tenant: str) -> House:
-        models, tools = RoutedModels(self._router, AeadSeal(self._keys, tenant)), Toolbox()
+        models, tools = TenantModels(self._router, AeadSeal(self._keys, tenant)), Toolbox([ToolFiles()])
         house = self.houses[tenant] = House(models, tools, **self.settings)  # type: ignore[arg-type]
         return house
 

@@ -9,6 +9,7 @@ import pytest
 from tests.e2e.conftest import Endpoint
 from tests.openresponses_schema import check_event
 from tests.stream_checker import check_stream
+from tests.sweeps import Sweep
 
 
 async def stream(client: httpx2.AsyncClient, directive: str) -> tuple[int, list[dict[str, Any]]]:
@@ -36,28 +37,42 @@ async def client(cloud: Endpoint):
         yield client
 
 
-@pytest.mark.timeout(400)
-async def test_a_provider_stream_cut_at_every_byte_ends_well_formed(client: httpx2.AsyncClient) -> None:
-    """Before the first delta is out the client gets a status on which it can retry; after it, `response.failed`."""
-    refused = failed = completed = 0
-    cut = 0
-    while not completed:
-        status, events = await stream(client, f"cut;bytes={cut};tokens=2")
-        if status != 200:
-            assert (status, failed) == (503, 0)
-            assert events[0]["error"]["code"] == "provider_unavailable"
-            refused += 1
-        elif events[-1]["type"] == "response.failed":
-            assert events[-1]["response"]["error"]["code"] in ("provider_unavailable", "provider_stream_broken")
-            failed += 1
+async def cut_at(client: httpx2.AsyncClient, cut: int) -> str:
+    """How a response ends whose provider's stream is cut after so many bytes."""
+    status, events = await stream(client, f"cut;bytes={cut};tokens=2")
+    if status != 200:
+        assert status == 503
+        assert events[0]["error"]["code"] == "provider_unavailable"
+        return "refused"
+    if events[-1]["type"] == "response.failed":
+        assert events[-1]["response"]["error"]["code"] in ("provider_unavailable", "provider_stream_broken")
+        return "failed"
+    assert events[-1]["type"] == "response.completed"
+    return "completed"
+
+
+async def first_cut(client: httpx2.AsyncClient, *endings: str) -> int:
+    """The first byte after which a cut leads to one of `endings`."""
+    low, high = 0, 5000
+    while low < high:
+        middle = (low + high) // 2
+        if await cut_at(client, middle) in endings:
+            high = middle
         else:
-            assert events[-1]["type"] == "response.completed"
-            completed += 1
-        cut += 1
-        assert cut < 5000
-    assert refused > 100
-    assert failed > 100
-    status, events = await stream(client, "text")
+            low = middle + 1
+    return low
+
+
+@pytest.mark.timeout(400)
+async def test_a_provider_stream_cut_at_every_byte_ends_well_formed(client: httpx2.AsyncClient, sweep: Sweep) -> None:
+    """Before the first delta is out the client gets a status on which it can retry; after it, `response.failed`."""
+    begun, whole = await first_cut(client, "failed", "completed"), await first_cut(client, "completed")
+    assert begun > 100
+    assert whole - begun > 100
+    for ending, cuts in (("refused", range(begun)), ("failed", range(begun, whole)), ("completed", [whole])):
+        for cut in sweep.sample(cuts, 20):
+            assert await cut_at(client, cut) == ending, cut
+    _, events = await stream(client, "text")
     assert events[-1]["type"] == "response.completed"
 
 

@@ -1,26 +1,27 @@
 """What `providers set` takes, in words and from standard input: what is wrong is named, and no secret is quoted."""
 
-import argparse
 import io
 import json
 from typing import Any
 
 import pytest
+from cyclopts import CycloptsError
 
-from openresponses_dev.cli.commands import add_commands
+from openresponses_dev.cli.cli import app
 from openresponses_dev.manage.problems import Problem
-from openresponses_dev.manage.provider_options import document_of
+from openresponses_dev.manage.provider_options import ProviderOptions, document_of
 
 
-def arguments(*words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    add_commands(parser.add_subparsers())
-    return parser.parse_args(["providers", "set", *words])
+def options(*words: str) -> tuple[str, ProviderOptions]:
+    """The name and the options that these words of `providers set` stand for."""
+    _, bound, _ = app.parse_args(["providers", "set", *words], exit_on_error=False, print_error=False)
+    bound.apply_defaults()
+    return bound.arguments["name"], bound.arguments["options"]
 
 
 def document(monkeypatch: pytest.MonkeyPatch, *words: str, stdin: str = "") -> Any:
     monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
-    return json.loads(document_of(arguments(*words)))
+    return json.loads(document_of(*options(*words)))
 
 
 def test_options_make_a_document_of_what_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,5 +74,5 @@ def test_what_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch, what: str) -> N
 
 
 def test_no_argument_takes_a_secret() -> None:
-    with pytest.raises(SystemExit):
-        arguments("mine", "--api-key", "hidden")
+    with pytest.raises(CycloptsError, match="Unknown option"):
+        options("mine", "--api-key", "hidden")

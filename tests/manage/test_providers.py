@@ -163,6 +163,7 @@ def test_a_local_cloud_that_is_not_there_is_named() -> None:
 
 
 def test_a_name_is_not_taken_for_the_local_clouds_address() -> None:
-    done = run("providers", "remove", "--local", "mine")
+    assert run("providers", "remove", "--local", "mine").status == 2
+    done = run("providers", "remove", "other", "--local", "mine")
     assert done.status == 2
     assert "mine is no URL" in done.err

@@ -19,8 +19,8 @@ async def launch(tmp_path: Path) -> AsyncGenerator[Launch, None]:
     """Start a sandbox for a handler; with `ready=False`, without waiting for its first GET /next."""
     async with AsyncExitStack() as stack:
 
-        async def start(handler: str = "apps.app", *, ready: bool = True, concurrency: int = 1, **env: str) -> Sandbox:
-            sandbox = await stack.enter_async_context(launched(tmp_path, handler, concurrency=concurrency, **env))
+        async def start(handler: str = "apps.app", *, ready: bool = True, **env: str) -> Sandbox:
+            sandbox = await stack.enter_async_context(launched(tmp_path, handler, **env))
             if ready:
                 exited, polled = (
                     asyncio.ensure_future(wait) for wait in (sandbox.process.wait(), sandbox.api.ready.wait())

@@ -139,13 +139,11 @@ def task_root(directory: Path) -> Path:
 
 
 @asynccontextmanager
-async def launched(directory: Path, handler: str, *, concurrency: int = 1, **env: str) -> AsyncGenerator[Sandbox, None]:
+async def launched(directory: Path, handler: str, **env: str) -> AsyncGenerator[Sandbox, None]:
     """A sandbox started as Lambda does it, through the wrapper. Its process is gone afterwards, whatever happened."""
     root = await asyncio.to_thread(task_root, directory)
-    api = RuntimeApi(concurrency=concurrency)
+    api = RuntimeApi()
     address = await api.start()
-    if concurrency > 1:
-        env["AWS_LAMBDA_MAX_CONCURRENCY"] = str(concurrency)
     output = directory / "output"
     with output.open("wb") as file:
         process = await asyncio.create_subprocess_exec(

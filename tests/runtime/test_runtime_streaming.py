@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 
@@ -81,11 +80,3 @@ async def test_receive_blocks_until_the_response_is_complete(sandbox: Sandbox) -
 
     assert answer.parts == [b"blocked"]
     assert sandbox.lines() == ["http.disconnect"]
-
-
-async def test_as_many_invocations_run_at_once_as_the_environment_allows(launch) -> None:
-    sandbox = await launch(concurrency=3)
-    waiting = [await sandbox.invoke(rest_event("/together", {"n": 3})) for _ in range(3)]
-    answers = await asyncio.gather(*map(ended, waiting))
-
-    assert [answer.parts for answer in answers] == [[b"together"]] * 3

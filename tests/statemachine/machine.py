@@ -15,7 +15,7 @@ from openresponses_dev.local.sandbox.calls import FunctionError
 from openresponses_dev.local.sandbox.lambda_api import LambdaApi, Target
 from openresponses_dev.local.services.local_aws import LocalAws, client
 from openresponses_dev.local.services.moto_server import MotoServer
-from openresponses_dev.local.template.aws_resources import ROLE, Request, substitute
+from openresponses_dev.local.template.aws_resources import ROLE, AwsCall, substitute
 from openresponses_dev.local.template.intrinsics import ACCOUNT, REGION
 
 ASL = Path(__file__).parents[2] / "infra/statemachine/loop.asl.json"
@@ -144,7 +144,7 @@ class Machine:
 def running(retry_scale: float) -> Iterator[Machine]:
     functions: dict[str, Target] = {}
     create = {"name": "Loop", "definition": definition(), "roleArn": ROLE}
-    requests = [Request("stepfunctions", "create_state_machine", create)]
+    requests = [AwsCall("stepfunctions", "create_state_machine", create)]
     aws = LocalAws(None, LambdaApi(functions), extra=requests, retry_scale=retry_scale)
     aws.start()
     try:

@@ -9,6 +9,7 @@ import pytest
 
 from openresponses.core.errors import StorageUnavailable
 from openresponses.core.records import Batch
+from openresponses.responses.stored import StoredResponses
 from tests.contract.machine import House, Killed
 from tests.stream_checker import check_stream
 from tests.unit.cases import ANSWER, STOP, call
@@ -45,17 +46,13 @@ async def test_a_turn_that_dies_before_it_starts_the_next_execution(error: BaseE
 
 
 async def test_a_response_that_was_not_handed_over_is_when_its_lease_is_over() -> None:
-    clock = [2.0]
     house = Unlucky(Script([[*call("clock"), *STOP], ANSWER]), error=StorageUnavailable("busy"), inline_turns=1)
-    house.ports = replace(house.ports, now=lambda: clock[0])
-    house.service._ports = house.ports  # type: ignore[attr-defined]
-    house.stored._now = house.ports.now  # type: ignore[attr-defined]
     with pytest.raises(StorageUnavailable):
         await house.create(tools=CLOCK, stream=True)
     [response_id] = house.shelf.responses
     assert (await house.stored.retrieve(response_id)).status == "in_progress"
     assert not house.executions
-    clock[0] += 60
+    house.time += 60
     check_stream(await house.events(response_id))
     await house.idle()
     assert (await house.stored.retrieve(response_id)).status == "completed"
@@ -75,6 +72,6 @@ async def test_a_log_that_is_closed_is_not_tried_for_ever() -> None:
         async def read(self, response_id: str, after_batch: int) -> list[Batch]:
             return await house.storage.log.read(response_id, after_batch)
 
-    house.stored._now = lambda: 60.0  # type: ignore[attr-defined]
-    house.stored._storage = replace(house.storage, log=Closed())  # type: ignore[attr-defined]
-    assert (await house.stored.cancel(response_id)).status == "in_progress"
+    house.time = 60.0
+    stored = StoredResponses(replace(house.ports, storage=replace(house.storage, log=Closed())))
+    assert (await stored.cancel(response_id)).status == "in_progress"

@@ -11,6 +11,7 @@ import pytest
 from tests.openresponses_schema import check_response
 from tests.statemachine.engine_cloud import Deployment, Json, deployed, finished, followed, stream, without_ids
 from tests.stream_checker import check_stream
+from tests.sweeps import Sweep
 
 CALCULATOR = [{"type": "serverless:calculator"}]
 WEATHER = {"type": "function", "name": "get_weather", "parameters": {"type": "object", "properties": {}}}
@@ -67,8 +68,8 @@ async def all_streams(deployment: Deployment) -> dict[str, list[Json]]:
 
 
 @pytest.mark.timeout(240)
-async def test_a_run_emits_the_same_events_wherever_it_goes_on(deployment: Deployment) -> None:
-    """Handed off after each turn that a script has, and from the start, in the background."""
+async def test_a_run_emits_the_same_events_wherever_it_goes_on(deployment: Deployment, sweep: Sweep) -> None:
+    """Handed off after each turn that a script has (in a plain run, after one of them), and in the background."""
     deployment.reconfigure("ApiFunction", OPENRESPONSES_INLINE_TURNS=PLAIN)
     inline = await all_streams(deployment)
     assert not deployment.cloud.aws.executions()
@@ -77,13 +78,11 @@ async def test_a_run_emits_the_same_events_wherever_it_goes_on(deployment: Deplo
         check_response(final)
     assert {final["status"] for final in finals.values()} == {"completed", "incomplete"}
 
-    handoffs = 0
-    for turns in (1, 2, 3):
+    for turns in sweep.sample((1, 2, 3), 1):
         deployment.reconfigure("ApiFunction", OPENRESPONSES_INLINE_TURNS=str(turns))
         for name, events in (await all_streams(deployment)).items():
             assert without_ids(events) == without_ids(inline[name]), f"{name}, handed off after {turns} turns"
-        handoffs = len(deployment.cloud.aws.executions())
-    assert handoffs >= 12
+    assert len(deployment.cloud.aws.executions()) >= (12 if sweep.full else 1)
 
     async with deployment.http() as http:
         for name, script in SCRIPTS.items():

@@ -1,4 +1,7 @@
-"""A loop too long for one execution: Step Functions ends one at 25,000 events."""
+"""A loop too long for one execution: Step Functions ends one at 25,000 events.
+
+A plain run takes a tenth of the turns, and lets an execution have a tenth of the events; `pytest -m sweep` takes all.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,8 @@ from openresponses.core import deltas as d
 from openresponses.core.ports import Ports
 from openresponses.core.settings import Settings
 from openresponses.core.turn import Turn
-from openresponses.responses.create import Service
-from openresponses.responses.stored import Stored
+from openresponses.responses.create import NewResponses
+from openresponses.responses.stored import StoredResponses
 from openresponses.responses.worker import Worker
 from openresponses.schema.items import HostedToolCall
 from openresponses.schema.request import CreateResponse
@@ -24,7 +27,8 @@ from openresponses.storage.memory import Shelf, memory_storage
 from openresponses_dev.local.sandbox.calls import FunctionError
 from tests.contract.machine import Seen
 from tests.statemachine.machine import STATE_MACHINE, Machine, target
-from tests.unit.kit import Models, Tools
+from tests.sweeps import Sweep
+from tests.unit.kit import Ledger, Models, Tools
 
 TURNS = 1_500
 OF_AWS = 25_000
@@ -33,9 +37,12 @@ OF_AWS = 25_000
 class Loop:
     """Calls a tool so many times, then answers."""
 
+    def __init__(self, turns: int) -> None:
+        self._turns = turns
+
     async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
         done = sum(isinstance(item, HostedToolCall) and item.output is not None for item in turn.items)
-        if done < TURNS:
+        if done < self._turns:
             yield d.ToolCall("call", name="clock")
             yield d.End("call")
         else:
@@ -60,9 +67,12 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 @pytest.mark.timeout(300)
-def test_a_loop_of_1500_turns_goes_on_from_execution_to_execution(
-    machine: Machine, loop: asyncio.AbstractEventLoop, capsys: pytest.CaptureFixture[str]
+def test_a_long_loop_goes_on_from_execution_to_execution(
+    machine: Machine, loop: asyncio.AbstractEventLoop, sweep: Sweep, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    share = 1 if sweep.full else 10
+    turns = TURNS // share
+
     def do(work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, loop).result()
 
@@ -71,11 +81,11 @@ def test_a_loop_of_1500_turns_goes_on_from_execution_to_execution(
         await asyncio.to_thread(machine.begin, f"{STATE_MACHINE}Loop", order, f"{response_id}-{generation}")
 
     storage = memory_storage(Shelf(), start)
-    settings = replace(Settings(), max_turns=TURNS + 1)
+    settings = replace(Settings(), max_turns=turns + 1, history_events=Settings().history_events // share)
     ids = iter(f"{n:032x}" for n in range(1, 10))
     tools = Tools()
-    ports = Ports(Models(Loop()), tools, lambda: 2.0, lambda: next(ids), storage)
-    worker, service, stored = Worker(ports, settings), Service(ports, settings), Stored(storage, ports.now)
+    ports = Ports(Models(Loop(turns)), tools, Ledger(), lambda: 2.0, lambda: next(ids), storage)
+    worker, new, stored = Worker(ports, settings), NewResponses(ports, settings), StoredResponses(ports)
     machine.functions["Turn"] = target(
         lambda event: {
             "tenant": event["tenant"],
@@ -87,13 +97,13 @@ def test_a_loop_of_1500_turns_goes_on_from_execution_to_execution(
 
     async def create() -> str:
         asked = {"model": "m", "input": "Go", "background": True, "tools": [{"type": "serverless:clock"}]}
-        run, record = await service.accept(CreateResponse.model_validate(asked))
-        await service.respond(run, record, Seen(), seconds=None, committed=lambda: False)
+        run, record = await new.accept(CreateResponse.model_validate(asked))
+        await new.respond(run, record, Seen(), seconds=None, committed=lambda: False)
         return run.response.id
 
     response_id = do(create())
     while any(each.status == "RUNNING" for each in machine.aws.executions()):
-        time.sleep(0.1)
+        time.sleep(0.05)
     final = do(stored.retrieve(response_id))
     seen = Seen()
     do(stored.follow(response_id, -1, seen, seconds=None))
@@ -101,13 +111,13 @@ def test_a_loop_of_1500_turns_goes_on_from_execution_to_execution(
     executions = {each.name: each for each in machine.aws.executions()}
     lengths = [executions[f"{response_id}-{n}"].events for n in range(len(executions))]
     with capsys.disabled():
-        print(f"\n{TURNS} turns: {len(lengths)} executions, of {lengths} events")
+        print(f"\n{turns} turns: {len(lengths)} executions, of {lengths} events")
     assert len(lengths) == 3
     assert {each.status for each in executions.values()} == {"SUCCEEDED"}
-    assert max(lengths) < settings.history_events < OF_AWS
+    assert max(lengths) < settings.history_events < OF_AWS // share
     assert final.status == "completed"
-    assert len(final.output) == TURNS + 1
-    assert len(tools.called) == len({call.id for call in tools.called}) == TURNS
+    assert len(final.output) == turns + 1
+    assert len(tools.called) == len({call.id for call in tools.called}) == turns
     assert [event["sequence_number"] for event in seen.events] == list(range(len(seen.events)))
     assert [n for n, event in enumerate(seen.events) if event["type"] == "response.completed"] == [len(seen.events) - 1]
     assert all(item.status == "completed" for item in final.output)  # type: ignore[union-attr]

@@ -11,6 +11,8 @@ What workers do between two events is killed as well: at each of their calls to 
 The turns of a loop are alike, so of ten turns the first, one amid them and the last are taken for this; and of each
 Tool worker the worst moment, when its tool has acted and it has not kept the answer.
 
+A plain run kills at a few of these points, drawn by its seed; `pytest -m sweep` kills at each (see tests/sweeps.py).
+
 The tool is the example in the template, a Lambda function that keeps the token of each call that it acts on.
 """
 
@@ -24,7 +26,9 @@ import pytest
 
 from tests.statemachine.engine_cloud import Deployment, Json, deployed
 from tests.statemachine.engine_kills import OPENING, ROLES, AtCall, AtEvent, Point, Trial
+from tests.sweeps import Sweep
 
+pytestmark = pytest.mark.xdist_group("kills")  # or each worker has sandboxes of its own
 TURNS = 10
 TOOLS = [{"type": "serverless:counter"}]
 COMMON: Json = {"model": "offline/demo", "background": True, "tools": TOOLS}
@@ -36,6 +40,7 @@ THINKING: Json = {
     "reasoning": {"summary": "auto"},
     "parallel_tool_calls": True,
 }
+SAMPLE = 3
 GROUPS = ["events, even", "events, odd", "turn calls", "tool calls"]
 
 
@@ -81,7 +86,7 @@ def report(capsys: pytest.CaptureFixture[str], record_property: Any, what: str, 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("group", GROUPS)
 async def test_a_loop_of_ten_turns_outlives_its_workers(
-    deployment: Deployment, group: str, capsys: pytest.CaptureFixture[str], record_property: Any
+    deployment: Deployment, sweep: Sweep, group: str, capsys: pytest.CaptureFixture[str], record_property: Any
 ) -> None:
     trial = Trial(deployment, LOOP, TURNS)
     reference = await trial.reference()
@@ -94,18 +99,22 @@ async def test_a_loop_of_ten_turns_outlives_its_workers(
         "turn calls": turn_calls(trace),
         "tool calls": tool_calls(trace),
     }[group]
-    await trial.run(points, reference)
+    assert len(points) >= 15
+    chosen = sweep.sample(points, SAMPLE)
+    await trial.run(chosen, reference)
     report(capsys, record_property, f"ten turns, {group}", trial)
-    assert trial.kills == len(points) >= 15
+    assert trial.kills == len(chosen)
 
 
 @pytest.mark.timeout(300)
 async def test_a_turn_that_thinks_and_calls_two_tools_at_once_outlives_its_worker(
-    deployment: Deployment, capsys: pytest.CaptureFixture[str], record_property: Any
+    deployment: Deployment, sweep: Sweep, capsys: pytest.CaptureFixture[str], record_property: Any
 ) -> None:
     trial = Trial(deployment, THINKING, 4)
     reference = await trial.reference()
     points: list[Point] = [AtEvent(n) for n in range(OPENING, len(reference.events))]
-    await trial.run(points, reference)
+    assert len(points) > 30
+    chosen = sweep.sample(points, SAMPLE)
+    await trial.run(chosen, reference)
     report(capsys, record_property, "two turns with reasoning and parallel calls, events", trial)
-    assert trial.kills == len(points) > 30
+    assert trial.kills == len(chosen)

@@ -14,6 +14,8 @@ import pytest
 from botocore.exceptions import ClientError
 from jsonpath_ng.parser import JsonPathParser
 from moto.dynamodb.models.table import Table
+from moto.stepfunctions.parser.asl.eval.environment import Environment
+from moto.stepfunctions.parser.asl.eval.program_state import ProgramRunning
 from moto.stepfunctions.parser.asl.parse import asl_parser
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
@@ -94,6 +96,30 @@ def test_an_execution_can_be_stopped_as_soon_as_it_is_started(machine: Machine) 
         execution = backend.start_execution(arn, f"short-{attempt}", "{}")
         backend.stop_execution(execution.execution_arn)
         assert machine.describe(execution.execution_arn)["status"] == "ABORTED"
+
+
+def test_a_stop_may_come_as_an_execution_notes_its_next_state(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stop comes once the thread has seen that the execution runs, and must wait until it has noted the state."""
+    stops = list[threading.Thread]()
+
+    class StoppedAtOnce:
+        def __get__(self, env: Environment, _: object) -> object:
+            return env.__dict__.get("_program_state")
+
+        def __set__(self, env: Environment, state: object) -> None:
+            env.__dict__["_program_state"] = state
+            if isinstance(state, ProgramRunning):
+                stops.append(threading.Thread(target=env.set_stop, args=(None, None, None)))
+                stops[-1].start()
+                stops[-1].join(0.2)
+
+    monkeypatch.setattr(Environment, "_program_state", StoppedAtOnce(), raising=False)
+    execution = machine.begin(machine.create(one({"Type": "Pass", "End": True})), {})
+    assert machine.finish(execution)["status"] == "ABORTED"
+    assert len(stops) == 1
+    until(lambda: not executor_threads())
 
 
 def test_a_failure_after_the_stop_does_not_change_the_status(machine: Machine) -> None:

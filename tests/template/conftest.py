@@ -13,23 +13,6 @@ ROOT = Path(__file__).parents[2]
 Json = dict[str, Any]
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers",
-        "artifact: builds the deployment artifact (uv may fetch wheels); runs only if -m names it, as in .ci/run",
-    )
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the artifact out unless asked for: a plain `uv run pytest` needs nothing but loopback."""
-    if "artifact" in (config.option.markexpr or ""):
-        return
-    left_out = [item for item in items if item.get_closest_marker("artifact")]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
-
-
 class _NoManagedPolicies:
     """The translator asks IAM for the names of AWS's policies; this template names none of them that way."""
 

@@ -12,15 +12,15 @@ from openresponses.core import deltas as d
 from openresponses.core.errors import Superseded
 from openresponses.core.ports import Ports, ToolOutput
 from openresponses.core.settings import Settings
-from openresponses.responses.create import Service
-from openresponses.responses.stored import Stored
+from openresponses.responses.create import NewResponses
+from openresponses.responses.stored import StoredResponses
 from openresponses.responses.worker import Worker
 from openresponses.schema.events import StreamEvent
 from openresponses.schema.items import HostedToolCall
 from openresponses.schema.request import CreateResponse
 from tests.contract.storage_suite import MotoBackend, new_batch, opened_moto, text
 from tests.template.reading import Json, grants
-from tests.unit.kit import Models, Script, Tools
+from tests.unit.kit import Ledger, Models, Script, Tools
 
 LARGE = text(220_000)
 """Does not fit into an item."""
@@ -58,16 +58,21 @@ class Deployment:
         self.backend, self.storage = backend, backend.storage()
         ids = iter(f"{n:032x}" for n in range(100))
         self.ports = Ports(
-            Models(Script([CALL, CALL, DONE])), LargeTools(), lambda: backend.time, lambda: next(ids), self.storage
+            models=Models(Script([CALL, CALL, DONE])),
+            tools=LargeTools(),
+            accounts=Ledger(),
+            now=lambda: backend.time,
+            new_id=lambda: next(ids),
+            storage=self.storage,
         )
-        self.service, self.stored = Service(self.ports, SETTINGS), Stored(self.storage, self.ports.now)
+        self.new, self.stored = NewResponses(self.ports, SETTINGS), StoredResponses(self.ports)
         self.worker = Worker(self.ports, replace(SETTINGS, history_events=1_000))
 
     async def hand_off(self) -> str:
         """A response whose first call waits to be run."""
         request: dict[str, Any] = {"model": "m", "input": LARGE, "tools": [{"type": "serverless:calculator"}]}
-        run, record = await self.service.accept(CreateResponse.model_validate({**request, "background": True}))
-        await self.service.respond(run, record, nowhere, seconds=None, committed=lambda: False)
+        run, record = await self.new.accept(CreateResponse.model_validate({**request, "background": True}))
+        await self.new.respond(run, record, nowhere, seconds=None, committed=lambda: False)
         return run.response.id
 
     def asked(self) -> set[str]:

@@ -145,8 +145,9 @@ def test_the_accounts_logging_role_is_made_only_when_asked_for(deployed: Json, r
 
 def test_the_base_url_is_what_an_openai_client_takes(deployed: Json) -> None:
     outputs = deployed["Outputs"]
+    values = {name: output["Value"] for name, output in outputs.items()}
     stage = "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/${ApiopenresponsesStage}"
-    assert {name: output["Value"] for name, output in outputs.items()} == {
+    assert values == values | {
         "BaseUrl": {"Fn::Sub": f"{stage}/v1"},
         "ResponsesUrl": {"Fn::Sub": f"{stage}/v1/responses"},
         "HealthUrl": {"Fn::Sub": f"{stage}/health"},

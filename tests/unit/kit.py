@@ -8,9 +8,11 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeAlias
 
 from openresponses.core import deltas as d
+from openresponses.core.accounts import Account
 from openresponses.core.engine import absorb, begin, drive, finish
-from openresponses.core.ports import Answer, Ports, Provider, Toolbox, ToolOutput
 from openresponses.core.ports import Models as ModelsPort
+from openresponses.core.ports import Ports, Provider, ToolOutput, TurnStream
+from openresponses.core.ports import Tools as ToolsPort
 from openresponses.core.run import OfferedTool, Run
 from openresponses.core.steps import Act, Step, Stop
 from openresponses.core.turn import Turn
@@ -19,6 +21,7 @@ from openresponses.schema.events import Event
 from openresponses.schema.items import HostedToolCall, Message
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.response import Response, Usage
+from openresponses.schema.tools import HostedTool, UpstreamTool
 
 Json: TypeAlias = dict[str, Any]
 Said: TypeAlias = d.Delta | BaseException
@@ -70,8 +73,8 @@ class Tools:
     def __init__(self) -> None:
         self.called: list[HostedToolCall] = []
 
-    async def offer(self, item_type: str) -> OfferedTool | None:
-        return next((tool for tool in TOOLS if tool.item_type == item_type), None)
+    async def offer(self, tool: HostedTool | UpstreamTool) -> list[OfferedTool]:
+        return [each for each in TOOLS if each.item_type == tool.type]
 
     async def call(self, call: HostedToolCall) -> ToolOutput:
         self.called.append(call)
@@ -87,16 +90,26 @@ class Models:
     async def admit(self, request: CreateResponse) -> None: ...
 
     @asynccontextmanager
-    async def ask(self, turn: Turn, served: str | None) -> AsyncGenerator[Answer, None]:
+    async def ask(self, turn: Turn, served: str | None) -> AsyncGenerator[TurnStream, None]:
         async with aclosing(self._provider.stream(turn)) as deltas:
-            yield Answer(f"{self._name}/{turn.model}" if self._name else turn.model, deltas)
+            yield TurnStream(f"{self._name}/{turn.model}" if self._name else turn.model, deltas)
 
     async def listed(self) -> list[str]:
         return []
 
 
-def ports_of(models: ModelsPort, tools: Toolbox) -> Ports:
-    return Ports(models=models, tools=tools, now=lambda: 2.0, new_id=lambda: "0123")
+class Ledger:
+    """Keeps every account."""
+
+    def __init__(self) -> None:
+        self.accounts: list[Account] = []
+
+    async def record(self, account: Account) -> None:
+        self.accounts.append(account)
+
+
+def ports_of(models: ModelsPort, tools: ToolsPort) -> Ports:
+    return Ports(models=models, tools=tools, accounts=Ledger(), now=lambda: 2.0, new_id=lambda: "0123")
 
 
 def ports(script: Script, tools: Tools | None = None) -> Ports:

@@ -20,12 +20,13 @@ from openresponses.core.errors import (
     RequestError,
     StreamViolation,
 )
-from openresponses.core.ports import Answer
+from openresponses.core.ports import TurnStream
 from openresponses.core.settings import ProviderSettings, Settings
 from openresponses.core.turn import Turn, turn_of
+from openresponses.entry.settings import OFFLINE
 from openresponses.routing.catalog import Catalog
 from openresponses.routing.connections import FAILURES, OPEN_SECONDS
-from openresponses.routing.router import RoutedModels, Router
+from openresponses.routing.router import Router, TenantModels
 from openresponses.routing.targets import Target, targets_of
 from openresponses.schema.request import CreateResponse
 from openresponses.storage.memory import MemoryParameters
@@ -56,7 +57,7 @@ def asked(model: str, **preferences: Any) -> CreateResponse:
 
 
 async def names(model: str, allowed: Sequence[str] = (), default: str = "openai", **preferences: Any) -> list[str]:
-    catalog = Catalog(MemoryParameters(PARAMETERS))
+    catalog = Catalog(MemoryParameters(PARAMETERS), [OFFLINE])
     return [target.name for target in await targets_of(asked(model, **preferences), catalog, default, allowed)]
 
 
@@ -152,14 +153,14 @@ async def test_a_preference_opens_no_way_to_a_model_that_the_key_does_not_allow(
 
 
 async def test_what_only_a_client_names_is_told_from_what_the_operator_does() -> None:
-    catalog = Catalog(MemoryParameters(PARAMETERS))
+    catalog = Catalog(MemoryParameters(PARAMETERS), [OFFLINE])
     for model, named in (("openai/gpt", True), ("openai/made-up", False), ("gpt-made-up", False)):
         assert [target.named for target in await targets_of(asked(model), catalog, "openai")] == [named]
     assert [target.named for target in await targets_of(asked("fast"), catalog, "openai")] == [True, True]
 
 
 async def test_the_catalog_lists_aliases_and_what_providers_list() -> None:
-    catalog = Catalog(MemoryParameters(PARAMETERS))
+    catalog = Catalog(MemoryParameters(PARAMETERS), [OFFLINE])
     assert await catalog.listed() == [
         "fast", "lost", "offline/demo", "hf/moonshotai/Kimi:nebius", "openai/gpt", "openai/gpt-mini",
     ]  # fmt: skip
@@ -216,14 +217,15 @@ class Clocked:
     """A router whose clock stands still until it is moved."""
 
     says: dict[str, list[list[Said]]]
+    scripted: type[Scripted] = Scripted
     time: float = 0.0
     seen: list[tuple[str, str | None]] = field(default_factory=list[tuple[str, str | None]])
 
     def __post_init__(self) -> None:
-        self.providers = Scripted(self.says)
+        self.providers = self.scripted(self.says)
         self.parameters = dict(PARAMETERS)
         settings = Settings(default_provider="openai")
-        catalog = Catalog(MemoryParameters(self.parameters))
+        catalog = Catalog(MemoryParameters(self.parameters), [OFFLINE])
         self.router = Router(catalog, self.providers.connect, settings, lambda: self.time, self._observe)
 
     def _observe(self, target: Target, error: KitError | None, seconds: float) -> None:
@@ -232,7 +234,7 @@ class Clocked:
     async def ask(self, model: str = "fast", served: str | None = None, **request: Any) -> tuple[str, list[d.Delta]]:
         run = new_run()
         run.request = asked(model, **request)
-        async with RoutedModels(self.router, PlainSeal()).ask(turn_of(run, run.request.model), served) as answer:
+        async with TenantModels(self.router, PlainSeal()).ask(turn_of(run, run.request.model), served) as answer:
             return answer.target, [delta async for delta in answer.deltas]
 
 
@@ -346,12 +348,11 @@ async def test_a_circuit_closes_with_time() -> None:
 
 
 async def test_settings_that_cannot_work_are_an_operators_business() -> None:
-    house = Clocked({})
+    class Refusing(Scripted):
+        def connect(self, settings: ProviderSettings) -> Any:
+            raise ValueError("provider 'openai': base_url must be an http or https URL")
 
-    def refuse(settings: ProviderSettings) -> Any:
-        raise ValueError("provider 'openai': base_url must be an http or https URL")
-
-    house.router.connections = type(house.router.connections)(refuse)
+    house = Clocked({}, Refusing)
     with pytest.raises(ProviderMisconfigured, match="base_url must be"):
         await house.ask()
 
@@ -359,11 +360,11 @@ async def test_settings_that_cannot_work_are_an_operators_business() -> None:
 async def test_a_provider_whose_settings_change_is_connected_anew_and_the_old_one_closed_when_it_is_idle() -> None:
     house = Clocked({"openai": [DONE]})
     house.parameters["providers/openai"] = provider(base_url="old")
-    models = RoutedModels(house.router, PlainSeal())
+    models = TenantModels(house.router, PlainSeal())
     run = new_run()
     run.request = asked("gpt")
     async with models.ask(turn_of(run, run.request.model), None) as first:
-        assert isinstance(first, Answer)
+        assert isinstance(first, TurnStream)
         house.parameters["providers/openai"] = provider(base_url="new")
         assert await house.ask("gpt") == ("openai/gpt", DONE)
         assert house.providers.closed == []

@@ -15,7 +15,8 @@ from openresponses.core.steps import Act, Step, Stop, Think, next_step, tokens_l
 from openresponses.durable.journal import Journal
 from openresponses.schema.items import CustomToolCall, FunctionCall, HostedToolCall, Item, Message
 from openresponses.schema.response import Usage
-from tests.unit.kit import Log, Script, new_run
+from openresponses.schema.tools import HostedTool, UpstreamTool
+from tests.unit.kit import Ledger, Log, Script, new_run
 
 
 def hosted(call_id: str, status: str = "in_progress", output: str | None = None) -> HostedToolCall:
@@ -104,8 +105,8 @@ class Backwards:
     def __init__(self, calls: int) -> None:
         self._barrier, self._turn, self._missing = asyncio.Barrier(calls), asyncio.Condition(), calls
 
-    async def offer(self, item_type: str) -> OfferedTool | None:
-        return None
+    async def offer(self, tool: HostedTool | UpstreamTool) -> list[OfferedTool]:
+        return []
 
     async def call(self, call: HostedToolCall) -> ToolOutput:
         await self._barrier.wait()
@@ -120,7 +121,7 @@ async def test_calls_run_at_once_and_are_absorbed_in_the_models_order() -> None:
     calls = [hosted("0"), hosted("1"), hosted("2")]
     run, log = new_run(), Log()
     run.response.output = [*calls]
-    tools = Ports(models=Script([]), tools=Backwards(3), now=lambda: 2.0, new_id=lambda: "x")
+    tools = Ports(models=Script([]), tools=Backwards(3), accounts=Ledger(), now=lambda: 2.0, new_id=lambda: "x")
     await act(run, tools, tuple(calls), Journal(run, log))
     assert [(event["output_index"], event["item"]["output"]) for event in log.events] == [
         (0, "0: 0 still to come"),

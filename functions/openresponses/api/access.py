@@ -1,4 +1,4 @@
-"""Who is calling: what the authorizer told API Gateway of the key. Nothing else in a request is believed."""
+"""Who is calling, as the authorizer told API Gateway. Nothing else in a request is believed."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,8 +10,8 @@ from ..core.errors import Unauthorized
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """`models` are patterns of what the key may use, none for all. `reasoning` is the most that it is shown of a
-    model's, None for as much as the deployment shows.
+    """`models` are patterns of the models that the key may use, none for all. `reasoning` is the most that the key may
+    see of a model's reasoning, None for as much as the deployment shows.
     """
 
     tenant: str
@@ -21,21 +21,21 @@ class Access:
 
 
 def access_of(request: Request) -> Access:
-    """Raises Unauthorized where no authorizer has spoken, or not in words that are known here."""
+    """Raises Unauthorized if no authorizer let the request in, or if its context is not as ours makes it."""
     event: dict[str, Any] = request.scope.get("aws.event", {})
     match event.get("requestContext", {}).get("authorizer"):
         case {"tenant": str(tenant), "key_id": str(key_id), "models": str(models), "reasoning": reasoning} if tenant:
             allowed = tuple(models.split())
         case _:
-            raise _nobody()
+            raise _unauthorized()
     match reasoning:
         case "":
             return Access(tenant, key_id, allowed)
         case "summary" | "encrypted":
             return Access(tenant, key_id, allowed, reasoning)
         case _:
-            raise _nobody()
+            raise _unauthorized()
 
 
-def _nobody() -> Unauthorized:
+def _unauthorized() -> Unauthorized:
     return Unauthorized("This API key is not valid here", param="authorization")

@@ -8,24 +8,24 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ..core.settings import Settings
-from ..responses.create import Service
-from ..responses.stored import Stored
+from ..responses.create import NewResponses
+from ..responses.stored import StoredResponses
 from . import create, docs, errors, stored
 from .access import Access, access_of
-from .create import service_of
+from .create import new_responses_of
 from .headers import SPEC_VERSION, check_version
 
 
 def create_app(
-    open_to: Callable[[Access], tuple[Service, Stored]],
+    open_to: Callable[[Access], tuple[NewResponses, StoredResponses]],
     settings: Settings,
     aclose: Callable[[], Awaitable[None]],
     identify: Callable[[Request], Access] = access_of,
 ) -> FastAPI:
     """The ASGI application.
 
-    `identify` says who calls, and raises Unauthorized; `open_to` gives what they may use. `aclose` is awaited when the
-    sandbox shuts down.
+    `identify` says who calls, or raises Unauthorized; `open_to` gives the use cases that they may use. `aclose` is
+    awaited when the sandbox shuts down.
     """
     app = FastAPI(
         title="openresponses",
@@ -56,17 +56,19 @@ async def _health() -> Response:
 
 
 def _v1(
-    open_to: Callable[[Access], tuple[Service, Stored]], identify: Callable[[Request], Access], settings: Settings
+    open_to: Callable[[Access], tuple[NewResponses, StoredResponses]],
+    identify: Callable[[Request], Access],
+    settings: Settings,
 ) -> APIRouter:
     async def admit(request: Request) -> None:
         request.state.access = access = identify(request)
-        request.state.service, request.state.stored = open_to(access)
+        request.state.new, request.state.stored = open_to(access)
         check_version(request)
 
     async def models(request: Request) -> Response:
         listed = [
             {"id": model, "object": "model", "created": 0, "owned_by": model.partition("/")[0]}
-            for model in await service_of(request).models()
+            for model in await new_responses_of(request).models()
         ]
         return JSONResponse({"object": "list", "data": listed})
 

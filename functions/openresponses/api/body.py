@@ -1,4 +1,4 @@
-"""A request body: read within its limits, parsed, and refused with the name of the field that is wrong."""
+"""Reading and parsing what a request says, in its body and its query. An error names the wrong field."""
 
 from typing import Annotated, Any, Literal, TypeVar, cast
 
@@ -47,7 +47,7 @@ def parse_query(kind: type[Q], request: Request) -> Q:
 
 
 def parameters(kind: type[_Query]) -> list[dict[str, Any]]:
-    """As an OpenAPI document has them."""
+    """The parameters as an OpenAPI document has them."""
     schemas = kind.model_json_schema(by_alias=False)["properties"]
     return [{"name": name, "in": "query", "required": False, "schema": schema} for name, schema in schemas.items()]
 
@@ -83,7 +83,7 @@ def _refusal(error: ValidationError, body: bytes) -> RequestError:
         return RequestError(f"The body is not JSON: {why}", code="invalid_json")
     if not isinstance(data, dict):
         return RequestError("The body must be a JSON object", code="invalid_json")
-    # A union reports each member that didn't fit; the one that got furthest says what is wrong.
+    # A union reports an error for each of its members. The member that got furthest says what is wrong.
     details = error.errors(include_url=False, include_input=False, include_context=False)
     paths = [
         (field_path(each["loc"], data) + (".type" if each["type"] in UNKNOWN else ""), each["msg"], each["type"])

@@ -1,4 +1,4 @@
-"""The OpenAPI document and its page, made when they are asked for: no request pays for them."""
+"""The OpenAPI document and its page, made when they are asked for, so that no other request pays for them."""
 
 from typing import Any
 

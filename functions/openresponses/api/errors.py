@@ -56,7 +56,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 class BugGuard:
-    """A bug before the first byte is a 500 in the standard body; after it, the runtime reports it."""
+    """A bug before the first byte is answered with a 500 in the standard body. The runtime reports a later one."""
 
     INTERNAL: ClassVar[KitError] = KitError("The server had an error while processing the request")
 

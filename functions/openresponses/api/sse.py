@@ -18,8 +18,8 @@ HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 PING = b": ping\n\n"
 DONE = b"data: [DONE]\n\n"
 GRACE = 1.0
-"""Seconds for which the opening events are held back. An upstream that refuses within them gives the client
-an HTTP status, on which it can retry; after them the client learns the response's id and waits."""
+"""Seconds for which the opening events are held back. If the provider refuses within them, the client gets an HTTP
+status, on which it can retry. After them the client gets the response's id, and waits."""
 
 _RENAMED = {
     "response.reasoning.delta": "response.reasoning_text.delta",
@@ -31,7 +31,7 @@ def frame(event: StreamEvent, names: EventNames, *, obfuscate: bool) -> bytes:
     """The SSE frame of `event`.
 
     `names`: OpenAI's SDKs and the AI SDK know two of the specification's events by other names.
-    `obfuscate`: deltas get a field of random length, so that the sizes of encrypted packets tell nothing.
+    `obfuscate`: deltas get a field of random length, so that the sizes of encrypted packets say nothing.
     """
     kind, data = event.type, event.model_dump_json()
     if names == "openai" and kind in _RENAMED:
@@ -55,7 +55,7 @@ def _padding() -> str:
 class EventStream(Response):
     """Runs `produce(emit)` while the connection is open.
 
-    `produce` may raise until the first byte is out (`started`), and is answered with an HTTP error then.
+    An error that `produce` raises before the first byte is out (`started`) becomes an HTTP error, a later one an event.
     `on_start` is called once, as the first byte goes out.
     """
 
@@ -116,7 +116,7 @@ class EventStream(Response):
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def _start(self) -> None:
-        """Send the head, and what was held back. The heartbeat may be at it: then wait, as no frame may overtake."""
+        """Send the head, and what was held back. If the heartbeat is doing so, wait: no frame may overtake another."""
         async with self._starting:
             if self.started:
                 return

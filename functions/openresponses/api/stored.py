@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from ..core.ports import Sink
 from ..core.settings import Settings
-from ..responses.stored import Stored
+from ..responses.stored import StoredResponses
 from ..responses.view import shown_response
 from ..schema.items import Item
 from ..schema.response import Response as ResponseResource
@@ -20,14 +20,14 @@ from .sse import EventStream
 _ITEMS: TypeAdapter[list[Item]] = TypeAdapter(list[Item], config={"defer_build": True})
 
 
-def stored_of(request: Request) -> Stored:
-    """The stored responses that the caller may use."""
+def stored_responses_of(request: Request) -> StoredResponses:
+    """The responses that the caller may use."""
     return request.state.stored
 
 
 def add_routes(router: APIRouter, settings: Settings) -> None:
     async def retrieve(request: Request) -> Response:
-        kept, response_id, asked = stored_of(request), _id(request), parse_query(RetrieveQuery, request)
+        kept, response_id, asked = stored_responses_of(request), _id(request), parse_query(RetrieveQuery, request)
         if not asked.stream:
             return answer_whole(await kept.retrieve(response_id), asked.include)
         await kept.check(response_id)
@@ -35,16 +35,16 @@ def add_routes(router: APIRouter, settings: Settings) -> None:
         return stream_of(request, response_id, after, settings, asked.include, asked.include_obfuscation)
 
     async def cancel(request: Request) -> Response:
-        return answer_whole(await stored_of(request).cancel(_id(request)), None)
+        return answer_whole(await stored_responses_of(request).cancel(_id(request)), None)
 
     async def delete(request: Request) -> Response:
         response_id = _id(request)
-        await stored_of(request).delete(response_id)
+        await stored_responses_of(request).delete(response_id)
         return JSONResponse({"id": response_id, "object": "response", "deleted": True})
 
     async def input_items(request: Request) -> Response:
         page = parse_query(ListQuery, request)
-        items, more = await stored_of(request).input_items(
+        items, more = await stored_responses_of(request).input_items(
             _id(request), limit=page.limit, order=page.order, after=page.after, before=page.before
         )
         listing = {
@@ -84,7 +84,7 @@ def stream_of(
     obfuscate: bool = True,
 ) -> EventStream:
     """The events of a stored response from number `after` on."""
-    kept, seconds = stored_of(request), seconds_left(request)
+    kept, seconds = stored_responses_of(request), seconds_left(request)
 
     async def produce(sink: Sink) -> None:
         await kept.follow(response_id, after, sink, seconds=seconds)

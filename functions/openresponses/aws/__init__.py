@@ -1,3 +1,3 @@
-"""AWS clients and what is asked of them besides storage. Importing these modules imports no SDK, and none reads the
-environment.
+"""AWS: its clients, and the ports besides storage that need them. No module here imports the SDK when it is imported,
+nor reads the environment.
 """

@@ -1,18 +1,24 @@
-"""The AWS clients of one sandbox: made when first needed, once, and called in threads. Knows nothing of responses."""
+"""Calls to AWS from the event loop: in threads, with errors of our own. Knows nothing of responses."""
 
 import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from ..core.errors import StorageUnavailable
+from .session import Service, make_client
 
-Service: TypeAlias = Literal["dynamodb", "s3", "ssm", "stepfunctions"]
 T = TypeVar("T")
 
-_READ_TIMEOUT: dict[Service, float] = {"dynamodb": 5.0, "s3": 30.0, "ssm": 5.0, "stepfunctions": 10.0}
+_READ_TIMEOUT: dict[Service, float] = {
+    "dynamodb": 5.0,
+    "lambda": 330.0,  # longer than any caller waits: a call that was given up must not be made again
+    "s3": 30.0,
+    "ssm": 5.0,
+    "stepfunctions": 10.0,
+}
 _BUSY = {
     "BandwidthLimitExceeded",
     "ExecutionLimitExceeded",
@@ -31,7 +37,7 @@ _BUSY = {
 
 
 class Refused(Exception):
-    """AWS answered no. `code` is its word for why; `item` is what failed a condition, empty where there is none."""
+    """AWS refused a call. `code` is AWS's error code; `item` is the item that failed a condition, else empty."""
 
     def __init__(self, code: str, message: str, item: dict[str, Any]) -> None:
         super().__init__(f"{code}: {message}")
@@ -39,21 +45,20 @@ class Refused(Exception):
 
 
 class Aws:
-    """`attempts` is how often a call is tried in all; `threads` how many calls may be under way."""
+    """Makes a client when it is first needed. A call is tried `attempts` times in all; `threads` calls run at once."""
 
     def __init__(self, region: str, *, attempts: int = 4, threads: int = 16) -> None:
         self._region, self._attempts, self._threads = region, attempts, threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="aws")
-        self._making = threading.Lock()  # botocore's sessions are not thread-safe, its clients are
+        self._making = threading.Lock()
         self._clients: dict[Service, Any] = {}
-        self._session: Any = None
 
     async def call(self, service: Service, operation: str, /, **parameters: object) -> dict[str, Any]:
-        """Raises StorageUnavailable where AWS did not answer or could not, Refused where it would not."""
+        """Raises StorageUnavailable if AWS does not answer, is busy or fails; Refused if it rejects the call."""
         return await self.run(lambda: getattr(self.client(service), operation)(**parameters))
 
     async def run(self, function: Callable[[], T]) -> T:
-        """In a thread. Errors are translated as for `call`."""
+        """Run `function` in a thread. Raises as `call` does."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, function)
         except Exception as error:
@@ -63,20 +68,14 @@ class Aws:
         """Takes half a second the first time: not for the event loop."""
         with self._making:
             if service not in self._clients:
-                self._clients[service] = self._make(service)
+                self._clients[service] = make_client(
+                    service,
+                    self._region,
+                    read_timeout=_READ_TIMEOUT[service],
+                    attempts=self._attempts,
+                    connections=self._threads,
+                )
             return self._clients[service]
-
-    def _make(self, service: Service) -> Any:
-        if self._session is None:
-            self._session = import_module("botocore.session").get_session()
-        config = import_module("botocore.config").Config(
-            connect_timeout=2.0,
-            read_timeout=_READ_TIMEOUT[service],
-            max_pool_connections=self._threads,
-            retries={"mode": "standard", "total_max_attempts": self._attempts},
-            tcp_keepalive=True,
-        )
-        return self._session.create_client(service, region_name=self._region, config=config)
 
     def close(self) -> None:
         self._pool.shutdown()
@@ -87,13 +86,13 @@ class Aws:
 def _translated(error: Exception) -> Exception:
     errors = import_module("botocore.exceptions")
     if isinstance(error, errors.ClientError):
-        return _told(getattr(error, "response", {}))
+        return _error_of(getattr(error, "response", {}))
     if isinstance(error, (errors.HTTPClientError, errors.ConnectionError, errors.IncompleteReadError)):
         return StorageUnavailable("Storage did not answer: try again")
     return error
 
 
-def _told(answer: dict[str, Any]) -> Exception:
+def _error_of(answer: dict[str, Any]) -> Exception:
     code = str(answer.get("Error", {}).get("Code", ""))
     item: dict[str, Any] = answer.get("Item", {})
     busy = code in _BUSY

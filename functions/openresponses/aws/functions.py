@@ -10,24 +10,20 @@ from ..core.errors import StorageUnavailable
 from ..core.ports import ToolOutput
 from ..schema.base import JsonObject
 from .clients import Aws, Refused
-from .sdk import Client
 
-_READ_TIMEOUT = 330.0
-"""Longer than any caller waits: a call that was given up is not made again."""
 _THREADS = 32
-_TRIES = 3
+_ATTEMPTS = 3
 _log = logging.getLogger(__name__)
 
 
 class LambdaFunctions:
-    """With threads of its own: functions take long, and storage must not wait for them."""
+    """It has threads of its own: functions take long, and storage must not wait for them."""
 
     def __init__(self, region: str) -> None:
-        self._aws = Aws(region, threads=_THREADS)
-        self._client = Client("lambda", region, read_timeout=_READ_TIMEOUT, attempts=_TRIES, connections=_THREADS)
+        self._aws = Aws(region, attempts=_ATTEMPTS, threads=_THREADS)
 
     async def invoke(self, function: str, payload: JsonObject) -> ToolOutput:
-        """What it returns, as text; or why there is nothing, in words for the model."""
+        """What the function returns, as text, or why it returned nothing, in words for the model."""
         body = json.dumps(payload).encode()
         try:
             failed, answer = await self._aws.run(lambda: self._invoke(function, body))
@@ -40,19 +36,19 @@ class LambdaFunctions:
         except ValueError:
             return ToolOutput("The tool's answer is not JSON.", failed=True)
         if failed:
-            return ToolOutput(_told(value), failed=True)
+            return ToolOutput(_failure_of(value), failed=True)
         return ToolOutput(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
     def close(self) -> None:
         self._aws.close()
 
     def _invoke(self, function: str, body: bytes) -> tuple[bool, bytes]:
-        answer: dict[str, Any] = self._client().invoke(FunctionName=function, Payload=body)
+        answer: dict[str, Any] = self._aws.client("lambda").invoke(FunctionName=function, Payload=body)
         return "FunctionError" in answer, answer["Payload"].read()
 
 
-def _told(error: JsonValue) -> str:
-    """An error document of Lambda, without its stack trace."""
+def _failure_of(error: JsonValue) -> str:
+    """What an error document of Lambda says, without its stack trace."""
     fields = error if isinstance(error, dict) else {}
     kind, message = fields.get("errorType"), fields.get("errorMessage")
     return f"The tool failed: {': '.join(str(each) for each in (kind, message) if each) or 'it does not say why'}"

@@ -1,4 +1,4 @@
-"""The long loop, on Step Functions."""
+"""The launcher of the state machine, on Step Functions."""
 
 import json
 
@@ -12,12 +12,12 @@ class StepFunctionsLauncher:
         self._aws, self._arn, self._tenant = aws, state_machine_arn, tenant
 
     async def start(self, response_id: str, generation: int) -> None:
-        """The execution's input names the tenant too: its functions have no request to tell it from."""
-        order = {"response_id": response_id, "generation": generation, "tenant": self._tenant}
+        """The input of the execution names the tenant: the functions of the state machine see no request."""
+        start_input = {"response_id": response_id, "generation": generation, "tenant": self._tenant}
         name = _name(response_id, generation)
         try:
             await self._aws.call(
-                "stepfunctions", "start_execution", stateMachineArn=self._arn, name=name, input=json.dumps(order)
+                "stepfunctions", "start_execution", stateMachineArn=self._arn, name=name, input=json.dumps(start_input)
             )
         except Refused as refused:
             if refused.code != "ExecutionAlreadyExists":

@@ -1,4 +1,4 @@
-"""Parameters of the SSM Parameter Store under one prefix, kept in memory. Knows nothing of what they say."""
+"""Parameters of the SSM Parameter Store under one prefix, cached in memory. Knows nothing of what they mean."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -8,49 +8,49 @@ from typing import Any, Generic, TypeVar
 from ..core.errors import StorageUnavailable
 from .clients import Aws, Refused
 
-_KEPT = 1_000
+_MAX_CACHED = 1_000
 """Names. Clients choose them, and most may not exist."""
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer(Generic[T]):
+class _Cached(Generic[T]):
     value: T
     until: float
 
 
 class SsmParameters:
-    """`prefix` ends in a slash; `now` gives seconds. An answer is used for `seconds`, and longer where SSM has none."""
+    """`prefix` ends in a slash; `now` gives seconds. A value is cached for `seconds`, and longer while SSM fails."""
 
     def __init__(self, aws: Aws, prefix: str, now: Callable[[], float], *, seconds: float) -> None:
         self._aws, self._prefix, self._now, self._seconds = aws, prefix, now, seconds
-        self._texts: OrderedDict[str, _Answer[str | None]] = OrderedDict()
-        self._names: dict[str, _Answer[list[str]]] = {}
+        self._texts: OrderedDict[str, _Cached[str | None]] = OrderedDict()
+        self._names: dict[str, _Cached[list[str]]] = {}
 
     async def get(self, name: str) -> str | None:
-        """The text, decrypted; None if there is none. Raises StorageUnavailable where SSM never told."""
+        """The text, decrypted; None if there is none. Raises StorageUnavailable if SSM fails and nothing is cached."""
         before = self._texts.get(name)
         if before is None or self._now() >= before.until:
             try:
                 text = await self._ask(name)
             except (StorageUnavailable, Refused) as error:
                 text = _stale(before, error)
-            before = self._keep(name, text)
+            before = self._cache(name, text)
         return before.value
 
     async def names(self, folder: str) -> list[str]:
-        """Sorted. What they say is then remembered too. Raises StorageUnavailable where SSM never told."""
+        """Sorted. The texts are cached too. Raises StorageUnavailable if SSM fails and nothing is cached."""
         before = self._names.get(folder)
         if before is None or self._now() >= before.until:
             try:
                 names = await self._list(folder)
             except (StorageUnavailable, Refused) as error:
                 names = _stale(before, error)
-            before = self._names[folder] = _Answer(names, self._now() + self._seconds)
+            before = self._names[folder] = _Cached(names, self._now() + self._seconds)
         return before.value
 
     async def create(self, name: str, text: str) -> bool:
-        """Write it as a SecureString, if there is none. Whether it did. Raises StorageUnavailable."""
+        """Write a SecureString unless the parameter exists. Returns whether it did. Raises StorageUnavailable."""
         try:
             await self._aws.call(
                 "ssm", "put_parameter", Name=self._prefix + name, Value=text, Type="SecureString", Overwrite=False
@@ -60,7 +60,7 @@ class SsmParameters:
                 raise StorageUnavailable(f"The server may not write its parameter {name!r}") from refused
             self._texts.pop(name, None)
             return False
-        self._keep(name, text)
+        self._cache(name, text)
         return True
 
     async def _ask(self, name: str) -> str | None:
@@ -82,18 +82,18 @@ class SsmParameters:
             for each in page["Parameters"]:
                 name = each["Name"].removeprefix(f"{path}/")
                 names.append(name)
-                self._keep(f"{folder}/{name}", each["Value"])
+                self._cache(f"{folder}/{name}", each["Value"])
         return sorted(names)
 
-    def _keep(self, name: str, text: str | None) -> _Answer[str | None]:
-        answer = self._texts[name] = _Answer(text, self._now() + self._seconds)
+    def _cache(self, name: str, text: str | None) -> _Cached[str | None]:
+        cached = self._texts[name] = _Cached(text, self._now() + self._seconds)
         self._texts.move_to_end(name)
-        if len(self._texts) > _KEPT:
+        if len(self._texts) > _MAX_CACHED:
             self._texts.popitem(last=False)
-        return answer
+        return cached
 
 
-def _stale(before: _Answer[T] | None, error: Exception) -> T:
+def _stale(before: _Cached[T] | None, error: Exception) -> T:
     if before is None:
         raise StorageUnavailable("The server's configuration could not be read: try again") from error
     return before.value

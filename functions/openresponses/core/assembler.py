@@ -42,7 +42,7 @@ class Assembler:
         self.finish: d.FinishReason | None = None
 
     def feed(self, delta: d.Delta) -> Iterator[ev.Event]:
-        """The events that `delta` causes. Raises StreamViolation where the delta contract is broken."""
+        """The events that `delta` causes. Raises StreamViolation if the provider breaks the rules of deltas."""
         if self.finish is not None and not isinstance(delta, d.Usage):
             raise StreamViolation(f"The provider sent {type(delta).__name__} after the end of its turn")
         match delta:
@@ -68,9 +68,9 @@ class Assembler:
                 yield from block.feed(delta)
 
     def abandon(self) -> Iterator[ev.Event]:
-        """Close whatever is open as incomplete: the stream died, or the turn was cut short.
+        """Close as incomplete what is open when the stream dies, or the turn is cut short.
 
-        Hosted calls that were complete are closed too: nobody will run the calls of a turn that died.
+        Hosted calls that were complete are closed too, since the calls of a dead turn are never run.
         """
         yield from self._close_all("incomplete")
         while self._unanswered:

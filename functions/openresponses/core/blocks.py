@@ -1,4 +1,4 @@
-"""What the assembler builds: a block owns one item and its events. Here is prose, one class for each kind."""
+"""What the assembler builds: a block owns one item and its events. One class for each kind of item."""
 
 import json
 from abc import ABC, abstractmethod
@@ -292,7 +292,7 @@ class ProgressBlock(Block):
             self._item = self._ours(delta.item)
 
     def close(self, status: ItemStatus) -> Iterator[ev.Event]:
-        """How it ended for the provider stays; a status of an item in the making does not."""
+        """The provider's own word that the item failed or is incomplete stays; another status becomes `status`."""
         final = self._item.status if self._item.status in ("failed", "incomplete") else status
         yield ev.OutputItemDone(output_index=self._index, item=self._item.model_copy(update={"status": final}))
 
@@ -301,7 +301,7 @@ class ProgressBlock(Block):
 
 
 def free_text(arguments: str) -> str:
-    """The text of a custom call: the model is offered it as a function with one string, `input`."""
+    """The text of a custom call. The model was offered the tool as a function with one string, `input`."""
     try:
         parsed = json.loads(arguments)
     except ValueError:

@@ -34,7 +34,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
-    """Raw reasoning, or, where `summary` gives the part's index, a summary of it. One block may have both."""
+    """Raw reasoning, or a part of its summary if `summary` gives the part's index. One block may have both."""
 
     key: Key
     text: str = ""
@@ -43,7 +43,7 @@ class Reasoning:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """`name` must come with a block's first delta. An empty `call_id` there: the engine makes one."""
+    """`name` must come with a block's first delta. If the `call_id` is empty there, the assembler makes one."""
 
     key: Key
     arguments: str = ""
@@ -55,7 +55,7 @@ class ToolCall:
 class Opaque:
     """Provider-private state of a reasoning block, echoed on the next turn (a signature, encrypted reasoning).
 
-    Enough for the provider to be told all that it said there. A second one for a block replaces the first.
+    It holds all that the provider needs to see of the block again. A second one for a block replaces the first.
     """
 
     key: Key
@@ -81,7 +81,7 @@ class Whole:
 class Progress:
     """An item that the provider makes step by step: `item` as it is now, and the provider's own event, if any.
 
-    A block's first delta must have the item. The event is passed on under our item's id and index.
+    A block's first delta must have the item. The event is passed on with the id and index of our item.
     """
 
     key: Key

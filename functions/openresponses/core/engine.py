@@ -56,19 +56,21 @@ async def think(run: Run, ports: Ports, emit: Emit) -> None:
         if assembler.finish is None:
             raise ProviderUnavailable("The provider's stream ended before its turn did")
     except BaseException:
+        run.dead_usage = add_usage(run.dead_usage, assembler.usage)
         for event in chain(events, assembler.abandon()):  # an emit that was cancelled left some of its delta
             await emit(event)
         run.discarded += [item.id for item in run.response.output[start:]]
         raise
-    finally:
-        run.usage = add_usage(run.usage, assembler.usage)
+    run.usage = add_usage(run.usage, assembler.usage)
     run.turns += 1
     run.turn_start = start
     run.finish = assembler.finish
 
 
 def visible(delta: d.Delta, shown: ReasoningShown) -> d.Delta:
-    """What may be seen of `delta`. Reasoning that may not still opens its item: the state to echo belongs to it."""
+    """What a client may see of `delta`. Reasoning that it may not see still opens its item, which carries the state
+    that the provider wants echoed.
+    """
     if isinstance(delta, d.Reasoning) and (shown == "encrypted" or (shown == "summary" and delta.summary is None)):
         return d.Reasoning(delta.key)
     return delta
@@ -83,7 +85,7 @@ async def act(run: Run, ports: Ports, calls: tuple[HostedToolCall, ...], emit: E
 
 
 async def absorb(run: Run, call: HostedToolCall, output: ToolOutput, emit: Emit) -> None:
-    """Close a call's item with what its tool answered."""
+    """Close a call's item with its tool's output."""
     index = next(i for i, item in enumerate(run.response.output) if item.id == call.id)
     status = "failed" if output.failed else "completed"
     item = call.model_copy(update={"status": status, "output": output.text})
@@ -100,7 +102,7 @@ async def finish(run: Run, stop: Stop, emit: Emit, now: Callable[[], float]) -> 
         update={
             "status": stop.status,
             "model": run.served or run.response.model,
-            "usage": run.usage,
+            "usage": run.used(),
             "error": stop.error,
             "incomplete_details": IncompleteDetails(reason=stop.reason) if stop.reason else None,
             "completed_at": int(now()) if stop.status == "completed" else None,
@@ -122,5 +124,5 @@ def terminal(final: Response) -> ev.Event:
         return ev.ResponseCompleted(response=final)
     if final.status == "failed":
         return ev.ResponseFailed(response=final)
-    # The specification has no event for a response that was cancelled: its status tells.
+    # The specification has no event for a response that was cancelled: its status says so.
     return ev.ResponseIncomplete(response=final)

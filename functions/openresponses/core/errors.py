@@ -1,4 +1,4 @@
-"""Every error the product raises, and how each is told to a client.
+"""Every error that the product raises, and the status that a client gets.
 
 KitError                         500
 ├── StorageUnavailable           503  a store did not answer, after retries: try again

@@ -1,10 +1,10 @@
-"""The ids of items: each embeds its response's id, so that a reference to an item needs no index."""
+"""The ids of items."""
 
 from collections.abc import Callable
 
 
 def item_ids(response_id: str) -> Callable[[str, int], str]:
-    """Item ids that embed their response's id: a reference to an item needs no index to find it."""
+    """Makes ids that embed their response's id, so that a reference to an item can be found without an index."""
     token = response_id.removeprefix("resp_")
     return lambda prefix, index: f"{prefix}_{token}{index:04x}"
 

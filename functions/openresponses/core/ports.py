@@ -9,6 +9,8 @@ from ..schema.events import Event, StreamEvent
 from ..schema.items import HostedToolCall
 from ..schema.request import CreateResponse
 from ..schema.response import Response
+from ..schema.tools import HostedTool, UpstreamTool
+from .accounts import Account, account_of
 from .deltas import Delta
 from .records import Batch, Claim, Record
 from .run import OfferedTool, Run
@@ -22,14 +24,14 @@ Pause: TypeAlias = Callable[[Step], bool]
 
 @dataclass(frozen=True, slots=True)
 class ToolOutput:
-    """What the model reads. `failed`: the text says what went wrong."""
+    """What the model reads of a call. If it `failed`, the text says what went wrong."""
 
     text: str
     failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TurnStream:
     """One turn's deltas, and the target (`provider/model`) that they come from."""
 
     target: str
@@ -50,13 +52,13 @@ class Models(Protocol):
     """Every model that one tenant may use."""
 
     async def admit(self, request: CreateResponse) -> None:
-        """Raises NotFound, RequestError for what can be told before anyone is asked."""
+        """Raises NotFound or RequestError for a request that no provider needs to see to be refused."""
         ...
 
-    def ask(self, turn: Turn, served: str | None) -> AbstractAsyncContextManager[Answer]:
-        """An answer that has begun. `served` is the target of the turn before.
+    def ask(self, turn: Turn, served: str | None) -> AbstractAsyncContextManager[TurnStream]:
+        """A turn that a target has begun to answer. `served` is the target of the turn before.
 
-        Raises ProviderError, RequestError: on entering, where no target begins to answer; from the deltas after that.
+        Entering raises ProviderError or RequestError if no target begins to answer; after that the deltas raise them.
         """
         ...
 
@@ -79,19 +81,22 @@ class Seal(Protocol):
     async def seal(self, target: str, state: str) -> str: ...
 
     async def open(self, sealed: str) -> tuple[str, str] | None:
-        """(target, state); None for what was altered, or was not sealed here for this tenant."""
+        """(target, state); None if the text was altered, or was not sealed here for this tenant."""
         ...
 
 
-class Toolbox(Protocol):
-    """The tools that this server runs."""
+class Tools(Protocol):
+    """Every tool that this server runs."""
 
-    async def offer(self, item_type: str) -> OfferedTool | None:
-        """The tool that a request names by `item_type` (`serverless:<tool>`); None if there is none."""
+    async def offer(self, tool: HostedTool | UpstreamTool) -> list[OfferedTool]:
+        """The tools that a request declares by `tool`, one or many; empty if this server runs none of that type.
+
+        Raises KitError.
+        """
         ...
 
     async def call(self, call: HostedToolCall) -> ToolOutput:
-        """Run one call. Never raises for a tool's own failure: that is an output for the model."""
+        """Run one call. A tool's failure is not raised: it is an output that the model reads."""
         ...
 
 
@@ -105,50 +110,50 @@ class Store(Protocol):
         ...
 
     async def renew(self, response_id: str, lease: float | None) -> None:
-        """Vouch for a response until `lease`. Raises Cancelled where that was asked, Superseded where it is over."""
+        """Vouch for a response until `lease`. Raises Cancelled if somebody cancelled it, Superseded if it is over."""
         ...
 
     async def cancel(self, response_id: str) -> None:
-        """Ask whoever works on it to stop. Does nothing to a response that is over or gone."""
+        """Ask its worker to stop. Does nothing to a response that is over or gone."""
         ...
 
     async def settle(self, response: Response, discarded: Sequence[str]) -> None:
-        """Its final state. Raises Superseded where it is over already, or gone."""
+        """Store its final state. Only one worker can: Superseded is raised if the response is over already, or gone."""
         ...
 
     async def delete(self, response_id: str) -> None:
-        """It, its run, its tools' outputs and its log."""
+        """Delete it with its run, its tools' outputs and its log."""
         ...
 
 
 class Runs(Protocol):
-    """What is needed to go on with a response that is not over. A run is kept without its context."""
+    """The runs of responses that are not over, kept without their context, and their tools' outputs."""
 
     async def load(self, response_id: str) -> Run | None: ...
 
     async def save(self, run: Run) -> None:
-        """Adds one to `run.version`. Raises Superseded where another save came first."""
+        """Adds one to `run.version`. Raises Superseded if another save came first."""
         ...
 
     async def put_output(self, call: HostedToolCall, output: ToolOutput) -> None:
-        """Keep what a call answered. The first answer stays."""
+        """Keep a call's output. The first one stays."""
         ...
 
     async def outputs(self, calls: Sequence[HostedToolCall]) -> list[ToolOutput | None]: ...
 
 
 class EventLog(Protocol):
-    """A response's events, in numbered batches. A number is written once: that is what fences old writers."""
+    """A response's events, in numbered batches. Each number is written once, so that an old writer is fenced off."""
 
     async def append(self, response_id: str, batch: Batch) -> None:
-        """Raises Superseded where the number is taken, or the response is gone."""
+        """Raises Superseded if the number is taken, or the response is gone."""
         ...
 
     async def read(self, response_id: str, after_batch: int) -> list[Batch]: ...
 
 
 class Launcher(Protocol):
-    """The state machine that goes on with a response."""
+    """The state machine, which goes on with a response."""
 
     async def start(self, response_id: str, generation: int) -> None:
         """Starting the same twice is harmless."""
@@ -169,6 +174,17 @@ class Claims(Protocol):
         ...
 
 
+class Accounts(Protocol):
+    """Where accounts go: logs, metrics, budgets."""
+
+    async def record(self, account: Account) -> None:
+        """Called by the worker that ended a response, once its end is durable. Never raises.
+
+        No response is recorded twice. A worker that is killed between the end and this call records nothing.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Storage:
     """Everything at rest, bound to one tenant."""
@@ -182,10 +198,18 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """`now` gives Unix seconds; `new_id` gives a fresh random token of [0-9a-f]."""
+    """Everything outside, bound to one tenant.
+
+    `now` gives Unix seconds; `new_id` gives a fresh random token of [0-9a-f].
+    """
 
     models: Models
-    tools: Toolbox
+    tools: Tools
+    accounts: Accounts
     now: Callable[[], float]
     new_id: Callable[[], str]
     storage: Storage | None = None
+
+    async def account(self, run: Run, failure: Exception | None = None) -> None:
+        """Record what a response took that is over, or that ends with `failure`."""
+        await self.accounts.record(account_of(run, self.now(), failure))

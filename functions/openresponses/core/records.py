@@ -31,7 +31,7 @@ class Record(Wire):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One write of the event log. An empty one is a fence: its writer has taken the log over."""
+    """One write of the event log. An empty batch is a fence: its writer has taken the log over."""
 
     number: int
     events: list[Event]
@@ -39,7 +39,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What an idempotency key stands for."""
+    """What an idempotency key stands for: a response, and the body of the request that made it."""
 
     response_id: str
     body_hash: str

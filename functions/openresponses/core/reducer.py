@@ -18,8 +18,8 @@ _LIFECYCLE = (ResponseCreated, ResponseQueued, ResponseInProgress, *TERMINAL)
 
 
 def apply(response: Response, event: Event) -> Response:
-    """The response after `event`. Deltas do not matter here: `output_item.done` carries the finished item."""
-    if event.type.endswith(".delta"):  # nearly all of a stream, and quicker to tell than that it is none of these
+    """The response after `event`. Deltas change nothing: `output_item.done` carries the finished item."""
+    if event.type.endswith(".delta"):  # nearly all of a stream, and the quickest test
         return response
     if isinstance(event, _LIFECYCLE):
         return event.response

@@ -9,9 +9,9 @@ from ..schema.response import Response, Usage
 from .deltas import FinishReason
 
 ReasoningShown: TypeAlias = Literal["all", "summary", "encrypted"]
-"""What a client may see: raw reasoning and summaries, summaries alone, or neither. Sealed state always may."""
+"""What a client may see: raw reasoning and summaries, summaries alone, or neither. It always gets the sealed state."""
 REASONING_SHOWN: tuple[ReasoningShown, ...] = ("all", "summary", "encrypted")
-"""The most first."""
+"""From the most to the least."""
 Call: TypeAlias = FunctionCall | CustomToolCall | HostedToolCall
 
 
@@ -19,8 +19,8 @@ class OfferedTool(Wire):
     """A tool as the model sees it. `name` is unique within a run.
 
     `item_type` is the type of the item that a call of it makes. `wire_name` and `namespace` are what a
-    client's call item carries, where the client's own name differs from the model's. `parameters` is a JSON
-    schema; of a custom tool it is its format, of an upstream one its whole definition, secrets included.
+    client's call item carries: the client's name for the tool may differ from the model's. `parameters` is a JSON
+    schema; for a custom tool it is the tool's format, for an upstream tool its whole definition, secrets included.
     """
 
     name: str
@@ -38,9 +38,10 @@ class Run(Wire):
 
     `request` is what was asked, without its input; `context` is what the model is shown before this
     response's own output. `discarded` names items of dead turns: visible in the log, never shown again.
-    `asked` names calls that tool tasks were given. `served` is the target that made the last turn.
-    `next_batch` is where the log goes on, `version` counts the saves, `generation` the state machine's
-    executions, `history` the events of the current one.
+    `usage` is of the turns that ended, `dead_usage` of those that died. `asked` names calls that tool tasks were
+    given. `served` is the target that made the last turn. `next_batch` is where the log goes on, `version` counts
+    the saves, `generation` the state machine's executions, `history` the events of the current one.
+    `key_id` is the client key that asked, `created` the Unix time at which it did.
     """
 
     response: Response
@@ -57,10 +58,13 @@ class Run(Wire):
     generation: int = 0
     history: int = 0
     usage: Usage = Usage()
+    dead_usage: Usage = Usage()
     discarded: list[str] = []
     asked: list[str] = []
     reasoning: ReasoningShown = "all"
     served: str | None = None
+    key_id: str = ""
+    created: float = 0.0
 
     def settled(self, start: int = 0) -> list[Item]:
         """This response's items from index `start` on, without those of dead turns."""
@@ -74,6 +78,10 @@ class Run(Wire):
 
     def calls(self, start: int = 0) -> list[Call]:
         return [i for i in self.settled(start) if isinstance(i, FunctionCall | CustomToolCall | HostedToolCall)]
+
+    def used(self) -> Usage:
+        """The tokens of every turn, dead or not."""
+        return add_usage(self.usage, self.dead_usage)
 
 
 def add_usage(a: Usage, b: Usage) -> Usage:

@@ -38,14 +38,15 @@ class ProviderSettings:
 class Settings:
     """The whole deployment.
 
-    `store` is what a request that doesn't say gets. A stored loop goes on in the state machine after
-    `inline_turns` or `inline_seconds`, or when less than `turn_seconds`, a worst-case turn, is left.
-    `flush_seconds` is how long an event of an inline stream may wait for its log. An execution's history
-    may grow to `history_events` before another one goes on (Step Functions ends it at 25,000).
-    `reasoning` is what clients may see of it. A provider is tried again until `retry_seconds` after a turn began.
+    `default_provider` is asked for a model whose name says no provider. `store` counts for a request that doesn't say.
+    A stored loop goes on in the state machine after `inline_turns` or `inline_seconds`, or when less than
+    `turn_seconds`, a worst-case turn, is left. `flush_seconds` is how long an event of an inline stream may wait for
+    its log. An execution's history may grow to `history_events` before another one goes on (Step Functions ends it at
+    25,000). `reasoning` is what clients may see of it. A provider is tried again until `retry_seconds` after a turn
+    began.
     """
 
-    default_provider: str = "offline"
+    default_provider: str = ""
     event_names: EventNames = "open_responses"
     max_turns: int = 64
     max_body_bytes: int = 6 * 1024 * 1024

@@ -56,6 +56,6 @@ def next_step(run: Run) -> Step:
 
 
 def tokens_left(run: Run) -> int | None:
-    """Output tokens that the next turn may use; None where the request set no limit."""
+    """Output tokens that the next turn may use, None if the request set no limit. Dead turns use up none of them."""
     limit = run.request.max_output_tokens
     return None if limit is None else max(0, limit - run.usage.output_tokens)

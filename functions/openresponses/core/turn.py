@@ -14,11 +14,9 @@ class Turn:
     """`model` is as the request names it; a provider is given its own name for it. `items` is the whole context,
     oldest first. `tools` are those that the model may call.
 
-    `tool_choice` is how hard it must try; `must_call` names the one tool where the choice is `required`
-    and names one. The other settings are the request's own; None there means the provider's default.
-
-    `upstream_tools` are those that the provider may run itself. Where `must_call` names one of them, `tools`
-    is empty.
+    `tool_choice` says whether the model may or must call a tool; `must_call` names the tool that it must call. The
+    other settings are the request's own; None means the provider's default. `upstream_tools` are those that the
+    provider may run itself. If `must_call` names one of them, `tools` is empty.
     """
 
     model: str
@@ -50,7 +48,7 @@ def turn_of(run: Run, model: str) -> Turn:
 
 
 def callable_tools(run: Run) -> dict[str, OfferedTool]:
-    """The tools that the model may call in the next turn, by the name it knows them by."""
+    """The tools that the model may call in the next turn, by the names that the model knows."""
     return {name: tool for name, tool in _allowed(run).items() if tool.kind != "upstream"}
 
 
@@ -74,7 +72,7 @@ def _allowed(run: Run) -> dict[str, OfferedTool]:
 
 
 def find_tool(tools: list[OfferedTool], choice: NamedToolChoice) -> OfferedTool | None:
-    """The offered tool that a tool choice names: by name, or for a hosted or upstream tool by its type."""
+    """The offered tool that a tool choice names: by its name, or by its type if it is hosted or upstream."""
     return next((tool for tool in tools if _is_named(tool, choice)), None)
 
 
@@ -91,12 +89,12 @@ def _is_named(tool: OfferedTool, choice: NamedToolChoice) -> bool:
 
 def _named(run: Run, choice: NamedToolChoice) -> tuple[str, OfferedTool]:
     tool = find_tool(run.tools, choice)
-    assert tool is not None, "the service checked the tool choice"
+    assert tool is not None, "the request was refused if it names another tool"
     return tool.name, tool
 
 
 def _choice(run: Run) -> tuple[ToolChoiceMode, str | None]:
-    """A forced call is forced once: a model that must call a tool in every turn could never answer."""
+    """A call is forced in the first turn only: a model that must call a tool in every turn could never answer."""
     choice = run.request.tool_choice or "auto"
     if isinstance(choice, NamedToolChoice):
         return ("required", _named(run, choice)[0]) if run.turns == 0 else ("auto", None)

@@ -1,4 +1,4 @@
-"""Closing an item that a worker left open when it died, from what the log tells of it."""
+"""Closing an item that a worker left open when it died, from the events in the log."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _Part = OutputText | Refusal | ReasoningText | SummaryText
 
 
 def closing(item: Item, index: int, said: Iterable[ev.Event]) -> Iterator[ev.Event]:
-    """The events that are missing until the item is done, as incomplete. `said` are those in the log."""
+    """The events that the log lacks until the item is done, as incomplete. `said` are those that it has."""
     own = [event for event in said if getattr(event, "output_index", None) == index]
     changes: dict[str, object] = {"status": "incomplete"}
     if isinstance(item, Message | Reasoning):
@@ -34,7 +34,7 @@ def closing(item: Item, index: int, said: Iterable[ev.Event]) -> Iterator[ev.Eve
 
 @dataclass
 class _Open:
-    """One part of an item as far as the log tells."""
+    """One part of an item, as far as the log has it."""
 
     value: _Part
     said: bool = False

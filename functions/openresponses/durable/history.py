@@ -1,4 +1,4 @@
-"""A run's context: what came before, and what the request brought."""
+"""A run's context: the conversation before it, and the items that its request refers to."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ def shown(record: Record) -> list[Item]:
 
 
 async def inherited(store: Store, record: Record) -> list[Item]:
-    """What the chain before `record` holds, oldest first. Raises NotFound where part of it is gone."""
+    """The items of the chain before `record`, oldest first. Raises NotFound if part of the chain is gone."""
     items: list[Item] = []
     for response_id, ancestor in zip(record.ancestors, await store.load(record.ancestors), strict=True):
         if ancestor is None:
@@ -26,7 +26,7 @@ async def inherited(store: Store, record: Record) -> list[Item]:
 
 
 async def previous(store: Store, response_id: str) -> Record:
-    """The response that a request goes on from. Raises NotFound or RequestError."""
+    """The response that a request goes on from. Raises NotFound, or RequestError if it is not over."""
     (record,) = await store.load([response_id])
     if record is None:
         raise _previous_gone(response_id)
@@ -64,7 +64,7 @@ async def referenced(store: Store, request: CreateResponse) -> dict[str, Item]:
 def page(
     items: Sequence[Item], *, limit: int, order: str, after: str | None, before: str | None
 ) -> tuple[list[Item], bool]:
-    """One page of a listing, and whether there is more. Raises NotFound for a cursor that isn't in it."""
+    """One page of a list, and whether there is more. Raises NotFound for a cursor that isn't in the list."""
     listed = list(items) if order == "asc" else list(reversed(items))
     ids = [item.id for item in listed]
     for name, cursor in (("after", after), ("before", before)):

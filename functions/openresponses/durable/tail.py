@@ -40,7 +40,7 @@ async def follow(
 
 SHORTEST_WAIT, LONGEST_WAIT = 0.04, 1.0
 LOOK_AFTER = 1.0
-"""Seconds of silence after which a reader looks whether anyone is still writing."""
+"""Seconds of silence after which a reader checks that there is still a writer."""
 
 
 def not_found(response_id: str) -> NotFound:
@@ -60,8 +60,8 @@ async def tail(
 ) -> AsyncGenerator[ev.Event, None]:
     """Every event with a number above `after`, until the terminal one, as they come.
 
-    A response whose worker died is handed to the state machine by whoever waits for it. One that is over,
-    but whose log lacks the end (its worker died in between, or the log has expired), is ended from its record.
+    If the response's worker died, this reader hands the response to the state machine. If the response is over, but
+    its log lacks the end (the worker died in between, or the log has expired), the end is made from the record.
     """
     batch, last, wait, silent = -1, -1, SHORTEST_WAIT, 0.0
     while True:
@@ -90,20 +90,22 @@ async def tail(
 
 
 async def revive(storage: Storage, record: Record, now: float) -> None:
-    """Let the state machine go on with a response whose inline worker is gone."""
+    """Hand a response to the state machine if its inline worker is gone."""
     if not record.over and record.lease is not None and record.lease < now:
         await hand_over(storage, record.response.id, 0)
 
 
 async def hand_over(storage: Storage, response_id: str, generation: int) -> None:
-    """Start the state machine, then give up the lease: one who dies in between, or can't start it, is found by it."""
+    """Start the state machine, then give up the lease: if this worker dies in between, or can't start the machine, the
+    lease runs out, and a reader revives the response.
+    """
     await storage.launcher.start(response_id, generation)
-    with suppress(Cancelled, Superseded):  # who cancelled it also ends it; and one that is over needs no lease
+    with suppress(Cancelled, Superseded):  # whoever cancels a response ends it, and one that is over needs no lease
         await storage.store.renew(response_id, None)
 
 
 async def folded(storage: Storage, record: Record) -> Response:
-    """The response as it is now: the log tells more than the record of one that is still being made."""
+    """The response as it is now. The log of one that is still being made has more than its record."""
     response = record.response
     if not record.over:
         for batch in await storage.log.read(response.id, -1):

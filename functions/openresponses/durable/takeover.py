@@ -16,14 +16,14 @@ from .journal import Journal
 
 @dataclass
 class Remains:
-    """What a dead turn may have left: items from index `start` on, and the events that it wrote."""
+    """What a dead turn may have left: items from index `start` on, and its events in the log."""
 
     start: int
     said: list[Event] = field(default_factory=list[Event])
 
 
 async def resume(storage: Storage, record: Record) -> Run | None:
-    """The run of a response that is not over, as it was last saved, with its context. None if it has none."""
+    """The run of a response that is not over, as it was last saved, with its context. None if it is gone."""
     run = await storage.runs.load(record.response.id)
     if run is not None:
         run.context = [*await inherited(storage.store, record), *record.input]
@@ -31,9 +31,9 @@ async def resume(storage: Storage, record: Record) -> Run | None:
 
 
 async def catch_up(run: Run, storage: Storage) -> Remains:
-    """Bring `run` up to its log, and fence the log: whoever wrote it before can't any more.
+    """Bring `run` up to its log, and fence the log, so that no earlier worker can write to it any more.
 
-    Returns what is left of a turn whose events are in the log, but which ended before the run was saved.
+    Returns what is left of a turn that wrote to the log, but died before the run was saved.
     """
     remains, refused = Remains(len(run.response.output)), -1
     while True:
@@ -48,7 +48,7 @@ async def catch_up(run: Run, storage: Storage) -> Remains:
             await storage.log.append(run.response.id, fence)
         except Superseded:
             (record,) = await storage.store.load([run.response.id])
-            if record is None or record.over or run.next_batch == refused:  # nothing is there, and yet it is taken
+            if record is None or record.over or run.next_batch == refused:  # the number is taken, yet no batch has it
                 raise
             refused = run.next_batch
         else:
@@ -57,7 +57,7 @@ async def catch_up(run: Run, storage: Storage) -> Remains:
 
 
 async def bury(run: Run, journal: Journal, remains: Remains) -> None:
-    """Settle a turn that died: its items are closed, and never shown to the model again."""
+    """Close the items of a dead turn, and discard them, so that the model is never shown them again."""
     for index, item in enumerate(run.response.output[remains.start :], remains.start):
         if item.id not in run.discarded:
             run.discarded.append(item.id)

@@ -8,8 +8,8 @@ from functools import lru_cache
 from ..api.access import Access
 from ..api.app import create_app
 from ..core.run import REASONING_SHOWN
-from ..responses.create import Service
-from ..responses.stored import Stored
+from ..responses.create import NewResponses
+from ..responses.stored import StoredResponses
 from .compose import Deployment
 
 
@@ -17,11 +17,11 @@ def build(environment: Mapping[str, str]):
     deployment = Deployment(environment)
 
     @lru_cache(maxsize=256)
-    def open_to(access: Access) -> tuple[Service, Stored]:
+    def open_to(access: Access) -> tuple[NewResponses, StoredResponses]:
         ports = deployment.ports(access.tenant, access.models)
         settings = deployment.settings
         least = next(each for each in reversed(REASONING_SHOWN) if each in (access.reasoning, settings.reasoning))
-        return Service(ports, replace(settings, reasoning=least)), Stored(ports.storage, ports.now)
+        return NewResponses(ports, replace(settings, reasoning=least), access.key_id), StoredResponses(ports)
 
     return create_app(open_to, deployment.settings, deployment.router.aclose)
 

@@ -1,8 +1,8 @@
-"""The authorizer: whether the bearer key of a request may pass, and for whom. API Gateway calls it before any other
-function, and remembers what it said for as long as template.yaml says.
+"""The authorizer: whether the bearer key of a request may pass, and for which tenant. API Gateway calls it before any
+other function, and remembers its answer for as long as template.yaml says.
 
-It runs on the stock runtime, and imports as little as it can: botocore is nearly all of its cold start. Nothing is
-remembered here, so that a revoked key is refused as soon as the gateway forgets it.
+It runs on the stock runtime, and imports as little as it can: botocore is nearly all of its cold start. It remembers
+nothing itself, so that a revoked key is refused as soon as the gateway forgets it.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-use-lambda-authorizer.html
 """
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypedDict
 
-from ..aws.sdk import Client
+from ..aws.session import make_client
 from ..client_keys import ClientKey, parse, refusal
 from ..storage.dynamodb.client_keys import find_key
 
@@ -24,15 +24,16 @@ class AuthorizerEvent(TypedDict):
 
 
 def authorize(event: AuthorizerEvent, find: Callable[[str], ClientKey | None], now: float) -> dict[str, Any]:
-    """What API Gateway is told of a key that may pass: it reaches the API function as requestContext.authorizer.
+    """What API Gateway needs to let a key pass. Its context reaches the API function as requestContext.authorizer.
 
-    The policy covers the whole stage, since the gateway applies a remembered one to every method. Raises
-    Exception("Unauthorized"), of which the gateway makes a 401. What `find` raises becomes a 503, remembered by nobody.
+    The policy covers the whole stage, since the gateway applies a remembered policy to every method. Raises
+    Exception("Unauthorized"), which the gateway turns into a 401. It turns any error of `find` into a 503, and does not
+    remember that.
     """
     scheme, _, given = event["authorizationToken"].partition(" ")
     token = parse(given) if scheme.lower() == "bearer" else None
     if token is None:
-        return _refuse("malformed", "")  # nothing of it is logged: it may well be somebody's key elsewhere
+        return _refuse("malformed", "")  # it may be somebody's key elsewhere: none of it is logged
     key = find(token.id)
     reason = refusal(token, key, now)
     if key is None or reason:
@@ -60,12 +61,12 @@ def _log(level: str, message: str, **fields: str) -> None:
     print(json.dumps({"level": level, "message": message, "service": "openresponses", **fields}))
 
 
-# One more try, and done before the gateway loses patience. The client is made while Lambda starts the sandbox, and
-# has more than its share of processor time.
+# It tries twice at most, since the gateway waits no longer. The client is made as the sandbox starts, when Lambda gives
+# it more processor time.
 _region, _table = os.environ.get("AWS_REGION", "us-east-1"), os.environ.get("OPENRESPONSES_TABLE", "")
-_dynamodb: Any = Client("dynamodb", _region, read_timeout=2.0, attempts=2, connections=1)()
+_dynamodb = make_client("dynamodb", _region, read_timeout=2.0, attempts=2, connections=1)
 
 
 def handler(event: AuthorizerEvent, context: object) -> dict[str, Any]:
-    """Raises botocore's errors: where no key can be looked up, nobody gets in."""
+    """Raises botocore's errors: as long as no key can be looked up, no request passes."""
     return authorize(event, lambda key_id: find_key(_dynamodb, _table, key_id), time.time())

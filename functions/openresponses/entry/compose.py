@@ -1,4 +1,4 @@
-"""A deployment, from its environment. What it has no use for is not imported."""
+"""A deployment, made from its environment. Modules that it doesn't need are not imported."""
 
 import secrets
 import time
@@ -6,17 +6,18 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from .. import telemetry
-from ..core.ports import Parameters, Ports, Storage, Toolbox
+from ..core.ports import Parameters, Ports, Storage
 from ..dialects import connect
 from ..routing.catalog import Catalog
 from ..routing.cipher import AeadSeal, Keys, kept_in, of_this_process
-from ..routing.router import RoutedModels, Router
-from ..toolbox import Toolbox as Files
-from .settings import AwsSettings, aws_settings_from, settings_from
+from ..routing.router import Router, TenantModels
+from ..toolbox import Toolbox
+from ..toolbox.files import ToolFiles
+from .settings import OFFLINE, AwsSettings, aws_settings_from, settings_from
 
 
 class Deployment:
-    """What a sandbox keeps for its life. `ports` binds it to one tenant, which is cheap."""
+    """What a sandbox keeps for its life. `ports` binds it to a tenant, which is cheap."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         """Raises ValueError that names the variable."""
@@ -24,12 +25,13 @@ class Deployment:
         aws = aws_settings_from(environment)
         self._storage = _storage(aws) if aws.table else None
         parameters, self._keys, self._tools = _configured(aws) if aws.ssm_prefix else _unconfigured()
-        self.router = Router(Catalog(parameters), connect, self.settings, time.monotonic, telemetry.answered)
+        self.router = Router(Catalog(parameters, [OFFLINE]), connect, self.settings, time.monotonic, telemetry.answered)
 
     def ports(self, tenant: str, allowed: Sequence[str] = ()) -> Ports:
         return Ports(
-            models=RoutedModels(self.router, AeadSeal(self._keys, tenant), allowed),
+            models=TenantModels(self.router, AeadSeal(self._keys, tenant), allowed),
             tools=self._tools,
+            accounts=telemetry.LoggedAccounts(tenant),
             now=time.time,
             new_id=lambda: secrets.token_hex(16),
             storage=self._storage(tenant=tenant) if self._storage else None,
@@ -37,7 +39,7 @@ class Deployment:
 
 
 def _storage(settings: AwsSettings) -> "partial[Storage]":
-    """To be called with a `tenant`."""
+    """A function of `tenant`."""
     from ..aws.clients import Aws
     from ..storage.dynamodb.storage import aws_storage
 
@@ -56,7 +58,7 @@ def _storage(settings: AwsSettings) -> "partial[Storage]":
 def _unconfigured() -> tuple[Parameters, Keys, Toolbox]:
     from ..storage.memory import MemoryParameters
 
-    return MemoryParameters(), of_this_process(), Files()
+    return MemoryParameters(), of_this_process(), Toolbox([ToolFiles()])
 
 
 def _configured(settings: AwsSettings) -> tuple[Parameters, Keys, Toolbox]:
@@ -67,4 +69,5 @@ def _configured(settings: AwsSettings) -> tuple[Parameters, Keys, Toolbox]:
 
     aws = Aws(settings.region, threads=4)
     parameters = SsmParameters(aws, f"{settings.ssm_prefix}/", time.monotonic, seconds=settings.config_seconds)
-    return parameters, kept_in(parameters), LambdaTools(Files(), parameters, LambdaFunctions(settings.region))
+    sources = [ToolFiles(), LambdaTools(parameters, LambdaFunctions(settings.region))]
+    return parameters, kept_in(parameters), Toolbox(sources)

@@ -1,7 +1,7 @@
 """How a task of the state machine runs: on one event loop for the life of the sandbox, with one log line.
 
-Step Functions retries by the class of an error, so our own errors pass as they are. What any other exception says
-may quote a conversation, and would be kept in the execution's history and in the log: only its place is told.
+Step Functions retries by the class of an error, so our own errors pass as they are. The message of any other exception
+may quote a conversation, so neither the execution's history nor the log gets it: the log has its place.
 """
 
 import asyncio
@@ -22,14 +22,14 @@ T = TypeVar("T")
 
 
 class Crashed(Exception):
-    """A bug. The log says where."""
+    """A bug. The log has its place."""
 
 
 _runner = asyncio.Runner()
 
 
 def workers_from(environment: Mapping[str, str]) -> Callable[[str], Worker]:
-    """A worker for each tenant. Raises ValueError where nothing is stored: there is nothing to work on then."""
+    """Makes a worker for each tenant. Raises ValueError if the environment names no storage to work on."""
     if not environment.get("OPENRESPONSES_TABLE"):
         raise ValueError("OPENRESPONSES_TABLE: the state machine's functions need storage")
     deployment = Deployment(environment)
@@ -37,21 +37,21 @@ def workers_from(environment: Mapping[str, str]) -> Callable[[str], Worker]:
 
 
 class TaskEvent(TypedDict):
-    """What every task is told."""
+    """The fields of every task's event."""
 
     tenant: str
     response_id: str
 
 
 def perform(
-    task: str, event: TaskEvent, work: Coroutine[Any, Any, T], told: Callable[[T], dict[str, object]] = lambda _: {}
+    task: str, event: TaskEvent, work: Coroutine[Any, Any, T], fields: Callable[[T], dict[str, object]] = lambda _: {}
 ) -> T:
-    """The result of `work`, and a log line with what `told` says of it. Raises KitError, Crashed."""
+    """The result of `work`, and a log line with the result's `fields`. Raises KitError or Crashed."""
     began = perf_counter()
     line: dict[str, object] = {"tenant": event["tenant"], "response_id": event["response_id"]}
     try:
         result = _runner.run(work)
-        line |= told(result)
+        line |= fields(result)
         return result
     except KitError as error:
         line["error"] = type(error).__name__

@@ -4,14 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..core.run import REASONING_SHOWN, ReasoningShown
-from ..core.settings import EventNames, Settings
+from ..core.settings import EventNames, ProviderSettings, Settings
+
+OFFLINE = ProviderSettings(name="offline", dialect="offline", models=("demo",), retries=0)
+"""The provider that every deployment has, and the one that it asks by default."""
 
 
 def settings_from(environment: Mapping[str, str]) -> Settings:
     """Raises ValueError that names the variable."""
     get = environment.get
     return Settings(
-        default_provider=get("OPENRESPONSES_DEFAULT_PROVIDER") or "offline",
+        default_provider=get("OPENRESPONSES_DEFAULT_PROVIDER") or OFFLINE.name,
         event_names=_event_names(get("OPENRESPONSES_EVENT_NAMES") or "open_responses"),
         max_turns=_number(environment, "OPENRESPONSES_MAX_TURNS", 64),
         max_body_bytes=_number(environment, "OPENRESPONSES_MAX_BODY_BYTES", 6_291_456),
@@ -27,8 +30,8 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
 
 @dataclass(frozen=True, slots=True)
 class AwsSettings:
-    """Where things are. Without a `table` nothing is stored; without an `ssm_prefix` only the offline provider answers,
-    and only files are tools. A parameter is read again after `config_seconds`.
+    """Where things are. Without a `table` nothing is stored. Without an `ssm_prefix` there is no provider but the
+    offline one, and every tool is a file. A parameter is read again after `config_seconds`.
     """
 
     region: str

@@ -13,14 +13,14 @@ class TurnEvent(TaskEvent):
     attempt: int
 
 
-class TurnAnswer(TurnResult):
-    """The next state: it must name the tenant again, since a state's input is what the one before answered."""
+class NextState(TurnResult):
+    """The next state's input. It names the tenant, since a state gets nothing but the output of the state before."""
 
     tenant: str
 
 
-def turn(event: TurnEvent, context: object) -> TurnAnswer:
-    """One turn of a response. Raises ProviderError, StorageUnavailable: the turn can be retried."""
+def turn(event: TurnEvent, context: object) -> NextState:
+    """One turn of a response. Raises ProviderError or StorageUnavailable: the turn can be retried."""
     work = _worker(event["tenant"]).turn(event["response_id"], event["generation"], event["attempt"])
     return {"tenant": event["tenant"], **perform("turn", event, work, _turn_fields)}
 
@@ -34,7 +34,7 @@ class ToolEvent(TaskEvent):
 
 
 def tool(event: ToolEvent, context: object) -> None:
-    """One tool call. Raises StorageUnavailable: the call can be retried. What a tool fails with is its output."""
+    """One tool call. Raises StorageUnavailable: the call can be retried. A tool's own failure is its output."""
     work = _worker(event["tenant"]).tool(event["response_id"], event["item_id"])
     perform("tool", event, work, lambda _: {"item_id": event["item_id"]})
 
@@ -45,6 +45,6 @@ class SettleEvent(TaskEvent):
 
 
 def settle(event: SettleEvent, context: object) -> None:
-    """The end of a response that the state machine gave up. Raises StorageUnavailable: it can be retried."""
+    """End a response that the state machine gave up. Raises StorageUnavailable: the task can be retried."""
     work = _worker(event["tenant"]).settle(event["response_id"], event["error"], event["cause"])
     perform("settle", event, work, lambda _: {"gave_up": event["error"]})

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 
+from ..core.accounts import code_of
 from ..core.engine import begin, drive, finish
 from ..core.errors import Cancelled, KitError, NotFound
 from ..core.ports import Pause, Ports, Sink, Storage
-from ..core.records import Claim, Record
+from ..core.records import Record
 from ..core.reducer import apply
 from ..core.run import Run
 from ..core.settings import Settings
@@ -20,24 +21,32 @@ from ..schema.events import Detached, ResponseCreated, ResponseQueued, StreamEve
 from ..schema.items import Item
 from ..schema.request import CreateResponse
 from ..schema.response import ResponseError
+from . import idempotency
+from .idempotency import IdempotencyKey
 from .intake import check_tool_choice, input_items, new_response, offered_tools, refuse_unstored, refuse_unsupported
 
 
-class Service:
-    def __init__(self, ports: Ports, settings: Settings) -> None:
-        self._ports, self._settings = ports, settings
+class NewResponses:
+    """The responses that one client key asks for."""
+
+    def __init__(self, ports: Ports, settings: Settings, key_id: str = "") -> None:
+        self._ports, self._settings, self._key_id = ports, settings, key_id
+
+    async def models(self) -> list[str]:
+        return await self._ports.models.listed()
 
     async def accept(self, request: CreateResponse) -> tuple[Run, Record]:
         """The run that answers `request`. Raises RequestError, naming the field, before anything is done."""
         refuse_unsupported(request)
         await self._ports.models.admit(request)
+        created = self._ports.now()
         response_id = f"resp_{self._ports.new_id()}"
         tools = await offered_tools(request, self._ports.tools)
         check_tool_choice(request, tools)
         inherited, ancestors, found = await self._history(request)
         own = input_items(request, response_id, found)
-        response = new_response(request, response_id, int(self._ports.now()))
-        response.store = self._stored(request)
+        response = new_response(request, response_id, int(created))
+        response.store = self._is_stored(request)
         if not response.store:
             refuse_unstored(request)
         run = Run(
@@ -47,11 +56,12 @@ class Service:
             tools=tools,
             max_turns=self._settings.max_turns,
             reasoning=self._settings.reasoning,
+            key_id=self._key_id,
+            created=created,
         )
-        lease = self._ports.now() + LEASE_SECONDS
-        return run, Record(response=response, input=own, ancestors=ancestors, lease=lease)
+        return run, Record(response=response, input=own, ancestors=ancestors, lease=created + LEASE_SECONDS)
 
-    def _stored(self, request: CreateResponse) -> bool:
+    def _is_stored(self, request: CreateResponse) -> bool:
         wanted = self._settings.store if request.store is None else request.store
         return wanted and self._ports.storage is not None
 
@@ -69,53 +79,93 @@ class Service:
         items = [*await inherited_items(storage.store, before), *shown(before)]
         return items, [*before.ancestors, before.response.id], found
 
-    async def respond(
-        self, run: Run, record: Record, sink: Sink, *, seconds: float | None, committed: Callable[[], bool]
-    ) -> None:
-        """Make the response, sending its events to `sink`; `run.response` is what came of it.
+    async def claim(self, key: IdempotencyKey, run: Run) -> str:
+        """The id of the response that `key` stands for: that of `run`, which is to be stored, or an earlier one.
 
-        `seconds` is how long the connection may last: a stored response goes on without it, another one ends
-        as incomplete. `committed` says whether the client has seen any of it: before that a failure is
-        raised and nothing is kept, so that the client can try again; after it the response fails.
+        Raises IdempotencyKeyReused if the key came with another body, NotFound if the earlier one does not appear.
         """
-        storage = self._ports.storage if run.response.store else None
-        ends = None if seconds is None else self._ports.now() + seconds
-        if storage is None:
-            await self._inline(run, sink, None, ends, committed)
-            return
-        try:
-            await self._stored_response(run, record, sink, storage, ends, committed)
-        except Exception:
-            if not committed():
-                with suppress(KitError):  # what could not be deleted is deleted by its time to live
-                    await storage.store.delete(run.response.id)
-            raise
+        return await idempotency.claim(self._storage, key, run.response.id, self._ports.now)
 
-    async def _stored_response(
+    async def respond(
         self,
         run: Run,
         record: Record,
         sink: Sink,
-        storage: Storage,
+        *,
+        seconds: float | None,
+        committed: Callable[[], bool],
+        key: IdempotencyKey | None = None,
+    ) -> None:
+        """Make the response, sending its events to `sink`; `run.response` is what came of it.
+
+        `seconds` is how long the connection may last. A stored response goes on without it, another one ends as
+        incomplete. `committed` says whether the client has seen any of the response. Before that a failure is raised
+        and nothing is kept, so that the client can try again, with the same `key`; after it the response fails.
+        """
+        ends = None if seconds is None else self._ports.now() + seconds
+        recorder = self._recorder(run) if run.response.store else None
+        journal = Journal(run, sink, recorder, self._ports.account)
+        try:
+            if recorder is None:
+                over = await self._inline(run, journal, None, ends, committed)
+            else:
+                over = await self._stored(run, record, journal, recorder, ends, committed)
+        except Exception as error:
+            goes_on = recorder is not None and committed()  # its reader lets the state machine take it over
+            if not journal.ended and not goes_on:
+                await self._ports.account(run, error)
+            await self._forget(run, committed, key)
+            raise
+        if over or (run.request.background and not run.request.stream):
+            return
+        try:
+            await self._follow(run, sink, ends)
+        except Exception:
+            await self._forget(run, committed, key)
+            raise
+
+    @property
+    def _storage(self) -> Storage:
+        assert self._ports.storage is not None, "only a response that is to be stored needs storage"
+        return self._ports.storage
+
+    def _recorder(self, run: Run) -> Recorder:
+        limits, inline = self._settings, not run.request.background
+        return Recorder(run, self._storage, self._ports.now, seconds=limits.flush_seconds, inline=inline)
+
+    async def _forget(self, run: Run, committed: Callable[[], bool], key: IdempotencyKey | None) -> None:
+        """Keep nothing of a response that failed before its client saw any of it."""
+        if not run.response.store or committed():
+            return
+        with suppress(KitError):  # what could not be deleted expires
+            await self._storage.store.delete(run.response.id)
+        if key is not None:
+            await idempotency.release(self._storage, key, run.response.id)
+
+    async def _stored(
+        self,
+        run: Run,
+        record: Record,
+        journal: Journal,
+        recorder: Recorder,
         ends: float | None,
         committed: Callable[[], bool],
-    ) -> None:
+    ) -> bool:
+        """Whether the response is over; if not, the state machine goes on with it."""
         if run.request.background:
-            await self._queue(run, record, storage, sink)
+            await self._queue(run, record, journal, recorder)
         else:
-            await storage.store.create(record, run)
-            recorder = Recorder(run, storage, self._ports.now, seconds=self._settings.flush_seconds, inline=True)
-            if await self._inline(run, sink, recorder, ends, committed):
-                return
-            await self._hand_off(run, storage)
-        if run.request.stream or not run.request.background:
-            await self._follow(run, storage, sink, ends)
+            await self._storage.store.create(record, run)
+            if await self._inline(run, journal, recorder, ends, committed):
+                return True
+        await self._storage.runs.save(run)
+        await hand_over(self._storage, run.response.id, run.generation)
+        return False
 
     async def _inline(
-        self, run: Run, sink: Sink, recorder: Recorder | None, ends: float | None, committed: Callable[[], bool]
+        self, run: Run, journal: Journal, recorder: Recorder | None, ends: float | None, committed: Callable[[], bool]
     ) -> bool:
         """Whether the response is over; if not, the run is ready to be handed off."""
-        journal = Journal(run, sink, recorder)
         left = None if ends is None else max(0.1, ends - self._ports.now())
         timer = asyncio.timeout(left)
         stop: Step
@@ -135,20 +185,21 @@ class Service:
                 return False
             stop = Stop("incomplete", "max_duration")
         except Exception as error:
-            await self._fail(run, error, sink, recorder, committed())
+            await self._fail(run, error, journal, committed())
             return True
         if not isinstance(stop, Stop):
             return False
         await finish(run, stop, journal, self._ports.now)
         return True
 
-    async def _fail(self, run: Run, error: Exception, sink: Sink, recorder: Recorder | None, committed: bool) -> None:
-        """End the response as failed where its client saw some of it; raise where the caller must be told."""
+    async def _fail(self, run: Run, error: Exception, journal: Journal, committed: bool) -> None:
+        """End the response as failed if its client saw some of it. Raises `error` if the client did not, or if it is a
+        bug.
+        """
         if committed:
             message = error.message if isinstance(error, KitError) else "The server had an error"
-            code = error.code if isinstance(error, KitError) else KitError.code
-            stop = Stop("failed", error=ResponseError(code=code, message=message))
-            await finish(run, stop, Journal(run, sink, recorder), self._ports.now)
+            stop = Stop("failed", error=ResponseError(code=code_of(error), message=message))
+            await finish(run, stop, journal, self._ports.now)
         if not committed or not isinstance(error, KitError):
             raise error
 
@@ -165,40 +216,19 @@ class Service:
 
         return pause
 
-    async def _hand_off(self, run: Run, storage: Storage) -> None:
-        await storage.runs.save(run)
-        await hand_over(storage, run.response.id, run.generation)
-
-    async def _queue(self, run: Run, record: Record, storage: Storage, sink: Sink) -> None:
+    async def _queue(self, run: Run, record: Record, journal: Journal, recorder: Recorder) -> None:
         """A background response starts in the state machine."""
         run.response = record.response = run.response.model_copy(update={"status": "queued"})
-        await storage.store.create(record, run)
-        recorder = Recorder(run, storage, self._ports.now, seconds=self._settings.flush_seconds, inline=False)
-        journal = Journal(run, sink, recorder)
+        await self._storage.store.create(record, run)
         await journal(ResponseCreated(response=run.response))
         await journal(ResponseQueued(response=run.response))
         await recorder.flush()
-        await self._hand_off(run, storage)
 
-    async def _follow(self, run: Run, storage: Storage, sink: Sink, ends: float | None) -> None:
+    async def _follow(self, run: Run, sink: Sink, ends: float | None) -> None:
         async def fold(event: StreamEvent) -> None:
             if not isinstance(event, Detached):
                 run.response = apply(run.response, event)
             await sink(event)
 
         after = run.next_sequence - 1
-        await follow(storage, run.response.id, after, fold, ends=ends, now=self._ports.now)
-
-    async def claim(self, key: str, claim: Claim) -> Claim:
-        """What the idempotency key stands for: this claim, or an earlier one."""
-        assert self._ports.storage is not None, "only a stored response has a claim"
-        return await self._ports.storage.claims.claim(key, claim)
-
-    async def release(self, key: str, claim: Claim) -> None:
-        """Of a response that was not made: its key may be used again."""
-        assert self._ports.storage is not None, "only a stored response has a claim"
-        with suppress(KitError):
-            await self._ports.storage.claims.release(key, claim)
-
-    async def models(self) -> list[str]:
-        return await self._ports.models.listed()
+        await follow(self._storage, run.response.id, after, fold, ends=ends, now=self._ports.now)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from ..core.errors import RequestError
-from ..core.ports import Toolbox
+from ..core.ports import Tools
 from ..core.run import OfferedTool
 from ..core.turn import find_tool
 from ..schema.content import InputText
@@ -69,7 +69,7 @@ _ECHOED = (
 
 
 def refuse_unsupported(request: CreateResponse) -> None:
-    """Raises RequestError for what would change the answer if it were ignored."""
+    """Raises RequestError for unsupported fields that change the answer: they can't be ignored."""
     unsupported = {"conversation": request.conversation, "prompt": request.prompt}
     for param, value in unsupported.items():
         if value is not None:
@@ -77,13 +77,13 @@ def refuse_unsupported(request: CreateResponse) -> None:
 
 
 def refuse_unstored(request: CreateResponse) -> None:
-    """Raises RequestError for what only a stored response can do."""
+    """Raises RequestError if the request needs a stored response."""
     if request.background:
         raise RequestError("A background response must be stored", param="background", code="requires_store")
 
 
 def input_items(request: CreateResponse, response_id: str, stored: Mapping[str, Item]) -> list[Item]:
-    """The input as items, each with an id; references are replaced by what they stand for. Raises RequestError."""
+    """The input as items, each with an id; `stored` has the items for its references. Raises RequestError."""
     if not request.input and request.previous_response_id is None:
         raise RequestError("The request has no input", param="input", code="missing_required_parameter")
     if isinstance(request.input, str):
@@ -108,7 +108,7 @@ def _with_id(item: Item, response_id: str, index: int) -> Item:
 
 
 def requested_tools(request: CreateResponse) -> Iterator[tuple[str, Tool]]:
-    """Every tool that the request declares, with the place where it does."""
+    """Every tool that the request declares, after its path in the request."""
     for i, tool in enumerate(request.tools or ()):
         yield f"tools[{i}]", tool
     for i, item in enumerate(request.input if isinstance(request.input, list) else ()):
@@ -117,18 +117,18 @@ def requested_tools(request: CreateResponse) -> Iterator[tuple[str, Tool]]:
                 yield f"input[{i}].tools[{j}]", tool
 
 
-async def offered_tools(request: CreateResponse, toolbox: Toolbox) -> list[OfferedTool]:
+async def offered_tools(request: CreateResponse, tools: Tools) -> list[OfferedTool]:
     """The tools as the model will see them. Raises RequestError for one that isn't here, or is named twice."""
     offered: dict[str, OfferedTool] = {}
     for param, tool in requested_tools(request):
-        for each in await _offers(tool, toolbox, param):
+        for each in await _offers(tool, tools, param):
             if each.name in offered:
                 raise RequestError(f"The tool {each.name!r} is declared twice", param=param, code="duplicate_tool")
             offered[each.name] = each
     return list(offered.values())
 
 
-async def _offers(tool: Tool, toolbox: Toolbox, param: str) -> list[OfferedTool]:
+async def _offers(tool: Tool, tools: Tools, param: str) -> list[OfferedTool]:
     match tool:
         case FunctionTool():
             return [_function(tool, tool.name, None)]
@@ -147,12 +147,12 @@ async def _offers(tool: Tool, toolbox: Toolbox, param: str) -> list[OfferedTool]
                 )
             ]
         case UpstreamTool():
-            return [_upstream(tool)]
+            return await tools.offer(tool) or [_upstream(tool)]
         case HostedTool():
-            hosted = await toolbox.offer(tool.type)
-            if hosted is None:
+            hosted = await tools.offer(tool)
+            if not hosted:
                 raise RequestError(f"This server has no tool {tool.type!r}", param=f"{param}.type", code="unknown_tool")
-            return [hosted]
+            return hosted
 
 
 def _function(tool: FunctionTool, name: str, namespace: str | None) -> OfferedTool:
@@ -169,7 +169,7 @@ def _function(tool: FunctionTool, name: str, namespace: str | None) -> OfferedTo
 
 
 def _upstream(tool: UpstreamTool) -> OfferedTool:
-    """Its name can't be a function's: the model may not call it as one."""
+    """Its name is no name that a function can have, so that the model can't call it as one."""
     definition = tool.model_dump(mode="json")
     name = ":".join(
         ["upstream", tool.type, *([str(definition["server_label"])] if "server_label" in definition else [])]
@@ -178,7 +178,7 @@ def _upstream(tool: UpstreamTool) -> OfferedTool:
 
 
 def check_tool_choice(request: CreateResponse, tools: list[OfferedTool]) -> None:
-    """Raises RequestError where `tool_choice` needs a tool that the request doesn't offer."""
+    """Raises RequestError if `tool_choice` needs a tool that the request doesn't offer."""
     choice = request.tool_choice
     named: list[tuple[str, NamedToolChoice]] = []
     if isinstance(choice, AllowedTools):
@@ -201,13 +201,15 @@ def new_response(request: CreateResponse, response_id: str, created_at: int) -> 
     response = Response(
         id=response_id, created_at=created_at, model=request.model, tools=tools, text=_echo_text(request.text)
     )
-    if request.reasoning and request.reasoning.effort == "minimal":  # which OpenAI has, and the specification not
+    if request.reasoning and request.reasoning.effort == "minimal":  # the specification lacks it
         echoed["reasoning"] = request.reasoning.model_copy(update={"effort": "low"})
     return response.model_copy(update=echoed)
 
 
 def _shown(tool: Tool) -> Tool | None:
-    """The tool as a response shows it. Of an MCP server's address only the host: the rest may be a secret too."""
+    """The tool as a response shows it, None if it doesn't. Only the host of an MCP server's address is shown, since the
+    rest may be secret too.
+    """
     if not isinstance(tool, UpstreamTool):
         return tool
     if tool.type.startswith("web_search"):

@@ -1,4 +1,4 @@
-"""What a client is shown of an item: some fields only where it asked for them with `include`."""
+"""What a client is shown of a response. It gets some fields only if it asks for them with `include`."""
 
 from collections.abc import Collection, Iterable
 

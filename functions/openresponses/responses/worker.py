@@ -1,39 +1,37 @@
 """The state machine's side: one turn, one tool call, or the end of a response that can't go on."""
 
 import json
+from contextlib import suppress
 from typing import Literal, TypedDict
 
 from ..core import errors
 from ..core.engine import absorb, drive, finish
 from ..core.ports import Pause, Ports, Storage, ToolOutput
+from ..core.records import Batch
 from ..core.run import Run
 from ..core.settings import Settings
 from ..core.steps import Act, Stop
-from ..durable.journal import Journal, Recorder
+from ..durable.journal import Journal, Recorder, nowhere
 from ..durable.tail import require
 from ..durable.takeover import bury, catch_up, resume
-from ..schema.events import Event, ResponseInProgress
+from ..schema.events import ResponseInProgress
 from ..schema.items import HostedToolCall
 from ..schema.response import ResponseError
 
 FLUSH_SECONDS = 0.1
-"""Clients of a handed-off response read its log: a delta must not wait long."""
+"""A handed-off response's clients read its log, so a delta must not wait long."""
 HISTORY_PER_TURN, HISTORY_PER_CALL = 16, 14
 """Upper bounds of the events that one turn, and one tool call, add to an execution's history."""
 NO_ANSWER = ToolOutput("The tool did not answer. You may try again, or go on without it.", failed=True)
 
 
 class TurnResult(TypedDict):
-    """What the state machine chooses by. `calls` are item ids."""
+    """What the state machine needs to choose the next state. `calls` are item ids."""
 
     response_id: str
     generation: int
     step: Literal["think", "act", "stop", "renewed"]
     calls: list[str]
-
-
-async def _nowhere(event: Event) -> None:
-    """A handed-off response is heard through its log."""
 
 
 class Worker:
@@ -45,7 +43,8 @@ class Worker:
     async def turn(self, response_id: str, generation: int, attempt: int = 0) -> TurnResult:
         """Absorb what the tools answered, then take one turn. Raises ProviderError: the turn can be retried.
 
-        `attempt` counts the retries of this turn: what was saved before may be by one that died, and was not heard.
+        `attempt` counts the retries of this turn: an earlier attempt may have saved the run and died before the state
+        machine heard of its calls.
         """
         run = await self._run(response_id)
         if run is None:
@@ -54,7 +53,8 @@ class Worker:
             await self._storage.launcher.start(response_id, run.generation)
             return self._result(response_id, run.generation, "renewed")
         recorder = self._recorder(run)
-        journal = Journal(run, _nowhere, recorder)
+        journal = Journal(run, nowhere, recorder, self._ports.account)
+        served, dead_usage = run.served, run.dead_usage
         try:
             remains = await catch_up(run, self._storage)
             async with recorder:
@@ -71,6 +71,11 @@ class Worker:
             step = Stop("cancelled")
         except errors.Superseded:
             return self._result(response_id, generation, "stop")
+        except errors.ProviderError:
+            if run.dead_usage != dead_usage and recorder.error is None:
+                run.served = served
+                await self._save_dead_turn(run)
+            raise
         if isinstance(step, Stop):
             await finish(run, step, journal, self._ports.now)
             return self._result(response_id, generation, "stop")
@@ -90,14 +95,13 @@ class Worker:
         run = await self._run(response_id)
         if run is None:
             return
-        recorder = self._recorder(run)
-        journal = Journal(run, _nowhere, recorder)
+        journal = Journal(run, nowhere, self._recorder(run), self._ports.account)
         remains = await catch_up(run, self._storage)
         await bury(run, journal, remains)
         await finish(run, Stop("failed", error=readable(error, cause)), journal, self._ports.now)
 
     async def _run(self, response_id: str) -> Run | None:
-        """None where there is nothing left to do."""
+        """None if there is nothing left to do."""
         try:
             record = await require(self._storage, response_id)
         except errors.NotFound:
@@ -107,9 +111,18 @@ class Worker:
     def _recorder(self, run: Run) -> Recorder:
         return Recorder(run, self._storage, self._ports.now, seconds=FLUSH_SECONDS, inline=False)
 
+    async def _save_dead_turn(self, run: Run) -> None:
+        """Keep the tokens that a turn used before it died. The next attempt goes on from this run, whose items are
+        closed in the log. If another worker has fenced the log meanwhile, the run is that worker's.
+        """
+        with suppress(errors.KitError):
+            await self._storage.log.append(run.response.id, Batch(run.next_batch, []))
+            run.next_batch += 1
+            await self._storage.runs.save(run)
+
     async def _unasked(self, run: Run, attempt: int) -> tuple[HostedToolCall, ...]:
-        """Calls that no tool task has run yet: the inline worker stopped before it did, or the turn that asked for
-        them died before the state machine heard of it.
+        """Calls that no tool task has run yet: the inline worker handed off before it ran them, or the turn that made
+        them died before the state machine heard of them.
         """
         pending = run.pending()
         if not attempt:
@@ -123,7 +136,7 @@ class Worker:
             await absorb(run, call, output or NO_ANSWER, journal)
 
     async def _go_on(self, run: Run, calls: tuple[HostedToolCall, ...]) -> TurnResult:
-        """Save, and say what is next. Before an execution's history is full, another one goes on."""
+        """Save the run, and say what is next. Another execution goes on before this one's history is full."""
         run.history += HISTORY_PER_TURN + HISTORY_PER_CALL * len(calls)
         renew = run.history >= self._settings.history_events
         if renew:
@@ -153,7 +166,7 @@ def _one_turn(run: Run) -> Pause:
 
 
 def readable(error: str, cause: str) -> ResponseError:
-    """What the state machine caught, for the client: our own errors as they are, the rest without details."""
+    """What the client is told of an error that the state machine caught: nothing in detail, unless it is our own."""
     kind = getattr(errors, error, None)
     if isinstance(kind, type) and issubclass(kind, errors.KitError):
         try:

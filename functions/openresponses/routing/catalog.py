@@ -1,11 +1,11 @@
 """What the deployment has configured, read when it is needed: providers, and aliases of models.
 
-Everything is a JSON text under a name, `providers/<name>` or `models/<alias>`. Where those are kept, for how long they
-are remembered, and what happens when they can't be read, is the business of the `Parameters` port.
+Everything is a JSON text under a name, `providers/<name>` or `models/<alias>`. The `Parameters` port knows where the
+texts are kept, for how long they are remembered, and what happens when they can't be read.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
@@ -16,7 +16,6 @@ from ..core.settings import ProviderSettings
 
 PROVIDERS, ALIASES = "providers", "models"
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}")
-OFFLINE = ProviderSettings(name="offline", dialect="offline", models=("demo",), retries=0)
 _Seconds = Annotated[float, Field(gt=0)]
 
 
@@ -59,11 +58,11 @@ def parse(kind: type[Parameter], text: str) -> Parameter:
 
 
 class Catalog:
-    """The `builtin` providers exist in every deployment."""
+    """The `builtin` providers are there without a parameter."""
 
-    def __init__(self, parameters: Parameters, builtin: Mapping[str, ProviderSettings] | None = None) -> None:
+    def __init__(self, parameters: Parameters, builtin: Iterable[ProviderSettings] = ()) -> None:
         self._parameters = parameters
-        self._builtin = {OFFLINE.name: OFFLINE} if builtin is None else builtin
+        self._builtin = {provider.name: provider for provider in builtin}
         self._parsed: dict[str, tuple[str, ProviderSettings]] = {}
 
     async def provider(self, name: str) -> ProviderSettings | None:
@@ -79,13 +78,17 @@ class Catalog:
             before = self._parsed[name] = (text, ProviderSettings(name=name, **dict(said)))
         return before[1]
 
+    def serves(self, provider: ProviderSettings, model: str) -> bool:
+        """Whether `provider` may be asked for `model`. A built-in one has only the models that it lists."""
+        return provider.name not in self._builtin or model in provider.models
+
     async def alias(self, name: str) -> list[str] | None:
         """Its targets; None if there is no such alias. Raises ProviderMisconfigured, StorageUnavailable."""
         text = await self._text(ALIASES, name)
         return None if text is None else _configured(AliasParameter, f"{ALIASES}/{name}", text).targets
 
     async def listed(self) -> list[str]:
-        """What `GET /v1/models` tells: every alias, and the models that the providers list."""
+        """What `GET /v1/models` lists: every alias, and the models that the providers list."""
         aliases = await self._parameters.names(ALIASES)
         providers = [*self._builtin, *(name for name in await self._parameters.names(PROVIDERS))]
         found = [await self.provider(name) for name in dict.fromkeys(providers)]

@@ -1,8 +1,8 @@
 """Sealing provider state with XChaCha20-Poly1305. Knows nothing of what it seals, nor where its keys are kept.
 
 A sealed text is `or1.` and the base64url of a nonce of 24 bytes and the ciphertext of `[target, state]`, in JSON. The
-tenant is associated data: what was sealed for one tenant opens for no other. The nonce is long enough to be random,
-however many texts the sandboxes of a deployment seal under one key.
+tenant is associated data: a text that was sealed for one tenant opens for no other. The nonce is random, and too long
+for the sandboxes of a deployment to draw it twice under one key, however many texts they seal.
 """
 
 import json
@@ -65,7 +65,7 @@ class KeyParameter(Protocol):
 
 
 def kept_in(parameters: KeyParameter, name: str = "sealing-key") -> Keys:
-    """Keys in base64, separated by spaces. The first sandbox that needs one makes it."""
+    """The keys in a parameter: base64, separated by spaces. The first sandbox that needs one makes it."""
 
     async def keys() -> Sequence[bytes]:
         text = await parameters.get(name)
@@ -84,7 +84,7 @@ def kept_in(parameters: KeyParameter, name: str = "sealing-key") -> Keys:
 
 
 def of_this_process() -> Keys:
-    """For a server without parameters: what it seals, it opens until it ends."""
+    """A key that ends with this process, for a server without parameters."""
     key = os.urandom(KEY_BYTES)
 
     async def keys() -> Sequence[bytes]:

@@ -19,9 +19,9 @@ class _State:
 
 
 class Breaker:
-    """A circuit for each target: it opens after `FAILURES` in a row, and lets one try through after `OPEN_SECONDS`.
+    """A circuit for each target. It opens for `OPEN_SECONDS` after `FAILURES` in a row.
 
-    An open circuit never refuses a request that has no other target: it only saves the retries.
+    A target whose circuit is open is asked last, and without retries, but it is asked.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -33,7 +33,7 @@ class Breaker:
         return state is not None and self._now() < state.open_until
 
     def failed(self, target: str, *, busy_for: float | None = None) -> None:
-        """`busy_for`: the target said itself for how many seconds it wants to be left alone."""
+        """`busy_for` is for how many seconds the target itself asked to be left alone."""
         state = self._states.setdefault(target, _State())
         state.failures += 1
         if busy_for:
@@ -62,7 +62,7 @@ class Connections:
 
     @asynccontextmanager
     async def use(self, settings: ProviderSettings) -> AsyncGenerator[Provider, None]:
-        """A turn that is under way keeps the provider that it began with. Raises ProviderMisconfigured."""
+        """The provider with these settings, which stays open until its last turn ends. Raises ProviderMisconfigured."""
         connection = self._connections.get(settings.name)
         if connection is None or connection.settings != settings:
             connection = await self._replace(connection, settings)

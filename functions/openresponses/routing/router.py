@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from ..core.errors import (
     ProviderUnavailable,
     RequestError,
 )
-from ..core.ports import Answer, Provider, Seal
+from ..core.ports import Provider, Seal, TurnStream
 from ..core.settings import ProviderSettings, Settings
 from ..core.turn import Turn
 from ..schema.request import CreateResponse
@@ -30,14 +30,49 @@ FIRST_WAIT, LONGEST_WAIT = 0.25, 8.0
 _ENDED = "The provider's stream ended before its turn did"
 
 Observe = Callable[[Target, KitError | None, float], None]
-"""(target, what it failed with, seconds), called whenever an answer of a target is over."""
+"""(target, error, seconds), called whenever a target has answered a turn, or failed to."""
+Shown = Callable[[Target], Awaitable[Turn]]
+"""The turn as a target may see it."""
 
 
 def _unobserved(target: Target, error: KitError | None, seconds: float) -> None: ...
 
 
+class TenantModels:
+    """The models that one tenant may use. `allowed` are patterns of their names; none allows all.
+
+    What a provider wants echoed is sealed for the tenant here, on its way out, and opened on its way back.
+    """
+
+    def __init__(self, router: "Router", seal: Seal, allowed: Sequence[str] = ()) -> None:
+        self._router, self._seal, self._allowed = router, seal, allowed
+
+    async def admit(self, request: CreateResponse) -> None:
+        await self._router.targets(request, self._allowed)
+        await check_sealed(self._seal, request.input if isinstance(request.input, list) else ())
+
+    async def listed(self) -> list[str]:
+        return [model for model in await self._router.listed() if allows(self._allowed, model)]
+
+    @asynccontextmanager
+    async def ask(self, turn: Turn, served: str | None) -> AsyncGenerator[TurnStream, None]:
+        async def shown(target: Target) -> Turn:
+            return await opened(self._seal, turn, target.name)
+
+        targets = await self._router.targets(turn.request, self._allowed)
+        async with self._router.ask(targets, shown, served) as stream, aclosing(self._sealed(stream)) as deltas:
+            yield TurnStream(stream.target, deltas)
+
+    async def _sealed(self, stream: TurnStream) -> AsyncGenerator[d.Delta, None]:
+        async for delta in stream.deltas:
+            yield await sealed(self._seal, delta, stream.target)
+
+
 class Router:
-    """What all tenants of a sandbox share. `now` gives seconds, and need not tell the time of day."""
+    """Finds targets and asks them, with what all tenants of a sandbox share: its connections, and which target fails.
+
+    `now` gives seconds, and need not tell the time of day.
+    """
 
     def __init__(
         self,
@@ -47,79 +82,69 @@ class Router:
         now: Callable[[], float],
         observe: Observe = _unobserved,
     ) -> None:
-        self.catalog, self.settings, self.now, self.observe = catalog, settings, now, observe
-        self.connections = Connections(connect)
-        self.breaker = Breaker(now)
+        self._catalog, self._settings, self._now, self._observe = catalog, settings, now, observe
+        self._connections, self._breaker = Connections(connect), Breaker(now)
 
     async def aclose(self) -> None:
-        await self.connections.aclose()
-
-
-class RoutedModels:
-    """The models that one tenant may use. `allowed` are patterns of their names; none allows all."""
-
-    def __init__(self, router: Router, seal: Seal, allowed: Sequence[str] = ()) -> None:
-        self._router, self._seal, self._allowed = router, seal, allowed
-
-    async def admit(self, request: CreateResponse) -> None:
-        await self._targets(request)
-        await check_sealed(self._seal, request.input if isinstance(request.input, list) else ())
+        await self._connections.aclose()
 
     async def listed(self) -> list[str]:
-        return [model for model in await self._router.catalog.listed() if allows(self._allowed, model)]
+        return await self._catalog.listed()
+
+    async def targets(self, request: CreateResponse, allowed: Sequence[str]) -> list[Target]:
+        """At least one, the first choice first. Raises NotFound or RequestError."""
+        return await targets_of(request, self._catalog, self._settings.default_provider, allowed)
 
     @asynccontextmanager
-    async def ask(self, turn: Turn, served: str | None) -> AsyncGenerator[Answer, None]:
-        """The target that `served` the turn before is asked first: only it can use the state that it gave."""
-        targets = await self._targets(turn.request)
-        breaker = self._router.breaker
-        targets.sort(key=lambda target: (breaker.is_open(target.name), target.name != served))
+    async def ask(
+        self, targets: Sequence[Target], shown: Shown, served: str | None
+    ) -> AsyncGenerator[TurnStream, None]:
+        """The stream of the first target that begins to answer. The one that `served` the turn before is asked first,
+        since only it can use the state that it gave; those that keep failing are asked last.
+        """
+        order = sorted(targets, key=lambda target: (self._breaker.is_open(target.name), target.name != served))
         async with AsyncExitStack() as answering:
-            began = self._router.now()
-            target, deltas = await self._first_to_answer(targets, turn, answering)
-            answer = await answering.enter_async_context(aclosing(self._until_the_end(target, deltas, began)))
-            yield Answer(target.name, answer)
-
-    async def _targets(self, request: CreateResponse) -> list[Target]:
-        router = self._router
-        return await targets_of(request, router.catalog, router.settings.default_provider, self._allowed)
+            began = self._now()
+            target, deltas = await self._first_to_answer(order, shown, answering)
+            yield TurnStream(
+                target.name, await answering.enter_async_context(aclosing(self._until_the_end(target, deltas, began)))
+            )
 
     async def _first_to_answer(
-        self, targets: Sequence[Target], turn: Turn, answering: AsyncExitStack
+        self, targets: Sequence[Target], shown: Shown, answering: AsyncExitStack
     ) -> tuple[Target, AsyncIterator[d.Delta]]:
-        """Raises what the first choice failed with, where all fail."""
-        began, failure = self._router.now(), None
+        """If all fail, raises the error of the first choice."""
+        began, failure = self._now(), None
         for target in targets:
             try:
-                return target, await self._tried(target, turn, began, answering)
+                return target, await self._tried(target, shown, began, answering)
             except (ProviderError, RequestError) as error:
                 failure = failure or error
         assert failure is not None, "there is at least one target"
         raise failure
 
     async def _tried(
-        self, target: Target, turn: Turn, began: float, answering: AsyncExitStack
+        self, target: Target, shown: Shown, began: float, answering: AsyncExitStack
     ) -> AsyncIterator[d.Delta]:
-        now, limit = self._router.now, self._router.settings.retry_seconds
-        retries = 0 if self._router.breaker.is_open(target.name) else target.provider.retries
-        shown = replace(await opened(self._seal, turn, target.name), model=target.model)
+        retries = 0 if self._breaker.is_open(target.name) else target.provider.retries
+        turn = replace(await shown(target), model=target.model)
         for attempt in range(retries + 1):
-            asked = now()
+            asked = self._now()
             try:
-                return await answering.enter_async_context(self._begun(target, shown))
+                return await answering.enter_async_context(self._begun(target, turn))
             except (ProviderError, RequestError) as error:
                 self._failed(target, error, asked)
                 wait = _wait(error, attempt)
-                if wait is None or attempt == retries or now() - began + wait > limit:
+                if wait is None or attempt == retries or self._now() - began + wait > self._settings.retry_seconds:
                     raise
                 await asyncio.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
 
     @asynccontextmanager
     async def _begun(self, target: Target, turn: Turn) -> AsyncGenerator[AsyncIterator[d.Delta], None]:
-        """An answer of which there is something: what it used up may be told before that."""
+        """The deltas of a target once it has said something. Counts of tokens alone are no answer yet."""
         async with (
-            self._router.connections.use(target.provider) as provider,
+            self._connections.use(target.provider) as provider,
             aclosing(provider.stream(turn)) as deltas,
         ):
             before: list[d.Delta] = []
@@ -138,24 +163,24 @@ class RoutedModels:
         try:
             async for delta in deltas:
                 finished = finished or isinstance(delta, d.Finish)
-                yield await sealed(self._seal, delta, target.name)
+                yield delta
             if not finished:
                 raise ProviderUnavailable(_ENDED)
         except ProviderError as error:
             self._failed(target, error, began)
             raise
-        self._router.breaker.succeeded(target.name)
-        self._router.observe(target, None, self._router.now() - began)
+        self._breaker.succeeded(target.name)
+        self._observe(target, None, self._now() - began)
 
     def _failed(self, target: Target, error: ProviderError | RequestError, began: float) -> None:
-        self._router.observe(target, error, self._router.now() - began)
+        self._observe(target, error, self._now() - began)
         if not isinstance(error, ProviderRejected | RequestError):  # those say nothing about the target
             busy_for = error.retry_after if isinstance(error, ProviderThrottled) else None
-            self._router.breaker.failed(target.name, busy_for=busy_for)
+            self._breaker.failed(target.name, busy_for=busy_for)
 
 
 def _wait(error: KitError, attempt: int) -> float | None:
-    """Seconds until the same may be tried again; None where that can't help."""
+    """Seconds until the same may be tried again; None if that can't help."""
     match error:
         case ProviderThrottled(retry_after=float() | int() as seconds):
             return seconds

@@ -1,8 +1,8 @@
-"""Provider state that leaves the server is sealed, and comes back only to whom it belongs.
+"""Provider state that leaves the server is sealed, and goes back to the provider that made it only.
 
-What a provider wants echoed (signatures, encrypted or raw reasoning) travels as a reasoning item's
-`encrypted_content`, through clients and through the store. It is sealed when a provider says it, and opened when a
-provider is asked: nothing in between can read it. A seal names the target that the state is for.
+State that a provider wants echoed (signatures, encrypted or raw reasoning) travels as a reasoning item's
+`encrypted_content`, through clients and through the store. It is sealed as it comes from the provider, and opened as it
+goes back: nothing in between can read it. A seal names the target that the state is for.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from ..schema.items import InputItem, Item, Reasoning
 
 
 async def check_sealed(seal: Seal, items: Sequence[InputItem]) -> None:
-    """Raises RequestError for state in a request's input that this server did not seal for its tenant."""
+    """Raises RequestError for state in a request's input that was not sealed here for this tenant."""
     for index, item in enumerate(items):
         if isinstance(item, Reasoning) and item.encrypted_content and await seal.open(item.encrypted_content) is None:
             raise RequestError(
@@ -27,7 +27,7 @@ async def check_sealed(seal: Seal, items: Sequence[InputItem]) -> None:
 
 
 async def opened(seal: Seal, turn: Turn, target: str) -> Turn:
-    """`turn` as `target` may see it: with the state that it gave itself, and without any other."""
+    """`turn` as `target` may see it: with the state that came from this target, and no other."""
     items: list[Item] = []
     for item in turn.items:
         if isinstance(item, Reasoning) and item.encrypted_content:

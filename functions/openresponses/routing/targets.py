@@ -7,11 +7,11 @@ from typing import NamedTuple
 from ..core.errors import NotFound, RequestError
 from ..core.settings import ProviderSettings
 from ..schema.request import CreateResponse, ProviderPreferences
-from .catalog import OFFLINE, Catalog
+from .catalog import Catalog
 
 
 class Target(NamedTuple):
-    """`named`: the operator's configuration names it, in an alias or among the provider's models."""
+    """`named` says whether the operator's configuration names it, in an alias or among the provider's models."""
 
     provider: ProviderSettings
     model: str
@@ -25,9 +25,9 @@ class Target(NamedTuple):
 async def targets_of(
     request: CreateResponse, catalog: Catalog, default_provider: str, allowed: Sequence[str] = ()
 ) -> list[Target]:
-    """At least one. `allowed` are patterns of models; none allows every model.
+    """At least one, the first choice first. `allowed` are patterns of models; none allows every model.
 
-    Raises NotFound where there is no such model, or it isn't allowed (the two look the same), RequestError for
+    Raises NotFound if there is no such model, or if it isn't allowed (a client can't tell which), and RequestError for
     preferences that can't be met.
     """
     aliased = await catalog.alias(request.model)
@@ -52,7 +52,9 @@ def allows(allowed: Sequence[str], model: str) -> bool:
 async def _preferred(
     preferences: ProviderPreferences, found: list[Target], catalog: Catalog, allowed: Sequence[str], *, aliased: bool
 ) -> list[Target]:
-    """Those that the request names come first; without fallbacks they, or the first target, are all there is."""
+    """The targets that the request names come first. Without fallbacks there are no others; if it names none, there is
+    only the first.
+    """
     first: list[Target] = []
     for index, name in enumerate(preferences.order or ()):
         chosen = [target for target in found if name in (target.provider.name, target.name)]
@@ -71,24 +73,18 @@ async def _preferred(
 
 
 async def _target(model: str, catalog: Catalog, default_provider: str) -> Target | None:
-    """`provider/model`, or else a model of the default provider, whatever slashes its name has."""
+    """`provider/model`, or else a model of the default provider, which may have slashes in its name."""
     if target := await _configured(model, catalog):
         return target
     head = model.partition("/")[0]
     if "/" in model and await catalog.provider(head):
         return None
-    provider = await catalog.provider(default_provider)
-    return _of(provider, model)
+    return await _configured(f"{default_provider}/{model}", catalog)
 
 
 async def _configured(name: str, catalog: Catalog) -> Target | None:
     head, _, model = name.partition("/")
     provider = await catalog.provider(head) if model else None
-    return _of(provider, model)
-
-
-def _of(provider: ProviderSettings | None, model: str) -> Target | None:
-    """A provider is asked for any model, listed or not; the offline one has what it lists."""
-    if provider is None or (provider.dialect == OFFLINE.dialect and model not in provider.models):
+    if provider is None or not catalog.serves(provider, model):
         return None
     return Target(provider, model, named=model in provider.models)

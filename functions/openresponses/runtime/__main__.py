@@ -18,6 +18,6 @@ if __name__ == "__main__":
     front = [task_root, *(path for path in (*layers, runtime_dir) if os.path.isdir(path))]
     sys.path[:] = list(dict.fromkeys([*front, *inherited]))
 
-    from openresponses.runtime.loop import main
+    from openresponses.runtime.loop import main  # absolute: a script has no package
 
     sys.exit(main())

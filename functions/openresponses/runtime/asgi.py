@@ -25,7 +25,7 @@ SHUTDOWN_SECONDS = 2  # what Lambda itself grants
 async def lifespan(app: App) -> AsyncGenerator[dict[str, Any], None]:
     """Run the app's startup, yield the state it left, run its shutdown.
 
-    An app that raises without having said anything has no lifespan, and is served all the same.
+    An app that raises before it sends a message has no lifespan; it is served all the same.
     """
     state: dict[str, Any] = {}
     inbox: asyncio.Queue[Message] = asyncio.Queue()

@@ -20,7 +20,7 @@ USER_AGENT = {"User-Agent": f"openresponses python/{sys.version_info.major}.{sys
 
 
 class RefusedError(Exception):
-    """The Runtime API answered, and the answer was no."""
+    """The Runtime API answered with an error status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +31,13 @@ class Invocation:
 
     @property
     def echo(self) -> dict[str, str]:
-        """What an answer must repeat, so that it cannot end up with another invocation of the same id."""
+        """The header that a response must repeat: it tells a retried invocation from the first one of the same id."""
         value = self.headers.get("lambda-runtime-invocation-id")
         return {} if value is None else {"Lambda-Runtime-Invocation-Id": value}
 
 
 class Client:
-    """One connection's worth of Runtime API. Raises RefusedError, or OSError or EOFError when the API is gone."""
+    """The Runtime API over one connection. Raises RefusedError; OSError or EOFError if the API is gone."""
 
     def __init__(self, address: str) -> None:
         self.connection = Connection(address)
@@ -70,13 +70,6 @@ class Client:
 
     async def fail_init(self, fault: Fault) -> None:
         await self._fail("/init/error", fault, {})
-
-    async def restore_next(self) -> None:
-        """Returns when the sandbox runs again: the snapshot is taken meanwhile."""
-        _accepted(await self.connection.request("GET", f"{PREFIX}/restore/next", USER_AGENT))
-
-    async def fail_restore(self, fault: Fault) -> None:
-        await self._fail("/restore/error", fault, {})
 
     def close(self) -> None:
         self.connection.close()

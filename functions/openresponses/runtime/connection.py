@@ -1,7 +1,7 @@
 """One keep-alive HTTP/1.1 connection, one request at a time, whose request body may be streamed.
 
-By hand, because the standard library has no asyncio HTTP client and one that had to be imported would cost more
-than this module; and because a chunk must be one write.
+Written by hand: the standard library has no asyncio HTTP client, another would cost more to import than this module,
+and a chunk must be one write.
 """
 
 from __future__ import annotations

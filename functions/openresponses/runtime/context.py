@@ -1,4 +1,4 @@
-"""The context object of an invocation, with the attributes that Lambda's own has."""
+"""The context object of an invocation: the attributes of the one that Lambda passes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from .client import Invocation
 
 
-class Context:
+class LambdaContext:
     """https://docs.aws.amazon.com/lambda/latest/dg/python-context.html, and the deadline as an epoch time in ms."""
 
     identity = None

@@ -1,4 +1,4 @@
-"""API Gateway's REST proxy event as an ASGI scope and body. The mapping is mangum's; its gaps are closed here.
+"""API Gateway's REST proxy event as an ASGI scope and body. mangum maps it; this module fills the gaps.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
 """
@@ -12,7 +12,7 @@ from mangum.handlers.api_gateway import APIGateway
 from mangum.types import LambdaConfig
 
 from .asgi import Scope
-from .context import Context
+from .context import LambdaContext
 from .faults import FaultError
 
 CONFIG = LambdaConfig(api_gateway_base_path="/", text_mime_types=[], exclude_headers=[])
@@ -36,7 +36,7 @@ class MalformedEventError(FaultError):
         super().__init__("Runtime.MalformedEvent", f"not an API Gateway REST proxy event: {message}")
 
 
-def request_of(payload: bytes, context: Context, state: dict[str, Any]) -> tuple[Scope, bytes]:
+def request_of(payload: bytes, context: LambdaContext, state: dict[str, Any]) -> tuple[Scope, bytes]:
     """The ASGI scope of an event, and the whole body. Raises MalformedEventError."""
     event = _checked(payload)
     try:

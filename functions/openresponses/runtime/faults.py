@@ -1,4 +1,4 @@
-"""What went wrong, in the words of the Runtime API, and its line in the log. Never holds an event's body."""
+"""Errors as the Runtime API takes them, and as lines of the log. They never hold an event's body."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_FRAMES = 30  # the document travels in a trailer, and header lines have a li
 
 
 class FaultError(Exception):
-    """A fault that the runtime itself found, and so has a name for."""
+    """An error that the runtime itself found. `type` is its name in the Runtime API."""
 
     def __init__(self, type_: str, message: str) -> None:
         super().__init__(message)

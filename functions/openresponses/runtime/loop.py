@@ -15,42 +15,15 @@ from typing import Any, cast
 from .asgi import App, lifespan
 from .client import Client, Invocation, RefusedError
 from .cycle import serve
-from .environment import Environment, environment
+from .environment import buffered
 from .faults import Fault, FaultError, log
-from .snapstart import snapshot_and_restore
-
-CHECK_SECONDS = 1
-
-
-async def orphaned(address: str) -> None:
-    """Returns once the parent is gone and the Runtime API with it.
-
-    A new parent alone proves nothing, and a connection that was closed proves nothing either: a server may close
-    an idle one. So the address is tried, but only if there is a reason to.
-    """
-    parent = os.getppid()
-    while True:
-        await asyncio.sleep(CHECK_SECONDS)
-        if os.getppid() != parent and not await _answers(address):
-            return
-
-
-async def _answers(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-    except OSError:
-        return False
-    writer.close()
-    return True
-
 
 ATTEMPTS = 6
 FIRST_DELAY_SECONDS = 0.05  # doubled each time: 1.6 s until the Runtime API counts as gone
 
 
 class GoneError(Exception):
-    """The Runtime API does not come back: there is nothing left to live for."""
+    """The Runtime API does not come back, so no invocation will."""
 
 
 def main() -> int:
@@ -75,9 +48,10 @@ async def _until_stopped() -> int:
 async def sandbox(address: str) -> int:
     client = Client(address)
     async with AsyncExitStack() as stack:
+        stack.callback(client.close)
         try:
-            env = environment()
-            app = load(env.handler)
+            buffer = buffered(os.environ)
+            app = load(os.environ.get("_HANDLER", ""))
             state = await stack.enter_async_context(lifespan(app))
         except Exception as error:
             fault = Fault.of(error)
@@ -86,11 +60,8 @@ async def sandbox(address: str) -> int:
             return 1
         gc.freeze()  # what was loaded stays, so no collection has to walk through it
         gc.enable()
-        if env.snap_start and (status := await snapshot_and_restore(client)):
-            return status
-        client.close()
         with suppress(asyncio.CancelledError):  # stopped: leave in order, through the app's shutdown
-            await asyncio.gather(_stay(env.api), *(work(app, env, state) for _ in range(env.concurrency)))
+            await work(app, client, state, buffer)
     return 0
 
 
@@ -112,23 +83,13 @@ def load(handler: str) -> App:
     return cast("App", app)
 
 
-async def _stay(address: str) -> None:
-    await orphaned(address)
-    raise GoneError("its process was killed")
-
-
-async def work(app: App, env: Environment, state: dict[str, Any]) -> None:
-    """Serve one invocation after the other over one connection."""
-    client = Client(env.api)
-    try:
-        while True:
-            invocation = await _next(client)
-            if env.concurrency == 1:  # what the X-Ray SDK reads; there is but one per process
-                os.environ["_X_AMZN_TRACE_ID"] = invocation.headers.get("lambda-runtime-trace-id", "")
-            # A task of its own, so that context variables end with the invocation that set them.
-            await asyncio.create_task(serve(app, client, invocation, state, buffered=env.buffered))
-    finally:
-        client.close()
+async def work(app: App, client: Client, state: dict[str, Any], buffer: bool) -> None:
+    """Serve one invocation after the other over one connection. Raises GoneError."""
+    while True:
+        invocation = await _next(client)
+        os.environ["_X_AMZN_TRACE_ID"] = invocation.headers.get("lambda-runtime-trace-id", "")  # the X-Ray SDK reads it
+        # A task of its own, so that context variables end with the invocation that set them.
+        await asyncio.create_task(serve(app, client, invocation, state, buffer))
 
 
 async def _next(client: Client) -> Invocation:

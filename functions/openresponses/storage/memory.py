@@ -1,6 +1,6 @@
 """Parameters and every storage port in memory, for tests and for trying things out.
 
-Values go in and out as JSON: none is shared.
+Values are kept as JSON, so that nobody shares an object with the storage.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -36,8 +36,8 @@ class MemoryParameters:
 
 
 @dataclass
-class _Kept:
-    """One response at rest, as JSON. Deleting it is dropping this."""
+class _Entry:
+    """All that is stored of one response, as JSON."""
 
     record: str
     run: str
@@ -49,22 +49,22 @@ class _Kept:
 
 @dataclass
 class Shelf:
-    """What one tenant has at rest. `started` and `stopped` are (response id, generation), in order."""
+    """What is stored for one tenant. `started` and `stopped` are (response id, generation), in order."""
 
-    responses: dict[str, _Kept] = field(default_factory=dict[str, _Kept])
+    responses: dict[str, _Entry] = field(default_factory=dict[str, _Entry])
     claims: dict[str, Claim] = field(default_factory=dict[str, Claim])
     started: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     stopped: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
 
-    def kept(self, response_id: str) -> _Kept:
-        """Raises Superseded where there is no such response, or no more."""
+    def entry(self, response_id: str) -> _Entry:
+        """Raises Superseded if the response was never there or was deleted."""
         if response_id not in self.responses:
             raise Superseded("The response is gone")
         return self.responses[response_id]
 
 
 def memory_storage(shelf: Shelf | None = None, on_start: Started | None = None) -> Storage:
-    """All of `shelf`'s ports. `on_start` is awaited once for each execution that is started."""
+    """The storage ports over `shelf`. `on_start` is awaited once for each execution that is started."""
     shelf = Shelf() if shelf is None else shelf
     return Storage(
         store=MemoryStore(shelf),
@@ -82,37 +82,37 @@ class MemoryStore:
     async def create(self, record: Record, run: Run) -> None:
         if record.response.id in self._shelf.responses:
             raise Superseded("There is a response of this id already")
-        kept = _Kept(record.model_dump_json(), _without_context(run), run.version)
-        self._shelf.responses[record.response.id] = kept
+        entry = _Entry(record.model_dump_json(), _without_context(run), run.version)
+        self._shelf.responses[record.response.id] = entry
 
     async def load(self, response_ids: Sequence[str]) -> list[Record | None]:
         found = [self._shelf.responses.get(each) for each in response_ids]
-        return [kept and Record.model_validate_json(kept.record) for kept in found]
+        return [entry and Record.model_validate_json(entry.record) for entry in found]
 
     async def renew(self, response_id: str, lease: float | None) -> None:
-        kept, record = self._live(response_id)
-        if kept.cancelled:
+        entry, record = self._live(response_id)
+        if entry.cancelled:
             raise Cancelled("The response was cancelled")
-        kept.record = record.model_copy(update={"lease": lease}).model_dump_json()
+        entry.record = record.model_copy(update={"lease": lease}).model_dump_json()
 
     async def cancel(self, response_id: str) -> None:
         if response_id in self._shelf.responses:
             self._shelf.responses[response_id].cancelled = True
 
     async def settle(self, response: Response, discarded: Sequence[str]) -> None:
-        kept, record = self._live(response.id)
+        entry, record = self._live(response.id)
         final = {"response": response, "discarded": list(discarded)}
-        kept.record = record.model_copy(update=final).model_dump_json()
+        entry.record = record.model_copy(update=final).model_dump_json()
 
     async def delete(self, response_id: str) -> None:
         self._shelf.responses.pop(response_id, None)
 
-    def _live(self, response_id: str) -> tuple[_Kept, Record]:
-        kept = self._shelf.kept(response_id)
-        record = Record.model_validate_json(kept.record)
+    def _live(self, response_id: str) -> tuple[_Entry, Record]:
+        entry = self._shelf.entry(response_id)
+        record = Record.model_validate_json(entry.record)
         if record.over:
             raise Superseded("The response is over")
-        return kept, record
+        return entry, record
 
 
 class MemoryRuns:
@@ -120,24 +120,24 @@ class MemoryRuns:
         self._shelf = shelf
 
     async def load(self, response_id: str) -> Run | None:
-        kept = self._shelf.responses.get(response_id)
-        return kept and Run.model_validate_json(kept.run)
+        entry = self._shelf.responses.get(response_id)
+        return entry and Run.model_validate_json(entry.run)
 
     async def save(self, run: Run) -> None:
-        kept = self._shelf.kept(run.response.id)
-        if kept.version != run.version:
+        entry = self._shelf.entry(run.response.id)
+        if entry.version != run.version:
             raise Superseded("The run was saved by another")
-        run.version = kept.version = run.version + 1
-        kept.run = _without_context(run)
+        run.version = entry.version = run.version + 1
+        entry.run = _without_context(run)
 
     async def put_output(self, call: HostedToolCall, output: ToolOutput) -> None:
-        if (kept := self._of(call)) is not None:
-            kept.outputs.setdefault(call.id, output)
+        if (entry := self._entry_of(call)) is not None:
+            entry.outputs.setdefault(call.id, output)
 
     async def outputs(self, calls: Sequence[HostedToolCall]) -> list[ToolOutput | None]:
-        return [kept.outputs.get(call.id) if (kept := self._of(call)) is not None else None for call in calls]
+        return [entry.outputs.get(call.id) if (entry := self._entry_of(call)) is not None else None for call in calls]
 
-    def _of(self, call: HostedToolCall) -> _Kept | None:
+    def _entry_of(self, call: HostedToolCall) -> _Entry | None:
         return self._shelf.responses.get(owner(call.id))
 
 
@@ -146,14 +146,14 @@ class MemoryEventLog:
         self._shelf = shelf
 
     async def append(self, response_id: str, batch: Batch) -> None:
-        log = self._shelf.kept(response_id).log
+        log = self._shelf.entry(response_id).log
         if batch.number in log:
             raise Superseded("Another worker writes this log")
         log[batch.number] = _events().dump_json(batch.events)
 
     async def read(self, response_id: str, after_batch: int) -> list[Batch]:
-        kept = self._shelf.responses.get(response_id)
-        log = sorted(kept.log.items()) if kept is not None else []
+        entry = self._shelf.responses.get(response_id)
+        log = sorted(entry.log.items()) if entry is not None else []
         return [Batch(number, _events().validate_json(events)) for number, events in log if number > after_batch]
 
 

@@ -1,4 +1,11 @@
-"""A typed function as a tool: its schema, its arguments checked, its time and its output bounded."""
+"""The files of a package as tools. A tool is one module: `<tool>.py` with a function `<tool>`.
+
+The function's signature is its JSON schema; the first paragraph of its docstring is its description, and lines
+under `Args:` (or `Annotated[..., Field(description=...)]`) describe its parameters. An `async def` runs on the
+event loop; a plain function runs in a thread, which can't be killed: it must end by itself.
+Raise ValueError to tell the model what to do better. `TIMEOUT` in the module is the limit of a call in seconds
+(default 10). A request offers it as `{"type": "serverless:<tool>"}`. A module whose name begins with `_` is no tool.
+"""
 
 import asyncio
 import inspect
@@ -6,29 +13,59 @@ import json
 import logging
 import re
 from collections.abc import Callable
+from functools import cached_property
+from importlib import import_module
+from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any, cast, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import to_json
 
+from ..core.run import OfferedTool
 from ..schema.base import JsonObject
+from ..schema.items import HostedToolCall
+from ..schema.tools import HostedTool, UpstreamTool
+from .source import ToolFailed, hosted_name, hosted_tool
 
 DEFAULT_TIMEOUT = 10.0
 """Seconds."""
-MAX_OUTPUT = 20_000
-"""Characters of output that the model is shown."""
-MAX_FAILURE = 1_000
-"""Characters of what went wrong."""
 _log = logging.getLogger(__name__)
 
 
-class ToolFailed(Exception):
-    """A call that brought nothing. Its text is written for the model."""
+class ToolFiles:
+    """The modules of `package`: found by file name, imported when first offered or called."""
+
+    def __init__(self, package: str = "openresponses.tools") -> None:
+        self._package = package
+        self._loaded: dict[str, _ToolFile] = {}
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        path = import_module(self._package).__path__
+        return tuple(sorted(module.name for module in iter_modules(path) if not module.name.startswith("_")))
+
+    async def offer(self, tool: HostedTool | UpstreamTool) -> list[OfferedTool]:
+        """Raises TypeError if the function of the file can't be a tool."""
+        file = self._find(tool.type)
+        return [hosted_tool(file.name, file.description, file.parameters)] if file else []
+
+    async def call(self, call: HostedToolCall) -> str | None:
+        """Raises ToolFailed."""
+        file = self._find(call.type)
+        return await file.run(call.arguments) if file else None
+
+    def _find(self, item_type: str) -> "_ToolFile | None":
+        name = hosted_name(item_type)
+        if name is None or name not in self.names:
+            return None
+        if name not in self._loaded:
+            self._loaded[name] = _ToolFile(import_module(f"{self._package}.{name}"))
+        return self._loaded[name]
 
 
-class Tool:
-    """Raises TypeError where the module's function can't be a tool: that is its author's mistake."""
+class _ToolFile:
+    """A typed function: its schema, its arguments checked, its time limited. Raises TypeError if it can't be a tool."""
 
     def __init__(self, module: ModuleType) -> None:
         self.name = module.__name__.rpartition(".")[2]
@@ -50,31 +87,29 @@ class Tool:
                     result = await self._function(**values)
                 else:
                     result = await asyncio.to_thread(self._function, **values)
-            return as_text(result)
+            return result if isinstance(result, str) else to_json(result).decode()
         except ValueError as error:
-            raise ToolFailed(cut(str(error), MAX_FAILURE)) from error
+            raise ToolFailed(str(error)) from error
         except Exception as error:
             if isinstance(error, TimeoutError) and clock.expired():
                 message = f"{self.name} took longer than {self._timeout:g} seconds and was given up."
                 raise ToolFailed(message) from error
             _log.warning("tool %s raised %s", self.name, type(error).__name__)
-            message = f"{self.name} failed: {type(error).__name__}: {error}"
-            raise ToolFailed(cut(message, MAX_FAILURE)) from error
+            raise ToolFailed(f"{self.name} failed: {type(error).__name__}: {error}") from error
 
     def _check(self, arguments: str) -> BaseModel:
         try:
             given = json.loads(arguments or "{}")
         except (ValueError, RecursionError) as error:
-            raise ToolFailed(f"The arguments of {self.name} are not JSON: {cut(str(error), 200)}") from error
+            raise ToolFailed(f"The arguments of {self.name} are not JSON: {error}") from error
         if not isinstance(given, dict):
             raise ToolFailed(f"The arguments of {self.name} must be a JSON object with {_listed(self.parameters)}.")
         try:
             return self._arguments.model_validate(given)
         except ValidationError as error:
             wrong = "; ".join(f"{_path(each['loc'])}: {each['msg']}" for each in error.errors()[:5])
-            raise ToolFailed(
-                cut(f"Wrong arguments for {self.name}. {wrong}. It takes {_listed(self.parameters)}.", MAX_FAILURE)
-            ) from error
+            message = f"Wrong arguments for {self.name}. {wrong}. It takes {_listed(self.parameters)}."
+            raise ToolFailed(message) from error
 
 
 def _model(name: str, function: Callable[..., Any], described: dict[str, str]) -> type[BaseModel]:
@@ -116,17 +151,6 @@ def _without_titles(schema: dict[str, Any]) -> JsonObject:
         }
 
     return cast("JsonObject", strip(schema, named=False))
-
-
-def as_text(result: object) -> str:
-    """What the model is shown of a result: text as it is, anything else as JSON, of bounded length."""
-    text = result if isinstance(result, str) else to_json(result).decode()
-    text = text.encode(errors="replace").decode()  # a lone surrogate could not be sent
-    return cut(text, MAX_OUTPUT)
-
-
-def cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else f"{text[:limit]}\n[cut: this is {limit} of {len(text)} characters]"
 
 
 def _path(location: tuple[int | str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Users' own Lambda functions as tools. What makes a function a tool is one parameter, `tools/<name>`, in JSON:
+"""Users' own Lambda functions as tools. A parameter `tools/<name>` makes a function a tool. It is JSON:
 
     {"function": "<ARN or name>", "description": "...", "parameters": {<JSON schema>}, "timeout": <seconds>}
 
@@ -6,49 +6,39 @@ A request names it as `{"type": "serverless:<name>"}`. The function is invoked w
 
     {"call_id", "response_id", "idempotency_token", "name", "arguments": {...}}
 
-and returns what the model reads. A call may come twice, always with the same token: when the server dies before it
-has kept the answer, or loses it. Knows nothing of AWS's interfaces: the port below is `aws`'s business.
+and returns what the model reads. A call may come twice, with the same token: a server that dies before it has stored
+the output, or loses it, makes the call again. Knows nothing of AWS's interfaces: `aws` implements `Functions`.
 """
 
 import asyncio
 import json
 import logging
-import re
 from collections.abc import Callable
 from typing import Annotated, Any, Protocol, cast
 
 from pydantic import BaseModel, Field, JsonValue, ValidationError
 
-from ..core.errors import KitError
 from ..core.ids import owner
-from ..core.ports import Parameters, Toolbox, ToolOutput
+from ..core.ports import Parameters, ToolOutput
 from ..core.run import OfferedTool
-from ..schema.base import SLUG, JsonObject
+from ..schema.base import JsonObject
 from ..schema.items import HostedToolCall
-from .files import MAX_FAILURE, ToolFailed, as_text, cut
+from ..schema.tools import HostedTool, UpstreamTool
+from .source import ToolFailed, ToolMisconfigured, hosted_name, hosted_tool
 
 MAX_TIMEOUT = 300.0
 """Seconds. The Tool function must have longer."""
-_PREFIX = f"{SLUG}:"
-_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-_RESERVED = "rejected_call"
 _log = logging.getLogger(__name__)
 
 
 class Functions(Protocol):
     async def invoke(self, function: str, payload: JsonObject) -> ToolOutput:
-        """What the function returns, as text; or why there is nothing. Never raises for what a function does."""
+        """What the function returns, as text, or why it returned nothing. Never raises for a function's failure."""
         ...
 
 
-class ToolMisconfigured(KitError):
-    """An operator must act: the parameter is not as it must be."""
-
-    code = "tool_misconfigured"
-
-
 class LambdaTool(BaseModel):
-    """What a parameter says."""
+    """What a parameter `tools/<name>` holds."""
 
     function: Annotated[str, Field(min_length=1, max_length=170)]
     description: str = ""
@@ -57,44 +47,24 @@ class LambdaTool(BaseModel):
 
 
 class LambdaTools:
-    """The tools of `files`, and those that parameters name. Of two with the same name, the file is it."""
+    """The tools that parameters define."""
 
-    def __init__(self, files: Toolbox, parameters: Parameters, functions: Functions) -> None:
-        self._files, self._parameters, self._functions = files, parameters, functions
+    def __init__(self, parameters: Parameters, functions: Functions) -> None:
+        self._parameters, self._functions = parameters, functions
 
-    async def offer(self, item_type: str) -> OfferedTool | None:
+    async def offer(self, tool: HostedTool | UpstreamTool) -> list[OfferedTool]:
         """Raises StorageUnavailable, ToolMisconfigured."""
-        if offered := await self._files.offer(item_type):
-            return offered
-        tool = await self._find(item_type)
-        if tool is None:
-            return None
-        name = item_type.removeprefix(_PREFIX)
-        return OfferedTool(
-            name=name,
-            kind="hosted",
-            item_type=item_type,
-            wire_name=name,
-            description=tool.description,
-            parameters=tool.parameters,
-        )
+        name = hosted_name(tool.type)
+        defined = await self._read(name) if name else None
+        return [hosted_tool(name, defined.description, defined.parameters)] if name and defined else []
 
-    async def call(self, call: HostedToolCall) -> ToolOutput:
-        """Run one call. Whatever goes wrong is an output that the model can read."""
-        if await self._files.offer(call.type):
-            return await self._files.call(call)
-        try:
-            tool = await self._find(call.type)
-            if tool is None:
-                return await self._files.call(call)  # which says that there is no such tool
-            return await self._answer(tool, call)
-        except (ToolFailed, ToolMisconfigured) as failure:
-            return ToolOutput(cut(str(failure), MAX_FAILURE), failed=True)
+    async def call(self, call: HostedToolCall) -> str | None:
+        """Raises StorageUnavailable, ToolMisconfigured, ToolFailed."""
+        name = hosted_name(call.type)
+        defined = await self._read(name) if name else None
+        return await self._invoke(name, defined, call) if name and defined else None
 
-    async def _find(self, item_type: str) -> LambdaTool | None:
-        name = item_type.removeprefix(_PREFIX)
-        if not item_type.startswith(_PREFIX) or not _NAME.fullmatch(name) or name == _RESERVED:
-            return None
+    async def _read(self, name: str) -> LambdaTool | None:
         text = await self._parameters.get(f"tools/{name}")
         if text is None:
             return None
@@ -105,9 +75,7 @@ class LambdaTools:
             _log.error("the parameter of tool %s is wrong: %s", name, "; ".join(wrong))
             raise ToolMisconfigured(f"The tool {name!r} is not set up correctly on this server") from error
 
-    async def _answer(self, tool: LambdaTool, call: HostedToolCall) -> ToolOutput:
-        """Raises ToolFailed."""
-        name = call.type.removeprefix(_PREFIX)
+    async def _invoke(self, name: str, tool: LambdaTool, call: HostedToolCall) -> str:
         payload: JsonObject = {
             "call_id": call.call_id,
             "response_id": owner(call.id),
@@ -121,7 +89,9 @@ class LambdaTools:
         except TimeoutError:
             message = f"{name} took longer than {tool.timeout:g} seconds and was given up. It may still have an effect."
             raise ToolFailed(message) from None
-        return ToolOutput(cut(output.text, MAX_FAILURE) if output.failed else as_text(output.text), output.failed)
+        if output.failed:
+            raise ToolFailed(output.text)
+        return output.text
 
 
 _TYPES: dict[str, Callable[[Any], bool]] = {
@@ -136,14 +106,13 @@ _TYPES: dict[str, Callable[[Any], bool]] = {
 
 
 def _checked(name: str, arguments: str, schema: JsonObject) -> JsonObject:
-    """The arguments, if they are an object with what the schema requires, of the types that it says.
-
-    No more of the schema is checked: what is left, the function knows best. Raises ToolFailed.
+    """The arguments, parsed. Raises ToolFailed unless they are an object with the properties that `schema` requires,
+    of the types that it names. The function itself must check the rest.
     """
     try:
         given = json.loads(arguments or "{}", parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise ToolFailed(f"The arguments of {name} are not JSON: {cut(str(error), 200)}") from error
+        raise ToolFailed(f"The arguments of {name} are not JSON: {error}") from error
     if not isinstance(given, dict):
         raise ToolFailed(f"The arguments of {name} must be a JSON object.")
     values = cast("JsonObject", given)
@@ -163,7 +132,7 @@ def _checked(name: str, arguments: str, schema: JsonObject) -> JsonObject:
 
 
 def _kinds(schema: JsonValue) -> list[str]:
-    """The types that a property's schema names; none if any will do, or if it is not that simple."""
+    """The types that a property's schema names; empty if it names none, or one that is not in `_TYPES`."""
     kind = schema.get("type") if isinstance(schema, dict) else None
     kinds = kind if isinstance(kind, list) else [kind]
     known = [each for each in kinds if isinstance(each, str) and each in _TYPES]

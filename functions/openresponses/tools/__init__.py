@@ -1,1 +1,1 @@
-"""Hosted tools, one file each. A file put here is a tool: the function with the file's name."""
+"""The tools that come as files: one tool each, and nothing else. `toolbox.files` says how to write one."""

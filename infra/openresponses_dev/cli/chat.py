@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import importlib
 import json
 import sys
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import Annotated, Any, TextIO
 
 import httpx2
+from cyclopts import Parameter
 
-from openresponses_dev.cli.options import fail
+from openresponses_dev.manage.problems import fail
 
 Event = dict[str, Any]
 
@@ -111,26 +111,27 @@ class TurnFailed(Exception):
     """No answer came; the message is for the user."""
 
 
-def chat(arguments: argparse.Namespace) -> int:
+def chat(
+    *prompt: Annotated[str, Parameter(help="ask this and leave; without it, a conversation")],
+    model: str = "offline/demo",
+    tool: Annotated[tuple[str, ...], Parameter(metavar="TYPE", help="such as serverless:calculator")] = (),
+    instructions: Annotated[str | None, Parameter(metavar="TEXT")] = None,
+    base_url: Annotated[str | None, Parameter(metavar="URL", env_var="OPENAI_BASE_URL")] = None,
+    api_key: Annotated[str | None, Parameter(metavar="KEY", env_var="OPENAI_API_KEY")] = None,
+) -> int:
     """The exit status."""
-    if not arguments.base_url:
+    if not base_url:
         return fail("where is the server? Set OPENAI_BASE_URL (openresponses dev prints it) or pass --base-url")
     view = View(sys.stdout)
-    headers = {"authorization": f"Bearer {arguments.api_key}"} if arguments.api_key else {}
-    with httpx2.Client(base_url=arguments.base_url, headers=headers, timeout=_TIMEOUT) as client:
-        conversation = Conversation(client, view, _settings(arguments))
-        if arguments.prompt:
-            return _once(conversation, " ".join(arguments.prompt))
-        return _converse(conversation, view)
-
-
-def _settings(arguments: argparse.Namespace) -> Event:
-    settings: Event = {"model": arguments.model, "stream": True, "store": False}
-    if arguments.tool:
-        settings["tools"] = [{"type": kind} for kind in arguments.tool]
-    if arguments.instructions:
-        settings["instructions"] = arguments.instructions
-    return settings
+    settings: Event = {"model": model, "stream": True, "store": False}
+    if tool:
+        settings["tools"] = [{"type": kind} for kind in tool]
+    if instructions:
+        settings["instructions"] = instructions
+    headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+    with httpx2.Client(base_url=base_url, headers=headers, timeout=_TIMEOUT) as client:
+        conversation = Conversation(client, view, settings)
+        return _once(conversation, " ".join(prompt)) if prompt else _converse(conversation, view)
 
 
 def _once(conversation: Conversation, prompt: str) -> int:

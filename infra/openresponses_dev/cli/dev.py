@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import signal
 import sys
+from typing import Annotated
 
-from openresponses_dev.cli.options import BadOption, aliases, assignments, environment, fail, providers
-from openresponses_dev.local.cloud import LocalCloud
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from openresponses_dev.cli.options import BadOption, CloudOptions
+from openresponses_dev.local.address import DEV_PORT
+from openresponses_dev.local.cloud import DEFAULT_CONCURRENCY, LocalCloud
 from openresponses_dev.local.gateway.server import PortTaken
 from openresponses_dev.local.logs import Log
 from openresponses_dev.local.status_page import PATH
 from openresponses_dev.local.template.yaml_tree import TemplateError
+from openresponses_dev.manage.problems import fail
 
-# What the first two lines look like is relied on by scripts and tests.
+# Scripts and tests rely on the first two lines.
 _READY = """\
 export OPENAI_BASE_URL={base_url}
 export OPENAI_API_KEY={api_key}
@@ -25,26 +30,38 @@ curl -N $OPENAI_BASE_URL/responses -H "Authorization: Bearer $OPENAI_API_KEY" \\
 # or talk to it:  openresponses chat
 # a real model:     openresponses providers set openai --local {origin}
 # What runs:        {page}
+# Its template:     {template}
 """
 _IMPATIENT = {"OPENRESPONSES_CONFIG_SECONDS": "1"}
-"""Who sets a provider here wants to try it now, and Parameter Store costs nothing."""
+"""A provider that was just set should answer at once, and reading the local Parameter Store costs nothing."""
 
 
-def dev(arguments: argparse.Namespace) -> int:
+def dev(
+    *,
+    options: CloudOptions = CloudOptions(),
+    port: Annotated[int, Parameter(validator=Number(gte=0, lte=65535), help="0 is any free one")] = DEV_PORT,
+    api_key: Annotated[
+        str | None, Parameter(metavar="KEY", help="the key clients have to send (default: a random one)")
+    ] = None,
+    concurrency: Annotated[
+        int, Parameter(validator=Number(gte=1, lte=1000), help="sandboxes a function may have")
+    ] = DEFAULT_CONCURRENCY,
+    no_reload: Annotated[bool, Parameter(help="keep sandboxes when their source changes")] = False,
+) -> int:
     """The exit status."""
     log = None
     try:
-        log = Log(sys.stderr, raw=arguments.raw_logs, file=arguments.log_file)
+        log = Log(sys.stderr, raw=options.raw_logs, file=options.log_file)
         cloud = LocalCloud(
-            arguments.template,
-            port=arguments.port,
-            env={**_IMPATIENT, **environment(arguments)},
-            parameters=assignments(arguments.parameter, "--parameter"),
-            api_key=arguments.api_key,
-            providers=providers(arguments),
-            aliases=aliases(arguments),
-            concurrency=arguments.concurrency,
-            reload=arguments.reload,
+            options.template_path(),
+            port=port,
+            env={**_IMPATIENT, **options.environment()},
+            parameters=options.parameters(),
+            api_key=api_key,
+            providers=options.provider_settings(),
+            aliases=options.aliases(),
+            concurrency=concurrency,
+            reload=not no_reload,
             log=log,
         )
         asyncio.run(_run(cloud))
@@ -65,7 +82,11 @@ async def _run(cloud: LocalCloud) -> None:
     async with cloud:
         print(
             _READY.format(
-                base_url=cloud.base_url, api_key=cloud.api_key, origin=cloud.origin, page=cloud.origin + PATH
+                base_url=cloud.base_url,
+                api_key=cloud.api_key,
+                origin=cloud.origin,
+                page=cloud.origin + PATH,
+                template=cloud.template.path,
             ),
             flush=True,
         )

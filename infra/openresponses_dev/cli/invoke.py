@@ -2,42 +2,54 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import sys
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from openresponses_dev.cli.options import BadOption, aliases, assignments, environment, fail, providers
+from cyclopts import Parameter
+
+from openresponses_dev.cli.options import BadOption, CloudOptions
 from openresponses_dev.cli.rie import RieMissing, invoke_through_rie
+from openresponses_dev.local.address import KEY_OF_EVENTS
 from openresponses_dev.local.cloud import LocalCloud
 from openresponses_dev.local.gateway.answers import Head, Malformed, prepended, read_buffered, read_prelude
 from openresponses_dev.local.logs import Log
 from openresponses_dev.local.sandbox.calls import Call, FunctionError, InvokeError
 from openresponses_dev.local.template.yaml_tree import TemplateError
+from openresponses_dev.manage.problems import fail
 
 
-def invoke(arguments: argparse.Namespace) -> int:
+def invoke(
+    function: Annotated[str, Parameter(help="its logical id in the template")],
+    /,
+    *,
+    options: CloudOptions = CloudOptions(),
+    event: Annotated[
+        str, Parameter(metavar="FILE", allow_leading_hyphen=True, help="the event, JSON; - is standard input")
+    ],
+    api_key: Annotated[str, Parameter(metavar="KEY", help="a key that the gateway accepts")] = KEY_OF_EVENTS,
+    rie: Annotated[bool, Parameter(help="through the Lambda Runtime Interface Emulator of aws-sam-cli")] = False,
+) -> int:
     """The exit status: 1 when the function failed, 2 when it could not be invoked."""
-    log = Log(sys.stderr, raw=arguments.raw_logs, file=arguments.log_file)
+    log = Log(sys.stderr, raw=options.raw_logs, file=options.log_file)
     try:
-        event = _event(arguments.event)
+        template = options.template_path()
+        payload = _read_event(event, template.parent)
         cloud = LocalCloud(
-            arguments.template,
-            env=environment(arguments),
-            parameters=assignments(arguments.parameter, "--parameter"),
-            api_key=arguments.api_key,
-            providers=providers(arguments),
-            aliases=aliases(arguments),
+            template,
+            env=options.environment(),
+            parameters=options.parameters(),
+            api_key=api_key,
+            providers=options.provider_settings(),
+            aliases=options.aliases(),
             log=log,
         )
-        if arguments.function not in cloud.functions:
-            raise BadOption(f"no function {arguments.function!r}; there are: {', '.join(cloud.functions)}")
-        asyncio.run(
-            _through_rie(cloud, arguments.function, event) if arguments.rie else _run(cloud, arguments.function, event)
-        )
+        if function not in cloud.functions:
+            raise BadOption(f"no function {function!r}; there are: {', '.join(cloud.functions)}")
+        asyncio.run(_through_rie(cloud, function, payload) if rie else _run(cloud, function, payload))
     except FunctionError as error:
         print(error.document().decode(), file=sys.stderr)
         return 1
@@ -48,9 +60,13 @@ def invoke(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _event(source: str) -> object:
+def _read_event(source: str, project: Path) -> object:
+    """A file here, or else in the project's folder: its own events are in events/. Raises BadOption, OSError."""
+    path = Path(source)
     try:
-        return json.loads(sys.stdin.read() if source == "-" else Path(source).read_text())
+        if source == "-":
+            return json.loads(sys.stdin.read())
+        return json.loads((path if path.exists() or not (project / path).exists() else project / path).read_text())
     except ValueError as error:
         raise BadOption(f"{source}: not JSON: {error}") from error
 
@@ -83,7 +99,7 @@ async def _print_answer(call: Call) -> None:
 
 
 def print_whole(payload: bytes) -> None:
-    """A proxy answer as what the client would see; anything else as it is."""
+    """Print a proxy answer as a client would see it, and anything else unchanged."""
     try:
         head, body = read_buffered(payload)
     except Malformed:

@@ -1,7 +1,7 @@
 """Where the local cloud is, and the key that the repository's example events carry."""
 
 DEV_PORT = 8080
-"""Where the local cloud listens unless it is told otherwise."""
+"""Where the local cloud listens unless --port says otherwise."""
 DEV_URL = f"http://127.0.0.1:{DEV_PORT}"
 
 KEY_OF_EVENTS = "or_localexample_ThisIsNotASecretItIsForLocalInvocationsOnly"

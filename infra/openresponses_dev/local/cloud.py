@@ -87,7 +87,7 @@ class LocalCloud:
             idle_timeout_s=idle_timeout_s,
             pages={
                 status_page.PATH: lambda: status_page.status_page(self.functions, self.aws.executions()),
-                status_page.JSON_PATH: self._told,
+                status_page.JSON_PATH: self._status_document,
             },
         )
         self._server = HttpServer(gateway, port)
@@ -150,7 +150,7 @@ class LocalCloud:
         services = {"AWS_ENDPOINT_URL": self.aws.endpoint_url} if self.aws.endpoint_url else {}
         return sandbox_environment(spec, runtime_api, services, self._env)
 
-    def _told(self) -> str:
+    def _status_document(self) -> str:
         return status_page.status_document(
             self.functions, self._env, base_url=self.base_url, endpoint_url=self.aws.endpoint_url
         )

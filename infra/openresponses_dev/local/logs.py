@@ -54,7 +54,7 @@ class Log:
 
 
 def condense(line: str) -> str | None:
-    """A structured log record as a short line; anything else as it is; None for metrics, which are for CloudWatch."""
+    """Shorten a structured log record. Other lines stay as they are; None for metrics, which are for CloudWatch."""
     if not line.startswith("{"):
         return line
     try:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from openresponses.client_keys import ClientKey, make
 from openresponses.storage.dynamodb.client_keys import store_key
 from openresponses_dev.local.services.local_aws import client
-from openresponses_dev.local.template.aws_resources import Request, put_parameter
+from openresponses_dev.local.template.aws_resources import AwsCall, put_parameter
 from openresponses_dev.local.template.template import Template
 
 Providers: TypeAlias = Mapping[str, Mapping[str, object]]
@@ -21,11 +21,11 @@ _PREFIX_PARAMETER, _TABLE_VARIABLE = "SsmPrefix", "OPENRESPONSES_TABLE"
 
 
 def local_key(token: str) -> ClientKey:
-    """Raises ValueError for what is no key."""
+    """Raises ValueError if `token` is not a key."""
     return make(token, TENANT, now=time.time(), name="local cloud")
 
 
-def configuration(template: Template, providers: Providers, aliases: Aliases) -> list[Request]:
+def configuration(template: Template, providers: Providers, aliases: Aliases) -> list[AwsCall]:
     """Providers and aliases, by name, as the functions look them up."""
     prefix = template.parameters.get(_PREFIX_PARAMETER, "/openresponses")
     kept = [
@@ -39,7 +39,7 @@ def configuration(template: Template, providers: Providers, aliases: Aliases) ->
 
 
 def let_in(key: ClientKey, template: Template, endpoint_url: str) -> None:
-    """Store the key where the template's authorizer looks it up. Nothing, where there is no authorizer."""
+    """Store the key where the template's authorizer looks it up. Does nothing if the template has no authorizer."""
     asked = {route.authorizer.function_arn for route in template.routes if route.authorizer}
     tables = {
         function.environment[_TABLE_VARIABLE]

@@ -48,7 +48,7 @@ def status_page(functions: Mapping[str, Function], executions: Iterable[Executio
     )
 
 
-_TOLD = {
+_VARIABLES = {
     "table": "OPENRESPONSES_TABLE",
     "bucket": "OPENRESPONSES_BUCKET",
     "state_machine": "OPENRESPONSES_STATE_MACHINE_ARN",
@@ -66,7 +66,7 @@ def status_document(
     for function in functions.values():
         variables |= function.spec.environment
     variables |= env
-    where = {name: variables.get(variable, "") for name, variable in _TOLD.items()}
+    where = {name: variables.get(variable, "") for name, variable in _VARIABLES.items()}
     here = {"base_url": base_url, "endpoint_url": endpoint_url, "region": REGION, "functions": list(functions)}
     return json.dumps({**where, **here})
 

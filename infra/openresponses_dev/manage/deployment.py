@@ -1,18 +1,18 @@
-"""Which deployment a command is about, on AWS or local, and where its things are. All else is the same on both."""
+"""Which deployment a command is about, on AWS or local, and where its table, bucket and parameters are."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import httpx2
+from cyclopts import Group, Parameter, Token
 
 from openresponses_dev.local.address import DEV_URL
 from openresponses_dev.local.services.local_aws import CREDENTIALS
@@ -23,10 +23,46 @@ _DEFAULT_STACK = "openresponses"
 _SAMCONFIG = Path("samconfig.toml")
 
 
+def _local_url(_: object, tokens: Sequence[Token]) -> str:
+    """The URL after --local, as `Where` has it. Raises ValueError."""
+    if not tokens:
+        return DEV_URL
+    url = tokens[0].value
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"{url} is no URL; --local without one comes last")
+    return url.rstrip("/").removesuffix("/v1")  # as OPENAI_BASE_URL has it
+
+
+@Parameter(
+    name="*",
+    group=Group("Which deployment", help="On AWS by your own credentials, or in the local cloud with --local."),
+)
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The options that name a deployment."""
+
+    local: Annotated[
+        str | None,
+        Parameter(
+            metavar="[URL]",
+            n_tokens=-1,
+            consume_multiple=(0, 1),
+            converter=_local_url,
+            help=f"the local cloud, at {DEV_URL} unless you name it; without a URL it comes last",
+        ),
+    ] = None
+    stack: Annotated[
+        str | None, Parameter(metavar="NAME", help="its stack on AWS (default: samconfig.toml's, or openresponses)")
+    ] = None
+    region: Annotated[str | None, Parameter(metavar="REGION", help="default: as the AWS CLI chooses it")] = None
+    profile: Annotated[str | None, Parameter(metavar="PROFILE", help="of your AWS configuration")] = None
+
+
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """`flags` are the options that name it on the command line; `config_seconds` is how long its functions may go
-    on with what they have read. On AWS it has a `stack`, in a state; the local cloud tells its `functions`.
+    """`flags` are the options that name it on the command line. `config_seconds` is how long its functions may use
+    what they have read of the configuration. Only on AWS it has a `stack` and its `state`; only the local cloud lists
+    its `functions`.
     """
 
     title: str
@@ -62,19 +98,19 @@ class Deployment:
         return f"openresponses {words}{self.flags}"
 
 
-def deployment_of(arguments: argparse.Namespace) -> Deployment:
+def deployment_at(where: Where) -> Deployment:
     """The one that the options name. Raises Problem."""
-    return _local(arguments.local) if arguments.local else _on_aws(arguments)
+    return _local(where.local) if where.local else _on_aws(where)
 
 
-def session_of(arguments: argparse.Namespace) -> Any:
+def session_of(where: Where) -> Any:
     """The user's own credentials and region. They become this process's: a dialect that signs its requests looks for
     them itself, as it does in Lambda. Raises Problem.
     """
     configured = _samconfig()
     chosen = {
-        "AWS_PROFILE": arguments.profile or configured.get("profile"),
-        "AWS_DEFAULT_REGION": arguments.region or configured.get("region") or os.environ.get("AWS_REGION"),
+        "AWS_PROFILE": where.profile or configured.get("profile"),
+        "AWS_DEFAULT_REGION": where.region or configured.get("region") or os.environ.get("AWS_REGION"),
     }
     os.environ.update({name: value for name, value in chosen.items() if value})
     boto3: Any = import_module("boto3")  # untyped, and half a second to import
@@ -82,13 +118,13 @@ def session_of(arguments: argparse.Namespace) -> Any:
         return boto3.Session()
 
 
-def _on_aws(arguments: argparse.Namespace) -> Deployment:
-    name = arguments.stack or _samconfig().get("stack_name") or _DEFAULT_STACK
-    session = session_of(arguments)
+def _on_aws(where: Where) -> Deployment:
+    name = where.stack or _samconfig().get("stack_name") or _DEFAULT_STACK
+    session = session_of(where)
     stack = _stack(_client(session, "cloudformation", None), name, str(session.region_name))
     outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
     parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
-    given = {"stack": name, "region": arguments.region, "profile": arguments.profile}
+    given = {"stack": name, "region": where.region, "profile": where.profile}
     try:
         return Deployment(
             title=f"stack {name} in {session.region_name}",
@@ -125,7 +161,7 @@ def _stack(cloudformation: Any, name: str, region: str) -> dict[str, Any]:
 def _local(url: str) -> Deployment:
     try:
         answer = httpx2.get(url + JSON_PATH, timeout=10, trust_env=False)
-        told: dict[str, Any] = answer.raise_for_status().json()
+        status: dict[str, Any] = answer.raise_for_status().json()
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
         raise Problem(
             f"no local cloud answers at {url}", "openresponses dev, or name its address: --local URL"
@@ -134,9 +170,9 @@ def _local(url: str) -> Deployment:
     return Deployment(
         title=f"the local cloud at {url}",
         flags=" --local" if url == DEV_URL else f" --local {url}",
-        session=boto3.Session(region_name=told["region"], **CREDENTIALS),
-        functions=tuple(told.pop("functions")),
-        **told,
+        session=boto3.Session(region_name=status["region"], **CREDENTIALS),
+        functions=tuple(status.pop("functions")),
+        **status,
     )
 
 

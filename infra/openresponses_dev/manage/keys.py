@@ -1,34 +1,53 @@
-"""`openresponses keys`: who may call. A key is told once, when it is made, and kept nowhere."""
+"""`openresponses keys`: who may call. A key is printed once, when it is made, and kept nowhere."""
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 import time
 from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
 
 from openresponses.client_keys import ClientKey, make, new_token, parse
 from openresponses.storage.dynamodb.client_keys import UnknownKey, list_keys, revoke_key, store_key
-from openresponses_dev.manage.deployment import Deployment
+from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.problems import Problem, columns, translated
 
 _SPAN = re.compile(r"([1-9][0-9]{0,5})([hdwy])")
 _SECONDS = {"h": 3_600, "d": 86_400, "w": 7 * 86_400, "y": 365 * 86_400}
 
 
-def create_key(deployment: Deployment, arguments: argparse.Namespace) -> int:
+def create_key(
+    *,
+    tenant: Annotated[str, Parameter(metavar="TENANT", help="whose responses it reads and writes")],
+    name: Annotated[str, Parameter(metavar="TEXT", help="for your own list")] = "",
+    models: Annotated[
+        tuple[str, ...],
+        Parameter(
+            metavar="PATTERN", consume_multiple=1, help="provider/model, alias, or openai/*; several (default: all)"
+        ),
+    ] = (),
+    expires: Annotated[str | None, Parameter(metavar="SPAN", help="such as 12h, 90d, 8w, 1y (default: never)")] = None,
+    reasoning: Annotated[
+        Literal["summary", "encrypted"] | None,
+        Parameter(help="the most that is shown of a model's reasoning (default: all)"),
+    ] = None,
+    where: Where = Where(),
+) -> int:
     """Standard output is the key and nothing else, so that it can be read into a variable."""
+    deployment = deployment_at(where)
     now, token = time.time(), new_token()
     try:
         key = make(
             token,
-            arguments.tenant,
+            tenant,
             now=now,
-            name=arguments.name,
-            models=arguments.models,
-            reasoning=arguments.reasoning,
-            expires_at=_end(arguments.expires, now),
+            name=name,
+            models=models,
+            reasoning=reasoning or "",
+            expires_at=_end(expires, now),
         )
     except ValueError as error:
         raise Problem(str(error)) from None
@@ -40,16 +59,21 @@ def create_key(deployment: Deployment, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def show_keys(deployment: Deployment, _: argparse.Namespace) -> int:
-    rows = [_row(key, time.time()) for key in all_keys(deployment)]
+def show_keys(*, where: Where = Where()) -> int:
+    rows = [_row(key, time.time()) for key in all_keys(deployment_at(where))]
     print(columns(("ID", "TENANT", "NAME", "MODELS", "REASONING", "CREATED", "EXPIRES", "STATE"), rows))
     return 0
 
 
-def revoke(deployment: Deployment, arguments: argparse.Namespace) -> int:
-    # A whole key is understood too: by then it is what must be revoked.
-    token = parse(arguments.id)
-    key_id = token.id if token else arguments.id.removeprefix("or_")
+def revoke(
+    key: Annotated[str, Parameter(help="its ID, as `keys list` shows it, or the whole key")],
+    /,
+    *,
+    where: Where = Where(),
+) -> int:
+    deployment = deployment_at(where)
+    token = parse(key)
+    key_id = token.id if token else key.removeprefix("or_")
     try:
         with translated("dynamodb"):
             revoke_key(deployment.client("dynamodb"), deployment.table, key_id, time.time())

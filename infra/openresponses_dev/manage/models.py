@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterable
+from typing import Annotated
 
-from openresponses.routing.catalog import NAME, OFFLINE, AliasParameter, parse
+from cyclopts import Parameter
+
+from openresponses.entry.settings import OFFLINE
+from openresponses.routing.catalog import NAME, AliasParameter, parse
 from openresponses_dev.manage import parameters
-from openresponses_dev.manage.deployment import Deployment
-from openresponses_dev.manage.parameters import Parameter
+from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.problems import Problem, columns, warn
 
 
-def set_alias(deployment: Deployment, arguments: argparse.Namespace) -> int:
-    alias: str = arguments.name
+def set_alias(
+    alias: str,
+    /,
+    *targets: Annotated[str, Parameter(required=True, help="provider/model")],
+    where: Where = Where(),
+) -> int:
+    deployment = deployment_at(where)
     if not NAME.fullmatch(alias):
         raise Problem(f"{alias!r} is no alias: letters, digits, '_', '.' and '-', 64 at most")
-    document = json.dumps({"targets": arguments.targets})
-    targets = targets_of(alias, document)
+    document = json.dumps({"targets": targets})
+    targets_of(alias, document)
     parameters.write(deployment, "models", alias, document)
     print(f"{alias} is {', then '.join(targets)} {deployment.soon}")
     for provider in unconfigured(targets, provider_names(deployment)):
@@ -26,15 +33,16 @@ def set_alias(deployment: Deployment, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def list_models(deployment: Deployment, _: argparse.Namespace) -> int:
+def list_models(*, where: Where = Where()) -> int:
+    deployment = deployment_at(where)
     configured = provider_names(deployment)
-    rows = [(each.name, _told(each, configured)) for each in parameters.read_all(deployment, "models")]
+    rows = [(each.name, _shown(each, configured)) for each in parameters.read_all(deployment, "models")]
     print(columns(("ALIAS", "TARGETS"), rows))
     return 0
 
 
-def remove_alias(deployment: Deployment, arguments: argparse.Namespace) -> int:
-    alias: str = arguments.name
+def remove_alias(alias: str, /, *, where: Where = Where()) -> int:
+    deployment = deployment_at(where)
     if not parameters.delete(deployment, "models", alias):
         raise Problem(f"there is no alias {alias} in {deployment.title}", deployment.command("models list"))
     print(f"{alias} is removed {deployment.soon}")
@@ -59,7 +67,7 @@ def unconfigured(targets: Iterable[str], configured: set[str]) -> list[str]:
     return sorted({target.partition("/")[0] for target in targets} - configured)
 
 
-def naming(aliases: Iterable[Parameter], provider: str) -> dict[str, list[str]]:
+def naming(aliases: Iterable[parameters.Parameter], provider: str) -> dict[str, list[str]]:
     """The aliases that have a target of this provider, and their targets. Those that can't be read name nothing."""
     found: dict[str, list[str]] = {}
     for each in aliases:
@@ -72,7 +80,7 @@ def naming(aliases: Iterable[Parameter], provider: str) -> dict[str, list[str]]:
     return found
 
 
-def _told(alias: Parameter, configured: set[str]) -> str:
+def _shown(alias: parameters.Parameter, configured: set[str]) -> str:
     try:
         targets = targets_of(alias.name, alias.text)
     except Problem as problem:

@@ -1,4 +1,4 @@
-"""What goes wrong, told so that it can be mended. AWS's errors are translated here and nowhere else."""
+"""Problems that a user can mend, and how commands print. AWS's errors are translated here and nowhere else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table without lines. The last column is as long as it is."""
+    """A table without lines. The last column is not padded."""
     table = [head, *rows]
     widths = [max(len(row[column]) for row in table) for column in range(len(head))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table)
@@ -21,8 +21,14 @@ def warn(text: str) -> None:
     print(f"warning: {text}", file=sys.stderr)
 
 
+def fail(error: object) -> int:
+    """Say why a command cannot run as it was typed. Its exit status."""
+    print(f"openresponses: {error}", file=sys.stderr)
+    return 2
+
+
 def tell(problem: Problem) -> int:
-    """The exit status of a command that could not do what it was asked."""
+    """Say why a command could not do what it was asked. Its exit status."""
     print(f"openresponses: {problem}", file=sys.stderr)
     if problem.mend:
         print(f"  try: {problem.mend}", file=sys.stderr)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from getpass import getpass
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
+from cyclopts import Parameter
 from pydantic import JsonValue
 
 from openresponses.core.settings import ProviderSettings
 from openresponses.dialects import connect, dialects
-from openresponses.routing.catalog import NAME, OFFLINE, ProviderParameter, parse
+from openresponses.entry.settings import OFFLINE
+from openresponses.routing.catalog import NAME, ProviderParameter, parse
 from openresponses_dev.manage.presets import PRESETS, Preset
 from openresponses_dev.manage.problems import Problem
 
@@ -39,24 +40,46 @@ def read_document() -> str:
 
 Document: TypeAlias = dict[str, JsonValue]
 _TIMEOUTS = ("connect_timeout", "first_byte_timeout", "idle_timeout")
-_OF_THE_DOCUMENT = ("preset", "dialect", "base_url", "model", "option", "header", "key", *_TIMEOUTS, "retries")
 
 
-def document_of(arguments: argparse.Namespace) -> str:
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class ProviderOptions:
+    """What is said of a provider in words."""
+
+    preset: Annotated[str | None, Parameter(metavar="NAME", help="of a well-known provider, where NAME is another")] = (
+        None
+    )
+    dialect: Annotated[str | None, Parameter(metavar="DIALECT", help="the wire that it speaks")] = None
+    base_url: Annotated[str | None, Parameter(metavar="URL")] = None
+    model: Annotated[tuple[str, ...], Parameter(metavar="MODEL", help="listed by GET /v1/models; repeat it")] = ()
+    option: Annotated[tuple[str, ...], Parameter(metavar="NAME=VALUE", help="a switch of the dialect")] = ()
+    header: Annotated[tuple[str, ...], Parameter(metavar="NAME", help="its value is read like the key")] = ()
+    key: Annotated[
+        bool | None,
+        Parameter(negative="--no-key", help="whether to read an API key (default: as the preset says)"),
+    ] = None
+    connect_timeout: Annotated[float | None, Parameter(metavar="SECONDS", help="default: 10")] = None
+    first_byte_timeout: Annotated[float | None, Parameter(metavar="SECONDS", help="default: 120")] = None
+    idle_timeout: Annotated[float | None, Parameter(metavar="SECONDS", help="default: 60")] = None
+    retries: Annotated[int | None, Parameter(metavar="N", help="of a request that it did not begin to answer")] = None
+    json: Annotated[bool, Parameter(help="read the whole document from standard input instead")] = False
+
+
+def document_of(name: str, options: ProviderOptions) -> str:
     """JSON. Reads the secrets, after all that can be checked without them. Raises Problem."""
-    name: str = arguments.name
-    if arguments.json:
-        _refuse_others(arguments)
+    if options.json:
+        _refuse_others(options)
         document = read_document()
         settings_of(name, document)
         return document
-    preset = _preset(name, arguments)
-    document = _without_secrets(preset, arguments)
+    preset = _preset(name, options)
+    document = _without_secrets(preset, options)
     settings_of(name, json.dumps(document))
-    if preset.key if arguments.key is None else arguments.key:
+    if preset.key if options.key is None else options.key:
         document["api_key"] = read_secret(f"API key of {name}")
-    if arguments.header:
-        document["headers"] = {header: read_secret(f"Header {header} of {name}") for header in arguments.header}
+    if options.header:
+        document["headers"] = {header: read_secret(f"Header {header} of {name}") for header in options.header}
     text = json.dumps(document, ensure_ascii=False)
     settings_of(name, text)
     return text
@@ -81,37 +104,37 @@ def settings_of(name: str, document: str) -> ProviderSettings:
     return settings
 
 
-def _refuse_others(arguments: argparse.Namespace) -> None:
-    for option in _OF_THE_DOCUMENT:
-        if getattr(arguments, option) not in (None, []):
-            raise Problem(f"--json reads the whole document: --{option.replace('_', '-')} would have no effect")
+def _refuse_others(options: ProviderOptions) -> None:
+    for option in fields(options):
+        if option.name != "json" and getattr(options, option.name) != option.default:
+            raise Problem(f"--json reads the whole document: --{option.name.replace('_', '-')} would have no effect")
 
 
 async def _connect(settings: ProviderSettings) -> None:
     await connect(settings).aclose()
 
 
-def _preset(name: str, arguments: argparse.Namespace) -> Preset:
-    chosen = arguments.preset or name
+def _preset(name: str, options: ProviderOptions) -> Preset:
+    chosen = options.preset or name
     if preset := PRESETS.get(chosen):
-        if arguments.dialect in (None, preset.dialect):
+        if options.dialect in (None, preset.dialect):
             return preset
-        return replace(preset, dialect=arguments.dialect, options={})  # which are of its own dialect
-    if arguments.preset or not arguments.dialect:
+        return replace(preset, dialect=options.dialect, options={})  # which are of its own dialect
+    if options.preset or not options.dialect:
         known = f"known are {', '.join(PRESETS)}"
         mend = f"choose one with --preset, or a dialect with --dialect: {', '.join(dialects())}"
         raise Problem(f"there is no preset {chosen}: {known}", mend)
-    return Preset(name, arguments.dialect)
+    return Preset(name, options.dialect)
 
 
-def _without_secrets(preset: Preset, arguments: argparse.Namespace) -> Document:
+def _without_secrets(preset: Preset, options: ProviderOptions) -> Document:
     given: Document = {
         "dialect": preset.dialect,
-        "base_url": arguments.base_url or preset.base_url,
-        "models": list(arguments.model),
-        "options": {**preset.options, **dict(map(_option, arguments.option))},
-        **{timeout: getattr(arguments, timeout) for timeout in _TIMEOUTS},
-        "retries": arguments.retries,
+        "base_url": options.base_url or preset.base_url,
+        "models": list(options.model),
+        "options": {**preset.options, **dict(map(_option, options.option))},
+        **{timeout: getattr(options, timeout) for timeout in _TIMEOUTS},
+        "retries": options.retries,
     }
     return {field: value for field, value in given.items() if value not in (None, "", [], {})}
 

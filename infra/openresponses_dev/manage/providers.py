@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 from ipaddress import ip_address
+from typing import Annotated
 from urllib.parse import urlsplit
 
+from cyclopts import Parameter
+
 from openresponses.core.settings import ProviderSettings
-from openresponses.routing.catalog import OFFLINE
+from openresponses.entry.settings import OFFLINE
 from openresponses_dev.manage import parameters
-from openresponses_dev.manage.deployment import Deployment
+from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.models import naming
 from openresponses_dev.manage.presets import PRESETS
 from openresponses_dev.manage.problems import Problem, columns, warn
-from openresponses_dev.manage.provider_options import document_of, settings_of
+from openresponses_dev.manage.provider_options import ProviderOptions, document_of, settings_of
 from openresponses_dev.manage.trial import attempt
 
 
-def show_presets(_: argparse.Namespace) -> int:
+def show_presets() -> int:
     rows = [
         (name, each.title, each.dialect, each.base_url or "-", "yes" if each.key else "no", each.note)
         for name, each in PRESETS.items()
@@ -27,9 +29,15 @@ def show_presets(_: argparse.Namespace) -> int:
     return 0
 
 
-def set_provider(deployment: Deployment, arguments: argparse.Namespace) -> int:
-    name: str = arguments.name
-    document = document_of(arguments)
+def set_provider(
+    name: Annotated[str, Parameter(help="how models name it, NAME/model; a preset's name needs no more")],
+    /,
+    *,
+    options: ProviderOptions = ProviderOptions(),
+    where: Where = Where(),
+) -> int:
+    deployment = deployment_at(where)
+    document = document_of(name, options)
     parameters.write(deployment, "providers", name, document)
     print(f"{name} is set {deployment.soon}")
     settings = settings_of(name, document)
@@ -40,16 +48,25 @@ def set_provider(deployment: Deployment, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def list_providers(deployment: Deployment, _: argparse.Namespace) -> int:
-    found = parameters.read_all(deployment, "providers")
+def list_providers(*, where: Where = Where()) -> int:
+    found = parameters.read_all(deployment_at(where), "providers")
     rows = [_row(OFFLINE), *map(_stored, found)]
     print(columns(("NAME", "DIALECT", "BASE URL", "KEY", "MODELS LISTED"), rows))
     return 0
 
 
-def test_provider(deployment: Deployment, arguments: argparse.Namespace) -> int:
-    settings = stored_settings(deployment, arguments.name)
-    model = arguments.model or model_to_try(deployment, settings)
+def try_provider(
+    name: str,
+    /,
+    *,
+    model: Annotated[
+        str, Parameter(metavar="MODEL", help="the provider's own name of it (default: one that is known)")
+    ] = "",
+    where: Where = Where(),
+) -> int:
+    deployment = deployment_at(where)
+    settings = stored_settings(deployment, name)
+    model = model or model_to_try(deployment, settings)
     if not model:
         mend = deployment.command(f"providers test {settings.name} --model MODEL")
         raise Problem(f"no model of {settings.name} is known", mend)
@@ -61,8 +78,8 @@ def test_provider(deployment: Deployment, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def remove_provider(deployment: Deployment, arguments: argparse.Namespace) -> int:
-    name: str = arguments.name
+def remove_provider(name: str, /, *, where: Where = Where()) -> int:
+    deployment = deployment_at(where)
     if not parameters.delete(deployment, "providers", name):
         raise Problem(f"there is no provider {name} in {deployment.title}", deployment.command("providers list"))
     print(f"{name} is removed {deployment.soon}")

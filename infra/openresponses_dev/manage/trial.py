@@ -34,7 +34,7 @@ class Trial:
 
 
 async def attempt(settings: ProviderSettings, model: str, *, again: str) -> Trial:
-    """Never raises for what the provider does. `again` is the command that sets it anew."""
+    """Never raises an error of the provider: the Trial has it. `again` is the command that sets the provider again."""
     begun = time.monotonic()
     try:
         provider = connect(settings)

@@ -8,13 +8,15 @@ from contextlib import aclosing, asynccontextmanager
 from openresponses.api.access import Access
 from openresponses.api.app import create_app
 from openresponses.core import deltas as d
-from openresponses.core.ports import Answer, Ports
+from openresponses.core.ports import Ports, TurnStream
 from openresponses.core.settings import Settings
 from openresponses.core.turn import Turn
-from openresponses.responses.create import Service
-from openresponses.responses.stored import Stored
+from openresponses.responses.create import NewResponses
+from openresponses.responses.stored import StoredResponses
 from openresponses.schema.request import CreateResponse
+from openresponses.telemetry import LoggedAccounts
 from openresponses.toolbox import Toolbox
+from openresponses.toolbox.files import ToolFiles
 
 WORD = d.Text(0, "word ")
 
@@ -32,9 +34,9 @@ class Cheap:
     async def admit(self, request: CreateResponse) -> None: ...
 
     @asynccontextmanager
-    async def ask(self, turn: Turn, served: str | None) -> AsyncGenerator[Answer, None]:
+    async def ask(self, turn: Turn, served: str | None) -> AsyncGenerator[TurnStream, None]:
         async with aclosing(self.stream(turn)) as deltas:
-            yield Answer("cheap/model", deltas)
+            yield TurnStream("cheap/model", deltas)
 
     async def listed(self) -> list[str]:
         return []
@@ -42,9 +44,15 @@ class Cheap:
 
 def build():
     settings = Settings()
-    ports = Ports(models=Cheap(), tools=Toolbox(), now=time.time, new_id=lambda: secrets.token_hex(16))
-    service = Service(ports, settings), Stored(None, ports.now)
-    return create_app(lambda access: service, settings, Cheap().aclose, lambda request: Access("default"))
+    ports = Ports(
+        models=Cheap(),
+        tools=Toolbox([ToolFiles()]),
+        accounts=LoggedAccounts("default"),
+        now=time.time,
+        new_id=lambda: secrets.token_hex(16),
+    )
+    responses = NewResponses(ports, settings), StoredResponses(ports)
+    return create_app(lambda access: responses, settings, Cheap().aclose, lambda request: Access("default"))
 
 
 app = build()

@@ -50,13 +50,9 @@ async def lockstep(scope, receive, send, body):
     await send(part(b"", more=False))
 
 
-async def together(scope, receive, send, body):
-    """Answers only once `n` of these run at the same time."""
-    arrivals = scope["state"].setdefault("arrivals", ARRIVALS)
-    arrivals.append(body)
-    while len(arrivals) < body["n"]:
-        await asyncio.sleep(0.005)
-    await whole(send, b"together")
+async def hang(scope, receive, send, body):
+    """Never answers."""
+    await asyncio.Event().wait()
 
 
 async def show(scope, receive, send, body):
@@ -168,11 +164,10 @@ async def whole(send, body: bytes):
     await send(part(body, more=False))
 
 
-ARRIVALS: list = []
 ROUTES = {
     f"/{f.__name__}": f
     for f in (
-        *(count, lockstep, together, show, remember, headers, many_headers, fail, fail_after_the_end, disorder),
+        *(count, lockstep, hang, show, remember, headers, many_headers, fail, fail_after_the_end, disorder),
         *(stall, tidy, listen, flood),
     )
 }

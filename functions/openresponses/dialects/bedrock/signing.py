@@ -7,31 +7,28 @@ Anthropic's SDK does for Bedrock what is done here.
 """
 
 import asyncio
-import threading
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from ...aws.session import session, session_lock
 from ...core.errors import ProviderMisconfigured, ProviderUnavailable
 
 _SERVICE = "bedrock"
 
 
 class Signer:
-    """Signs requests to Bedrock. An empty `region` is AWS's own: the environment's, or the profile's."""
+    """Signs requests to Bedrock. If `region` is empty, botocore finds it: in the environment or the profile."""
 
     def __init__(self, region: str) -> None:
         self._region = region
-        self._making = threading.Lock()  # botocore's sessions are not thread-safe, its credentials are
-        self._session: Any = None
-        self._credentials: Any = None
 
     async def region(self) -> str:
-        """Raises ProviderMisconfigured where none is configured."""
+        """Raises ProviderMisconfigured if none is configured."""
         return self._region or await asyncio.to_thread(self._find_region)
 
     async def sign(self, url: str, body: bytes) -> Mapping[str, str]:
-        """The headers that sign a POST of `body`. Raises ProviderError where there are no credentials."""
+        """The headers that sign a POST of `body`. Raises ProviderError if there are no credentials."""
         return await asyncio.to_thread(self._sign, url, body)
 
     def _sign(self, url: str, body: bytes) -> Mapping[str, str]:
@@ -43,11 +40,11 @@ class Signer:
     def _frozen_credentials(self) -> Any:
         errors = import_module("botocore.exceptions")
         try:
-            with self._making:
-                self._credentials = self._credentials or self._open_session().get_credentials()
-            if self._credentials is None:
+            with session_lock:
+                credentials = session().get_credentials()
+            if credentials is None:
                 raise ProviderMisconfigured("There are no AWS credentials to sign requests to the provider with")
-            return self._credentials.get_frozen_credentials()
+            return credentials.get_frozen_credentials()
         except (errors.CredentialRetrievalError, errors.MetadataRetrievalError, errors.HTTPClientError):
             raise ProviderUnavailable("The AWS credentials for the provider could not be fetched") from None
         except errors.BotoCoreError:
@@ -55,12 +52,8 @@ class Signer:
 
     def _find_region(self) -> str:
         if not self._region:
-            with self._making:
-                self._region = self._open_session().get_config_variable("region") or ""
+            with session_lock:
+                self._region = session().get_config_variable("region") or ""
         if not self._region:
             raise ProviderMisconfigured("There is no AWS region for the provider: set its option 'region'")
         return self._region
-
-    def _open_session(self) -> Any:
-        self._session = self._session or import_module("botocore.session").get_session()
-        return self._session

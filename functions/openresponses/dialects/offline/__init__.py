@@ -1,33 +1,30 @@
-"""The offline model: deterministic, without a network or a vendor. It is a demo, and says so; it thinks nothing.
+"""The offline model: deterministic, without a network or a vendor. It is a demo, and its answers say so.
 
-- It reasons where reasoning is asked for (`effort` other than `none`, or a `summary`).
-- It calls tools where tools are offered and no call since the last user message has been answered; also
-  whenever a call is required. It calls the tools that the user's words name, or else the first one; only
-  one where parallel calls are not allowed. Arguments are made from the tool's JSON schema.
-- Then it answers: with an instance of the schema where structured output is asked for, else in text, which
-  quotes the outputs of its calls, or else the user's words.
-- A token is a word. `max_output_tokens` and the usage count words.
+- It reasons if reasoning is asked for (an `effort` other than `none`, or a `summary`).
+- It calls tools if tools are offered and no call since the last user message has been answered, and whenever a call
+  is required. It calls the tools that the user's words name, or else the first one; only one if parallel calls are
+  not allowed. It makes the arguments from the tool's JSON schema.
+- Then it answers: with an instance of the schema if structured output is asked for, else with text, which quotes
+  the outputs of its calls, or else the user's words.
+- A token is a word. `max_output_tokens` and the usage count words, those of reasoning and of arguments included.
 
-A user's message can script it, for tests and demonstrations. The last user message counts:
+Directives in the last user message script it, for tests and demonstrations:
 
-| directive                     | what happens                                                               |
-|-------------------------------|----------------------------------------------------------------------------|
-| `[[words 200]]`               | the text answer has exactly 200 words                                      |
-| `[[slow 50ms]]`               | a pause before each word (`ms` or `s`); nothing else ever sleeps           |
-| `[[refuse]]`                  | a refusal in place of everything else                                      |
-| `[[length]]`, `[[length 9]]`  | stops for length after 5 (9) words                                         |
-| `[[filter]]`, `[[filter 9]]`  | stops for the content filter after 5 (9) words                             |
-| `[[error]]`                   | ProviderUnavailable before anything is said                                |
-| `[[throttle]]`, `[[throttle 7]]` | ProviderThrottled before anything is said, with `retry_after` 1 (7) s   |
-| `[[fail after 3]]`            | ProviderUnavailable after 3 words                                          |
-| `[[cut after 3]]`             | the stream ends after 3 words, without its Finish                          |
-| `[[stall]]`, `[[stall after 3]]` | waits for ever, after 0 (3) words                                       |
-| `[[parallel 3]]`              | three calls in one turn, also where parallel calls are not allowed         |
-| `[[turns 5]]`                 | goes on calling for five turns before it answers                           |
-| `[[call name {"a": 1}]]`      | exactly this call, also of a tool that isn't offered; may be repeated      |
+| directive                    | what happens                                                                 |
+|------------------------------|------------------------------------------------------------------------------|
+| `[[words 200]]`              | the text answer has exactly 200 words                                        |
+| `[[slow 50ms]]`              | a pause before each word; nothing else ever sleeps                           |
+| `[[refuse]]`                 | a refusal instead of anything else                                           |
+| `[[length 9]]`, `[[length]]` | stops for length after 9 words (5)                                           |
+| `[[filter 9]]`, `[[filter]]` | stops for the content filter after 9 words (5)                               |
+| `[[error]]`, `[[throttle]]`  | ProviderUnavailable, ProviderThrottled before the first word                 |
+| `[[fail after 3]]`           | ProviderUnavailable after 3 words                                            |
+| `[[stall after 3]]`          | waits for ever after 3 words                                                 |
+| `[[parallel 3]]`             | three calls in one turn, even if parallel calls are not allowed              |
+| `[[turns 5]]`                | calls tools in five turns before it answers                                  |
+| `[[call name {"a": 1}]]`     | exactly this call, even of a tool that isn't offered; may be repeated        |
 
-`fail`, `cut`, `stall`, `error`, `throttle`, `length` and `filter` take `in turn 2` to strike in that turn only.
-Words of reasoning and of arguments count too.
+With `in turn 2`, `error`, `throttle`, `fail`, `stall`, `length` and `filter` apply to that turn only.
 """
 
 import asyncio
@@ -40,8 +37,8 @@ from ...core.settings import ProviderSettings
 from ...core.turn import Turn
 from ...schema.response import InputTokensDetails, OutputTokensDetails, Usage
 from .._shared.history import refuse_upstream_tools
-from .instances import Hints, instance
-from .script import Context, Ending, Script
+from .instances import instance
+from .script import Ending, Script, Situation
 
 NAME = "offline/demo"
 _INTRODUCTION = "This is the offline demo model: no real model ran."
@@ -57,17 +54,17 @@ def connect(settings: ProviderSettings) -> "Offline":
 
 class Offline:
     async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
-        """One turn. Raises ProviderUnavailable and ProviderThrottled where the script says so."""
+        """One turn. Raises ProviderUnavailable or ProviderThrottled if the script says so."""
         refuse_upstream_tools(turn)
-        context = Context.of(turn)
-        script = context.script
-        ending = script.ending if script.ending and script.ending.turn in (None, context.turn) else None
+        situation = Situation.of(turn)
+        script = situation.script
+        ending = script.ending if script.ending and script.ending.turn in (None, situation.turn) else None
         if ending and ending.after == 0:
             _strike(ending)
-        meter = _Meter(context.input_words)
+        meter = _Meter(situation.input_words)
         yield meter.usage()
         reason: d.FinishReason = "stop"
-        for delta in _say(turn, context):
+        for delta in _say(turn, situation):
             if _is_word(delta):
                 if ending and meter.words == ending.after:
                     break
@@ -82,15 +79,9 @@ class Offline:
         yield meter.usage()
         if ending:
             _strike(ending)
-            match ending.kind:
-                case "cut":
-                    return
-                case "stall":
-                    await asyncio.Event().wait()
-                case "filter":
-                    reason = "content_filter"
-                case _:
-                    reason = "length"
+            if ending.kind == "stall":
+                await asyncio.Event().wait()
+            reason = "content_filter" if ending.kind == "filter" else "length"
         yield d.Finish(reason)
 
     async def aclose(self) -> None:
@@ -119,15 +110,10 @@ class _Meter:
 
 
 def _strike(ending: Ending) -> None:
-    match ending.kind:
-        case "fail":
-            raise ProviderUnavailable("The offline model fails because its script says so")
-        case "throttle":
-            raise ProviderThrottled(
-                "The offline model is throttled because its script says so", retry_after=ending.seconds
-            )
-        case _:
-            pass
+    if ending.kind in ("error", "fail"):
+        raise ProviderUnavailable("The offline model fails because its script says so")
+    if ending.kind == "throttle":
+        raise ProviderThrottled("The offline model is throttled because its script says so", retry_after=1.0)
 
 
 def _is_word(delta: d.Delta) -> bool:
@@ -146,11 +132,11 @@ def _words(text: str) -> list[str]:
     return [f"{piece} " for piece in pieces[:-1]] + pieces[-1:]
 
 
-def _say(turn: Turn, context: Context) -> Iterator[d.Delta]:
-    """The deltas of a whole turn, but for its usage and its end."""
-    script = context.script
-    calls = [] if script.refuse else _calls(turn, context)
-    yield from _reason(turn, context, calls)
+def _say(turn: Turn, situation: Situation) -> Iterator[d.Delta]:
+    """The deltas of a whole turn, without its usage and its finish."""
+    script = situation.script
+    calls = [] if script.refuse else _calls(turn, situation)
+    yield from _reason(turn, situation, calls)
     if script.refuse:
         yield from (d.Refusal("refusal", word) for word in _words("I can't help with that: the script says refuse."))
         yield d.End("refusal")
@@ -160,39 +146,40 @@ def _say(turn: Turn, context: Context) -> Iterator[d.Delta]:
             yield from (d.ToolCall(key, word) for word in _words(arguments))
             yield d.End(key)
     else:
-        yield from (d.Text("text", word) for word in _words(_answer(turn, context)))
+        yield from (d.Text("text", word) for word in _words(_answer(turn, situation)))
         yield d.End("text")
 
 
-def _reason(turn: Turn, context: Context, calls: list[tuple[str, str]]) -> Iterator[d.Delta]:
+def _reason(turn: Turn, situation: Situation, calls: list[tuple[str, str]]) -> Iterator[d.Delta]:
     settings = turn.request.reasoning
     if settings is None or settings.effort == "none" or not (settings.effort or settings.summary):
         return
     plan = f"call {', '.join(name for name, _ in calls)}" if calls else "answer"
     if settings.effort:
-        thought = f"This is turn {context.turn}. {len(context.outputs)} calls are answered, so I {plan}."
+        thought = f"This is turn {situation.turn}. {len(situation.outputs)} calls are answered, so I {plan}."
         yield from (d.Reasoning("reasoning", word) for word in _words(thought))
     if settings.summary:
         yield from (d.Reasoning("reasoning", word, summary=0) for word in _words(f"Decided to {plan}."))
     if "reasoning.encrypted_content" in (turn.request.include or []):
-        yield d.Opaque("reasoning", f"{NAME}:turn-{context.turn}")
+        yield d.Opaque("reasoning", f"{NAME}:turn-{situation.turn}")
     yield d.End("reasoning")
 
 
-def _calls(turn: Turn, context: Context) -> list[tuple[str, str]]:
-    """The calls of this turn, as (tool, arguments): none where it is time to answer."""
-    script = context.script
+def _calls(turn: Turn, situation: Situation) -> list[tuple[str, str]]:
+    """The calls of this turn, as (tool, arguments); none if it is time to answer."""
+    script = situation.script
     scripted = bool(script.calls or script.turns)
-    due = context.turns_done < (script.turns or 1) and (scripted or bool(turn.tools))
+    due = situation.turns_done < (script.turns or 1) and (scripted or bool(turn.tools))
     if turn.tool_choice != "required" and not due:
         return []
-    hints = Hints(script.words)
     chosen = script.calls or [(name, None) for name in _chosen(turn, script)]
     offered = {tool.name: tool for tool in turn.tools}
     made: list[tuple[str, str]] = []
     for name, arguments in chosen:
         schema = offered[name].parameters if name in offered else None
-        made.append((name, arguments or json.dumps(instance(schema or {"type": "object"}, hints), ensure_ascii=False)))
+        made.append(
+            (name, arguments or json.dumps(instance(schema or {"type": "object"}, script.words), ensure_ascii=False))
+        )
     return made
 
 
@@ -207,18 +194,17 @@ def _chosen(turn: Turn, script: Script) -> list[str]:
     return chosen if turn.request.parallel_tool_calls is not False else chosen[:1]
 
 
-def _answer(turn: Turn, context: Context) -> str:
-    script = context.script
+def _answer(turn: Turn, situation: Situation) -> str:
+    script = situation.script
     shape = turn.request.text.format if turn.request.text else None
     if shape is not None and shape.type == "json_schema":
-        return json.dumps(instance(shape.schema_, Hints(script.words)), ensure_ascii=False)
+        return json.dumps(instance(shape.schema_, script.words), ensure_ascii=False)
     if shape is not None and shape.type == "json_object":
         return json.dumps({"model": NAME, "you_said": script.words[:_QUOTED]}, ensure_ascii=False)
     said = [_INTRODUCTION]
-    said += [f"The tool {name} answered: {_short(output)}" for name, output in context.outputs]
-    if script.words and not context.outputs:
+    said += [f"The tool {name} answered: {_short(output)}" for name, output in situation.outputs]
+    if script.words and not situation.outputs:
         said.append(f'You said: "{_short(script.words)}"')
-    said += [f"You also sent {context.attachments}."] if context.attachments else []
     text = " ".join(said)
     if script.length is None:
         return text

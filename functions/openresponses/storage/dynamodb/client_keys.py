@@ -1,13 +1,13 @@
-"""Client keys in the table, through a botocore client of DynamoDB that the caller brings.
+"""The keys of clients in the table. The caller passes a botocore client of DynamoDB.
 
-Shared by the authorizer and the command line: it imports nothing beyond the standard library.
+The authorizer and the command line share this module: it imports nothing but the standard library.
 
     pk          sk      attributes
     key#<id>    key     hash, tenant, name, models, reasoning, created_at, expires_at, revoked_at; ttl if it expires
     keys        <id>    ttl if it expires; for the list, which would otherwise scan every tenant's responses
 
 A tenant's items have a slash in their `pk`, these never. Each key has a partition of its own, so that a flood of
-invented ones throttles nobody else's.
+invented keys throttles no real one.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from ...client_keys import ClientKey
 Item = dict[str, Any]
 
 _KEPT_DAYS = 30
-"""After its end, an expired key is still listed for so long."""
+"""An expired key is still listed for so many days."""
 _CHUNK = 100
 _EXISTS = "attribute_exists(pk)"
 _NEW = "attribute_not_exists(pk)"
@@ -34,7 +34,7 @@ def find_key(client: Any, table: str, key_id: str) -> ClientKey | None:
 
 
 def store_key(client: Any, table: str, key: ClientKey) -> None:
-    """Keep a new key. Raises botocore's errors; the condition fails where the id is taken."""
+    """Store a new key. Raises botocore's errors: ConditionalCheckFailed among them, if the id is taken."""
     ttl: Item = {} if key.expires_at is None else {"ttl": _number(key.expires_at + _KEPT_DAYS * 86_400)}
     listed: Item = {"pk": {"S": "keys"}, "sk": {"S": key.id}, **ttl}
     puts = [
@@ -45,7 +45,7 @@ def store_key(client: Any, table: str, key: ClientKey) -> None:
 
 
 def list_keys(client: Any, table: str) -> list[ClientKey]:
-    """All of them, the newest first. Raises botocore's errors."""
+    """All keys, the newest first. Raises botocore's errors."""
     ids: list[str] = []
     query: Item = {
         "TableName": table,
@@ -65,7 +65,7 @@ def list_keys(client: Any, table: str) -> list[ClientKey]:
 
 
 def revoke_key(client: Any, table: str, key_id: str, now: float) -> None:
-    """In force once the gateway forgets what it was told of the key. Twice is as good as once.
+    """Takes effect when the gateway's cached decision about the key expires. To revoke a key twice changes nothing.
 
     Raises UnknownKey, and botocore's errors.
     """

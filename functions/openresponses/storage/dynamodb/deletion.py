@@ -1,50 +1,50 @@
 """Deleting a response while others may still write to it."""
 
-from .layout import DAY, DELETED, LOG_END, LOG_START, Shelf, log_key
+from .layout import DAY, DELETED, LOG_END, LOG_START, TenantLayout, log_key
 from .table import PRESENT, ConditionFailed, Item, number, safe
 
 
-async def delete(shelf: Shelf, response_id: str) -> None:
-    """Everything of it. The record goes last, so that a deletion that fails half-way can be asked for again.
+async def delete(layout: TenantLayout, response_id: str) -> None:
+    """Delete all that is stored of a response. The record goes last, so that a deletion that fails can be repeated.
 
-    No writer comes after it: renewing, settling and saving need an item that is marked first and then gone,
-    and an output's writer looks at the mark after its write. The log's writers only need their batch's place
-    to be free, so every place that one may still try is taken by a tombstone.
+    No writer succeeds afterwards. To renew, settle or save needs an item that is marked as deleted first and is gone
+    later, and the writer of an output checks the mark after its write. A writer of the log only needs a free place for
+    its batch, so a tombstone takes every place that one may still try.
     """
-    record = shelf.key(response_id, "record")
+    record = layout.key(response_id, "record")
     try:
-        await shelf.table.update(record, {"status": {"S": DELETED}}, PRESENT)
+        await layout.table.update(record, {"status": {"S": DELETED}}, PRESENT)
     except ConditionFailed:
         return
-    await _close_log(shelf, response_id)
-    items = await shelf.table.query(shelf.pk(response_id), keys_only=True)
-    start = shelf.key(response_id, "input")
+    await _close_log(layout, response_id)
+    items = await layout.table.query(layout.pk(response_id), keys_only=True)
+    start = layout.key(response_id, "input")
     keys = [_key(item) for item in items]
     places = [key for key in keys if key["sk"]["S"].startswith(LOG_START)]
     others = [key for key in keys if key not in (record, start, *places)]
-    await shelf.table.write_all([_tombstone(shelf, place) for place in places], others)
+    await layout.table.write_all([_tombstone(layout, place) for place in places], others)
     # After the items: a writer that comes too late for its item deletes its own object, any other is listed here.
-    await shelf.values.delete_all(safe(response_id))
-    await shelf.table.write_all([], [start, record])
+    await layout.values.delete_all(safe(response_id))
+    await layout.table.write_all([], [start, record])
 
 
-async def _close_log(shelf: Shelf, response_id: str) -> None:
-    """Take the place after the last one. Numbers have no gaps: no writer can be further than this."""
+async def _close_log(layout: TenantLayout, response_id: str) -> None:
+    """Take the place after the last batch. Numbers have no gaps, so no writer is further than that."""
     free = 0
     while True:
-        items = await shelf.table.query(shelf.pk(response_id), log_key(free), LOG_END, keys_only=True)
+        items = await layout.table.query(layout.pk(response_id), log_key(free), LOG_END, keys_only=True)
         if items:
             free = int(items[-1]["sk"]["S"].removeprefix(LOG_START)) + 1
         try:
-            await shelf.table.put(_tombstone(shelf, shelf.key(response_id, log_key(free))))
-        except ConditionFailed:  # its writer was faster: the next place, then
+            await layout.table.put(_tombstone(layout, layout.key(response_id, log_key(free))))
+        except ConditionFailed:  # a writer was faster: try the next place
             continue
         return
 
 
-def _tombstone(shelf: Shelf, key: Item) -> Item:
-    """It outlives any writer: none runs for a day without reading the run, which is gone."""
-    return {**key, "ttl": number(int(shelf.now() + DAY))}
+def _tombstone(layout: TenantLayout, key: Item) -> Item:
+    """It outlives every writer: none runs for a day without reading the run, which is gone."""
+    return {**key, "ttl": number(int(layout.now() + DAY))}
 
 
 def _key(item: Item) -> Item:

@@ -13,8 +13,8 @@ DELETED = "deleted"
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
-    """`tenant` is safe in a key. Days are how long things are kept."""
+class TenantLayout:
+    """`tenant` is safe in a key. A response and its log expire after so many days."""
 
     table: Table
     values: Values
@@ -30,14 +30,14 @@ class Shelf:
         return {"pk": {"S": self.pk(response_id)}, "sk": {"S": sk}}
 
     def claim_key(self, digest: str) -> Item:
-        """A response's id has no slash here, so no id is a claim's."""
+        """No response has this key: `safe` leaves no slash in its id."""
         return {"pk": {"S": f"{self.tenant}/key/{digest}"}, "sk": {"S": "claim"}}
 
     def ttl(self, days: float) -> Item:
         return number(int(self.now() + days * DAY))
 
     def alive(self, item: Item | None) -> bool:
-        """DynamoDB deletes an expired item within days, not at once."""
+        """Whether there is an item that has not expired. DynamoDB deletes an expired item within days, not at once."""
         return bool(item) and float(item["ttl"]["N"]) > self.now()
 
 

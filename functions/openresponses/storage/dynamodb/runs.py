@@ -1,4 +1,4 @@
-"""Runs that are not over, and their tools' outputs, on DynamoDB and S3."""
+"""The runs of responses that are not over, and the outputs of their tools, on DynamoDB and S3."""
 
 import asyncio
 import json
@@ -9,88 +9,88 @@ from ...core.ids import owner
 from ...core.ports import ToolOutput
 from ...core.run import Run
 from ...schema.items import HostedToolCall
-from .layout import DELETED, Shelf
+from .layout import DELETED, TenantLayout
 from .table import ConditionFailed, Item, number, safe
 from .values import Attribute, Vanished
 
-_LOOKS = 3
+_READS = 3
 
 
 class DynamoRuns:
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
+    def __init__(self, layout: TenantLayout) -> None:
+        self._layout = layout
 
     async def load(self, response_id: str) -> Run | None:
-        """A run that is saved while it is read is read again."""
-        shelf = self._shelf
-        for _ in range(_LOOKS):
-            item = await shelf.table.get(shelf.key(response_id, "run"))
-            if not shelf.alive(item):
+        """Reads again if the run is saved meanwhile: its old value is then deleted."""
+        layout = self._layout
+        for _ in range(_READS):
+            item = await layout.table.get(layout.key(response_id, "run"))
+            if not layout.alive(item):
                 return None
             try:
-                return Run.model_validate_json(await shelf.values.unpack(item["run"]))
+                return Run.model_validate_json(await layout.values.unpack(item["run"]))
             except Vanished:
                 continue
         return None
 
     async def save(self, run: Run) -> None:
-        shelf, version = self._shelf, run.version
+        layout, version = self._layout, run.version
         saved = run.model_copy(update={"version": version + 1})
-        value = await pack_run(shelf, saved)
+        value = await pack_run(layout, saved)
         changes: Item = {"run": value, "version": number(version + 1)}
-        key = shelf.key(run.response.id, "run")
+        key = layout.key(run.response.id, "run")
         try:
-            before = await shelf.table.update(
+            before = await layout.table.update(
                 key, changes, "#version = :expected", {"expected": number(version)}, "UPDATED_OLD"
             )
         except ConditionFailed:
-            await shelf.values.discard(value)
+            await layout.values.discard(value)
             raise Superseded("The run was saved by another, or is gone") from None
         run.version = version + 1
-        await shelf.values.discard(before.get("run", {}))
+        await layout.values.discard(before.get("run", {}))
 
     async def put_output(self, call: HostedToolCall, output: ToolOutput) -> None:
-        """Looks after the write whether the response is still there. A transaction would check it at once, but costs
-        twice the write units, and the parallel calls of a turn would be refused for touching the same item."""
-        shelf, response_id = self._shelf, owner(call.id)
-        value = await shelf.values.pack("response", safe(response_id), "output", _dump(output))
-        key = shelf.key(response_id, _sk(call))
+        """Writes first, then checks that the response was not deleted. A transaction could do both, but costs twice the
+        write units, and the parallel calls of a turn would conflict over the record."""
+        layout, response_id = self._layout, owner(call.id)
+        value = await layout.values.pack("response", safe(response_id), "output", _output_json(output))
+        key = layout.key(response_id, _output_sk(call))
         try:
-            await shelf.table.put({**key, "ttl": shelf.ttl(shelf.response_days), "output": value})
+            await layout.table.put({**key, "ttl": layout.ttl(layout.response_days), "output": value})
         except ConditionFailed as failed:
-            await shelf.values.discard(value)
+            await layout.values.discard(value)
             value = failed.item["output"]
-        record = await shelf.table.get(shelf.key(response_id, "record"))
+        record = await layout.table.get(layout.key(response_id, "record"))
         if not record or record["status"]["S"] == DELETED:
-            await shelf.table.write_all([], [key])
-            await shelf.values.discard(value)
+            await layout.table.write_all([], [key])
+            await layout.values.discard(value)
 
     async def outputs(self, calls: Sequence[HostedToolCall]) -> list[ToolOutput | None]:
-        shelf = self._shelf
-        places = [(shelf.pk(owner(call.id)), _sk(call)) for call in calls]
+        layout = self._layout
+        places = [(layout.pk(owner(call.id)), _output_sk(call)) for call in calls]
         keys = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in dict.fromkeys(places)]
-        found = await shelf.table.get_all(keys)
+        found = await layout.table.get_all(keys)
         items = [found.get(place) for place in places]
         return await asyncio.gather(*map(self._output, items))
 
     async def _output(self, item: Item | None) -> ToolOutput | None:
-        if not item or not self._shelf.alive(item):
+        if not item or not self._layout.alive(item):
             return None
         try:
-            return ToolOutput(**json.loads(await self._shelf.values.unpack(item["output"])))
+            return ToolOutput(**json.loads(await self._layout.values.unpack(item["output"])))
         except Vanished:
             return None
 
 
-async def pack_run(shelf: Shelf, run: Run) -> Attribute:
-    """Without its context, which is in the records of its chain."""
+async def pack_run(layout: TenantLayout, run: Run) -> Attribute:
+    """A run is stored without its context: that is in the records of its chain."""
     text = run.model_dump_json(exclude={"context"})
-    return await shelf.values.pack("response", safe(run.response.id), "run", text)
+    return await layout.values.pack("response", safe(run.response.id), "run", text)
 
 
-def _dump(output: ToolOutput) -> str:
+def _output_json(output: ToolOutput) -> str:
     return json.dumps({"text": output.text, "failed": output.failed})
 
 
-def _sk(call: HostedToolCall) -> str:
+def _output_sk(call: HostedToolCall) -> str:
     return f"output#{safe(call.id)}"

@@ -1,4 +1,4 @@
-"""All of one tenant's storage on AWS."""
+"""The storage ports of one tenant, on AWS."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from ...aws.launcher import StepFunctionsLauncher
 from ...core.ports import Storage
 from .claims import DynamoClaims
 from .event_log import DynamoEventLog
-from .layout import Shelf
+from .layout import TenantLayout
 from .runs import DynamoRuns
 from .store import DynamoStore
 from .table import Table, safe
@@ -25,12 +25,14 @@ def aws_storage(
     response_days: float = 30,
     log_days: float = 7,
 ) -> Storage:
-    """Cheap: `aws`, with its clients, is what a sandbox keeps. Days are how long things are kept."""
-    shelf = Shelf(Table(aws, table), Values(aws, bucket, safe(tenant)), safe(tenant), now, response_days, log_days)
+    """Cheap, so that it can be made for each request; `aws`, with its clients, lives as long as the sandbox."""
+    layout = TenantLayout(
+        Table(aws, table), Values(aws, bucket, safe(tenant)), safe(tenant), now, response_days, log_days
+    )
     return Storage(
-        store=DynamoStore(shelf),
-        runs=DynamoRuns(shelf),
-        log=DynamoEventLog(shelf),
+        store=DynamoStore(layout),
+        runs=DynamoRuns(layout),
+        log=DynamoEventLog(layout),
         launcher=StepFunctionsLauncher(aws, state_machine_arn, tenant),
-        claims=DynamoClaims(shelf),
+        claims=DynamoClaims(layout),
     )

@@ -1,4 +1,4 @@
-"""Responses at rest, on DynamoDB and S3."""
+"""The store of responses, on DynamoDB and S3."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,69 +10,69 @@ from ...schema.base import Wire
 from ...schema.items import Item as ResponseItem
 from ...schema.response import Response
 from .deletion import delete
-from .layout import Shelf
+from .layout import TenantLayout
 from .runs import pack_run
 from .table import ConditionFailed, Item, number, safe
 from .values import Attribute, Vanished
 
 LIVE = "#status IN (:queued, :in_progress)"
 LIVE_VALUES: Item = {"queued": {"S": "queued"}, "in_progress": {"S": "in_progress"}}
-_LOOKS = 3
+_READS = 3
 
 
-class Brought(Wire):
-    """What a record keeps from the start."""
+class _Given(Wire):
+    """The part of a record that never changes."""
 
     input: list[ResponseItem] = []
     ancestors: list[str] = []
 
 
-class Outcome(Wire):
-    """What settling replaces."""
+class _Outcome(Wire):
+    """The part of a record that `settle` replaces."""
 
     response: Response
     discarded: list[str] = []
 
 
 class DynamoStore:
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
+    def __init__(self, layout: TenantLayout) -> None:
+        self._layout = layout
 
     async def create(self, record: Record, run: Run) -> None:
-        shelf, response_id = self._shelf, record.response.id
-        brought = Brought(input=record.input, ancestors=record.ancestors)
-        outcome = Outcome(response=record.response, discarded=record.discarded)
+        layout, response_id = self._layout, record.response.id
+        given = _Given(input=record.input, ancestors=record.ancestors)
+        outcome = _Outcome(response=record.response, discarded=record.discarded)
         values = await asyncio.gather(
-            self._pack(response_id, "input", brought),
+            self._pack(response_id, "input", given),
             self._pack(response_id, "response", outcome),
-            pack_run(shelf, run),
+            pack_run(layout, run),
         )
-        ttl = {"ttl": shelf.ttl(shelf.response_days)}
+        ttl = {"ttl": layout.ttl(layout.response_days)}
         status, lease = {"S": record.response.status}, _lease(record.lease)
         items = [
-            {**shelf.key(response_id, "record"), **ttl, "status": status, "lease": lease},
-            {**shelf.key(response_id, "input"), **ttl, "input": values[0], "response": values[1]},
-            {**shelf.key(response_id, "run"), **ttl, "run": values[2], "version": number(run.version)},
+            {**layout.key(response_id, "record"), **ttl, "status": status, "lease": lease},
+            {**layout.key(response_id, "input"), **ttl, "input": values[0], "response": values[1]},
+            {**layout.key(response_id, "run"), **ttl, "run": values[2], "version": number(run.version)},
         ]
         try:
-            await shelf.table.create(items)
+            await layout.table.create(items)
         except ConditionFailed:
-            await asyncio.gather(*map(shelf.values.discard, values))
+            await asyncio.gather(*map(layout.values.discard, values))
             raise Superseded("There is a response of this id already") from None
 
     async def load(self, response_ids: Sequence[str]) -> list[Record | None]:
-        """A record that changes while it is read is read again."""
+        """Reads a record again if it changes meanwhile."""
         found: dict[str, Record | None] = {}
         left = set(response_ids)
-        for _ in range(_LOOKS):
+        for _ in range(_READS):
             if left:
-                found |= await self._look(sorted(left))
+                found |= await self._read(sorted(left))
                 left -= found.keys()
         return [found.get(each) for each in response_ids]
 
     async def renew(self, response_id: str, lease: float | None) -> None:
         condition = f"{LIVE} AND attribute_not_exists(#cancelled)"
-        key, table = self._shelf.key(response_id, "record"), self._shelf.table
+        key, table = self._layout.key(response_id, "record"), self._layout.table
         try:
             await table.update(key, {"lease": _lease(lease)}, condition, LIVE_VALUES)
         except ConditionFailed as failed:
@@ -81,35 +81,37 @@ class DynamoStore:
             raise _superseded() from None
 
     async def cancel(self, response_id: str) -> None:
-        key, table = self._shelf.key(response_id, "record"), self._shelf.table
+        key, table = self._layout.key(response_id, "record"), self._layout.table
         try:
             await table.update(key, {"cancelled": {"BOOL": True}}, LIVE, LIVE_VALUES)
         except ConditionFailed:
             return
 
     async def settle(self, response: Response, discarded: Sequence[str]) -> None:
-        shelf = self._shelf
-        outcome = Outcome(response=response, discarded=list(discarded))
+        layout = self._layout
+        outcome = _Outcome(response=response, discarded=list(discarded))
         value = await self._pack(response.id, "response", outcome)
         changes: Item = {"response": value, "status": {"S": response.status}}
         try:
-            await shelf.table.update(shelf.key(response.id, "record"), changes, LIVE, LIVE_VALUES)
+            await layout.table.update(layout.key(response.id, "record"), changes, LIVE, LIVE_VALUES)
         except ConditionFailed:
-            await shelf.values.discard(value)
+            await layout.values.discard(value)
             raise _superseded() from None
 
     async def delete(self, response_id: str) -> None:
-        await delete(self._shelf, response_id)
+        await delete(self._layout, response_id)
 
     async def _pack(self, response_id: str, name: str, value: Wire) -> Attribute:
-        return await self._shelf.values.pack("response", safe(response_id), name, value.model_dump_json())
+        return await self._layout.values.pack("response", safe(response_id), name, value.model_dump_json())
 
-    async def _look(self, response_ids: Sequence[str]) -> dict[str, Record | None]:
-        """What is there; those that changed meanwhile are left out."""
-        shelf = self._shelf
-        keys = [shelf.key(each, sk) for each in response_ids for sk in ("record", "input")]
-        items = await shelf.table.get_all(keys)
-        pairs = [(items.get((shelf.pk(each), "record")), items.get((shelf.pk(each), "input"))) for each in response_ids]
+    async def _read(self, response_ids: Sequence[str]) -> dict[str, Record | None]:
+        """The records by id; a record that changed meanwhile is left out."""
+        layout = self._layout
+        keys = [layout.key(each, sk) for each in response_ids for sk in ("record", "input")]
+        items = await layout.table.get_all(keys)
+        pairs = [
+            (items.get((layout.pk(each), "record")), items.get((layout.pk(each), "input"))) for each in response_ids
+        ]
         records = await asyncio.gather(*(self._record(*pair) for pair in pairs), return_exceptions=True)
         found: dict[str, Record | None] = {}
         for response_id, record in zip(response_ids, records, strict=True):
@@ -121,16 +123,16 @@ class DynamoStore:
         return found
 
     async def _record(self, record: Item | None, start: Item | None) -> Record | None:
-        if not record or not start or not self._shelf.alive(record) or not self._shelf.alive(start):
+        if not record or not start or not self._layout.alive(record) or not self._layout.alive(start):
             return None
         response = record.get("response", start["response"])
-        packed = await self._shelf.values.unpack_all([start["input"], response])
-        brought, outcome = Brought.model_validate_json(packed[0]), Outcome.model_validate_json(packed[1])
+        packed = await self._layout.values.unpack_all([start["input"], response])
+        given, outcome = _Given.model_validate_json(packed[0]), _Outcome.model_validate_json(packed[1])
         lease = record["lease"].get("N")
         return Record(
             response=outcome.response,
-            input=brought.input,
-            ancestors=brought.ancestors,
+            input=given.input,
+            ancestors=given.ancestors,
             discarded=outcome.discarded,
             lease=None if lease is None else float(lease),
         )

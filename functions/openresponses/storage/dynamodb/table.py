@@ -1,4 +1,4 @@
-"""One DynamoDB table, as the calls that the ports need. Knows keys and conditions, not what an item means."""
+"""The calls to one DynamoDB table that the ports need. Knows keys and conditions, not what an item means."""
 
 import asyncio
 import random
@@ -19,11 +19,11 @@ ABSENT = "attribute_not_exists(pk)"
 PRESENT = "attribute_exists(pk)"
 _READ_CHUNK, _WRITE_CHUNK = 100, 25
 _FRUITLESS = 6
-"""How often in a row a batch may bring nothing: then throttling is here to stay."""
+"""A batch is given up after so many calls in a row that do nothing: the table stays throttled."""
 
 
 class ConditionFailed(Exception):
-    """`item` is the one that is there; empty where none is."""
+    """The condition of a write does not hold. `item` is the item that is there; empty if there is none."""
 
     def __init__(self, item: Item) -> None:
         super().__init__("the condition of a write does not hold")
@@ -31,7 +31,7 @@ class ConditionFailed(Exception):
 
 
 def safe(text: str) -> str:
-    """A part of a key, whatever a client sent: without a slash, and never too long."""
+    """`text`, which a client may have sent, as a part of a key: without a slash, and never too long."""
     quoted = quote(text, safe="")
     return quoted if len(quoted) <= 200 else sha256(text.encode()).hexdigest()
 
@@ -55,7 +55,7 @@ class Table:
     async def update(
         self, key: Item, changes: Item, condition: str, values: Item | None = None, returns: str = "NONE"
     ) -> Item:
-        """Set attributes. Returns what `returns` asks for. Raises ConditionFailed."""
+        """Set attributes. `returns` says which to return, as DynamoDB's ReturnValues does. Raises ConditionFailed."""
         writer = {"S": secrets.token_hex(8)}
         changes = {**changes, "writer": writer}
         setting = "SET " + ", ".join(f"#{name} = :{name}" for name in changes)
@@ -64,14 +64,14 @@ class Table:
         return answer.get("Attributes", {})
 
     async def create(self, items: Sequence[Item]) -> None:
-        """All or none. Raises ConditionFailed where the first one is there already."""
+        """Write all items or none. Raises ConditionFailed if the first one is there already."""
         writer = {"S": secrets.token_hex(8)}
         puts: list[Item] = [{"TableName": self._name, "Item": {**item, "writer": writer}} for item in items]
         puts[0] |= {"ConditionExpression": ABSENT, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
         await self._guarded("transact_write_items", {"TransactItems": [{"Put": put} for put in puts]}, writer)
 
     async def get(self, key: Item) -> Item:
-        """Empty where there is none."""
+        """The item; empty if there is none."""
         answer = await self._aws.call("dynamodb", "get_item", TableName=self._name, Key=key, ConsistentRead=True)
         return answer.get("Item", {})
 
@@ -100,7 +100,7 @@ class Table:
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     async def write_all(self, puts: Sequence[Item], deletes: Sequence[Item]) -> None:
-        """Whatever is there, in any order."""
+        """Write without conditions, in any order."""
         writes = [{"PutRequest": {"Item": item}} for item in puts] + [
             {"DeleteRequest": {"Key": key}} for key in deletes
         ]
@@ -136,7 +136,7 @@ class Table:
         return await self._guarded(operation, {**table, **write}, writer)
 
     async def _guarded(self, operation: str, parameters: Item, writer: Item) -> Item:
-        """A call whose answer was lost is tried again, and then finds its own work in its way: that is success."""
+        """A write whose answer was lost is tried again, and then fails on its own item: that is a success."""
         try:
             return await self._aws.call("dynamodb", operation, **parameters)
         except Refused as refused:
@@ -148,7 +148,7 @@ class Table:
 
 
 def _expressions(values: Item, **expressions: str) -> Item:
-    """Every name behind a "#" is one of an attribute: many plain ones are words that DynamoDB reserves."""
+    """Attributes are written as "#name": DynamoDB reserves many plain words."""
     names = {f"#{name}": name for text in expressions.values() for name in re.findall(r"#(\w+)", text)}
     return {
         **expressions,

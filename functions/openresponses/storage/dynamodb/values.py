@@ -1,4 +1,4 @@
-"""JSON at rest: compressed, within an item, or in S3 where it is too large for one. Bound to one tenant."""
+"""Values are compressed JSON: an attribute of an item, or an object in S3 if it is too large. Bound to one tenant."""
 
 import asyncio
 import secrets
@@ -17,9 +17,10 @@ Kind: TypeAlias = Literal["response", "log"]
 """The first part of a key: the bucket's lifecycle has a rule for each."""
 
 _MAX_INLINE = 150_000
-"""Compressed. An item may hold 400 KB, two values share one, and a write costs 1 unit per KB: an object 8 in all."""
+"""Compressed bytes. An item may hold 400 KB, and two values share one. A write costs 1 unit per KB; an object as much
+as 8 units."""
 _QUICK = 16_000
-"""What compresses in less time than a change of threads is worth noticing."""
+"""Bytes. Less is compressed on the event loop: another thread would cost more time."""
 
 
 class Vanished(Exception):
@@ -31,7 +32,7 @@ class Values:
         self._aws, self._bucket, self._tenant = aws, bucket, tenant
 
     async def pack(self, kind: Kind, owner: str, name: str, json: str | bytes) -> Attribute:
-        """Keep `json`. An object's key is new each time, so that a writer who loses a race overwrites nothing."""
+        """Store `json`. An object's key is new each time, so that a writer that loses a race overwrites nothing."""
         text = json.encode() if isinstance(json, str) else json
         packed = zlib.compress(text) if len(text) < _QUICK else await self._aws.run(lambda: zlib.compress(text))
         if len(packed) <= _MAX_INLINE:
@@ -55,13 +56,13 @@ class Values:
         return await asyncio.gather(*map(self.unpack, attributes))
 
     async def discard(self, attribute: Attribute) -> None:
-        """Forget a value that no item points to. What can't be deleted now expires like the rest."""
+        """Delete a value that no item points to. If that fails, it expires like the rest."""
         if "S" in attribute:
             with suppress(StorageUnavailable, Refused):
                 await self._aws.call("s3", "delete_object", Bucket=self._bucket, Key=attribute["S"])
 
     async def delete_all(self, owner: str) -> None:
-        """Every object of a response, those that no item points to included."""
+        """Delete every object of a response, also those that no item points to."""
         await asyncio.gather(*(self._delete_under(self._prefix(kind, owner)) for kind in ("response", "log")))
 
     async def _delete_under(self, prefix: str) -> None:
@@ -77,7 +78,7 @@ class Values:
                 return
 
     def _get(self, key: str) -> bytes:
-        """The body comes after the answer, where botocore tries nothing again: one more time is on us."""
+        """botocore does not retry while it reads a body, so this tries once more."""
         client = self._aws.client("s3")
         errors = import_module("botocore.exceptions")
         try:

@@ -21,7 +21,7 @@ from openresponses_dev.local.template.authorization import Authorizer
 from openresponses_dev.local.template.intrinsics import ACCOUNT, REGION
 from openresponses_dev.local.template.template import Route
 
-Context = dict[str, str | int]
+AuthorizerContext = dict[str, str | int]
 """What the function behind sees as requestContext.authorizer: values are strings but for the gateway's own latency."""
 
 _UNAUTHORIZED = "Unauthorized"  # the errorMessage that is not a failure
@@ -37,11 +37,11 @@ class Denied(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What an authorizer said of a token: it holds for every method, and for as long as it is remembered."""
+class Decision:
+    """What an authorizer said about a token. It is valid for every method, until it expires from the cache."""
 
     statements: tuple[Mapping[str, Any], ...]
-    context: Context
+    context: AuthorizerContext
     until: float
 
 
@@ -50,7 +50,7 @@ class _Asked:
     """One authorizer: its function, and what it said. It is asked one thing at a time, which saves sandboxes."""
 
     function: Function
-    answers: dict[str, Answer] = field(default_factory=dict[str, Answer])
+    answers: dict[str, Decision] = field(default_factory=dict[str, Decision])
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -62,7 +62,7 @@ class Gatekeeper:
         self._asked: dict[Authorizer, _Asked] = {}
         self._now = now
 
-    async def admit(self, request: Request, route: Route, stage: str) -> Context | None:
+    async def admit(self, request: Request, route: Route, stage: str) -> AuthorizerContext | None:
         """The context for the event; None where the route has no authorizer. Raises Denied."""
         if route.authorizer is None:
             return None
@@ -73,7 +73,7 @@ class Gatekeeper:
         _check_policy(answer.statements, arn)
         return {**answer.context, "integrationLatency": 0 if remembered else round((self._now() - begun) * 1000)}
 
-    async def _answer(self, authorizer: Authorizer, token: str, arn: str, trace_id: str) -> tuple[Answer, bool]:
+    async def _answer(self, authorizer: Authorizer, token: str, arn: str, trace_id: str) -> tuple[Decision, bool]:
         """Errors are not remembered."""
         asked = self._asked.get(authorizer) or self._ask_of(authorizer)
         if known := self._known(asked, token):
@@ -88,7 +88,7 @@ class Gatekeeper:
                 asked.answers[token] = answer
             return answer, False
 
-    def _known(self, asked: _Asked, token: str) -> Answer | None:
+    def _known(self, asked: _Asked, token: str) -> Decision | None:
         answer = asked.answers.get(token)
         return answer if answer and self._now() < answer.until else None
 
@@ -120,15 +120,15 @@ async def _invoke(function: Function, event: bytes, trace_id: str) -> bytes:
     raise Denied(_FAILED, f"{call.function}: {call.error.error_type}: {call.error}")
 
 
-def _read(document: bytes, until: float) -> Answer:
+def _read(document: bytes, until: float) -> Decision:
     """Raises Denied for what API Gateway takes for a configuration error."""
     try:
         found: dict[str, Any] = json.loads(document)
         statements: list[Mapping[str, Any]] | Mapping[str, Any] = found["policyDocument"]["Statement"]
         context: dict[str, object] = found.get("context") or {}
-        told = {name: _text(value) for name, value in context.items()}
+        texts = {name: _text(value) for name, value in context.items()}
         listed = statements if isinstance(statements, list) else [statements]
-        return Answer(tuple(listed), {**told, "principalId": _text(found["principalId"])}, until)
+        return Decision(tuple(listed), {**texts, "principalId": _text(found["principalId"])}, until)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Denied(_FAILED, f"not an authorizer's answer: {type(error).__name__}: {error}") from error
 

@@ -1,6 +1,6 @@
 """API Gateway in front of the functions: an ASGI app that turns requests into invocations and streams the answers.
 
-A client that leaves is not told to the function, which runs to its end: so it is on AWS.
+A function does not learn that its client left; it runs to its end, as on AWS.
 """
 
 from __future__ import annotations

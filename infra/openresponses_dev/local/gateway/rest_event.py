@@ -86,7 +86,7 @@ def rest_event(
     stage: str,
     authorizer: Mapping[str, object] | None = None,
 ) -> dict[str, Any]:
-    """The proxy event. Without binary media types, which we have none of, a body is text whatever it holds.
+    """The proxy event. The template declares no binary media types, so every body is text, whatever it holds.
 
     `authorizer` is what one said of the caller, where the route has one.
     """

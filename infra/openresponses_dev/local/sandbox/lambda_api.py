@@ -86,13 +86,13 @@ def sandboxed(function: Function, loop: asyncio.AbstractEventLoop) -> Target:
         call = function.invoke(event)
         body = b"".join([chunk async for chunk in call.chunks()])
         if call.error:
-            raise _told(call.error, call.request_id)
+            raise _worded(call.error, call.request_id)
         return body
 
     return lambda event: asyncio.run_coroutine_threadsafe(collect(event), loop).result()
 
 
-def _told(error: FunctionError, request_id: str) -> FunctionError:
+def _worded(error: FunctionError, request_id: str) -> FunctionError:
     """As Lambda words what its own service found out, in place of the function."""
     if error.error_type.startswith(("Sandbox.", "Runtime.")):
         return FunctionError(error.error_type, f"RequestId: {request_id} Error: {error}")

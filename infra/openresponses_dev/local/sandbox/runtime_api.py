@@ -14,7 +14,7 @@ import uuid
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
-from openresponses_dev.local.sandbox.runtime_request import Json, Request, error_document, reply
+from openresponses_dev.local.sandbox.runtime_request import Json, RuntimeRequest, error_document, reply
 
 PREFIX = "/2018-06-01/runtime"
 MAX_LINE = 1024 * 1024  # heads and trailers
@@ -73,22 +73,13 @@ class Invocation:
 
 
 class RuntimeApi:
-    """The Lambda Runtime API of one sandbox.
-
-    `ready` is set at the first GET /next, `init_error` resolves to the body of POST /init/error. For SnapStart
-    `snapshot` is set at GET /restore/next, which answers once the test or the sandbox sets `restored`;
-    `restore_error` resolves to the body of POST /restore/error.
-    """
+    """`ready` is set at the first GET /next; `init_error` resolves to the body of POST /init/error."""
 
     address: str  # the value of AWS_LAMBDA_RUNTIME_API
     ready: asyncio.Event
     init_error: asyncio.Future[Json]
-    snapshot: asyncio.Event
-    restored: asyncio.Event
-    restore_error: asyncio.Future[Json]
 
-    def __init__(self, *, concurrency: int = 1) -> None:
-        self._concurrency = concurrency
+    def __init__(self) -> None:
         self._pending: asyncio.Queue[Invocation] = asyncio.Queue()
         self._running: dict[str, Invocation] = {}
         self._connections: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
@@ -98,8 +89,8 @@ class RuntimeApi:
     async def start(self) -> str:
         """Listen on a free loopback port. Returns the value of AWS_LAMBDA_RUNTIME_API."""
         loop = asyncio.get_running_loop()
-        self.ready, self.snapshot, self.restored = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self.init_error, self.restore_error = loop.create_future(), loop.create_future()
+        self.ready = asyncio.Event()
+        self.init_error = loop.create_future()
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=MAX_LINE)
         self.address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self.address
@@ -144,7 +135,7 @@ class RuntimeApi:
         try:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
                 while True:
-                    request = await Request.read(reader)
+                    request = await RuntimeRequest.read(reader)
                     await self._answer(request, writer)
                     await request.discard_body()
                     await writer.drain()
@@ -154,17 +145,13 @@ class RuntimeApi:
             del self._connections[writer]
             writer.close()
 
-    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, request: RuntimeRequest, writer: asyncio.StreamWriter) -> None:
         try:
             if "host" not in request.headers:
                 raise _RefusedError(400, "InvalidRequest", "missing required Host header")
             match request.method, request.path.removeprefix(PREFIX).split("/")[1:]:
                 case "GET", ["invocation", "next"]:
                     return await self._next(request, writer)
-                case "GET", ["restore", "next"]:
-                    self.snapshot.set()
-                    await request.unless_gone(self.restored.wait())
-                    return reply(writer, 200, b"")
                 case "POST", ["invocation", id_, "response"]:
                     await self._response(request, self._owned(id_, request))
                 case "POST", ["invocation", id_, "error"]:
@@ -172,19 +159,18 @@ class RuntimeApi:
                     invocation.headers = request.headers
                     self._running.pop(invocation.id, None)
                     invocation.end(await request.error())
-                case "POST", ["init" | "restore" as phase, "error"]:
-                    future = self.init_error if phase == "init" else self.restore_error
-                    if future.done() or (phase == "init" and self.ready.is_set()):
-                        raise _RefusedError(403, "InvalidStateTransition", f"not in the {phase} phase")
-                    future.set_result(await request.error())
+                case "POST", ["init", "error"]:
+                    if self.init_error.done() or self.ready.is_set():
+                        raise _RefusedError(403, "InvalidStateTransition", "not in the init phase")
+                    self.init_error.set_result(await request.error())
                 case _:
                     raise _RefusedError(404, "InvalidRequest", f"no such path: {request.method} {request.path}")
             reply(writer, 202, b'{"status":"OK"}\n')
         except _RefusedError as refused:
             reply(writer, refused.status, error_document(refused.error_type, str(refused)))
 
-    async def _next(self, request: Request, writer: asyncio.StreamWriter) -> None:
-        if self.polling + len(self._running) >= self._concurrency:
+    async def _next(self, request: RuntimeRequest, writer: asyncio.StreamWriter) -> None:
+        if self.polling or self._running:
             raise _RefusedError(403, "InvalidStateTransition", "GET /next while an invocation is not answered")
         self.ready.set()
         self.polling += 1
@@ -206,7 +192,7 @@ class RuntimeApi:
         }
         reply(writer, 200, invocation.payload, headers.items())
 
-    def _owned(self, id_: str, request: Request) -> Invocation:
+    def _owned(self, id_: str, request: RuntimeRequest) -> Invocation:
         """The running invocation that a POST is about; an answered one is no longer running."""
         invocation = self._running.get(id_)
         if invocation is None or invocation.begun.is_set():
@@ -217,7 +203,7 @@ class RuntimeApi:
             )
         return invocation
 
-    async def _response(self, request: Request, invocation: Invocation) -> None:
+    async def _response(self, request: RuntimeRequest, invocation: Invocation) -> None:
         mode = request.headers.get("lambda-runtime-function-response-mode", "")
         if mode not in ("", "streaming"):  # even "buffered" is refused: it is said by saying nothing
             raise _RefusedError(400, "InvalidFunctionResponseMode", f"Invalid function response mode: {mode}")
@@ -236,7 +222,7 @@ class RuntimeApi:
         finally:
             self._running.pop(invocation.id, None)
 
-    async def _buffered(self, request: Request, invocation: Invocation) -> None:
+    async def _buffered(self, request: RuntimeRequest, invocation: Invocation) -> None:
         body = await request.whole_body()
         if len(body) > MAX_BUFFERED_RESPONSE:
             message = (

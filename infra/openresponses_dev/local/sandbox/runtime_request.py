@@ -22,7 +22,7 @@ ERROR_BODY = "lambda-runtime-function-error-body"
 
 
 @dataclass(eq=False)
-class Request:
+class RuntimeRequest:
     """One HTTP/1.1 request whose body is still on the wire."""
 
     method: str
@@ -33,7 +33,7 @@ class Request:
     consumed: bool = False
 
     @classmethod
-    async def read(cls, reader: asyncio.StreamReader) -> Request:
+    async def read(cls, reader: asyncio.StreamReader) -> RuntimeRequest:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         first, *lines = head.split("\r\n")[:-2]
         method, path, version = first.split(" ")
@@ -78,14 +78,14 @@ class Request:
 
     async def unless_gone(self, wait: Coroutine[Any, Any, T]) -> T:
         """Wait for something to tell the runtime, or raise ConnectionResetError when it hung up meanwhile."""
-        gone, told = asyncio.ensure_future(self.reader.read(1)), asyncio.ensure_future(wait)
-        await asyncio.wait({gone, told}, return_when=asyncio.FIRST_COMPLETED)
-        if not told.done():
-            told.cancel()
+        gone, waited = asyncio.ensure_future(self.reader.read(1)), asyncio.ensure_future(wait)
+        await asyncio.wait({gone, waited}, return_when=asyncio.FIRST_COMPLETED)
+        if not waited.done():
+            waited.cancel()
             raise ConnectionResetError("the runtime hung up")
         gone.cancel()
         await asyncio.wait({gone})
-        return told.result()
+        return waited.result()
 
 
 def header_of(line: str) -> tuple[str, str]:

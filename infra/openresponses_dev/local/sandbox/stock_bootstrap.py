@@ -19,7 +19,7 @@ _PREFIX = "/2018-06-01/runtime"
 _ERROR_TYPE = "Lambda-Runtime-Function-Error-Type"
 
 
-class Context:
+class LambdaContext:
     """The fields of the context object that functions read."""
 
     def __init__(self, headers: http.client.HTTPMessage) -> None:
@@ -52,16 +52,16 @@ def main() -> None:
         sys.exit("the Runtime API is gone")
 
 
-def _load(name: str) -> Callable[[Any, Context], Any]:
+def _load(name: str) -> Callable[[Any, LambdaContext], Any]:
     module, _, attribute = name.rpartition(".")
     return getattr(importlib.import_module(module.replace("/", ".")), attribute)
 
 
-def _serve_one(api: http.client.HTTPConnection, handler: Callable[[Any, Context], Any]) -> None:
+def _serve_one(api: http.client.HTTPConnection, handler: Callable[[Any, LambdaContext], Any]) -> None:
     api.request("GET", f"{_PREFIX}/invocation/next")
     answer = api.getresponse()
     event = json.loads(answer.read())
-    context = Context(answer.headers)
+    context = LambdaContext(answer.headers)
     os.environ["_X_AMZN_TRACE_ID"] = answer.headers.get("Lambda-Runtime-Trace-Id", "")
     echo = {"Lambda-Runtime-Invocation-Id": answer.headers.get("Lambda-Runtime-Invocation-Id", "")}
     path = f"/invocation/{context.aws_request_id}"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from openresponses_dev.local.sandbox.lambda_api import LambdaApi
 from openresponses_dev.local.services.executions import Execution
-from openresponses_dev.local.template.aws_resources import Request, put_parameter, requests
+from openresponses_dev.local.template.aws_resources import AwsCall, put_parameter, requests
 from openresponses_dev.local.template.intrinsics import REGION
 from openresponses_dev.local.template.template import Template
 
@@ -38,7 +38,7 @@ class LocalAws:
         lambda_api: LambdaApi,
         *,
         parameters: Mapping[str, str] | None = None,
-        extra: Sequence[Request] = (),
+        extra: Sequence[AwsCall] = (),
         retry_scale: float = 1.0,
     ) -> None:
         self._lambda_api, self._retry_scale = lambda_api, retry_scale
@@ -101,7 +101,7 @@ def client(service: str, endpoint_url: str) -> Any:
     return boto3.client(service, endpoint_url=endpoint_url, region_name=REGION, **CREDENTIALS)
 
 
-def _create(wanted: Sequence[Request], url: str) -> None:
+def _create(wanted: Sequence[AwsCall], url: str) -> None:
     clients = {service: client(service, url) for service in {request.service for request in wanted}}
     for request in wanted:
         getattr(clients[request.service], request.method)(**request.arguments)

@@ -153,7 +153,8 @@ def _start_once() -> None:
 
 def _stop_at_once() -> None:
     """StopExecution forgets its error and cause, and shows only when the running task has ended, which may then make
-    the execution FAILED. AWS reports ABORTED at once; the task's own work goes on."""
+    the execution FAILED. AWS reports ABORTED at once; the task's own work goes on. And an execution's thread looks
+    whether it runs, then notes its next state: it raises RuntimeError if a stop comes between the two."""
 
     def stop_execution(self: Any, execution_arn: str, error: str | None = None, cause: str | None = None) -> Execution:
         execution = self.describe_execution(execution_arn)
@@ -180,16 +181,21 @@ def _stop_at_once() -> None:
             if self.execution.status != "ABORTED":
                 reflect(self)
 
-    set_error = Environment.set_error
+    def unless_over(change: Callable[..., None]) -> Callable[..., None]:
+        def changed(self: Environment, *args: Any, **kwargs: Any) -> None:
+            with self._state_mutex:  # as a stop and a timeout do
+                if not isinstance(self._program_state, (ProgramStopped, ProgramTimedOut)):
+                    change(self, *args, **kwargs)
 
-    def set_error_unless_over(self: Environment, error: Any) -> None:
-        if not isinstance(self._program_state, (ProgramStopped, ProgramTimedOut)):
-            set_error(self, error)
+        return changed
+
+    next_state = Environment.next_state_name
 
     sfn_models.StepFunctionsParserBackend.stop_execution = stop_execution
     StepFunctionResponse.stop_execution = answer
     BaseExecutionWorkerCommunication._reflect_execution_status = reflect_unless_stopped
-    Environment.set_error = set_error_unless_over
+    Environment.set_error = unless_over(Environment.set_error)
+    Environment.next_state_name = next_state.setter(unless_over(next_state.fset))
 
 
 def _wait_interruptibly() -> None:

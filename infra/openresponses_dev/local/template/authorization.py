@@ -1,4 +1,4 @@
-"""What a template says of who may call its API: the authorizers, and which method has which."""
+"""Who may call an API: the authorizers that a template declares, and which of them each method has."""
 
 from __future__ import annotations
 

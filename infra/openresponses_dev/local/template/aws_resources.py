@@ -17,7 +17,7 @@ _PLACEHOLDER = re.compile(r"\$\{([A-Za-z0-9_]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class AwsCall:
     """One call of a boto3 client: `service`, the client's method, its arguments."""
 
     service: str
@@ -49,7 +49,7 @@ class Declared:
         return value
 
 
-def requests(template: Template) -> list[Request]:
+def requests(template: Template) -> list[AwsCall]:
     """What creates the tables, buckets, parameters and state machines of the template. Raises TemplateError."""
     makers = {
         "AWS::DynamoDB::Table": _table,
@@ -76,28 +76,28 @@ def declared(resolver: Resolver, kind: str) -> Iterator[Declared]:
             yield Declared(logical, table(resource.get("Properties"), f"{where}.Properties"), resolver)
 
 
-def put_parameter(name: str, value: str, kind: str = "String") -> Request:
-    return Request("ssm", "put_parameter", {"Name": name, "Value": value, "Type": kind, "Overwrite": True})
+def put_parameter(name: str, value: str, kind: str = "String") -> AwsCall:
+    return AwsCall("ssm", "put_parameter", {"Name": name, "Value": value, "Type": kind, "Overwrite": True})
 
 
-def _table(resource: Declared, _root: Path) -> Iterator[Request]:
+def _table(resource: Declared, _root: Path) -> Iterator[AwsCall]:
     keys = resource.get(*_TABLE_KEYS)
-    yield Request("dynamodb", "create_table", {**keys, "TableName": resource.name, "BillingMode": "PAY_PER_REQUEST"})
+    yield AwsCall("dynamodb", "create_table", {**keys, "TableName": resource.name, "BillingMode": "PAY_PER_REQUEST"})
     # Kept as declared; nothing here ever expires.
     if ttl := resource.get("TimeToLiveSpecification"):
-        yield Request("dynamodb", "update_time_to_live", {"TableName": resource.name, **ttl})
+        yield AwsCall("dynamodb", "update_time_to_live", {"TableName": resource.name, **ttl})
 
 
-def _bucket(resource: Declared, _root: Path) -> Iterator[Request]:
-    yield Request("s3", "create_bucket", {"Bucket": resource.name})
+def _bucket(resource: Declared, _root: Path) -> Iterator[AwsCall]:
+    yield AwsCall("s3", "create_bucket", {"Bucket": resource.name})
 
 
-def _parameter(resource: Declared, _root: Path) -> Iterator[Request]:
+def _parameter(resource: Declared, _root: Path) -> Iterator[AwsCall]:
     where = f"Resources.{resource.logical}.Properties"
     yield put_parameter(resource.name, text(resource.required("Value"), f"{where}.Value"))
 
 
-def _state_machine(resource: Declared, root: Path) -> Iterator[Request]:
+def _state_machine(resource: Declared, root: Path) -> Iterator[AwsCall]:
     where = f"Resources.{resource.logical}.Properties"
     path = root / text(resource.required("DefinitionUri"), f"{where}.DefinitionUri")
     try:
@@ -106,7 +106,7 @@ def _state_machine(resource: Declared, root: Path) -> Iterator[Request]:
         raise TemplateError(f"{where}.DefinitionUri", str(error)) from error
     given = table(resource.get("DefinitionSubstitutions").get("DefinitionSubstitutions"), where)
     values = {key: text(value, f"{where}.DefinitionSubstitutions.{key}") for key, value in given.items()}
-    yield Request(
+    yield AwsCall(
         "stepfunctions",
         "create_state_machine",
         {"name": resource.name, "definition": substitute(source, values, where), "roleArn": ROLE},

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from openresponses.routing.catalog import OFFLINE
+from openresponses.entry.settings import OFFLINE
 from openresponses.toolbox.lambda_functions import LambdaTool
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Deployment

@@ -24,8 +24,8 @@ def table(deployment: Deployment) -> Iterator[Finding]:
 
 def expiry(deployment: Deployment) -> Iterator[Finding]:
     with translated("dynamodb"):
-        told = deployment.client("dynamodb").describe_time_to_live(TableName=deployment.table)
-    described: dict[str, str] = told["TimeToLiveDescription"]
+        answer = deployment.client("dynamodb").describe_time_to_live(TableName=deployment.table)
+    described: dict[str, str] = answer["TimeToLiveDescription"]
     if described["TimeToLiveStatus"] in ("ENABLED", "ENABLING") and described.get("AttributeName") == "ttl":
         yield ok("table's expiry", "by ttl")
     else:
@@ -60,11 +60,14 @@ def functions(deployment: Deployment) -> Iterator[Finding]:
 
 def _function(deployment: Deployment, logical: str, name: str) -> Finding:
     with translated("lambda"):
-        told: dict[str, Any] = deployment.client("lambda").get_function_configuration(FunctionName=name)
+        configuration: dict[str, Any] = deployment.client("lambda").get_function_configuration(FunctionName=name)
     # An idle function is Inactive, and wakes up when it is called.
-    if told.get("State", "Active") in ("Active", "Inactive") and told.get("LastUpdateStatus") != "Failed":
+    if (
+        configuration.get("State", "Active") in ("Active", "Inactive")
+        and configuration.get("LastUpdateStatus") != "Failed"
+    ):
         return ok("function", logical)
-    why = told.get("LastUpdateStatusReason") or told.get("StateReason") or told.get("State")
+    why = configuration.get("LastUpdateStatusReason") or configuration.get("StateReason") or configuration.get("State")
     return problem("function", f"{logical} does not work: {why}", _DEPLOY)
 
 

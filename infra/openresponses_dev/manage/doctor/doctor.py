@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated
 
-from openresponses_dev.manage.deployment import Deployment, deployment_of, session_of
+from cyclopts import Parameter
+
+from openresponses_dev.manage.deployment import Deployment, Where, deployment_at, session_of
 from openresponses_dev.manage.doctor import checks_configuration as configuration
 from openresponses_dev.manage.doctor import checks_resources as resources
-from openresponses_dev.manage.doctor.findings import Finding, ok, problem, told, verdict
+from openresponses_dev.manage.doctor.findings import Finding, ok, problem, shown, verdict
 from openresponses_dev.manage.problems import Problem, translated
 
 _SETTLED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
@@ -29,26 +31,30 @@ _CHECKS: dict[str, Callable[[Deployment], Iterable[Finding]]] = {
 }
 
 
-def doctor(arguments: argparse.Namespace) -> int:
+def doctor(
+    *,
+    live: Annotated[bool, Parameter(help="ask each provider for a few words, too")] = False,
+    where: Where = Where(),
+) -> int:
     """The exit status: 1 where something must be mended. Shows each finding as it comes."""
     findings: list[Finding] = []
-    for finding in _examine(arguments):
+    for finding in _examine(where, live):
         findings.append(finding)
-        print(told(finding), flush=True)
+        print(shown(finding), flush=True)
     print(verdict(findings))
     return int(any(finding.state == "problem" for finding in findings))
 
 
-def _examine(arguments: argparse.Namespace) -> Iterator[Finding]:
+def _examine(where: Where, live: bool) -> Iterator[Finding]:
     try:
-        if not arguments.local:
-            yield _credentials(arguments)
-        deployment = deployment_of(arguments)
+        if not where.local:
+            yield _credentials(where)
+        deployment = deployment_at(where)
     except Problem as wrong:  # nothing more can be asked
         yield problem("deployment", str(wrong), wrong.mend)
         return
     yield _settled(deployment)
-    for about, check in (_CHECKS | ({"answers": configuration.answers} if arguments.live else {})).items():
+    for about, check in (_CHECKS | ({"answers": configuration.answers} if live else {})).items():
         try:
             yield from check(deployment)
         except Problem as wrong:
@@ -61,7 +67,7 @@ def _settled(deployment: Deployment) -> Finding:
     return problem("deployment", f"{deployment.title} is {deployment.state}", "wait until that is over, or sam deploy")
 
 
-def _credentials(arguments: argparse.Namespace) -> Finding:
+def _credentials(where: Where) -> Finding:
     with translated("sts"):
-        who = session_of(arguments).client("sts").get_caller_identity()
+        who = session_of(where).client("sts").get_caller_identity()
     return ok("credentials", who["Arn"])

@@ -1,4 +1,4 @@
-"""What the doctor finds, and how it is told."""
+"""What the doctor finds, and how it is shown."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def problem(about: str, detail: str, mend: str = "") -> Finding:
     return Finding(about, "problem", detail, mend)
 
 
-def told(finding: Finding) -> str:
+def shown(finding: Finding) -> str:
     lines = [_WIDTHS.format(finding.state, finding.about, finding.detail)]
     if finding.mend:
         lines.append(_WIDTHS.format("", "  try:", finding.mend))

@@ -1,4 +1,4 @@
-"""The two ways to answer an invocation: streamed as it is made, or buffered into one proxy response."""
+"""The two ways to write the response of an invocation: streamed as it is made, or as one proxy response."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ HOP_BY_HOP = frozenset(
 RawHeaders = list[tuple[bytes, bytes]]
 
 
-class Answer(Protocol):
-    """`start` once, `write` until `last`, and then `end`; or `end` before that with the reason why."""
+class ResponseWriter(Protocol):
+    """Call `start` once, `write` until `last`, then `end`; call `end` earlier if there is a fault."""
 
     async def start(self, status: int, headers: RawHeaders) -> None: ...
     async def write(self, body: bytes, last: bool) -> None: ...

@@ -1,0 +1,56 @@
+"""What a source of tools must do, and what every source shares. Knows none of them."""
+
+import re
+from typing import Protocol
+
+from ..core.errors import KitError
+from ..core.run import OfferedTool
+from ..schema.base import SLUG, JsonObject
+from ..schema.items import REJECTED_CALL, HostedToolCall
+from ..schema.tools import HostedTool, UpstreamTool
+
+_HOSTED = re.compile(rf"{SLUG}:([a-zA-Z0-9_-]{{1,64}})")
+
+
+class ToolSource(Protocol):
+    """A place where tools come from, such as the files of a package."""
+
+    async def offer(self, tool: HostedTool | UpstreamTool) -> list[OfferedTool]:
+        """The tools that a request declares by `tool`: many for one definition, if it stands for an MCP server.
+
+        Empty if the tool is not from here. The `item_type` of an offer is the type of the item that a call makes.
+        Raises KitError, which fails the request.
+        """
+        ...
+
+    async def call(self, call: HostedToolCall) -> str | None:
+        """Run a call and return its output; None if the tool is not from here. Raises ToolFailed, ToolMisconfigured."""
+        ...
+
+
+class ToolFailed(Exception):
+    """A call failed. The message is written for the model."""
+
+
+class ToolMisconfigured(KitError):
+    """The configuration of a tool is wrong: an operator must correct it."""
+
+    code = "tool_misconfigured"
+
+
+def hosted_name(item_type: str) -> str | None:
+    """`clock` for `serverless:clock`; None if `item_type` can't be the type of a tool of this server."""
+    match = _HOSTED.fullmatch(item_type)
+    return match[1] if match and item_type != REJECTED_CALL else None
+
+
+def hosted_tool(name: str, description: str, parameters: JsonObject) -> OfferedTool:
+    """The offer of `serverless:<name>`. `parameters` is a JSON schema."""
+    return OfferedTool(
+        name=name,
+        kind="hosted",
+        item_type=f"{SLUG}:{name}",
+        wire_name=name,
+        description=description,
+        parameters=parameters,
+    )
