@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from mimetypes import guess_type
 
 from ...core.errors import RequestError
-from ...schema.content import InputText, OutputText, Part, Refusal, Text
+from ...schema.content import InputText, OutputText, Part, ReasoningText, Refusal, Text
 
 
 def unsendable(what: str, where: str = "") -> RequestError:
@@ -30,9 +30,14 @@ def said(part: Part) -> str | None:
 
 
 def plain_text(parts: Sequence[Part], role: str, separator: str = "", where: str = "") -> str:
-    """Of a message that can hold nothing else. Raises RequestError for what isn't text."""
+    """Of a message that can hold nothing else; what an assistant's message has of its reasoning is left out.
+
+    Raises RequestError for what isn't text.
+    """
     texts: list[str] = []
     for index, part in enumerate(parts):
+        if isinstance(part, ReasoningText) and role == "assistant":
+            continue
         text = said(part)
         if text is None:
             raise unsendable(f"a part of type {part.type!r} in a message of role {role!r}", within(where, f"[{index}]"))

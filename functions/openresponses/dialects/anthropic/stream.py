@@ -20,7 +20,8 @@ from ...schema.items import ExtensionItem
 from ...schema.response import InputTokensDetails, OutputTokensDetails, Usage
 from .._shared.errors import from_object
 from .._shared.json import count, fields, loads, text
-from .._shared.naming import ANTHROPIC, MAX_CALL_ID, OF_VENDOR_S_TOOLS, CallIds, item_name, made_together, wire_name
+from .._shared.naming import MAX_CALL_ID, CallIds
+from .messages import ANTHROPIC, OF_VENDOR_S_TOOLS, made_together, tool_names
 from .thinking import opaque_of
 
 _LENGTH = ("max_tokens", "model_context_window_exceeded", "pause_turn")
@@ -65,7 +66,8 @@ class _Block:
 class _Decoder:
     def __init__(self, tools: Sequence[OfferedTool], summarised: bool, secrets: Sequence[str]) -> None:
         self.over = False
-        self._names = {wire_name(tool.name): tool for tool in tools}
+        self._names = tool_names(tools)
+        self._of_client = {tool.name for tool in tools if tool.kind != "hosted"}
         self._summary = 0 if summarised else None
         self._secrets = secrets
         self._blocks: dict[int, _Block] = {}
@@ -195,11 +197,10 @@ class _Decoder:
     def _call(self, key: str, call_id: str, name: str) -> d.ToolCall:
         if not name:
             raise StreamViolation("The provider sent a tool call without a name")
-        tool = self._names.get(name)
-        call_id = self._ids.take(call_id)
+        name, call_id = self._names.ours(name), self._ids.take(call_id)
         call_id = made_together(call_id) if self._answered_here else call_id
-        self._answered_here = self._answered_here or tool is None or tool.kind == "hosted"
-        return d.ToolCall(key, "", call_id, tool.name if tool else item_name(name))
+        self._answered_here = self._answered_here or name not in self._of_client
+        return d.ToolCall(key, "", call_id, name)
 
     def _usage(self, used: JsonObject) -> Iterator[d.Delta]:
         """Counts are cumulative; an event tells those that it knows."""

@@ -42,11 +42,10 @@ from ...core.settings import ProviderSettings
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...transport.http import Http
-from .._shared.history import refuse_upstream_tools
 from .._shared.json import fields
-from .._shared.naming import Names
 from .._shared.options import with_options
-from .messages import history
+from .._shared.tools import refuse_upstream_tools
+from .messages import conversation, tool_names
 from .models import BedrockOptions, Traits, options_of, traits_of
 from .request import ANSWER, JSON_ONLY, answers_with_tool, mark, text_format, tool_config, wants_json
 from .signing import Signer
@@ -118,14 +117,14 @@ class _Sending:
     def of(cls, turn: Turn, options: BedrockOptions) -> "_Sending":
         refuse_upstream_tools(turn)
         traits = traits_of(options.base_models.get(turn.model, turn.model))
-        names = Names(tool.name for tool in turn.tools)
-        answer = names.reserve(ANSWER) if answers_with_tool(turn, traits, options) else ""
+        names = tool_names(turn.tools)
+        answer = names.another(ANSWER) if answers_with_tool(turn, traits, options) else ""
         reading = Reading(names, answer, traits.summarised, traits.plain_reasoning, traits.think_tags)
         return cls(turn, options, traits, reading)
 
     def body(self, settings: ProviderSettings) -> JsonObject:
         turn, traits, reading = self.turn, self.traits, self.reading
-        past = history(turn, traits, reading.names, reasoning=not is_off(turn, traits))
+        past = conversation(turn, traits, reading.names, reasoning=not is_off(turn, traits))
         tools = tool_config(turn, traits, reading.names, past.called, reading.answer)
         thinking = asked(turn, traits, past.messages, forced=bool(tools and "toolChoice" in tools))
         form = None if reading.answer else text_format(turn)

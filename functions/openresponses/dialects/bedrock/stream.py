@@ -30,8 +30,9 @@ from ...schema.content import UrlCitation
 from ...schema.response import InputTokensDetails, Usage
 from .._shared.errors import clean, from_status, retry_after
 from .._shared.json import count, dumps, fields, loads, text
-from .._shared.naming import CallIds, Names
+from .._shared.naming import CallIds, Naming
 from .._shared.think_tags import ThinkSplitter
+from .messages import tool_names
 from .thinking import kept
 
 _CREDENTIALS = {
@@ -135,7 +136,7 @@ Index: TypeAlias = int
 class Reading:
     """What was sent says how the reply is read: `answer` is the tool that the model answers with, if any."""
 
-    names: Names = field(default_factory=lambda: Names(()))
+    names: Naming = field(default_factory=lambda: tool_names(()))
     answer: str = ""
     summarised: bool = False
     plain_reasoning: bool = False
@@ -250,7 +251,7 @@ class _Decoder:
             else:
                 self._calls.add(index)
                 call_id = self._ids.take(text(call.get("toolUseId")))
-                name = self._reading.names.meant(sent)
+                name = self._reading.names.ours(sent)
                 yield d.ToolCall(f"call_{index}", call_id=call_id, name=name)
 
     def _end_calls(self) -> Iterator[d.Delta]:

@@ -34,8 +34,8 @@ from ...schema.base import JsonObject
 from ...schema.request import JsonObjectFormat, JsonSchemaFormat, TextSettings
 from ...transport.http import Http
 from ...transport.sse import SseEvent
-from .._shared.history import refuse_upstream_tools
 from .._shared.options import wants_logprobs, with_options
+from .._shared.tools import refuse_upstream_tools
 from .messages import messages
 from .models import ChatOptions, options_of
 from .request import tools

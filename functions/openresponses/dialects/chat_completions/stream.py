@@ -18,7 +18,7 @@ from ...schema.content import LogProb
 from ...schema.response import InputTokensDetails, OutputTokensDetails, Usage
 from .._shared.errors import from_object
 from .._shared.json import count, fields, objects, text
-from .._shared.naming import MAX_CALL_ID, item_name
+from .._shared.naming import CallIds, item_name
 from .._shared.openai_values import citation_of, logprobs_of
 from .._shared.think_tags import ThinkSplitter
 from .models import ThinkTags
@@ -46,6 +46,7 @@ class Calls:
     """
 
     def __init__(self) -> None:
+        self._ids = CallIds()
         self._calls: list[_Call] = []
         self._by_id: dict[str, _Call] = {}
         self._by_index: dict[int, _Call] = {}
@@ -84,9 +85,7 @@ class Calls:
 
     def _new(self, index: int | None, call_id: str) -> _Call:
         """A second call with the same id gets none, nor does one with too long an id: the engine makes one."""
-        call = _Call(
-            f"call_{len(self._calls)}", index, "" if call_id in self._by_id or len(call_id) > MAX_CALL_ID else call_id
-        )
+        call = _Call(f"call_{len(self._calls)}", index, self._ids.take(call_id))
         self._calls.append(call)
         if call.id:
             self._by_id[call.id] = call

@@ -34,11 +34,10 @@ from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...transport.http import Http
 from ...transport.sse import objects_of
-from .._shared.naming import function_name, model_path
 from .._shared.options import wants_logprobs, with_options
-from .messages import contents
+from .messages import contents, tool_names
 from .models import GeminiModel, options_of
-from .request import response_format, tools
+from .request import model_path, response_format, tools
 from .stream import decode
 from .thinking import thinking
 
@@ -62,7 +61,7 @@ class Gemini:
     async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
         """One turn's deltas. Raises ProviderError, and RequestError for content that this wire can't carry."""
         path, body = f"{model_path(turn.model)}:streamGenerateContent", encode(turn, self._settings)
-        names = {function_name(tool.name): tool.name for tool in turn.tools}
+        names = tool_names(turn.tools)
         async with (
             self._http.post(path, body, {"alt": "sse"}) as reply,
             aclosing(reply.events()) as events,

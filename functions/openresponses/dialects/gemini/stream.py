@@ -18,8 +18,8 @@ from ...schema.items import ExtensionItem
 from ...schema.response import InputTokensDetails, OutputTokensDetails, Usage
 from .._shared.errors import from_object
 from .._shared.json import count, fields, objects, text
-from .._shared.naming import CallIds, item_name
-from .messages import GOOGLE
+from .._shared.naming import CallIds, Naming
+from .messages import GOOGLE, tool_names
 from .thinking import NextPart, Spoken, State, Thought
 
 
@@ -105,14 +105,14 @@ _ABOUT = ("videoMetadata", "partMetadata", "mediaResolution")
 
 
 async def decode(
-    chunks: AsyncIterator[JsonObject], *, names: Mapping[str, str] | None = None, secrets: Sequence[str] = ()
+    chunks: AsyncIterator[JsonObject], *, names: Naming | None = None, secrets: Sequence[str] = ()
 ) -> AsyncGenerator[d.Delta, None]:
     """Raises ProviderError where the stream reports one, or ends before its turn does.
 
-    `names` has our name of a tool by Gemini's. A turn has ended with a `finishReason`, or with the prompt blocked.
+    `names` are those of the offered tools. A turn has ended with a `finishReason`, or with the prompt blocked.
     `Finish` waits for the end of the stream, since sources and usage may come after that.
     """
-    decoder = _Decoder(names or {}, secrets)
+    decoder = _Decoder(names or tool_names(()), secrets)
     async for chunk in chunks:
         for delta in decoder.feed(chunk):
             yield delta
@@ -121,7 +121,7 @@ async def decode(
 
 
 class _Decoder:
-    def __init__(self, names: Mapping[str, str], secrets: Sequence[str]) -> None:
+    def __init__(self, names: Naming, secrets: Sequence[str]) -> None:
         self._names = names
         self._secrets = secrets
         self._finish = ""
@@ -220,7 +220,7 @@ class _Decoder:
         self._calls += 1
         call_id = self._call_ids.take(text(call.get("id")))
         arguments = json.dumps(call.get("args") or {}, ensure_ascii=False)
-        yield d.ToolCall(key, arguments, call_id, self._names.get(name) or item_name(name))
+        yield d.ToolCall(key, arguments, call_id, self._names.ours(name))
         yield d.End(key)
         self._open = ""
 

@@ -40,10 +40,9 @@ from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.request import CreateResponse
 from ...transport.http import Http
-from .._shared.history import refuse_upstream_tools
-from .._shared.naming import UpstreamNames
 from .._shared.options import with_options
-from .messages import input_items
+from .._shared.tools import refuse_upstream_tools
+from .messages import input_items, tool_names
 from .models import options_of
 from .request import include, tools
 from .stream import decode, objects_of
@@ -85,7 +84,7 @@ class OpenAIResponses:
     async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
         """One turn's deltas. Raises ProviderError, and RequestError for content that this wire can't carry."""
         body = encode(turn, self._settings)
-        names, keep = UpstreamNames(turn.tools).ours, self._options.echo_reasoning == "content"
+        names, keep = tool_names(turn.tools), self._options.echo_reasoning == "content"
         async with self._http.post("/responses", body) as reply:
             async with (
                 aclosing(reply.events()) as events,
@@ -103,7 +102,7 @@ class OpenAIResponses:
 def encode(turn: Turn, settings: ProviderSettings) -> JsonObject:
     """The request's body. Raises RequestError for content that this wire can't carry."""
     options = options_of(settings)
-    names, upstream = UpstreamNames(turn.tools), refuse_upstream_tools(turn, options.upstream_tools)
+    names, upstream = tool_names(turn.tools), refuse_upstream_tools(turn, options.upstream_tools)
     limit = turn.max_output_tokens
     body: dict[str, JsonValue | None] = {
         "model": turn.model,

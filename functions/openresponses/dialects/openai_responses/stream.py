@@ -4,7 +4,7 @@ Sources: the Open Responses specification, "Streaming"; OpenAI's API reference, 
 LM Studio and OpenRouter for what they leave out. Values of an unexpected type are passed over.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 
 from ...core import deltas as d
 from ...core.errors import ProviderError, ProviderUnavailable
@@ -14,8 +14,9 @@ from ...schema.response import InputTokensDetails, OutputTokensDetails, Usage
 from ...transport.sse import SseEvent
 from .._shared.errors import from_object
 from .._shared.json import count, fields, objects, text
-from .._shared.naming import CallIds
+from .._shared.naming import CallIds, Naming
 from .items import CallItem, MessageItem, OtherItem, OutputItem, ReasoningItem, UpstreamItem
+from .messages import tool_names
 
 _IMPLIED = (
     ("response.output_text", "message"),
@@ -39,16 +40,16 @@ async def objects_of(events: AsyncIterator[SseEvent]) -> AsyncGenerator[JsonObje
 async def decode(
     events: AsyncIterator[JsonObject],
     *,
-    names: Mapping[str, str] | None = None,
+    names: Naming | None = None,
     keep_content: bool = False,
     secrets: Sequence[str] = (),
 ) -> AsyncGenerator[d.Delta, None]:
     """Raises ProviderError where the stream reports one or breaks its protocol.
 
-    `names` leads from the provider's names of tools to ours. The turn ends with `response.completed` or
+    `names` are those of the offered tools. The turn ends with `response.completed` or
     `response.incomplete`: a stream without them has no `Finish`, whether or not there is a `[DONE]`.
     """
-    decoder = _Decoder(names or {}, keep_content, secrets)
+    decoder = _Decoder(names or tool_names(()), keep_content, secrets)
     async for event in events:
         for delta in decoder.feed(event):
             yield delta
@@ -60,7 +61,7 @@ class _Decoder:
     """Finds the item that an event is about: by its id, else by its index, since some servers change an item's id
     between its events, or have none; else it is the last that it can be about."""
 
-    def __init__(self, names: Mapping[str, str], keep_content: bool, secrets: Sequence[str]) -> None:
+    def __init__(self, names: Naming, keep_content: bool, secrets: Sequence[str]) -> None:
         self.finished = False
         self._names, self._keep_content, self._secrets = names, keep_content, secrets
         self._items: list[OutputItem] = []
