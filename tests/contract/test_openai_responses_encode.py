@@ -12,8 +12,8 @@ from openresponses.core.run import OfferedTool
 from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn
 from openresponses.dialects import connect
+from openresponses.dialects._shared.naming import tool_names
 from openresponses.dialects.openai_responses import encode
-from openresponses.dialects.openai_responses.messages import tool_names
 from openresponses.schema.items import FunctionCall, FunctionCallOutput, Item
 from tests import openai_types
 from tests.contract.turns import call, clock, output, turn

@@ -5,16 +5,19 @@ from collections import Counter
 from collections.abc import Iterable
 from hashlib import sha256
 
+from ...core.run import OfferedTool
+
 MAX_CALL_ID = 256
-"""Of the ids that our own items can hold."""
+"""The most characters that the `call_id` of an item can have."""
 
 
 class Naming:
     """Both ways between names of ours and those on one wire, one to one.
 
-    A name that fits `pattern`, in at most `longest` characters, stays. Another becomes as much of it as can stay,
-    behind `prefix`, and its hash: so it is the same in every turn, which the provider's cache needs. `names` are those
-    of the offered tools: past calls' names make way for them.
+    A name stays as it is if it fits `pattern` and has at most `longest` characters. Any other is cut, its unfit
+    characters are replaced, and its hash is added: the result is the same in every turn, so that the provider's cache
+    finds the prompt again. `prefix` begins such a result. `names` are those of the offered tools: they come first, so
+    that no name of a past call takes theirs.
     """
 
     def __init__(
@@ -61,9 +64,14 @@ class Naming:
         return f"{re.sub('[^a-zA-Z0-9_-]', '_', self._prefix + name)[:room]}_{digest[:8]}"
 
 
+def tool_names(tools: Iterable[OfferedTool]) -> Naming:
+    """The limits of most wires: 64 letters, digits, `_` and `-`."""
+    return Naming(64, (tool.name for tool in tools))
+
+
 class CallIds:
-    """The ids of one turn's calls, as a provider sends them. Of one that is too long, or that another call has, nothing
-    is left: the engine then makes one."""
+    """The ids that a provider sends with one turn's calls. An id that is too long, or that an earlier call of the turn
+    has, becomes an empty one: the engine then makes an id."""
 
     def __init__(self, longest: int = MAX_CALL_ID) -> None:
         self._longest = longest

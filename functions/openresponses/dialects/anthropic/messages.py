@@ -37,7 +37,7 @@ _PDF_START = "JVBERi"
 """Base64 of `%PDF`."""
 
 ANTHROPIC = "anthropic:"
-"""Begins the type of an item that is a block of a tool that the vendor ran: its `block`, to go back as it came."""
+"""Begins the type of an item with a block of a tool that the vendor ran. The block goes back as it came."""
 OF_VENDOR_S_TOOLS = ("_tool_use", "_tool_result")
 """Ends the types of such blocks."""
 _TOGETHER = "+"
@@ -48,12 +48,12 @@ def tool_names(tools: Iterable[OfferedTool]) -> Naming:
 
 
 def made_together(call_id: str) -> str:
-    """The id of a call that the model made together with the call before it, which this server runs, or refuses.
+    """Marks the id of a call that the model made together with the call before it, which this server runs or refuses.
 
-    Such a call's item has its output too, so that nothing else would tell parallel calls from calls of several
-    turns, once they are history. But calls must go back as they came: "Parallel tool use" warns that a model
-    that sees its calls answered one by one stops making them in parallel, and thinking between two calls of a
-    message is valid only there ("Preserved thinking").
+    The item of such a call has its output, too: in a history, nothing else tells parallel calls from calls of several
+    turns. Calls must go back as they came: a model that sees its calls answered one by one stops making them in
+    parallel ("Parallel tool use"), and thinking between two calls of a message is valid only there ("Preserved
+    thinking").
     """
     return call_id + _TOGETHER if call_id else ""
 
@@ -181,11 +181,12 @@ class _Messages:
         self._messages: list[tuple[str, list[JsonValue]]] = []
 
     def goes_on(self, turn: ModelTurn, piece: Piece) -> bool:
-        """Whether the message goes on with `piece`, although its calls are all answered. A client gives
-        its outputs after all of the calls: where it has given none yet, the message is still the same."""
-        if (given := [call.answer for call in turn.calls if not isinstance(call.item, HostedToolCall)]) and not any(
-            given
-        ):
+        """Whether a message goes on with `piece`, although none of its calls waits for an answer.
+
+        A client answers after all calls of a message: where it has answered none, the message goes on.
+        """
+        of_client = [call for call in turn.calls if not isinstance(call.item, HostedToolCall)]
+        if of_client and all(call.answer is None for call in of_client):
             return True
         match piece:
             case PastCall():

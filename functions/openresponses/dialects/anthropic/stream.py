@@ -15,12 +15,12 @@ from ...core import deltas as d
 from ...core.errors import ProviderUnavailable, StreamViolation
 from ...core.run import OfferedTool
 from ...schema.base import JsonObject
-from ...schema.content import UrlCitation
 from ...schema.items import ExtensionItem
-from ...schema.response import InputTokensDetails, OutputTokensDetails, Usage
+from ...schema.response import Usage
 from .._shared.errors import from_object
 from .._shared.json import count, fields, loads, text
 from .._shared.naming import MAX_CALL_ID, CallIds
+from .._shared.values import usage, web_citation
 from .messages import ANTHROPIC, OF_VENDOR_S_TOOLS, made_together, tool_names
 from .thinking import opaque_of
 
@@ -172,10 +172,10 @@ class _Decoder:
                     yield d.ToolCall(block.key, json.dumps(block.whole, ensure_ascii=False))
                 self._calls_made.append(block.key)
             case _Block(kind="text") as block if self._text:
-                for citation in filter(None, map(_source, block.cited)):
-                    url, title = citation
-                    place = UrlCitation(url=url, title=title, start_index=block.start, end_index=self._said)
-                    yield d.Annotation(block.key, place)
+                for each in block.cited:
+                    url = text(each.get("url")) or text(each.get("source"))
+                    if citation := web_citation(url, each.get("title"), block.start, self._said):
+                        yield d.Annotation(block.key, citation)
                 block.cited.clear()
             case _Block(kind=kind) as block if kind.endswith(OF_VENDOR_S_TOOLS):
                 yield d.Whole(_kept(block))
@@ -224,17 +224,5 @@ def _usage(used: JsonObject) -> Usage:
     cached = count(used.get("cache_read_input_tokens"))
     prompt = count(used.get("input_tokens")) + count(used.get("cache_creation_input_tokens")) + cached
     said = count(used.get("output_tokens"))
-    thought = count(fields(used.get("output_tokens_details")).get("thinking_tokens"))
-    return Usage(
-        input_tokens=prompt,
-        input_tokens_details=InputTokensDetails(cached_tokens=cached),
-        output_tokens=said,
-        output_tokens_details=OutputTokensDetails(reasoning_tokens=thought),
-        total_tokens=prompt + said,
-    )
-
-
-def _source(citation: JsonObject) -> tuple[str, str] | None:
-    """What a citation points to, where that has an address: a page or search result, but no uploaded document."""
-    url = text(citation.get("url")) or text(citation.get("source"))
-    return (url, text(citation.get("title"))) if url.startswith(("http://", "https://")) else None
+    thought = fields(used.get("output_tokens_details")).get("thinking_tokens")
+    return usage(prompt, said, cached=cached, reasoned=thought)

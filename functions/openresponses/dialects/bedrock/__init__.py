@@ -43,9 +43,10 @@ from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...transport.http import Http
 from .._shared.json import fields
+from .._shared.naming import tool_names
 from .._shared.options import with_options
 from .._shared.tools import refuse_upstream_tools
-from .messages import conversation, tool_names
+from .messages import conversation
 from .models import BedrockOptions, Traits, options_of, traits_of
 from .request import ANSWER, JSON_ONLY, answers_with_tool, mark, text_format, tool_config, wants_json
 from .signing import Signer

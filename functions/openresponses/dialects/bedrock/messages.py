@@ -12,14 +12,13 @@ What Bedrock insists on, and this file therefore keeps:
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from mimetypes import guess_type
 from urllib.parse import unquote_to_bytes
 
 from pydantic import JsonValue
 
-from ...core.run import OfferedTool
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.content import InputFile, InputImage, InputText, InputVideo, Part
@@ -27,7 +26,7 @@ from ...schema.items import Compaction, Message, Reasoning
 from .._shared.history import NO_OUTPUT, Entry, ModelTurn, PastCall, Said, arguments, history, place
 from .._shared.json import loads
 from .._shared.naming import Naming
-from .._shared.parts import plain_text, said, unsendable, within
+from .._shared.parts import data_url, plain_text, said, unsendable, within
 from .models import Traits
 from .thinking import restored
 
@@ -124,9 +123,8 @@ def _media(part: Part, documents: Documents, where: str) -> JsonObject:
         case InputVideo(video_url=url):
             return {"video": _source(url, _VIDEOS, within(where, ".video_url"))}
         case InputFile(file_data=str(data)):
-            if not data.startswith("data:"):
-                data = f"data:{guess_type(part.filename or '')[0] or ''};base64,{data}"
-            return {"document": _document(part, data, within(where, ".file_data"), documents)}
+            url = data_url(data, part.filename or "")
+            return {"document": _document(part, url, within(where, ".file_data"), documents)}
         case InputFile(file_url=str(url)):
             return {"document": _document(part, url, within(where, ".file_url"), documents)}
         case InputImage() | InputFile():
@@ -185,10 +183,6 @@ class Conversation:
     system: list[JsonObject]
     messages: list[JsonObject]
     called: list[str]
-
-
-def tool_names(tools: Iterable[OfferedTool]) -> Naming:
-    return Naming(64, (tool.name for tool in tools))
 
 
 def call_ids(traits: Traits) -> Naming:

@@ -27,12 +27,12 @@ from ...core.errors import (
 )
 from ...schema.base import JsonObject
 from ...schema.content import UrlCitation
-from ...schema.response import InputTokensDetails, Usage
+from ...schema.response import Usage
 from .._shared.errors import clean, from_status, retry_after
 from .._shared.json import count, dumps, fields, loads, text
-from .._shared.naming import CallIds, Naming
+from .._shared.naming import CallIds, Naming, tool_names
 from .._shared.think_tags import ThinkSplitter
-from .messages import tool_names
+from .._shared.values import usage, web_citation
 from .thinking import kept
 
 _CREDENTIALS = {
@@ -331,9 +331,7 @@ def _annotation(citation: JsonObject, start: int, end: int) -> UrlCitation | Non
     """Only what has an address: other citations point into the request's own documents."""
     web = fields(fields(citation.get("location")).get("web"))
     url = text(web.get("url")) or text(citation.get("source"))
-    if not url.startswith(("http://", "https://")):
-        return None
-    return UrlCitation(url=url, title=text(citation.get("title")), start_index=start, end_index=end)
+    return web_citation(url, citation.get("title"), start, end)
 
 
 def _usage(used: JsonObject) -> Usage:
@@ -341,9 +339,4 @@ def _usage(used: JsonObject) -> Usage:
     cached = count(used.get("cacheReadInputTokens"))
     prompt = count(used.get("inputTokens")) + cached + count(used.get("cacheWriteInputTokens"))
     completion = count(used.get("outputTokens"))
-    return Usage(
-        input_tokens=prompt,
-        input_tokens_details=InputTokensDetails(cached_tokens=cached),
-        output_tokens=completion,
-        total_tokens=prompt + completion,
-    )
+    return usage(prompt, completion, cached=cached)

@@ -15,12 +15,12 @@ from ...core import deltas as d
 from ...core.errors import ProviderUnavailable, StreamViolation
 from ...schema.base import JsonObject
 from ...schema.content import LogProb
-from ...schema.response import InputTokensDetails, OutputTokensDetails, Usage
+from ...schema.response import Usage
 from .._shared.errors import from_object
 from .._shared.json import count, fields, objects, text
 from .._shared.naming import CallIds, item_name
-from .._shared.openai_values import citation_of, logprobs_of
 from .._shared.think_tags import ThinkSplitter
+from .._shared.values import citation_of, logprobs_of, usage
 from .models import ThinkTags
 
 
@@ -239,10 +239,4 @@ def _usage(used: JsonObject) -> Usage:
     thought = count(fields(used.get("completion_tokens_details")).get("reasoning_tokens"))
     if thought and prompt + completion + thought == count(used.get("total_tokens")):
         completion += thought
-    return Usage(
-        input_tokens=prompt,
-        input_tokens_details=InputTokensDetails(cached_tokens=count(cached or used.get("prompt_cache_hit_tokens"))),
-        output_tokens=completion,
-        output_tokens_details=OutputTokensDetails(reasoning_tokens=thought),
-        total_tokens=prompt + completion,
-    )
+    return usage(prompt, completion, cached=cached or used.get("prompt_cache_hit_tokens"), reasoned=thought)

@@ -131,22 +131,21 @@ def _sends(piece: Piece) -> bool:
 
 
 def _goes_on(turn: ModelTurn, piece: Piece) -> bool:
-    """A signature of a text belongs to the text. One of the part that follows says whether a call came before that."""
-    match state_of(piece.encrypted_content) if isinstance(piece, Reasoning) else _signature(turn):
+    """Whether a step goes on with `piece`, although its calls are all answered.
+
+    A text's signature goes with the text. A signature of the part that follows says how many calls come before that
+    part. As the model reasons in each step, a call without new reasoning is of the same step (see `reasons`).
+    """
+    match state_of(piece.encrypted_content) if isinstance(piece, Reasoning) else None:
         case NextPart() as state:
             return state.calls > 0
         case Spoken():
             return True
         case _:
             states = [state_of(each.encrypted_content) for each in turn.pieces if isinstance(each, Reasoning)]
-            return isinstance(piece, PastCall) and any(not isinstance(state, Spoken) for state in states)
-
-
-def _signature(turn: ModelTurn) -> NextPart | None:
-    """The signature of the next piece of `turn`."""
-    last = turn.pieces[-1]
-    state = state_of(last.encrypted_content) if isinstance(last, Reasoning) else None
-    return state if isinstance(state, NextPart) else None
+            reasoned = any(not isinstance(state, Spoken) for state in states)
+            signed = isinstance(piece, ExtensionItem) and isinstance(turn.pieces[-1], Reasoning)
+            return signed or (reasoned and isinstance(piece, PastCall))
 
 
 class _Contents:

@@ -15,26 +15,21 @@ from ...core.errors import ProviderMisconfigured, ProviderRejected, ProviderUnav
 from ...schema.base import JsonObject
 from ...schema.content import LogProb, TopLogProb, UrlCitation
 from ...schema.items import ExtensionItem
-from ...schema.response import InputTokensDetails, OutputTokensDetails, Usage
+from ...schema.response import Usage
 from .._shared.errors import from_object
 from .._shared.json import count, fields, objects, text
 from .._shared.naming import CallIds, Naming
+from .._shared.values import top_logprob, usage
 from .messages import GOOGLE, tool_names
 from .thinking import NextPart, Spoken, State, Thought
 
 
-def usage(used: JsonObject) -> Usage:
+def usage_of(used: JsonObject) -> Usage:
     """The candidates' tokens are without the thoughts', the prompt's without the results of Google's own tools."""
     thought = count(used.get("thoughtsTokenCount"))
     prompt = count(used.get("promptTokenCount")) + count(used.get("toolUsePromptTokenCount"))
     output = count(used.get("candidatesTokenCount")) + thought
-    return Usage(
-        input_tokens=prompt,
-        input_tokens_details=InputTokensDetails(cached_tokens=count(used.get("cachedContentTokenCount"))),
-        output_tokens=output,
-        output_tokens_details=OutputTokensDetails(reasoning_tokens=thought),
-        total_tokens=prompt + output,
-    )
+    return usage(prompt, output, cached=used.get("cachedContentTokenCount"), reasoned=thought)
 
 
 def citations(said: str, candidate: JsonObject) -> Iterator[UrlCitation]:
@@ -75,12 +70,8 @@ def _source(chunk: JsonObject) -> JsonObject:
 
 
 def _token(value: JsonObject) -> TopLogProb:
-    token, number = text(value.get("token")), value.get("logProbability")
-    return TopLogProb(
-        token=token,
-        logprob=number if isinstance(number, int | float) else -9999.0,
-        bytes=list(token.encode(errors="replace")),
-    )
+    token = text(value.get("token"))
+    return top_logprob(token, value.get("logProbability"), [*token.encode(errors="replace")])
 
 
 _FINISH: Mapping[str, d.FinishReason] = {
@@ -148,7 +139,7 @@ class _Decoder:
         used = fields(chunk.get("usageMetadata"))
         if used and used != self._used:
             self._used = used
-            yield d.Usage(usage(used))
+            yield d.Usage(usage_of(used))
 
     def end(self) -> Iterator[d.Delta]:
         finish = _FINISH.get(self._finish)

@@ -40,9 +40,10 @@ from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.request import CreateResponse
 from ...transport.http import Http
+from .._shared.naming import tool_names
 from .._shared.options import with_options
 from .._shared.tools import refuse_upstream_tools
-from .messages import input_items, tool_names
+from .messages import input_items
 from .models import options_of
 from .request import include, tools
 from .stream import decode, objects_of

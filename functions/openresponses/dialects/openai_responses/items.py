@@ -20,7 +20,7 @@ from ...schema.events import UpstreamProgress
 from ...schema.items import ExtensionItem, Phase
 from .._shared.json import count, objects, text
 from .._shared.naming import CallIds, Naming
-from .._shared.openai_values import citation_of, logprobs_of
+from .._shared.values import citation_of, logprobs_of
 
 
 def extension_of(item: JsonObject) -> ExtensionItem:

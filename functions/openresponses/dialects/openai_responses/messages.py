@@ -6,11 +6,10 @@ What needs one has it: reasoning its own, to which its encrypted content is boun
 not match the target item id"); calls that the provider ran, one made of ours, with the prefix that OpenAI checks.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from pydantic import JsonValue
 
-from ...core.run import OfferedTool
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.content import InputFile, InputImage, Part
@@ -86,10 +85,6 @@ _ID_PREFIX = {
     "mcp_approval_request": "mcpr",
 }
 _WITHOUT_STATUS = {"mcp_list_tools", "mcp_approval_request", "mcp_approval_response"}
-
-
-def tool_names(tools: Iterable[OfferedTool]) -> Naming:
-    return Naming(64, (tool.name for tool in tools))
 
 
 def input_items(turn: Turn, options: ResponsesOptions, names: Naming) -> list[JsonValue]:

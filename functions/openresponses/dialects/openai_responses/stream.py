@@ -10,13 +10,13 @@ from ...core import deltas as d
 from ...core.errors import ProviderError, ProviderUnavailable
 from ...schema.base import SLUG, JsonObject
 from ...schema.items import UPSTREAM_ITEMS
-from ...schema.response import InputTokensDetails, OutputTokensDetails, Usage
+from ...schema.response import Usage
 from ...transport.sse import SseEvent
 from .._shared.errors import from_object
 from .._shared.json import count, fields, objects, text
-from .._shared.naming import CallIds, Naming
+from .._shared.naming import CallIds, Naming, tool_names
+from .._shared.values import usage
 from .items import CallItem, MessageItem, OtherItem, OutputItem, ReasoningItem, UpstreamItem
-from .messages import tool_names
 
 _IMPLIED = (
     ("response.output_text", "message"),
@@ -195,15 +195,10 @@ def _failure(event: JsonObject, secrets: Sequence[str]) -> ProviderError:
 
 
 def _usage(used: JsonObject) -> Usage:
-    given, made = count(used.get("input_tokens")), count(used.get("output_tokens"))
-    return Usage(
-        input_tokens=given,
-        input_tokens_details=InputTokensDetails(
-            cached_tokens=count(fields(used.get("input_tokens_details")).get("cached_tokens"))
-        ),
-        output_tokens=made,
-        output_tokens_details=OutputTokensDetails(
-            reasoning_tokens=count(fields(used.get("output_tokens_details")).get("reasoning_tokens"))
-        ),
-        total_tokens=count(used.get("total_tokens")) or given + made,
+    return usage(
+        count(used.get("input_tokens")),
+        count(used.get("output_tokens")),
+        cached=fields(used.get("input_tokens_details")).get("cached_tokens"),
+        reasoned=fields(used.get("output_tokens_details")).get("reasoning_tokens"),
+        total=used.get("total_tokens"),
     )
