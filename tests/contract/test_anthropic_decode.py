@@ -17,8 +17,8 @@ from openresponses.core.errors import (
 )
 from openresponses.core.run import OfferedTool
 from openresponses.core.settings import ProviderSettings
-from openresponses.dialects._shared.naming import wire_name
 from openresponses.dialects.anthropic import connect
+from openresponses.dialects.anthropic.messages import tool_names
 from openresponses.dialects.anthropic.stream import AnthropicDecoder
 from openresponses.dialects.anthropic.thinking import opaque_of, thinking_block
 from openresponses.schema.content import UrlCitation
@@ -110,7 +110,7 @@ STREAMS: dict[str, tuple[list[Any], list[d.Delta]]] = {
         [d.ToolCall("tool_use_1", "", "a", "f"), d.ToolCall("tool_use_1", '{"x": "é"}'), d.Finish("stop")],
     ),
     "names are ours": (
-        [*use(0, "a", wire_name("g.h")), *use(1, "b", "made up"), *use(2, "c", "f"), over("tool_use")],
+        [*use(0, "a", tool_names([]).wire("g.h")), *use(1, "b", "made up"), *use(2, "c", "f"), over("tool_use")],
         [
             d.ToolCall("tool_use_1", "", "a", "g.h"),
             d.End("tool_use_1"),

@@ -13,7 +13,7 @@ from openresponses.core import deltas as d
 from openresponses.core import errors
 from openresponses.core.run import OfferedTool
 from openresponses.dialects._shared.events import decoded as decode
-from openresponses.dialects._shared.naming import Names
+from openresponses.dialects._shared.naming import Naming
 from openresponses.dialects.bedrock.errors import BedrockErrors
 from openresponses.dialects.bedrock.stream import BedrockDecoder, Reading, events_of
 from openresponses.schema.content import UrlCitation
@@ -115,7 +115,7 @@ async def test_encrypted_reasoning_is_one_piece_however_it_comes() -> None:
 
 async def test_calls_come_in_pieces_one_after_the_other() -> None:
     events = [
-        start(0, "a_b", "t1"),
+        start(0, Naming(64).wire("a.b"), "t1"),
         delta(0, toolUse={"input": ""}),
         delta(0, toolUse={"input": '{"x":'}),
         delta(0, toolUse={"input": "1}"}),
@@ -125,7 +125,7 @@ async def test_calls_come_in_pieces_one_after_the_other() -> None:
         stop(1),
         stopped("tool_use"),
     ]
-    assert await decoded(*events, reading=Reading(Names(["a.b"]))) == [
+    assert await decoded(*events, reading=Reading(Naming(64, ["a.b"]))) == [
         d.ToolCall("call_0", call_id="t1", name="a.b"),
         d.ToolCall("call_0", '{"x":'),
         d.ToolCall("call_0", "1}"),
@@ -138,7 +138,7 @@ async def test_calls_come_in_pieces_one_after_the_other() -> None:
 
 async def test_the_second_call_with_an_id_has_none() -> None:
     events = [start(0, "f", "t1"), stop(0), start(1, "f", "t1"), stop(1), stopped("tool_use")]
-    assert await decoded(*events, reading=Reading(Names(["f"]))) == [
+    assert await decoded(*events, reading=Reading(Naming(64, ["f"]))) == [
         d.ToolCall("call_0", call_id="t1", name="f"),
         d.End("call_0"),
         d.ToolCall("call_1", name="f"),
@@ -219,7 +219,7 @@ async def test_citations_of_addresses_mark_the_passage_that_comes_after_them() -
 
 async def test_reasoning_between_tags_is_told_apart_from_the_text() -> None:
     events = [delta(0, text=" <think> Hm"), delta(0, text=" </thi"), delta(0, text="nk> Yes"), stop(0), start(1, "f")]
-    assert await decoded(*events, stop(1), STOP, reading=Reading(Names(["f"]), think_tags=True)) == [
+    assert await decoded(*events, stop(1), STOP, reading=Reading(Naming(64, ["f"]), think_tags=True)) == [
         d.Reasoning("think", " Hm"),
         d.Reasoning("think", " "),
         d.Text("text", "Yes"),
@@ -405,5 +405,5 @@ an_event = shape(
 @settings(max_examples=400, deadline=None)
 @given(events=st.lists(an_event, max_size=12), think_tags=st.booleans())
 async def test_whatever_comes_is_deltas_that_the_assembler_takes(events: Sequence[Any], think_tags: bool) -> None:
-    reading = Reading(Names(TOOLS), "answer", True, True, think_tags)
+    reading = Reading(Naming(64, TOOLS), "answer", True, True, think_tags)
     await check_deltas(decoded(*events, reading=reading), TOOLS.values())

@@ -15,7 +15,8 @@ from openresponses.core.errors import RequestError
 from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn
 from openresponses.dialects import connect
-from openresponses.dialects._shared.naming import Ids, Names
+from openresponses.dialects._shared.naming import Naming
+from openresponses.dialects.bedrock.messages import call_ids
 from openresponses.dialects.bedrock.models import Traits, traits_of
 from openresponses.dialects.bedrock.thinking import kept, restored
 from tests.contract import turns
@@ -456,7 +457,7 @@ def test_tools_that_were_called_stand_in_where_none_may_be_called(fields: dict[s
         "tools": [
             {
                 "toolSpec": {
-                    "name": "a_b",
+                    "name": "a_b_2e7336dc",
                     "description": "Was called before. It can't be called now.",
                     "inputSchema": {"json": {"type": "object", "properties": {}}},
                 }
@@ -524,7 +525,7 @@ def test_a_json_schema_is_the_text_s_format_or_a_tool_that_must_be_called() -> N
 def test_the_tool_to_answer_with_has_a_name_of_its_own_and_leaves_others_to_call() -> None:
     config = sent(NOVA, text=FORMAT, tools=[{**LOOK, "name": "answer_in_json"}])["toolConfig"]
     names = [tool["toolSpec"]["name"] for tool in config["tools"]]
-    assert (names, config["toolChoice"]) == (["answer_in_json", "answer_in_json_"], {"any": {}})
+    assert (names, config["toolChoice"]) == (["answer_in_json", "answer_in_json_2"], {"any": {}})
     forced = sent(NOVA, text=FORMAT, tools=[LOOK], tool_choice={"type": "function", "name": "look"})["toolConfig"]
     assert forced["toolChoice"] == {"tool": {"name": "look"}}
     only = sent(MISTRAL, text=FORMAT, tools=[LOOK], tool_choice={"type": "function", "name": "look"})["toolConfig"]
@@ -733,13 +734,13 @@ WIRE_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 @given(offered=st.lists(NAMES, unique=True, max_size=8), past=st.lists(NAMES, max_size=4))
 def test_names_of_tools_go_out_and_come_back_one_to_one(offered: list[str], past: list[str]) -> None:
-    names = Names(offered)
-    wire = {name: names.sent(name) for name in [*offered, *past]}
+    names = Naming(64, offered)
+    wire = {name: names.wire(name) for name in [*offered, *past]}
     assert all(WIRE_NAME.fullmatch(each) for each in wire.values())
     assert len(set(wire.values())) == len(wire)
-    assert {names.meant(each): each for each in wire.values()} == wire
+    assert {names.ours(each): each for each in wire.values()} == wire
     assert all(wire[name] == name for name in offered if WIRE_NAME.fullmatch(name))
-    assert names.reserve("a") not in wire.values()
+    assert names.another("a") not in wire.values()
 
 
 @given(
@@ -748,7 +749,10 @@ def test_names_of_tools_go_out_and_come_back_one_to_one(offered: list[str], past
 @pytest.mark.parametrize("short", [False, True])
 def test_ids_of_calls_fit_and_differ(short: bool, ids: list[str]) -> None:
     pattern = re.compile(r"[a-zA-Z0-9]{9}" if short else r"[a-zA-Z0-9_-]{1,64}")
-    first, second = ([taking.take(each) for each in ids] for taking in (Ids(short=short), Ids(short=short)))
+    first, second = (
+        [taking.another(each) for each in ids]
+        for taking in (call_ids(Traits(short_ids=short)), call_ids(Traits(short_ids=short)))
+    )
     assert first == second
     assert len(set(first)) == len(ids)
     assert all(pattern.fullmatch(each) for each in first)

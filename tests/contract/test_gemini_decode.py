@@ -17,6 +17,7 @@ from openresponses.core.errors import (
     StreamViolation,
 )
 from openresponses.core.run import OfferedTool
+from openresponses.dialects._shared.naming import Naming
 from openresponses.dialects.gemini import ERRORS
 from openresponses.dialects.gemini.stream import GeminiDecoder
 from openresponses.dialects.gemini.thinking import NextPart, Spoken, State, Thought, state_of
@@ -30,7 +31,7 @@ TOOLS = {name: OfferedTool(name=name, kind="function", item_type="function", wir
 STOP: dict[str, Any] = {"candidates": [{"finishReason": "STOP", "index": 0}]}
 
 
-async def decoded(*chunks: Any, names: dict[str, str] | None = None) -> list[d.Delta]:
+async def decoded(*chunks: Any, names: Naming | None = None) -> list[d.Delta]:
     return await turns.decoded(GeminiDecoder(names), chunks)
 
 
@@ -174,7 +175,8 @@ async def test_parts_become_deltas(chunks: list[Any], expected: list[d.Delta]) -
 
 
 async def test_a_tool_has_our_name_again() -> None:
-    deltas = await decoded(says(call("_3d_abc")), STOP, names={"_3d_abc": "3d"})
+    names = Naming(64, ["3d"], prefix="_")
+    deltas = await decoded(says(call(names.wire("3d"))), STOP, names=names)
     assert deltas == [*whole_call(0, "3d"), d.Finish("stop")]
 
 

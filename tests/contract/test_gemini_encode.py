@@ -13,7 +13,7 @@ from openresponses.core.errors import RequestError
 from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn
 from openresponses.dialects import connect, gemini
-from openresponses.dialects._shared.naming import function_name
+from openresponses.dialects.gemini.messages import tool_names
 from openresponses.dialects.gemini.request import translated
 from tests.contract import turns
 from tests.contract.gemini_types import check_request
@@ -254,7 +254,7 @@ TOOLS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "a name that begins with a digit": (
         {"tools": [{**F, "name": "3d"}]},
-        {"tools": [{"functionDeclarations": [{"name": function_name("3d")}]}]},
+        {"tools": [{"functionDeclarations": [{"name": tool_names([]).wire("3d")}]}]},
     ),
     "auto": ({"tools": [F], "tool_choice": "auto"}, SENT_F),
     "none": ({"tools": [F], "tool_choice": "none", "parallel_tool_calls": True}, {}),
@@ -358,8 +358,8 @@ HISTORIES: dict[str, tuple[list[Any], list[Any]]] = {
         [USER, call("functions.x:0/é", name="-x." * 40), output("functions.x:0/é")],
         [
             user("Hi"),
-            model(made("functions.x:0/é", SKIP, function_name("-x." * 40))),
-            user(answer("functions.x:0/é", name=function_name("-x." * 40))),
+            model(made("functions.x:0/é", SKIP, tool_names([]).wire("-x." * 40))),
+            user(answer("functions.x:0/é", name=tool_names([]).wire("-x." * 40))),
         ],
     ),
     "arguments are always an object": (
@@ -688,7 +688,8 @@ def test_a_function_s_name_is_always_one_that_gemini_takes(name: str) -> None:
 
 @given(st.lists(names, unique=True, max_size=20))
 def test_different_names_stay_different(each: list[str]) -> None:
-    assert len({function_name(name) for name in each}) == len(each)
+    known = tool_names([])
+    assert len({known.wire(name) for name in each}) == len(each)
 
 
 texts = st.sampled_from(["", "a", "b"])

@@ -12,6 +12,7 @@ from openresponses.core import deltas as d
 from openresponses.core.errors import ProviderError, ProviderRejected, ProviderUnavailable, StreamViolation
 from openresponses.core.run import OfferedTool
 from openresponses.dialects._shared.events import objects_of
+from openresponses.dialects._shared.naming import Naming
 from openresponses.dialects.openai_responses.errors import ResponsesErrors
 from openresponses.dialects.openai_responses.stream import ResponsesDecoder
 from openresponses.schema.content import UrlCitation
@@ -27,7 +28,7 @@ CITED = {"type": "url_citation", "url": "u", "title": "t", "start_index": 0, "en
 CITATION = UrlCitation(url="u", title="t", start_index=0, end_index=1)
 
 
-async def decoded(*events: Any, keep_content: bool = False, names: dict[str, str] | None = None) -> list[d.Delta]:
+async def decoded(*events: Any, keep_content: bool = False, names: Naming | None = None) -> list[d.Delta]:
     return await turns.decoded(ResponsesDecoder(names, keep_content=keep_content), events, ResponsesErrors())
 
 
@@ -231,8 +232,9 @@ async def test_event_types_may_be_said_beside_the_data_only() -> None:
 
 
 async def test_a_name_is_led_back_to_ours() -> None:
-    call = done(0, type="function_call", call_id="1", name="fs_read_1", arguments="{}")
-    assert (await decoded(call, names={"fs_read_1": "fs.read"}))[0] == d.ToolCall("item0", "", "1", "fs.read")
+    names = Naming(64, ["fs.read"])
+    call = done(0, type="function_call", call_id="1", name=names.wire("fs.read"), arguments="{}")
+    assert (await decoded(call, names=names))[0] == d.ToolCall("item0", "", "1", "fs.read")
 
 
 async def test_raw_reasoning_is_state_where_nothing_is_encrypted_and_the_option_says_so() -> None:

@@ -12,7 +12,7 @@ from openresponses.core.run import OfferedTool
 from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn
 from openresponses.dialects import connect
-from openresponses.dialects._shared.naming import UpstreamNames, call_ids
+from openresponses.dialects._shared.naming import tool_names
 from openresponses.schema.items import FunctionCall, FunctionCallOutput, Item
 from tests.contract import openai_types
 from tests.contract.turns import call, clock, encode, output, turn
@@ -525,19 +525,19 @@ names = st.text(st.sampled_from("ab._-"), min_size=1, max_size=4) | st.sampled_f
 @given(st.lists(names, unique=True, max_size=6))
 def test_names_of_tools_are_led_there_and_back(ours: list[str]) -> None:
     tools = [OfferedTool(name=name, kind="function", item_type="function", wire_name=name) for name in ours]
-    known = UpstreamNames(tools)
-    upstream = [known.upstream(name) for name in ours]
-    assert [known.ours[name] for name in upstream] == ours
+    known = tool_names(tools)
+    upstream = [known.wire(name) for name in ours]
+    assert [known.ours(name) for name in upstream] == ours
     assert all(len(name) <= 64 and "." not in name for name in upstream)
     assert [name for name in ours if len(name) <= 64 and "." not in name] == [n for n in upstream if n in ours]
 
 
 def test_a_tool_whose_name_is_what_another_s_becomes_keeps_it() -> None:
-    (becomes,) = UpstreamNames([OfferedTool(name="a.b", kind="function", item_type="function", wire_name="a.b")]).ours
+    becomes = tool_names([]).wire("a.b")
     tools = [OfferedTool(name=name, kind="function", item_type="function", wire_name=name) for name in ("a.b", becomes)]
-    known = UpstreamNames(tools)
-    assert known.upstream(becomes) == becomes
-    assert known.ours[known.upstream("a.b")] == "a.b" != known.upstream("a.b")
+    known = tool_names(tools)
+    assert known.wire(becomes) == becomes
+    assert known.ours(known.wire("a.b")) == "a.b" != known.wire("a.b")
 
 
 @given(st.lists(st.sampled_from(["call_1", "functions.f:0", "0", "x" * 200]), min_size=1, max_size=8))
@@ -547,7 +547,7 @@ def test_every_call_and_its_output_share_an_id_of_their_own(ids: list[str]) -> N
         items += [FunctionCall(call_id=call_id, name="f"), FunctionCallOutput(call_id=call_id, output="")]
     sent = history(items)
     made = [each["call_id"] for each in sent[::2]]
-    assert made == [each["call_id"] for each in sent[1::2]] == list(call_ids(items).values())
+    assert made == [each["call_id"] for each in sent[1::2]]
     assert len(set(made)) == len(made)
     assert all(1 <= len(each) <= 64 and ":" not in each for each in made)
     assert history([*items, FunctionCall(call_id="0", name="f")])[: len(sent)] == sent

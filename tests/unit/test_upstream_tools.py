@@ -9,7 +9,7 @@ import pytest
 from openresponses.core.errors import RequestError
 from openresponses.core.run import Run
 from openresponses.core.turn import Turn, callable_tools, turn_of
-from openresponses.dialects._shared.history import refuse_upstream_tools
+from openresponses.dialects._shared.tools import refuse_upstream_tools
 from openresponses.responses.intake import check_tool_choice, new_response, offered_tools
 from openresponses.schema.request import CreateResponse
 from tests.immediately import immediately

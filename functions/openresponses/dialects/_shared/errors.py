@@ -45,6 +45,9 @@ _WORDS_BY_STATUS = {
 }
 """Words in an error's `code` or `type`, for errors that come without an HTTP status; the first match counts."""
 
+OUT_OF_QUOTA = {"insufficient_quota": 402, "billing_hard_limit_reached": 402}
+"""Codes that come with a 429 where no retry helps, from OpenAI's two APIs and those like them."""
+
 
 @dataclass(frozen=True)
 class UpstreamErrors:

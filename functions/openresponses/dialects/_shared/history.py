@@ -1,51 +1,31 @@
-"""The calls of a conversation: which tools they are of, what they were given, and what answers them. Pure."""
+"""A conversation as a dialect sends it: the model's turns, and what is said to the model between them.
+
+Pure. It knows items only: what they become on a wire is the dialects' business.
+"""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from ...core.errors import RequestError
-from ...core.run import OfferedTool
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.content import InputPart
-from ...schema.items import CustomToolCall, CustomToolCallOutput, FunctionCall, FunctionCallOutput, HostedToolCall, Item
-from ...schema.tools import UpstreamTool
+from ...schema.items import (
+    Compaction,
+    CustomToolCall,
+    CustomToolCallOutput,
+    ExtensionItem,
+    FunctionCall,
+    FunctionCallOutput,
+    HostedToolCall,
+    Item,
+    Message,
+    Reasoning,
+)
 from .json import loads
-
-
-def free_text_schema(tool: OfferedTool) -> JsonObject:
-    """A custom tool's `parameters` are its format: free text, or a grammar that only words can convey here."""
-    hint = "The whole input, as free text."
-    form = tool.parameters or {}
-    if form.get("type") == "grammar":
-        hint = f"The whole input, as text that follows this {form.get('syntax')} grammar:\n{form.get('definition')}"
-    return {
-        "type": "object",
-        "properties": {"input": {"type": "string", "description": hint}},
-        "required": ["input"],
-        "additionalProperties": False,
-    }
-
-
-def refuse_upstream_tools(turn: Turn, hosted: Collection[str] = ()) -> tuple[UpstreamTool, ...]:
-    """Those that the provider can run: `hosted` are their types, `web_search` for all versions of it.
-
-    Raises RequestError for any other. Web search is a permission, so it is ignored, unless it must be used.
-    """
-    offered: list[UpstreamTool] = []
-    for tool in turn.upstream_tools:
-        kind = "web_search" if tool.type.startswith("web_search") else tool.type
-        if kind in hosted:
-            offered.append(tool)
-        elif kind != "web_search":
-            raise RequestError(
-                f"This model's provider doesn't run the tool {tool.type!r}", param="tools", code="unsupported_tool"
-            )
-    if turn.tool_choice == "required" and not turn.tools and not offered:
-        raise RequestError("'tool_choice' needs a tool that this model's provider doesn't run", param="tool_choice")
-    return tuple(offered)
-
+from .parts import said
 
 NO_OUTPUT = "(no output)"
 """Answers a call that has no output: vendors refuse one without an answer."""
@@ -53,35 +33,144 @@ Output: TypeAlias = str | Sequence[InputPart]
 Call: TypeAlias = FunctionCall | CustomToolCall | HostedToolCall
 
 
-class PastCalls:
-    """`answers` has the index of the item that answers a call, by the call's own; a hosted call answers itself.
+@dataclass(frozen=True, slots=True)
+class PastCall:
+    """A call and its answer. `call_id` is the call's id on the wire, `name` what the model knows its tool by now.
 
-    Raises RequestError for an output that answers no call.
+    `answer` is the index of the item that answers it; None for a hosted call, which has its output itself, and for one
+    without an answer. `where` is the output's place in the request, if it has one.
     """
 
-    def __init__(self, turn: Turn) -> None:
-        self._offered = {(tool.namespace, tool.wire_name): tool.name for tool in turn.tools}
-        self._items = turn.items
-        self.answers = _answers(turn.items)
+    item: Call
+    call_id: str
+    name: str
+    answer: int | None
+    output: Output
+    where: str
 
-    def name(self, call: Call) -> str:
-        """What the tool is called now; of a tool that isn't offered now, what it would be."""
-        if isinstance(call, HostedToolCall):
-            return call.name
-        namespace = call.namespace if isinstance(call, FunctionCall) else None
-        made = f"{namespace.removesuffix('__')}__{call.name}" if namespace else call.name
-        return self._offered.get((namespace, call.name), made)
+    @property
+    def failed(self) -> bool:
+        """Whether its output says what went wrong. Only this server's own tools tell that."""
+        return isinstance(self.item, HostedToolCall) and self.item.status == "failed"
 
-    def output(self, index: int) -> Output:
-        """Of the call that is the item at `index`."""
-        answer = self._items[self.answers.get(index, index)]
-        if isinstance(answer, FunctionCallOutput | CustomToolCallOutput | HostedToolCall) and answer.output is not None:
-            return answer.output
-        return NO_OUTPUT
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message. `where` is its content's place in the request, if it has one."""
+
+    message: Message
+    where: str
+
+
+Piece: TypeAlias = Said | Reasoning | ExtensionItem | PastCall
+
+
+@dataclass(slots=True)
+class ModelTurn:
+    """What the model did at once, in its order: one message of the assistant, on most wires."""
+
+    pieces: list[Piece]
+
+    @property
+    def calls(self) -> list[PastCall]:
+        return [piece for piece in self.pieces if isinstance(piece, PastCall)]
+
+    def is_answered(self, index: int) -> bool:
+        """Whether it has calls, and the answers to all of them come before the item at `index`."""
+        return bool(self.calls) and all(call.answer is None or call.answer < index for call in self.calls)
+
+
+Entry: TypeAlias = Said | ModelTurn | Compaction
+
+
+def speaks(piece: Piece) -> bool:
+    """Whether `piece` is sent by a dialect that has no items of its own: no message without a word is."""
+    match piece:
+        case Said(message):
+            return any(words is None or words.strip() for words in map(said, message.content))
+        case ExtensionItem():
+            return False
+        case Reasoning() | PastCall():
+            return True
+
+
+def reasons(turn: ModelTurn, piece: Piece) -> bool:
+    """Whether `piece` goes on with `turn`, whose calls are all answered: a call does, if the turn has reasoning.
+
+    A hosted call carries its output, so parallel ones look like turns of one call each. They are sent as such, which
+    leaves the start of the prompt unchanged from turn to turn, for the provider's cache. But a model that reasons does
+    so in each turn: there, a call without new reasoning is one of the parallel calls.
+    """
+    return isinstance(piece, PastCall) and any(isinstance(each, Reasoning) for each in turn.pieces)
+
+
+def history(
+    turn: Turn,
+    *,
+    ids: Callable[[str], str] = str,
+    sends: Callable[[Piece], bool] = speaks,
+    goes_on: Callable[[ModelTurn, Piece], bool] = reasons,
+    split: bool = False,
+) -> list[Entry]:
+    """The turn's items, grouped. Raises RequestError for an output that answers no call.
+
+    - `ids` is asked once for each call, in their order, for its id on the wire.
+    - `sends`: whether the dialect sends a piece. The others are left out.
+    - `goes_on`: whether a piece goes on with a turn whose calls are all answered. If not, it begins a new one.
+    - `split`: instructions end a turn of the model, and so stay where they are. If not, they leave it open.
+    """
+    calls = past_calls(turn, ids)
+    entries: list[Entry] = []
+    current: ModelTurn | None = None
+    for index, item in enumerate(turn.items):
+        match item:
+            case Message(role="assistant"):
+                piece = Said(item, place(turn, index, "content"))
+            case Message():
+                entries.append(Said(item, place(turn, index, "content")))
+                current = None if item.role == "user" or split else current
+                continue
+            case FunctionCall() | CustomToolCall() | HostedToolCall():
+                piece = calls[index]
+            case FunctionCallOutput() | CustomToolCallOutput():
+                continue
+            case Compaction():
+                entries.append(item)
+                continue
+            case Reasoning() | ExtensionItem():
+                piece = item
+        if not sends(piece):
+            continue
+        if current and (not current.is_answered(index) or goes_on(current, piece)):
+            current.pieces.append(piece)
+        else:
+            current = ModelTurn([piece])
+            entries.append(current)
+    return entries
+
+
+def past_calls(turn: Turn, ids: Callable[[str], str] = str) -> dict[int, PastCall]:
+    """Each call, by its own index and by its answer's. Raises RequestError for an output that answers no call."""
+    offered = {(tool.namespace, tool.wire_name): tool.name for tool in turn.tools}
+    answers = _answers(turn.items)
+    calls: dict[int, PastCall] = {}
+    for index, item in enumerate(turn.items):
+        if isinstance(item, FunctionCall | CustomToolCall | HostedToolCall):
+            answer = answers.get(index)
+            at = index if answer is None else answer
+            name, output = _name(item, offered), _output(turn.items[at])
+            call = PastCall(item, ids(item.call_id), name, answer, output, place(turn, at, "output"))
+            calls[index] = calls[at] = call
+    return calls
+
+
+def place(turn: Turn, index: int, *names: str) -> str:
+    """Where the request has an item, or a field of it. Empty where stored items come before those of the request."""
+    return ".".join((f"input[{index}]", *names)) if turn.request.previous_response_id is None else ""
 
 
 def arguments(call: Call) -> JsonObject:
-    """An object, always: what else a model wrote goes into one."""
+    """An object, always. Other arguments that a model wrote are put into one."""
     if isinstance(call, CustomToolCall):
         return {"input": call.input}
     value = _object(call.arguments)
@@ -89,19 +178,29 @@ def arguments(call: Call) -> JsonObject:
 
 
 def arguments_text(call: Call) -> str:
-    """An object, always, since many servers parse it; and to the letter as the model wrote it, where it is one."""
+    """An object's JSON, always, since many servers parse it. It is as the model wrote it where that is an object."""
     if isinstance(call, CustomToolCall) or _object(call.arguments) is None:
         return json.dumps(arguments(call), ensure_ascii=False)
     return call.arguments or "{}"
 
 
-def failed(call: Call) -> bool:
-    """Whether its output says what went wrong, which only this server's own tools tell."""
-    return isinstance(call, HostedToolCall) and call.status == "failed"
+def _name(call: Call, offered: dict[tuple[str | None, str], str]) -> str:
+    """What the tool is called now. A tool that isn't offered now has the name that it would be offered by."""
+    if isinstance(call, HostedToolCall):
+        return call.name
+    namespace = call.namespace if isinstance(call, FunctionCall) else None
+    made = f"{namespace.removesuffix('__')}__{call.name}" if namespace else call.name
+    return offered.get((namespace, call.name), made)
+
+
+def _output(answer: Item) -> Output:
+    if isinstance(answer, FunctionCallOutput | CustomToolCallOutput | HostedToolCall) and answer.output is not None:
+        return answer.output
+    return NO_OUTPUT
 
 
 def _object(text: str) -> JsonObject | None:
-    """None for NaN in it, too: it has no JSON."""
+    """None for an object with NaN in it, too: JSON has no such number."""
     try:
         value = loads(text or "{}")
         json.dumps(value, allow_nan=False)
@@ -111,7 +210,7 @@ def _object(text: str) -> JsonObject | None:
 
 
 def _answers(items: Sequence[Item]) -> dict[int, int]:
-    """Ids may come again in later turns: some servers number from 0."""
+    """The index of each call's answer, by the call's. Ids may come again in later turns: some servers number from 0."""
     answers: dict[int, int] = {}
     open_calls: dict[str, int] = {}
     for index, item in enumerate(items):

@@ -13,38 +13,49 @@ What the API insists on, and this file therefore keeps:
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from mimetypes import guess_type
 
 from pydantic import JsonValue
 
+from ...core.run import OfferedTool
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.content import InputFile, InputImage, Part, ReasoningText
-from ...schema.items import (
-    Compaction,
-    CustomToolCall,
-    CustomToolCallOutput,
-    ExtensionItem,
-    FunctionCall,
-    FunctionCallOutput,
-    HostedToolCall,
-    Item,
-    Message,
-    Reasoning,
-)
-from .._shared.history import Call, PastCalls, arguments, failed
+from ...schema.items import Compaction, ExtensionItem, HostedToolCall, Item, Message, Reasoning
+from .._shared.history import Entry, ModelTurn, PastCall, Piece, Said, arguments, history
 from .._shared.json import text
-from .._shared.naming import ANTHROPIC, OF_VENDOR_S_TOOLS, is_made_together, vendor_id, wire_name
+from .._shared.naming import Naming
 from .._shared.parts import plain_text, said, unsendable
 from .models import Profile
-from .thinking import thinking_block
+from .thinking import Thought, thinking_block
 
 IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 PDF = "application/pdf"
 _PDF_START = "JVBERi"
 """Base64 of `%PDF`."""
+
+ANTHROPIC = "anthropic:"
+"""Begins the type of an item with a block of a tool that the vendor ran. The block goes back as it came."""
+OF_VENDOR_S_TOOLS = ("_tool_use", "_tool_result")
+"""Ends the types of such blocks."""
+_TOGETHER = "+"
+
+
+def tool_names(tools: Iterable[OfferedTool]) -> Naming:
+    return Naming(128, (tool.name for tool in tools))
+
+
+def made_together(call_id: str) -> str:
+    """Marks the id of a call that the model made together with the call before it, which this server runs or refuses.
+
+    The item of such a call has its output, too: in a history, nothing else tells parallel calls from calls of several
+    turns. Calls must go back as they came: a model that sees its calls answered one by one stops making them in
+    parallel ("Parallel tool use"), and thinking between two calls of a message is valid only there ("Preserved
+    thinking").
+    """
+    return call_id + _TOGETHER if call_id else ""
 
 
 def text_block(text: str) -> JsonObject:
@@ -147,49 +158,60 @@ def prompt(turn: Turn, profile: Profile, *, thinking: bool, order: str | None) -
 
     Raises RequestError for what this wire can't carry, and for an output that answers no call.
     """
-    history = _History(turn, profile, thinking)
-    for index, item in enumerate(turn.items):
-        history.add(index, item)
-    return history.finished(order)
+    messages = _Messages(turn, profile, thinking)
+    ids = tool_names(())
+    entries = history(
+        turn,
+        ids=lambda call_id: ids.another(call_id.removesuffix(_TOGETHER)),
+        sends=lambda piece: bool(messages.blocks(piece)),
+        goes_on=messages.goes_on,
+    )
+    for entry in entries:
+        messages.add(entry)
+    return messages.finished(order)
 
 
-class _History:
+class _Messages:
     def __init__(self, turn: Turn, profile: Profile, thinking: bool) -> None:
-        self._calls = PastCalls(turn)
+        self._names = tool_names(turn.tools)
         self._found = {text(block.get("tool_use_id")) for item in turn.items if (block := _vendor_s_block(item))}
         self._profile, self._thinking = profile, thinking
         self._system = [turn.instructions] if turn.instructions else []
         self._later: list[str] = []
         self._messages: list[tuple[str, list[JsonValue]]] = []
-        self._results: list[JsonValue] = []
-        self._waiting: set[str] = set()
-        self._calling = False
-        self._ids: set[str] = set()
 
-    def add(self, index: int, item: Item) -> None:
-        match item:
-            case Message(role="user"):
-                self._answer()
-                self._say("user", blocks(item.content, item.role))
-            case Message(role="assistant"):
-                if said := blocks(item.content, item.role):
-                    self._assistant().extend(said)
-            case Message():
-                self._instruct(plain_text(item.content, item.role, "\n"))
+    def goes_on(self, turn: ModelTurn, piece: Piece) -> bool:
+        """Whether a message goes on with `piece`, although none of its calls waits for an answer.
+
+        A client answers after all calls of a message: where it has answered none, the message goes on.
+        """
+        of_client = [call for call in turn.calls if not isinstance(call.item, HostedToolCall)]
+        if of_client and all(call.answer is None for call in of_client):
+            return True
+        match piece:
+            case PastCall():
+                return piece.item.call_id.endswith(_TOGETHER)
             case Reasoning():
-                self._think(item)
-            case FunctionCall() | CustomToolCall() | HostedToolCall():
-                self._call(index, item)
-            case FunctionCallOutput() | CustomToolCallOutput():
-                self._waiting.discard(item.call_id)
-                self._calling = False
+                found = self._thought(piece)
+                return found is not None and found.goes_on
+            case ExtensionItem():
+                return piece.__pydantic_extra__.get("index") != 0
+            case Said():
+                return False
+
+    def add(self, entry: Entry) -> None:
+        match entry:
+            case ModelTurn():
+                self._assistant([block for piece in entry.pieces for block in self.blocks(piece)])
+                self._say("user", [_result(call) for call in entry.calls])
+            case Said(Message(role="user") as message):
+                self._say("user", blocks(message.content, message.role))
+            case Said(message):
+                self._instruct(plain_text(message.content, message.role, "\n"))
             case Compaction():
                 raise unsendable("an item of type 'compaction'")
-            case ExtensionItem():
-                self._echo(item)
 
     def finished(self, order: str | None) -> Prompt:
-        self._answer()
         if not self._messages or self._messages[-1][0] == "assistant":
             self._say("user", [text_block(GO_ON)])
         if order:
@@ -197,52 +219,40 @@ class _History:
         self._place_instructions()
         return Prompt(self._system, self._messages)
 
+    def blocks(self, piece: Piece) -> list[JsonValue]:
+        match piece:
+            case Said(message):
+                return blocks(message.content, message.role)
+            case Reasoning():
+                found = self._thought(piece)
+                return [found.block] if found else []
+            case ExtensionItem():
+                block = self._echoed(piece)
+                return [block] if block else []
+            case PastCall(call, call_id, name):
+                return [{"type": "tool_use", "id": call_id, "name": self._names.wire(name), "input": arguments(call)}]
+
+    def _thought(self, item: Reasoning) -> Thought | None:
+        return thinking_block(item.encrypted_content, signed=self._profile.claude) if self._thinking else None
+
+    def _echoed(self, item: ExtensionItem) -> JsonObject | None:
+        """A block of a tool that the vendor ran, back to the vendor. A call of it needs its result."""
+        block = _vendor_s_block(item)
+        known = block and self._profile.claude and text(block.get("id", block.get("tool_use_id"))) in self._found
+        return block if known else None
+
     def _instruct(self, words: str) -> None:
         if words.strip():
             (self._later if self._messages and self._profile.late_system else self._system).append(words)
 
-    def _think(self, item: Reasoning) -> None:
-        found = thinking_block(item.encrypted_content, signed=self._profile.claude) if self._thinking else None
-        if found:
-            self._assistant(go_on=found.goes_on).append(found.block)
-
-    def _echo(self, item: ExtensionItem) -> None:
-        """A block of a tool that the vendor ran, back to the vendor. A call of it needs its result."""
-        block = _vendor_s_block(item)
-        if block and self._profile.claude and text(block.get("id", block.get("tool_use_id"))) in self._found:
-            self._assistant(go_on=item.__pydantic_extra__.get("index") != 0).append(block)
-
-    def _call(self, index: int, call: Call) -> None:
-        content, wire_id = self._assistant(go_on=is_made_together(call.call_id)), self._unique(vendor_id(call.call_id))
-        name = wire_name(self._calls.name(call))
-        content.append({"type": "tool_use", "id": wire_id, "name": name, "input": arguments(call)})
-        answer: JsonObject = {"type": "tool_result", "tool_use_id": wire_id}
-        if failed(call):
-            answer["is_error"] = True
-        if shown := result_content(self._calls.output(index)):
-            answer["content"] = shown
-        self._results.append(answer)
-        self._calling = self._calling or not isinstance(call, HostedToolCall)
-        if index in self._calls.answers:
-            self._waiting.add(call.call_id)
-
-    def _assistant(self, *, go_on: bool = False) -> list[JsonValue]:
-        """The content that the next block belongs to. A message whose calls are all answered is complete, unless
-        the block is known to `go_on` with it. Calls of the client's come first, then their outputs, if any."""
-        if self._results and not self._waiting and not self._calling and not go_on:
-            self._answer()
+    def _assistant(self, content: list[JsonValue]) -> None:
+        if not content:
+            return
         if not self._messages:
             self._say("user", [text_block(BEGIN)])
         if self._messages[-1][0] != "assistant":
             self._place_instructions()
-            self._messages.append(("assistant", []))
-        return self._messages[-1][1]
-
-    def _answer(self) -> None:
-        results, self._results = self._results, []
-        self._waiting.clear()
-        self._calling = False
-        self._say("user", results)
+        self._say("assistant", content)
 
     def _say(self, role: str, content: list[JsonValue]) -> None:
         if self._messages and self._messages[-1][0] == role:
@@ -255,14 +265,14 @@ class _History:
         later, self._later = self._later, []
         self._say("system", [text_block(each) for each in later])
 
-    def _unique(self, wire_id: str) -> str:
-        """Some providers number their calls anew in each turn."""
-        unique, count = wire_id, 1
-        while unique in self._ids:
-            count += 1
-            unique = wire_name(f"{wire_id}_{count}")
-        self._ids.add(unique)
-        return unique
+
+def _result(call: PastCall) -> JsonObject:
+    result: JsonObject = {"type": "tool_result", "tool_use_id": call.call_id}
+    if call.failed:
+        result["is_error"] = True
+    if content := result_content(call.output):
+        result["content"] = content
+    return result
 
 
 def _vendor_s_block(item: Item) -> JsonObject | None:

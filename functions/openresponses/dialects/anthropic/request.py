@@ -11,9 +11,10 @@ from ...core.run import OfferedTool
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.tools import UpstreamTool
-from .._shared.history import free_text_schema, refuse_upstream_tools
 from .._shared.json import fields
-from .._shared.naming import wire_name
+from .._shared.naming import Naming
+from .._shared.tools import free_text_schema, refuse_upstream_tools
+from .messages import tool_names
 from .models import AnthropicOptions, Profile
 
 _KEPT = ("type", "enum", "const", "default", "description", "required", "$ref", "pattern")
@@ -55,7 +56,8 @@ def tools(turn: Turn, profile: Profile, options: AnthropicOptions) -> JsonObject
     Raises RequestError for a tool that the vendor would have to run, and doesn't.
     """
     strict = options.strict_tools and sum(tool.strict is True for tool in turn.tools) <= MAX_STRICT
-    offered: list[JsonValue] = [_tool(tool, strict=strict and tool.strict is True) for tool in turn.tools]
+    names = tool_names(turn.tools)
+    offered: list[JsonValue] = [_tool(tool, names, strict=strict and tool.strict is True) for tool in turn.tools]
     searches = [
         tool for tool in refuse_upstream_tools(turn, (WEB_SEARCH,) if options.web_search else ()) if _live(tool)
     ]
@@ -66,7 +68,7 @@ def tools(turn: Turn, profile: Profile, options: AnthropicOptions) -> JsonObject
     body: JsonObject = {"tools": offered}
     choice: JsonObject = {"type": "auto"}
     if turn.tool_choice == "required" and profile.forced_calls:
-        choice = {"type": "tool", "name": _must_call(turn.must_call)} if turn.must_call else {"type": "any"}
+        choice = {"type": "tool", "name": _must_call(turn.must_call, names)} if turn.must_call else {"type": "any"}
     if turn.request.parallel_tool_calls is False:
         choice["disable_parallel_tool_use"] = True
     return body if choice == {"type": "auto"} else {**body, "tool_choice": choice}
@@ -76,7 +78,9 @@ def order(turn: Turn, profile: Profile) -> str | None:
     """What is left of a forced call where the model takes none: to be told ("Forced tool use is not supported")."""
     if turn.tool_choice != "required" or profile.forced_calls:
         return None
-    which = f"the tool `{_must_call(turn.must_call)}`" if turn.must_call else "one of your tools"
+    which = (
+        f"the tool `{_must_call(turn.must_call, tool_names(turn.tools))}`" if turn.must_call else "one of your tools"
+    )
     return f"Call {which} now, before you say anything."
 
 
@@ -85,9 +89,9 @@ def _live(tool: UpstreamTool) -> bool:
     return tool.__pydantic_extra__.get("external_web_access") is not False
 
 
-def _must_call(name: str) -> str:
+def _must_call(name: str, names: Naming) -> str:
     """The only tool of the vendor's that can be chosen is its search."""
-    return WEB_SEARCH if name.startswith("upstream:") else wire_name(name)
+    return WEB_SEARCH if name.startswith("upstream:") else names.wire(name)
 
 
 def _web_search(tool: UpstreamTool) -> JsonObject:
@@ -102,8 +106,8 @@ def _web_search(tool: UpstreamTool) -> JsonObject:
     return {"type": "web_search_20250305", "name": WEB_SEARCH, **chosen}
 
 
-def _tool(tool: OfferedTool, *, strict: bool) -> JsonObject:
-    made: JsonObject = {"name": wire_name(tool.name), "input_schema": _schema(tool)}
+def _tool(tool: OfferedTool, names: Naming, *, strict: bool) -> JsonObject:
+    made: JsonObject = {"name": names.wire(tool.name), "input_schema": _schema(tool)}
     if tool.description:
         made["description"] = tool.description
     if strict and tool.kind != "custom":

@@ -15,13 +15,13 @@ from ...core import deltas as d
 from ...core.errors import ProviderUnavailable, StreamViolation
 from ...core.run import OfferedTool
 from ...schema.base import JsonObject
-from ...schema.content import UrlCitation
 from ...schema.items import ExtensionItem
 from ...schema.response import Usage
 from .._shared.events import Decoder
 from .._shared.json import count, fields, loads, text
-from .._shared.naming import ANTHROPIC, MAX_CALL_ID, OF_VENDOR_S_TOOLS, CallIds, item_name, made_together, wire_name
-from .._shared.usage import usage_of
+from .._shared.naming import MAX_CALL_ID, CallIds
+from .._shared.values import usage, web_citation
+from .messages import ANTHROPIC, OF_VENDOR_S_TOOLS, made_together, tool_names
 from .thinking import opaque_of
 
 _LENGTH = ("max_tokens", "model_context_window_exceeded", "pause_turn")
@@ -46,7 +46,8 @@ class AnthropicDecoder(Decoder):
     """`tools` are those that were offered; `summarised`: the thinking is shown as a summary, as Claude's is."""
 
     def __init__(self, tools: Sequence[OfferedTool] = (), *, summarised: bool = True) -> None:
-        self._names = {wire_name(tool.name): tool for tool in tools}
+        self._names = tool_names(tools)
+        self._of_client = {tool.name for tool in tools if tool.kind != "hosted"}
         self._summary = 0 if summarised else None
         self._blocks: dict[int, _Block] = {}
         self._begun = self._said = 0
@@ -148,10 +149,10 @@ class AnthropicDecoder(Decoder):
                     yield d.ToolCall(block.key, json.dumps(block.whole, ensure_ascii=False))
                 self._calls_made.append(block.key)
             case _Block(kind="text") as block if self._text:
-                for citation in filter(None, map(_source, block.cited)):
-                    url, title = citation
-                    place = UrlCitation(url=url, title=title, start_index=block.start, end_index=self._said)
-                    yield d.Annotation(block.key, place)
+                for each in block.cited:
+                    url = text(each.get("url")) or text(each.get("source"))
+                    if citation := web_citation(url, each.get("title"), block.start, self._said):
+                        yield d.Annotation(block.key, citation)
                 block.cited.clear()
             case _Block(kind=kind) as block if kind.endswith(OF_VENDOR_S_TOOLS):
                 yield d.Whole(_kept(block))
@@ -173,11 +174,10 @@ class AnthropicDecoder(Decoder):
     def _call(self, key: str, call_id: str, name: str) -> d.ToolCall:
         if not name:
             raise StreamViolation("The provider sent a tool call without a name")
-        tool = self._names.get(name)
-        call_id = self._ids.take(call_id)
+        name, call_id = self._names.ours(name), self._ids.take(call_id)
         call_id = made_together(call_id) if self._answered_here else call_id
-        self._answered_here = self._answered_here or tool is None or tool.kind == "hosted"
-        return d.ToolCall(key, "", call_id, tool.name if tool else item_name(name))
+        self._answered_here = self._answered_here or name not in self._of_client
+        return d.ToolCall(key, "", call_id, name)
 
     def _usage(self, used: JsonObject) -> Iterator[d.Delta]:
         """Counts are cumulative; an event tells those that it knows."""
@@ -200,11 +200,6 @@ def _usage(used: JsonObject) -> Usage:
     """ "Total input tokens in a request is the summation of" three counts (API reference, `usage`)."""
     cached = count(used.get("cache_read_input_tokens"))
     prompt = count(used.get("input_tokens")) + count(used.get("cache_creation_input_tokens")) + cached
-    thought = count(fields(used.get("output_tokens_details")).get("thinking_tokens"))
-    return usage_of(prompt, count(used.get("output_tokens")), cached=cached, thought=thought)
-
-
-def _source(citation: JsonObject) -> tuple[str, str] | None:
-    """What a citation points to, where that has an address: a page or search result, but no uploaded document."""
-    url = text(citation.get("url")) or text(citation.get("source"))
-    return (url, text(citation.get("title"))) if url.startswith(("http://", "https://")) else None
+    said = count(used.get("output_tokens"))
+    thought = fields(used.get("output_tokens_details")).get("thinking_tokens")
+    return usage(prompt, said, cached=cached, reasoned=thought)

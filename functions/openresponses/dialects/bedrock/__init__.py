@@ -37,13 +37,13 @@ import httpx2
 from ...core.settings import ProviderSettings
 from ...core.turn import Turn
 from ...schema.base import JsonObject
-from .._shared.history import refuse_upstream_tools
 from .._shared.http_dialect import HttpDialect, WireTurn, bearer
 from .._shared.json import fields
-from .._shared.naming import Names
+from .._shared.naming import tool_names
 from .._shared.options import read_options
+from .._shared.tools import refuse_upstream_tools
 from .errors import BedrockErrors
-from .messages import history
+from .messages import conversation
 from .models import BedrockOptions, Traits, traits_of
 from .request import ANSWER, JSON_ONLY, answers_with_tool, mark, text_format, tool_config, wants_json
 from .signing import Signer
@@ -59,8 +59,8 @@ def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | N
     def wire(turn: Turn) -> WireTurn:
         refuse_upstream_tools(turn)
         traits = traits_of(options.base_models.get(turn.model, turn.model))
-        names = Names(tool.name for tool in turn.tools)
-        answer = names.reserve(ANSWER) if answers_with_tool(turn, traits, options) else ""
+        names = tool_names(turn.tools)
+        answer = names.another(ANSWER) if answers_with_tool(turn, traits, options) else ""
         reading = Reading(names, answer, traits.summarised, traits.plain_reasoning, traits.think_tags)
         path, body = f"/model/{quote(turn.model, safe='')}/converse-stream", encode(turn, options, traits, reading)
         return WireTurn(path, body, BedrockDecoder(reading))
@@ -84,7 +84,7 @@ def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | N
 
 def encode(turn: Turn, options: BedrockOptions, traits: Traits, reading: Reading) -> JsonObject:
     """The request's body; the model is in its path. Raises RequestError for content that this wire can't carry."""
-    past = history(turn, traits, reading.names, reasoning=not is_off(turn, traits))
+    past = conversation(turn, traits, reading.names, reasoning=not is_off(turn, traits))
     tools = tool_config(turn, traits, reading.names, past.called, reading.answer)
     thinking = asked(turn, traits, past.messages, forced=bool(tools and "toolChoice" in tools))
     form = None if reading.answer else text_format(turn)

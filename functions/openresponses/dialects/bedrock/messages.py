@@ -13,7 +13,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from mimetypes import guess_type
 from urllib.parse import unquote_to_bytes
 
@@ -21,23 +21,12 @@ from pydantic import JsonValue
 
 from ...core.turn import Turn
 from ...schema.base import JsonObject
-from ...schema.content import InputFile, InputImage, InputText, InputVideo, Part, ReasoningText
-from ...schema.items import (
-    Compaction,
-    CustomToolCall,
-    CustomToolCallOutput,
-    ExtensionItem,
-    FunctionCall,
-    FunctionCallOutput,
-    HostedToolCall,
-    Item,
-    Message,
-    Reasoning,
-)
-from .._shared.history import NO_OUTPUT, Call, Output, PastCalls, arguments, failed
+from ...schema.content import InputFile, InputImage, InputText, InputVideo, Part
+from ...schema.items import Compaction, Message, Reasoning
+from .._shared.history import NO_OUTPUT, Entry, ModelTurn, PastCall, Said, arguments, history, place
 from .._shared.json import loads
-from .._shared.naming import Ids, Names
-from .._shared.parts import plain_text, said, unsendable, within
+from .._shared.naming import Naming
+from .._shared.parts import data_url, plain_text, said, unsendable, within
 from .models import Traits
 from .thinking import restored
 
@@ -134,9 +123,8 @@ def _media(part: Part, documents: Documents, where: str) -> JsonObject:
         case InputVideo(video_url=url):
             return {"video": _source(url, _VIDEOS, within(where, ".video_url"))}
         case InputFile(file_data=str(data)):
-            if not data.startswith("data:"):
-                data = f"data:{guess_type(part.filename or '')[0] or ''};base64,{data}"
-            return {"document": _document(part, data, within(where, ".file_data"), documents)}
+            url = data_url(data, part.filename or "")
+            return {"document": _document(part, url, within(where, ".file_data"), documents)}
         case InputFile(file_url=str(url)):
             return {"document": _document(part, url, within(where, ".file_url"), documents)}
         case InputImage() | InputFile():
@@ -189,7 +177,7 @@ _FILLER: JsonObject = {"text": "."}
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class Conversation:
     """`called` are the names of the tools that it has calls of, as they were sent."""
 
     system: list[JsonObject]
@@ -197,137 +185,77 @@ class History:
     called: list[str]
 
 
-def history(turn: Turn, traits: Traits, names: Names, *, reasoning: bool = True) -> History:
+def call_ids(traits: Traits) -> Naming:
+    return Naming(9, pattern="[a-zA-Z0-9]{9}") if traits.short_ids else Naming(64)
+
+
+def conversation(turn: Turn, traits: Traits, names: Naming, *, reasoning: bool = True) -> Conversation:
     """Raises RequestError for what this wire can't carry, and for an output that answers no call. `reasoning` may be
     left out."""
-    building = _Building(turn, traits, names, reasoning)
-    for index, item in enumerate(turn.items):
-        building.add(index, item)
-    return building.finished()
+    messages = _Messages(turn, traits, names, reasoning)
+    for entry in history(turn, ids=call_ids(traits).another):
+        messages.add(entry)
+    return messages.finished()
 
 
-@dataclass(frozen=True, slots=True)
-class _Result:
-    """What answers a call. `where` is its place in the request, if any."""
-
-    output: Output
-    where: str
-    call_id: str
-    failed: bool
-
-
-@dataclass(slots=True)
-class _Assistant:
-    """One turn of the model in the making. `waiting` are the calls whose outputs come later."""
-
-    said: list[JsonObject] = field(default_factory=list[JsonObject])
-    calls: list[JsonObject] = field(default_factory=list[JsonObject])
-    results: list[_Result] = field(default_factory=list[_Result])
-    waiting: set[str] = field(default_factory=set[str])
-    thought: bool = False
-
-
-class _Building:
-    def __init__(self, turn: Turn, traits: Traits, names: Names, reasoning: bool) -> None:
-        self._traits, self._names, self._reasoning = traits, names, reasoning
-        self._calls = PastCalls(turn)
-        self._whole = turn.request.previous_response_id is None
-        self._ids = Ids(short=traits.short_ids)
+class _Messages:
+    def __init__(self, turn: Turn, traits: Traits, names: Naming, reasoning: bool) -> None:
+        self._turn, self._traits, self._names, self._reasoning = turn, traits, names, reasoning
         self._documents = Documents()
         self._system = [turn.instructions or ""]
         self._messages: list[tuple[str, list[JsonObject]]] = []
         self._called: dict[str, None] = {}
-        self._open: _Assistant | None = None
 
-    def add(self, index: int, item: Item) -> None:
-        match item:
-            case Message(role="user"):
-                self._close()
-                self._put("user", blocks(item.content, self._documents, self._where(index, "content")))
-            case Message(role="assistant"):
-                self._say(index, item)
-            case Message():
-                self._system.append(plain_text(item.content, item.role, "\n", self._where(index, "content")))
-            case Reasoning():
-                self._think(item)
-            case FunctionCall() | CustomToolCall() | HostedToolCall():
-                self._call(index, item)
-            case FunctionCallOutput() | CustomToolCallOutput():
-                if self._open:
-                    self._open.waiting.discard(item.call_id)
+    def add(self, entry: Entry) -> None:
+        match entry:
+            case ModelTurn():
+                self._model(entry)
+            case Said(Message(role="user") as message, where):
+                self._put("user", blocks(message.content, self._documents, where))
+            case Said(message, where):
+                self._system.append(plain_text(message.content, message.role, "\n", where))
             case Compaction():
-                raise unsendable("an item of type 'compaction'", self._where(index))
-            case ExtensionItem():
-                pass
+                raise unsendable("an item of type 'compaction'", place(self._turn, self._turn.items.index(entry)))
 
-    def finished(self) -> History:
-        self._close()
+    def finished(self) -> Conversation:
         if not self._messages:
             self._messages.append(("user", [_FILLER]))
-        return History(
+        return Conversation(
             system=[{"text": text} for text in self._system if text.strip()],
             messages=[_message(role, content) for role, content in self._messages],
             called=list(self._called),
         )
 
-    def _where(self, index: int, *names: str) -> str:
-        """An item's place in the request, if what came before it is in the request too."""
-        return ".".join((f"input[{index}]", *names)) if self._whole else ""
-
-    def _say(self, index: int, item: Message) -> None:
-        spoken = [part for part in item.content if not isinstance(part, ReasoningText)]
-        text = plain_text(spoken, item.role, "", self._where(index, "content"))
-        if text.strip():
-            self._assistant().said.append({"text": text})
-
-    def _think(self, item: Reasoning) -> None:
-        assistant = self._assistant()
-        assistant.thought = True
-        if self._reasoning and (block := restored(item.encrypted_content)):
-            assistant.said.append({"reasoningContent": block})
-
-    def _call(self, index: int, call: Call) -> None:
-        """A hosted call has its output; another's comes later, if ever."""
-        assistant = self._assistant(for_call=True)
-        sent_id, sent_name = self._ids.take(call.call_id), self._names.sent(self._calls.name(call))
-        self._called[sent_name] = None
-        assistant.calls.append({"toolUse": {"toolUseId": sent_id, "name": sent_name, "input": arguments(call)}})
-        answer, where = self._calls.answers.get(index), ""
-        if answer is not None:
-            where = self._where(answer, "output")
-            assistant.waiting.add(call.call_id)
-        assistant.results.append(_Result(self._calls.output(index), where, sent_id, failed(call)))
-
-    def _assistant(self, *, for_call: bool = False) -> _Assistant:
-        """The turn that the next piece belongs to.
-
-        A turn whose calls are all answered is complete. Only a call after such a call may still be of the same
-        turn: hosted calls carry their outputs, so parallel ones look like turns of one call each. They are sent
-        as such, which keeps the prompt's start unchanged for the cache. But a model that reasons does so in each
-        turn, so there a call without new reasoning joins.
-        """
-        done = self._open and self._open.calls and not self._open.waiting
-        if self._open and done and not (for_call and self._open.thought):
-            self._close()
-        self._open = self._open or _Assistant()
-        return self._open
-
-    def _close(self) -> None:
-        done, self._open = self._open, None
-        if done is None or not (done.calls or any("text" in block for block in done.said)):
-            return
-        self._put("assistant", [*done.said, *done.calls])
+    def _model(self, turn: ModelTurn) -> None:
+        """Reasoning alone is no message."""
+        said: list[JsonObject] = []
+        for piece in turn.pieces:
+            if (
+                isinstance(piece, Said)
+                and (text := plain_text(piece.message.content, "assistant", "", piece.where)).strip()
+            ):
+                said.append({"text": text})
+            elif isinstance(piece, Reasoning) and self._reasoning and (block := restored(piece.encrypted_content)):
+                said.append({"reasoningContent": block})
+        calls = [self._call(call) for call in turn.calls]
+        if calls or any("text" in block for block in said):
+            self._put("assistant", [*said, *calls])
         results: list[JsonObject] = []
         attached: list[JsonObject] = []
-        for each in done.results:
-            content, more = tool_result(each.output, each.call_id, self._traits, self._documents, each.where)
-            result: JsonObject = {"toolUseId": each.call_id, "content": content}
-            if each.failed and self._traits.status:
+        for call in turn.calls:
+            content, more = tool_result(call.output, call.call_id, self._traits, self._documents, call.where)
+            result: JsonObject = {"toolUseId": call.call_id, "content": content}
+            if call.failed and self._traits.status:
                 result["status"] = "error"
             results.append({"toolResult": result})
             attached += more
         self._put("user", results)
         self._put("user", attached)
+
+    def _call(self, call: PastCall) -> JsonObject:
+        name = self._names.wire(call.name)
+        self._called[name] = None
+        return {"toolUse": {"toolUseId": call.call_id, "name": name, "input": arguments(call.item)}}
 
     def _put(self, role: str, content: list[JsonObject]) -> None:
         if not content:

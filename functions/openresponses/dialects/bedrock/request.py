@@ -13,8 +13,8 @@ from ...core.run import OfferedTool
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.request import JsonObjectFormat, JsonSchemaFormat
-from .._shared.history import free_text_schema
-from .._shared.naming import Names
+from .._shared.naming import Naming
+from .._shared.tools import free_text_schema
 from .models import BedrockOptions, Traits
 
 
@@ -92,7 +92,7 @@ def wants_json(turn: Turn) -> bool:
     return isinstance(_format(turn), JsonObjectFormat)
 
 
-def tool_config(turn: Turn, traits: Traits, names: Names, called: Sequence[str], answer: str) -> JsonObject | None:
+def tool_config(turn: Turn, traits: Traits, names: Naming, called: Sequence[str], answer: str) -> JsonObject | None:
     """None where there is nothing to say. `called` are tools that the history has calls of; `answer` is the name of
     the tool to answer with, if any.
 
@@ -113,19 +113,19 @@ def tool_config(turn: Turn, traits: Traits, names: Names, called: Sequence[str],
     return config
 
 
-def _choice(turn: Turn, traits: Traits, names: Names, answer: str) -> JsonObject | None:
+def _choice(turn: Turn, traits: Traits, names: Naming, answer: str) -> JsonObject | None:
     """Models that can't be forced are left their choice; of a forced tool, such a model is offered no other."""
     must = turn.must_call or answer or turn.tool_choice == "required"
     if not must or traits.force == "auto":
         return None
     if turn.must_call and traits.force == "tool":
-        return {"tool": {"name": names.sent(turn.must_call)}}
+        return {"tool": {"name": names.wire(turn.must_call)}}
     return {"any": {}}
 
 
-def _spec(tool: OfferedTool, traits: Traits, names: Names) -> JsonObject:
+def _spec(tool: OfferedTool, traits: Traits, names: Naming) -> JsonObject:
     parameters = free_text_schema(tool) if tool.kind == "custom" else tool.parameters or {}
-    spec: JsonObject = {"name": names.sent(tool.name), "inputSchema": {"json": _schema(parameters, traits)}}
+    spec: JsonObject = {"name": names.wire(tool.name), "inputSchema": {"json": _schema(parameters, traits)}}
     if tool.description:
         spec["description"] = tool.description
     if tool.strict and traits.strict:

@@ -22,9 +22,9 @@ from ...schema.content import UrlCitation
 from ...schema.response import Usage
 from .._shared.events import Decoder, Objects
 from .._shared.json import count, dumps, fields, loads, text
-from .._shared.naming import CallIds, Names
+from .._shared.naming import CallIds, Naming, tool_names
 from .._shared.think_tags import ThinkSplitter
-from .._shared.usage import usage_of
+from .._shared.values import usage, web_citation
 from .thinking import kept
 
 
@@ -73,7 +73,7 @@ Index: TypeAlias = int
 class Reading:
     """What was sent says how the reply is read: `answer` is the tool that the model answers with, if any."""
 
-    names: Names = field(default_factory=lambda: Names(()))
+    names: Naming = field(default_factory=lambda: tool_names(()))
     answer: str = ""
     summarised: bool = False
     plain_reasoning: bool = False
@@ -167,7 +167,7 @@ class BedrockDecoder(Decoder):
             else:
                 self._calls.add(index)
                 call_id = self._ids.take(text(call.get("toolUseId")))
-                name = self._reading.names.meant(sent)
+                name = self._reading.names.ours(sent)
                 yield d.ToolCall(f"call_{index}", call_id=call_id, name=name)
 
     def _end_calls(self) -> Iterator[d.Delta]:
@@ -247,13 +247,12 @@ def _annotation(citation: JsonObject, start: int, end: int) -> UrlCitation | Non
     """Only what has an address: other citations point into the request's own documents."""
     web = fields(fields(citation.get("location")).get("web"))
     url = text(web.get("url")) or text(citation.get("source"))
-    if not url.startswith(("http://", "https://")):
-        return None
-    return UrlCitation(url=url, title=text(citation.get("title")), start_index=start, end_index=end)
+    return web_citation(url, citation.get("title"), start, end)
 
 
 def _usage(used: JsonObject) -> Usage:
     """`inputTokens` is without those that the cache had or was given; `totalTokens` is with them."""
     cached = count(used.get("cacheReadInputTokens"))
     prompt = count(used.get("inputTokens")) + cached + count(used.get("cacheWriteInputTokens"))
-    return usage_of(prompt, count(used.get("outputTokens")), cached=cached)
+    completion = count(used.get("outputTokens"))
+    return usage(prompt, completion, cached=cached)

@@ -29,11 +29,10 @@ from ...core.settings import ProviderSettings
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.request import JsonObjectFormat, JsonSchemaFormat, TextSettings
-from .._shared.errors import UpstreamErrors
-from .._shared.history import refuse_upstream_tools
+from .._shared.errors import OUT_OF_QUOTA, UpstreamErrors
 from .._shared.http_dialect import HttpDialect, WireTurn, bearer
-from .._shared.openai_values import OUT_OF_QUOTA
 from .._shared.options import read_options, wants_logprobs
+from .._shared.tools import refuse_upstream_tools
 from .messages import messages
 from .models import HOSTS, ChatOptions
 from .request import tools

@@ -9,26 +9,14 @@ What servers insist on, and this file therefore keeps:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.content import InputFile, InputImage, InputText, InputVideo, Part, ReasoningText
-from ...schema.items import (
-    Compaction,
-    CustomToolCall,
-    CustomToolCallOutput,
-    ExtensionItem,
-    FunctionCall,
-    FunctionCallOutput,
-    HostedToolCall,
-    Item,
-    Message,
-    Reasoning,
-)
-from .._shared.history import Call, Output, PastCalls, arguments_text
+from ...schema.items import Compaction, Message, Reasoning
+from .._shared.history import Entry, ModelTurn, PastCall, Piece, Said, arguments_text, history, reasons
 from .._shared.parts import data_url, plain_text, said, unsendable
 from .models import ChatOptions
 
@@ -84,58 +72,40 @@ def _file(part: InputFile) -> JsonObject:
 
 def messages(turn: Turn, options: ChatOptions) -> list[JsonValue]:
     """Raises RequestError for what this wire can't carry, and for an output that answers no call."""
-    history = _History(turn, options)
-    for index, item in enumerate(turn.items):
-        history.add(index, item)
-    return history.finished()
+    made = _Messages(turn, options)
+    for entry in history(turn, goes_on=_goes_on, split=options.system == "in_place"):
+        made.add(entry)
+    return made.finished()
 
 
-@dataclass(slots=True)
-class _Assistant:
-    """One assistant message in the making. `waiting` are the calls whose outputs come later."""
-
-    texts: list[str] = field(default_factory=list[str])
-    reasoning: list[str] = field(default_factory=list[str])
-    calls: list[JsonValue] = field(default_factory=list[JsonValue])
-    outputs: list[tuple[str, Output]] = field(default_factory=list[tuple[str, Output]])
-    waiting: set[str] = field(default_factory=set[str])
+def _goes_on(turn: ModelTurn, piece: Piece) -> bool:
+    """As `reasons`, but reasoning of which nothing is sent is none."""
+    return reasons(turn, piece) and any(map(_reasoning, turn.pieces))
 
 
-class _History:
+class _Messages:
     def __init__(self, turn: Turn, options: ChatOptions) -> None:
         self._options = options
-        self._calls = PastCalls(turn)
         self._messages: list[JsonValue] = []
         self._system: list[JsonObject] = []
-        self._open: _Assistant | None = None
         self._span: list[tuple[JsonObject, str]] = []
         if turn.instructions:
             self._instruct("system", turn.instructions)
 
-    def add(self, index: int, item: Item) -> None:
-        match item:
-            case Message(role="user"):
-                self._close_span()
-                self._messages.append({"role": "user", "content": user_content(item.content)})
-            case Message(role="assistant"):
-                self._say(item)
-            case Message():
-                self._instruct(item.role, plain_text(item.content, item.role, "\n"))
-            case Reasoning():
-                shown = [part.text for part in item.content or item.summary if part.text]
-                self._assistant().reasoning += [item.encrypted_content] if item.encrypted_content else shown
-            case FunctionCall() | CustomToolCall() | HostedToolCall():
-                self._call(index, item)
-            case FunctionCallOutput() | CustomToolCallOutput():
-                if self._open:
-                    self._open.waiting.discard(item.call_id)
+    def add(self, entry: Entry) -> None:
+        match entry:
+            case ModelTurn():
+                self._model(entry)
+            case Said(Message(role="user") as message):
+                self._end_span()
+                self._messages.append({"role": "user", "content": user_content(message.content)})
+            case Said(message):
+                self._instruct(message.role, plain_text(message.content, message.role, "\n"))
             case Compaction():
                 raise unsendable("an item of type 'compaction'")
-            case ExtensionItem():
-                pass
 
     def finished(self) -> list[JsonValue]:
-        self._close_span()
+        self._end_span()
         if not self._system:
             return self._messages
         text = "\n\n".join(str(each["content"]) for each in self._system)
@@ -147,63 +117,32 @@ class _History:
         if self._options.system == "first":
             self._system.append(message)
         else:
-            self._close()
             self._messages.append(message)
 
-    def _say(self, item: Message) -> None:
-        assistant = self._assistant()
-        assistant.reasoning += [part.text for part in item.content if isinstance(part, ReasoningText)]
-        spoken = [part for part in item.content if not isinstance(part, ReasoningText)]
-        if text := plain_text(spoken, item.role):
-            assistant.texts.append(text)
-
-    def _call(self, index: int, call: Call) -> None:
-        assistant = self._assistant(for_call=True)
-        function: JsonObject = {"name": self._calls.name(call), "arguments": arguments_text(call)}
-        assistant.calls.append({"id": call.call_id, "type": "function", "function": function})
-        assistant.outputs.append((call.call_id, self._calls.output(index)))
-        if index in self._calls.answers:
-            assistant.waiting.add(call.call_id)
-
-    def _assistant(self, *, for_call: bool = False) -> _Assistant:
-        """The message that the next piece belongs to.
-
-        A message whose calls are all answered is complete. Only a call after such a call may still be of the
-        same turn: hosted calls carry their outputs, so parallel ones look like turns of one call each. They
-        are sent as such, which keeps the prompt's start unchanged from turn to turn, for the provider's
-        cache. But a model that reasons does so in each turn, so there a call without new reasoning joins.
-        """
-        done = self._open and self._open.calls and not self._open.waiting
-        if self._open and done and not (for_call and self._open.reasoning):
-            self._close()
-        self._open = self._open or _Assistant()
-        return self._open
-
-    def _close(self) -> None:
-        done, self._open = self._open, None
-        if done is None or not (done.texts or done.calls):
+    def _model(self, turn: ModelTurn) -> None:
+        texts = [plain_text(each.message.content, "assistant") for each in turn.pieces if isinstance(each, Said)]
+        if not (any(texts) or turn.calls):
             return
-        message: JsonObject = {"role": "assistant", "content": "\n\n".join(done.texts) or None}
-        if done.calls:
-            message["tool_calls"] = done.calls
+        message: JsonObject = {"role": "assistant", "content": "\n\n".join(filter(None, texts)) or None}
+        if turn.calls:
+            message["tool_calls"] = [_call(call) for call in turn.calls]
         self._messages.append(message)
-        self._span.append((message, "".join(done.reasoning)))
+        self._span.append((message, "".join(map(_reasoning, turn.pieces))))
         attached: list[JsonValue] = []
-        for call_id, output in done.outputs:
-            text, more = tool_content(output, call_id)
-            self._messages.append({"role": "tool", "tool_call_id": call_id, "content": text})
+        for call in turn.calls:
+            text, more = tool_content(call.output, call.call_id)
+            self._messages.append({"role": "tool", "tool_call_id": call.call_id, "content": text})
             attached += more
         if attached:
             self._messages.append({"role": "user", "content": attached})
 
-    def _close_span(self) -> None:
+    def _end_span(self) -> None:
         """A span is what the model did between two messages of the user.
 
         DeepSeek, "Thinking mode": reasoning in a span with calls must come back in all later requests, on
         every message of the span; without calls it is ignored, and was refused by earlier models. A span of another
         provider's comes with what that one showed of its reasoning, or empty: left out it is refused.
         """
-        self._close()
         span, self._span = self._span, []
         policy, name = self._options.reasoning_echo, self._options.reasoning_field
         reasoned = policy == "required" or (policy == "tool_turns" and any(text for _, text in span))
@@ -211,3 +150,19 @@ class _History:
         for message, text in span:
             if echoed or (policy == "always" and text):
                 message[name] = text
+
+
+def _call(call: PastCall) -> JsonObject:
+    function: JsonObject = {"name": call.name, "arguments": arguments_text(call.item)}
+    return {"id": call.call_id, "type": "function", "function": function}
+
+
+def _reasoning(piece: Piece) -> str:
+    """What a piece shows of the model's reasoning, or the state that `stream` made of all of it."""
+    match piece:
+        case Reasoning():
+            return piece.encrypted_content or "".join(part.text for part in piece.content or piece.summary)
+        case Said(message):
+            return "".join(part.text for part in message.content if isinstance(part, ReasoningText))
+        case _:
+            return ""

@@ -6,7 +6,7 @@ Source: the API reference of OpenAI, "Create chat completion", `tools` and `tool
 from ...core.run import OfferedTool
 from ...core.turn import Turn
 from ...schema.base import JsonObject
-from .._shared.history import free_text_schema
+from .._shared.tools import free_text_schema
 
 
 def tools(turn: Turn) -> JsonObject:

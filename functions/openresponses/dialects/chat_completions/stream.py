@@ -17,10 +17,9 @@ from ...schema.content import LogProb
 from ...schema.response import Usage
 from .._shared.events import DONE, Decoder
 from .._shared.json import count, fields, objects, text
-from .._shared.naming import MAX_CALL_ID, item_name
-from .._shared.openai_values import citation_of, logprobs_of
+from .._shared.naming import CallIds, item_name
 from .._shared.think_tags import ThinkSplitter
-from .._shared.usage import usage_of
+from .._shared.values import citation_of, logprobs_of, usage
 from .models import ThinkTags
 
 
@@ -46,6 +45,7 @@ class Calls:
     """
 
     def __init__(self) -> None:
+        self._ids = CallIds()
         self._calls: list[_Call] = []
         self._by_id: dict[str, _Call] = {}
         self._by_index: dict[int, _Call] = {}
@@ -84,9 +84,7 @@ class Calls:
 
     def _new(self, index: int | None, call_id: str) -> _Call:
         """A second call with the same id gets none, nor does one with too long an id: the engine makes one."""
-        call = _Call(
-            f"call_{len(self._calls)}", index, "" if call_id in self._by_id or len(call_id) > MAX_CALL_ID else call_id
-        )
+        call = _Call(f"call_{len(self._calls)}", index, self._ids.take(call_id))
         self._calls.append(call)
         if call.id:
             self._by_id[call.id] = call
@@ -229,5 +227,4 @@ def _usage(used: JsonObject) -> Usage:
     thought = count(fields(used.get("completion_tokens_details")).get("reasoning_tokens"))
     if thought and prompt + completion + thought == count(used.get("total_tokens")):
         completion += thought
-    cached = count(cached or used.get("prompt_cache_hit_tokens"))
-    return usage_of(prompt, completion, cached=cached, thought=thought)
+    return usage(prompt, completion, cached=cached or used.get("prompt_cache_hit_tokens"), reasoned=thought)

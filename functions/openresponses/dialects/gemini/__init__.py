@@ -31,11 +31,10 @@ from ...schema.base import JsonObject
 from .._shared.errors import UpstreamErrors
 from .._shared.facts import facts_of
 from .._shared.http_dialect import HttpDialect, WireTurn
-from .._shared.naming import function_name, model_path
 from .._shared.options import read_options, wants_logprobs
-from .messages import contents
+from .messages import contents, tool_names
 from .models import HOSTS, GeminiModel, GeminiOptions
-from .request import response_format, tools
+from .request import model_path, response_format, tools
 from .stream import GeminiDecoder
 from .thinking import thinking
 
@@ -50,8 +49,7 @@ def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | N
 
     def wire(turn: Turn) -> WireTurn:
         path, body = f"{model_path(turn.model)}:streamGenerateContent", encode(turn, options, mixes_tools=mixes_tools)
-        names = {function_name(tool.name): tool.name for tool in turn.tools}
-        return WireTurn(path, body, GeminiDecoder(names), query={"alt": "sse"})
+        return WireTurn(path, body, GeminiDecoder(tool_names(turn.tools)), query={"alt": "sse"})
 
     return HttpDialect(
         settings=settings,

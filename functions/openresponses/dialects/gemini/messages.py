@@ -9,30 +9,19 @@ What Gemini insists on, and this file therefore keeps ("Function calling" and "T
 - The user has the first word and the last.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from mimetypes import guess_type
 from urllib.parse import urlsplit
 
 from pydantic import JsonValue
 
+from ...core.run import OfferedTool
 from ...core.turn import Turn
 from ...schema.base import JsonObject
-from ...schema.content import InputFile, InputImage, InputText, InputVideo, Part, ReasoningText
-from ...schema.items import (
-    Compaction,
-    CustomToolCall,
-    CustomToolCallOutput,
-    ExtensionItem,
-    FunctionCall,
-    FunctionCallOutput,
-    HostedToolCall,
-    Item,
-    Message,
-    Reasoning,
-)
-from .._shared.history import Call, Output, PastCalls, arguments, failed
-from .._shared.naming import function_name
+from ...schema.content import InputFile, InputImage, InputText, InputVideo, Part
+from ...schema.items import Compaction, ExtensionItem, Message, Reasoning
+from .._shared.history import Entry, ModelTurn, PastCall, Piece, Said, arguments, history, speaks
+from .._shared.naming import Naming
 from .._shared.parts import plain_text, said, unsendable
 from .models import GeminiModel
 from .thinking import NextPart, Spoken, Thought, state_of
@@ -124,72 +113,61 @@ GOOGLE = "google:"
 """Begins the types of items that hold a part of Google's own tools, as it came."""
 
 
+def tool_names(tools: Iterable[OfferedTool]) -> Naming:
+    """Of at most 64 characters: 128 by today's reference, but 64 by that of many models and SDKs."""
+    return Naming(64, (tool.name for tool in tools), pattern="[a-zA-Z_][a-zA-Z0-9_.-]*", prefix="_")
+
+
 def contents(turn: Turn, model: GeminiModel) -> JsonObject:
     """`contents` and `systemInstruction`. Raises RequestError for what this wire can't carry."""
-    history = _History(turn, model)
-    for index, item in enumerate(turn.items):
-        history.add(index, item)
-    return history.finished()
+    made = _Contents(turn, model)
+    for entry in history(turn, sends=_sends, goes_on=_goes_on):
+        made.add(entry)
+    return made.finished()
 
 
-@dataclass(frozen=True, slots=True)
-class _Answered:
-    """A call, as its response tells of it. `failed`: the output says what went wrong."""
-
-    call_id: str
-    name: str
-    output: Output
-    failed: bool
+def _sends(piece: Piece) -> bool:
+    return piece.type.startswith(GOOGLE) if isinstance(piece, ExtensionItem) else speaks(piece)
 
 
-@dataclass(slots=True)
-class _Step:
-    """What the model does at once. `waiting` are the calls whose outputs come later."""
+def _goes_on(turn: ModelTurn, piece: Piece) -> bool:
+    """Whether a step goes on with `piece`, although its calls are all answered.
 
-    parts: list[JsonObject] = field(default_factory=list[JsonObject])
-    calls: list[_Answered] = field(default_factory=list[_Answered])
-    waiting: set[str] = field(default_factory=set[str])
-    reasoned: bool = False
+    A text's signature goes with the text. A signature of the part that follows says how many calls come before that
+    part. As the model reasons in each step, a call without new reasoning is of the same step (see `reasons`).
+    """
+    match state_of(piece.encrypted_content) if isinstance(piece, Reasoning) else None:
+        case NextPart() as state:
+            return state.calls > 0
+        case Spoken():
+            return True
+        case _:
+            states = [state_of(each.encrypted_content) for each in turn.pieces if isinstance(each, Reasoning)]
+            reasoned = any(not isinstance(state, Spoken) for state in states)
+            signed = isinstance(piece, ExtensionItem) and isinstance(turn.pieces[-1], Reasoning)
+            return signed or (reasoned and isinstance(piece, PastCall))
 
-    @property
-    def done(self) -> bool:
-        return bool(self.calls) and not self.waiting
 
-
-class _History:
+class _Contents:
     def __init__(self, turn: Turn, model: GeminiModel) -> None:
         self._model = model
-        self._calls = PastCalls(turn)
+        self._names = tool_names(turn.tools)
         self._contents: list[JsonObject] = []
         self._system: list[str] = [turn.instructions] if turn.instructions else []
-        self._open: _Step | None = None
-        self._signed: NextPart | None = None
 
-    def add(self, index: int, item: Item) -> None:
-        signed, self._signed = self._signed, None
-        match item:
-            case Message(role="user"):
-                self._close()
-                self._append("user", user_parts(item.content))
-            case Message(role="assistant"):
-                self._say(item)
-            case Message():
-                self._system.append(plain_text(item.content, item.role, "\n"))
-            case Reasoning():
-                self._reason(item)
-            case FunctionCall() | CustomToolCall() | HostedToolCall():
-                self._call(index, item, signed)
-            case FunctionCallOutput() | CustomToolCallOutput():
-                if self._open:
-                    self._open.waiting.discard(item.call_id)
-                self._signed = signed
+    def add(self, entry: Entry) -> None:
+        match entry:
+            case ModelTurn():
+                self._append("model", self._parts(entry))
+                self._answer(entry.calls)
+            case Said(Message(role="user") as message):
+                self._append("user", user_parts(message.content))
+            case Said(message):
+                self._system.append(plain_text(message.content, message.role, "\n"))
             case Compaction():
                 raise unsendable("an item of type 'compaction'")
-            case ExtensionItem():
-                self._echo(item, signed)
 
     def finished(self) -> JsonObject:
-        self._close()
         if not self._contents or self._contents[0]["role"] == "model":
             self._contents.insert(0, _user_says(GO_ON))
         if self._contents[-1]["role"] == "model":
@@ -199,72 +177,44 @@ class _History:
             body["systemInstruction"] = {"parts": [{"text": text} for text in texts]}
         return body
 
-    def _say(self, item: Message) -> None:
-        step = self._step()
-        spoken = [part for part in item.content if not isinstance(part, ReasoningText)]
-        if text := plain_text(spoken, item.role):
-            step.parts.append({"text": text})
-
-    def _reason(self, item: Reasoning) -> None:
+    def _parts(self, turn: ModelTurn) -> list[JsonObject]:
         """Thoughts themselves don't go back: they are summaries, and only their signatures mean something."""
-        match state_of(item.encrypted_content):
-            case NextPart() as state:
-                self._signed = state
-            case Spoken() as state:
-                _sign((self._open or self._step()).parts, state)
-            case Thought() as state:
-                step = self._step()
-                step.reasoned = True
-                step.parts.append({"text": state.thought, "thought": True, "thoughtSignature": state.signature})
-            case None:
-                self._step().reasoned = True
+        parts: list[JsonObject] = []
+        signature = ""
+        for piece in turn.pieces:
+            signed: JsonObject = {"thoughtSignature": signature} if signature else {}
+            signature = ""
+            match piece:
+                case Said(message):
+                    if text := plain_text(message.content, message.role):
+                        parts.append({"text": text})
+                case PastCall():
+                    first = not any("functionCall" in part for part in parts)
+                    unsigned: JsonObject = {"thoughtSignature": UNSIGNED} if self._model.is_3 and first else {}
+                    parts.append(self._call(piece) | (signed or unsigned))
+                case ExtensionItem():
+                    parts += _echo(piece, signed)
+                case Reasoning():
+                    match state_of(piece.encrypted_content):
+                        case NextPart() as state:
+                            signature = state.next
+                        case Spoken() as state:
+                            _sign(parts, state)
+                        case Thought() as state:
+                            parts.append({"text": state.thought, "thought": True, "thoughtSignature": state.signature})
+                        case None:
+                            pass
+        return parts
 
-    def _call(self, index: int, call: Call, signed: NextPart | None) -> None:
-        """A call joins a step whose calls are all answered only where it is known to be one of its parallel calls:
-        hosted calls carry their outputs, so those look like steps of one call each, and are sent as such. But a
-        model that reasons does so in each step, so there a call without new reasoning joins; so does one that was
-        signed as a later call of its step.
-        """
-        parallel = signed.calls > 0 if signed else bool(self._open and self._open.reasoned)
-        step = self._step(parallel=parallel)
-        name = function_name(self._calls.name(call))
-        part: JsonObject = {"functionCall": {"id": call.call_id, "name": name, "args": arguments(call)}}
-        if signed:
-            step.reasoned = True
-            part["thoughtSignature"] = signed.next
-        elif self._model.is_3 and not step.calls:
-            part["thoughtSignature"] = UNSIGNED
-        step.parts.append(part)
-        step.calls.append(_Answered(call.call_id, name, self._calls.output(index), failed(call)))
-        if index in self._calls.answers:
-            step.waiting.add(call.call_id)
+    def _call(self, call: PastCall) -> JsonObject:
+        name = self._names.wire(call.name)
+        return {"functionCall": {"id": call.call_id, "name": name, "args": arguments(call.item)}}
 
-    def _echo(self, item: ExtensionItem, signed: NextPart | None) -> None:
-        """A call of Google's own tool, or its response, means something only to the model that made it."""
-        part = item.__pydantic_extra__.get("part")
-        if not item.type.startswith(GOOGLE) or not isinstance(part, dict):
-            return
-        if signed:
-            self._step().parts.append(part | {"thoughtSignature": signed.next})
-        elif not part.keys() & {"toolCall", "toolResponse"}:
-            self._step().parts.append(part)
-
-    def _step(self, *, parallel: bool = False) -> _Step:
-        """The step that the next part belongs to."""
-        if self._open and self._open.done and not parallel:
-            self._close()
-        self._open = self._open or _Step()
-        return self._open
-
-    def _close(self) -> None:
-        done, self._open = self._open, None
-        if done is None:
-            return
-        self._append("model", done.parts)
+    def _answer(self, calls: Sequence[PastCall]) -> None:
         responses, attached = list[JsonObject](), list[JsonObject]()
-        for call in done.calls:
+        for call in calls:
             text, media, more = response_parts(call.output, call.call_id, media=self._model.is_3)
-            response: JsonObject = {"id": call.call_id, "name": call.name}
+            response: JsonObject = {"id": call.call_id, "name": self._names.wire(call.name)}
             response["response"] = {"error" if call.failed else "output": text}
             if media:
                 response["parts"] = [*media]
@@ -283,6 +233,14 @@ class _History:
             known += parts
         elif parts:
             self._contents.append({"role": role, "parts": [*parts]})
+
+
+def _echo(item: ExtensionItem, signed: JsonObject) -> list[JsonObject]:
+    """A call of Google's own tool, or its response, means something only to the model that made it."""
+    part = item.__pydantic_extra__.get("part")
+    if not item.type.startswith(GOOGLE) or not isinstance(part, dict):
+        return []
+    return [part | signed] if signed or not part.keys() & {"toolCall", "toolResponse"} else []
 
 
 def _user_says(text: str) -> JsonObject:

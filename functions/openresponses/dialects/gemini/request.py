@@ -5,6 +5,7 @@ Sources: Gemini API, "Function calling", "Structured outputs", "Combine built-in
 
 import json
 from typing import cast
+from urllib.parse import quote
 
 from pydantic import JsonValue
 
@@ -13,9 +14,10 @@ from ...core.run import OfferedTool
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.request import JsonObjectFormat, JsonSchemaFormat
-from .._shared.history import free_text_schema, refuse_upstream_tools
 from .._shared.json import fields, objects
-from .._shared.naming import function_name
+from .._shared.naming import Naming
+from .._shared.tools import free_text_schema, refuse_upstream_tools
+from .messages import tool_names
 from .models import GeminiModel
 
 _KEPT = ("description", "required", "minItems", "maxItems", "minimum", "maximum", "propertyOrdering", "$id", "$anchor")
@@ -126,13 +128,25 @@ _SAYS_SOMETHING = ("properties", "additionalProperties", "anyOf", "oneOf", "allO
 _GOOGLES = {"code_interpreter": "codeExecution", "web_search": "googleSearch"}
 
 
+def model_path(model: str) -> str:
+    """`models/<model>`; a name with a collection keeps it: `tunedModels/...`, `publishers/google/models/...`.
+
+    Raises RequestError for a name that would lead elsewhere.
+    """
+    segments = model.split("/") if "/" in model else ["models", model]
+    if any(segment in ("", ".", "..") for segment in segments):
+        raise RequestError("This is not a model's name", param="model")
+    return "/" + "/".join(quote(segment, safe="") for segment in segments)
+
+
 def tools(turn: Turn, model: GeminiModel, *, mixes_tools: bool) -> JsonObject:
     """Nothing at all without tools. Raises RequestError for a tool that Gemini can't be offered."""
-    functions = [_function(tool) for tool in turn.tools]
+    names = tool_names(turn.tools)
+    functions = [_function(tool, names) for tool in turn.tools]
     googles = _googles(turn, mixable=not functions or (model.is_3 and mixes_tools))
     config: JsonObject = {}
     if turn.must_call:
-        config["functionCallingConfig"] = {"mode": "ANY", "allowedFunctionNames": [function_name(turn.must_call)]}
+        config["functionCallingConfig"] = {"mode": "ANY", "allowedFunctionNames": [names.wire(turn.must_call)]}
     elif turn.tool_choice == "required":
         config["functionCallingConfig"] = {"mode": "ANY"}
     elif functions and all(tool.strict for tool in turn.tools):
@@ -177,9 +191,9 @@ def _googles(turn: Turn, *, mixable: bool) -> list[JsonObject]:
     ]
 
 
-def _function(tool: OfferedTool) -> JsonObject:
+def _function(tool: OfferedTool, names: Naming) -> JsonObject:
     """A function without parameters has no schema: some models refuse one without properties."""
-    function: JsonObject = {"name": function_name(tool.name)}
+    function: JsonObject = {"name": names.wire(tool.name)}
     if tool.description:
         function["description"] = tool.description
     schema = free_text_schema(tool) if tool.kind == "custom" else tool.parameters

@@ -18,18 +18,18 @@ from ...schema.items import ExtensionItem
 from ...schema.response import Usage
 from .._shared.events import Decoder
 from .._shared.json import count, fields, objects, text
-from .._shared.naming import CallIds, item_name
-from .._shared.usage import usage_of
-from .messages import GOOGLE
+from .._shared.naming import CallIds, Naming
+from .._shared.values import top_logprob, usage
+from .messages import GOOGLE, tool_names
 from .thinking import NextPart, Spoken, State, Thought
 
 
-def usage(used: JsonObject) -> Usage:
+def usage_of(used: JsonObject) -> Usage:
     """The candidates' tokens are without the thoughts', the prompt's without the results of Google's own tools."""
     thought = count(used.get("thoughtsTokenCount"))
     prompt = count(used.get("promptTokenCount")) + count(used.get("toolUsePromptTokenCount"))
-    made = count(used.get("candidatesTokenCount")) + thought
-    return usage_of(prompt, made, cached=count(used.get("cachedContentTokenCount")), thought=thought)
+    output = count(used.get("candidatesTokenCount")) + thought
+    return usage(prompt, output, cached=used.get("cachedContentTokenCount"), reasoned=thought)
 
 
 def citations(said: str, candidate: JsonObject) -> Iterator[UrlCitation]:
@@ -70,12 +70,8 @@ def _source(chunk: JsonObject) -> JsonObject:
 
 
 def _token(value: JsonObject) -> TopLogProb:
-    token, number = text(value.get("token")), value.get("logProbability")
-    return TopLogProb(
-        token=token,
-        logprob=number if isinstance(number, int | float) else -9999.0,
-        bytes=list(token.encode(errors="replace")),
-    )
+    token = text(value.get("token"))
+    return top_logprob(token, value.get("logProbability"), [*token.encode(errors="replace")])
 
 
 _FINISH: Mapping[str, d.FinishReason] = {
@@ -100,12 +96,12 @@ _ABOUT = ("videoMetadata", "partMetadata", "mediaResolution")
 
 
 class GeminiDecoder(Decoder):
-    """`names` has our name of a tool by Gemini's. A turn has ended with a `finishReason`, or with the prompt blocked.
+    """`names` are those of the offered tools. A turn has ended with a `finishReason`, or with the prompt blocked.
     `Finish` waits for the end of the stream, since sources and usage may come after that.
     """
 
-    def __init__(self, names: Mapping[str, str] | None = None) -> None:
-        self._names = names or {}
+    def __init__(self, names: Naming | None = None) -> None:
+        self._names = names or tool_names(())
         self._finish = ""
         self._blocked = ""
         self._open = ""
@@ -128,7 +124,7 @@ class GeminiDecoder(Decoder):
         used = fields(event.get("usageMetadata"))
         if used and used != self._used:
             self._used = used
-            yield d.Usage(usage(used))
+            yield d.Usage(usage_of(used))
 
     def end(self) -> Iterator[d.Delta]:
         finish = _FINISH.get(self._finish)
@@ -200,7 +196,7 @@ class GeminiDecoder(Decoder):
         self._calls += 1
         call_id = self._call_ids.take(text(call.get("id")))
         arguments = json.dumps(call.get("args") or {}, ensure_ascii=False)
-        yield d.ToolCall(key, arguments, call_id, self._names.get(name) or item_name(name))
+        yield d.ToolCall(key, arguments, call_id, self._names.ours(name))
         yield d.End(key)
         self._open = ""
 

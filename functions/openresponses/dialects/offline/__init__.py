@@ -36,7 +36,7 @@ from ...core.errors import ProviderThrottled, ProviderUnavailable
 from ...core.settings import ProviderSettings
 from ...core.turn import Turn
 from ...schema.response import InputTokensDetails, OutputTokensDetails, Usage
-from .._shared.history import refuse_upstream_tools
+from .._shared.tools import refuse_upstream_tools
 from .instances import instance
 from .script import Ending, Script, Situation
 

@@ -36,11 +36,11 @@ from ...core.settings import ProviderSettings
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.request import CreateResponse
-from .._shared.history import refuse_upstream_tools
+from .._shared.errors import OUT_OF_QUOTA
 from .._shared.http_dialect import HttpDialect, WireTurn, bearer
-from .._shared.naming import UpstreamNames
-from .._shared.openai_values import OUT_OF_QUOTA
+from .._shared.naming import Naming, tool_names
 from .._shared.options import read_options
+from .._shared.tools import refuse_upstream_tools
 from .errors import ResponsesErrors
 from .messages import input_items
 from .models import HOSTS, ResponsesOptions
@@ -62,8 +62,8 @@ def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | N
     key = settings.api_key.strip()
 
     def wire(turn: Turn) -> WireTurn:
-        names = UpstreamNames(turn.tools)
-        decoder = ResponsesDecoder(names.ours, keep_content=options.echo_reasoning == "content")
+        names = tool_names(turn.tools)
+        decoder = ResponsesDecoder(names, keep_content=options.echo_reasoning == "content")
         return WireTurn("/responses", encode(turn, options, names), decoder)
 
     return HttpDialect(
@@ -76,7 +76,7 @@ def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | N
     )
 
 
-def encode(turn: Turn, options: ResponsesOptions, names: UpstreamNames) -> JsonObject:
+def encode(turn: Turn, options: ResponsesOptions, names: Naming) -> JsonObject:
     """The request's body. Raises RequestError for content that this wire can't carry."""
     upstream = refuse_upstream_tools(turn, options.upstream_tools)
     limit = turn.max_output_tokens

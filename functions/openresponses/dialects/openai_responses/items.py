@@ -7,7 +7,7 @@ piece is told once, when it first comes: a later event adds only what the earlie
 import json
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar, get_args
 
@@ -19,8 +19,8 @@ from ...schema.base import JsonObject
 from ...schema.events import UpstreamProgress
 from ...schema.items import ExtensionItem, Phase
 from .._shared.json import count, objects, text
-from .._shared.naming import CallIds, item_name
-from .._shared.openai_values import citation_of, logprobs_of
+from .._shared.naming import CallIds, Naming
+from .._shared.values import citation_of, logprobs_of
 
 
 def extension_of(item: JsonObject) -> ExtensionItem:
@@ -223,7 +223,7 @@ class CallItem(OutputItem):
 
     about = ("response.function_call_arguments.", "response.custom_tool_call_input.")
 
-    def __init__(self, key: str, item: JsonObject, *, names: Mapping[str, str], call_ids: CallIds) -> None:
+    def __init__(self, key: str, item: JsonObject, *, names: Naming, call_ids: CallIds) -> None:
         super().__init__(key, item)
         self._names, self._call_ids = names, call_ids
         self._item, self._opened = item, False
@@ -235,7 +235,7 @@ class CallItem(OutputItem):
         if name and not self._opened:
             self._opened = True
             call_id = self._call_ids.take(text(self._item.get("call_id")))
-            yield d.ToolCall(self.key, call_id=call_id, name=self._names.get(name) or item_name(name))
+            yield d.ToolCall(self.key, call_id=call_id, name=self._names.ours(name))
             if self._said.chunks and self.type != "custom_tool_call":
                 yield d.ToolCall(self.key, "".join(self._said.chunks))
 

@@ -26,9 +26,9 @@ from ...schema.items import (
     Message,
     Reasoning,
 )
-from .._shared.history import Call, PastCalls, arguments_text
+from .._shared.history import PastCall, arguments_text, past_calls, place
 from .._shared.json import fields, loads
-from .._shared.naming import UpstreamNames, call_ids
+from .._shared.naming import Naming
 from .._shared.parts import data_url, said, unsendable, within
 from .models import ResponsesOptions
 
@@ -87,7 +87,7 @@ _ID_PREFIX = {
 _WITHOUT_STATUS = {"mcp_list_tools", "mcp_approval_request", "mcp_approval_response"}
 
 
-def input_items(turn: Turn, options: ResponsesOptions, names: UpstreamNames) -> list[JsonValue]:
+def input_items(turn: Turn, options: ResponsesOptions, names: Naming) -> list[JsonValue]:
     """Raises RequestError for what this wire can't carry, and for an output that answers no call."""
     history = _Input(turn, options, names)
     for index, item in enumerate(turn.items):
@@ -99,11 +99,10 @@ class _Input:
     """`_reasoning` waits for what the model made of it: reasoning that nothing follows is refused by OpenAI
     ("was provided without its required following item"), and is of no use to any model."""
 
-    def __init__(self, turn: Turn, options: ResponsesOptions, names: UpstreamNames) -> None:
+    def __init__(self, turn: Turn, options: ResponsesOptions, names: Naming) -> None:
         self.items: list[JsonValue] = []
         self._turn, self._options, self._names = turn, options, names
-        self._calls, self._ids = PastCalls(turn), call_ids(turn.items)
-        self._call_of = {answer: call for call, answer in self._calls.answers.items()}
+        self._calls = past_calls(turn, Naming(64).another)
         self._reasoning: list[JsonObject] = []
 
     def add(self, index: int, item: Item) -> None:
@@ -112,15 +111,15 @@ class _Input:
                 self._say(item)
             case Message():
                 role = "system" if item.role == "developer" and not self._options.developer_role else item.role
-                parts = content(item.content, self._path(index, "content"))
+                parts = content(item.content, place(self._turn, index, "content"))
                 self._given({"type": "message", "role": role, "content": parts})
             case Reasoning():
                 if self._options.echo_reasoning != "never" and (state := _state(item.encrypted_content)):
                     self._reasoning.append(state if self._options.reasoning_ids else _without(state, "id"))
             case FunctionCall() | CustomToolCall() | HostedToolCall():
-                self._call(index, item)
+                self._call(self._calls[index])
             case FunctionCallOutput() | CustomToolCallOutput():
-                self._output(self._call_of[index], index)
+                self._output(self._calls[index])
             case Compaction():
                 self._given({"type": "compaction", "encrypted_content": item.encrypted_content})
             case ExtensionItem():
@@ -139,22 +138,21 @@ class _Input:
             phase: JsonObject = {"phase": item.phase} if item.phase else {}
             self._made({"type": "message", "role": "assistant", "content": text, **phase})
 
-    def _call(self, index: int, call: Call) -> None:
-        sent: JsonObject = {"call_id": self._ids[index], "name": self._names.upstream(self._calls.name(call))}
-        if self._options.custom_tools and isinstance(call, CustomToolCall):
-            self._made({"type": "custom_tool_call", **sent, "input": call.input})
+    def _call(self, call: PastCall) -> None:
+        item = call.item
+        sent: JsonObject = {"call_id": call.call_id, "name": self._names.wire(call.name)}
+        if self._options.custom_tools and isinstance(item, CustomToolCall):
+            self._made({"type": "custom_tool_call", **sent, "input": item.input})
         else:
-            self._made({"type": "function_call", **sent, "arguments": arguments_text(call)})
-        if index not in self._calls.answers:
-            self._output(index, index)
+            self._made({"type": "function_call", **sent, "arguments": arguments_text(item)})
+        if call.answer is None:
+            self._output(call)
 
-    def _output(self, call: int, index: int) -> None:
-        """`index` is that of the item that has the output."""
-        custom = self._options.custom_tools and isinstance(self._turn.items[call], CustomToolCall)
+    def _output(self, call: PastCall) -> None:
+        custom = self._options.custom_tools and isinstance(call.item, CustomToolCall)
         kind = "custom_tool_call_output" if custom else "function_call_output"
-        output = self._calls.output(call)
-        value = output if isinstance(output, str) else content(output, self._path(index, "output"))
-        self._given({"type": kind, "call_id": self._ids[call], "output": value})
+        value = call.output if isinstance(call.output, str) else content(call.output, call.where)
+        self._given({"type": kind, "call_id": call.call_id, "output": value})
 
     def _extension(self, item: ExtensionItem) -> None:
         """A tool's item goes back where its tool can be. One that was cut short says nothing."""
@@ -169,13 +167,9 @@ class _Input:
         else:
             self._made({**sent, "id": _upstream_id(_ID_PREFIX[item.type], item.id)})
 
-    def _path(self, index: int, name: str) -> str:
-        """Where the request has it, if what came before it is in the request too."""
-        return f"input[{index}].{name}" if self._turn.request.previous_response_id is None else ""
-
 
 def _state(data: str | None) -> JsonObject:
-    """What `state_of` in `_responses_items` made; nothing for what it can't have made."""
+    """What `ReasoningItem` made; nothing for what it can't have made."""
     try:
         state = fields(loads(data or "null"))
     except ValueError:

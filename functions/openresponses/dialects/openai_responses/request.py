@@ -12,13 +12,13 @@ from ...core.run import OfferedTool
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.tools import NamedToolChoice, UpstreamTool
-from .._shared.history import free_text_schema
-from .._shared.naming import UpstreamNames
+from .._shared.naming import Naming
 from .._shared.options import LOGPROBS, wants_logprobs
+from .._shared.tools import free_text_schema
 from .models import ResponsesOptions
 
 
-def tools(turn: Turn, upstream: Sequence[UpstreamTool], options: ResponsesOptions, names: UpstreamNames) -> JsonObject:
+def tools(turn: Turn, upstream: Sequence[UpstreamTool], options: ResponsesOptions, names: Naming) -> JsonObject:
     """Nothing at all without tools: servers refuse a choice among nothing. `upstream` are those that it runs."""
     offered: list[JsonValue] = [_tool(tool, options, names) for tool in turn.tools]
     offered += [tool.model_dump(mode="json") for tool in upstream]
@@ -45,32 +45,32 @@ def include(turn: Turn, upstream: Sequence[UpstreamTool], options: ResponsesOpti
     return wanted
 
 
-def _choice(turn: Turn, options: ResponsesOptions, names: UpstreamNames) -> JsonValue:
+def _choice(turn: Turn, options: ResponsesOptions, names: Naming) -> JsonValue:
     if not turn.must_call:
         return "required"
     choice = turn.request.tool_choice
     if not turn.tools and isinstance(choice, NamedToolChoice):
         return choice.model_dump(mode="json")
     custom = options.custom_tools and any(tool.kind == "custom" for tool in turn.tools)
-    return {"type": "custom" if custom else "function", "name": names.upstream(turn.must_call)}
+    return {"type": "custom" if custom else "function", "name": names.wire(turn.must_call)}
 
 
-def _tool(tool: OfferedTool, options: ResponsesOptions, names: UpstreamNames) -> JsonObject:
+def _tool(tool: OfferedTool, options: ResponsesOptions, names: Naming) -> JsonObject:
     """`strict` is said always: OpenAI's default is to enforce it, and few schemas can be enforced."""
     if tool.kind == "custom":
         return _custom(tool, options, names)
     function: JsonObject = {
         "type": "function",
-        "name": names.upstream(tool.name),
+        "name": names.wire(tool.name),
         "parameters": tool.parameters or {"type": "object", "properties": {}},
         "strict": tool.strict is True,
     }
     return function | ({"description": tool.description} if tool.description else {})
 
 
-def _custom(tool: OfferedTool, options: ResponsesOptions, names: UpstreamNames) -> JsonObject:
+def _custom(tool: OfferedTool, options: ResponsesOptions, names: Naming) -> JsonObject:
     """A custom tool's `parameters` are its format."""
-    described: JsonObject = {"name": names.upstream(tool.name)}
+    described: JsonObject = {"name": names.wire(tool.name)}
     if tool.description:
         described["description"] = tool.description
     if options.custom_tools:

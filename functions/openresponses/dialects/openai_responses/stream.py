@@ -4,7 +4,7 @@ Sources: the Open Responses specification, "Streaming"; OpenAI's API reference, 
 LM Studio and OpenRouter for what they leave out. Values of an unexpected type are passed over.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from ...core import deltas as d
 from ...schema.base import SLUG, JsonObject
@@ -12,8 +12,8 @@ from ...schema.items import UPSTREAM_ITEMS
 from ...schema.response import Usage
 from .._shared.events import Decoder
 from .._shared.json import count, fields, objects, text
-from .._shared.naming import CallIds
-from .._shared.usage import usage_of
+from .._shared.naming import CallIds, Naming, tool_names
+from .._shared.values import usage
 from .items import CallItem, MessageItem, OtherItem, OutputItem, ReasoningItem, UpstreamItem
 
 _IMPLIED = (
@@ -30,12 +30,12 @@ class ResponsesDecoder(Decoder):
     """Finds the item that an event is about: by its id, else by its index, since some servers change an item's id
     between its events, or have none; else it is the last that it can be about.
 
-    `names` leads from the provider's names of tools to ours. The turn ends with `response.completed` or
+    `names` are those of the offered tools. The turn ends with `response.completed` or
     `response.incomplete`: a stream without them has no `Finish`, whether or not there is a `[DONE]`.
     """
 
-    def __init__(self, names: Mapping[str, str] | None = None, *, keep_content: bool = False) -> None:
-        self._names, self._keep_content = names or {}, keep_content
+    def __init__(self, names: Naming | None = None, *, keep_content: bool = False) -> None:
+        self._names, self._keep_content = names or tool_names(()), keep_content
         self._items: list[OutputItem] = []
         self._by_id: dict[str, OutputItem] = {}
         self._by_index: dict[int, OutputItem] = {}
@@ -153,7 +153,10 @@ class ResponsesDecoder(Decoder):
 
 
 def _usage(used: JsonObject) -> Usage:
-    cached = count(fields(used.get("input_tokens_details")).get("cached_tokens"))
-    thought = count(fields(used.get("output_tokens_details")).get("reasoning_tokens"))
-    given, made, total = (count(used.get(name)) for name in ("input_tokens", "output_tokens", "total_tokens"))
-    return usage_of(given, made, cached=cached, thought=thought, total=total)
+    return usage(
+        count(used.get("input_tokens")),
+        count(used.get("output_tokens")),
+        cached=fields(used.get("input_tokens_details")).get("cached_tokens"),
+        reasoned=fields(used.get("output_tokens_details")).get("reasoning_tokens"),
+        total=used.get("total_tokens"),
+    )

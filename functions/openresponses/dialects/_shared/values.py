@@ -1,0 +1,59 @@
+"""Values of our schema, made of what vendors send: tokens, citations, log probabilities. Read without trust."""
+
+from pydantic import JsonValue
+
+from ...schema.base import JsonObject
+from ...schema.content import LogProb, TopLogProb, UrlCitation
+from ...schema.response import InputTokensDetails, OutputTokensDetails, Usage
+from .json import count, objects, text
+
+
+def usage(given: int, made: int, *, cached: JsonValue = 0, reasoned: JsonValue = 0, total: JsonValue = 0) -> Usage:
+    """`given` includes the tokens that were `cached`, `made` those that the model `reasoned` with."""
+    return Usage(
+        input_tokens=given,
+        input_tokens_details=InputTokensDetails(cached_tokens=count(cached)),
+        output_tokens=made,
+        output_tokens_details=OutputTokensDetails(reasoning_tokens=count(reasoned)),
+        total_tokens=count(total) or given + made,
+    )
+
+
+def web_citation(url: str, title: JsonValue, start: int, end: int) -> UrlCitation | None:
+    """None for a source without an address on the web, such as a document in the request."""
+    if not url.startswith(("http://", "https://")):
+        return None
+    return UrlCitation(url=url, title=text(title), start_index=start, end_index=end)
+
+
+def top_logprob(token: JsonValue, logprob: JsonValue, octets: JsonValue) -> TopLogProb:
+    return TopLogProb(
+        token=text(token),
+        logprob=logprob if isinstance(logprob, int | float) else -9999.0,
+        bytes=[count(each) for each in octets] if isinstance(octets, list) else [],
+    )
+
+
+def logprobs_of(value: JsonValue) -> tuple[LogProb, ...]:
+    """As OpenAI's two APIs, and those like them, write them."""
+    return tuple(
+        LogProb(
+            **_top_logprob(each).model_dump(),
+            top_logprobs=[_top_logprob(top) for top in objects(each.get("top_logprobs"))],
+        )
+        for each in objects(value)
+    )
+
+
+def citation_of(value: JsonObject) -> UrlCitation:
+    """As OpenAI's two APIs, and those like them, write it."""
+    return UrlCitation(
+        url=text(value.get("url")),
+        title=text(value.get("title")),
+        start_index=count(value.get("start_index")),
+        end_index=count(value.get("end_index")),
+    )
+
+
+def _top_logprob(value: JsonObject) -> TopLogProb:
+    return top_logprob(value.get("token"), value.get("logprob"), value.get("bytes"))
