@@ -66,7 +66,7 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     loop.close()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_long_loop_goes_on_from_execution_to_execution(
     machine: Machine, loop: asyncio.AbstractEventLoop, sweep: Sweep, capsys: pytest.CaptureFixture[str]
 ) -> None:

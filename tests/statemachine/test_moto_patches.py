@@ -102,7 +102,11 @@ def test_a_stop_may_come_as_an_execution_notes_its_next_state(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The stop comes once the thread has seen that the execution runs, and must wait until it has noted the state."""
-    stops = list[threading.Thread]()
+    stopped, release = threading.Event(), threading.Event()
+
+    def stop(env: Environment) -> None:
+        env.set_stop(None, None, None)
+        stopped.set()
 
     class StoppedAtOnce:
         def __get__(self, env: Environment, _: object) -> object:
@@ -111,14 +115,15 @@ def test_a_stop_may_come_as_an_execution_notes_its_next_state(
         def __set__(self, env: Environment, state: object) -> None:
             env.__dict__["_program_state"] = state
             if isinstance(state, ProgramRunning):
-                stops.append(threading.Thread(target=env.set_stop, args=(None, None, None)))
-                stops[-1].start()
-                stops[-1].join(0.2)
+                threading.Thread(target=stop, args=(env,)).start()
+                stopped.wait(0.2)
 
     monkeypatch.setattr(Environment, "_program_state", StoppedAtOnce(), raising=False)
-    execution = machine.begin(machine.create(one({"Type": "Pass", "End": True})), {})
+    machine.functions["hold"] = target(lambda _: release.wait(20))
+    execution = machine.begin(machine.create(one(task("hold", End=True))), {})
+    assert stopped.wait(20)
+    release.set()
     assert machine.finish(execution)["status"] == "ABORTED"
-    assert len(stops) == 1
     until(lambda: not executor_threads())
 
 
