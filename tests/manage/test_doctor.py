@@ -6,6 +6,7 @@ from typing import Any
 import boto3
 import pytest
 
+from openresponses_dev.local.address import DEV_URL
 from tests.manage.aws_stack import REGION
 from tests.manage.conftest import UPSTREAM_KEY, Aws, Cloud, run
 
@@ -108,6 +109,10 @@ def test_without_credentials_or_a_stack_it_says_so_and_ends(aws: Aws) -> None:
 
     outsider = aws.run("doctor", user="outsider")
     assert findings(outsider.out)["deployment"] == ("problem", "you may not cloudformation:DescribeStacks")
+
+
+def test_without_a_url_the_local_cloud_is_where_dev_starts_it() -> None:
+    assert DEV_URL in run("doctor", "--local").out
 
 
 def test_no_local_cloud_is_a_finding_too() -> None:

@@ -25,8 +25,6 @@ _SAMCONFIG = Path("samconfig.toml")
 
 def _local_url(_: object, tokens: Sequence[Token]) -> str:
     """The URL after --local, as `Where` has it. Raises ValueError."""
-    if not tokens:
-        return DEV_URL
     url = tokens[0].value
     if not url.startswith(("http://", "https://")):
         raise ValueError(f"{url} is no URL; --local without one comes last")
@@ -39,7 +37,7 @@ def _local_url(_: object, tokens: Sequence[Token]) -> str:
 )
 @dataclass(frozen=True, slots=True)
 class Where:
-    """The options that name a deployment."""
+    """The options that name a deployment. `local` is empty where --local comes without a URL."""
 
     local: Annotated[
         str | None,
@@ -100,7 +98,9 @@ class Deployment:
 
 def deployment_at(where: Where) -> Deployment:
     """The one that the options name. Raises Problem."""
-    return _local(where.local) if where.local else _on_aws(where)
+    if where.local is None:
+        return _on_aws(where)
+    return _local(where.local or DEV_URL)
 
 
 def session_of(where: Where) -> Any:

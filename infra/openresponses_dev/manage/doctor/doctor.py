@@ -47,7 +47,7 @@ def doctor(
 
 def _examine(where: Where, live: bool) -> Iterator[Finding]:
     try:
-        if not where.local:
+        if where.local is None:
             yield _credentials(where)
         deployment = deployment_at(where)
     except Problem as wrong:  # nothing more can be asked
