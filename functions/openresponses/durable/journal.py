@@ -122,8 +122,9 @@ class Recorder:
 
 
 class Journal:
-    """Stamps, applies, records and forwards every event. `on_end` is called when the end of the response is durable,
-    and before the client gets the last event: its connection may be broken.
+    """Stamps, applies, records and forwards every event.
+
+    `on_end` is called when the end of the response is durable and its last event was sent, even if that was in vain.
     """
 
     def __init__(
@@ -147,7 +148,8 @@ class Journal:
             run.response = response
         if isinstance(event, TERMINAL):
             await self._end(event)
-        elif recorder is not None:
+            return
+        if recorder is not None:
             recorder.add(event)
         await self._sink(event)
 
@@ -155,5 +157,8 @@ class Journal:
         if self._recorder is not None:
             await self._recorder.settle(terminal)
         self.ended = True
-        if self._on_end is not None:
-            await self._on_end(self._run)
+        try:
+            await self._sink(terminal)
+        finally:
+            if self._on_end is not None:
+                await self._on_end(self._run)

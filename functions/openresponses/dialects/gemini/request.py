@@ -21,7 +21,7 @@ from .messages import tool_names
 from .models import GeminiModel
 
 _KEPT = ("description", "required", "minItems", "maxItems", "minimum", "maximum", "propertyOrdering", "$id", "$anchor")
-_TOLD = ("pattern", "minLength", "maxLength", "multipleOf", "exclusiveMinimum", "exclusiveMaximum", "default")
+_DESCRIBED = ("pattern", "minLength", "maxLength", "multipleOf", "exclusiveMinimum", "exclusiveMaximum", "default")
 _FORMATS = ("date-time", "date", "time")
 _TYPES: dict[type, str] = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
 
@@ -51,7 +51,7 @@ def translated(schema: JsonObject) -> JsonObject:
         sent["items"] = translated(items)
     if options := objects(schema.get("anyOf")) or objects(schema.get("oneOf")):
         sent["anyOf"] = [translated(each) for each in options]
-    return sent | _told(schema) | _definitions(schema)
+    return sent | _described(schema) | _definitions(schema)
 
 
 def _reference(schema: JsonObject) -> JsonObject:
@@ -107,8 +107,8 @@ def _constants(schema: JsonObject) -> list[JsonValue]:
     return [schema["const"]] if "const" in schema else _list(schema.get("enum"))
 
 
-def _told(schema: JsonObject) -> JsonObject:
-    told: JsonObject = {name: schema[name] for name in _TOLD if name in schema}
+def _described(schema: JsonObject) -> JsonObject:
+    told: JsonObject = {name: schema[name] for name in _DESCRIBED if name in schema}
     kind = schema.get("format")
     if kind in _FORMATS:
         known: JsonObject = {"format": kind}
