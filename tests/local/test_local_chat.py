@@ -164,7 +164,12 @@ def test_a_wrong_key_is_reported(server: dict[str, str]) -> None:
     assert done.stderr.startswith("openresponses: HTTP 401: ")
 
 
-_TERMINAL = "import os, sys; os.login_tty(0); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+_TERMINAL = """
+import os, signal, sys
+os.login_tty(0)
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background job ignores it, and so do its children
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
 
 
 class Terminal:
