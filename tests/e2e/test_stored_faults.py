@@ -35,7 +35,7 @@ pytestmark = pytest.mark.xdist_group("faults")  # or each worker has sandboxes o
 Kind: TypeAlias = Literal["throttled", "500", "503"]
 KINDS: tuple[Kind, ...] = ("throttled", "500", "503")
 AT_ONCE = 8
-SAMPLE = 4
+SAMPLE = 2
 LARGE = b64encode(random.Random(1).randbytes(240_000)).decode()
 """Too large for the table: it goes to the bucket."""
 _MARK = re.compile(rb"case-[0-9a-f]{8}")

@@ -40,7 +40,7 @@ THINKING: Json = {
     "reasoning": {"summary": "auto"},
     "parallel_tool_calls": True,
 }
-SAMPLE = 3
+SAMPLE = 2
 GROUPS = ["events, even", "events, odd", "turn calls", "tool calls"]
 
 
