@@ -21,10 +21,11 @@ from openresponses.schema.items import Message
 from openresponses.schema.request import CreateResponse
 from tests.fakes.server import dialects, wire_of
 from tests.fakes.wire import Received, Rules, Script, Wire
+from tests.sweeps import Sweep
 
 LOOK = OfferedTool(name="look", kind="function", item_type="function", wire_name="look")
-STEP = 3
-"""Bytes between two places that are tried: every one takes long, and finds no more."""
+SAMPLE = 40
+"""Bytes at which a plain run cuts each stream."""
 ARGUMENTS = '{"where": "in the garden", "how": "ä€😀"}'
 
 
@@ -84,24 +85,25 @@ class Reader:
 
 
 @pytest.mark.parametrize("dialect", dialects())
-async def test_a_stream_reads_the_same_however_it_is_chunked(dialect: str) -> None:
+async def test_a_stream_reads_the_same_however_it_is_chunked(sweep: Sweep, dialect: str) -> None:
     reader = Reader(dialect)
     whole, error = await reader.read()
     body = reader.transport.body
     assert (error, whole[-1]) == (None, d.Finish("stop"))
     texts = ("".join(delta.text for delta in whole if isinstance(delta, kind)) for kind in (d.Reasoning, d.Text))
     assert [*texts] == ["hm ä€😀", "It is\nnoon €"]
-    for cut in range(1, len(body), STEP):
+    for cut in sweep.sample(range(1, len(body)), SAMPLE):
         assert await reader.read(body[:cut], body[cut:]) == (whole, None), cut
 
 
 @pytest.mark.parametrize("broken", [False, True], ids=["ended", "broken off"])
 @pytest.mark.parametrize("dialect", dialects())
-async def test_a_stream_that_is_cut_anywhere_is_no_whole_turn(dialect: str, broken: bool) -> None:
+async def test_a_stream_that_is_cut_anywhere_is_no_whole_turn(sweep: Sweep, dialect: str, broken: bool) -> None:
     reader = Reader(dialect)
     whole, _ = await reader.read()
     body, finished = reader.transport.body, 0
-    for cut in range(0, len(body), STEP):
+    cuts = sweep.sample(range(len(body)), SAMPLE)
+    for cut in cuts:
         end = [httpx2.ReadError("gone")] if broken else []
         heard, error = await reader.read(body[:cut], *end)
         if heard and isinstance(heard[-1], d.Finish):
@@ -110,7 +112,7 @@ async def test_a_stream_that_is_cut_anywhere_is_no_whole_turn(dialect: str, brok
         else:
             assert heard == whole[: len(heard)], cut
             assert error is None or isinstance(error, ProviderUnavailable | StreamViolation), (cut, error)
-    assert finished < len(body) / STEP / 3, "its end is told long before it ends"
+    assert finished < len(cuts) / 2, "its end is told long before it ends"
 
 
 def spoken(deltas: list[d.Delta]) -> list[d.Delta]:
