@@ -1,7 +1,10 @@
-"""For every test: no socket leaves this machine, and what needs more than loopback runs only if `-m` names it."""
+"""For every test: no socket leaves this machine. What needs more than loopback, or a quiet machine, runs only if `-m`
+names it.
+"""
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import socket
 import sys
@@ -42,10 +45,11 @@ sys.addaudithook(_guard)
 
 _OPT_IN = {
     "artifact": "builds the deployment artifact",
+    "bench": "measures, and so needs the machine for itself",
     "docs": "runs the command blocks of README and docs",
     "package": "builds the wheel and installs it with pip",
 }
-"""Markers of tests that fetch wheels from a package index: `.ci/run` names each."""
+"""Markers of tests that fetch wheels from a package index, or measure. `.ci/run` names each."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -59,3 +63,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and what they import stay for the whole run: the garbage collector need not look at them."""
+    gc.collect()
+    gc.freeze()

@@ -12,9 +12,10 @@ from tests.bench.measures import added_latency, cold_start, event_cost, first_by
 from tests.bench.metered import read_units, size, write_units
 
 GENEROUS = 4
-"""How far above its goal a figure may be here: other tests run at the same time."""
+"""How far above its goal a figure may be here: it is measured a few times only."""
 
 
+@pytest.mark.bench
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 async def test_nothing_costs_many_times_what_it_may():
     figures = [
@@ -29,6 +30,7 @@ async def test_nothing_costs_many_times_what_it_may():
     assert [name for name, share in judged.items() if not 0 < share <= GENEROUS] == []
 
 
+@pytest.mark.bench
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 async def test_what_durability_costs_can_be_measured():
     async with durable.cloud() as (it, http):
