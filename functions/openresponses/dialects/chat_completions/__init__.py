@@ -38,8 +38,8 @@ from .models import HOSTS, ChatOptions
 from .request import tools
 from .stream import ChatDecoder
 
-ERRORS = UpstreamErrors(meanings=OUT_OF_QUOTA, codes={"tool_use_failed": 503})
-"""`tool_use_failed` is Groq's: the model wrote a call that doesn't parse, so a retry may help."""
+ERRORS = UpstreamErrors(meanings={**OUT_OF_QUOTA, "tool_use_failed": 503})
+"""`tool_use_failed` is Groq's: the model wrote a call that doesn't parse, so a retry may help. It comes with a 400."""
 
 
 def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | None = None) -> HttpDialect:
