@@ -465,3 +465,12 @@ def test_openai_s_hosts_get_openai_s_names(base_url: str, limit: str) -> None:
 def test_an_option_wins_over_what_is_known_of_the_host() -> None:
     body = encode(turn(max_output_tokens=16), settings("https://api.openai.com/v1", max_completion_tokens=False))
     assert body["max_tokens"] == 16
+
+
+def test_a_provider_at_any_address_counts_as_the_vendor_that_its_option_names() -> None:
+    body = encode(turn(max_output_tokens=16), settings("http://127.0.0.1:9/v1", vendor="openai"))
+    assert body["max_completion_tokens"] == 16
+    body = encode(turn(max_output_tokens=16), settings("https://api.openai.com/v1", vendor="vllm"))
+    assert body["max_tokens"] == 16
+    with pytest.raises(ValueError, match=r"provider 'v': options.vendor: .*no such vendor; known are anthropic, azure"):
+        connect(settings(vendor="opneai"))

@@ -5,6 +5,7 @@
 
 | option | default | effect |
 |---|---|---|
+| `vendor` | by the host of `base_url` | whose rules count: a preset's name |
 | `developer_role` | false | send developer messages as `developer`; else as `system`, which every server knows |
 | `system` | "first" | one system message, first, of all system and developer messages; "in_place": leave them |
 | `max_completion_tokens` | false | name the limit so, not `max_tokens` |
@@ -17,7 +18,7 @@
 | `rename` | {} | fields of the request to send by another name |
 | `extra_body` | {} | fields to add to the request, last |
 
-OpenAI, Azure OpenAI, DeepSeek, Groq, Cerebras and Mistral have their own defaults, by host: see `models`.
+The vendors that `models` knows have their own defaults, some by the model.
 """
 
 from typing import cast
@@ -34,7 +35,7 @@ from .._shared.http_dialect import HttpDialect, WireTurn, bearer
 from .._shared.options import read_options, wants_logprobs
 from .._shared.tools import refuse_upstream_tools
 from .messages import messages
-from .models import HOSTS, ChatOptions
+from .models import FACTS, ChatOptions
 from .request import tools
 from .stream import ChatDecoder
 
@@ -44,9 +45,10 @@ ERRORS = UpstreamErrors(meanings={**OUT_OF_QUOTA, "tool_use_failed": 503})
 
 def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | None = None) -> HttpDialect:
     """Raises ValueError for settings that can't work."""
-    options = read_options(ChatOptions, settings, HOSTS)
+    read_options(ChatOptions, settings, FACTS)
 
     def wire(turn: Turn) -> WireTurn:
+        options = read_options(ChatOptions, settings, FACTS, turn.model)
         decoder = ChatDecoder(think_tags=options.think_tags, echo=options.reasoning_echo != "never")
         return WireTurn("/chat/completions", encode(turn, options), decoder)
 

@@ -33,17 +33,26 @@ _OPENAI: JsonObject = {
     "reasoning_echo": "never",
 }
 _NO_ECHO: JsonObject = {"reasoning_echo": "never"}
+_REASONING: JsonObject = {"reasoning_field": "reasoning"}
 _API = Source("https://platform.openai.com/docs/api-reference/chat/create", "2026-11")
 _AZURE = Source("https://learn.microsoft.com/en-us/azure/foundry/openai/how-to/reasoning", "2026-11")
 _DEEPSEEK = Source("https://github.com/continuedev/continue/issues/11285", "2026-11")
-HOSTS = (
-    Fact(r"\.api\.openai\.com$", _OPENAI, _API),
-    Fact(r"\.openai\.azure\.com$", _OPENAI, _AZURE),
+FACTS = (
+    Fact(r"^openai/", _OPENAI, _API),
+    Fact(r"^azure/", _OPENAI, _AZURE),
     # Refuses a call without reasoning in its thinking mode, whoever made the call; empty reasoning will do.
-    Fact(r"\.api\.deepseek\.com$", {"reasoning_echo": "required"}, _DEEPSEEK),
+    Fact(r"^deepseek/", {"reasoning_echo": "required"}, _DEEPSEEK),
+    # The field in which they say reasoning, and take it back within a tool turn.
+    Fact(
+        r"^openrouter/",
+        _REASONING,
+        Source("https://openrouter.ai/docs/guides/best-practices/reasoning-tokens", "2026-11"),
+    ),
+    Fact(r"^vllm/", _REASONING, Source("https://docs.vllm.ai/en/latest/features/reasoning_outputs/", "2026-11")),
+    Fact(r"^ollama/", _REASONING, Source("https://github.com/ollama/ollama/blob/main/openai/openai.go", "2026-11")),
     # The others refuse a message with a field that they don't know.
-    Fact(r"\.api\.groq\.com$", _NO_ECHO, Source("https://github.com/janhq/jan/issues/8136", "2026-11")),
-    Fact(r"\.api\.cerebras\.ai$", _NO_ECHO, Source("https://github.com/QwenLM/qwen-code/issues/11045", "2026-11")),
-    Fact(r"\.api\.mistral\.ai$", _NO_ECHO, Source("https://github.com/BerriAI/litellm/issues/30835", "2026-11")),
+    Fact(r"^groq/", _NO_ECHO, Source("https://github.com/janhq/jan/issues/8136", "2026-11")),
+    Fact(r"^cerebras/", _NO_ECHO, Source("https://github.com/QwenLM/qwen-code/issues/11045", "2026-11")),
+    Fact(r"^mistral/", _NO_ECHO, Source("https://github.com/BerriAI/litellm/issues/30835", "2026-11")),
 )
-"""By the host of `base_url`: what its defaults are."""
+"""By `vendor/model`: what the defaults of the options are."""

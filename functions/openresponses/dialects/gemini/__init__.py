@@ -7,7 +7,9 @@ are sent too (`authorization: Bearer`, where a token is used).
 
 | option | default | effect |
 |---|---|---|
+| `vendor` | by the host of `base_url` | whose rules count: `gemini` or `vertex` |
 | `generation` | by the model's name | what the model can do: 2, 2.5 (thinks by a budget), 3 (by levels), ... |
+| `mixes_tools` | not on Vertex | Gemini 3 takes Google's own tools beside functions |
 | `include_thoughts` | where the request has `reasoning` | ask for summaries of the thoughts |
 | `extra_body` | {} | fields to add to the request, last (`safetySettings`) |
 
@@ -29,11 +31,10 @@ from ...core.settings import ProviderSettings
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from .._shared.errors import UpstreamErrors
-from .._shared.facts import facts_of
 from .._shared.http_dialect import HttpDialect, WireTurn
 from .._shared.options import read_options, wants_logprobs
 from .messages import contents, tool_names
-from .models import HOSTS, GeminiModel, GeminiOptions
+from .models import FACTS, GeminiModel, GeminiOptions
 from .request import model_path, response_format, tools
 from .stream import GeminiDecoder
 from .thinking import thinking
@@ -44,11 +45,10 @@ ERRORS = UpstreamErrors(meanings={"API_KEY_INVALID": 401})
 
 def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | None = None) -> HttpDialect:
     """Raises ValueError for settings that can't work."""
-    options, key = read_options(GeminiOptions, settings), settings.api_key.strip()
-    mixes_tools: bool = facts_of(HOSTS, settings.base_url).get("mixes_tools", True)
+    options, key = read_options(GeminiOptions, settings, FACTS), settings.api_key.strip()
 
     def wire(turn: Turn) -> WireTurn:
-        path, body = f"{model_path(turn.model)}:streamGenerateContent", encode(turn, options, mixes_tools=mixes_tools)
+        path, body = f"{model_path(turn.model)}:streamGenerateContent", encode(turn, options)
         return WireTurn(path, body, GeminiDecoder(tool_names(turn.tools)), query={"alt": "sse"})
 
     return HttpDialect(
@@ -62,12 +62,12 @@ def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | N
     )
 
 
-def encode(turn: Turn, options: GeminiOptions, *, mixes_tools: bool) -> JsonObject:
+def encode(turn: Turn, options: GeminiOptions) -> JsonObject:
     """The request's body. Raises RequestError for content that this wire can't carry."""
     model = GeminiModel.of(turn.model, options)
     config = _knobs(turn, model) | response_format(turn)
     config |= thinking(turn.request.reasoning, model, options.include_thoughts)
-    body = contents(turn, model) | tools(turn, model, mixes_tools=mixes_tools)
+    body = contents(turn, model) | tools(turn, model, mixes_tools=options.mixes_tools)
     if config:
         body["generationConfig"] = config
     if turn.request.service_tier in ("flex", "priority"):

@@ -23,14 +23,15 @@ MODELS = (
     Fact(r"-lite", {"has_minimal_level": True}, _LEVELS),
 )
 """By the model's name and generation."""
-HOSTS = (Fact(r"aiplatform\.googleapis\.com", {"mixes_tools": False}, _TOOLS),)
-"""By `base_url`: which take Google's own tools beside functions."""
+FACTS = (Fact(r"^vertex/", {"mixes_tools": False}, _TOOLS),)
+"""By `vendor/model`: what the defaults of the options are."""
 
 
 class GeminiOptions(Options):
     """See the table in the package."""
 
     generation: float | None = None
+    mixes_tools: bool = True
     include_thoughts: bool | None = None
     extra_body: JsonObject = {}
 

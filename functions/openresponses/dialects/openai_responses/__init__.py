@@ -7,6 +7,7 @@ sent too, and win. Nothing is passed through: ids, sequence numbers and storage 
 
 | option | default | effect |
 |---|---|---|
+| `vendor` | by the host of `base_url` | whose rules count: a preset's name |
 | `developer_role` | true | send developer messages as `developer`; else as `system` |
 | `custom_tools` | false | offer custom tools as such, with their grammar; else as functions of one string |
 | `upstream_tools` | [] | tools it runs: `web_search`, `file_search`, `code_interpreter`, `image_generation`, `mcp` |
@@ -17,7 +18,7 @@ sent too, and win. Nothing is passed through: ids, sequence numbers and storage 
 | `omit` | [] | fields of the request to leave out |
 | `extra_body` | {} | fields to add to the request, last |
 
-OpenAI, Azure OpenAI and OpenRouter have their own defaults, by host: see `models`.
+The vendors that `models` knows have their own defaults, some by the model.
 
 | not sent | since |
 |---|---|
@@ -43,7 +44,7 @@ from .._shared.options import read_options
 from .._shared.tools import refuse_upstream_tools
 from .errors import ResponsesErrors
 from .messages import input_items
-from .models import HOSTS, ResponsesOptions
+from .models import FACTS, ResponsesOptions
 from .request import include, tools
 from .stream import ResponsesDecoder
 
@@ -58,10 +59,11 @@ _AS_ASKED = (
 
 def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | None = None) -> HttpDialect:
     """Raises ValueError for settings that can't work."""
-    options = read_options(ResponsesOptions, settings, HOSTS)
+    options = read_options(ResponsesOptions, settings, FACTS)
     key = settings.api_key.strip()
 
     def wire(turn: Turn) -> WireTurn:
+        options = read_options(ResponsesOptions, settings, FACTS, turn.model)
         names = tool_names(turn.tools)
         decoder = ResponsesDecoder(names, keep_content=options.echo_reasoning == "content")
         return WireTurn("/responses", encode(turn, options, names), decoder)
