@@ -12,6 +12,7 @@
 | `openai_extras` | false | send `safety_identifier`, `prompt_cache_key`, `verbosity`; else the first as `user` |
 | `reasoning_echo` | "tool_turns" | send reasoning back with tool calls; "required": or else empty; "always"; "never" |
 | `reasoning_field` | "reasoning_content" | the message's field for that |
+| `unsigned_call` | {} | fields of a message's first call where none of its calls has state of this provider |
 | `think_tags` | false | split `<think>...</think>` off the text; "open": the opening tag is in the prompt |
 | `include_usage` | true | ask for the usage (`stream_options`) |
 | `omit` | [] | fields of the request to leave out |
@@ -32,6 +33,7 @@ from ...schema.base import JsonObject
 from ...schema.request import JsonObjectFormat, JsonSchemaFormat, TextSettings
 from .._shared.errors import OUT_OF_QUOTA, UpstreamErrors
 from .._shared.http_dialect import HttpDialect, WireTurn, bearer
+from .._shared.naming import tool_names
 from .._shared.options import read_options, wants_logprobs
 from .._shared.tools import refuse_upstream_tools
 from .messages import messages
@@ -49,7 +51,8 @@ def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | N
 
     def wire(turn: Turn) -> WireTurn:
         options = read_options(ChatOptions, settings, FACTS, turn.model)
-        decoder = ChatDecoder(think_tags=options.think_tags, echo=options.reasoning_echo != "never")
+        names, echo = tool_names(turn.tools), options.reasoning_echo != "never"
+        decoder = ChatDecoder(names, think_tags=options.think_tags, echo=echo)
         return WireTurn("/chat/completions", encode(turn, options), decoder)
 
     return HttpDialect(
