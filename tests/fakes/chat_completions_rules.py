@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 
+from tests.fakes.vendor_rules import check_vendor
 from tests.fakes.wire import Body, Rules, need
 
 ROLES = {"system", "user", "assistant", "tool"}
@@ -25,6 +26,7 @@ def check(headers: Mapping[str, str], body: Body, rules: Rules) -> None:
         _message(index, message, rules)
     _pairs(body["messages"])
     _tools(body)
+    check_vendor(body, rules.vendor)
 
 
 def _message(index: int, message: Body, rules: Rules) -> None:

@@ -8,7 +8,7 @@ What servers insist on, and this file therefore keeps:
 - There is one system message, and it comes first (the templates of Qwen, Gemma and Mistral raise otherwise).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pydantic import JsonValue
 
@@ -17,6 +17,7 @@ from ...schema.base import JsonObject
 from ...schema.content import InputFile, InputImage, InputText, InputVideo, Part, ReasoningText
 from ...schema.items import Compaction, Message, Reasoning
 from .._shared.history import Entry, ModelTurn, PastCall, Piece, Said, arguments_text, history, reasons
+from .._shared.naming import Naming
 from .._shared.parts import data_url, plain_text, said, unsendable
 from .models import ChatOptions
 
@@ -73,9 +74,14 @@ def _file(part: InputFile) -> JsonObject:
 def messages(turn: Turn, options: ChatOptions) -> list[JsonValue]:
     """Raises RequestError for what this wire can't carry, and for an output that answers no call."""
     made = _Messages(turn, options)
-    for entry in history(turn, goes_on=_goes_on, split=options.system == "in_place"):
+    for entry in history(turn, ids=_call_ids(options), goes_on=_goes_on, split=options.system == "in_place"):
         made.add(entry)
     return made.finished()
+
+
+def _call_ids(options: ChatOptions) -> Callable[[str], str]:
+    """One to one, and the same in each turn, also for calls that another provider's model made."""
+    return str if options.call_ids == "any" else Naming(9, pattern="[a-zA-Z0-9]{9}").another
 
 
 def _goes_on(turn: ModelTurn, piece: Piece) -> bool:
@@ -149,7 +155,7 @@ class _Messages:
         echoed = reasoned and any("tool_calls" in message for message, _ in span)
         for message, text in span:
             if echoed or (policy == "always" and text):
-                message[name] = text
+                message[name] = text or self._options.reasoning_placeholder
 
 
 def _call(call: PastCall) -> JsonObject:
