@@ -367,8 +367,8 @@ GEMINI = "https://generativelanguage.googleapis.com/v1beta/openai"
         (GEMINI, "gemini-3-pro-preview", said(None, made("a", extra_content=UNSIGNED), made("b"))),
         (GEMINI, "models/gemini-3.1-flash", said(None, made("a", extra_content=UNSIGNED), made("b"))),
         (GEMINI, "gemini-2.5-flash", said(None, made("a"), made("b"))),
-        ("https://api.moonshot.ai/v1", "kimi-k2.5", said(None, made("a"), made("b"), reasoning_content="")),
-        ("https://api.moonshot.cn/v1", "kimi-k2.5", said(None, made("a"), made("b"), reasoning_content="")),
+        ("https://api.moonshot.ai/v1", "kimi-k2.5", said(None, made("a"), made("b"), reasoning_content=" ")),
+        ("https://api.moonshot.cn/v1", "kimi-k2.5", said(None, made("a"), made("b"), reasoning_content=" ")),
         ("https://openrouter.ai/api/v1", "google/gemini-3-pro", said(None, made("a"), made("b"))),
     ],
 )

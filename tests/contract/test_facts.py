@@ -33,7 +33,7 @@ def test_a_later_row_wins_over_an_earlier_one(name: str, version: tuple[int, int
 
 @pytest.mark.parametrize(
     "table",
-    ["_shared.vendors", *(f"{each}.models" for each in DIALECTS)],
+    ["_shared.vendors", "_shared.rules", *(f"{each}.models" for each in DIALECTS)],
 )
 def test_each_fact_has_its_source_and_its_date(table: str) -> None:
     module = import_module(f"openresponses.dialects.{table}")

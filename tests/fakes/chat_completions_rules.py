@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 
+from tests.fakes.vendor_rules import check_vendor
 from tests.fakes.wire import Body, Rules, is_signed, need
 
 DIALECT = "chat_completions"
@@ -28,6 +29,7 @@ def check(headers: Mapping[str, str], body: Body, rules: Rules) -> None:
         _message(index, message, rules)
     _pairs(body["messages"])
     _tools(body)
+    check_vendor(body, rules.vendor)
 
 
 def _message(index: int, message: Body, rules: Rules) -> None:

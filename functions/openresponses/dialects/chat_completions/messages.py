@@ -9,7 +9,7 @@ What servers insist on, and this file therefore keeps:
 - There is one system message, and it comes first (the templates of Qwen, Gemma and Mistral raise otherwise).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from pydantic import JsonValue
 
@@ -76,10 +76,15 @@ def _file(part: InputFile) -> JsonObject:
 def messages(turn: Turn, options: ChatOptions) -> list[JsonValue]:
     """Raises RequestError for what this wire can't carry, and for an output that answers no call."""
     made = _Messages(turn, options)
-    ids = Naming(40, pattern="[!-~]+")
-    for entry in history(turn, ids=ids.another, goes_on=_goes_on, split=options.system == "in_place"):
+    for entry in history(turn, ids=_call_ids(options), goes_on=_goes_on, split=options.system == "in_place"):
         made.add(entry)
     return made.finished()
+
+
+def _call_ids(options: ChatOptions) -> Callable[[str], str]:
+    """One to one, and the same in each turn, also for calls that another provider's model made."""
+    short = options.call_ids == "nine_alphanumeric"
+    return (Naming(9, pattern="[a-zA-Z0-9]{9}") if short else Naming(40, pattern="[!-~]+")).another
 
 
 def _goes_on(turn: ModelTurn, piece: Piece) -> bool:
@@ -183,7 +188,7 @@ class _Messages:
         echoed = reasoned and any("tool_calls" in message for message, _ in span)
         for message, text in span:
             if echoed or (policy == "always" and text):
-                message[name] = text
+                message[name] = text or self._options.reasoning_placeholder
 
 
 def _folded(states: Iterable[State]) -> State:

@@ -85,7 +85,9 @@ def message_fields(delta: JsonObject) -> JsonObject:
 def call_fields(call: JsonObject) -> JsonObject:
     found: JsonObject = {name: value for name in CALL if (value := call.get(name))}
     function: JsonObject = {name: value for name in CALL if (value := fields(call.get("function")).get(name))}
-    return found | {"function": function} if function else found
+    if function:
+        found["function"] = function
+    return found
 
 
 def merged(known: JsonObject, more: JsonObject) -> JsonObject:
