@@ -16,7 +16,7 @@ from ...schema.base import JsonObject
 from ...schema.content import LogProb, UrlCitation
 from ...schema.response import Usage
 from .._shared.events import DONE, Decoder
-from .._shared.json import count, fields, objects, text
+from .._shared.json import count, dumps, fields, objects, text
 from .._shared.naming import MAX_CALL_ID, CallIds, Naming, tool_names
 from .._shared.think_tags import ThinkSplitter
 from .._shared.values import citation_of, logprobs_of, usage, web_citation
@@ -190,7 +190,7 @@ class ChatDecoder(Decoder):
         self._thoughts.clear()
         self._message = {}
         if state.text or state.message or state.calls:
-            yield d.Opaque("reasoning", state.model_dump_json(exclude_defaults=True))
+            yield d.Opaque("reasoning", dumps(state.model_dump(exclude_defaults=True)).decode())
 
     def _leave(self, reason: d.FinishReason) -> Iterator[d.Delta]:
         """The calls are over before state that came after them, so that it stands after them."""
@@ -325,15 +325,18 @@ def _used(chunk: JsonObject) -> JsonObject:
 
 def _usage(used: JsonObject) -> Usage:
     """Each number has a place of its own in OpenAI's API, and other names elsewhere: those of DeepSeek, Moonshot,
-    Perplexity, and of Anthropic by way of LiteLLM. xAI leaves reasoning tokens out of the completion's.
+    OpenRouter, Perplexity, and of Anthropic by way of LiteLLM. xAI leaves reasoning tokens out of the completion's.
     """
     prompt, completion = count(used.get("prompt_tokens")), count(used.get("completion_tokens"))
     given, made = fields(used.get("prompt_tokens_details")), fields(used.get("completion_tokens_details"))
     cached = _first(given, "cached_tokens") or _first(used, *_CACHED)
+    written = _first(given, "cache_write_tokens", "cache_creation_tokens") or _first(
+        used, "cache_creation_input_tokens"
+    )
     thought = _first(made, "reasoning_tokens") or _first(used, "reasoning_tokens")
     if thought and prompt + completion + thought == count(used.get("total_tokens")):
         completion += thought
-    return usage(prompt, completion, cached=cached, reasoned=thought)
+    return usage(prompt, completion, cached=cached, written=written, reasoned=thought)
 
 
 _CACHED = ("prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens")
