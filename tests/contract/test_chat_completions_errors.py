@@ -88,7 +88,7 @@ STREAMS: dict[str, tuple[str, type[errors.ProviderError], str]] = {
     "a call that doesn't parse, with a status (Groq)": (
         said("a") + f"event: error\ndata: {json.dumps({'error': GROQ})}\n\n",
         errors.ProviderUnavailable,
-        FAILED,
+        f"{FAILED}: {GROQ['message']}",
     ),
     # https://lmstudio.ai/docs/developer, 2026-11
     "an event of that name (LM Studio)": (
