@@ -238,7 +238,7 @@ HISTORIES: dict[str, tuple[list[Any], dict[str, Any], list[Any]]] = {
     "ids may come again": (
         [USER, call("a"), output("a", "1"), call("a"), output("a", "2")],
         {},
-        [USER, calls(F_CALL), tool("a", "1"), calls(F_CALL), tool("a", "2")],
+        [USER, calls(F_CALL), tool("a", "1"), calls(("a_2", "f", "{}")), tool("a_2", "2")],
     ),
     "a hosted call has its output": (
         [USER, clock("a", "noon"), clock("b", "it broke", "failed"), clock("c", None, "incomplete")],
@@ -337,7 +337,7 @@ HISTORIES: dict[str, tuple[list[Any], dict[str, Any], list[Any]]] = {
         ],
     ),
     "state is sent, and not what a client makes of the reasoning": (
-        [USER, {**thought("shortened"), "encrypted_content": "T"}, call("a"), output("a")],
+        [USER, {**thought("shortened"), "encrypted_content": '{"text":"T"}'}, call("a"), output("a")],
         {},
         [USER, calls(F_CALL, reasoning_content="T"), tool("a")],
     ),

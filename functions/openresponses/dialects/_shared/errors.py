@@ -42,7 +42,7 @@ _WORDS_BY_STATUS = {
     503: ("timeout", "overloaded"),
     404: ("not_found",),
     400: ("invalid", "badrequest", "bad_request", "context_length", "content_filter", "image", "policy"),
-    422: ("unprocessable",),
+    422: ("unprocessable", "validation"),
 }
 """Words in an error's `code` or `type`, for errors that come without an HTTP status; the first match counts."""
 
@@ -55,13 +55,11 @@ class UpstreamErrors:
     """Reads the errors of one provider.
 
     `secrets` are cut out of what a client is shown. `meanings` are words of the vendor's own, in an error's code or
-    message, and the HTTP status that they mean whatever the error's own status is. `codes` are words in a code, and
-    the status that they mean where an error comes without one.
+    message, and the HTTP status that they mean whatever the error's own status is.
     """
 
     secrets: Sequence[str] = field(default=(), repr=False)
     meanings: Mapping[str, int] = field(default_factory=dict[str, int])
-    codes: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def of_transport(self, error: t.TransportError) -> ProviderError:
         match error:
@@ -89,16 +87,21 @@ class UpstreamErrors:
         """The error behind a reply with status 200 whose body isn't an event stream."""
         value = _parsed(body)
         error = self.of_object(value) if isinstance(value, dict) else None
+        if error is None and _message(value) and not isinstance(value, str):
+            error = self.of_object({"error": value})
         return error or StreamViolation("The provider answered with something that is not an event stream")
 
     def of_object(self, value: JsonObject) -> ProviderError | None:
         """The error that an object in a stream, or a 200's body, tells of; None where it tells of none.
 
-        Shapes: `{"error": {...}}` (OpenAI, OpenRouter), `{"error": "text"}`, `{"object": "error", ...}` (vLLM).
+        Shapes: `{"error": {...}}` (OpenAI, OpenRouter), `{"error": "text", "error_type": "..."}` (TGI),
+        `{"object": "error", ...}` (vLLM), `{"detail": ...}` (FastAPI), `{"choices": [{"error": {...}}]}` (OpenRouter).
         """
-        if not value.get("error") and value.get("object") != "error":
+        broken = next((choice for choice in objects(value.get("choices")) if choice.get("error")), value)
+        told = broken.get("error") or value.get("object") == "error" or value.keys() - {"type"} == {"detail"}
+        if not told:
             return None
-        error = _Error(value)
+        error = _Error(broken)
         return self._meant(self._status_of(error), error, error.retry_after)
 
     def rejected(self, message: str, where: str = " (in its stream)") -> ProviderRejected:
@@ -110,14 +113,12 @@ class UpstreamErrors:
         return ProviderRejected(f"The provider refused the request{where}: {message}")
 
     def _status_of(self, error: "_Error") -> int:
-        """Unknown errors in a stream count as the provider's own: a retry may help."""
-        for code in error.codes:
-            number = int(code) if isinstance(code, str) and code.isdecimal() else code
-            if isinstance(number, int) and 400 <= number < 600:
-                return number
-        words = " ".join(code.lower() for code in error.codes if isinstance(code, str))
-        known = [*((status, (code,)) for code, status in self.codes.items()), *_WORDS_BY_STATUS.items()]
-        return next((status for status, each in known if any(word in words for word in each)), 503)
+        """What a code's words mean counts before a status that comes with them, and a status before other words.
+        Unknown errors in a stream count as the provider's own: a retry may help.
+        """
+        numbers = (int(code) if isinstance(code, str) and code.isdecimal() else code for code in error.codes)
+        status = next((each for each in numbers if isinstance(each, int) and 400 <= each < 600), None)
+        return (_status_in(error.codes[:1]) or status if status else _status_in(error.codes)) or 503
 
     def _meant(self, status: int, error: "_Error", wait: float | None, where: str = "") -> ProviderError:
         """`where` is empty for an error in a stream."""
@@ -157,17 +158,22 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return max(0.0, (until - now).total_seconds()) if until else None
 
 
+def _status_in(codes: Sequence[JsonValue]) -> int | None:
+    words = " ".join(code.lower() for code in codes if isinstance(code, str))
+    return next((status for status, each in _WORDS_BY_STATUS.items() if any(word in words for word in each)), None)
+
+
 class _Error:
     """An error object, whatever its shape. `details` have a reason and a `retryDelay`, seconds with an `s`, in
     google.rpc.Status (google/rpc/error_details.proto)."""
 
     def __init__(self, value: JsonValue) -> None:
-        if isinstance(value, dict) and value.get("error"):
-            value = value["error"]
-        fields = value if isinstance(value, dict) else {}
+        around = value if isinstance(value, dict) else {}
+        value = around.get("error") or value
+        fields = value if isinstance(value, dict) else around
         details = objects(fields.get("details"))
         self.message = _message(value)
-        self.codes = [fields.get(name) for name in ("code", "status_code", "status", "type")]
+        self.codes = [fields.get(name) for name in ("code", "status_code", "status", "type", "error_type")]
         self.codes += [detail.get("reason") for detail in details]
         delays = [_number(text(detail.get("retryDelay")).removesuffix("s")) for detail in details]
         self.retry_after = next((delay for delay in delays if delay is not None), None)

@@ -17,9 +17,10 @@
 | `forced_calls` | "as_asked" | or "not_thinking": without thinking; "told": in the instructions |
 | `json_schema` | true | false: tell the answer's schema in the instructions, and ask for JSON |
 | `strict_tools` | "as_asked" | or "all_or_none": strict only if all are; "never" |
-| `call_ids` | "any" | or "nine_alphanumeric": make each id of a call nine letters and digits |
+| `call_ids` | "any" | ids of calls have 40 characters at most; or "nine_alphanumeric": nine letters and digits |
 | `reasoning_echo` | "tool_turns" | send reasoning back with tool calls; "required": or else empty; "always"; "never" |
 | `reasoning_field` | "reasoning_content" | the message's field for that |
+| `unsigned_call` | {} | fields of a message's first call where none of its calls has state of this provider |
 | `reasoning_placeholder` | "" | what stands there for no reasoning |
 | `think_tags` | false | split `<think>...</think>` off the text; "open": the opening tag is in the prompt |
 | `include_usage` | true | ask for the usage (`stream_options`) |
@@ -42,6 +43,7 @@ from ...schema.request import JsonObjectFormat, JsonSchemaFormat, ReasoningSetti
 from .._shared.checking import Checked
 from .._shared.errors import OUT_OF_QUOTA, UpstreamErrors
 from .._shared.http_dialect import HttpDialect, WireTurn, bearer
+from .._shared.naming import tool_names
 from .._shared.options import read_options, wants_logprobs
 from .._shared.rules import fitted, told_schema
 from .._shared.tools import refuse_upstream_tools
@@ -50,8 +52,8 @@ from .models import FACTS, ChatOptions
 from .request import tools
 from .stream import ChatDecoder
 
-ERRORS = UpstreamErrors(meanings=OUT_OF_QUOTA, codes={"tool_use_failed": 503})
-"""`tool_use_failed` is Groq's: the model wrote a call that doesn't parse, so a retry may help."""
+ERRORS = UpstreamErrors(meanings={**OUT_OF_QUOTA, "tool_use_failed": 503})
+"""`tool_use_failed` is Groq's: the model wrote a call that doesn't parse, so a retry may help. It comes with a 400."""
 
 
 def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | None = None) -> HttpDialect:
@@ -60,7 +62,8 @@ def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | N
 
     def wire(turn: Turn) -> WireTurn:
         options = read_options(ChatOptions, settings, FACTS, turn.model)
-        decoder = ChatDecoder(think_tags=options.think_tags, echo=options.reasoning_echo != "never")
+        names, echo = tool_names(turn.tools), options.reasoning_echo != "never"
+        decoder = ChatDecoder(names, think_tags=options.think_tags, echo=echo)
         schema = told_schema(turn, options)
         return WireTurn(
             "/chat/completions",

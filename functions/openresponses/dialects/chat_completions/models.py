@@ -23,6 +23,7 @@ class ChatOptions(RuleOptions):
     call_ids: Literal["any", "nine_alphanumeric"] = "any"
     reasoning_echo: Literal["tool_turns", "required", "always", "never"] = "tool_turns"
     reasoning_field: str = "reasoning_content"
+    unsigned_call: JsonObject = {}
     think_tags: ThinkTags = False
     reasoning_placeholder: str = ""
     include_usage: bool = True
@@ -43,6 +44,8 @@ _REASONING: JsonObject = {"reasoning_field": "reasoning"}
 _API = Source("https://platform.openai.com/docs/api-reference/chat/create", "2026-11")
 _AZURE = Source("https://learn.microsoft.com/en-us/azure/foundry/openai/how-to/reasoning", "2026-11")
 _DEEPSEEK = Source("https://github.com/continuedev/continue/issues/11285", "2026-11")
+_SIGNATURES = Source("https://ai.google.dev/gemini-api/docs/thought-signatures", "2026-11")
+_UNSIGNED: JsonObject = {"extra_content": {"google": {"thought_signature": "skip_thought_signature_validator"}}}
 _CACHE_KEY: JsonObject = {"prompt_cache_key": True}
 _ON_OR_OFF: JsonObject = {
     "effort_fields": {"none": {"thinking": {"type": "disabled"}}, "high": {"thinking": {"type": "enabled"}}}
@@ -129,7 +132,10 @@ FACTS = (
     ),
     Fact(r"^vllm/", _REASONING, Source("https://docs.vllm.ai/en/latest/features/reasoning_outputs/", "2026-11")),
     Fact(r"^ollama/", _REASONING, Source("https://github.com/ollama/ollama/blob/main/openai/openai.go", "2026-11")),
+    # Refuses a message whose first call has no signature, whoever made it: this one is for those of others.
+    Fact(r"^(gemini|vertex)/.*gemini-(?![012]\b)", {"unsigned_call": _UNSIGNED}, _SIGNATURES),
     # The others refuse a message with a field that they don't know.
+    Fact(r"^(gemini|vertex)/", _NO_ECHO, Source("https://github.com/leookun/cursor-byok/issues/112", "2026-11")),
     Fact(r"^groq/", _NO_ECHO, Source("https://github.com/janhq/jan/issues/8136", "2026-11")),
     Fact(r"^cerebras/", _NO_ECHO, Source("https://github.com/QwenLM/qwen-code/issues/11045", "2026-11")),
     Fact(r"^mistral/", _NO_ECHO, Source("https://github.com/BerriAI/litellm/issues/30835", "2026-11")),

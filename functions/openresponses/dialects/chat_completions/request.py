@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ...core.run import OfferedTool
 from ...core.turn import Turn
 from ...schema.base import JsonObject
+from .._shared.naming import Naming, tool_names
 from .._shared.tools import free_text_schema
 from .models import ChatOptions
 
@@ -16,9 +17,11 @@ def tools(turn: Turn, options: ChatOptions) -> JsonObject:
     """Nothing at all without tools: servers refuse an empty list, and a choice among nothing."""
     if not turn.tools:
         return {}
-    body: JsonObject = {"tools": [{"type": "function", "function": _function(tool)} for tool in _strict(turn, options)]}
+    names = tool_names(turn.tools)
+    offered = [_function(tool, names) for tool in _strict(turn, options)]
+    body: JsonObject = {"tools": [{"type": "function", "function": function} for function in offered]}
     if turn.must_call:
-        body["tool_choice"] = {"type": "function", "function": {"name": turn.must_call}}
+        body["tool_choice"] = {"type": "function", "function": {"name": names.wire(turn.must_call)}}
     elif turn.tool_choice == "required":
         body["tool_choice"] = "required"
     if turn.request.parallel_tool_calls is not None:
@@ -36,10 +39,10 @@ def _strict(turn: Turn, options: ChatOptions) -> Sequence[OfferedTool]:
     return turn.tools
 
 
-def _function(tool: OfferedTool) -> JsonObject:
+def _function(tool: OfferedTool, names: Naming) -> JsonObject:
     custom = tool.kind == "custom"
     parameters = free_text_schema(tool) if custom else tool.parameters or {"type": "object", "properties": {}}
-    function: JsonObject = {"name": tool.name, "parameters": parameters}
+    function: JsonObject = {"name": names.wire(tool.name), "parameters": parameters}
     if tool.description:
         function["description"] = tool.description
     if tool.strict is not None and not custom:
