@@ -14,10 +14,13 @@ _OPENAI: JsonObject = {
 _AZURE: JsonObject = {**_OPENAI, "key_header": "api-key", "reasoning_ids": False}
 _API = Source("https://platform.openai.com/docs/api-reference/responses/create", "2026-11")
 _IDS = Source("https://github.com/vercel/ai/issues/12687", "2026-11")
+_DEEPSEEK = Source("https://api-docs.deepseek.com/guides/thinking_mode", "2026-11")
 HOSTS = (
     Fact(r"\.api\.openai\.com$", _OPENAI, _API),  # which has no penalties
     # Azure refused the ids of reasoning that it had not stored.
     Fact(r"\.(openai|services\.ai|cognitiveservices)\.azure\.com$", _AZURE, _IDS),
+    # Wants the reasoning of its own turns back, which it gives as plain text.
+    Fact(r"\.api\.deepseek\.com$", {"echo_reasoning": "content"}, _DEEPSEEK),
     # Signs the reasoning of other vendors' models in fields beside its content.
     Fact(r"\.openrouter\.ai$", {"echo_reasoning": "content"}, UNSOURCED),
 )
