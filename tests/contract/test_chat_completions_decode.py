@@ -8,12 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openresponses.core import deltas as d
+from openresponses.core.assembler import Assembler
 from openresponses.core.errors import ProviderUnavailable, StreamViolation
 from openresponses.core.run import OfferedTool
+from openresponses.dialects._shared.naming import Naming
 from openresponses.dialects._shared.think_tags import ThinkSplitter
 from openresponses.dialects._shared.values import usage as usage_of
 from openresponses.dialects.chat_completions.stream import ChatDecoder
-from openresponses.schema.content import UrlCitation
+from openresponses.schema.content import ExtensionAnnotation, FileCitation, UrlCitation
+from openresponses.schema.events import OutputItemDone
+from openresponses.schema.items import FunctionCall
 from tests.contract import turns
 from tests.contract.fuzz import check_deltas, junk, mostly, shape
 
@@ -270,6 +274,7 @@ def cited(url: str, title: str = "", start: int = 0, end: int = 0) -> d.Annotati
 
 A, B = "https://a.test", "https://b.test"
 NOTED = [{"type": "url_citation", "url_citation": {"url": A, "title": "A", "start_index": 2, "end_index": 4}}]
+OTHER = {"type": "document_citation", "document_citation": {"document_id": "d", "start_index": 0, "end_index": 1}}
 CITED: dict[str, tuple[list[Any], list[d.Delta]]] = {
     # openrouter.ai in the recordings, "deepseek/deepseek-chat"
     "in the text": (
@@ -310,6 +315,23 @@ CITED: dict[str, tuple[list[Any], list[d.Delta]]] = {
     "the results of a search (Z.ai)": (
         [{**delta(content="a"), "web_search": [{"title": "A", "link": A, "content": "..."}]}],
         [d.Text("text", "a"), cited(A, "A")],
+    ),
+    # https://console.groq.com/docs/api-reference, 2026-11
+    "of another type, kept as it came": (
+        [
+            delta(
+                content="a", annotations=[OTHER, {"type": "file_citation", "file_id": "f", "filename": "n", "index": 1}]
+            )
+        ],
+        [
+            d.Text("text", "a"),
+            d.Annotation("text", ExtensionAnnotation.model_validate(OTHER)),
+            d.Annotation("text", FileCitation(file_id="f", filename="n", index=1)),
+        ],
+    ),
+    "broken": (
+        [delta(content="a", annotations=[{"type": "file_citation"}, {"type": "url_citation"}, {}, {"type": 1}])],
+        [d.Text("text", "a")],
     ),
     "behind a call": (
         [delta(content="a"), tool_calls(call("f", "{}", id="a")), {"choices": [], "citations": [A]}],
@@ -356,3 +378,32 @@ FINISHES = {
 @pytest.mark.parametrize(("word", "reason"), FINISHES.items())
 async def test_the_word_for_how_a_turn_ended_is_understood(word: str, reason: Any) -> None:
     assert await decoded(delta(word, content="a")) == [d.Text("text", "a"), d.Finish(reason)]
+
+
+CUT = {
+    "a finish that says otherwise": [tool_calls(call("f", '{"x": "a', index=0, id="a")), delta("tool_calls")],
+    "a word of tomorrow": [tool_calls(call("f", '{"x": ', index=0, id="a")), delta("exhausted")],
+    "[DONE] alone": [tool_calls(call("f", '{"x', index=0, id="a"))],
+    "state behind it": [
+        tool_calls(call("f", '{"x', index=0, id="a")),
+        delta("tool_calls", reasoning_details=[{"type": "reasoning.encrypted", "data": "E"}]),
+    ],
+    "the length": [tool_calls(call("f", '{"x": 1', index=0, id="a")), delta("length")],
+    "the context's length": [tool_calls(call("f", '{"x": 1', index=0, id="a")), delta("model_context_window_exceeded")],
+}
+
+
+@pytest.mark.parametrize("chunks", CUT.values(), ids=CUT)
+async def test_a_call_whose_arguments_were_cut_off_is_incomplete(chunks: list[Any]) -> None:
+    assembler = Assembler(0, lambda prefix, index: f"{prefix}_{index}", TOOLS)
+    events = [event for each in await decoded(*chunks, "[DONE]") for event in assembler.feed(each)]
+    done = [event.item for event in events if isinstance(event, OutputItemDone)]
+    assert [item.status for item in done if isinstance(item, FunctionCall)] == ["incomplete"]
+
+
+async def test_a_call_is_of_the_tool_whose_name_was_fitted() -> None:
+    names = Naming(64, ["x" * 70, "a.b"])
+    decoder = ChatDecoder(names)
+    chunks = [tool_calls(call(names.wire(name), "{}", index=at)) for at, name in enumerate(["a.b", "x" * 70])]
+    made = [each for each in await turns.decoded(decoder, [*chunks, "[DONE]"]) if isinstance(each, d.ToolCall)]
+    assert [each.name for each in made] == ["a.b", "x" * 70]

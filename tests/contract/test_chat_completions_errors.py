@@ -61,7 +61,7 @@ GROQ = {
     "status_code": 400,
 }
 STREAMS: dict[str, tuple[str, type[errors.ProviderError], str]] = {
-    # https://github.com/coddy-project/coddy-agent/pull/106, 2026-11; llama.cpp until the end of 2025
+    # https://github.com/ggml-org/llama.cpp/pull/16109, https://github.com/coddy-project/coddy-agent/pull/106, 2026-11
     "a field of its own (llama.cpp, GPUStack)": (
         f"error: {json.dumps(TOO_LONG)}\n\n{DONE}",
         errors.ProviderRejected,
@@ -78,7 +78,7 @@ STREAMS: dict[str, tuple[str, type[errors.ProviderError], str]] = {
         LIMITED,
     ),
     "a field of its own, in words": ("error: Internal Server Error\n\n", errors.ProviderUnavailable, FAILED),
-    # https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md, 2026-11
+    # https://github.com/ggml-org/llama.cpp/pull/16109, 2026-11
     "today's llama.cpp": (
         data(error={"code": 400, "message": "too long", "type": "exceed_context_size_error"}),
         errors.ProviderRejected,
@@ -88,10 +88,10 @@ STREAMS: dict[str, tuple[str, type[errors.ProviderError], str]] = {
     "a call that doesn't parse, with a status (Groq)": (
         said("a") + f"event: error\ndata: {json.dumps({'error': GROQ})}\n\n",
         errors.ProviderUnavailable,
-        FAILED,
+        f"{FAILED}: {GROQ['message']}",
     ),
-    # https://lmstudio.ai/docs/developer, 2026-11
-    "an event of that name (LM Studio)": (
+    # https://github.com/spiceai/spiceai/pull/3641, 2026-11
+    "an event of that name": (
         f"event: error\ndata: {json.dumps({'message': 'no such model', 'code': 'model_not_found'})}\n\n",
         errors.ProviderRejected,
         REFUSED + "no such model",
@@ -113,13 +113,13 @@ STREAMS: dict[str, tuple[str, type[errors.ProviderError], str]] = {
         LIMITED,
     ),
     "a finish alone": (said("a", "error") + DONE, errors.ProviderUnavailable, GAVE_UP),
-    # https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html, 2026-11
+    # https://github.com/vllm-project/vllm/blob/main/vllm/entrypoints/openai/protocol.py, `ErrorResponse`, 2026-11
     "an object of that type (vLLM)": (
         data(object="error", message="too many tokens", type="BadRequestError", param=None, code=400) + DONE,
         errors.ProviderRejected,
         REFUSED + "too many tokens",
     ),
-    # https://huggingface.co/docs/text-generation-inference/messages_api, 2026-11
+    # https://github.com/huggingface/text-generation-inference/blob/main/router/src/lib.rs, `ErrorResponse`, 2026-11
     "words and their type (TGI)": (
         data(error="`inputs` must have less than 8 tokens", error_type="validation"),
         errors.ProviderRejected,
@@ -130,9 +130,9 @@ STREAMS: dict[str, tuple[str, type[errors.ProviderError], str]] = {
         errors.ProviderUnavailable,
         FAILED,
     ),
-    # https://github.com/ollama/ollama/blob/main/openai/openai.go, 2026-11
-    "words alone (Ollama)": (data(error="an error was encountered"), errors.ProviderUnavailable, FAILED),
-    # https://docs.litellm.ai/docs/exception_mapping, 2026-11
+    # https://github.com/Blaizzy/nativ/pull/195, 2026-11
+    "words alone": (data(error="an error was encountered"), errors.ProviderUnavailable, FAILED),
+    # litellm 1.110, `ProxyException.to_dict`
     "a status as text (LiteLLM)": (
         data(error={"message": "litellm.RateLimitError", "type": "None", "param": "None", "code": "429"}),
         errors.ProviderThrottled,

@@ -22,7 +22,7 @@ class SseParser:
     """`feed` it the stream's bytes, cut anywhere; it gives the events that they complete.
 
     An event that the stream leaves unfinished is dropped, as the standard says. A field `error`, which the standard
-    doesn't know, is the data of an event `error`: llama.cpp wrote its errors so (coddy-project/coddy-agent#106).
+    doesn't know, is the data of an event `error`: llama.cpp wrote its errors so (ggml-org/llama.cpp#16109).
     """
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:

@@ -1,8 +1,8 @@
 """What a provider's failure means, decided once: HTTP statuses and error objects to the core's errors.
 
 Knows no vendor: a dialect passes the words that are its vendor's own. Messages are safe to show a client. Only where
-the provider refuses the request itself is its own text passed on, since only the client can act on it: cleaned of
-secrets, and bounded. Every other text is ours.
+the provider blames the request is its own text passed on, since only the client can act on it: cleaned of secrets, and
+bounded. Every other text is ours.
 """
 
 import re
@@ -23,7 +23,6 @@ from ...core.errors import (
     ProviderUnavailable,
     StreamViolation,
 )
-from ...core.surrogates import whole
 from ...schema.base import JsonObject
 from ...transport import errors as t
 from .json import loads, objects, text
@@ -105,12 +104,15 @@ class UpstreamErrors:
         return self._meant(self._status_of(error), error, error.retry_after)
 
     def rejected(self, message: str, where: str = " (in its stream)") -> ProviderRejected:
-        """The provider refused the request. `message` is its own: one bounded line is shown, without the secrets."""
+        """The provider refused the request. `message` is its own."""
+        return ProviderRejected(f"The provider refused the request{where}: {self._shown(message)}")
+
+    def _shown(self, message: str) -> str:
+        """One bounded line, without the secrets."""
         for secret in self.secrets:
             message = message.replace(secret, "[redacted]")
-        message = re.sub(r"[\x00-\x20\x7f]+", " ", whole(message)).strip() or "it gave no reason"
-        message = message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"
-        return ProviderRejected(f"The provider refused the request{where}: {message}")
+        message = re.sub(r"[\x00-\x20\x7f]+", " ", message).strip() or "it gave no reason"
+        return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"
 
     def _status_of(self, error: "_Error") -> int:
         """What a code's words mean counts before a status that comes with them, and a status before other words.
@@ -124,7 +126,7 @@ class UpstreamErrors:
         """`where` is empty for an error in a stream."""
         said = [error.message, *(code for code in error.codes if isinstance(code, str))]
         meant = (status for words, status in self.meanings.items() if any(words in each for each in said))
-        status = next(meant, status)
+        blamed, status = status, next(meant, status)
         if status == 429:
             return ProviderThrottled(f"The provider limits our rate{where}", retry_after=wait)
         where = where or " (in its stream)"
@@ -140,7 +142,8 @@ class UpstreamErrors:
             case _ if 400 <= status < 500:
                 return self.rejected(error.message, where)
             case _ if status >= 500:
-                return ProviderUnavailable(f"The provider failed{where}")
+                why = f": {self._shown(error.message)}" if 400 <= blamed < 500 else ""
+                return ProviderUnavailable(f"The provider failed{where}{why}")
             case _:
                 return ProviderMisconfigured(f"The provider's address answers as no API does{where}")
 

@@ -8,12 +8,12 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pydantic import JsonValue
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from ...core import deltas as d
 from ...core.errors import ProviderUnavailable, StreamViolation
 from ...schema.base import JsonObject
-from ...schema.content import LogProb, UrlCitation
+from ...schema.content import Annotation, LogProb
 from ...schema.response import Usage
 from .._shared.events import DONE, Decoder
 from .._shared.json import count, dumps, fields, objects, text
@@ -149,7 +149,7 @@ class ChatDecoder(Decoder):
         self._think = ThinkSplitter(opened=think_tags == "open") if think_tags else None
         self._last = ""
         self._said = False
-        self._cited: list[UrlCitation] = []
+        self._cited: list[Annotation] = []
         self._uncited: list[d.Annotation] = []
         self._used: JsonValue = None
 
@@ -249,7 +249,7 @@ class ChatDecoder(Decoder):
             elif words := text(part.get("text")):
                 yield from self._say(words, logprobs)
 
-    def _cite(self, citations: list[UrlCitation]) -> Iterator[d.Delta]:
+    def _cite(self, citations: list[Annotation]) -> Iterator[d.Delta]:
         """In the text that is open. What comes before it is held back until there is a text: it must not cut reasoning
         in two. Some vendors send all of their sources again in each chunk.
         """
@@ -301,13 +301,27 @@ def _thought(value: JsonValue) -> str:
     return "".join(shown)
 
 
-def annotations(where: JsonObject) -> list[UrlCitation]:
-    found = (each for each in objects(where.get("annotations")) if each.get("type") == "url_citation")
-    cited = (citation_of(fields(each.get("url_citation")) or each) for each in found)
-    return [each for each in cited if each.url]
+def annotations(where: JsonObject) -> list[Annotation]:
+    """Without those that are state alone: what was read of a file."""
+    found = [_annotation(each) for each in objects(where.get("annotations")) if each.get("type") != "file"]
+    return [each for each in found if each is not None]
 
 
-def sources(chunk: JsonObject) -> list[UrlCitation]:
+def _annotation(value: JsonObject) -> Annotation | None:
+    """Of another type than a citation of the web, it is kept as it came."""
+    if value.get("type") == "url_citation":
+        cited = citation_of(fields(value.get("url_citation")) or value)
+        return cited if cited.url else None
+    try:
+        return _ANNOTATION.validate_python(value)
+    except ValidationError:
+        return None
+
+
+_ANNOTATION: TypeAdapter[Annotation] = TypeAdapter(Annotation)
+
+
+def sources(chunk: JsonObject) -> list[Annotation]:
     """What a whole answer rests on, without places in its text: the results of a search (Perplexity; Z.ai names them
     otherwise), or their addresses alone (Perplexity, xAI)."""
     results = objects(chunk.get("search_results")) or objects(chunk.get("web_search"))
