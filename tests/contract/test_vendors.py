@@ -136,7 +136,6 @@ RESPONSES_EFFORTS: dict[tuple[str, str], Mapping[str, str | None]] = {
 
 
 @pytest.mark.parametrize(("vendor", "model"), RESPONSES_EFFORTS)
-@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
 def test_the_twin_wire_has_the_same_range(vendor: str, model: str) -> None:
     expected = RESPONSES_EFFORTS[vendor, model]
     bodies = {effort: sent(vendor, model, "openai_responses", effort=effort) for effort in expected}
@@ -238,7 +237,6 @@ def test_a_call_is_told_where_it_cannot_be_forced(vendor: str, model: str) -> No
     assert messages(vendor, model, tools=[F]) == [{"role": "user", "content": "Hi"}]
 
 
-@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
 def test_the_twin_wire_forces_without_thinking() -> None:
     body = sent("deepseek", "deepseek-v4-flash", "openai_responses", tools=[F], tool_choice=FORCED_F)
     assert (body["reasoning"], body["tool_choice"]) == ({"effort": "none"}, {"type": "function", "name": "f"})
