@@ -195,6 +195,12 @@ def test_a_prompt_cache_key_goes_to_those_who_know_it(vendor: str, model: str) -
     assert sent(vendor, model, **EXTRAS).keys() == EXTRAS_SENT[vendor, model]
 
 
+def test_a_service_tier_has_the_vendors_name() -> None:
+    assert sent("groq", "openai/gpt-oss-20b", service_tier="priority") == {"service_tier": "performance"}
+    assert sent("openai", "gpt-5.6", service_tier="priority") == {"service_tier": "priority"}
+    assert sent("openai", "gpt-5.6", service_tier="auto") == {}
+
+
 F: Json = {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}
 G: Json = {**F, "name": "g", "strict": True}
 FORCED_F = {"type": "function", "name": "f"}
