@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-pytest_plugins = ["tests.sweeps"]
+pytest_plugins = ["tests.sweeps", "tests.recordings.summary"]
 pytest.register_assert_rewrite("tests.openresponses_schema", "tests.stream_checker")
 
 _OWN_NAMES = {"", "localhost", "localhost.localdomain", socket.gethostname()}

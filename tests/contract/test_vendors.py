@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from openresponses.core import deltas as d
+from openresponses.core.errors import ProviderRejected
 from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn
 from openresponses.dialects import connect
@@ -17,9 +18,11 @@ from openresponses.dialects._shared.checking import misfit
 from openresponses.dialects._shared.http_dialect import HttpDialect
 from openresponses.dialects._shared.rules import nearest
 from openresponses.dialects._shared.vendors import vendor_at
+from tests.contract import turns
 from tests.contract.turns import call, decoded, encode, output, turn
 from tests.fakes.chat_completions_rules import check as check_chat
 from tests.fakes.openai_responses_rules import check as check_responses
+from tests.fakes.server import fake_upstream
 from tests.fakes.wire import Rules
 from tests.unit.kit import Json
 
@@ -133,7 +136,6 @@ RESPONSES_EFFORTS: dict[tuple[str, str], Mapping[str, str | None]] = {
 
 
 @pytest.mark.parametrize(("vendor", "model"), RESPONSES_EFFORTS)
-@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
 def test_the_twin_wire_has_the_same_range(vendor: str, model: str) -> None:
     expected = RESPONSES_EFFORTS[vendor, model]
     bodies = {effort: sent(vendor, model, "openai_responses", effort=effort) for effort in expected}
@@ -193,6 +195,12 @@ def test_a_prompt_cache_key_goes_to_those_who_know_it(vendor: str, model: str) -
     assert sent(vendor, model, **EXTRAS).keys() == EXTRAS_SENT[vendor, model]
 
 
+def test_a_service_tier_has_the_vendors_name() -> None:
+    assert sent("groq", "openai/gpt-oss-20b", service_tier="priority") == {"service_tier": "performance"}
+    assert sent("openai", "gpt-5.6", service_tier="priority") == {"service_tier": "priority"}
+    assert sent("openai", "gpt-5.6", service_tier="auto") == {}
+
+
 F: Json = {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}
 G: Json = {**F, "name": "g", "strict": True}
 FORCED_F = {"type": "function", "name": "f"}
@@ -235,7 +243,6 @@ def test_a_call_is_told_where_it_cannot_be_forced(vendor: str, model: str) -> No
     assert messages(vendor, model, tools=[F]) == [{"role": "user", "content": "Hi"}]
 
 
-@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
 def test_the_twin_wire_forces_without_thinking() -> None:
     body = sent("deepseek", "deepseek-v4-flash", "openai_responses", tools=[F], tool_choice=FORCED_F)
     assert (body["reasoning"], body["tool_choice"]) == ({"effort": "none"}, {"type": "function", "name": "f"})
@@ -401,3 +408,53 @@ def test_a_host_tells_whose_it_is(address: str) -> None:
 def test_an_option_wins_over_what_is_known_of_the_vendor() -> None:
     body = encode(asked("high", model="grok-4"), settings("xai", efforts={"high": "very"}, omit=[]))
     assert body["reasoning_effort"] == "very"
+
+
+LOOPS = {
+    "openai": ("gpt-5.6", "o3", "gpt-4.1"),
+    "groq": ("openai/gpt-oss-20b", "qwen/qwen3-32b", "llama-3.3-70b-versatile"),
+    "cerebras": ("gpt-oss-120b", "zai-glm-4.7"),
+    "xai": ("grok-4", "grok-4.5"),
+    "mistral": ("mistral-small-latest", "magistral-medium-latest"),
+    "deepseek": ("deepseek-v4-flash",),
+    "qwen": ("qwen3.5-plus", "qwq-plus"),
+    "moonshot": ("kimi-k2.6", "kimi-k3"),
+    "zai": ("glm-4.7", "glm-5.3"),
+    "together": ("zai-org/GLM-5", "openai/gpt-oss-20b"),
+    "openrouter": ("openai/gpt-oss-20b",),
+    "ollama": ("qwen3",),
+}
+EVERYTHING: dict[str, Any] = {
+    **SAMPLING,
+    **EXTRAS,
+    **FORMAT,
+    "reasoning": {"effort": "xhigh"},
+    "tools": [{"type": "serverless:clock"}, F, G],
+    "tool_choice": "required",
+    "parallel_tool_calls": False,
+    "max_output_tokens": 999,
+    "instructions": "Be exact.",
+}
+
+
+@pytest.mark.parametrize(("vendor", "model"), [(vendor, model) for vendor, models in LOOPS.items() for model in models])
+async def test_a_vendor_refuses_no_turn_of_a_loop_that_asks_for_everything(vendor: str, model: str) -> None:
+    """The history has a call that another provider made. Where the fake thinks it signs a call, by an id that Mistral
+    would not make."""
+    said = [{"role": "user", "content": "Hi"}, call("call_of_another"), output("call_of_another")]
+    question = {"role": "user", "content": f"/fake tools;turns=2;reasoning={0 if vendor == 'mistral' else 2}"}
+    rules = Rules(vendor=vendor, strict=vendor != "openai")
+    async with fake_upstream("chat_completions", rules=rules) as upstream:
+        at = ProviderSettings("v", "chat_completions", upstream.url, options={"vendor": vendor})
+        run = await turns.driven(at, model=model, input=[*said, question], **EVERYTHING)
+    assert (upstream.refused, run.turns) == ([], 3)
+    assert [item.type for item in run.response.output if item.type != "reasoning"][-1] == "message"
+
+
+@pytest.mark.parametrize("vendor", sorted({*LOOPS} - {"openrouter"}))
+async def test_without_its_rules_the_same_loop_is_refused(vendor: str) -> None:
+    async with fake_upstream("chat_completions", rules=Rules(vendor=vendor)) as upstream:
+        at = ProviderSettings("v", "chat_completions", upstream.url)
+        with pytest.raises(ProviderRejected):
+            await turns.driven(at, model=LOOPS[vendor][0], input="/fake tools;turns=2", **EVERYTHING)
+    assert len(upstream.refused) == 1

@@ -132,7 +132,8 @@ def mistral(body: Body, model: str) -> None:
 
 
 def groq(body: Body, model: str) -> None:
-    """https://console.groq.com/docs/openai, "Currently Unsupported"; https://console.groq.com/docs/reasoning."""
+    """https://console.groq.com/docs/openai, "Currently Unsupported"; there, too, /reasoning and /service-tiers."""
+    need(body.get("service_tier", "flex") in ("auto", "on_demand", "flex", "performance"), "invalid service_tier")
     none_of(body, ("logprobs", "top_logprobs"), "property '{}' is unsupported")
     need(not any("name" in message for message in body.get("messages", ())), "property 'name' is unsupported")
     if "gpt-oss" in model:

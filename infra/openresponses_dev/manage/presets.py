@@ -37,7 +37,7 @@ PRESETS: dict[str, Preset] = {
         "openai/gpt-oss-20b",
         note="a model's suffix chooses who serves it: hf/moonshotai/Kimi-K2-Thinking:nebius",
     ),
-    "deepseek": Preset("DeepSeek", "chat_completions", "https://api.deepseek.com/v1", "deepseek-chat"),
+    "deepseek": Preset("DeepSeek", "chat_completions", "https://api.deepseek.com/v1", "deepseek-v4-flash"),
     "qwen": Preset(
         "Qwen (DashScope)",
         "chat_completions",
@@ -58,7 +58,7 @@ PRESETS: dict[str, Preset] = {
         "Moonshot (Kimi)",
         "chat_completions",
         "https://api.moonshot.ai/v1",
-        "kimi-k2.5",
+        "kimi-k2.6",
         note="keys belong to a region: api.moonshot.cn for China",
     ),
     "cerebras": Preset("Cerebras", "chat_completions", "https://api.cerebras.ai/v1", "gpt-oss-120b"),
@@ -66,7 +66,7 @@ PRESETS: dict[str, Preset] = {
         "xAI",
         "chat_completions",
         "https://api.x.ai/v1",
-        "grok-4",
+        "grok-4.3",
         note="--dialect openai_responses speaks its Responses API, at the same address",
     ),
     "zai": Preset(

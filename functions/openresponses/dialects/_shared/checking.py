@@ -8,9 +8,18 @@ from pydantic import JsonValue
 from ...core import deltas as d
 from ...schema.base import JsonObject
 from .events import Decoder
-from .json import fields, loads, text
+from .json import dumps, fields, loads, text
 
 _log = logging.getLogger(__name__)
+
+
+def instruction(schema: JsonObject | None) -> str:
+    """How a vendor is told of the schema that the answer must fit; None: of JSON alone."""
+    return (
+        f"Answer with JSON alone, of this JSON schema:\n{dumps(schema).decode()}"
+        if schema
+        else "Answer with JSON alone."
+    )
 
 
 class Checked(Decoder):

@@ -10,8 +10,8 @@ from typing import Literal
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.request import CreateResponse, JsonObjectFormat, JsonSchemaFormat, ReasoningSettings
+from .checking import instruction
 from .facts import UNSOURCED, Fact, Source
-from .json import dumps
 from .options import LOGPROBS, Options
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra")
@@ -217,8 +217,8 @@ def fitted(turn: Turn, options: RuleOptions) -> Turn:
         turn = replace(turn, tool_choice="auto", must_call=None)
     asked = request.reasoning.effort if request.reasoning else None
     effort = "none" if forced and options.forced_calls == "not_thinking" else asked
-    if schema := told_schema(turn, options):
-        told.append(f"Answer with JSON alone, of this JSON schema:\n{dumps(schema).decode()}")
+    if (schema := told_schema(turn, options)) is not None:
+        told.append(instruction(schema))
     instructions = "\n\n".join(filter(None, (turn.instructions, *told))) if told else turn.instructions
     return replace(turn, instructions=instructions, request=_request(request, effort, options))
 

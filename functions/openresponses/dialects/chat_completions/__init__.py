@@ -16,6 +16,7 @@
 | `samples_at` | at all | the efforts at which sampling settings are taken; "" stands for none asked for |
 | `forced_calls` | "as_asked" | or "not_thinking": without thinking; "told": in the instructions |
 | `json_schema` | true | false: tell the answer's schema in the instructions, and ask for JSON |
+| `service_tiers` | flex, priority | the tiers that are sent, each with the vendor's word for it |
 | `strict_tools` | "as_asked" | or "all_or_none": strict only if all are; "never" |
 | `call_ids` | "any" | ids of calls have 40 characters at most; or "nine_alphanumeric": nine letters and digits |
 | `reasoning_echo` | "tool_turns" | send reasoning back with tool calls; "required": or else empty; "always"; "never" |
@@ -114,7 +115,7 @@ def _knobs(turn: Turn, options: ChatOptions) -> dict[str, JsonValue | None]:
         "logprobs": wants_logprobs(request) or None,
         "top_logprobs": request.top_logprobs or None,
         **_effort(request.reasoning, options),
-        "service_tier": request.service_tier if request.service_tier in ("flex", "priority") else None,
+        "service_tier": options.service_tiers.get(request.service_tier or ""),
         "user": request.user or (None if extras else request.safety_identifier),
         "safety_identifier": request.safety_identifier if extras else None,
         "prompt_cache_key": request.prompt_cache_key if extras or options.prompt_cache_key else None,

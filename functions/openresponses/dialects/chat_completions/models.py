@@ -19,6 +19,7 @@ class ChatOptions(RuleOptions):
     openai_extras: bool = False
     prompt_cache_key: bool = False
     effort_fields: dict[str, JsonObject] = {}
+    service_tiers: dict[str, str] = {"flex": "flex", "priority": "priority"}
     strict_tools: Literal["as_asked", "all_or_none", "never"] = "as_asked"
     call_ids: Literal["any", "nine_alphanumeric"] = "any"
     reasoning_echo: Literal["tool_turns", "required", "always", "never"] = "tool_turns"
@@ -64,6 +65,11 @@ FACTS = (
         r"^qwen/",
         {"effort_fields": {"none": {"enable_thinking": False}, "high": {"enable_thinking": True}}},
         Source("https://github.com/cloudwego/eino/issues/994", "2026-11"),
+    ),
+    Fact(
+        r"^groq/",
+        {"service_tiers": {"flex": "flex", "priority": "performance"}},
+        Source("https://console.groq.com/docs/service-tiers", "2026-11"),
     ),
     Fact(r"^groq/", {"omit": ["logprobs", "top_logprobs"]}, Source("https://console.groq.com/docs/openai", "2026-11")),
     Fact(

@@ -15,6 +15,8 @@ are sent too (`authorization: Bearer`, where a token is used).
 
 A request's own options for this provider may have a `generationConfig`, with fields that are not set otherwise.
 
+A format of the answer is told in the instructions where the model refuses one beside tools (before Gemini 3).
+
 A history that begins or ends with the model's own words, which Gemini refuses, gets a word of the user there.
 
 Not sent, since Gemini has nothing for it: `parallel_tool_calls` (later calls are refused here, where it is false),
@@ -24,18 +26,22 @@ and to models that take no sampling settings any more (from 3.6 Flash and 3.5 Fl
 `presence_penalty`, `frequency_penalty`.
 """
 
+from dataclasses import replace
+
 import httpx2
 from pydantic import JsonValue
 
 from ...core.settings import ProviderSettings
 from ...core.turn import Turn
 from ...schema.base import JsonObject
+from ...schema.request import JsonSchemaFormat
+from .._shared.checking import Checked, instruction
 from .._shared.errors import UpstreamErrors
 from .._shared.http_dialect import HttpDialect, WireTurn
 from .._shared.options import read_options, wants_logprobs
 from .messages import contents, tool_names
 from .models import FACTS, GeminiModel, GeminiOptions
-from .request import model_path, response_format, tools
+from .request import model_path, response_format, told_format, tools
 from .stream import GeminiDecoder
 from .thinking import thinking
 
@@ -49,7 +55,10 @@ def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | N
 
     def wire(turn: Turn) -> WireTurn:
         path, body = f"{model_path(turn.model)}:streamGenerateContent", encode(turn, options)
-        return WireTurn(path, body, GeminiDecoder(tool_names(turn.tools)), query={"alt": "sse"})
+        decoder = GeminiDecoder(tool_names(turn.tools))
+        form = told_format(turn, GeminiModel.of(turn.model, options))
+        checked = Checked(decoder, form.schema_, turn.model) if isinstance(form, JsonSchemaFormat) else decoder
+        return WireTurn(path, body, checked, query={"alt": "sse"})
 
     return HttpDialect(
         settings=settings,
@@ -65,7 +74,12 @@ def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | N
 def encode(turn: Turn, options: GeminiOptions) -> JsonObject:
     """The request's body. Raises RequestError for content that this wire can't carry."""
     model = GeminiModel.of(turn.model, options)
-    config = _knobs(turn, model) | response_format(turn)
+    config = _knobs(turn, model)
+    if form := told_format(turn, model):
+        told = instruction(form.schema_ if isinstance(form, JsonSchemaFormat) else None)
+        turn = replace(turn, instructions="\n\n".join(filter(None, (turn.instructions, told))))
+    else:
+        config |= response_format(turn)
     config |= thinking(turn.request.reasoning, model, options.include_thoughts)
     body = contents(turn, model) | tools(turn, model, mixes_tools=options.mixes_tools)
     if config:
