@@ -179,6 +179,13 @@ KEPT: dict[str, tuple[list[Json], list[Json]]] = {
         ],
         [said(None, made("a", "clock", extra_content=SIGNED))],
     ),
+    "Gemini: a call that comes again in every piece, with its signature": (
+        [
+            delta(tool_calls=[{"index": 0, **made("a", function={"arguments": "{"}, extra_content=SIGNED)}]),
+            delta(tool_calls=[{"index": 0, **made("a", function={"arguments": "}"}, extra_content=SIGNED)}]),
+        ],
+        [said(None, made("a", extra_content=SIGNED))],
+    ),
     "Gemini: a signature on the text": (
         [delta(content="So."), delta(content="", extra_content=SIGNED)],
         [said("So.", extra_content=SIGNED)],

@@ -91,7 +91,7 @@ def call_fields(call: JsonObject) -> JsonObject:
 
 
 def merged(known: JsonObject, more: JsonObject) -> JsonObject:
-    """`known` with a further piece of the same message."""
+    """`known` with a further piece of the same message or call. Texts and lists grow; an object comes whole."""
     return known | {name: _joined(known.get(name), value) for name, value in more.items()}
 
 
@@ -100,7 +100,7 @@ def _joined(known: JsonValue, more: JsonValue) -> JsonValue:
         case str(), str():
             return known + more
         case dict(), dict():
-            return merged(known, more)
+            return known | more
         case list(), list():
             blocks = [*known]
             for block in more:
