@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,8 +15,8 @@ from openresponses.core.turn import Turn
 from openresponses.dialects import connect
 from openresponses.dialects._shared.checking import misfit
 from openresponses.dialects._shared.http_dialect import HttpDialect
-from openresponses.dialects._shared.rules import nearest
 from openresponses.dialects._shared.vendors import vendor_at
+from openresponses.schema.effort import nearest
 from tests.contract import turns
 from tests.contract.turns import call, decoded, encode, output, turn
 from tests.fakes.chat_completions_rules import check as check_chat
@@ -34,14 +33,7 @@ def settings(vendor: str, dialect: str = "chat_completions", **options: Any) -> 
 
 
 def asked(effort: str | None = None, **fields: Any) -> Turn:
-    """`effort` may be a word that our schema doesn't know yet."""
-    made = turn(**fields)
-    if effort is None:
-        return made
-    reasoning = turn(reasoning={"summary": None}).request.reasoning
-    assert reasoning
-    told = made.request.model_copy(update={"reasoning": reasoning.model_copy(update={"effort": effort})})
-    return replace(made, request=told)
+    return turn(**fields, **({"reasoning": {"effort": effort}} if effort else {}))
 
 
 def sent(vendor: str, model: str, dialect: str = "chat_completions", /, **fields: Any) -> dict[str, Any]:
