@@ -43,8 +43,16 @@ def call(name: str | None = None, arguments: Any = None, **fields: Any) -> dict[
 ids = st.sampled_from(["", "a", "b", "x" * 300])
 words = st.sampled_from(["", "a", "<think>", "</thi", "nk>", "{", "}", "\ud83d", "\ude00"])
 function = shape(name=st.sampled_from(["", "f", "g", "made up", "é" * 200]), arguments=words)
-one_call = shape(index=st.integers(0, 2), id=ids, function=function)
-details = st.lists(shape(text=words, summary=words), max_size=2)
+state = shape(google=shape(thought_signature=words))
+one_call = shape(index=st.integers(0, 2), id=ids, function=function, extra_content=state)
+block = shape(
+    type=st.sampled_from(["reasoning.text", "thinking"]),
+    index=st.integers(0, 1),
+    text=words,
+    signature=words,
+    data=words,
+)
+details = st.lists(block | shape(summary=words), max_size=2)
 parts = st.lists(shape(type=st.just("text"), text=words, thinking=st.lists(shape(text=words))), max_size=2)
 citation = shape(type=st.just("url_citation"), url_citation=shape(url=words, title=words, start_index=st.integers()))
 logprob = shape(token=words, logprob=st.floats(), bytes=st.lists(st.integers()), top_logprobs=st.lists(junk))
@@ -53,6 +61,9 @@ body = shape(
     reasoning=words,
     reasoning_content=words,
     reasoning_details=details,
+    thinking_blocks=details,
+    reasoning_opaque=words,
+    extra_content=state,
     refusal=words,
     annotations=st.lists(citation, max_size=2),
     tool_calls=st.lists(one_call, max_size=3),
@@ -71,11 +82,11 @@ usage = shape(
     prompt_tokens_details=shape(cached_tokens=st.integers()),
 )
 error = shape(message=words, code=st.integers(0, 999) | words, type=words)
+sources = {"citations": st.lists(words | junk), "search_results": st.lists(shape(url=words, title=words))}
 chunk = st.fixed_dictionaries(
     {"choices": mostly(st.lists(choice, min_size=1, max_size=2))},
-    optional={"usage": usage, "x_groq": shape(usage=usage)},
+    optional={"usage": usage, "x_groq": shape(usage=usage)} | sources,
 )
-state = shape(google=shape(thought_signature=words))
 failed = st.lists(st.fixed_dictionaries({"error": error}), max_size=1)
 
 

@@ -193,6 +193,11 @@ MEANINGS = {
     ),
     "a status before a type's meaning": ({"code": 503, "type": "invalid_request_error"}, errors.ProviderUnavailable),
     "a vendor's own code before all": ({"code": "insufficient_quota", "status": 429}, errors.ProviderMisconfigured),
+    # https://github.com/modelscope/modelscope/issues/1691, 2026-11
+    "a vendor's own type before all": (
+        {"http_code": "429", "message": "insufficient balance (1008)", "type": "insufficient_balance_error"},
+        errors.ProviderMisconfigured,
+    ),
     "no retry of a wrong request": ({"code": "context_length_exceeded", "status": 500}, errors.ProviderRejected),
     "nothing known": ({"code": "weird"}, errors.ProviderUnavailable),
 }

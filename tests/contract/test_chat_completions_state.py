@@ -234,8 +234,8 @@ KEPT: dict[str, tuple[list[Json], list[Json]]] = {
     ),
     # litellm 1.110, `encode_tool_call_id_with_signature`
     "LiteLLM: a signature in the call's id": (
-        [called(made("call_1__thought__" + "S" * 300))],
-        [said(None, made("call_1__thought__" + "S" * 300))],
+        [called(made("call_1__thought__" + "S" * 300), made("call_2__thought__" + "S" * 100))],
+        [said(None, made("call_1__thought__" + "S" * 300), made("call_2__thought__" + "S" * 100))],
     ),
     # https://docs.mistral.ai/inference/conversations/reasoning, 2026-11
     "Mistral: parts of the content": (

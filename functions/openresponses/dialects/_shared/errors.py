@@ -45,8 +45,11 @@ _WORDS_BY_STATUS = {
 }
 """Words in an error's `code` or `type`, for errors that come without an HTTP status; the first match counts."""
 
-OUT_OF_QUOTA = {"insufficient_quota": 402, "billing_hard_limit_reached": 402}
-"""Codes that come with a 429 where no retry helps, from OpenAI's two APIs and those like them."""
+OUT_OF_QUOTA = dict.fromkeys(
+    ("insufficient_quota", "billing_hard_limit_reached", "insufficient_balance", "insufficient balance"), 402
+)
+"""What comes with a 429 or a 500 where no retry helps, from OpenAI's two APIs and those like them (MiniMax:
+modelscope/modelscope#1691, MiniMax-AI/MiniMax-M2#62)."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +179,7 @@ class _Error:
         fields = value if isinstance(value, dict) else around
         details = objects(fields.get("details"))
         self.message = _message(value)
-        self.codes = [fields.get(name) for name in ("code", "status_code", "status", "type", "error_type")]
+        self.codes = [fields.get(name) for name in ("code", "status_code", "http_code", "status", "type", "error_type")]
         self.codes += [detail.get("reason") for detail in details]
         delays = [_number(text(detail.get("retryDelay")).removesuffix("s")) for detail in details]
         self.retry_after = next((delay for delay in delays if delay is not None), None)

@@ -107,7 +107,7 @@ class _Messages:
         self._names = tool_names(turn.tools)
         self._messages: list[JsonValue] = []
         self._system: list[JsonObject] = []
-        self._span: list[tuple[JsonObject, str]] = []
+        self._span: list[tuple[JsonObject, str | None]] = []
         if turn.instructions:
             self._instruct("system", turn.instructions)
 
@@ -155,7 +155,7 @@ class _Messages:
             spoken: list[JsonValue] = [{"type": "text", "text": content}] if content else []
             message[name] = [*value, *spoken] if name == "content" and isinstance(value, list) else value
         self._messages.append(message)
-        self._span.append((message, "" if state.reasons else "".join(map(_reasoning, turn.pieces))))
+        self._span.append((message, None if state.reasons else "".join(map(_reasoning, turn.pieces))))
         attached: list[JsonValue] = []
         for call, sent in zip(turn.calls, calls, strict=True):
             text, more = tool_content(call.output, call.call_id)
@@ -180,14 +180,15 @@ class _Messages:
 
         DeepSeek, "Thinking mode": reasoning in a span with calls must come back in all later requests, on
         every message of the span; without calls it is ignored, and was refused by earlier models. A span of another
-        provider's comes with what that one showed of its reasoning, or empty: left out it is refused.
+        provider's comes with what that one showed of its reasoning, or empty: left out it is refused. But a message
+        whose state has the reasoning needs no other.
         """
         span, self._span = self._span, []
         policy, name = self._options.reasoning_echo, self._options.reasoning_field
         reasoned = policy == "required" or (policy == "tool_turns" and any(text for _, text in span))
         echoed = reasoned and any("tool_calls" in message for message, _ in span)
         for message, text in span:
-            if echoed or (policy == "always" and text):
+            if text is not None and (echoed or (policy == "always" and text)):
                 message[name] = text or self._options.reasoning_placeholder
 
 

@@ -60,7 +60,8 @@ class Calls:
         index = index if isinstance(index, int) else None
         call = self._find(index, call_id, name, arguments) or self._new(index, call_id)
         call.name = call.name or name
-        call.state = merged(call.state, call_fields(chunk))
+        if state := call_fields(chunk):
+            call.state = merged(call.state, state)
         if arguments:
             call.arguments.append(arguments)
         if call.opened and arguments:
@@ -100,11 +101,11 @@ class Calls:
         return call if repeated else None
 
     def _new(self, index: int | None, call_id: str) -> _Call:
-        """A second call with the same id gets none, nor does one with too long an id: the engine makes one. But a long
-        id may hold a signature (LiteLLM), so it is state.
+        """A second call with the same id gets none, nor does one with too long an id: the engine makes one. But an id
+        may hold a signature (LiteLLM's `encode_tool_call_id_with_signature`), so it is state.
         """
         call = _Call(f"call_{len(self._calls)}", index, self._ids.take(call_id))
-        if len(call_id) > MAX_CALL_ID:
+        if len(call_id) > MAX_CALL_ID or "__thought__" in call_id:
             call.state = {"id": call_id}
         self._calls.append(call)
         if call.id:
@@ -205,7 +206,8 @@ class ChatDecoder(Decoder):
             if count(choice.get("index")) == 0:
                 yield from self._delta(_delta_of(choice, said=self._said), choice)
                 self._finish = text(choice.get("finish_reason")) or self._finish
-        yield from self._cite(sources(chunk))
+        if not _SOURCES.isdisjoint(chunk):
+            yield from self._cite(sources(chunk))
         if (used := _used(chunk)) and used != self._used:
             self._used = used
             yield d.Usage(_usage(used))
@@ -223,20 +225,30 @@ class ChatDecoder(Decoder):
         yield d.Finish("length" if finish in _LENGTH else "content_filter" if finish in _FILTERED else "stop")
 
     def _delta(self, delta: JsonObject, choice: JsonObject) -> Iterator[d.Delta]:
-        self._said = self._said or any(value for name, value in delta.items() if name != "role")
-        self._message = merged(self._message, message_fields(delta))
-        if reasoning := _reasoning(delta):
-            yield d.Reasoning("reasoning", reasoning)
-        if content := delta.get("content"):
-            yield from self._content(content, logprobs_of(fields(choice.get("logprobs")).get("content")))
-        if refusal := text(delta.get("refusal")):
-            yield d.Refusal("refusal", refusal)
-        yield from self._cite(annotations(delta) + annotations(choice))
-        calls = objects(delta.get("tool_calls"))
-        if legacy := fields(delta.get("function_call")):
-            calls.append({"index": 0, "function": legacy})
-        for call in calls:
-            yield from self._calls.feed(call)
+        """Most have nothing but text: what is rare is looked for only where there is more."""
+        given: JsonObject = {name: value for name, value in delta.items() if value and name != "role"}
+        self._said = self._said or bool(given)
+        content = given.get("content")
+        more = len(given) > 1 or not isinstance(content, str)
+        if more:
+            if state := message_fields(given):
+                self._message = merged(self._message, state)
+            if reasoning := _reasoning(given):
+                yield d.Reasoning("reasoning", reasoning)
+        if content:
+            logprobs = choice.get("logprobs")
+            yield from self._content(content, logprobs_of(fields(logprobs).get("content")) if logprobs else ())
+        if more:
+            if refusal := text(given.get("refusal")):
+                yield d.Refusal("refusal", refusal)
+            yield from self._cite(annotations(given))
+            calls = objects(given.get("tool_calls"))
+            if legacy := fields(given.get("function_call")):
+                calls.append({"index": 0, "function": legacy})
+            for call in calls:
+                yield from self._calls.feed(call)
+        if "annotations" in choice:
+            yield from self._cite(annotations(choice))
 
     def _content(self, content: JsonValue, logprobs: tuple[LogProb, ...]) -> Iterator[d.Delta]:
         """A string, or a list of parts: of text, and of what the model thought."""
@@ -268,7 +280,8 @@ class ChatDecoder(Decoder):
             yield from self._split(self._think.feed(words), logprobs)
         else:
             yield d.Text("text", words, logprobs)
-            yield from self._held()
+            if self._uncited:
+                yield from self._held()
 
     def _split(self, pieces: Iterator[tuple[bool, str]], logprobs: tuple[LogProb, ...]) -> Iterator[d.Delta]:
         for is_reasoning, words in pieces:
@@ -321,6 +334,9 @@ def _annotation(value: JsonObject) -> Annotation | None:
 _ANNOTATION: TypeAdapter[Annotation] = TypeAdapter(Annotation)
 
 
+_SOURCES = frozenset(("citations", "search_results", "web_search"))
+
+
 def sources(chunk: JsonObject) -> list[Annotation]:
     """What a whole answer rests on, without places in its text: the results of a search (Perplexity; Z.ai names them
     otherwise), or their addresses alone (Perplexity, xAI)."""
@@ -333,8 +349,8 @@ def sources(chunk: JsonObject) -> list[Annotation]:
 
 def _used(chunk: JsonObject) -> JsonObject:
     """Where Groq and Moonshot have it, too."""
-    places = [chunk, fields(chunk.get("x_groq")), *objects(chunk.get("choices"))[:1]]
-    return next((used for place in places if (used := fields(place.get("usage")))), fields(None))
+    elsewhere = chunk.get("x_groq") or next(iter(objects(chunk.get("choices"))), None)
+    return fields(chunk.get("usage")) or fields(fields(elsewhere).get("usage"))
 
 
 def _usage(used: JsonObject) -> Usage:
