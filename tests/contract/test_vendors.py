@@ -240,6 +240,16 @@ def test_the_twin_wire_forces_without_thinking() -> None:
     assert (body["reasoning"], body["tool_choice"]) == ({"effort": "none"}, {"type": "function", "name": "f"})
 
 
+@pytest.mark.parametrize(("vendor", "model"), [("deepseek", "deepseek-v4-flash"), ("moonshot", "kimi-k2.6")])
+def test_so_does_the_wire_of_anthropic(vendor: str, model: str) -> None:
+    """As DeepSeek was seen to want it there (deepseek-ai/DeepSeek-V3#1376)."""
+    at = settings(vendor, "anthropic")
+    forced = encode(asked(model=model, tools=[F], tool_choice="required"), at)
+    assert (forced["thinking"], forced["tool_choice"]) == ({"type": "disabled"}, {"type": "any"})
+    assert "thinking" not in encode(asked(model=model, tools=[F]), at)
+    assert "thinking" not in encode(asked(model=model, tools=[F], tool_choice="required"), settings("", "anthropic"))
+
+
 SCHEMA: Json = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 FORMAT: Json = {"text": {"format": {"type": "json_schema", "name": "n", "schema": SCHEMA}}}
 TOLD = "Answer with JSON alone, of this JSON schema:\n" + (

@@ -69,6 +69,8 @@ def thinking(
         return None
     if is_off(turn, profile):
         return {"type": profile.off}
+    if forced and not profile.forces_while_thinking:
+        return {"type": "disabled"}
     shown: JsonObject = {"display": "summarized"} if profile.claude and asked and asked.summary else {}
     if profile.thinking == "adaptive":
         stale: JsonObject = {"block_binding": {"prefix_mismatch_behavior": "drop_block"}}
