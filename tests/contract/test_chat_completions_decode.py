@@ -418,3 +418,11 @@ async def test_a_call_is_of_the_tool_whose_name_was_fitted() -> None:
     chunks = [tool_calls(call(names.wire(name), "{}", index=at)) for at, name in enumerate(["a.b", "x" * 70])]
     made = [each for each in await turns.decoded(decoder, [*chunks, "[DONE]"]) if isinstance(each, d.ToolCall)]
     assert [each.name for each in made] == ["a.b", "x" * 70]
+
+
+async def test_half_a_character_in_a_token_s_log_probability_is_told_as_unknown() -> None:
+    token = {"token": "\ud83d", "logprob": -1, "bytes": [], "top_logprobs": []}
+    choice = {"delta": {"content": "a"}, "logprobs": {"content": [token]}, "finish_reason": "stop"}
+    [said, _] = await decoded({"choices": [choice]})
+    assert isinstance(said, d.Text)
+    assert [each.token for each in said.logprobs] == ["\ufffd"]
