@@ -177,7 +177,7 @@ def test_later_models_get_no_sampling_settings(name: str) -> None:
 def test_an_effort_that_gemini_does_not_know_becomes_the_nearest(
     name: str, effort: str, config: dict[str, Any]
 ) -> None:
-    reasoning = ReasoningSettings().model_copy(update={"effort": effort})
+    reasoning = ReasoningSettings(effort=effort)
     model = GeminiModel.of(name, GeminiOptions())
     assert thinking(reasoning, model, False) == ({"thinkingConfig": config} if config else {})
 

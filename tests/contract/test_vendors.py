@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,8 +15,8 @@ from openresponses.core.turn import Turn
 from openresponses.dialects import connect
 from openresponses.dialects._shared.checking import misfit
 from openresponses.dialects._shared.http_dialect import HttpDialect
-from openresponses.dialects._shared.rules import nearest
 from openresponses.dialects._shared.vendors import vendor_at
+from openresponses.schema.effort import nearest
 from tests.contract import turns
 from tests.contract.turns import call, decoded, encode, output, turn
 from tests.fakes.chat_completions_rules import check as check_chat
@@ -34,14 +33,7 @@ def settings(vendor: str, dialect: str = "chat_completions", **options: Any) -> 
 
 
 def asked(effort: str | None = None, **fields: Any) -> Turn:
-    """`effort` may be a word that our schema doesn't know yet."""
-    made = turn(**fields)
-    if effort is None:
-        return made
-    reasoning = turn(reasoning={"summary": None}).request.reasoning
-    assert reasoning
-    told = made.request.model_copy(update={"reasoning": reasoning.model_copy(update={"effort": effort})})
-    return replace(made, request=told)
+    return turn(**fields, **({"reasoning": {"effort": effort}} if effort else {}))
 
 
 def sent(vendor: str, model: str, dialect: str = "chat_completions", /, **fields: Any) -> dict[str, Any]:
@@ -246,6 +238,16 @@ def test_a_call_is_told_where_it_cannot_be_forced(vendor: str, model: str) -> No
 def test_the_twin_wire_forces_without_thinking() -> None:
     body = sent("deepseek", "deepseek-v4-flash", "openai_responses", tools=[F], tool_choice=FORCED_F)
     assert (body["reasoning"], body["tool_choice"]) == ({"effort": "none"}, {"type": "function", "name": "f"})
+
+
+@pytest.mark.parametrize(("vendor", "model"), [("deepseek", "deepseek-v4-flash"), ("moonshot", "kimi-k2.6")])
+def test_so_does_the_wire_of_anthropic(vendor: str, model: str) -> None:
+    """As DeepSeek was seen to want it there (deepseek-ai/DeepSeek-V3#1376)."""
+    at = settings(vendor, "anthropic")
+    forced = encode(asked(model=model, tools=[F], tool_choice="required"), at)
+    assert (forced["thinking"], forced["tool_choice"]) == ({"type": "disabled"}, {"type": "any"})
+    assert "thinking" not in encode(asked(model=model, tools=[F]), at)
+    assert "thinking" not in encode(asked(model=model, tools=[F], tool_choice="required"), settings("", "anthropic"))
 
 
 SCHEMA: Json = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}

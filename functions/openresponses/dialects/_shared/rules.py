@@ -3,32 +3,17 @@
 Facts fill the options, and the code reads only these: it names no vendor.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
 from ...core.turn import Turn
 from ...schema.base import JsonObject
+from ...schema.effort import nearest
 from ...schema.request import CreateResponse, JsonObjectFormat, JsonSchemaFormat, ReasoningSettings
 from .checking import instruction
 from .facts import UNSOURCED, Fact, Source
 from .options import LOGPROBS, Options
-
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra")
-"""The words for how much a model reasons, in order."""
-
-
-def nearest(effort: str, allowed: Collection[str]) -> str | None:
-    """The one of `allowed` that comes nearest to `effort`, the greater of two. A word that is allowed stays.
-
-    None where that can't be told: of a word that is not one of `EFFORTS`, or where nothing is allowed.
-    """
-    if effort in allowed or effort not in EFFORTS:
-        return effort if effort in allowed else None
-    rank = EFFORTS.index
-    known = (word for word in allowed if word in EFFORTS)
-    return min(known, key=lambda word: (abs(rank(word) - rank(effort)), -rank(word)), default=None)
-
 
 _READ = "2026-11"
 _OPENAIS = r"^(openai|azure|foundry|bedrock)/(ft:)?(openai\.)?"

@@ -3,9 +3,10 @@
 from typing import Literal, TypeAlias
 
 from ...schema.base import JsonObject
+from ...schema.effort import EFFORTS
 from .._shared.facts import Fact, Source
-from .._shared.rules import EFFORTS, RuleOptions
 from .._shared.rules import FACTS as RULES
+from .._shared.rules import RuleOptions
 
 ThinkTags: TypeAlias = Literal[False, True, "open"]
 

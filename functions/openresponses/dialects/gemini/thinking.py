@@ -9,8 +9,8 @@ from typing import TypeAlias
 from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError
 
 from ...schema.base import JsonObject
+from ...schema.effort import nearest
 from ...schema.request import ReasoningSettings
-from .._shared.rules import nearest
 from .models import GeminiModel
 
 _BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24576, "xhigh": 24576}

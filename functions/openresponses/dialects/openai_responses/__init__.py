@@ -112,9 +112,8 @@ def encode(turn: Turn, options: ResponsesOptions, names: Naming) -> JsonObject:
 
 
 def _knobs(request: CreateResponse) -> dict[str, JsonValue | None]:
-    """The effort may be a vendor's word that our schema doesn't know."""
     reasoning, text = request.reasoning, request.text
-    asked = reasoning.model_dump(mode="json", exclude_none=True, warnings=False) if reasoning else None
+    asked = reasoning.model_dump(mode="json", exclude_none=True) if reasoning else None
     return {
         **{name: getattr(request, name) for name in _AS_ASKED},
         "reasoning": asked or None,
