@@ -45,7 +45,7 @@ _WORDS_BY_STATUS = {
 }
 """Words in an error's `code` or `type`, for errors that come without an HTTP status; the first match counts."""
 
-OUT_OF_QUOTA = dict.fromkeys(
+OUT_OF_QUOTA: Mapping[str, int] = dict.fromkeys(
     ("insufficient_quota", "billing_hard_limit_reached", "insufficient_balance", "insufficient balance"), 402
 )
 """What comes with a 429 or a 500 where no retry helps, from OpenAI's two APIs and those like them (MiniMax:
