@@ -43,7 +43,7 @@ class Checked(Decoder):
                     self._said.append(delta.text)
                 case d.ToolCall():
                     self._called = True
-                case d.Finish("stop") if not self._called:
+                case d.Finish("stop") if self._said and not self._called:
                     self._check()
                 case _:
                     pass
