@@ -226,6 +226,8 @@ THINKING: dict[str, tuple[str, dict[str, Any], dict[str, Any], Any, Any]] = {
     "none of Sonnet": ("claude-sonnet-5-5", {"reasoning": {"effort": "none"}}, {}, {"type": "between_tools"}, None),
     "none of Haiku": ("claude-haiku-5-5", {"reasoning": {"effort": "none"}}, {}, {"type": "disabled"}, None),
     "the most": (OPUS, {"reasoning": {"effort": "xhigh"}}, {}, ADAPTIVE, "xhigh"),
+    "a newer word": (OPUS, {"reasoning": {"effort": "max"}}, {}, ADAPTIVE, "max"),
+    "a word beyond it": (OPUS, {"reasoning": {"effort": "ultra"}}, {}, ADAPTIVE, "max"),
     "the most of a model with another most": (
         "claude-sonnet-4-6",
         {"reasoning": {"effort": "xhigh"}},

@@ -9,7 +9,6 @@ import json
 import re
 from typing import Any
 
-from openresponses_dev.manage.presets import PRESETS
 from tests.recordings.recordings import Json, Recording
 
 _BASE_PATHS = {"gemini": "/v1beta", "bedrock": ""}
@@ -20,13 +19,11 @@ _THINKS = re.compile(r'"(thinking|thinkingConfig|reasoning)": ')
 
 
 def provider_of(recording: Recording) -> Json:
-    """A provider as it is set up for the recorded host."""
-    preset = next((each for each in PRESETS.values() if f"//{recording.host}/" in each.base_url), None)
+    """A provider as it is set up for the recorded host, which tells its vendor."""
     return {
         "dialect": recording.dialect,
         "base_url": f"https://{recording.host}{_BASE_PATHS.get(recording.dialect, '/v1')}",
         "api_key": "key-of-a-test",
-        "options": dict(preset.options) if preset and preset.dialect == recording.dialect else {},
         "retries": 0,
     }
 

@@ -2,6 +2,7 @@
 
 from pydantic import JsonValue
 
+from ...core.surrogates import whole
 from ...schema.base import JsonObject
 from ...schema.content import LogProb, TopLogProb, UrlCitation
 from ...schema.response import InputTokensDetails, OutputTokensDetails, Usage
@@ -38,7 +39,7 @@ def web_citation(url: str, title: JsonValue, start: int, end: int) -> UrlCitatio
 
 def top_logprob(token: JsonValue, logprob: JsonValue, octets: JsonValue) -> TopLogProb:
     return TopLogProb(
-        token=text(token),
+        token=whole(text(token)),
         logprob=logprob if isinstance(logprob, int | float) else -9999.0,
         bytes=[count(each) for each in octets] if isinstance(octets, list) else [],
     )

@@ -10,13 +10,13 @@ from pydantic import JsonValue
 
 from ...core.turn import Turn
 from ...schema.base import JsonObject
-from ...schema.request import Effort
+from ...schema.effort import nearest
 from .._shared.json import count, fields, loads, text
 from .models import Profile
 
 BINDING_BETA = "thinking-binding-controls-2026-08-01"
 MIN_BUDGET, MAX_BUDGET = 1024, 32_000
-_SHARES: dict[Effort, float] = {"minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.95}
+_SHARES = {"minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.95, "max": 0.95}
 """How much of `max_tokens` a thinking budget is. A budget must be less than the limit, and at least 1,024."""
 
 
@@ -69,6 +69,8 @@ def thinking(
         return None
     if is_off(turn, profile):
         return {"type": profile.off}
+    if forced and not profile.forces_while_thinking:
+        return {"type": "disabled"}
     shown: JsonObject = {"display": "summarized"} if profile.claude and asked and asked.summary else {}
     if profile.thinking == "adaptive":
         stale: JsonObject = {"block_binding": {"prefix_mismatch_behavior": "drop_block"}}
@@ -105,5 +107,6 @@ def began_without_thinking(messages: list[tuple[str, list[JsonValue]]]) -> bool:
     return bool(turn) and not text(fields(turn[0]).get("type")).endswith("thinking")
 
 
-def _effort(turn: Turn) -> Effort | None:
-    return turn.request.reasoning.effort if turn.request.reasoning else None
+def _effort(turn: Turn) -> str | None:
+    asked = turn.request.reasoning.effort if turn.request.reasoning else None
+    return nearest(asked, ("none", *_SHARES)) if asked else None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from ...core.turn import Turn
 from ...schema.base import JsonObject
-from ...schema.request import Effort
+from ...schema.effort import nearest
 from .._shared.json import fields, loads, objects
 from .models import Traits
 
@@ -36,7 +36,7 @@ def restored(state: str | None) -> JsonObject | None:
             return None
 
 
-_BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768}
+_BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 32768}
 _LEAST_BUDGET = 1024
 _BINDING_BETA = "thinking-binding-controls-2026-08-01"
 _ANSWER_TOKENS = 8192
@@ -76,7 +76,7 @@ def asked(turn: Turn, traits: Traits, messages: Sequence[JsonObject], *, forced:
             return Asked(_inference(turn, traits.sampling, limit))
 
 
-def _adaptive(effort: Effort | None, turn: Turn, traits: Traits, messages: Sequence[JsonObject]) -> Asked:
+def _adaptive(effort: str | None, turn: Turn, traits: Traits, messages: Sequence[JsonObject]) -> Asked:
     """Newer models show none of it, unless a summary is asked for. Where nothing turns it off, `none` is the least.
 
     Reasoning that is bound to what came before it is left out by the model where that has changed, as it does when
@@ -118,12 +118,13 @@ def _nova(level: str, limit: int | None, turn: Turn, traits: Traits) -> Asked:
     return Asked(_inference(turn, sampling, limit), {"reasoningConfig": reasoning})
 
 
-def _level(effort: Effort) -> str:
-    return {"minimal": "low", "xhigh": "high"}.get(effort, effort)
+def _level(effort: str) -> str:
+    return nearest(effort, ("low", "medium", "high")) or effort
 
 
-def _effort(turn: Turn) -> Effort | None:
-    return turn.request.reasoning.effort if turn.request.reasoning else None
+def _effort(turn: Turn) -> str | None:
+    asked = turn.request.reasoning.effort if turn.request.reasoning else None
+    return nearest(asked, ("none", *_BUDGETS)) if asked else None
 
 
 def _summary(turn: Turn) -> bool:
