@@ -13,9 +13,11 @@ from openresponses.core.errors import ProviderError, ProviderRejected, ProviderU
 from openresponses.core.run import OfferedTool
 from openresponses.dialects._shared.events import objects_of
 from openresponses.dialects._shared.naming import Naming
+from openresponses.dialects._shared.values import usage
 from openresponses.dialects.openai_responses.errors import ResponsesErrors
 from openresponses.dialects.openai_responses.stream import ResponsesDecoder
-from openresponses.schema.content import UrlCitation
+from openresponses.schema.content import FileCitation, UrlCitation
+from openresponses.schema.items import ExtensionItem
 from tests.contract import turns
 from tests.contract.fuzz import check_deltas, junk, mostly, shape
 
@@ -52,6 +54,15 @@ def message(*texts: str, **item: Any) -> Json:
     return {"type": "message", "content": [{"type": "output_text", "text": text} for text in texts], **item}
 
 
+def growing(item_id: str, index: int, *pieces: str) -> list[Json]:
+    """A message of these pieces."""
+    deltas = [text_delta(piece, item_id=item_id, output_index=index) for piece in pieces]
+    return [added(index, type="message", id=item_id), *deltas, done(index, **message("".join(pieces), id=item_id))]
+
+
+COMPUTER = ExtensionItem.model_validate({"type": "computer_call", "call_id": "1"})
+UNCALLED = ExtensionItem(type="computer_call")
+WRITTEN = {"cached_tokens": 2, "cache_write_tokens": 3}
 STREAMS: dict[str, tuple[list[Any], list[d.Delta]]] = {
     "deltas without an item": ([text_delta("a"), text_delta("b")], [d.Text("item0.0", "a"), d.Text("item0.0", "b")]),
     "what the done event adds": (
@@ -196,11 +207,80 @@ STREAMS: dict[str, tuple[list[Any], list[d.Delta]]] = {
         ],
         [d.Text("item0.0", "a"), d.ToolCall("item1", "", "1", "f")],
     ),
-    "a citation of a file": (
+    "a citation of a file by its id alone": (
         [text_delta("a"), event("output_text.annotation.added", annotation={"type": "file_citation", "file_id": "f"})],
+        [d.Text("item0.0", "a"), d.Annotation("item0.0", FileCitation(file_id="f", filename="", index=0))],
+    ),
+    "a citation of nothing": (
+        [text_delta("a"), event("output_text.annotation.added", annotation={"type": "file_citation"})],
         [d.Text("item0.0", "a")],
     ),
-    "calls that nobody offered": ([done(0, type="computer_call", id="c", call_id="1", status="completed")], []),
+    "an item of a type that is newer than this code": (
+        [done(0, type="computer_call", id="c", call_id="1", status="completed")],
+        [d.Progress("item0", COMPUTER), d.Progress("item0", COMPUTER), d.End("item0")],
+    ),
+    "an event's index that is not the finished item's": (
+        [
+            added(0, type="message", id="m"),
+            text_delta("a", item_id="m", content_index=1),
+            text_delta("b", item_id="m", content_index=1),
+            event("output_text.done", item_id="m", content_index=1, text="ab"),
+            event("content_part.done", item_id="m", content_index=0, part={"type": "output_text", "text": "ab"}),
+            done(0, **message("ab", id="m")),
+            COMPLETED | {"response": {"output": [message("ab", id="m")]}},
+        ],
+        [d.Text("item0.1", "a"), d.Text("item0.1", "b"), STOP],
+    ),
+    "two parts that say the same": ([done(0, **message("a", "a"))], [d.Text("item0.0", "a"), d.Text("item0.1", "a")]),
+    "a message again, with more of it": (
+        [*growing("m1", 0, "The ", "sun"), *growing("m2", 1, "The ", "sun", " shines")],
+        [d.Text("item0.0", "The "), d.Text("item0.0", "sun"), d.Text("item0.0", " shines")],
+    ),
+    "a message again and again, and reasoning between": (
+        [
+            *growing("m1", 0, "The "),
+            *growing("m2", 1, "The "),
+            done(2, type="reasoning", id="r", summary=[{"type": "summary_text", "text": "hm"}]),
+            *growing("m3", 3, "The ", "sun"),
+            done(4, **message("The sun shines", id="m4")),
+        ],
+        [
+            d.Text("item0.0", "The "),
+            d.Reasoning("item2", "hm", summary=0),
+            d.Text("item0.0", "sun"),
+            d.Text("item0.0", " shines"),
+        ],
+    ),
+    "a message that begins as the one before it": (
+        [*growing("m1", 0, "The sun"), *growing("m2", 1, "The ", "moon")],
+        [d.Text("item0.0", "The sun"), d.Text("item1.0", "The "), d.Text("item1.0", "moon")],
+    ),
+    "a message that begins as the one before it, and ends": (
+        [*growing("m1", 0, "The sun"), *growing("m2", 1, "The")],
+        [d.Text("item0.0", "The sun"), d.Text("item1.0", "The")],
+    ),
+    "the same message after a call": (
+        [*growing("m1", 0, "a"), done(1, type="computer_call"), *growing("m2", 2, "a")],
+        [
+            d.Text("item0.0", "a"),
+            d.Progress("item1", UNCALLED),
+            d.Progress("item1", UNCALLED),
+            d.End("item1"),
+            d.Text("item2.0", "a"),
+        ],
+    ),
+    "an item that is done under another id, and no index": (
+        [added(type="message", id="m"), text_delta("a", item_id="m"), done(**message("ab", id="n"))],
+        [d.Text("item0.0", "a"), d.Text("item0.0", "b")],
+    ),
+    "a call that its server says is incomplete": (
+        [done(0, type="function_call", call_id="1", name="f", arguments="{}", status="incomplete"), COMPLETED],
+        [d.ToolCall("item0", "", "1", "f"), d.ToolCall("item0", "{}"), d.Finish("length")],
+    ),
+    "tokens written to a cache": (
+        [event("completed", response={"usage": {"input_tokens": 9, "input_tokens_details": WRITTEN}})],
+        [d.Usage(usage(9, 0, cached=2, written=3)), STOP],
+    ),
     "another deployment's own calls": ([done(0, type="serverless:rejected_call", id="h", status="failed")], []),
     "progress of nothing": ([event("web_search_call.searching", item_id="ws", output_index=0)], []),
     "a refusal that is only done": (
@@ -219,6 +299,39 @@ STREAMS: dict[str, tuple[list[Any], list[d.Delta]]] = {
 @pytest.mark.parametrize(("events", "deltas"), STREAMS.values(), ids=STREAMS)
 async def test_a_stream_is_read_whatever_it_leaves_out(events: list[Any], deltas: list[d.Delta]) -> None:
     assert await decoded(*events) == deltas
+
+
+ANNOTATIONS: list[Json] = [
+    {"type": "file_citation", "file_id": "f", "filename": "a.txt", "index": 1},
+    {
+        "type": "container_file_citation",
+        "container_id": "cntr",
+        "file_id": "f",
+        "filename": "a.png",
+        "start_index": 0,
+        "end_index": 1,
+    },
+    {"type": "file_path", "file_id": "f", "index": 0},
+    {"type": "of_another_kind", "page": 3},
+]
+
+
+@pytest.mark.parametrize("annotation", ANNOTATIONS, ids=[each["type"] for each in ANNOTATIONS])
+async def test_every_annotation_is_kept_as_it_came_and_told_once(annotation: Json) -> None:
+    part = {"type": "output_text", "text": "ab", "annotations": [annotation]}
+    told = event("output_text.annotation.added", item_id="m", annotation=annotation)
+    part_done = event("content_part.done", item_id="m", part=part)
+    item = {"type": "message", "id": "m", "content": [part]}
+    events = [added(0, type="message", id="m"), text_delta("ab", item_id="m"), told, part_done, done(0, **item)]
+    text, cited = await decoded(*events)
+    assert (text, isinstance(cited, d.Annotation)) == (d.Text("item0.0", "ab"), True)
+    assert isinstance(cited, d.Annotation)
+    assert cited.annotation.model_dump(mode="json") == annotation
+
+
+async def test_an_answer_of_nothing_that_can_be_told_is_no_success() -> None:
+    with pytest.raises(StreamViolation):
+        await decoded(event("completed", response={"output": [{"type": "function_call_output", "output": "x"}]}))
 
 
 async def test_event_types_may_be_said_beside_the_data_only() -> None:

@@ -23,6 +23,7 @@ USER = {"type": "message", "role": "user", "content": [{"type": "input_text", "t
 HI = {"role": "user", "content": "Hi"}
 OPENAI = "https://api.openai.com/v1"
 ENCRYPTED = ["reasoning.encrypted_content"]
+RAW = {"type": "reasoning_text", "text": "T"}
 
 
 def settings(base_url: str = "http://vendor.test/v1", **options: Any) -> ProviderSettings:
@@ -387,6 +388,21 @@ HISTORIES: dict[str, tuple[list[Any], dict[str, Any], list[Any]]] = {
         [HI, kept(content=[{"type": "reasoning_text", "text": "T"}]), said("Yes.")],
         {"echo_reasoning": "content"},
         [USER, thought(content=[{"type": "reasoning_text", "text": "T"}]), said("Yes.")],
+    ),
+    "the calls of a turn stand together where its reasoning is text": (
+        [HI, kept(content=[RAW]), clock("a", "1"), clock("b", "2"), kept("rs_2", content=[RAW]), clock("c", "3")],
+        {"echo_reasoning": "content"},
+        [
+            USER,
+            thought(content=[RAW]),
+            call("a", "clock"),
+            call("b", "clock"),
+            output("a", "1"),
+            output("b", "2"),
+            thought("rs_2", content=[RAW]),
+            call("c", "clock"),
+            output("c", "3"),
+        ],
     ),
     "reasoning of others": (
         [

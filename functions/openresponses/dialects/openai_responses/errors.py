@@ -5,6 +5,8 @@ from ...schema.base import JsonObject
 from .._shared.errors import UpstreamErrors
 from .._shared.json import fields
 
+_FLAT = ("code", "message", "status", "status_code")
+
 
 class ResponsesErrors(UpstreamErrors):
     def of_object(self, value: JsonObject) -> ProviderError | None:
@@ -13,5 +15,5 @@ class ResponsesErrors(UpstreamErrors):
         failed = value.get("type") in ("error", "response.failed") or response.get("status") in ("failed", "cancelled")
         if not failed:
             return super().of_object(value)
-        error = value.get("error") or response.get("error") or {name: value.get(name) for name in ("code", "message")}
+        error = value.get("error") or response.get("error") or {name: value.get(name) for name in _FLAT}
         return super().of_object({"error": error}) or ProviderUnavailable("The provider gave up on its answer")

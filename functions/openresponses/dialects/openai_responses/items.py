@@ -8,14 +8,16 @@ import json
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, get_args
 
-from pydantic import JsonValue
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from ...core import deltas as d
 from ...core.errors import StreamViolation
 from ...schema.base import JsonObject
+from ...schema.content import Annotation
 from ...schema.events import UpstreamProgress
 from ...schema.items import ExtensionItem, Phase
 from .._shared.json import count, objects, text
@@ -37,10 +39,25 @@ def phase_of(item: JsonObject) -> Phase | None:
             return None
 
 
+_PLACE: JsonObject = {"filename": "", "index": 0, "start_index": 0, "end_index": 0}
+"""What a citation of a file has that some servers leave out."""
+
+
+def annotation_of(value: JsonObject) -> Annotation | None:
+    """As it came. None for one that is not as its type has to be."""
+    if value.get("type") == "url_citation":
+        return citation_of(value)
+    for read in (value, _PLACE | value):
+        with suppress(ValidationError):
+            return _ANNOTATION.validate_python(read)
+    return None
+
+
 def arguments_of(value: JsonValue) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else text(value)
 
 
+_ANNOTATION = TypeAdapter[Annotation](Annotation)
 _PROGRESS = frozenset(get_args(UpstreamProgress.model_fields["type"].annotation))
 
 
@@ -50,7 +67,10 @@ class _Said:
 
     chunks: list[str] = field(default_factory=list[str])
     logprobs: bool = False
-    annotations: int = 0
+    annotations: list[JsonValue] = field(default_factory=list[JsonValue])
+
+    def __str__(self) -> str:
+        return "".join(self.chunks)
 
     def more(self, piece: str) -> str:
         self.chunks.append(piece)
@@ -58,7 +78,7 @@ class _Said:
 
     def rest(self, whole: str) -> str:
         """What of `whole` was not said. Nothing, where it goes on otherwise than what was."""
-        said = "".join(self.chunks)
+        said = str(self)
         return self.more(whole[len(said) :]) if len(whole) > len(said) and whole.startswith(said) else ""
 
 
@@ -84,24 +104,36 @@ class OutputItem(ABC):
 
 
 class MessageItem(OutputItem):
-    """Each part is a block of its own. Text stays open: what closes it is the next block, or how the turn ends."""
+    """Each part is a block of its own. Text stays open: what closes it is the next block, or how the turn ends.
+
+    Bedrock's mantle sends a message again and again, under new ids, each time with more of it. So a message that
+    begins with all that the one `before` it says goes on with that one. While it may, its text is held back.
+    https://github.com/NousResearch/hermes-agent/issues/41321, https://github.com/openai/codex/issues/29755
+    """
 
     about = ("response.output_text", "response.refusal.", "response.content_part.")
 
-    def __init__(self, key: str, item: JsonObject) -> None:
+    def __init__(self, key: str, item: JsonObject, before: "MessageItem | None" = None) -> None:
         super().__init__(key, item)
         self._parts = defaultdict[str, _Said](_Said)
         self._phase: Phase | None = phase_of(item)
+        self._before = before if before and str(before) else None
+        self._held: list[d.Text | d.Annotation] = []
+        self._keys: dict[str, str] = {}
+        self._finished = set[str]()
+
+    def __str__(self) -> str:
+        return "".join(map(str, self._parts.values()))
 
     def feed(self, kind: str, event: JsonObject) -> Iterator[d.Delta]:
         part = count(event.get("content_index"))
         match kind:
             case "response.output_text.delta":
-                yield from self._text(part, text(event.get("delta")), event)
+                yield from self._text(self._key(part), text(event.get("delta")), event)
             case "response.output_text.done":
-                yield from self._text(part, None, event)
+                yield from self._text(self._key(part, event), None, event)
             case "response.output_text.annotation.added" | "response.output_text_annotation.added":
-                yield from self._annotations(part, [event.get("annotation")])
+                yield from self._annotations(self._key(part), [event.get("annotation")])
             case "response.refusal.delta":
                 yield from self._refusal(part, text(event.get("delta")), event)
             case "response.refusal.done":
@@ -114,29 +146,68 @@ class MessageItem(OutputItem):
     def close(self, item: JsonObject) -> Iterator[d.Delta]:
         self._phase = self._phase or phase_of(item)
         content = item.get("content")
+        self._finished = set[str]()
         for index, part in enumerate(content if isinstance(content, list) else ()):
             yield from self._part(index, part)
+        yield from self.let_go()
+
+    def let_go(self) -> Iterator[d.Delta]:
+        """What is held back of a message that is one of its own, though it began as the one before it."""
+        held, before, self._held, self._before = self._held, self._before, [], None
+        if before and str(before) == str(self):
+            self._keys[[*self._parts][-1]] = before.last_key
+        elif before:
+            yield from held
+
+    def _key(self, index: int, whole: JsonValue = None) -> str:
+        """The part's, unless its whole text was said under another index, as servers do that count otherwise in their
+        events than in the finished item.
+        """
+        key, said = f"{self.key}.{index}", text(whole.get("text")) if isinstance(whole, dict) else ""
+        if said and not self._parts[key].chunks:
+            others = ((each, str(part)) for each, part in self._parts.items() if each not in self._finished)
+            return next((each for each, words in others if words == said), key)
+        return key
 
     def _part(self, index: int, part: JsonValue) -> Iterator[d.Delta]:
         match part:
             case {"type": "output_text" | "text"}:
-                yield from self._text(index, None, part)
-                annotations = objects(part.get("annotations"))
-                yield from self._annotations(index, annotations[self._parts[f"{self.key}.{index}"].annotations :])
+                key = self._key(index, part)
+                self._finished.add(key)
+                yield from self._text(key, None, part)
+                yield from self._annotations(key, objects(part.get("annotations")))
             case {"type": "refusal"}:
                 yield from self._refusal(index, None, part)
             case _:
                 pass
 
-    def _text(self, index: int, delta: str | None, said: JsonObject) -> Iterator[d.Delta]:
+    def _text(self, key: str, delta: str | None, said: JsonObject) -> Iterator[d.Delta]:
         """A piece, or, where `delta` is None, the whole."""
-        key = f"{self.key}.{index}"
         part = self._parts[key]
         piece = part.rest(text(said.get("text"))) if delta is None else part.more(delta)
         logprobs = () if delta is None and part.logprobs else logprobs_of(said.get("logprobs"))
         if piece or logprobs:
             part.logprobs = part.logprobs or bool(logprobs)
-            yield d.Text(key, piece, logprobs, self._phase)
+            yield from self._tell(d.Text(key, piece, logprobs, self._phase))
+
+    def _tell(self, delta: d.Text | d.Annotation) -> Iterator[d.Delta]:
+        if self._before is None:
+            yield replace(delta, key=self._keys.get(str(delta.key), delta.key))
+            return
+        self._held.append(delta)
+        ours, theirs = str(self), str(self._before)
+        if len(ours) > len(theirs) and ours.startswith(theirs) and isinstance(delta, d.Text):
+            key = str(delta.key)
+            self._keys[key], self._before, self._held = self._before.last_key, None, []
+            yield d.Text(self._keys[key], ours[len(theirs) :], (), self._phase)
+        elif not theirs.startswith(ours):
+            yield from self.let_go()
+
+    @property
+    def last_key(self) -> str:
+        """Where the message goes on, if it does."""
+        key = [*self._parts][-1]
+        return self._keys.get(key, key)
 
     def _refusal(self, index: int, delta: str | None, said: JsonObject) -> Iterator[d.Delta]:
         key = f"{self.key}.{index}.refusal"
@@ -144,13 +215,13 @@ class MessageItem(OutputItem):
         if piece := part.rest(text(said.get("refusal"))) if delta is None else part.more(delta):
             yield d.Refusal(key, piece)
 
-    def _annotations(self, index: int, annotations: list[JsonValue] | list[JsonObject]) -> Iterator[d.Delta]:
-        """Of citations only those of the web have a place in the standard."""
-        key = f"{self.key}.{index}"
+    def _annotations(self, key: str, annotations: list[JsonValue] | list[JsonObject]) -> Iterator[d.Delta]:
+        """Each once, though it comes in an event, and with the part, and with the item."""
+        told = self._parts[key].annotations
         for annotation in annotations:
-            self._parts[key].annotations += 1
-            if isinstance(annotation, dict) and annotation.get("type") == "url_citation":
-                yield d.Annotation(key, citation_of(annotation))
+            if isinstance(annotation, dict) and annotation not in told and (read := annotation_of(annotation)):
+                told.append(annotation)
+                yield from self._tell(d.Annotation(key, read))
 
 
 class ReasoningItem(OutputItem):
@@ -228,6 +299,7 @@ class CallItem(OutputItem):
         self._names, self._call_ids = names, call_ids
         self._item, self._opened = item, False
         self._said = _Said()
+        self.cut = False
 
     def open(self) -> Iterator[d.Delta]:
         """As soon as it has a name."""
@@ -256,7 +328,8 @@ class CallItem(OutputItem):
             yield d.ToolCall(self.key, arguments)
         else:
             yield from self._more(self._said.rest(arguments_of(item.get("arguments"))))
-        if item.get("status") != "incomplete":
+        self.cut = item.get("status") == "incomplete"
+        if not self.cut:
             yield d.End(self.key)
 
     def _more(self, piece: str) -> Iterator[d.Delta]:
@@ -265,7 +338,9 @@ class CallItem(OutputItem):
 
 
 class UpstreamItem(OutputItem):
-    """A tool that the provider runs itself, with its own events; or another implementor's item."""
+    """A tool that the provider runs itself, with its own events; another implementor's item; or one of a type that is
+    newer than this code.
+    """
 
     def __init__(self, key: str, item: JsonObject) -> None:
         super().__init__(key, item)
@@ -288,7 +363,7 @@ class UpstreamItem(OutputItem):
 
 
 class OtherItem(OutputItem):
-    """What has no place in a response: nothing was offered that a model could make such an item with."""
+    """What only clients send, or another server like this one runs: it has no place in a response."""
 
     def feed(self, kind: str, event: JsonObject) -> Iterator[d.Delta]:
         return iter(())

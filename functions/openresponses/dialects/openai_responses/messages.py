@@ -92,18 +92,24 @@ def input_items(turn: Turn, options: ResponsesOptions, names: Naming) -> list[Js
     history = _Input(turn, options, names)
     for index, item in enumerate(turn.items):
         history.add(index, item)
-    return history.items
+    return history.end()
 
 
 class _Input:
     """`_reasoning` waits for what the model made of it: reasoning that nothing follows is refused by OpenAI
-    ("was provided without its required following item"), and is of no use to any model."""
+    ("was provided without its required following item"), and is of no use to any model.
+
+    `_outputs` wait for the rest of the calls that the model made in one turn, where reasoning goes back as text: such
+    a server would take a call behind an output for a new turn, and miss the reasoning of that one (DeepSeek).
+    """
 
     def __init__(self, turn: Turn, options: ResponsesOptions, names: Naming) -> None:
         self.items: list[JsonValue] = []
         self._turn, self._options, self._names = turn, options, names
         self._calls = past_calls(turn, Naming(64).another)
         self._reasoning: list[JsonObject] = []
+        self._outputs: list[JsonObject] = []
+        self._reasoned = False
 
     def add(self, index: int, item: Item) -> None:
         match item:
@@ -125,13 +131,22 @@ class _Input:
             case ExtensionItem():
                 self._extension(item)
 
-    def _given(self, item: JsonObject) -> None:
-        self._reasoning = []
-        self.items.append(item)
+    def end(self) -> list[JsonValue]:
+        self._given()
+        return self.items
 
-    def _made(self, item: JsonObject) -> None:
-        self.items += self._reasoning
-        self._given(item)
+    def _given(self, *items: JsonObject) -> None:
+        self.items += [*self._outputs, *items]
+        self._reasoning, self._outputs, self._reasoned = [], [], False
+
+    def _made(self, item: JsonObject, *, is_call: bool = False) -> None:
+        """A call without reasoning goes on with the turn that had some."""
+        if is_call and self._reasoned and not self._reasoning:
+            self.items.append(item)
+            return
+        reasoning = self._reasoning
+        self._given(*reasoning, item)
+        self._reasoned = bool(reasoning) and self._options.echo_reasoning == "content"
 
     def _say(self, item: Message) -> None:
         if text := spoken(item.content):
@@ -142,9 +157,9 @@ class _Input:
         item = call.item
         sent: JsonObject = {"call_id": call.call_id, "name": self._names.wire(call.name)}
         if self._options.custom_tools and isinstance(item, CustomToolCall):
-            self._made({"type": "custom_tool_call", **sent, "input": item.input})
+            self._made({"type": "custom_tool_call", **sent, "input": item.input}, is_call=True)
         else:
-            self._made({"type": "function_call", **sent, "arguments": arguments_text(item)})
+            self._made({"type": "function_call", **sent, "arguments": arguments_text(item)}, is_call=True)
         if call.answer is None:
             self._output(call)
 
@@ -152,7 +167,11 @@ class _Input:
         custom = self._options.custom_tools and isinstance(call.item, CustomToolCall)
         kind = "custom_tool_call_output" if custom else "function_call_output"
         value = call.output if isinstance(call.output, str) else content(call.output, call.where)
-        self._given({"type": kind, "call_id": call.call_id, "output": value})
+        output: JsonObject = {"type": kind, "call_id": call.call_id, "output": value}
+        if call.answer is None and self._reasoned:
+            self._outputs.append(output)
+        else:
+            self._given(output)
 
     def _extension(self, item: ExtensionItem) -> None:
         """A tool's item goes back where its tool can be. One that was cut short says nothing."""

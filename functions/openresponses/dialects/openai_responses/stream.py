@@ -7,8 +7,9 @@ LM Studio and OpenRouter for what they leave out. Values of an unexpected type a
 from collections.abc import Iterator
 
 from ...core import deltas as d
+from ...core.errors import StreamViolation
 from ...schema.base import SLUG, JsonObject
-from ...schema.items import UPSTREAM_ITEMS
+from ...schema.items import STANDARD
 from ...schema.response import Usage
 from .._shared.events import Decoder
 from .._shared.json import count, fields, objects, text
@@ -41,6 +42,7 @@ class ResponsesDecoder(Decoder):
         self._by_index: dict[int, OutputItem] = {}
         self._call_ids = CallIds()
         self._calls: set[d.Key] = set()
+        self._told: set[d.Key] = set()
         self._speaking: d.Key | None = None
         self._first_summary: int | None = None
 
@@ -48,9 +50,9 @@ class ResponsesDecoder(Decoder):
         """What is said of a block of prose that another block has closed opens a new one, under the same key."""
         for delta in self._read(event):
             match delta:
-                case d.Annotation() if delta.key != self._speaking:
+                case d.Annotation() if delta.key in self._told and delta.key != self._speaking:
                     continue  # its text is closed already: it can't be cited any more
-                case d.Text() | d.Refusal() | d.Reasoning() | d.Opaque():
+                case d.Annotation() | d.Text() | d.Refusal() | d.Reasoning() | d.Opaque():
                     yield self._prose(delta)
                     continue
                 case d.ToolCall() | d.Progress() if delta.key not in self._calls:
@@ -60,10 +62,11 @@ class ResponsesDecoder(Decoder):
                     pass
             yield delta
 
-    def _prose(self, delta: d.Text | d.Refusal | d.Reasoning | d.Opaque) -> d.Delta:
+    def _prose(self, delta: d.Annotation | d.Text | d.Refusal | d.Reasoning | d.Opaque) -> d.Delta:
         """A block numbers its summaries from 0, even one that goes on where another had to end."""
         opens = delta.key != self._speaking
         self._speaking = delta.key
+        self._told.add(delta.key)
         if not isinstance(delta, d.Reasoning) or delta.summary is None:
             self._first_summary = None if opens else self._first_summary
             return delta
@@ -103,11 +106,16 @@ class ResponsesDecoder(Decoder):
             if item in known:
                 known.remove(item)
             yield from self._close(item, value, {})
+        for item in self._items:
+            if isinstance(item, MessageItem):
+                yield from item.let_go()
+        if objects(response.get("output")) and all(isinstance(item, OtherItem) for item in self._items):
+            raise StreamViolation("The provider answered with nothing but items that have no place in an answer")
         if used := fields(response.get("usage")):
             yield d.Usage(_usage(used))
         self.over = True
         reason = text(fields(response.get("incomplete_details")).get("reason"))
-        cut = cut or bool(reason)
+        cut = cut or bool(reason) or any(isinstance(item, CallItem) and item.cut for item in self._items)
         yield d.Finish("content_filter" if reason == "content_filter" else "length" if cut else "stop")
 
     def _finished(self, value: JsonObject, event: JsonObject) -> OutputItem | None:
@@ -115,7 +123,9 @@ class ResponsesDecoder(Decoder):
         if same := self._by_id.get(text(value.get("id"))):
             return same
         index = event.get("output_index")
-        found = self._by_index.get(index) if isinstance(index, int) else None
+        if not isinstance(index, int):
+            return next((each for each in self._items if each.type == value.get("type") and not each.done), None)
+        found = self._by_index.get(index)
         return found if found and found.type == value.get("type") and not found.done else None
 
     def _about(self, kind: str, event: JsonObject) -> OutputItem | None:
@@ -141,22 +151,33 @@ class ResponsesDecoder(Decoder):
     def _item(self, key: str, value: JsonObject) -> OutputItem:
         match text(value.get("type")):
             case "message":
-                return MessageItem(key, value)
+                return MessageItem(key, value, self._message_before())
             case "reasoning":
                 return ReasoningItem(key, value, keep_content=self._keep_content)
             case "function_call" | "custom_tool_call":
                 return CallItem(key, value, names=self._names, call_ids=self._call_ids)
-            case kind if kind in UPSTREAM_ITEMS or (":" in kind and not kind.startswith(f"{SLUG}:")):
-                return UpstreamItem(key, value)
-            case _:
+            case kind if not kind or kind in STANDARD or kind.startswith(f"{SLUG}:"):
                 return OtherItem(key, value)
+            case _:
+                return UpstreamItem(key, value)
+
+    def _message_before(self) -> MessageItem | None:
+        """The last message, if only reasoning came after it."""
+        for item in reversed(self._items):
+            if isinstance(item, MessageItem):
+                return item
+            if not isinstance(item, ReasoningItem):
+                return None
+        return None
 
 
 def _usage(used: JsonObject) -> Usage:
+    given = fields(used.get("input_tokens_details"))
     return usage(
         count(used.get("input_tokens")),
         count(used.get("output_tokens")),
-        cached=fields(used.get("input_tokens_details")).get("cached_tokens"),
+        cached=given.get("cached_tokens"),
+        written=given.get("cache_write_tokens"),
         reasoned=fields(used.get("output_tokens_details")).get("reasoning_tokens"),
         total=used.get("total_tokens"),
     )
