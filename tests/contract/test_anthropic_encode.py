@@ -479,6 +479,7 @@ FOUND = {
     "tool_use_id": "srvtoolu_1",
     "content": [{"type": "web_search_result", "title": "W", "url": "https://x.test", "encrypted_content": "Ev0"}],
 }
+COMPACTED = searched("compaction", 0, content="Greetings.", encrypted_content="x")
 SEARCH = [searched("server_tool_use", 1, **ASKED), searched("web_search_tool_result", 2, **FOUND)]
 T, U, R = thinking("Hm."), thinking("Then."), redacted()
 HISTORIES: dict[str, tuple[dict[str, Any], list[Any], list[Any]]] = {
@@ -760,6 +761,20 @@ HISTORIES: dict[str, tuple[dict[str, Any], list[Any], list[Any]]] = {
 @pytest.mark.parametrize(("fields", "items", "expected"), HISTORIES.values(), ids=HISTORIES)
 def test_items_become_messages(fields: dict[str, Any], items: list[Any], expected: list[Any]) -> None:
     assert messages(items, fields, **DROP) == expected
+
+
+def test_a_turn_that_paused_goes_on_where_it_paused() -> None:
+    """As "Handling stop reasons" wants it: the fake, and the older document, know no such conversation."""
+    body = encode(turn(model="claude-opus-5-5", input=[USER, said("A"), SEARCH[0]]), settings(cache=False))
+    assert body["messages"] == [user("Hi"), assistant("A", SEARCH[0]["block"])]
+
+
+def test_blocks_that_only_the_vendor_has_go_back_as_they_came() -> None:
+    """The SDK of November 2026 has both; the OpenAPI document is older than the first."""
+    file = searched("container_upload", 2, file_id="file_1")
+    items = [USER, COMPACTED, said("A"), file, USER]
+    body = encode(turn(model="claude-opus-5-5", input=items), settings(cache=False))
+    assert body["messages"] == [user("Hi"), assistant(COMPACTED["block"], "A", file["block"]), user("Hi")]
 
 
 def test_instructions_of_all_ranks_are_the_system_prompt_of_an_older_model() -> None:
