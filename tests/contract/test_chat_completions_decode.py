@@ -159,11 +159,6 @@ async def test_a_call_without_a_name_breaks_the_turn() -> None:
         await decoded(tool_calls(call(None, "{}", index=0, id="a")), "[DONE]")
 
 
-async def test_half_of_a_surrogate_pair_becomes_a_question_mark() -> None:
-    deltas = await decoded('{"choices":[{"delta":{"content":"a\\ud83d \\ud83d\\ude00"}}]}', "[DONE]")
-    assert deltas == [d.Text("text", "a? 😀"), d.Finish("stop")]
-
-
 @pytest.mark.parametrize("data", ["[1]", "null", '"text"', "", "{", "[" * 100_000])
 async def test_an_event_that_is_no_object_breaks_the_turn(data: str) -> None:
     with pytest.raises(StreamViolation):

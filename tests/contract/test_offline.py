@@ -110,7 +110,7 @@ async def test_it_counts_words_as_tokens() -> None:
     reasoning = response["output"][0]["content"][0]["text"]
     assert usage == {
         "input_tokens": 5,
-        "input_tokens_details": {"cached_tokens": 0},
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
         "output_tokens": len(reasoning.split()) + len(texts(response)[0].split()),
         "output_tokens_details": {"reasoning_tokens": len(reasoning.split())},
         "total_tokens": 5 + usage["output_tokens"],

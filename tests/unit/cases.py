@@ -104,6 +104,17 @@ CASES = {
         [[*call("calculator"), *call("get_weather", key=1), *STOP]], [FUNCTION, HOSTED]
     ),
     "a call of an unknown tool": Case([[*call("nope"), *STOP], ANSWER], ["serverless:rejected_call", "message"]),
+    "a model that insists on an unknown tool": Case(
+        [[*call("nope"), *STOP], [*call("nope"), *STOP], ANSWER], ["serverless:rejected_call"] * 2, "incomplete"
+    ),
+    "a call that the provider cut off without a word": Case(
+        [[d.ToolCall(0, '{"a', "c", "get_weather"), *STOP]], [FUNCTION], "incomplete"
+    ),
+    "a hosted call that was cut off beside a whole one": Case(
+        [[*call("calculator"), d.ToolCall(1, '{"a', "c", "clock"), *STOP]],
+        [HOSTED, "serverless:clock"],
+        "incomplete",
+    ),
     "a second call where one is allowed": Case(
         [[*call("get_weather"), *call("get_weather", key=1), *STOP]],
         [FUNCTION, "serverless:rejected_call"],

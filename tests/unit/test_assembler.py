@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from itertools import takewhile
 from typing import Any
@@ -28,7 +29,7 @@ OFFERED = {tool.name: tool for tool in TOOLS}
 
 # Few keys, so that blocks of different kinds meet under one.
 keys = st.one_of(st.integers(0, 3), st.sampled_from(["a", "b"]))
-words = st.text(max_size=3)
+words = st.text(st.one_of(st.characters(), st.sampled_from(["\ud83d", "\ude00"])), max_size=3)
 names = st.sampled_from(["", "", "calculator", "get_weather", "shell", "mcp__search", "nope"])
 delta = st.one_of(
     st.builds(d.Text, keys, words),
@@ -72,7 +73,7 @@ class Contract:
     def _block(self, key: d.Key, delta: d.Delta) -> bool:
         kind = "Text" if isinstance(delta, d.Annotation) else type(delta).__name__.replace("Opaque", "Reasoning")
         if key not in self._open:
-            if isinstance(delta, d.Annotation) or (isinstance(delta, d.ToolCall) and not delta.name):
+            if isinstance(delta, d.ToolCall) and not delta.name:
                 return False
             if isinstance(delta, d.Progress) and delta.item is None:
                 return False
@@ -96,7 +97,7 @@ def assemble(deltas: list[d.Delta], **settings: Any) -> tuple[Assembler, list[di
     events: list[dict[str, Any]] = []
 
     def keep(made: Iterator[Any]) -> None:
-        events.extend(event.model_dump(mode="json") for event in made)
+        events.extend(json.loads(event.model_dump_json()) for event in made)
 
     for index, each in enumerate(deltas):
         try:
@@ -141,6 +142,86 @@ def test_any_delta_sequence_makes_a_well_formed_stream(
     if died and assembler.finish is None:
         kept = [item for item in items if item["status"] == "incomplete"]
         assert all("output" not in item or item["output"] is None for item in kept)
+
+
+def one(kind: Any, *texts: str) -> str:
+    """The whole text, or arguments, of one block that came as `texts`."""
+    said = [kind(text) for text in texts]
+    _, events, _ = assemble([*said, d.Finish("stop")])
+    deltas = "".join(event["delta"] for event in events if event["type"].endswith(".delta"))
+    item = events[-1]["item"]
+    whole = item.get("arguments") or (item["content"] or item["summary"])[0]
+    whole = whole if isinstance(whole, str) else whole.get("text") or whole.get("refusal")
+    assert deltas == whole
+    return deltas
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(lambda text: d.Text("t", text), id="text"),
+        pytest.param(lambda text: d.Refusal("t", text), id="refusal"),
+        pytest.param(lambda text: d.Reasoning("t", text), id="reasoning"),
+        pytest.param(lambda text: d.Reasoning("t", text, 0), id="summary"),
+        pytest.param(lambda text: d.ToolCall("t", text, "c", "get_weather"), id="arguments"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("texts", "whole"),
+    [
+        (["a\ud83d", "\ude00b"], "a😀b"),
+        (["a\ud83d", "", "\ude00b"], "a😀b"),
+        (["\ud83d\ude00\ud83d", "\ude00"], "😀😀"),
+        (["a\ud83d", "b"], "a\ufffdb"),
+        (["a", "\ude00b"], "a\ufffdb"),
+        (["a\ud83d"], "a\ufffd"),
+    ],
+)
+def test_a_character_that_was_cut_over_two_deltas_is_joined(kind: Any, texts: list[str], whole: str) -> None:
+    assert one(kind, *texts) == whole
+
+
+def test_a_half_is_not_joined_with_another_block() -> None:
+    said = [d.Text("a", "x\ud83d"), d.Text("b", "\ude00y"), d.Finish("stop")]
+    _, events, _ = assemble([*said])
+    assert [e["text"] for e in events if e["type"] == "response.output_text.done"] == ["x\ufffd", "\ufffdy"]
+
+
+def test_a_half_in_what_is_kept_as_it_came_becomes_a_replacement_character() -> None:
+    item = ExtensionItem.model_validate({"type": "acme:x", "result": {"a\ud83d": ["\ude00", "\ud83d\ude00"]}})
+    cited = CITATION.model_copy(update={"title": "\ud83d"})
+    _, events, _ = assemble([d.Annotation("t", cited), d.Text("t", "a"), d.Whole(item), d.Finish("stop")])
+    assert events[-1]["item"]["result"] == {"a\ufffd": ["\ufffd", "😀"]}
+    assert next(e for e in events if "annotation" in e)["annotation"]["title"] == "\ufffd"
+
+
+def test_a_citation_before_its_text_opens_the_text() -> None:
+    _, events, _ = assemble([d.Annotation("t", CITATION), d.Text("t", "a"), d.Finish("stop")])
+    assert [event["type"].removeprefix("response.") for event in events] == [
+        "output_item.added",
+        "content_part.added",
+        "output_text.annotation.added",
+        "output_text.delta",
+        "output_text.done",
+        "content_part.done",
+        "output_item.done",
+    ]
+    assert events[-1]["item"]["content"][0]["annotations"] == [CITATION.model_dump()]
+
+
+@pytest.mark.parametrize(
+    "arguments", ["{", '{"a', '{"a": ', '{"a": "b\\', '{"a": [1, 2', '{"a": tru', ' {"a": {"b": 1}']
+)
+@pytest.mark.parametrize("name", ["get_weather", "calculator", "shell", "nope"])
+def test_a_call_that_the_provider_cut_off_is_incomplete_whatever_it_says(name: str, arguments: str) -> None:
+    _, events, _ = assemble([d.ToolCall(0, arguments, "c", name), d.End(0), d.Finish("stop")])
+    assert events[-1]["item"]["status"] == "incomplete"
+
+
+@pytest.mark.parametrize("arguments", ["", "{}", '{"a": 1}}', "{a: 1}", "ls -l", '"x', "[1", "{'a': 1", '{"a": "b" c'])
+def test_a_call_whose_arguments_are_merely_wrong_was_not_cut_off(arguments: str) -> None:
+    _, events, _ = assemble([d.ToolCall(0, arguments, "c", "get_weather"), d.Finish("stop")])
+    assert events[-1]["item"]["status"] == "completed"
 
 
 @given(st.lists(delta, max_size=12), st.integers(0, 40))

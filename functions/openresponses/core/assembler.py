@@ -20,6 +20,7 @@ from . import deltas as d
 from .blocks import Block, CallBlock, ProgressBlock, ReasoningBlock, TextBlock, WholeCallBlock
 from .errors import StreamViolation
 from .run import OfferedTool
+from .surrogates import Halves
 
 NewId = Callable[[str, int], str]
 """(prefix, output index) -> the item's id."""
@@ -37,6 +38,7 @@ class Assembler:
         self._parallel_calls = parallel_calls
         self._open: dict[d.Key, Block] = {}
         self._unanswered: dict[int, Item] = {}
+        self._halves = Halves()
         self._calls = 0
         self.usage = Usage()
         self.finish: d.FinishReason | None = None
@@ -45,6 +47,10 @@ class Assembler:
         """The events that `delta` causes. Raises StreamViolation if the provider breaks the rules of deltas."""
         if self.finish is not None and not isinstance(delta, d.Usage):
             raise StreamViolation(f"The provider sent {type(delta).__name__} after the end of its turn")
+        for each in self._halves.joined(delta):
+            yield from self._absorb(each)
+
+    def _absorb(self, delta: d.Delta) -> Iterator[ev.Event]:
         match delta:
             case d.Usage():
                 self.usage = delta.usage
@@ -84,7 +90,7 @@ class Assembler:
 
     def _block_for(self, delta: d.Delta) -> Block:
         match delta:
-            case d.Text() | d.Refusal():
+            case d.Text() | d.Refusal() | d.Annotation():
                 phase = delta.phase if isinstance(delta, d.Text) else None
                 return TextBlock(self._take_index, self._new_id, refusal=isinstance(delta, d.Refusal), phase=phase)
             case d.Reasoning() | d.Opaque():
@@ -120,7 +126,10 @@ class Assembler:
             yield from self._close(next(iter(self._open)), status)
 
     def _close(self, key: d.Key, status: ItemStatus) -> Iterator[ev.Event]:
-        for event in self._open.pop(key).close(status):
+        block = self._open.pop(key)
+        for delta in self._halves.left(key):
+            yield from block.feed(delta)
+        for event in block.close(status):
             if isinstance(event, ev.OutputItemAdded):
                 self._unanswered[event.output_index] = event.item
             elif isinstance(event, ev.OutputItemDone):

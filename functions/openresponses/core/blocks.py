@@ -5,8 +5,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import ClassVar
 
+from pydantic_core import from_json
+
 from ..schema import events as ev
-from ..schema.content import LogProb, OutputText, ReasoningText, Refusal, SummaryText, UrlCitation
+from ..schema.content import Annotation, LogProb, OutputText, ReasoningText, Refusal, SummaryText
 from ..schema.items import (
     REJECTED_CALL,
     CustomToolCall,
@@ -58,7 +60,7 @@ class TextBlock(Block):
         self._phase: Phase | None = phase
         self._chunks: list[str] = []
         self._logprobs: list[LogProb] = []
-        self._annotations: list[UrlCitation] = []
+        self._annotations: list[Annotation] = []
 
     def open(self) -> Iterator[ev.Event]:
         item = Message(id=self._id, status="in_progress", role="assistant", content=[], phase=self._phase)
@@ -206,6 +208,7 @@ class CallBlock(Block):
 
     def close(self, status: ItemStatus) -> Iterator[ev.Event]:
         arguments = "".join(self._chunks)
+        status = "incomplete" if is_cut(arguments) else status
         if not arguments and status == "completed":
             arguments = "{}"
             yield ev.ArgumentsDelta(item_id=self._item.id, output_index=self._index, delta=arguments)
@@ -241,9 +244,10 @@ class WholeCallBlock(Block):
 
     def close(self, status: ItemStatus) -> Iterator[ev.Event]:
         index = self._take_index()
-        item = self._item(index, "".join(self._chunks))
+        arguments = "".join(self._chunks)
+        item = self._item(index, arguments)
         yield ev.OutputItemAdded(output_index=index, item=item)
-        if status == "incomplete":
+        if status == "incomplete" or is_cut(arguments):
             yield ev.OutputItemDone(output_index=index, item=item.model_copy(update={"status": "incomplete"}))
         elif self._refusal is not None:
             refused = {"status": "failed", "output": self._refusal}
@@ -298,6 +302,17 @@ class ProgressBlock(Block):
 
     def _ours(self, item: ExtensionItem) -> ExtensionItem:
         return item.model_copy(update={"id": self._id})
+
+
+def is_cut(arguments: str) -> bool:
+    """Whether they are the beginning of an object, and no more: the provider cut them off, whatever it says."""
+    if not arguments.lstrip().startswith("{"):
+        return False
+    try:
+        from_json(arguments)
+    except ValueError as error:  # which has no class or code that tells the end of the text from a mistake in it
+        return str(error).startswith("EOF while parsing")
+    return False
 
 
 def free_text(arguments: str) -> str:

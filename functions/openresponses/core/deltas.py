@@ -7,7 +7,8 @@ within one turn; the vendor's own index or id will do. The first delta with a ne
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from ..schema.content import LogProb, UrlCitation
+from ..schema.content import Annotation as WireAnnotation
+from ..schema.content import LogProb
 from ..schema.events import UpstreamProgress
 from ..schema.items import ExtensionItem, Phase
 from ..schema.response import Usage as WireUsage
@@ -64,10 +65,10 @@ class Opaque:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """A citation in the text block `key`, which must be open."""
+    """A citation in the text block `key`. One that comes before its text opens the block."""
 
     key: Key
-    annotation: UrlCitation
+    annotation: WireAnnotation
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 
 from ..schema import events as ev
-from ..schema.items import ExtensionItem, FunctionCall, HostedToolCall, Item, Message, Reasoning
+from ..schema.items import REJECTED_CALL, ExtensionItem, FunctionCall, HostedToolCall, Item, Message, Reasoning
 from ..schema.response import IncompleteDetails, Response
 from . import deltas as d
 from .assembler import Assembler
@@ -65,6 +65,9 @@ async def think(run: Run, ports: Ports, emit: Emit) -> None:
     run.turns += 1
     run.turn_start = start
     run.finish = assembler.finish
+    calls = run.calls(start)
+    refused = bool(calls) and all(call.type == REJECTED_CALL for call in calls)
+    run.refused_turns = run.refused_turns + 1 if refused else 0
 
 
 def visible(delta: d.Delta, shown: ReasoningShown) -> d.Delta:
@@ -104,7 +107,7 @@ async def finish(run: Run, stop: Stop, emit: Emit, now: Callable[[], float]) -> 
             "model": run.served or run.response.model,
             "usage": run.used(),
             "error": stop.error,
-            "incomplete_details": IncompleteDetails(reason=stop.reason) if stop.reason else None,
+            "incomplete_details": IncompleteDetails(reason=stop.reason, message=stop.message) if stop.reason else None,
             "completed_at": int(now()) if stop.status == "completed" else None,
         }
     )

@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 from ..schema.base import JsonObject, Wire
 from ..schema.items import CustomToolCall, FunctionCall, HostedToolCall, Item
 from ..schema.request import CreateResponse
-from ..schema.response import Response, Usage
+from ..schema.response import InputTokensDetails, OutputTokensDetails, Response, Usage
 from .deltas import FinishReason
 
 ReasoningShown: TypeAlias = Literal["all", "summary", "encrypted"]
@@ -38,6 +38,7 @@ class Run(Wire):
 
     `request` is what was asked, without its input; `context` is what the model is shown before this
     response's own output. `discarded` names items of dead turns: visible in the log, never shown again.
+    `refused_turns` counts the turns up to the last in which the model called nothing that it may call.
     `usage` is of the turns that ended, `dead_usage` of those that died. `asked` names calls that tool tasks were
     given. `served` is the target that made the last turn. `next_batch` is where the log goes on, `version` counts
     the saves, `generation` the state machine's executions, `history` the events of the current one.
@@ -52,6 +53,7 @@ class Run(Wire):
     turns: int = 0
     turn_start: int = 0
     finish: FinishReason | None = None
+    refused_turns: int = 0
     next_sequence: int = 0
     next_batch: int = 0
     version: int = 0
@@ -91,10 +93,11 @@ def add_usage(a: Usage, b: Usage) -> Usage:
         output_tokens=a.output_tokens + b.output_tokens,
         total_tokens=a.total_tokens + b.total_tokens,
     )
-    total.input_tokens_details = a.input_tokens_details.model_copy(
-        update={"cached_tokens": a.input_tokens_details.cached_tokens + b.input_tokens_details.cached_tokens}
+    total.input_tokens_details = InputTokensDetails(
+        cached_tokens=a.input_tokens_details.cached_tokens + b.input_tokens_details.cached_tokens,
+        cache_write_tokens=a.input_tokens_details.cache_write_tokens + b.input_tokens_details.cache_write_tokens,
     )
-    total.output_tokens_details = a.output_tokens_details.model_copy(
-        update={"reasoning_tokens": a.output_tokens_details.reasoning_tokens + b.output_tokens_details.reasoning_tokens}
+    total.output_tokens_details = OutputTokensDetails(
+        reasoning_tokens=a.output_tokens_details.reasoning_tokens + b.output_tokens_details.reasoning_tokens
     )
     return total

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from ..schema.base import SLUG
 from ..schema.items import CustomToolCall, FunctionCall, HostedToolCall
 from ..schema.response import ResponseError
 from .run import Run
@@ -22,14 +23,19 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The response is over. `reason` explains `incomplete`, `error` explains `failed`."""
+    """The response is over. `reason` explains `incomplete`, in words with `message`; `error` explains `failed`."""
 
     status: Literal["completed", "incomplete", "failed", "cancelled"]
     reason: str | None = None
+    message: str | None = None
     error: ResponseError | None = None
 
 
 Step: TypeAlias = Think | Act | Stop
+MAX_REFUSED_TURNS = 2
+"""Turns in a row in which the model calls nothing but what it may not call."""
+UNKNOWN_TOOL = f"{SLUG}:unknown_tool"
+CALL_CUT_OFF = f"{SLUG}:call_cut_off"
 
 
 def next_step(run: Run) -> Step:
@@ -40,12 +46,17 @@ def next_step(run: Run) -> Step:
         return Stop("incomplete", "max_output_tokens")
     if run.finish == "content_filter":
         return Stop("incomplete", "content_filter")
+    last = run.calls(run.turn_start)
+    if cut := next((call for call in last if call.status == "incomplete"), None):
+        return Stop("incomplete", CALL_CUT_OFF, f"The provider cut off the arguments of the call of {cut.name!r}")
+    if run.refused_turns >= MAX_REFUSED_TURNS:
+        names = ", ".join(sorted({repr(call.name) for call in last}))
+        return Stop("incomplete", UNKNOWN_TOOL, f"The model insists on a tool that it may not call: {names}")
     limit = run.request.max_tool_calls
     if limit is not None and len(run.calls()) > limit:
         return Stop("incomplete", "max_tool_calls")
     if pending := run.pending():
         return Act(pending)
-    last = run.calls(run.turn_start)
     if not last or any(isinstance(call, FunctionCall | CustomToolCall) for call in last):
         return Stop("completed")
     if run.turns >= run.max_turns:

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Discriminator, Field
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, JsonValue, Tag
 
-from .base import Wire, absent
+from .base import Wire, absent, fields_of
 
 ImageDetail: TypeAlias = Literal["low", "high", "auto", "original"]
 
@@ -62,10 +62,65 @@ class UrlCitation(Wire):
     title: str
 
 
+class FileCitation(Wire):
+    """OpenAI's extension. `index` counts characters of the part's text."""
+
+    type: Literal["file_citation"] = "file_citation"
+    file_id: str
+    filename: str
+    index: Annotated[int, Field(ge=0)]
+
+
+class ContainerFileCitation(Wire):
+    """OpenAI's extension: a file that code interpreter made."""
+
+    type: Literal["container_file_citation"] = "container_file_citation"
+    container_id: str
+    file_id: str
+    filename: str
+    start_index: Annotated[int, Field(ge=0)]
+    end_index: Annotated[int, Field(ge=0)]
+
+
+class FilePath(Wire):
+    """OpenAI's extension. `index` is the file's place in the list of files."""
+
+    type: Literal["file_path"] = "file_path"
+    file_id: str
+    index: Annotated[int, Field(ge=0)]
+
+
+class ExtensionAnnotation(Wire):
+    """An annotation of another type, kept and returned as it came."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, JsonValue]  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    type: str
+
+
+_ANNOTATIONS = ("url_citation", "file_citation", "container_file_citation", "file_path")
+
+
+def _annotation_tag(value: object) -> str:
+    kind = fields_of(value).get("type")
+    return kind if isinstance(kind, str) and kind in _ANNOTATIONS else "extension"
+
+
+Annotation: TypeAlias = Annotated[
+    Annotated[UrlCitation, Tag("url_citation")]
+    | Annotated[FileCitation, Tag("file_citation")]
+    | Annotated[ContainerFileCitation, Tag("container_file_citation")]
+    | Annotated[FilePath, Tag("file_path")]
+    | Annotated[ExtensionAnnotation, Tag("extension")],
+    Discriminator(_annotation_tag),
+]
+
+
 class OutputText(Wire):
     type: Literal["output_text"] = "output_text"
     text: str = ""
-    annotations: list[UrlCitation] = []
+    annotations: list[Annotation] = []
     logprobs: list[LogProb] = []
 
 

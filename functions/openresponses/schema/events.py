@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import ConfigDict, Discriminator, JsonValue
 
 from .base import Wire, absent
-from .content import LogProb, Part, UrlCitation
+from .content import Annotation, LogProb, Part
 from .items import Item
 from .response import Response
 
@@ -100,7 +100,7 @@ class OutputTextDone(_ContentEvent):
 class AnnotationAdded(_ContentEvent):
     type: Literal["response.output_text.annotation.added"] = "response.output_text.annotation.added"
     annotation_index: int
-    annotation: UrlCitation | None
+    annotation: Annotation | None
 
 
 class RefusalDelta(_ContentEvent):

@@ -171,7 +171,10 @@ UPSTREAM_ITEMS = {
 
 
 def _tag(value: object) -> str | None:
-    """The union's tag for an item. A message may omit its type, and a reference too."""
+    """The union's tag for an item. A message may omit its type, and a reference too.
+
+    An item of a type that nobody here knows is one that a provider made, if it has an id of ours.
+    """
     fields = fields_of(value)
     kind = fields.get("type")
     if kind is None:
@@ -184,7 +187,9 @@ def _tag(value: object) -> str | None:
         return "hosted"
     if ":" in kind or kind in UPSTREAM_ITEMS:
         return "extension"
-    return kind if kind in STANDARD else None
+    if kind in STANDARD:
+        return kind
+    return "extension" if str(fields.get("id")).startswith("ext_") else None
 
 
 Item: TypeAlias = Annotated[

@@ -28,7 +28,10 @@ class TextField(Wire):
 
 
 class IncompleteDetails(Wire):
+    """`message` is our extension: it says what the reason leaves open."""
+
     reason: str
+    message: str | None = absent()
 
 
 class ResponseError(Wire):
@@ -37,7 +40,10 @@ class ResponseError(Wire):
 
 
 class InputTokensDetails(Wire):
+    """`cache_write_tokens` is OpenAI's extension: the tokens that were written to the provider's cache."""
+
     cached_tokens: int = 0
+    cache_write_tokens: int = 0
 
 
 class OutputTokensDetails(Wire):

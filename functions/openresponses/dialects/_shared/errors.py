@@ -23,6 +23,7 @@ from ...core.errors import (
     ProviderUnavailable,
     StreamViolation,
 )
+from ...core.surrogates import whole
 from ...schema.base import JsonObject
 from ...transport import errors as t
 from .json import loads, objects, text
@@ -104,7 +105,7 @@ class UpstreamErrors:
         """The provider refused the request. `message` is its own: one bounded line is shown, without the secrets."""
         for secret in self.secrets:
             message = message.replace(secret, "[redacted]")
-        message = re.sub(r"[\x00-\x20\x7f]+", " ", message).strip() or "it gave no reason"
+        message = re.sub(r"[\x00-\x20\x7f]+", " ", whole(message)).strip() or "it gave no reason"
         message = message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"
         return ProviderRejected(f"The provider refused the request{where}: {message}")
 

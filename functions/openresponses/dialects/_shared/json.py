@@ -5,21 +5,21 @@ from math import isfinite
 
 from pydantic import JsonValue
 
+from ...core.surrogates import whole
 from ...schema.base import JsonObject
 
 
 def dumps(value: JsonValue) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    """UTF-8, which has no half of a surrogate pair: one becomes U+FFFD."""
+    return whole(json.dumps(value, ensure_ascii=False, separators=(",", ":"))).encode()
 
 
 def loads(data: str | bytes) -> JsonValue:
-    """Raises ValueError. Half of a surrogate pair, which no output of ours could hold, becomes a question mark."""
+    """Raises ValueError. Half of a surrogate pair stays as it is: its other half may come with the next event."""
     try:
-        value: JsonValue = json.loads(data)
+        return json.loads(data)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    escaped = data if isinstance(data, str) else data.decode(errors="replace")
-    return json.loads(dumps(value)) if "\\ud" in escaped or "\\uD" in escaped else value
 
 
 def text(value: JsonValue) -> str:

@@ -8,11 +8,21 @@ from ...schema.response import InputTokensDetails, OutputTokensDetails, Usage
 from .json import count, objects, text
 
 
-def usage(given: int, made: int, *, cached: JsonValue = 0, reasoned: JsonValue = 0, total: JsonValue = 0) -> Usage:
-    """`given` includes the tokens that were `cached`, `made` those that the model `reasoned` with."""
+def usage(
+    given: int,
+    made: int,
+    *,
+    cached: JsonValue = 0,
+    written: JsonValue = 0,
+    reasoned: JsonValue = 0,
+    total: JsonValue = 0,
+) -> Usage:
+    """`given` includes the tokens that came from the cache (`cached`) and those that went into it (`written`), `made`
+    those that the model `reasoned` with.
+    """
     return Usage(
         input_tokens=given,
-        input_tokens_details=InputTokensDetails(cached_tokens=count(cached)),
+        input_tokens_details=InputTokensDetails(cached_tokens=count(cached), cache_write_tokens=count(written)),
         output_tokens=made,
         output_tokens_details=OutputTokensDetails(reasoning_tokens=count(reasoned)),
         total_tokens=count(total) or given + made,

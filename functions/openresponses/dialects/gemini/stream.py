@@ -17,7 +17,7 @@ from ...schema.content import LogProb, TopLogProb, UrlCitation
 from ...schema.items import ExtensionItem
 from ...schema.response import Usage
 from .._shared.events import Decoder
-from .._shared.json import count, fields, objects, text
+from .._shared.json import count, dumps, fields, objects, text
 from .._shared.naming import CallIds, Naming
 from .._shared.values import top_logprob, usage
 from .messages import GOOGLE, tool_names
@@ -214,7 +214,7 @@ class GeminiDecoder(Decoder):
         """In the reasoning that is open, where that has none yet."""
         yield from self._reason()
         self._stateful = True
-        yield d.Opaque(f"thought_{self._thoughts}", state.model_dump_json())
+        yield d.Opaque(f"thought_{self._thoughts}", dumps(state.model_dump()).decode())
 
     def _reason(self) -> Iterator[d.Delta]:
         if self._open != "thought" or self._stateful or self._signed:
@@ -230,7 +230,7 @@ class GeminiDecoder(Decoder):
             self._open = "thought"
             self._stateful = True
             self._thoughts += 1
-            yield d.Opaque(f"thought_{self._thoughts}", state.model_dump_json())
+            yield d.Opaque(f"thought_{self._thoughts}", dumps(state.model_dump()).decode())
 
 
 def _without_answer(reason: str) -> Exception:
