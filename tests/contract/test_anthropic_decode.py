@@ -22,7 +22,7 @@ from openresponses.dialects.anthropic import connect
 from openresponses.dialects.anthropic.messages import tool_names
 from openresponses.dialects.anthropic.stream import AnthropicDecoder
 from openresponses.dialects.anthropic.thinking import opaque_of, thinking_block
-from openresponses.schema.content import UrlCitation
+from openresponses.schema.content import FileCitation, UrlCitation
 from openresponses.schema.items import ExtensionItem
 from openresponses.schema.response import InputTokensDetails, OutputTokensDetails, Usage
 from tests.contract import turns
@@ -304,6 +304,7 @@ async def test_citations_of_pages_are_annotations_of_the_words_they_support() ->
         d.Text("text_1", "Aé "),
         d.Text("text_1", "Bcd"),
         d.Annotation("text_1", UrlCitation(url="https://x.test", title="", start_index=3, end_index=6)),
+        d.Annotation("text_1", FileCitation(file_id="", filename="D", index=6)),
         d.Annotation("text_1", UrlCitation(url="http://y.test", title="Y", start_index=3, end_index=6)),
         d.Text("text_1", "."),
         d.Finish("stop"),
@@ -347,7 +348,7 @@ async def test_usage_is_the_sum_of_what_was_told_last() -> None:
         return d.Usage(
             Usage(
                 input_tokens=3210,
-                input_tokens_details=InputTokensDetails(cached_tokens=3000),
+                input_tokens_details=InputTokensDetails(cached_tokens=3000, cache_write_tokens=200),
                 output_tokens=said,
                 output_tokens_details=OutputTokensDetails(reasoning_tokens=thought),
                 total_tokens=3210 + said,

@@ -655,6 +655,16 @@ def test_cache_points_follow_tools_instructions_and_the_last_two_messages_of_the
     assert "cachePoint" not in json.dumps(sent(LLAMA, options={"cache": "5m"}, **asked))
 
 
+def test_what_the_provider_s_own_tools_did_goes_back_as_it_came() -> None:
+    call = {"toolUseId": "c1", "name": "nova_code_interpreter", "type": "server_tool_use", "input": {"snippet": "1"}}
+    result = {"toolUseId": "c1", "content": [{"json": {}}]}
+    items = [{"type": f"bedrock:{kind}", "block": block} for kind, block in (("toolUse", call), ("toolResult", result))]
+    more = [{"role": "assistant", "content": "A"}, {"role": "user", "content": "Hi"}]
+    body = encode(turn(NOVA, input=[{"role": "user", "content": "Hi"}, *items, *more]), settings(**OFF))
+    kept = [{"toolUse": call}, {"toolResult": result}, {"text": "A"}]
+    assert body["messages"] == [USER, {"role": "assistant", "content": kept}, USER]
+
+
 def test_a_single_question_is_not_worth_a_cache_point_of_its_own() -> None:
     assert sent(options={"cache": "5m"}, instructions="A") == {"messages": [USER], "system": [{"text": "A"}, POINT]}
 

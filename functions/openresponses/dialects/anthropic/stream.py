@@ -16,13 +16,13 @@ from ...core import deltas as d
 from ...core.errors import ProviderUnavailable, StreamViolation
 from ...core.run import OfferedTool
 from ...schema.base import JsonObject
-from ...schema.content import UrlCitation
+from ...schema.content import FileCitation, UrlCitation
 from ...schema.items import ExtensionItem
 from ...schema.response import Usage
 from .._shared.events import Decoder
 from .._shared.json import count, fields, loads, objects, text
 from .._shared.naming import MAX_CALL_ID, CallIds
-from .._shared.values import usage, web_citation
+from .._shared.values import document_citation, usage, web_citation
 from .messages import ANTHROPIC, made_together, tool_names
 from .thinking import opaque_of
 
@@ -218,15 +218,18 @@ def _kept(block: _Block) -> ExtensionItem:
     return ExtensionItem.model_validate(item)
 
 
-def _citation(cited: JsonObject, start: int, end: int) -> UrlCitation | None:
-    url = text(cited.get("url")) or text(cited.get("source"))
-    return web_citation(url, cited.get("title"), start, end)
+def _citation(cited: JsonObject, start: int, end: int) -> UrlCitation | FileCitation | None:
+    """Of a page or a search result that has an address, or else of a document."""
+    url, title = text(cited.get("url")) or text(cited.get("source")), cited.get("title") or cited.get("document_title")
+    document = text(cited.get("file_id")) or url
+    return web_citation(url, title, start, end) or document_citation(document, title, end)
 
 
 def _usage(used: JsonObject) -> Usage:
     """ "Total input tokens in a request is the summation of" three counts (API reference, `usage`)."""
     cached = count(used.get("cache_read_input_tokens"))
-    prompt = count(used.get("input_tokens")) + count(used.get("cache_creation_input_tokens")) + cached
+    written = count(used.get("cache_creation_input_tokens"))
+    prompt = count(used.get("input_tokens")) + written + cached
     said = count(used.get("output_tokens"))
     thought = fields(used.get("output_tokens_details")).get("thinking_tokens")
-    return usage(prompt, said, cached=cached, reasoned=thought)
+    return usage(prompt, said, cached=cached, written=written, reasoned=thought)
