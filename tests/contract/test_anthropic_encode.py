@@ -16,9 +16,9 @@ from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn
 from openresponses.dialects import connect
 from openresponses.dialects._shared.naming import item_name
+from openresponses.dialects._shared.schemas import constrained
 from openresponses.dialects.anthropic.messages import made_together, tool_names
 from openresponses.dialects.anthropic.models import AnthropicOptions, profile_of
-from openresponses.dialects.anthropic.request import constrained
 from openresponses.dialects.anthropic.thinking import opaque_of
 from tests.contract import turns
 from tests.contract.anthropic_document import problems
@@ -925,9 +925,9 @@ def test_a_request_can_t_set_what_the_server_sets(name: str) -> None:
 
 
 CACHED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "the instructions, and with them the tools": (
+    "the tools, which outlive other instructions, and the instructions": (
         {"instructions": "A", "tools": [F]},
-        {"system": [text("A", **MARK)], "tools": [SENT_F], "messages": [user(text("Hi", **MARK))]},
+        {"system": [text("A", **MARK)], "tools": [{**SENT_F, **MARK}], "messages": [user(text("Hi", **MARK))]},
     ),
     "the tools": (
         {"tools": [F, {"type": "serverless:clock"}]},
