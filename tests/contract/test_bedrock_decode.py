@@ -15,7 +15,7 @@ from openresponses.core.run import OfferedTool
 from openresponses.dialects._shared.events import decoded as decode
 from openresponses.dialects._shared.naming import Naming
 from openresponses.dialects.bedrock.errors import BedrockErrors
-from openresponses.dialects.bedrock.stream import BedrockDecoder, Reading, events_of
+from openresponses.dialects.bedrock.stream import BedrockDecoder, Reading, events_of, events_of_whole
 from openresponses.schema.content import FileCitation, UrlCitation
 from openresponses.schema.items import ExtensionItem
 from openresponses.schema.response import InputTokensDetails, Usage
@@ -197,6 +197,33 @@ async def test_an_answer_that_begins_twice_is_none(events: list[Any], why: str) 
 async def test_a_call_that_was_not_begun_breaks_the_turn(events: list[Any]) -> None:
     with pytest.raises(errors.StreamViolation):
         await decoded(*events, STOP)
+
+
+async def test_an_answer_that_comes_at_once_is_read_as_a_stream_is() -> None:
+    """As Converse gives it to models that take no tools in a stream."""
+    calls = [{"toolUse": {"toolUseId": f"t{i}", "name": "f", "input": {"x": i}}} for i in range(2)]
+    thought = {"reasoningContent": {"reasoningText": {"text": "Hm", "signature": "ab"}}}
+    message = {"role": "assistant", "content": [thought, {"text": "Well."}, *calls]}
+    used = {"inputTokens": 2, "outputTokens": 3, "totalTokens": 5}
+    answer = json.dumps({"output": {"message": message}, "stopReason": "tool_use", "usage": used, "metrics": {}})
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield answer[:9].encode()
+        yield answer[9:].encode()
+
+    decoder = BedrockDecoder(Reading(Naming(64, ["f"])))
+    assert [delta async for delta in decode(events_of_whole(chunks()), decoder, ERRORS)] == [
+        d.Reasoning("reasoning_0", "Hm"),
+        d.Opaque("reasoning_0", state(reasoningText={"text": "Hm", "signature": "ab"})),
+        d.Text("text", "Well."),
+        d.ToolCall("call_2", call_id="t0", name="f"),
+        d.ToolCall("call_2", '{"x":0}'),
+        d.End("call_2"),
+        d.ToolCall("call_3", call_id="t1", name="f"),
+        d.ToolCall("call_3", '{"x":1}'),
+        d.Usage(Usage(input_tokens=2, output_tokens=3, total_tokens=5)),
+        *END,
+    ]
 
 
 async def test_an_image_is_not_lost_in_silence() -> None:

@@ -22,7 +22,7 @@ from ...schema.base import JsonObject
 from ...schema.content import FileCitation, UrlCitation
 from ...schema.items import ExtensionItem
 from ...schema.response import Usage
-from .._shared.events import Decoder, Objects
+from .._shared.events import Decoder, Objects, object_of
 from .._shared.json import count, dumps, fields, loads, objects, text
 from .._shared.naming import CallIds, Naming, tool_names
 from .._shared.think_tags import ThinkSplitter
@@ -43,6 +43,41 @@ async def events_of(chunks: AsyncIterator[bytes]) -> Objects:
             raise StreamViolation("The provider sent something that is not its event stream") from None
         for event in events:
             yield event
+
+
+async def events_of_whole(chunks: AsyncIterator[bytes]) -> Objects:
+    """Converse's answer, which comes at once, as ConverseStream's events. Raises StreamViolation for anything else."""
+    answer = object_of(b"".join([chunk async for chunk in chunks]))
+    yield {"messageStart": {"role": "assistant"}}
+    content = objects(fields(fields(answer.get("output")).get("message")).get("content"))
+    for index, block in enumerate(content):
+        at: JsonObject = {"contentBlockIndex": index}
+        for event in _block_events(block):
+            ((name, value),) = event.items()
+            yield {name: {**at, **fields(value)}}
+        yield {"contentBlockStop": at}
+    if reason := text(answer.get("stopReason")):
+        yield {"messageStop": {"stopReason": reason}}
+    yield {"metadata": {"usage": answer.get("usage")}}
+
+
+def _block_events(block: JsonObject) -> Iterator[JsonObject]:
+    match block:
+        case {"toolUse": dict(call)}:
+            yield {"contentBlockStart": {"start": {"toolUse": call}}}
+            yield {"contentBlockDelta": {"delta": {"toolUse": {"input": call.get("input")}}}}
+        case {"reasoningContent": {"reasoningText": dict(thought)}}:
+            for name, value in thought.items():
+                yield {"contentBlockDelta": {"delta": {"reasoningContent": {name: value}}}}
+        case {"image": _}:
+            yield {"contentBlockStart": {"start": block}}
+        case {"citationsContent": dict(cited)}:
+            for citation in objects(cited.get("citations")):
+                yield {"contentBlockDelta": {"delta": {"citation": citation}}}
+            for said in objects(cited.get("content")):
+                yield {"contentBlockDelta": {"delta": said}}
+        case _:
+            yield {"contentBlockDelta": {"delta": block}}
 
 
 def _event(headers: dict[str, Any], payload: bytes) -> JsonObject:
