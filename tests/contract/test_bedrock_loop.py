@@ -32,7 +32,7 @@ from tests.fakes.wire import Received, Rules
 SONNET = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 ARN = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-opus-4-6-v1"
 KEY, SECRET, TOKEN = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "session-token"
-TOOL = {"type": "function", "name": "f", "parameters": SCHEMA}
+CALLED = {"type": "function", "name": "f", "parameters": SCHEMA}
 THINK = {"reasoning": {"effort": "low", "summary": "auto"}}
 
 
@@ -452,7 +452,7 @@ async def _post(url: str, request: Received, body: dict[str, Any]) -> tuple[str,
     return start, rest
 
 
-@pytest.mark.parametrize(("tools", "operation"), [([], "converse-stream"), ([TOOL], "converse")])
+@pytest.mark.parametrize(("tools", "operation"), [([], "converse-stream"), ([CALLED], "converse")])
 async def test_a_model_that_takes_no_tools_in_a_stream_is_asked_for_its_answer_at_once(
     tools: list[Any], operation: str
 ) -> None:

@@ -24,15 +24,8 @@ TOOLS: list[Any] = [
 async def share(dialect: str, *, dated: bool, **options: Any) -> float:
     """Of the conversation's input tokens, as its responses tell them. `dated`: each turn has other instructions."""
     async with fake_upstream(dialect) as upstream:
-        settings = ProviderSettings(
-            **{
-                "name": "v",
-                "dialect": dialect,
-                "base_url": upstream.url,
-                **wire_of(dialect).settings,
-                "options": options,
-            }
-        )
+        known: dict[str, Any] = {**wire_of(dialect).settings, "options": options}
+        settings = ProviderSettings(name="v", dialect=dialect, base_url=upstream.url, **known)
         items: list[Any] = []
         given = cached = 0
         for day in range(10):

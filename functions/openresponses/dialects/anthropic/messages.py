@@ -217,8 +217,8 @@ class _Messages:
                 raise unsendable("an item of type 'compaction'")
 
     def finished(self, order: str | None) -> Prompt:
-        last = self._messages[-1] if self._messages else ("assistant", [])
-        if last[0] == "assistant" and not _is_call(last[1][-1:]):
+        role, content = self._messages[-1] if self._messages else ("assistant", list[JsonValue]())
+        if role == "assistant" and not _is_call(content[-1:]):
             self._say("user", [text_block(GO_ON)])
         if order:
             self._instruct(order)

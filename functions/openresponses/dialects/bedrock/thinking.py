@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 from ...core.turn import Turn
 from ...schema.base import JsonObject
-from ...schema.request import Effort
 from .._shared.json import fields, loads, objects
 from .models import Traits
 
@@ -36,7 +35,7 @@ def restored(state: str | None) -> JsonObject | None:
             return None
 
 
-_BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768}
+_BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 32768}
 _LEAST_BUDGET = 1024
 _BINDING_BETA = "thinking-binding-controls-2026-08-01"
 _ANSWER_TOKENS = 8192
@@ -64,7 +63,7 @@ def asked(turn: Turn, traits: Traits, messages: Sequence[JsonObject], *, forced:
         case "adaptive":
             return _adaptive(effort, turn, traits, messages)
         case "budget" if wanted and not forced and _may_think(messages):
-            return _budget(_BUDGETS[effort or "medium"], limit, turn, traits)
+            return _budget(_BUDGETS.get(effort or "medium", _BUDGETS["high"]), limit, turn, traits)
         case "nova" if wanted:
             return _nova(_level(effort or "medium"), limit, turn, traits)
         case "effort" if wanted and effort:
@@ -76,7 +75,7 @@ def asked(turn: Turn, traits: Traits, messages: Sequence[JsonObject], *, forced:
             return Asked(_inference(turn, traits.sampling, limit))
 
 
-def _adaptive(effort: Effort | None, turn: Turn, traits: Traits, messages: Sequence[JsonObject]) -> Asked:
+def _adaptive(effort: str | None, turn: Turn, traits: Traits, messages: Sequence[JsonObject]) -> Asked:
     """Newer models show none of it, unless a summary is asked for. Where nothing turns it off, `none` is the least.
 
     Reasoning that is bound to what came before it is left out by the model where that has changed, as it does when
@@ -96,7 +95,8 @@ def _adaptive(effort: Effort | None, turn: Turn, traits: Traits, messages: Seque
         return Asked(_inference(turn, traits.sampling, limit))
     highest = "xhigh" if traits.sampling == 0 else "max"
     if effort:
-        more["output_config"] = {"effort": {"none": "low", "minimal": "low", "xhigh": highest}.get(effort, effort)}
+        words = {"none": "low", "minimal": "low", "low": "low", "medium": "medium", "xhigh": highest, "max": "max"}
+        more["output_config"] = {"effort": words.get(effort, "high")}
     return Asked(_inference(turn, 0, limit), more)
 
 
@@ -118,11 +118,12 @@ def _nova(level: str, limit: int | None, turn: Turn, traits: Traits) -> Asked:
     return Asked(_inference(turn, sampling, limit), {"reasoningConfig": reasoning})
 
 
-def _level(effort: Effort) -> str:
-    return {"minimal": "low", "xhigh": "high"}.get(effort, effort)
+def _level(effort: str) -> str:
+    return {"minimal": "low", "low": "low", "medium": "medium"}.get(effort, "high")
 
 
-def _effort(turn: Turn) -> Effort | None:
+def _effort(turn: Turn) -> str | None:
+    """The words grow: those of a newer client come, too."""
     return turn.request.reasoning.effort if turn.request.reasoning else None
 
 
