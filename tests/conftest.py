@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-pytest_plugins = ["tests.sweeps"]
+pytest_plugins = ["tests.sweeps", "tests.recordings.summary"]
 pytest.register_assert_rewrite("tests.openresponses_schema", "tests.stream_checker")
 
 _OWN_NAMES = {"", "localhost", "localhost.localdomain", socket.gethostname()}
@@ -46,10 +46,11 @@ sys.addaudithook(_guard)
 _OPT_IN = {
     "artifact": "builds the deployment artifact",
     "bench": "measures, and so needs the machine for itself",
+    "clients": "installs real clients, and runs them",
     "docs": "runs the command blocks of README and docs",
     "package": "builds the wheel and installs it with pip",
 }
-"""Markers of tests that fetch wheels from a package index, or measure. `.ci/run` names each."""
+"""Markers of tests that fetch packages from an index, or measure. `.ci/run` names each."""
 
 
 def pytest_configure(config: pytest.Config) -> None:

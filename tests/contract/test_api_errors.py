@@ -144,7 +144,7 @@ async def test_unknown_event_names_are_refused(client: httpx2.AsyncClient) -> No
 async def test_unknown_paths_and_methods_are_answered_in_the_standard_body(client: httpx2.AsyncClient) -> None:
     nothing, wrong = await client.get("/v1/nope"), await client.get("/v1/responses")
     assert (nothing.status_code, nothing.json()["error"]["type"]) == (404, "not_found")
-    assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "OPTIONS, POST")
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -296,7 +296,7 @@ FAULTS: list[tuple[str, type[errors.ProviderError], str]] = [
     ("reset", errors.ProviderUnavailable, "The connection to the provider broke"),
     ("garbage", errors.StreamViolation, "The provider sent something that is not its event stream"),
     ("html", errors.StreamViolation, "The provider answered with something that is not an event stream"),
-    ("object", errors.StreamViolation, "The provider answered with something that is not an event stream"),
+    ("object", errors.ProviderUnavailable, "The provider failed"),
     ("stall", errors.ProviderTimeout, "The provider did not go on with its answer in time"),
     ("stall;tokens=-1", errors.ProviderTimeout, "The provider did not start to answer in time"),
     ("unheard-of", errors.ProviderRejected, "The provider refused the request (HTTP 404)"),

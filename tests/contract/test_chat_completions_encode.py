@@ -1,6 +1,7 @@
 """What goes upstream for what is asked: tables of requests and the Chat Completions bodies made of them."""
 
 import json
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -115,6 +116,8 @@ def test_the_usage_is_not_asked_for_where_the_option_says_so() -> None:
     assert encode(turn(), settings(include_usage=False)) == {"model": "m", "messages": [USER], "stream": True}
 
 
+LONG = f"{'n' * 40}__{'f' * 40}"
+FITTED = f"{LONG[:55]}_{sha256(LONG.encode()).hexdigest()[:8]}"
 FREE_TEXT = {"type": "string", "description": "The whole input, as free text."}
 EMPTY = {"type": "object", "properties": {}}
 F = {"type": "function", "name": "f", "description": None, "parameters": None, "strict": None}
@@ -140,6 +143,16 @@ TOOLS = {
     "a namespace": (
         {"tools": [{"type": "namespace", "name": "mcp__x", "tools": [F]}]},
         {"tools": [{"type": "function", "function": {"name": "mcp__x__f", "parameters": EMPTY}}]},
+    ),
+    "a name that is too long": (
+        {
+            "tools": [{"type": "namespace", "name": "n" * 40, "tools": [{**F, "name": "f" * 40}]}],
+            "tool_choice": {"type": "function", "name": "f" * 40},
+        },
+        {
+            "tools": [{"type": "function", "function": {"name": FITTED, "parameters": EMPTY}}],
+            "tool_choice": {"type": "function", "function": {"name": FITTED}},
+        },
     ),
     "a free-text tool": (
         {"tools": [{"type": "custom", "name": "say", "description": "Say."}]},
@@ -177,6 +190,10 @@ TOOLS = {
 @pytest.mark.parametrize(("fields", "expected"), TOOLS.values(), ids=TOOLS)
 def test_tools_are_offered_as_functions(fields: dict[str, Any], expected: dict[str, Any]) -> None:
     assert sent(fields) == expected
+
+
+def digest(name: str) -> str:
+    return sha256(name.encode()).hexdigest()[:8]
 
 
 F_CALL = ("a", "f", "{}")
@@ -238,7 +255,28 @@ HISTORIES: dict[str, tuple[list[Any], dict[str, Any], list[Any]]] = {
     "ids may come again": (
         [USER, call("a"), output("a", "1"), call("a"), output("a", "2")],
         {},
-        [USER, calls(F_CALL), tool("a", "1"), calls(F_CALL), tool("a", "2")],
+        [USER, calls(F_CALL), tool("a", "1"), calls(("a_2", "f", "{}")), tool("a_2", "2")],
+    ),
+    "a long id is cut, and no other call has it": (
+        [USER, call("i" * 64), output("i" * 64, "1"), call("i" * 60), output("i" * 60, "2")],
+        {},
+        [
+            USER,
+            calls((f"{'i' * 31}_{digest('i' * 64)}", "f", "{}")),
+            tool(f"{'i' * 31}_{digest('i' * 64)}", "1"),
+            calls((f"{'i' * 31}_{digest('i' * 60)}", "f", "{}")),
+            tool(f"{'i' * 31}_{digest('i' * 60)}", "2"),
+        ],
+    ),
+    "an id of its own form stays": (
+        [USER, call("functions.f:0"), output("functions.f:0")],
+        {},
+        [USER, calls(("functions.f:0", "f", "{}")), tool("functions.f:0")],
+    ),
+    "a name that no tool can have here is fitted": (
+        [USER, call("a", "f.g"), output("a")],
+        {},
+        [USER, calls(("a", f"f_g_{digest('f.g')}", "{}")), tool("a")],
     ),
     "a hosted call has its output": (
         [USER, clock("a", "noon"), clock("b", "it broke", "failed"), clock("c", None, "incomplete")],
@@ -337,7 +375,7 @@ HISTORIES: dict[str, tuple[list[Any], dict[str, Any], list[Any]]] = {
         ],
     ),
     "state is sent, and not what a client makes of the reasoning": (
-        [USER, {**thought("shortened"), "encrypted_content": "T"}, call("a"), output("a")],
+        [USER, {**thought("shortened"), "encrypted_content": '{"text":"T"}'}, call("a"), output("a")],
         {},
         [USER, calls(F_CALL, reasoning_content="T"), tool("a")],
     ),
@@ -465,3 +503,12 @@ def test_openai_s_hosts_get_openai_s_names(base_url: str, limit: str) -> None:
 def test_an_option_wins_over_what_is_known_of_the_host() -> None:
     body = encode(turn(max_output_tokens=16), settings("https://api.openai.com/v1", max_completion_tokens=False))
     assert body["max_tokens"] == 16
+
+
+def test_a_provider_at_any_address_counts_as_the_vendor_that_its_option_names() -> None:
+    body = encode(turn(max_output_tokens=16), settings("http://127.0.0.1:9/v1", vendor="openai"))
+    assert body["max_completion_tokens"] == 16
+    body = encode(turn(max_output_tokens=16), settings("https://api.openai.com/v1", vendor="vllm"))
+    assert body["max_tokens"] == 16
+    with pytest.raises(ValueError, match=r"provider 'v': options.vendor: .*no such vendor; known are anthropic, azure"):
+        connect(settings(vendor="opneai"))

@@ -9,6 +9,7 @@ import pytest
 
 from openresponses.dialects._shared.facts import UNSOURCED, Fact, Source, facts_of
 
+DIALECTS = ("anthropic", "bedrock", "chat_completions", "gemini", "openai_responses")
 PAGE = Source("https://vendor.test/models", "2026-11")
 TABLE = (
     Fact("", {"knob": False, "limit": 1}, PAGE),
@@ -30,12 +31,15 @@ def test_a_later_row_wins_over_an_earlier_one(name: str, version: tuple[int, int
     assert facts_of(TABLE, name, version) == READ[name, version]
 
 
-@pytest.mark.parametrize("dialect", ["anthropic", "bedrock", "chat_completions", "gemini", "openai_responses"])
-def test_each_fact_has_its_source_and_its_date(dialect: str) -> None:
-    models = import_module(f"openresponses.dialects.{dialect}.models")
-    table: list[Fact] = [fact for each in ("HOSTS", "MODELS") for fact in getattr(models, each, ())]
-    assert table
-    for fact in table:
+@pytest.mark.parametrize(
+    "table",
+    ["_shared.vendors", "_shared.rules", *(f"{each}.models" for each in DIALECTS)],
+)
+def test_each_fact_has_its_source_and_its_date(table: str) -> None:
+    module = import_module(f"openresponses.dialects.{table}")
+    facts: list[Fact] = [fact for each in ("HOSTS", "MODELS", "FACTS") for fact in getattr(module, each, ())]
+    assert facts
+    for fact in facts:
         assert fact.source == UNSOURCED or fact.source.address.startswith("https://"), fact
         assert re.fullmatch(r"20\d\d-\d\d", fact.source.date), fact
         re.compile(fact.pattern)

@@ -21,7 +21,7 @@ from openresponses.dialects._shared.naming import Naming
 from openresponses.dialects.gemini import ERRORS
 from openresponses.dialects.gemini.stream import GeminiDecoder
 from openresponses.dialects.gemini.thinking import NextPart, Spoken, State, Thought, state_of
-from openresponses.schema.content import LogProb, TopLogProb, UrlCitation
+from openresponses.schema.content import FileCitation, LogProb, TopLogProb, UrlCitation
 from openresponses.schema.items import ExtensionItem
 from openresponses.schema.response import InputTokensDetails, OutputTokensDetails, Usage
 from tests.contract import turns
@@ -310,6 +310,24 @@ async def test_sources_count_characters_where_google_counts_bytes() -> None:
             for url, title, start, end in expected
         ),
         d.Finish("stop"),
+    ]
+
+
+async def test_a_source_without_an_address_is_a_file() -> None:
+    """As recorded of the file search of Gemini 3 Flash, and of a document that has a name."""
+    grounding = {
+        "groundingChunks": [
+            {"retrievedContext": {"text": "Paris is ...", "fileSearchStore": "fileSearchStores/s"}},
+            {"retrievedContext": {"documentName": "fileSearchStores/s/documents/d", "title": "d.txt"}},
+            {"retrievedContext": {"uri": "https://a.test", "title": "A"}},
+        ],
+        "groundingSupports": [support(None, 6, 0, 1, 2)],
+    }
+    deltas = await decoded(says("Paris."), says(finishReason="STOP", groundingMetadata=grounding))
+    assert [delta.annotation for delta in deltas if isinstance(delta, d.Annotation)] == [
+        FileCitation(file_id="fileSearchStores/s", filename="fileSearchStores/s", index=6),
+        FileCitation(file_id="fileSearchStores/s/documents/d", filename="d.txt", index=6),
+        UrlCitation(url="https://a.test", title="A", start_index=0, end_index=6),
     ]
 
 

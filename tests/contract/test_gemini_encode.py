@@ -14,7 +14,10 @@ from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn
 from openresponses.dialects import connect, gemini
 from openresponses.dialects.gemini.messages import tool_names
+from openresponses.dialects.gemini.models import GeminiModel, GeminiOptions
 from openresponses.dialects.gemini.request import translated
+from openresponses.dialects.gemini.thinking import thinking
+from openresponses.schema.request import ReasoningSettings
 from tests.contract import turns
 from tests.contract.gemini_types import check_request
 from tests.contract.turns import call, clock, encode, output
@@ -163,6 +166,43 @@ def test_later_models_get_no_sampling_settings(name: str) -> None:
     assert sent({"model": name, **fields}) == config(maxOutputTokens=99)
 
 
+@pytest.mark.parametrize(
+    ("name", "effort", "config"),
+    [
+        ("gemini-3.8-flash", "max", {"thinkingLevel": "HIGH"}),
+        ("gemini-2.5-flash", "max", {"thinkingBudget": 24576}),
+        ("gemini-2.5-flash", "enormous", {}),
+    ],
+)
+def test_an_effort_that_gemini_does_not_know_becomes_the_nearest(
+    name: str, effort: str, config: dict[str, Any]
+) -> None:
+    reasoning = ReasoningSettings(effort=effort)
+    model = GeminiModel.of(name, GeminiOptions())
+    assert thinking(reasoning, model, False) == ({"thinkingConfig": config} if config else {})
+
+
+JSON_FORMATS: dict[str, tuple[Any, str]] = {
+    "JSON": ({"type": "json_object"}, "Answer with JSON alone."),
+    "a schema": (
+        {"type": "json_schema", "name": "n", "schema": SCHEMA},
+        'Answer with JSON alone, of this JSON schema:\n{"type":"object","properties":{"a":{"type":"string"}}}',
+    ),
+}
+
+
+@pytest.mark.parametrize("tools", [[{"type": "function", "name": "f"}], [{"type": "web_search"}]])
+@pytest.mark.parametrize(("form", "told"), JSON_FORMATS.values(), ids=JSON_FORMATS)
+def test_a_format_beside_tools_is_told_to_models_that_refuse_it(form: Any, told: str, tools: list[Any]) -> None:
+    asked = {"text": {"format": form}, "tools": tools, "instructions": "A"}
+    made = sent({"model": "gemini-2.5-flash", **asked})
+    assert made["systemInstruction"] == {"parts": [{"text": f"A\n\n{told}"}]}
+    assert "generationConfig" not in made
+    assert sent({"model": MODEL, **asked})["generationConfig"]["responseMimeType"] == "application/json"
+    alone = sent({"model": "gemini-2.5-flash", "text": {"format": form}})
+    assert alone["generationConfig"]["responseMimeType"] == "application/json"
+
+
 THOUGHTS: dict[str, tuple[str, dict[str, Any] | None, dict[str, Any], dict[str, Any] | None]] = {
     "nothing asked": (MODEL, None, {}, None),
     "always": (MODEL, None, {"include_thoughts": True}, {"includeThoughts": True}),
@@ -176,6 +216,12 @@ THOUGHTS: dict[str, tuple[str, dict[str, Any] | None, dict[str, Any], dict[str, 
     "none of a pro": ("gemini-3.1-pro-preview", {"effort": "none"}, {}, {"thinkingLevel": "LOW"}),
     "medium": (MODEL, {"effort": "medium"}, {}, {"includeThoughts": True, "thinkingLevel": "MEDIUM"}),
     "most": (MODEL, {"effort": "xhigh"}, {}, {"includeThoughts": True, "thinkingLevel": "HIGH"}),
+    "medium of the first pro": (
+        "gemini-3-pro-preview",
+        {"effort": "medium"},
+        {},
+        {"includeThoughts": True, "thinkingLevel": "HIGH"},
+    ),
     "an alias": ("gemini-flash-latest", {"effort": "low"}, {}, {"includeThoughts": True, "thinkingLevel": "LOW"}),
     "a budget": ("gemini-2.5-flash", {"effort": "medium"}, {}, {"includeThoughts": True, "thinkingBudget": 8192}),
     "no budget": ("gemini-2.5-flash", {"effort": "none"}, {}, {"thinkingBudget": 0}),

@@ -75,7 +75,7 @@ def cloud(upstreams: dict[str, Json], tmp_path_factory: pytest.TempPathFactory) 
     ]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
-        yield Endpoint(_export(process, "OPENAI_BASE_URL"), _export(process, "OPENAI_API_KEY"), log_file)
+        yield Endpoint(exported(process, "OPENAI_BASE_URL"), exported(process, "OPENAI_API_KEY"), log_file)
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=20)
@@ -84,7 +84,7 @@ def cloud(upstreams: dict[str, Json], tmp_path_factory: pytest.TempPathFactory) 
         assert secret not in lines, f"{secret} was logged"
 
 
-def _export(process: subprocess.Popen[str], name: str) -> str:
+def exported(process: subprocess.Popen[str], name: str) -> str:
     assert process.stdout
     for line in process.stdout:
         if found := re.match(rf"export {name}=(\S+)", line.strip()):

@@ -1,5 +1,8 @@
 """A fake upstream that speaks Chat Completions over SSE.
 
+Where it reasons, it signs the first of a turn's calls, as Gemini does at its OpenAI-compatible endpoint ("Thought
+signatures", Gemini API): the signature must come back on that call.
+
 Directives know two values more: `field`, that reasoning comes in (`reasoning_content`), and `done=0`, which
 leaves out `[DONE]`.
 """
@@ -7,16 +10,14 @@ leaves out `[DONE]`.
 import json
 from collections.abc import Iterable
 
-from tests.fakes.chat_completions_rules import check
+from tests.fakes.chat_completions_rules import DIALECT, check
 from tests.fakes.server import main
-from tests.fakes.wire import Asked, Body, Reason, Received, Script, Stream, Tool, Wire
+from tests.fakes.wire import Asked, Body, Reason, Received, Script, Stream, Tool, Wire, sign
 
 FINISH = {"stop": "stop", "tools": "tool_calls", "length": "length", "filter": "content_filter"}
 
 
 class ChatCompletions(Wire):
-    signs = False
-
     def serves(self, path: str) -> bool:
         return path.endswith("/chat/completions")
 
@@ -71,7 +72,10 @@ class Chunks(Stream):
 
     def call(self, index: int, call_id: str, name: str, arguments: str) -> Iterable[bytes]:
         function = {"name": name, "arguments": ""}
-        yield self._chunk({"tool_calls": [{"index": index, "id": call_id, "type": "function", "function": function}]})
+        call: Body = {"index": index, "id": call_id, "type": "function", "function": function}
+        if self.thoughts and index == 0:
+            call["extra_content"] = {"google": {"thought_signature": sign(DIALECT, call_id, name)}}
+        yield self._chunk({"tool_calls": [call]})
         for start in range(0, len(arguments), 8):
             piece = {"index": index, "function": {"arguments": arguments[start : start + 8]}}
             yield self._chunk({"tool_calls": [piece]})

@@ -1,10 +1,14 @@
 """What real Chat Completions servers refuse, for the fake upstream: each rule is one that some server has."""
 
 import json
+import re
 from collections.abc import Mapping
 
-from tests.fakes.wire import Body, Rules, need
+from tests.fakes.vendor_rules import check_vendor
+from tests.fakes.wire import Body, Rules, is_signed, need
 
+DIALECT = "chat_completions"
+UNSIGNED = "skip_thought_signature_validator"
 ROLES = {"system", "user", "assistant", "tool"}
 PARTS = {"text", "image_url", "file", "input_audio"}
 
@@ -25,6 +29,7 @@ def check(headers: Mapping[str, str], body: Body, rules: Rules) -> None:
         _message(index, message, rules)
     _pairs(body["messages"])
     _tools(body)
+    check_vendor(body, rules.vendor)
 
 
 def _message(index: int, message: Body, rules: Rules) -> None:
@@ -57,6 +62,12 @@ def _call(where: str, call: Body) -> None:
     except (TypeError, ValueError):
         arguments = None
     need(isinstance(arguments, dict), f"{where}.tool_calls: the arguments are not a JSON object")
+    need(len(call["id"]) <= 40, f"Invalid '{where}.tool_calls[0].id': string too long.")  # openclaw/openclaw#875
+    need(re.fullmatch("[a-zA-Z0-9_-]{1,64}", function["name"]), f"{where}: the function's name is too long or unfit")
+    if (extra := call.get("extra_content")) is not None:
+        signature = extra["google"]["thought_signature"]
+        known = signature == UNSIGNED or is_signed(signature, DIALECT, call["id"], function["name"])
+        need(known, "Thought signature is not valid")
 
 
 def _pairs(messages: list[Body]) -> None:

@@ -182,14 +182,19 @@ def _config(body: Body, generates: float, model: str) -> None:
     need(level in (None, "MINIMAL", "LOW", "MEDIUM", "HIGH"), f"Invalid value at 'thinking_level': {level}")
     minimal = lite or (generates < 3.7 and not pro)
     need(level != "MINIMAL" or minimal, "Thinking level MINIMAL is not supported for this model.")
+    # https://ai.google.dev/gemini-api/docs/thinking: Gemini 3 Pro has "low" and "high"
+    first_pro = pro and 3 <= generates < 3.1
+    need(level != "MEDIUM" or not first_pro, "Thinking level MEDIUM is not supported for this model.")
     need(thinking.get("thinkingBudget") != 0 or not pro, "Budget 0 is invalid. This model only works in thinking mode.")
     as_json = config.get("responseMimeType") == "application/json"
     if "responseJsonSchema" in config:
         need(as_json, "responseMimeType must be application/json")
         _schema(config["responseJsonSchema"], "generation_config.response_json_schema")
     functions = any("functionDeclarations" in tool for tool in body.get("tools", ()))
-    unsupported = "Function calling with a response mime type: 'application/json' is unsupported"
-    need(generates >= 3 or not (as_json and functions), unsupported)
+    # googleapis/python-genai#867; snailyp/gemini-balance#264 for Google's own tools
+    use = "Function calling" if functions else "Tool use"
+    unsupported = f"{use} with a response mime type: 'application/json' is unsupported"
+    need(generates >= 3 or not (as_json and body.get("tools")), unsupported)
     need("logprobs" not in config or config.get("responseLogprobs"), "Logprobs need response_logprobs")
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from tests.fakes.vendor_rules import check_vendor
 from tests.fakes.wire import Body, Rules, is_signed, need
 
 DIALECT = "openai_responses"
@@ -87,6 +88,7 @@ def check(headers: Mapping[str, str], body: Body, rules: Rules) -> None:
     _settings(body)
     _tools(body)
     _input(body["input"] if isinstance(body.get("input"), list) else [], rules)
+    check_vendor(body, rules.vendor)
 
 
 def _settings(body: Body) -> None:

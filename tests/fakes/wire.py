@@ -17,12 +17,13 @@ class Rules:
     """What a server refuses beyond what its dialect's servers all do. A dialect knows those that it needs.
 
     `api_key`: every other key. `strict`: what only strict servers refuse. `reasoning`: calls that come back
-    without the reasoning before them.
+    without the reasoning before them. `vendor`: what this one refuses, and others don't.
     """
 
     api_key: str = ""
     strict: bool = True
     reasoning: bool = False
+    vendor: str = ""
 
 
 class Refused(Exception):

@@ -158,7 +158,7 @@ def test_kinds_of_tool_choice(choice: Any, kind: type) -> None:
         ("tool_choice", "sometimes"),
         ("truncation", "middle"),
         ("service_tier", "gold"),
-        ("reasoning", {"effort": "maximal"}),
+        ("reasoning", {"effort": ""}),
         ("text", {"format": {"type": "json_schema", "name": "x"}}),
         ("text", {"format": {"type": "yaml"}}),
         ("tools", [{"type": "function", "name": "not a name"}]),

@@ -51,8 +51,14 @@ def test_what_a_request_sets_is_echoed_in_a_valid_response(request_: dict[str, A
     check_response(response_to(**request_))
 
 
-def test_a_minimal_effort_is_echoed_in_a_valid_response() -> None:
-    check_response(response_to(reasoning={"effort": "minimal"}))
+@pytest.mark.parametrize(
+    ("asked", "echoed"),
+    [("minimal", "low"), ("low", "low"), ("max", "xhigh"), ("ultra", "xhigh"), ("none", "none"), ("enormous", None)],
+)
+def test_an_effort_is_echoed_as_the_nearest_that_the_standard_has(asked: str, echoed: str | None) -> None:
+    response = response_to(reasoning={"effort": asked})
+    check_response(response)
+    assert response["reasoning"] == {"effort": echoed, "summary": None}
 
 
 @pytest.mark.parametrize("status", ["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"])

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from ..core.settings import Settings
 from ..responses.create import NewResponses
 from ..responses.stored import StoredResponses
-from . import create, docs, errors, stored
+from . import create, docs, edge, errors, stored
 from .access import Access, access_of
 from .create import new_responses_of
 from .headers import SPEC_VERSION, check_version
@@ -37,6 +37,7 @@ def create_app(
     )
     errors.install(app)
     docs.install(app)
+    edge.install(app, settings.allowed_origins)
     app.include_router(_v1(open_to, identify, settings), prefix="/v1")
     app.add_api_route("/health", _health, methods=["GET"], summary="Is it up")
     return app
@@ -66,14 +67,21 @@ def _v1(
         check_version(request)
 
     async def models(request: Request) -> Response:
-        listed = [
-            {"id": model, "object": "model", "created": 0, "owned_by": model.partition("/")[0]}
-            for model in await new_responses_of(request).models()
-        ]
+        listed = [_model(name) for name in await new_responses_of(request).models()]
         return JSONResponse({"object": "list", "data": listed})
+
+    async def model(request: Request) -> Response:
+        name = request.path_params["model"]
+        await new_responses_of(request).check_model(name)
+        return JSONResponse(_model(name))
 
     router = APIRouter(dependencies=[Depends(admit)])
     create.add_routes(router, settings)
     stored.add_routes(router, settings)
     router.add_api_route("/models", models, methods=["GET"], summary="List models")
+    router.add_api_route("/models/{model:path}", model, methods=["GET"], summary="Read a model")
     return router
+
+
+def _model(name: str) -> dict[str, str | int]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": name.partition("/")[0]}

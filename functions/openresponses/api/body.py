@@ -1,5 +1,6 @@
 """Reading and parsing what a request says, in its body and its query. An error names the wrong field."""
 
+from codecs import BOM_UTF8
 from typing import Annotated, Any, Literal, TypeVar, cast
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, ValidationError
@@ -52,20 +53,41 @@ def parameters(kind: type[_Query]) -> list[dict[str, Any]]:
     return [{"name": name, "in": "query", "required": False, "schema": schema} for name, schema in schemas.items()]
 
 
+_CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
+
 UNKNOWN = ("unknown_item_type", "unknown_tool_type")
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The whole body. Raises UnsupportedMediaType, or BodyTooLarge at more than `limit` bytes."""
-    media = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if media != "application/json":
-        raise UnsupportedMediaType(f"The body must be application/json, not {media!r}", param="content-type")
-    if int(request.headers.get("content-length") or 0) > limit:
-        raise BodyTooLarge(f"The body is larger than {limit} bytes")
+    """The whole body, without a byte order mark.
+
+    Raises UnsupportedMediaType, RequestError for another encoding than UTF-8, or BodyTooLarge at more than `limit`
+    bytes.
+    """
+    _check_media(request.headers.get("content-type", "application/json"))
+    # API Gateway hands a body on as text: a compressed one arrives as rubble.
+    coding = request.headers.get("content-encoding", "identity").strip()
+    if coding.lower() not in ("", "identity"):
+        raise UnsupportedMediaType(
+            f"The body must come as it is, not with the content encoding {coding!r}", param="content-encoding"
+        )
     body = await request.body()
     if len(body) > limit:
         raise BodyTooLarge(f"The body is larger than {limit} bytes")
-    return body
+    start = body[:16]
+    if b"\0" in start:  # no JSON has one; in these encodings every ASCII character does
+        encoding = "UTF-32" if b"\0\0" in start else "UTF-16"
+        raise RequestError(f"The body must be UTF-8, not {encoding}", code="invalid_json")
+    return body.removeprefix(BOM_UTF8)
+
+
+def _check_media(content_type: str) -> None:
+    media, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    charset = next((part[8:].strip('"') for part in parameters if part.startswith("charset=")), "utf-8")
+    if media != "application/json":
+        raise UnsupportedMediaType(f"The body must be application/json, not {media!r}", param="content-type")
+    if charset not in _CHARSETS:
+        raise UnsupportedMediaType(f"The body must be UTF-8, not {charset!r}", param="content-type")
 
 
 def parse_create(body: bytes) -> CreateResponse:

@@ -1,5 +1,6 @@
 """The OpenAPI document and its page, made when they are asked for, so that no other request pays for them."""
 
+import re
 from typing import Any
 
 from fastapi import FastAPI
@@ -23,7 +24,6 @@ CREATE: dict[str, Any] = {
         }
     },
 }
-_PATH = [{"name": "response_id", "in": "path", "required": True, "schema": {"type": "string"}}]
 
 
 def install(app: FastAPI) -> None:
@@ -57,11 +57,16 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     schemas = {**answers["$defs"], **event.pop("$defs"), **requests["$defs"], "Event": event}
     for path, operations in document["paths"].items():
         for operation in operations.values():
-            operation["parameters"] = _PATH if "{response_id}" in path else []
+            operation["parameters"] = _in_path(path)
     for path, query in (("", RetrieveQuery), ("/input_items", ListQuery)):
         operation = document["paths"][f"/v1/responses/{{response_id}}{path}"]["get"]
-        operation["parameters"] = [*_PATH, *parameters(query)]
+        operation["parameters"] += parameters(query)
     document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
     document["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
     document["security"] = [{"bearer": []}]
     return document
+
+
+def _in_path(path: str) -> list[dict[str, Any]]:
+    names = re.findall(r"\{(\w+)\}", path)
+    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]

@@ -3,13 +3,12 @@
 from typing import ClassVar
 
 from fastapi import FastAPI
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import telemetry
-from ..core.errors import KitError, MethodNotAllowed, NotFound, ProviderThrottled, Unauthorized
+from ..core.errors import KitError, ProviderThrottled, Unauthorized
 
 
 def error_body(error: KitError) -> dict[str, dict[str, str | None]]:
@@ -35,24 +34,12 @@ def request_id(scope: Scope) -> str:
 def install(app: FastAPI) -> None:
     app.add_middleware(BugGuard)
     app.add_exception_handler(KitError, _kit_error)
-    app.add_exception_handler(HTTPException, _http_error)
 
 
 async def _kit_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, KitError)
     telemetry.refused(request_id(request.scope), error)
     return error_response(error)
-
-
-async def _http_error(request: Request, error: Exception) -> Response:
-    """Starlette's own 404 and 405, in our body."""
-    assert isinstance(error, HTTPException)
-    where = f"{request.method} {request.url.path}"
-    if error.status_code == 405:
-        answer = error_response(MethodNotAllowed(f"{where}: this path has other methods"))
-        answer.headers.update(error.headers or {})
-        return answer
-    return error_response(NotFound(f"{where}: there is nothing here"))
 
 
 class BugGuard:

@@ -10,7 +10,8 @@ KitError                         500
 │   ├── NotFound                 404
 │   ├── MethodNotAllowed         405
 │   ├── BodyTooLarge             413
-│   └── UnsupportedMediaType     415
+│   ├── UnsupportedMediaType     415
+│   └── NoWebSocket              426
 └── ProviderError                502  the turn is dead
     ├── ProviderRejected         400  the provider refused the request: retry will not help
     ├── ProviderMisconfigured    502  the provider refused our key, or isn't there: an operator must act
@@ -77,6 +78,11 @@ class BodyTooLarge(RequestError):
 class UnsupportedMediaType(RequestError):
     status = 415
     code = "unsupported_media_type"
+
+
+class NoWebSocket(RequestError):
+    status = 426
+    code = "websocket_unsupported"
 
 
 class StorageUnavailable(KitError):

@@ -53,7 +53,7 @@ class Settings:
     `turn_seconds`, a worst-case turn, is left. `flush_seconds` is how long an event of an inline stream may wait for
     its log. An execution's history may grow to `history_events` before another one goes on (Step Functions ends it at
     25,000). `reasoning` is what clients may see of it. A provider is tried again until `retry_seconds` after a turn
-    began.
+    began. `allowed_origins` are those of pages that may call the server, `*` for all.
     """
 
     default_provider: str = ""
@@ -69,3 +69,4 @@ class Settings:
     history_events: int = 20_000
     reasoning: ReasoningShown = "all"
     retry_seconds: float = 30.0
+    allowed_origins: tuple[str, ...] = ()

@@ -25,6 +25,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         turn_seconds=_number(environment, "OPENRESPONSES_TURN_SECONDS", 300),
         flush_seconds=_number(environment, "OPENRESPONSES_FLUSH_MILLISECONDS", 500) / 1000,
         reasoning=_reasoning(get("OPENRESPONSES_REASONING") or "all"),
+        allowed_origins=tuple(get("OPENRESPONSES_ALLOWED_ORIGINS", "").replace(",", " ").split()),
     )
 
 

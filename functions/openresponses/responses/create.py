@@ -35,6 +35,10 @@ class NewResponses:
     async def models(self) -> list[str]:
         return await self._ports.models.listed()
 
+    async def check_model(self, name: str) -> None:
+        """Raises NotFound if a request could not name this model."""
+        await self._ports.models.admit(CreateResponse(model=name, input=""))
+
     async def accept(self, request: CreateResponse) -> tuple[Run, Record]:
         """The run that answers `request`. Raises RequestError, naming the field, before anything is done."""
         refuse_unsupported(request)

@@ -8,6 +8,7 @@ from ..core.ports import Tools
 from ..core.run import OfferedTool
 from ..core.turn import find_tool
 from ..schema.content import InputText
+from ..schema.effort import nearest
 from ..schema.items import (
     AdditionalTools,
     Compaction,
@@ -194,6 +195,9 @@ def check_tool_choice(request: CreateResponse, tools: list[OfferedTool]) -> None
             )
 
 
+_STANDARD_EFFORTS = ("none", "low", "medium", "high", "xhigh")
+
+
 def new_response(request: CreateResponse, response_id: str, created_at: int) -> Response:
     """The response before its first event: the request's settings, echoed, and defaults for the rest."""
     echoed = {name: value for name in _ECHOED if (value := getattr(request, name)) is not None}
@@ -201,8 +205,9 @@ def new_response(request: CreateResponse, response_id: str, created_at: int) -> 
     response = Response(
         id=response_id, created_at=created_at, model=request.model, tools=tools, text=_echo_text(request.text)
     )
-    if request.reasoning and request.reasoning.effort == "minimal":  # the specification lacks it
-        echoed["reasoning"] = request.reasoning.model_copy(update={"effort": "low"})
+    if request.reasoning and request.reasoning.effort:  # the specification lacks "minimal", and what is newer
+        effort = nearest(request.reasoning.effort, _STANDARD_EFFORTS)
+        echoed["reasoning"] = request.reasoning.model_copy(update={"effort": effort})
     return response.model_copy(update=echoed)
 
 

@@ -8,7 +8,8 @@ from .base import JsonObject, Wire, absent
 from .items import InputItem
 from .tools import Tool, ToolChoice
 
-Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
+Effort: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+"""A vocabulary that grows: see `effort`. A dialect sends the nearest that the model takes."""
 Verbosity: TypeAlias = Literal["low", "medium", "high"]
 ServiceTier: TypeAlias = Literal["auto", "default", "flex", "priority"]
 Metadata: TypeAlias = Annotated[

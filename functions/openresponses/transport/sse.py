@@ -21,7 +21,8 @@ class SseEvent(NamedTuple):
 class SseParser:
     """`feed` it the stream's bytes, cut anywhere; it gives the events that they complete.
 
-    An event that the stream leaves unfinished is dropped, as the standard says.
+    An event that the stream leaves unfinished is dropped, as the standard says. A field `error`, which the standard
+    doesn't know, is the data of an event `error`: llama.cpp wrote its errors so (ggml-org/llama.cpp#16109).
     """
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
@@ -64,8 +65,10 @@ class SseParser:
 
     def _field(self, line: bytes) -> None:
         name, _, value = line.partition(b":")
-        if name == b"data":
+        if name in (b"data", b"error"):
             self._data.append(value.removeprefix(b" "))
+        if name == b"error":
+            self._event = name
         elif name == b"event":
             self._event = value.removeprefix(b" ")
 

@@ -1,11 +1,10 @@
-"""Well-known providers, as `providers set` fills them in: everything but the key. One table, and no behaviour."""
+"""Well-known providers, as `providers set` fills them in: everything but the key. One table, and no behaviour.
+
+A preset's name is its vendor's, in `dialects._shared.vendors`: what that one takes is in the tables of the dialects."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-from pydantic import JsonValue
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +16,10 @@ class Preset:
     base_url: str = ""
     model: str = ""
     key: bool = True
-    options: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
     note: str = ""
 
 
 _LOCAL = "the address as the functions see it: from AWS it can't be 127.0.0.1"
-_REASONING: dict[str, JsonValue] = {"reasoning_field": "reasoning"}
-"""The field in which they say reasoning, and take it back within a tool turn."""
-
 PRESETS: dict[str, Preset] = {
     "openai": Preset("OpenAI", "openai_responses", "https://api.openai.com/v1", "gpt-5-mini"),
     "anthropic": Preset("Anthropic", "anthropic", "https://api.anthropic.com/v1", "claude-haiku-5-5"),
@@ -42,7 +37,7 @@ PRESETS: dict[str, Preset] = {
         "openai/gpt-oss-20b",
         note="a model's suffix chooses who serves it: hf/moonshotai/Kimi-K2-Thinking:nebius",
     ),
-    "deepseek": Preset("DeepSeek", "chat_completions", "https://api.deepseek.com/v1", "deepseek-chat"),
+    "deepseek": Preset("DeepSeek", "chat_completions", "https://api.deepseek.com/v1", "deepseek-v4-flash"),
     "qwen": Preset(
         "Qwen (DashScope)",
         "chat_completions",
@@ -56,12 +51,33 @@ PRESETS: dict[str, Preset] = {
         "chat_completions",
         "https://openrouter.ai/api/v1",
         "openai/gpt-oss-20b",
-        options=_REASONING,
         note="--dialect openai_responses speaks its Responses API, a beta, at the same address",
     ),
-    "ollama": Preset(
-        "Ollama", "chat_completions", "http://127.0.0.1:11434/v1", key=False, options=_REASONING, note=_LOCAL
+    "mistral": Preset("Mistral", "chat_completions", "https://api.mistral.ai/v1", "mistral-small-latest"),
+    "moonshot": Preset(
+        "Moonshot (Kimi)",
+        "chat_completions",
+        "https://api.moonshot.ai/v1",
+        "kimi-k2.6",
+        note="keys belong to a region: api.moonshot.cn for China",
     ),
-    "vllm": Preset("vLLM", "chat_completions", "http://127.0.0.1:8000/v1", key=False, options=_REASONING, note=_LOCAL),
+    "cerebras": Preset("Cerebras", "chat_completions", "https://api.cerebras.ai/v1", "gpt-oss-120b"),
+    "xai": Preset(
+        "xAI",
+        "chat_completions",
+        "https://api.x.ai/v1",
+        "grok-4.3",
+        note="--dialect openai_responses speaks its Responses API, at the same address",
+    ),
+    "zai": Preset(
+        "Z.ai",
+        "chat_completions",
+        "https://api.z.ai/api/paas/v4",
+        "glm-4.6",
+        note="the coding plan's address ends in /api/coding/paas/v4",
+    ),
+    "together": Preset("Together", "chat_completions", "https://api.together.xyz/v1", "openai/gpt-oss-20b"),
+    "ollama": Preset("Ollama", "chat_completions", "http://127.0.0.1:11434/v1", key=False, note=_LOCAL),
+    "vllm": Preset("vLLM", "chat_completions", "http://127.0.0.1:8000/v1", key=False, note=_LOCAL),
     "lmstudio": Preset("LM Studio", "chat_completions", "http://127.0.0.1:1234/v1", key=False, note=_LOCAL),
 }

@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from openresponses.core.settings import ProviderSettings
 from openresponses.dialects import connect, dialects
+from openresponses.dialects._shared.vendors import vendor_at
 from openresponses.entry.settings import OFFLINE
 from openresponses.routing.catalog import NAME, parse_provider
 from openresponses_dev.manage.presets import PRESETS, Preset
@@ -74,7 +75,7 @@ def document_of(name: str, options: ProviderOptions) -> str:
         settings_of(name, document)
         return document
     preset = _preset(name, options)
-    document = _without_secrets(preset, options)
+    document = _without_secrets(preset, options, vendor=options.preset or name)
     settings_of(name, json.dumps(document))
     if preset.key if options.key is None else options.key:
         document["api_key"] = read_secret(f"API key of {name}")
@@ -118,7 +119,7 @@ def _preset(name: str, options: ProviderOptions) -> Preset:
     if preset := PRESETS.get(chosen):
         if options.dialect in (None, preset.dialect):
             return preset
-        return replace(preset, dialect=options.dialect, options={})  # which are of its own dialect
+        return replace(preset, dialect=options.dialect)
     if options.preset or not options.dialect:
         known = f"known are {', '.join(PRESETS)}"
         mend = f"choose one with --preset, or a dialect with --dialect: {', '.join(dialects())}"
@@ -126,12 +127,15 @@ def _preset(name: str, options: ProviderOptions) -> Preset:
     return Preset(name, options.dialect)
 
 
-def _without_secrets(preset: Preset, options: ProviderOptions) -> Document:
+def _without_secrets(preset: Preset, options: ProviderOptions, vendor: str) -> Document:
+    """The vendor is said where the address doesn't tell it."""
+    base_url = options.base_url or preset.base_url
+    untold = vendor in PRESETS and base_url and vendor_at(base_url) != vendor
     given: Document = {
         "dialect": preset.dialect,
-        "base_url": options.base_url or preset.base_url,
+        "base_url": base_url,
         "models": list(options.model),
-        "options": {**preset.options, **dict(map(_option, options.option))},
+        "options": {**({"vendor": vendor} if untold else {}), **dict(map(_option, options.option))},
         **{timeout: getattr(options, timeout) for timeout in _TIMEOUTS},
         "retries": options.retries,
     }

@@ -1,8 +1,8 @@
 """What a provider's failure means, decided once: HTTP statuses and error objects to the core's errors.
 
 Knows no vendor: a dialect passes the words that are its vendor's own. Messages are safe to show a client. Only where
-the provider refuses the request itself is its own text passed on, since only the client can act on it: cleaned of
-secrets, and bounded. Every other text is ours.
+the provider blames the request is its own text passed on, since only the client can act on it: cleaned of secrets, and
+bounded. Every other text is ours.
 """
 
 import re
@@ -23,7 +23,6 @@ from ...core.errors import (
     ProviderUnavailable,
     StreamViolation,
 )
-from ...core.surrogates import whole
 from ...schema.base import JsonObject
 from ...transport import errors as t
 from .json import loads, objects, text
@@ -42,12 +41,15 @@ _WORDS_BY_STATUS = {
     503: ("timeout", "overloaded"),
     404: ("not_found",),
     400: ("invalid", "badrequest", "bad_request", "context_length", "content_filter", "image", "policy"),
-    422: ("unprocessable",),
+    422: ("unprocessable", "validation"),
 }
 """Words in an error's `code` or `type`, for errors that come without an HTTP status; the first match counts."""
 
-OUT_OF_QUOTA = {"insufficient_quota": 402, "billing_hard_limit_reached": 402}
-"""Codes that come with a 429 where no retry helps, from OpenAI's two APIs and those like them."""
+OUT_OF_QUOTA: Mapping[str, int] = dict.fromkeys(
+    ("insufficient_quota", "billing_hard_limit_reached", "insufficient_balance", "insufficient balance"), 402
+)
+"""What comes with a 429 or a 500 where no retry helps, from OpenAI's two APIs and those like them (MiniMax:
+modelscope/modelscope#1691, MiniMax-AI/MiniMax-M2#62)."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,11 @@ class UpstreamErrors:
     """Reads the errors of one provider.
 
     `secrets` are cut out of what a client is shown. `meanings` are words of the vendor's own, in an error's code or
-    message, and the HTTP status that they mean whatever the error's own status is. `codes` are words in a code, and
-    the status that they mean where an error comes without one.
+    message, and the HTTP status that they mean whatever the error's own status is.
     """
 
     secrets: Sequence[str] = field(default=(), repr=False)
     meanings: Mapping[str, int] = field(default_factory=dict[str, int])
-    codes: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def of_transport(self, error: t.TransportError) -> ProviderError:
         match error:
@@ -89,41 +89,47 @@ class UpstreamErrors:
         """The error behind a reply with status 200 whose body isn't an event stream."""
         value = _parsed(body)
         error = self.of_object(value) if isinstance(value, dict) else None
+        if error is None and _message(value) and not isinstance(value, str):
+            error = self.of_object({"error": value})
         return error or StreamViolation("The provider answered with something that is not an event stream")
 
     def of_object(self, value: JsonObject) -> ProviderError | None:
         """The error that an object in a stream, or a 200's body, tells of; None where it tells of none.
 
-        Shapes: `{"error": {...}}` (OpenAI, OpenRouter), `{"error": "text"}`, `{"object": "error", ...}` (vLLM).
+        Shapes: `{"error": {...}}` (OpenAI, OpenRouter), `{"error": "text", "error_type": "..."}` (TGI),
+        `{"object": "error", ...}` (vLLM), `{"detail": ...}` (FastAPI), `{"choices": [{"error": {...}}]}` (OpenRouter).
         """
-        if not value.get("error") and value.get("object") != "error":
+        broken = next((choice for choice in objects(value.get("choices")) if choice.get("error")), value)
+        told = broken.get("error") or value.get("object") == "error" or value.keys() - {"type"} == {"detail"}
+        if not told:
             return None
-        error = _Error(value)
+        error = _Error(broken)
         return self._meant(self._status_of(error), error, error.retry_after)
 
     def rejected(self, message: str, where: str = " (in its stream)") -> ProviderRejected:
-        """The provider refused the request. `message` is its own: one bounded line is shown, without the secrets."""
+        """The provider refused the request. `message` is its own."""
+        return ProviderRejected(f"The provider refused the request{where}: {self._shown(message)}")
+
+    def _shown(self, message: str) -> str:
+        """One bounded line, without the secrets."""
         for secret in self.secrets:
             message = message.replace(secret, "[redacted]")
-        message = re.sub(r"[\x00-\x20\x7f]+", " ", whole(message)).strip() or "it gave no reason"
-        message = message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"
-        return ProviderRejected(f"The provider refused the request{where}: {message}")
+        message = re.sub(r"[\x00-\x20\x7f]+", " ", message).strip() or "it gave no reason"
+        return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"
 
     def _status_of(self, error: "_Error") -> int:
-        """Unknown errors in a stream count as the provider's own: a retry may help."""
-        for code in error.codes:
-            number = int(code) if isinstance(code, str) and code.isdecimal() else code
-            if isinstance(number, int) and 400 <= number < 600:
-                return number
-        words = " ".join(code.lower() for code in error.codes if isinstance(code, str))
-        known = [*((status, (code,)) for code, status in self.codes.items()), *_WORDS_BY_STATUS.items()]
-        return next((status for status, each in known if any(word in words for word in each)), 503)
+        """What a code's words mean counts before a status that comes with them, and a status before other words.
+        Unknown errors in a stream count as the provider's own: a retry may help.
+        """
+        numbers = (int(code) if isinstance(code, str) and code.isdecimal() else code for code in error.codes)
+        status = next((each for each in numbers if isinstance(each, int) and 400 <= each < 600), None)
+        return (_status_in(error.codes[:1]) or status if status else _status_in(error.codes)) or 503
 
     def _meant(self, status: int, error: "_Error", wait: float | None, where: str = "") -> ProviderError:
         """`where` is empty for an error in a stream."""
         said = [error.message, *(code for code in error.codes if isinstance(code, str))]
         meant = (status for words, status in self.meanings.items() if any(words in each for each in said))
-        status = next(meant, status)
+        blamed, status = status, next(meant, status)
         if status == 429:
             return ProviderThrottled(f"The provider limits our rate{where}", retry_after=wait)
         where = where or " (in its stream)"
@@ -139,7 +145,8 @@ class UpstreamErrors:
             case _ if 400 <= status < 500:
                 return self.rejected(error.message, where)
             case _ if status >= 500:
-                return ProviderUnavailable(f"The provider failed{where}")
+                why = f": {self._shown(error.message)}" if 400 <= blamed < 500 else ""
+                return ProviderUnavailable(f"The provider failed{where}{why}")
             case _:
                 return ProviderMisconfigured(f"The provider's address answers as no API does{where}")
 
@@ -157,17 +164,22 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return max(0.0, (until - now).total_seconds()) if until else None
 
 
+def _status_in(codes: Sequence[JsonValue]) -> int | None:
+    words = " ".join(code.lower() for code in codes if isinstance(code, str))
+    return next((status for status, each in _WORDS_BY_STATUS.items() if any(word in words for word in each)), None)
+
+
 class _Error:
     """An error object, whatever its shape. `details` have a reason and a `retryDelay`, seconds with an `s`, in
     google.rpc.Status (google/rpc/error_details.proto)."""
 
     def __init__(self, value: JsonValue) -> None:
-        if isinstance(value, dict) and value.get("error"):
-            value = value["error"]
-        fields = value if isinstance(value, dict) else {}
+        around = value if isinstance(value, dict) else {}
+        value = around.get("error") or value
+        fields = value if isinstance(value, dict) else around
         details = objects(fields.get("details"))
         self.message = _message(value)
-        self.codes = [fields.get(name) for name in ("code", "status_code", "status", "type")]
+        self.codes = [fields.get(name) for name in ("code", "status_code", "http_code", "status", "type", "error_type")]
         self.codes += [detail.get("reason") for detail in details]
         delays = [_number(text(detail.get("retryDelay")).removesuffix("s")) for detail in details]
         self.retry_after = next((delay for delay in delays if delay is not None), None)

@@ -27,8 +27,22 @@ async def objects_of(chunks: AsyncIterator[bytes]) -> Objects:
             if event.data.strip() == "[DONE]":
                 yield DONE
                 return
-            value = object_of(event.data)
-            yield {**value, "type": event.event} if event.event and not value.get("type") else value
+            yield _error_of(event.data) if event.event == "error" else _named(object_of(event.data), event.event)
+
+
+def _named(value: JsonObject, name: str) -> JsonObject:
+    return {**value, "type": name} if name and not value.get("type") else value
+
+
+def _error_of(data: str) -> JsonObject:
+    """An event `error` tells of one, whatever is in it: an object with `error` in it, the error itself, or words."""
+    try:
+        value = loads(data)
+    except ValueError:
+        return {"type": "error", "error": data}
+    if isinstance(value, dict) and (value.get("error") or value.get("type") == "error"):
+        return _named(value, "error")
+    return {"type": "error", "error": value or "unknown"}
 
 
 def object_of(data: str | bytes) -> JsonObject:

@@ -11,25 +11,32 @@ from ...core.settings import ProviderSettings
 from ...schema.base import JsonObject
 from ...schema.request import CreateResponse
 from .facts import Fact, facts_of
-from .json import fields
+from .json import fields, text
+from .vendors import Vendor, vendor_at
 
 
 class Options(BaseModel):
-    """A dialect's switches. The table in its module says what they do."""
+    """A dialect's switches. The table in its module says what they do.
+
+    `vendor` is the one whose rules count. By default, it is the one whose host `base_url` names.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    vendor: Vendor = ""
 
 
 Kind = TypeVar("Kind", bound=Options)
 
 
-def read_options(kind: type[Kind], settings: ProviderSettings, hosts: Iterable[Fact] = ()) -> Kind:
-    """The settings' options over those of the host, `.<host>` in the patterns of `hosts`.
+def read_options(kind: type[Kind], settings: ProviderSettings, facts: Iterable[Fact] = (), model: str = "") -> Kind:
+    """The settings' options over what `facts` say of the vendor and the model: `vendor/model` in their patterns, in
+    lower case.
 
     Raises ValueError that names a wrong option, without its value.
     """
-    host = settings.base_url.partition("://")[2].partition("/")[0].partition(":")[0].lower()
-    known = facts_of(hosts, f".{host}")
+    vendor = text(settings.options.get("vendor")) or vendor_at(settings.base_url)
+    known = {"vendor": vendor} | facts_of(facts, f"{vendor}/{model}".lower())
     try:
         return kind.model_validate(known | settings.options)
     except ValidationError as error:

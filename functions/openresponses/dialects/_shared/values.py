@@ -2,6 +2,7 @@
 
 from pydantic import JsonValue
 
+from ...core.surrogates import whole
 from ...schema.base import JsonObject
 from ...schema.content import FileCitation, LogProb, TopLogProb, UrlCitation
 from ...schema.response import InputTokensDetails, OutputTokensDetails, Usage
@@ -47,7 +48,7 @@ def document_citation(document: JsonValue, title: JsonValue, at: int) -> FileCit
 
 def top_logprob(token: JsonValue, logprob: JsonValue, octets: JsonValue) -> TopLogProb:
     return TopLogProb(
-        token=text(token),
+        token=whole(text(token)),
         logprob=logprob if isinstance(logprob, int | float) else -9999.0,
         bytes=[count(each) for each in octets] if isinstance(octets, list) else [],
     )

@@ -11,6 +11,7 @@
 | `drop_stale_thinking` | true | have thinking dropped, not refused, if what was before it changed (a beta) |
 | `cache` | "5m" | how long the prompt is cached for: "5m", "1h", or false: don't mark it |
 | `structured_outputs` | by the model's name | have JSON schemas enforced; else they are told in the instructions |
+| `forced_calls` | "as_asked" | "not_thinking": turn thinking off for a forced call, where a vendor refuses both |
 | `strict_tools` | false | have `strict` tools enforced, which the API has limits for |
 | `web_search` | false | let the vendor search where a client offers `web_search`; costs per search |
 
@@ -47,7 +48,7 @@ from .._shared.json import fields
 from .._shared.options import read_options
 from .._shared.schemas import constrained
 from .messages import Prompt, prompt, text_block
-from .models import AnthropicOptions, Profile, profile_of
+from .models import FACTS, AnthropicOptions, Profile, profile_of
 from .request import order, tools
 from .stream import AnthropicDecoder
 from .thinking import BINDING_BETA, began_without_thinking, effort, is_off, thinking
@@ -63,11 +64,13 @@ ERRORS = UpstreamErrors(meanings={"Your credit balance is too low": 402, "You ha
 
 def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | None = None) -> HttpDialect:
     """Raises ValueError for settings that can't work."""
-    options, key = read_options(AnthropicOptions, settings), settings.api_key.strip()
+    read_options(AnthropicOptions, settings, FACTS)
+    key = settings.api_key.strip()
     headers = {name.lower(): value for name, value in settings.headers.items()}
     version, beta = headers.get("anthropic-version", VERSION), headers.get("anthropic-beta")
 
     def wire(turn: Turn) -> WireTurn:
+        options = read_options(AnthropicOptions, settings, FACTS, turn.model)
         profile = profile_of(turn.model, options)
         body = encode(turn, options, profile, version)
         bound = "block_binding" in fields(body.get("thinking"))

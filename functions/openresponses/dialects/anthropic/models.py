@@ -44,6 +44,21 @@ MODELS = (
 )
 """By the model's family and version."""
 
+FACTS = (
+    # They think unless they are told not to, and then refuse a forced call.
+    Fact(
+        r"^deepseek/",
+        {"forced_calls": "not_thinking"},
+        Source("https://github.com/deepseek-ai/DeepSeek-V3/issues/1376", "2026-11"),
+    ),
+    Fact(
+        r"^moonshot/kimi-k2\.[56]",
+        {"forced_calls": "not_thinking"},
+        Source("https://platform.kimi.ai/docs/guide/use-kimi-k2-thinking-model", "2026-11"),
+    ),
+)
+"""By `vendor/model`: what the defaults of the options are, where others speak this wire."""
+
 _NAME = re.compile(
     r"claude-(?:(\d)(?:[-.](\d))?-)?(?P<family>opus|sonnet|haiku|fable|mythos)(?:-(\d{1,2})(?:[-.](\d{1,2}))?)?(?!\d)"
 )
@@ -60,6 +75,7 @@ class AnthropicOptions(Options):
     structured_outputs: bool | None = None
     strict_tools: bool = False
     web_search: bool = False
+    forced_calls: Literal["as_asked", "not_thinking"] = "as_asked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +84,7 @@ class Profile:
 
     - `off` is the type of thinking that turns thinking off; None: nothing does.
     - `bound`: a thinking block is refused where anything before it has changed.
+    - `forces_while_thinking`: a forced call is taken from a model that thinks by default.
     - `late_system`: messages of role `system` may follow the user's.
     - `max_tokens` is the largest limit that the model takes.
     """
@@ -79,6 +96,7 @@ class Profile:
     top_effort: Literal["xhigh", "max"] = "xhigh"
     sampling: bool = True
     forced_calls: bool = True
+    forces_while_thinking: bool = True
     late_system: bool = False
     structured_outputs: bool = False
     max_tokens: int = 8192
@@ -92,6 +110,8 @@ def profile_of(model: str, options: AnthropicOptions) -> Profile:
         profile = Profile(**facts_of(MODELS, found["family"], (int(major or 99), int(minor or 0))))
     if options.thinking is not None:
         profile = replace(profile, thinking=options.thinking)
+    if options.forced_calls == "not_thinking":
+        profile = replace(profile, forces_while_thinking=False)
     if options.structured_outputs is not None:
         profile = replace(profile, structured_outputs=options.structured_outputs)
     return profile

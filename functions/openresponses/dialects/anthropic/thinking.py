@@ -10,14 +10,14 @@ from pydantic import JsonValue
 
 from ...core.turn import Turn
 from ...schema.base import JsonObject
+from ...schema.effort import nearest
 from .._shared.json import count, fields, loads, text
 from .models import Profile
 
 BINDING_BETA = "thinking-binding-controls-2026-08-01"
 MIN_BUDGET, MAX_BUDGET = 1024, 32_000
-_SHARES = {"none": 0, "minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.95, "max": 0.95}
-"""How much of `max_tokens` a thinking budget is. A budget must be less than the limit, and at least 1,024. A word that
-isn't known counts as `high`."""
+_SHARES = {"minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.95, "max": 0.95}
+"""How much of `max_tokens` a thinking budget is. A budget must be less than the limit, and at least 1,024."""
 
 
 class Thought(NamedTuple):
@@ -69,13 +69,15 @@ def thinking(
         return None
     if is_off(turn, profile):
         return {"type": profile.off}
+    if forced and not profile.forces_while_thinking:
+        return {"type": "disabled"}
     shown: JsonObject = {"display": "summarized"} if profile.claude and asked and asked.summary else {}
     if profile.thinking == "adaptive":
         stale: JsonObject = {"block_binding": {"prefix_mismatch_behavior": "drop_block"}}
         bound = stale if profile.bound and drop_stale else {}
         return {"type": "adaptive", **shown, **bound} if bound or (wanted and not forced) else None
-    share = _SHARES.get(_effort(turn) or "medium", _SHARES["high"])
-    if not wanted or not share or forced or began_without or max_tokens <= MIN_BUDGET:
+    share = _SHARES.get(_effort(turn) or "medium")
+    if not wanted or share is None or forced or began_without or max_tokens <= MIN_BUDGET:
         return None
     budget = min(MAX_BUDGET, max(MIN_BUDGET, int(max_tokens * share)))
     return {"type": "enabled", "budget_tokens": budget, **shown}
@@ -90,10 +92,8 @@ def effort(turn: Turn, profile: Profile) -> JsonValue:
             return "low"
         case "xhigh":
             return profile.top_effort
-        case "low" | "medium" | "high" | "max" | None as asked:
+        case asked:
             return asked
-        case _:
-            return "high"
 
 
 def began_without_thinking(messages: list[tuple[str, list[JsonValue]]]) -> bool:
@@ -108,5 +108,5 @@ def began_without_thinking(messages: list[tuple[str, list[JsonValue]]]) -> bool:
 
 
 def _effort(turn: Turn) -> str | None:
-    """The words grow: those of a newer client come, too."""
-    return turn.request.reasoning.effort if turn.request.reasoning else None
+    asked = turn.request.reasoning.effort if turn.request.reasoning else None
+    return nearest(asked, ("none", *_SHARES)) if asked else None

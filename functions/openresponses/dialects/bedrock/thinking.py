@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from ...core.turn import Turn
 from ...schema.base import JsonObject
+from ...schema.effort import nearest
 from .._shared.json import fields, loads, objects
 from .models import Traits
 
@@ -63,7 +64,7 @@ def asked(turn: Turn, traits: Traits, messages: Sequence[JsonObject], *, forced:
         case "adaptive":
             return _adaptive(effort, turn, traits, messages)
         case "budget" if wanted and not forced and _may_think(messages):
-            return _budget(_BUDGETS.get(effort or "medium", _BUDGETS["high"]), limit, turn, traits)
+            return _budget(_BUDGETS[effort or "medium"], limit, turn, traits)
         case "nova" if wanted:
             return _nova(_level(effort or "medium"), limit, turn, traits)
         case "effort" if wanted and effort:
@@ -95,8 +96,7 @@ def _adaptive(effort: str | None, turn: Turn, traits: Traits, messages: Sequence
         return Asked(_inference(turn, traits.sampling, limit))
     highest = "xhigh" if traits.sampling == 0 else "max"
     if effort:
-        words = {"none": "low", "minimal": "low", "low": "low", "medium": "medium", "xhigh": highest, "max": "max"}
-        more["output_config"] = {"effort": words.get(effort, "high")}
+        more["output_config"] = {"effort": {"none": "low", "minimal": "low", "xhigh": highest}.get(effort, effort)}
     return Asked(_inference(turn, 0, limit), more)
 
 
@@ -119,12 +119,12 @@ def _nova(level: str, limit: int | None, turn: Turn, traits: Traits) -> Asked:
 
 
 def _level(effort: str) -> str:
-    return {"minimal": "low", "low": "low", "medium": "medium"}.get(effort, "high")
+    return nearest(effort, ("low", "medium", "high")) or effort
 
 
 def _effort(turn: Turn) -> str | None:
-    """The words grow: those of a newer client come, too."""
-    return turn.request.reasoning.effort if turn.request.reasoning else None
+    asked = turn.request.reasoning.effort if turn.request.reasoning else None
+    return nearest(asked, ("none", *_BUDGETS)) if asked else None
 
 
 def _summary(turn: Turn) -> bool:

@@ -1,6 +1,6 @@
 """Chat Completions chunks to deltas. Pure.
 
-Sources: OpenAI, "Chat completion chunk object"; DeepSeek, Groq, Mistral, OpenRouter and Ollama for what they
+Sources: OpenAI, "Chat completion chunk object"; DeepSeek, Groq, Mistral, OpenRouter, Ollama and others for what they
 add to it or leave out. Values of an unexpected type are passed over: servers differ, and grow.
 """
 
@@ -8,19 +8,20 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pydantic import JsonValue
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from ...core import deltas as d
 from ...core.errors import ProviderUnavailable, StreamViolation
 from ...schema.base import JsonObject
-from ...schema.content import LogProb
+from ...schema.content import Annotation, LogProb
 from ...schema.response import Usage
 from .._shared.events import DONE, Decoder
-from .._shared.json import count, fields, objects, text
-from .._shared.naming import CallIds, item_name
+from .._shared.json import count, dumps, fields, objects, text
+from .._shared.naming import MAX_CALL_ID, CallIds, Naming, tool_names
 from .._shared.think_tags import ThinkSplitter
-from .._shared.values import citation_of, logprobs_of, usage
+from .._shared.values import citation_of, logprobs_of, usage, web_citation
 from .models import ThinkTags
+from .thinking import PARTS, CallState, State, call_fields, merged, message_fields
 
 
 @dataclass(slots=True)
@@ -31,6 +32,7 @@ class _Call:
     name: str = ""
     arguments: list[str] = field(default_factory=list[str])
     opened: bool = False
+    state: JsonObject = field(default_factory=dict[str, JsonValue])
 
 
 class Calls:
@@ -44,7 +46,8 @@ class Calls:
     call, does. A name may come after the first arguments: until then they are held back.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, names: Naming) -> None:
+        self._names = names
         self._ids = CallIds()
         self._calls: list[_Call] = []
         self._by_id: dict[str, _Call] = {}
@@ -52,18 +55,33 @@ class Calls:
 
     def feed(self, chunk: JsonObject) -> Iterator[d.ToolCall]:
         function = fields(chunk.get("function"))
-        name, arguments = item_name(text(function.get("name"))), _arguments(function.get("arguments"))
+        name, arguments = text(function.get("name")), _arguments(function.get("arguments"))
         index, call_id = chunk.get("index"), text(chunk.get("id"))
         index = index if isinstance(index, int) else None
         call = self._find(index, call_id, name, arguments) or self._new(index, call_id)
         call.name = call.name or name
+        if state := call_fields(chunk):
+            call.state = merged(call.state, state)
         if arguments:
             call.arguments.append(arguments)
         if call.opened and arguments:
             yield d.ToolCall(call.key, arguments)
         elif call.name and not call.opened:
             call.opened = True
-            yield d.ToolCall(call.key, "".join(call.arguments), call.id, call.name)
+            yield d.ToolCall(call.key, "".join(call.arguments), call.id, self._names.ours(call.name))
+
+    @property
+    def keys(self) -> list[str]:
+        """Of those that are open."""
+        return [call.key for call in self._calls if call.opened]
+
+    def states(self) -> tuple[CallState, ...]:
+        """What came with the calls since it was asked for last."""
+        told = [call for call in self._calls if call.state and call.name]
+        states = tuple(CallState(id=call.id, name=call.name, fields=call.state) for call in told)
+        for call in told:
+            call.state = {}
+        return states
 
     def end(self) -> None:
         """Raises StreamViolation where a call never got a name."""
@@ -83,8 +101,12 @@ class Calls:
         return call if repeated else None
 
     def _new(self, index: int | None, call_id: str) -> _Call:
-        """A second call with the same id gets none, nor does one with too long an id: the engine makes one."""
+        """A second call with the same id gets none, nor does one with too long an id: the engine makes one. But an id
+        may hold a signature (LiteLLM's `encode_tool_call_id_with_signature`), so it is state.
+        """
         call = _Call(f"call_{len(self._calls)}", index, self._ids.take(call_id))
+        if len(call_id) > MAX_CALL_ID or "__thought__" in call_id:
+            call.state = {"id": call_id}
         self._calls.append(call)
         if call.id:
             self._by_id[call.id] = call
@@ -104,127 +126,251 @@ def _is_object(arguments: str) -> bool:
         return False
 
 
-_LENGTH = ("length", "max_tokens", "model_length")
+REASONING = ("reasoning_content", "reasoning", "reasoning_text")
+_LENGTH = ("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded")
 _FILTERED = ("content_filter", "sensitive")
-_FAILED = ("error", "abort", "insufficient_system_resource", "network_error")
+_FAILED = ("error", "abort", "insufficient_system_resource", "network_error", "function_call_filter")
+"""The last is Gemini's, for a call that doesn't parse: it writes `<word>: <its own reason>`."""
 
 
 class ChatDecoder(Decoder):
-    """A turn has ended with a `finish_reason` or with `[DONE]`; some servers send only one of them. `Finish` waits for
-    the end of the stream, since the usage comes after the `finish_reason`. `echo`: reasoning is sent back later, so it
-    is state as well: that comes back whatever a client is shown of it, or keeps.
+    """A turn has ended with a `finish_reason`, or with `[DONE]` if something was said: some servers send only one of
+    them. `Finish` waits for the end of the stream, since the usage comes after the `finish_reason`.
+
+    `names` are those of the offered tools. `echo`: reasoning is sent back later, so it is state as well: that comes
+    back whatever a client is shown of it, or keeps.
     """
 
-    def __init__(self, *, think_tags: ThinkTags = False, echo: bool = True) -> None:
+    def __init__(self, names: Naming | None = None, *, think_tags: ThinkTags = False, echo: bool = True) -> None:
         self._finish = ""
         self._echo = echo
         self._thoughts: list[str] = []
-        self._calls = Calls()
+        self._message: JsonObject = {}
+        self._calls = Calls(names or tool_names(()))
         self._think = ThinkSplitter(opened=think_tags == "open") if think_tags else None
-        self._speaking = False
+        self._last = ""
+        self._said = False
+        self._cited: list[Annotation] = []
+        self._uncited: list[d.Annotation] = []
         self._used: JsonValue = None
 
     def feed(self, event: JsonObject) -> Iterator[d.Delta]:
         if event is DONE:
-            self.over, self._finish = True, self._finish or "stop"
+            self.over, self._finish = True, self._finish or ("stop" if self._said else "")
         return self._stated(self._chunk(event))
 
     def end(self) -> Iterator[d.Delta]:
         return self._stated(self._end())
 
     def _stated(self, deltas: Iterator[d.Delta]) -> Iterator[d.Delta]:
-        """`deltas`, and the state of a reasoning block before what ends it."""
+        """`deltas`, and the state of the turn: where reasoning ends, and before the text or the first call. What comes
+        later waits for the end, since it would cut the text in two, or stand before calls that came before it.
+        """
         for delta in deltas:
-            if isinstance(delta, d.Reasoning) and self._echo:
-                self._thoughts.append(delta.text)
-            elif self._thoughts and not isinstance(delta, d.Usage):
-                yield d.Opaque("reasoning", "".join(self._thoughts))
-                self._thoughts.clear()
+            match delta:
+                case d.Usage():
+                    pass
+                case d.Reasoning():
+                    self._last = "reasoning"
+                    self._thoughts.append(delta.text)
+                case d.Finish():
+                    yield from self._leave(delta.reason)
+                case d.Text() | d.Refusal() | d.Annotation() | d.ToolCall():
+                    opens = isinstance(delta, d.ToolCall) and bool(delta.name)
+                    if self._last == "reasoning" or (self._last != delta.key and len(self._calls.keys) == opens):
+                        yield from self._state()
+                    self._last = str(delta.key)
+                case _:
+                    pass
             yield delta
+
+    def _state(self, after: int = 0) -> Iterator[d.Delta]:
+        state = State(message=self._message, calls=self._calls.states(), after=after)
+        if self._echo and not state.reasons:
+            state = state.model_copy(update={"text": "".join(self._thoughts)})
+        self._thoughts.clear()
+        self._message = {}
+        if state.text or state.message or state.calls:
+            yield d.Opaque("reasoning", dumps(state.model_dump(exclude_defaults=True)).decode())
+
+    def _leave(self, reason: d.FinishReason) -> Iterator[d.Delta]:
+        """The calls are over before state that came after them, so that it stands after them."""
+        calls = self._calls.keys
+        late = [*self._state(len(calls))] if self._last != "reasoning" else [*self._state()]
+        if late and reason == "stop" and self._last != "reasoning":
+            yield from map(d.End, calls)
+        yield from late
 
     def _chunk(self, chunk: JsonObject) -> Iterator[d.Delta]:
         for choice in objects(chunk.get("choices")):
             if count(choice.get("index")) == 0:
-                yield from self._delta(fields(choice.get("delta")), choice)
+                yield from self._delta(_delta_of(choice, said=self._said), choice)
                 self._finish = text(choice.get("finish_reason")) or self._finish
-        used = chunk.get("usage") or fields(chunk.get("x_groq")).get("usage")
-        if used and used != self._used:
+        if not _SOURCES.isdisjoint(chunk):
+            yield from self._cite(sources(chunk))
+        if (used := _used(chunk)) and used != self._used:
             self._used = used
-            yield d.Usage(_usage(fields(used)))
+            yield d.Usage(_usage(used))
 
     def _end(self) -> Iterator[d.Delta]:
         if not self._finish:
             raise ProviderUnavailable("The provider's stream ended before its turn did")
-        if self._finish in _FAILED:
+        finish = self._finish.partition(":")[0].lower()
+        if finish in _FAILED:
             raise ProviderUnavailable("The provider gave up on its answer")
         if self._think:
             yield from self._split(self._think.end(), ())
+        yield from self._held()
         self._calls.end()
-        yield d.Finish(
-            "length" if self._finish in _LENGTH else "content_filter" if self._finish in _FILTERED else "stop"
-        )
+        yield d.Finish("length" if finish in _LENGTH else "content_filter" if finish in _FILTERED else "stop")
 
     def _delta(self, delta: JsonObject, choice: JsonObject) -> Iterator[d.Delta]:
-        if not delta:
-            return
-        if reasoning := _reasoning(delta):
-            self._speaking = False
-            yield d.Reasoning("reasoning", reasoning)
-        if content := delta.get("content"):
-            yield from self._content(content, logprobs_of(fields(choice.get("logprobs")).get("content")))
-        if refusal := text(delta.get("refusal")):
-            self._speaking = False
-            yield d.Refusal("refusal", refusal)
-        for annotation in objects(delta.get("annotations")):
-            if self._speaking and annotation.get("type") == "url_citation":
-                yield d.Annotation("text", citation_of(fields(annotation.get("url_citation")) or annotation))
-        calls = objects(delta.get("tool_calls"))
-        if legacy := fields(delta.get("function_call")):
-            calls.append({"index": 0, "function": legacy})
-        for call in calls:
-            self._speaking = False
-            yield from self._calls.feed(call)
+        """Most have nothing but text: what is rare is looked for only where there is more."""
+        given: JsonObject = {name: value for name, value in delta.items() if value and name != "role"}
+        self._said = self._said or bool(given)
+        content = given.get("content")
+        more = len(given) > 1 or not isinstance(content, str)
+        if more:
+            if state := message_fields(given):
+                self._message = merged(self._message, state)
+            if reasoning := _reasoning(given):
+                yield d.Reasoning("reasoning", reasoning)
+        if content:
+            logprobs = choice.get("logprobs")
+            yield from self._content(content, logprobs_of(fields(logprobs).get("content")) if logprobs else ())
+        if more:
+            if refusal := text(given.get("refusal")):
+                yield d.Refusal("refusal", refusal)
+            yield from self._cite(annotations(given))
+            calls = objects(given.get("tool_calls"))
+            if legacy := fields(given.get("function_call")):
+                calls.append({"index": 0, "function": legacy})
+            for call in calls:
+                yield from self._calls.feed(call)
+        if "annotations" in choice:
+            yield from self._cite(annotations(choice))
 
     def _content(self, content: JsonValue, logprobs: tuple[LogProb, ...]) -> Iterator[d.Delta]:
-        """A string, or (Mistral) a list of parts of type `text` and `thinking`."""
+        """A string, or a list of parts: of text, and of what the model thought."""
         if isinstance(content, str):
             yield from self._say(content, logprobs)
         for part in objects(content):
-            if thought := part.get("thinking"):
-                words = text(thought) or "".join(text(each.get("text")) for each in objects(thought))
-                if words:
-                    self._speaking = False
+            if text(part.get("type")) in PARTS:
+                if words := _thought(part.get("thinking")) or _thought(part.get("summary")):
                     yield d.Reasoning("reasoning", words)
             elif words := text(part.get("text")):
                 yield from self._say(words, logprobs)
+
+    def _cite(self, citations: list[Annotation]) -> Iterator[d.Delta]:
+        """In the text that is open. What comes before it is held back until there is a text: it must not cut reasoning
+        in two. Some vendors send all of their sources again in each chunk.
+        """
+        new = [each for each in citations if each not in self._cited]
+        self._cited += new
+        self._uncited += [d.Annotation("text", each) for each in new]
+        if self._last == "text":
+            yield from self._held()
+
+    def _held(self) -> Iterator[d.Delta]:
+        held, self._uncited = self._uncited, []
+        yield from held
 
     def _say(self, words: str, logprobs: tuple[LogProb, ...]) -> Iterator[d.Delta]:
         if self._think:
             yield from self._split(self._think.feed(words), logprobs)
         else:
-            self._speaking = True
             yield d.Text("text", words, logprobs)
+            if self._uncited:
+                yield from self._held()
 
     def _split(self, pieces: Iterator[tuple[bool, str]], logprobs: tuple[LogProb, ...]) -> Iterator[d.Delta]:
         for is_reasoning, words in pieces:
-            self._speaking = not is_reasoning
-            yield d.Reasoning("reasoning", words) if is_reasoning else d.Text("text", words, logprobs)
+            if is_reasoning:
+                yield d.Reasoning("reasoning", words)
+            else:
+                yield d.Text("text", words, logprobs)
+                yield from self._held()
+
+
+def _delta_of(choice: JsonObject, *, said: bool) -> JsonObject:
+    """A server that doesn't stream sends the whole message in one chunk. Others send it once more at the end."""
+    return fields(choice.get("delta")) or ({} if said else fields(choice.get("message")))
 
 
 def _reasoning(delta: JsonObject) -> str:
-    """`reasoning_content` (DeepSeek, Qwen), `reasoning` (Groq, Ollama, vLLM), `reasoning_details` (OpenRouter)."""
-    plain = text(delta.get("reasoning_content")) or text(delta.get("reasoning"))
-    if plain or not delta.get("reasoning_details"):
-        return plain
-    details = objects(delta.get("reasoning_details"))
-    return "".join(text(each.get("text")) or text(each.get("summary")) for each in details)
+    """`reasoning_content` (DeepSeek, Qwen), `reasoning` (Groq, Ollama, vLLM), `reasoning_text` (Copilot), and fields
+    that say it in blocks: it often comes in one of the others as well."""
+    plain = next(filter(None, (text(delta.get(name)) for name in REASONING)), "")
+    return plain or _thought(delta.get("reasoning_details")) or _thought(delta.get("thinking_blocks"))
+
+
+def _thought(value: JsonValue) -> str:
+    """What blocks of reasoning show of it."""
+    if isinstance(value, str):
+        return value
+    shown = (
+        text(each.get("text")) or text(each.get("summary")) or text(each.get("thinking")) for each in objects(value)
+    )
+    return "".join(shown)
+
+
+def annotations(where: JsonObject) -> list[Annotation]:
+    """Without those that are state alone: what was read of a file."""
+    found = [_annotation(each) for each in objects(where.get("annotations")) if each.get("type") != "file"]
+    return [each for each in found if each is not None]
+
+
+def _annotation(value: JsonObject) -> Annotation | None:
+    """Of another type than a citation of the web, it is kept as it came."""
+    if value.get("type") == "url_citation":
+        cited = citation_of(fields(value.get("url_citation")) or value)
+        return cited if cited.url else None
+    try:
+        return _ANNOTATION.validate_python(value)
+    except ValidationError:
+        return None
+
+
+_ANNOTATION: TypeAdapter[Annotation] = TypeAdapter(Annotation)
+
+
+_SOURCES = frozenset(("citations", "search_results", "web_search"))
+
+
+def sources(chunk: JsonObject) -> list[Annotation]:
+    """What a whole answer rests on, without places in its text: the results of a search (Perplexity; Z.ai names them
+    otherwise), or their addresses alone (Perplexity, xAI)."""
+    results = objects(chunk.get("search_results")) or objects(chunk.get("web_search"))
+    named = [(text(each.get("url")) or text(each.get("link")), text(each.get("title"))) for each in results]
+    addresses = chunk.get("citations")
+    bare = [(text(each), "") for each in addresses] if isinstance(addresses, list) and not named else []
+    return [cited for url, title in named + bare if (cited := web_citation(url, title, 0, 0))]
+
+
+def _used(chunk: JsonObject) -> JsonObject:
+    """Where Groq and Moonshot have it, too."""
+    elsewhere = chunk.get("x_groq") or next(iter(objects(chunk.get("choices"))), None)
+    return fields(chunk.get("usage")) or fields(fields(elsewhere).get("usage"))
 
 
 def _usage(used: JsonObject) -> Usage:
-    """Cached tokens: DeepSeek names them otherwise. Reasoning tokens: xAI leaves them out of the completion's."""
+    """Each number has a place of its own in OpenAI's API, and other names elsewhere: those of DeepSeek, Moonshot,
+    OpenRouter, Perplexity, and of Anthropic by way of LiteLLM. xAI leaves reasoning tokens out of the completion's.
+    """
     prompt, completion = count(used.get("prompt_tokens")), count(used.get("completion_tokens"))
-    cached = fields(used.get("prompt_tokens_details")).get("cached_tokens")
-    thought = count(fields(used.get("completion_tokens_details")).get("reasoning_tokens"))
+    given, made = fields(used.get("prompt_tokens_details")), fields(used.get("completion_tokens_details"))
+    cached = _first(given, "cached_tokens") or _first(used, *_CACHED)
+    written = _first(given, "cache_write_tokens", "cache_creation_tokens") or _first(
+        used, "cache_creation_input_tokens"
+    )
+    thought = _first(made, "reasoning_tokens") or _first(used, "reasoning_tokens")
     if thought and prompt + completion + thought == count(used.get("total_tokens")):
         completion += thought
-    return usage(prompt, completion, cached=cached or used.get("prompt_cache_hit_tokens"), reasoned=thought)
+    return usage(prompt, completion, cached=cached, written=written, reasoned=thought)
+
+
+_CACHED = ("prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens")
+
+
+def _first(numbers: JsonObject, *names: str) -> int:
+    return next(filter(None, (count(numbers.get(name)) for name in names)), 0)

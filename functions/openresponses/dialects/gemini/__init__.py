@@ -7,11 +7,15 @@ are sent too (`authorization: Bearer`, where a token is used).
 
 | option | default | effect |
 |---|---|---|
+| `vendor` | by the host of `base_url` | whose rules count: `gemini` or `vertex` |
 | `generation` | by the model's name | what the model can do: 2, 2.5 (thinks by a budget), 3 (by levels), ... |
+| `mixes_tools` | not on Vertex | Gemini 3 takes Google's own tools beside functions |
 | `include_thoughts` | where the request has `reasoning` | ask for summaries of the thoughts |
 | `extra_body` | {} | fields to add to the request, last (`safetySettings`) |
 
 A request's own options for this provider may have a `generationConfig`, with fields that are not set otherwise.
+
+A format of the answer is told in the instructions where the model refuses one beside tools (before Gemini 3).
 
 A history that begins or ends with the model's own words, which Gemini refuses, gets a word of the user there.
 
@@ -22,19 +26,22 @@ and to models that take no sampling settings any more (from 3.6 Flash and 3.5 Fl
 `presence_penalty`, `frequency_penalty`.
 """
 
+from dataclasses import replace
+
 import httpx2
 from pydantic import JsonValue
 
 from ...core.settings import ProviderSettings
 from ...core.turn import Turn
 from ...schema.base import JsonObject
+from ...schema.request import JsonSchemaFormat
+from .._shared.checking import Checked, instruction
 from .._shared.errors import UpstreamErrors
-from .._shared.facts import facts_of
 from .._shared.http_dialect import HttpDialect, WireTurn
 from .._shared.options import read_options, wants_logprobs
 from .messages import contents, tool_names
-from .models import HOSTS, GeminiModel, GeminiOptions
-from .request import model_path, response_format, tools
+from .models import FACTS, GeminiModel, GeminiOptions
+from .request import model_path, response_format, told_format, tools
 from .stream import GeminiDecoder
 from .thinking import thinking
 
@@ -44,12 +51,14 @@ ERRORS = UpstreamErrors(meanings={"API_KEY_INVALID": 401})
 
 def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | None = None) -> HttpDialect:
     """Raises ValueError for settings that can't work."""
-    options, key = read_options(GeminiOptions, settings), settings.api_key.strip()
-    mixes_tools: bool = facts_of(HOSTS, settings.base_url).get("mixes_tools", True)
+    options, key = read_options(GeminiOptions, settings, FACTS), settings.api_key.strip()
 
     def wire(turn: Turn) -> WireTurn:
-        path, body = f"{model_path(turn.model)}:streamGenerateContent", encode(turn, options, mixes_tools=mixes_tools)
-        return WireTurn(path, body, GeminiDecoder(tool_names(turn.tools)), query={"alt": "sse"})
+        path, body = f"{model_path(turn.model)}:streamGenerateContent", encode(turn, options)
+        decoder = GeminiDecoder(tool_names(turn.tools))
+        form = told_format(turn, GeminiModel.of(turn.model, options))
+        checked = Checked(decoder, form.schema_, turn.model) if isinstance(form, JsonSchemaFormat) else decoder
+        return WireTurn(path, body, checked, query={"alt": "sse"})
 
     return HttpDialect(
         settings=settings,
@@ -62,12 +71,17 @@ def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | N
     )
 
 
-def encode(turn: Turn, options: GeminiOptions, *, mixes_tools: bool) -> JsonObject:
+def encode(turn: Turn, options: GeminiOptions) -> JsonObject:
     """The request's body. Raises RequestError for content that this wire can't carry."""
     model = GeminiModel.of(turn.model, options)
-    config = _knobs(turn, model) | response_format(turn)
+    config = _knobs(turn, model)
+    if form := told_format(turn, model):
+        told = instruction(form.schema_ if isinstance(form, JsonSchemaFormat) else None)
+        turn = replace(turn, instructions="\n\n".join(filter(None, (turn.instructions, told))))
+    else:
+        config |= response_format(turn)
     config |= thinking(turn.request.reasoning, model, options.include_thoughts)
-    body = contents(turn, model) | tools(turn, model, mixes_tools=mixes_tools)
+    body = contents(turn, model) | tools(turn, model, mixes_tools=options.mixes_tools)
     if config:
         body["generationConfig"] = config
     if turn.request.service_tier in ("flex", "priority"):

@@ -13,24 +13,27 @@ _3_6 = Source("https://ai.google.dev/gemini-api/docs/generate-content/whats-new-
 _LEVELS = Source("https://docs.cloud.google.com/vertex-ai/generative-ai/docs/thinking", "2026-11")
 _TOOLS = Source("https://ai.google.dev/gemini-api/docs/tool-combination", "2026-11")
 MODELS = (
-    Fact(r"-pro", {"is_pro": True, "has_minimal_level": False}, _LEVELS),
+    Fact(r"-pro", {"is_pro": True}, _LEVELS),
     Fact(r"-image", {"makes_images": True}, _THINKING),
     Fact(r"", {"thinks": True}, _THINKING, since=(2, 5)),
     Fact(r"", {"is_3": True}, _SIGNATURES, since=(3, 0)),
     Fact(r"-lite", {"takes_sampling": False}, _3_6, since=(3, 5)),
     Fact(r"", {"takes_sampling": False}, _3_6, since=(3, 6)),
-    Fact(r"", {"has_minimal_level": False}, _LEVELS, since=(3, 7)),
-    Fact(r"-lite", {"has_minimal_level": True}, _LEVELS),
+    Fact(r"-pro", {"levels": ("low", "medium", "high")}, _LEVELS),
+    Fact(r"-pro", {"levels": ("low", "high")}, _THINKING, before=(3, 1)),
+    Fact(r"", {"levels": ("low", "medium", "high")}, _LEVELS, since=(3, 7)),
+    Fact(r"-lite", {"levels": ("minimal", "low", "medium", "high")}, _LEVELS),
 )
 """By the model's name and generation."""
-HOSTS = (Fact(r"aiplatform\.googleapis\.com", {"mixes_tools": False}, _TOOLS),)
-"""By `base_url`: which take Google's own tools beside functions."""
+FACTS = (Fact(r"^vertex/", {"mixes_tools": False}, _TOOLS),)
+"""By `vendor/model`: what the defaults of the options are."""
 
 
 class GeminiOptions(Options):
     """See the table in the package."""
 
     generation: float | None = None
+    mixes_tools: bool = True
     include_thoughts: bool | None = None
     extra_body: JsonObject = {}
 
@@ -39,7 +42,9 @@ class GeminiOptions(Options):
 class GeminiModel:
     """What a model can do. The defaults are those of a model that isn't known.
 
-    - `is_3`: it insists on signatures, thinks in levels, and takes media in responses and Google's tools beside ours.
+    - `is_3`: it insists on signatures, thinks in levels, and takes media in responses, and Google's tools and a
+      format of the answer beside functions (googleapis/python-genai#867).
+    - `levels`: those that it can think in.
     - `takes_sampling`: later models ignore `temperature` and `top_p`, and refuse penalties.
     """
 
@@ -47,7 +52,7 @@ class GeminiModel:
     is_3: bool = False
     is_pro: bool = False
     makes_images: bool = False
-    has_minimal_level: bool = True
+    levels: tuple[str, ...] = ("minimal", "low", "medium", "high")
     takes_sampling: bool = True
 
     @classmethod

@@ -163,6 +163,13 @@ def tools(turn: Turn, model: GeminiModel, *, mixes_tools: bool) -> JsonObject:
     return body
 
 
+def told_format(turn: Turn, model: GeminiModel) -> JsonObjectFormat | JsonSchemaFormat | None:
+    """The format of the answer, where the model refuses one beside tools."""
+    form = turn.request.text.format if turn.request.text else None
+    beside_tools = not model.is_3 and (turn.tools or turn.upstream_tools)
+    return form if beside_tools and isinstance(form, JsonObjectFormat | JsonSchemaFormat) else None
+
+
 def response_format(turn: Turn) -> JsonObject:
     """Raises RequestError for a schema that Gemini can't be told."""
     match turn.request.text.format if turn.request.text else None:

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from ...core import deltas as d
 from ...core.errors import ProviderMisconfigured, ProviderRejected, ProviderUnavailable, StreamViolation
 from ...schema.base import JsonObject
-from ...schema.content import LogProb, TopLogProb, UrlCitation
+from ...schema.content import FileCitation, LogProb, TopLogProb, UrlCitation
 from ...schema.items import ExtensionItem
 from ...schema.response import Usage
 from .._shared.events import Decoder
@@ -32,15 +32,20 @@ def usage_of(used: JsonObject) -> Usage:
     return usage(prompt, output, cached=used.get("cachedContentTokenCount"), reasoned=thought)
 
 
-def citations(said: str, candidate: JsonObject) -> Iterator[UrlCitation]:
-    """Of the web, of maps and of documents. Google counts bytes of UTF-8, an annotation counts characters."""
+def citations(said: str, candidate: JsonObject) -> Iterator[UrlCitation | FileCitation]:
+    """Of the web, of maps and of documents: one of a file search may have no address, and then its store stands for it.
+    Google counts bytes of UTF-8, an annotation counts characters.
+    """
     octets = said.encode(errors="replace")
 
-    def cited(source: JsonObject, segment: JsonObject) -> Iterator[UrlCitation]:
+    def cited(source: JsonObject, segment: JsonObject) -> Iterator[UrlCitation | FileCitation]:
         start = len(octets[: count(segment.get("startIndex"))].decode(errors="ignore"))
         end = len(octets[: count(segment.get("endIndex"))].decode(errors="ignore"))
+        title = text(source.get("title"))
         if (url := text(source.get("uri"))) and start <= end:
-            yield UrlCitation(url=url, title=text(source.get("title")), start_index=start, end_index=end)
+            yield UrlCitation(url=url, title=title, start_index=start, end_index=end)
+        elif file := text(source.get("documentName")) or text(source.get("fileSearchStore")):
+            yield FileCitation(file_id=file, filename=title or file, index=end)
 
     grounding = fields(candidate.get("groundingMetadata"))
     chunks = [_source(chunk) for chunk in objects(grounding.get("groundingChunks"))]

@@ -9,10 +9,11 @@ from typing import TypeAlias
 from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError
 
 from ...schema.base import JsonObject
-from ...schema.request import Effort, ReasoningSettings
+from ...schema.effort import nearest
+from ...schema.request import ReasoningSettings
 from .models import GeminiModel
 
-_BUDGETS: dict[Effort, int] = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24576, "xhigh": 24576}
+_BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24576, "xhigh": 24576}
 _LEAST_PRO_BUDGET = 128
 
 
@@ -22,18 +23,12 @@ def thinking(reasoning: ReasoningSettings | None, model: GeminiModel, include_th
     if include_thoughts is None:
         include_thoughts = reasoning is not None and effort != "none"
     config: dict[str, JsonValue] = {"includeThoughts": True} if include_thoughts else {}
-    if effort and model.is_3 and not model.makes_images:
-        config["thinkingLevel"] = _level(effort, model)
-    elif effort and not model.is_3:
-        config["thinkingBudget"] = max(_BUDGETS[effort], _LEAST_PRO_BUDGET if model.is_pro else 0)
+    if effort and model.is_3 and not model.makes_images:  # none of these can do without thinking
+        level = nearest(effort, model.levels)
+        config |= {"thinkingLevel": level.upper()} if level else {}
+    elif effort and not model.is_3 and (known := nearest(effort, _BUDGETS)):
+        config["thinkingBudget"] = max(_BUDGETS[known], _LEAST_PRO_BUDGET if model.is_pro else 0)
     return {"thinkingConfig": config} if config and model.thinks else {}
-
-
-def _level(effort: Effort, model: GeminiModel) -> str:
-    """From Gemini 3 on, no model can do without thinking."""
-    if effort in ("none", "minimal"):
-        return "MINIMAL" if model.has_minimal_level else "LOW"
-    return "HIGH" if effort == "xhigh" else effort.upper()
 
 
 class _State(BaseModel):

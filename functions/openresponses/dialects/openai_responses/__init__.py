@@ -7,17 +7,22 @@ sent too, and win. Nothing is passed through: ids, sequence numbers and storage 
 
 | option | default | effect |
 |---|---|---|
+| `vendor` | by the host of `base_url` | whose rules count: a preset's name |
 | `developer_role` | true | send developer messages as `developer`; else as `system` |
 | `custom_tools` | false | offer custom tools as such, with their grammar; else as functions of one string |
 | `upstream_tools` | [] | tools it runs: `web_search`, `file_search`, `code_interpreter`, `image_generation`, `mcp` |
 | `encrypted_reasoning` | by model | ask for it; by default of all models but those that OpenAI has without reasoning |
 | `echo_reasoning` | "encrypted" | send reasoning back that is encrypted; "content": raw text too; or "never" |
 | `reasoning_ids` | true | send it back under its id |
+| `efforts` | as asked | the efforts that are taken, each with the word for it; "" says nothing |
+| `samples_at` | at all | the efforts at which sampling settings are taken; "" stands for none asked for |
+| `forced_calls` | "as_asked" | or "not_thinking": without thinking; "told": in the instructions |
+| `json_schema` | true | false: tell the answer's schema in the instructions, and ask for JSON |
 | `key_header` | "authorization" | where the key goes: there as a bearer's, or into "api-key" as it is |
 | `omit` | [] | fields of the request to leave out |
 | `extra_body` | {} | fields to add to the request, last |
 
-OpenAI, Azure OpenAI and OpenRouter have their own defaults, by host: see `models`.
+The vendors that `models` knows have their own defaults, some by the model.
 
 | not sent | since |
 |---|---|
@@ -36,14 +41,16 @@ from ...core.settings import ProviderSettings
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.request import CreateResponse
+from .._shared.checking import Checked
 from .._shared.errors import OUT_OF_QUOTA
 from .._shared.http_dialect import HttpDialect, WireTurn, bearer
 from .._shared.naming import Naming, tool_names
 from .._shared.options import read_options
+from .._shared.rules import fitted, told_schema
 from .._shared.tools import refuse_upstream_tools
 from .errors import ResponsesErrors
 from .messages import input_items
-from .models import HOSTS, ResponsesOptions
+from .models import FACTS, ResponsesOptions
 from .request import include, tools
 from .stream import ResponsesDecoder
 
@@ -58,13 +65,19 @@ _AS_ASKED = (
 
 def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | None = None) -> HttpDialect:
     """Raises ValueError for settings that can't work."""
-    options = read_options(ResponsesOptions, settings, HOSTS)
+    options = read_options(ResponsesOptions, settings, FACTS)
     key = settings.api_key.strip()
 
     def wire(turn: Turn) -> WireTurn:
+        options = read_options(ResponsesOptions, settings, FACTS, turn.model)
         names = tool_names(turn.tools)
         decoder = ResponsesDecoder(names, keep_content=options.echo_reasoning == "content")
-        return WireTurn("/responses", encode(turn, options, names), decoder)
+        schema = told_schema(turn, options)
+        return WireTurn(
+            "/responses",
+            encode(turn, options, names),
+            Checked(decoder, schema, turn.model) if schema is not None else decoder,
+        )
 
     return HttpDialect(
         settings=settings,
@@ -79,6 +92,7 @@ def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | N
 def encode(turn: Turn, options: ResponsesOptions, names: Naming) -> JsonObject:
     """The request's body. Raises RequestError for content that this wire can't carry."""
     upstream = refuse_upstream_tools(turn, options.upstream_tools)
+    turn = fitted(turn, options)
     limit = turn.max_output_tokens
     body: dict[str, JsonValue | None] = {
         "model": turn.model,
@@ -99,8 +113,9 @@ def encode(turn: Turn, options: ResponsesOptions, names: Naming) -> JsonObject:
 
 def _knobs(request: CreateResponse) -> dict[str, JsonValue | None]:
     reasoning, text = request.reasoning, request.text
+    asked = reasoning.model_dump(mode="json", exclude_none=True) if reasoning else None
     return {
         **{name: getattr(request, name) for name in _AS_ASKED},
-        "reasoning": (reasoning.model_dump(mode="json", exclude_none=True) or None) if reasoning else None,
+        "reasoning": asked or None,
         "text": (text.model_dump(mode="json", exclude_none=True) or None) if text else None,
     }

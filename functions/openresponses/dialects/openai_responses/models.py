@@ -3,8 +3,9 @@
 from typing import Literal
 
 from ...schema.base import JsonObject
-from .._shared.facts import UNSOURCED, Fact, Source, facts_of
-from .._shared.options import Options
+from .._shared.facts import UNSOURCED, Fact, Source
+from .._shared.rules import FACTS as RULES
+from .._shared.rules import RuleOptions
 
 _OPENAI: JsonObject = {
     "custom_tools": True,
@@ -14,23 +15,34 @@ _OPENAI: JsonObject = {
 _AZURE: JsonObject = {**_OPENAI, "key_header": "api-key", "reasoning_ids": False}
 _API = Source("https://platform.openai.com/docs/api-reference/responses/create", "2026-11")
 _IDS = Source("https://github.com/vercel/ai/issues/12687", "2026-11")
-HOSTS = (
-    Fact(r"\.api\.openai\.com$", _OPENAI, _API),  # which has no penalties
+_PENALTIES = ("presence_penalty", "frequency_penalty")
+_DEEPSEEK = Source("https://api-docs.deepseek.com/guides/thinking_mode", "2026-11")
+FACTS = (
+    *RULES,
+    Fact(r"^openai/", _OPENAI, _API),  # which has no penalties
     # Azure refused the ids of reasoning that it had not stored.
-    Fact(r"\.(openai|services\.ai|cognitiveservices)\.azure\.com$", _AZURE, _IDS),
+    Fact(r"^(azure|foundry)/", _AZURE, _IDS),
+    # Wants the reasoning of its own turns back, which it gives as plain text.
+    Fact(r"^deepseek/", {"echo_reasoning": "content"}, _DEEPSEEK),
     # Signs the reasoning of other vendors' models in fields beside its content.
-    Fact(r"\.openrouter\.ai$", {"echo_reasoning": "content"}, UNSOURCED),
-)
-"""By the host of `base_url`: what its defaults are."""
-
-MODELS = (
+    Fact(r"^openrouter/", {"echo_reasoning": "content"}, UNSOURCED),
+    Fact(r"^xai/", {"omit": _PENALTIES}, Source("https://docs.x.ai/docs/guides/reasoning", "2026-11")),
+    # Each of these is an error there, and it has no encrypted reasoning.
+    Fact(
+        r"^groq/",
+        {
+            "encrypted_reasoning": False,
+            "omit": ["include", "prompt_cache_key", "safety_identifier", "top_logprobs", "truncation", *_PENALTIES],
+        },
+        UNSOURCED,
+    ),
     # Refuse to be asked for it: "not supported with this model".
-    Fact(r"^(.*/)?(ft:)?(gpt-3|gpt-4|chatgpt-|gpt-5-chat)", {"encrypted_reasoning": False}, UNSOURCED),
+    Fact(r"/(ft:)?(gpt-3|gpt-4|chatgpt-|gpt-5-chat)", {"encrypted_reasoning": False}, UNSOURCED),
 )
-"""By the model's name: which do without `encrypted_reasoning`."""
+"""By `vendor/model`: what the defaults of the options are."""
 
 
-class ResponsesOptions(Options):
+class ResponsesOptions(RuleOptions):
     """See the table in the package."""
 
     developer_role: bool = True
@@ -45,7 +57,5 @@ class ResponsesOptions(Options):
     omit: tuple[str, ...] = ()
     extra_body: JsonObject = {}
 
-    def asks_for_encrypted_reasoning(self, model: str) -> bool:
-        if self.encrypted_reasoning is None:
-            return self.echo_reasoning != "never" and facts_of(MODELS, model).get("encrypted_reasoning", True)
-        return self.encrypted_reasoning
+    def asks_for_encrypted_reasoning(self) -> bool:
+        return self.echo_reasoning != "never" if self.encrypted_reasoning is None else self.encrypted_reasoning

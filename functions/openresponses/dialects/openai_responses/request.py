@@ -40,7 +40,7 @@ def include(turn: Turn, upstream: Sequence[UpstreamTool], options: ResponsesOpti
     wanted: list[JsonValue] = [name for name in request.include or () if upstream and "_call." in name]
     if wants_logprobs(request):
         wanted.append(LOGPROBS)
-    if options.asks_for_encrypted_reasoning(turn.model):
+    if options.asks_for_encrypted_reasoning():
         wanted.append("reasoning.encrypted_content")
     return wanted
 

@@ -1,0 +1,118 @@
+"""What stands before every route: paths as clients write them, HEAD, OPTIONS, and pages of other origins."""
+
+import re
+from collections.abc import Sequence
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..core.errors import MethodNotAllowed, NotFound, NoWebSocket, RequestError
+from .errors import error_response
+
+EXPOSED = ("allow", "openresponses-version", "retry-after", "x-request-id")
+"""The headers that a page may read, besides those that every page may."""
+MAX_AGE = 7200
+"""Seconds that a browser remembers a preflight. Chromium takes no more."""
+_SLASHES = re.compile("/{2,}")
+
+
+_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
+
+
+def install(app: FastAPI, allowed_origins: Sequence[str]) -> None:
+    app.router.redirect_slashes = False
+    app.add_exception_handler(HTTPException, _no_route)
+    app.add_middleware(Edge, app.router.routes)
+    if allowed_origins:
+        _share(app, allowed_origins)
+
+
+def methods_of(routes: Sequence[BaseRoute], scope: Scope) -> str:
+    """What a path may be asked with, as `Allow` says it; empty if there is no such path."""
+    found = {
+        method
+        for method in _METHODS
+        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in routes)
+    }
+    if found:
+        found |= {"HEAD", "OPTIONS"} if "GET" in found else {"OPTIONS"}
+    return ", ".join(sorted(found))
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    """Starlette's own 404 and 405, in our body."""
+    assert isinstance(error, HTTPException)
+    where = f"{request.method} {request.url.path}"
+    if error.status_code != 405:
+        return error_response(NotFound(f"{where}: there is nothing here"))
+    # API Gateway keeps the header `upgrade` to itself. A client that is told 426 goes on over HTTP.
+    if "sec-websocket-key" in request.headers:
+        return error_response(NoWebSocket(f"{where}: this server speaks no WebSocket: send the request over HTTP"))
+    allowed = methods_of(request.app.router.routes, request.scope)
+    answer = error_response(MethodNotAllowed(f"{where}: this path has the methods {allowed}"))
+    answer.headers["allow"] = allowed
+    return answer
+
+
+class Edge:
+    """A path with doubled slashes, or one at its end, is the path without them: a redirect would leave the stage."""
+
+    def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
+        self._app, self._routes = app, routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope = {**scope, "path": _SLASHES.sub("/", scope["path"]).rstrip("/") or "/"}
+        match scope["method"]:
+            case "OPTIONS":
+                await self._options(scope)(scope, receive, send)
+            case "HEAD":
+                # Without the query: nobody follows a stream by its head, and every page of a listing has the same.
+                await self._app({**scope, "method": "GET", "query_string": b""}, receive, _headless(send))
+            case _:
+                await self._app(scope, receive, send)
+
+    def _options(self, scope: Scope) -> Response:
+        if allowed := methods_of(self._routes, scope):
+            return Response(status_code=204, headers={"allow": allowed})
+        return error_response(NotFound(f"{scope['path']}: there is nothing here"))
+
+
+def _headless(send: Send) -> Send:
+    """Sends the head alone."""
+
+    async def head(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return head
+
+
+def _share(app: FastAPI, origins: Sequence[str]) -> None:
+    from starlette.datastructures import Headers
+    from starlette.middleware.cors import CORSMiddleware
+
+    class Sharing(CORSMiddleware):
+        """The refusal of a preflight is an error like the others."""
+
+        def preflight_response(self, request_headers: Headers) -> Response:
+            answer = super().preflight_response(request_headers)
+            if answer.status_code == 200:
+                return answer
+            return error_response(
+                RequestError("This server may not be called from this page", param="origin", code="origin_not_allowed")
+            )
+
+    app.add_middleware(
+        Sharing,
+        allow_origins=origins,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=EXPOSED,
+        max_age=MAX_AGE,
+    )

@@ -1,0 +1,96 @@
+"""Real clients, unmodified and pinned, each in an environment of its own. `docs/clients.md` says what each does."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.clients.conftest import BUILD, Cloud
+
+SCRIPTS = Path(__file__).parent / "scripts"
+PAGE = Path(__file__).parents[2] / "docs/clients.md"
+CELLS = ("text", "stream", "tools", "structured", "turns")
+
+
+def _rows() -> dict[str, list[str]]:
+    """The table of the page: a row's cells, by the name of its script."""
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in PAGE.read_text().splitlines()
+        if "tests/clients/scripts/" in line
+    ]
+    return {row[6].strip("`").rpartition("/")[2]: row for row in rows}
+
+
+ROWS = _rows()
+
+
+def test_each_script_has_a_row_with_the_version_that_it_runs() -> None:
+    assert sorted(ROWS) == sorted(path.name for path in SCRIPTS.glob("with_*"))
+    packages = json.loads((SCRIPTS / "package.json").read_text())["dependencies"]
+    pinned = {f"{name}@{version}" for name, version in packages.items()}
+    for script, row in ROWS.items():
+        pin = row[0].split("`")[1]
+        assert pin in pinned if script.endswith(".mjs") else f'"{pin}"' in (SCRIPTS / script).read_text()
+
+
+@pytest.mark.clients
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    "script",
+    [pytest.param(name, marks=pytest.mark.xdist_group("npm")) for name in sorted(ROWS) if name.endswith(".mjs")]
+    + [pytest.param(name) for name in sorted(ROWS) if name.endswith(".py")],
+)
+def test_a_client_does_what_its_row_says(cloud: Cloud, script: str) -> None:
+    upstream = cloud.upstreams["chat_completions"]
+    weather = secrets.token_hex(8)
+    told = _run(script, cloud, weather)
+    asked_last = json.dumps(upstream.requests[-1].body)
+    does = {cell: _holds(cell, value, weather, asked_last) for cell, value in told.items()}
+    assert ROWS[script][1:6] == ["yes" if does.get(cell) else "no" for cell in CELLS], told
+
+
+def _run(script: str, cloud: Cloud, weather: str) -> dict[str, Any]:
+    """What each cell of the script returned, or None."""
+    variables = {name: os.environ[name] for name in os.environ if not name.startswith(("OPENAI_", "VIRTUAL_ENV"))}
+    variables |= {"OPENAI_BASE_URL": cloud.base_url, "OPENAI_API_KEY": cloud.api_key}
+    variables |= {"CLIENT_MODEL": "demo", "CLIENT_WEATHER": weather}
+    ran = subprocess.run(_command(script), env=variables, capture_output=True, text=True, timeout=200, check=False)
+    lines = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith('{"cell"')]
+    assert lines, ran.stderr
+    return {line["cell"]: line.get("value") for line in lines}
+
+
+def _command(script: str) -> list[str]:
+    if script.endswith(".py"):
+        return ["uv", "run", "--quiet", "--script", str(SCRIPTS / script)]
+    folder = BUILD / "node"
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in (SCRIPTS / "package.json", *SCRIPTS.glob("*.mjs")):
+        shutil.copy(path, folder)
+    subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True)
+    return ["node", str(folder / script)]
+
+
+def _holds(cell: str, value: Any, weather: str, asked_last: str) -> bool:
+    if value is None:
+        return False
+    match cell:
+        case "text":
+            return "blue heron" in value
+        case "stream":
+            return len(value) > 1
+        case "tools":
+            return weather in value
+        case "structured":
+            return {name: type(each) for name, each in value.items()} == {"name": str, "population": int}
+        case _:  # the model was shown the first turn before the second
+            return bool(re.search(r"My name is Ada.*What is my name", asked_last))
