@@ -17,11 +17,13 @@ from openresponses.core.errors import (
 )
 from openresponses.core.run import OfferedTool
 from openresponses.core.settings import ProviderSettings
+from openresponses.dialects._shared import values
 from openresponses.dialects.anthropic import connect
 from openresponses.dialects.anthropic.messages import tool_names
 from openresponses.dialects.anthropic.stream import AnthropicDecoder
 from openresponses.dialects.anthropic.thinking import opaque_of, thinking_block
-from openresponses.schema.content import UrlCitation
+from openresponses.schema.content import FileCitation, UrlCitation
+from openresponses.schema.items import ExtensionItem
 from openresponses.schema.response import InputTokensDetails, OutputTokensDetails, Usage
 from tests.contract import turns
 from tests.contract.fuzz import check_deltas, mostly, shape
@@ -65,6 +67,29 @@ def thinking(index: int, words: str, signature: str = "sig") -> list[Any]:
 def use(index: int, call_id: str, name: str, *pieces: str, **given: Any) -> list[Any]:
     started = start(index, "tool_use", id=call_id, name=name, input=given)
     return [started, *(delta(index, "input_json_delta", partial_json=each) for each in pieces), stop(index)]
+
+
+def more(index: int, words: str) -> list[Any]:
+    return [delta(index, "text_delta", text=words), stop(index)]
+
+
+def begin(message_id: str, prompt: int) -> dict[str, Any]:
+    return {"type": "message_start", "message": {"id": message_id, "usage": {"input_tokens": prompt}}}
+
+
+def told(prompt: int) -> d.Usage:
+    return d.Usage(values.usage(prompt, 0))
+
+
+PAGE = {"type": "web_search_result_location", "url": "https://x.test", "title": "X", "cited_text": "…"}
+
+
+def cites(index: int) -> dict[str, Any]:
+    return delta(index, "citations_delta", citation=PAGE)
+
+
+def page(start: int, end: int) -> d.Annotation:
+    return d.Annotation("text_1", UrlCitation(url="https://x.test", title="X", start_index=start, end_index=end))
 
 
 def over(reason: str | None = "end_turn", **usage: Any) -> dict[str, Any]:
@@ -232,16 +257,25 @@ STREAMS: dict[str, tuple[list[Any], list[d.Delta]]] = {
         [
             {"type": "ping"},
             {"type": "news"},
-            start(0, "hologram"),
-            delta(0, "hologram_delta"),
-            delta(0, "input_json_delta", partial_json="{"),
-            stop(0),
             stop(7),
-            *text(1, "A"),
-            delta(1, "hologram_delta"),
+            start(0, "text"),
+            delta(0, "hologram_delta"),
+            *more(0, "A"),
             over(),
         ],
-        [d.Text("text_2", "A"), d.Finish("stop")],
+        [d.Text("text_1", "A"), d.Finish("stop")],
+    ),
+    "a message that begins again before it said anything": (
+        [begin("msg_1", 9), begin("msg_2", 7), *text(0, "A"), over()],
+        [told(9), told(7), d.Text("text_1", "A"), d.Finish("stop")],
+    ),
+    "citations before their text, and with none": (
+        [start(0, "text"), cites(0), *more(0, "A"), stop(0), start(1, "text"), cites(1), stop(1), over()],
+        [d.Text("text_1", "A"), page(0, 1), page(1, 1), d.Finish("stop")],
+    ),
+    "citations of nothing": (
+        [start(0, "text", citations=[PAGE]), stop(0), over()],
+        [page(0, 0), d.Finish("stop")],
     ),
 }
 
@@ -270,10 +304,39 @@ async def test_citations_of_pages_are_annotations_of_the_words_they_support() ->
         d.Text("text_1", "Aé "),
         d.Text("text_1", "Bcd"),
         d.Annotation("text_1", UrlCitation(url="https://x.test", title="", start_index=3, end_index=6)),
+        d.Annotation("text_1", FileCitation(file_id="", filename="D", index=6)),
         d.Annotation("text_1", UrlCitation(url="http://y.test", title="Y", start_index=3, end_index=6)),
         d.Text("text_1", "."),
         d.Finish("stop"),
     ]
+
+
+async def test_a_block_of_a_type_that_has_no_rules_here_is_an_item() -> None:
+    """A compaction, as recorded from the vendor in 2026, and what may come after it."""
+    events = [
+        start(0, "compaction", content=None),
+        delta(0, "compaction_delta", content="They "),
+        delta(0, "compaction_delta", content="greeted.", encrypted_content="x"),
+        stop(0),
+        *text(1, "A"),
+        start(2, "mcp_tool_use", id="m", name="n", input={}),
+        delta(2, "input_json_delta", partial_json='{"q":'),
+        delta(2, "input_json_delta", partial_json="1}"),
+        stop(2),
+        over(),
+    ]
+    compaction = {"type": "compaction", "content": "They greeted.", "encrypted_content": "x"}
+    call = {"type": "mcp_tool_use", "id": "m", "name": "n", "input": {"q": 1}}
+    assert await decoded(*events) == [
+        d.Whole(item(compaction, 0)),
+        d.Text("text_2", "A"),
+        d.Whole(item(call, 2)),
+        d.Finish("stop"),
+    ]
+
+
+def item(block: dict[str, Any], index: int) -> ExtensionItem:
+    return ExtensionItem.model_validate({"type": f"anthropic:{block['type']}", "block": block, "index": index})
 
 
 async def test_usage_is_the_sum_of_what_was_told_last() -> None:
@@ -281,11 +344,11 @@ async def test_usage_is_the_sum_of_what_was_told_last() -> None:
     started = {"type": "message_start", "message": {"usage": {**counts, "output_tokens": 1, "server_tool_use": None}}}
     told = over(output_tokens=50, output_tokens_details={"thinking_tokens": 20}, cache_read_input_tokens=None)
 
-    def usage(said: int, thought: int) -> d.Usage:
+    def used(said: int, thought: int) -> d.Usage:
         return d.Usage(
             Usage(
                 input_tokens=3210,
-                input_tokens_details=InputTokensDetails(cached_tokens=3000),
+                input_tokens_details=InputTokensDetails(cached_tokens=3000, cache_write_tokens=200),
                 output_tokens=said,
                 output_tokens_details=OutputTokensDetails(reasoning_tokens=thought),
                 total_tokens=3210 + said,
@@ -293,7 +356,7 @@ async def test_usage_is_the_sum_of_what_was_told_last() -> None:
         )
 
     deltas = await decoded(started, *text(0, "A"), told, STOP)
-    assert deltas == [usage(1, 0), d.Text("text_1", "A"), usage(50, 20), d.Finish("stop")]
+    assert deltas == [used(1, 0), d.Text("text_1", "A"), used(50, 20), d.Finish("stop")]
 
 
 BROKEN: dict[str, tuple[list[Any], type[ProviderError], str]] = {
@@ -310,7 +373,19 @@ BROKEN: dict[str, tuple[list[Any], type[ProviderError], str]] = {
         "Too long",
     ),
     "a call without a name": ([start(0, "tool_use", id="a", input={})], StreamViolation, "without a name"),
-    "a part of nothing": ([delta(0, "text_delta", text="A")], StreamViolation, "did not begin"),
+    "a part of nothing": ([delta(0, "text_delta", text="A")], StreamViolation, "not open"),
+    "a part of what ended": ([*text(0, "A"), delta(0, "text_delta", text="B")], StreamViolation, "not open"),
+    "another answer amid the first": (
+        [begin("msg_1", 9), *use(0, "a", "f", '{"x')[:2], begin("msg_2", 9), *text(0, "A"), over()],
+        StreamViolation,
+        "began another answer",
+    ),
+    "the same answer again": (
+        [begin("msg_1", 9), *thinking(0, "Hm."), begin("msg_1", 9), *thinking(0, "Hm."), over()],
+        StreamViolation,
+        "began another answer",
+    ),
+    "a block that begins again": ([*text(0, "A"), *text(0, "B")], StreamViolation, "began a block"),
     "no JSON": (["{"], StreamViolation, "not JSON"),
     "no object": (["[1]"], StreamViolation, "not a JSON object"),
 }

@@ -16,9 +16,9 @@ from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn
 from openresponses.dialects import connect
 from openresponses.dialects._shared.naming import item_name
+from openresponses.dialects._shared.schemas import constrained
 from openresponses.dialects.anthropic.messages import made_together, tool_names
 from openresponses.dialects.anthropic.models import AnthropicOptions, profile_of
-from openresponses.dialects.anthropic.request import constrained
 from openresponses.dialects.anthropic.thinking import opaque_of
 from tests.contract import turns
 from tests.contract.anthropic_document import problems
@@ -481,6 +481,7 @@ FOUND = {
     "tool_use_id": "srvtoolu_1",
     "content": [{"type": "web_search_result", "title": "W", "url": "https://x.test", "encrypted_content": "Ev0"}],
 }
+COMPACTED = searched("compaction", 0, content="Greetings.", encrypted_content="x")
 SEARCH = [searched("server_tool_use", 1, **ASKED), searched("web_search_tool_result", 2, **FOUND)]
 T, U, R = thinking("Hm."), thinking("Then."), redacted()
 HISTORIES: dict[str, tuple[dict[str, Any], list[Any], list[Any]]] = {
@@ -764,6 +765,20 @@ def test_items_become_messages(fields: dict[str, Any], items: list[Any], expecte
     assert messages(items, fields, **DROP) == expected
 
 
+def test_a_turn_that_paused_goes_on_where_it_paused() -> None:
+    """As "Handling stop reasons" wants it: the fake, and the older document, know no such conversation."""
+    body = encode(turn(model="claude-opus-5-5", input=[USER, said("A"), SEARCH[0]]), settings(cache=False))
+    assert body["messages"] == [user("Hi"), assistant("A", SEARCH[0]["block"])]
+
+
+def test_blocks_that_only_the_vendor_has_go_back_as_they_came() -> None:
+    """The SDK of November 2026 has both; the OpenAPI document is older than the first."""
+    file = searched("container_upload", 2, file_id="file_1")
+    items = [USER, COMPACTED, said("A"), file, USER]
+    body = encode(turn(model="claude-opus-5-5", input=items), settings(cache=False))
+    assert body["messages"] == [user("Hi"), assistant(COMPACTED["block"], "A", file["block"]), user("Hi")]
+
+
 def test_instructions_of_all_ranks_are_the_system_prompt_of_an_older_model() -> None:
     items = [{"role": "system", "content": "B"}, USER, {"role": "developer", "content": "C"}]
     body = encoded({"model": OLD, "instructions": "A", "input": items}, cache=False)
@@ -912,9 +927,9 @@ def test_a_request_can_t_set_what_the_server_sets(name: str) -> None:
 
 
 CACHED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "the instructions, and with them the tools": (
+    "the tools, which outlive other instructions, and the instructions": (
         {"instructions": "A", "tools": [F]},
-        {"system": [text("A", **MARK)], "tools": [SENT_F], "messages": [user(text("Hi", **MARK))]},
+        {"system": [text("A", **MARK)], "tools": [{**SENT_F, **MARK}], "messages": [user(text("Hi", **MARK))]},
     ),
     "the tools": (
         {"tools": [F, {"type": "serverless:clock"}]},

@@ -15,13 +15,15 @@ from openresponses.core.run import OfferedTool
 from openresponses.dialects._shared.events import decoded as decode
 from openresponses.dialects._shared.naming import Naming
 from openresponses.dialects.bedrock.errors import BedrockErrors
-from openresponses.dialects.bedrock.stream import BedrockDecoder, Reading, events_of
-from openresponses.schema.content import UrlCitation
+from openresponses.dialects.bedrock.stream import BedrockDecoder, Reading, events_of, events_of_whole
+from openresponses.schema.content import FileCitation, UrlCitation
+from openresponses.schema.items import ExtensionItem
 from openresponses.schema.response import InputTokensDetails, Usage
 from tests.contract.fuzz import check_deltas, junk, shape
 from tests.fakes import bedrock_frames as frames
 
 TOOLS = {name: OfferedTool(name=name, kind="function", item_type="function", wire_name=name) for name in ("f", "a.b")}
+MESSAGE = {"messageStart": {"role": "assistant"}}
 STOP = {"messageStop": {"stopReason": "end_turn"}}
 END = [d.Finish("stop")]
 ERRORS = BedrockErrors(("s3cret",))
@@ -155,11 +157,33 @@ async def test_the_arguments_of_the_tool_to_answer_with_are_the_answer() -> None
     ]
 
 
-async def test_what_the_provider_s_own_tools_do_is_passed_over() -> None:
+async def test_what_the_provider_s_own_tools_do_are_items() -> None:
     own = start(0, "nova_code_interpreter", type="server_tool_use")
-    result = {"contentBlockStart": {"contentBlockIndex": 1, "start": {"toolResult": {"toolUseId": "c1"}}}}
+    begun = {"toolResult": {"toolUseId": "c1", "status": "success"}}
+    result = {"contentBlockStart": {"contentBlockIndex": 1, "start": begun}}
     events = [own, delta(0, toolUse={"input": "{}"}), stop(0), result, delta(1, toolResult=[{"json": {}}]), stop(1)]
-    assert await decoded(*events, delta(2, text="7"), stop(2), STOP) == [d.Text("text", "7"), *END]
+    call = {"toolUseId": "c1", "name": "nova_code_interpreter", "type": "server_tool_use", "input": {}}
+    found = {"toolUseId": "c1", "status": "success", "content": [{"json": {}}]}
+    assert await decoded(*events, delta(2, text="7"), stop(2), STOP) == [
+        d.Whole(ExtensionItem.model_validate({"type": "bedrock:toolUse", "block": call})),
+        d.Whole(ExtensionItem.model_validate({"type": "bedrock:toolResult", "block": found})),
+        d.Text("text", "7"),
+        *END,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("events", "why"),
+    [
+        ([MESSAGE, start(0, "f"), delta(0, toolUse={"input": '{"x'}), MESSAGE, delta(1, text="A")], "another answer"),
+        ([start(0, "f"), start(0, "f")], "began a block"),
+        ([delta(0, text="A"), stop(0), delta(0, text="A")], "had ended"),
+    ],
+)
+async def test_an_answer_that_begins_twice_is_none(events: list[Any], why: str) -> None:
+    with pytest.raises(errors.StreamViolation, match=why):
+        await decoded(*events, STOP)
+    assert await decoded(MESSAGE, MESSAGE, delta(0, text="A"), STOP) == [d.Text("text", "A"), *END]
 
 
 @pytest.mark.parametrize(
@@ -175,6 +199,33 @@ async def test_a_call_that_was_not_begun_breaks_the_turn(events: list[Any]) -> N
         await decoded(*events, STOP)
 
 
+async def test_an_answer_that_comes_at_once_is_read_as_a_stream_is() -> None:
+    """As Converse gives it to models that take no tools in a stream."""
+    calls = [{"toolUse": {"toolUseId": f"t{i}", "name": "f", "input": {"x": i}}} for i in range(2)]
+    thought = {"reasoningContent": {"reasoningText": {"text": "Hm", "signature": "ab"}}}
+    message = {"role": "assistant", "content": [thought, {"text": "Well."}, *calls]}
+    used = {"inputTokens": 2, "outputTokens": 3, "totalTokens": 5}
+    answer = json.dumps({"output": {"message": message}, "stopReason": "tool_use", "usage": used, "metrics": {}})
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield answer[:9].encode()
+        yield answer[9:].encode()
+
+    decoder = BedrockDecoder(Reading(Naming(64, ["f"])))
+    assert [delta async for delta in decode(events_of_whole(chunks()), decoder, ERRORS)] == [
+        d.Reasoning("reasoning_0", "Hm"),
+        d.Opaque("reasoning_0", state(reasoningText={"text": "Hm", "signature": "ab"})),
+        d.Text("text", "Well."),
+        d.ToolCall("call_2", call_id="t0", name="f"),
+        d.ToolCall("call_2", '{"x":0}'),
+        d.End("call_2"),
+        d.ToolCall("call_3", call_id="t1", name="f"),
+        d.ToolCall("call_3", '{"x":1}'),
+        d.Usage(Usage(input_tokens=2, output_tokens=3, total_tokens=5)),
+        *END,
+    ]
+
+
 async def test_an_image_is_not_lost_in_silence() -> None:
     for event in (
         delta(0, image={"source": {"bytes": "AA=="}}),
@@ -185,7 +236,7 @@ async def test_an_image_is_not_lost_in_silence() -> None:
 
 
 async def test_events_and_blocks_that_are_unknown_are_passed_over() -> None:
-    assert await decoded({"newEvent": {"a": 1}}, delta(0, new={"a": 1}), {"messageStart": None}, stop(7), STOP) == END
+    assert await decoded({"messageStart": None}, {"newEvent": {"a": 1}}, delta(0, new={"a": 1}), stop(7), STOP) == END
 
 
 def cited(index: int, **citation: Any) -> dict[str, Any]:
@@ -211,10 +262,12 @@ async def test_citations_of_addresses_mark_the_passage_that_comes_after_them() -
         d.Text("text", "on"),
         d.Annotation("text", UrlCitation(url="https://a.example", title="A", **at)),
         d.Annotation("text", UrlCitation(url="https://b.example", title="B", **at)),
+        d.Annotation("text", FileCitation(file_id="", filename="C", index=10)),
         *END,
     ]
     alone = cited(0, location={"web": {"url": "https://a.example"}})
-    assert await decoded(alone, stop(0), STOP) == END
+    none = UrlCitation(url="https://a.example", title="", start_index=0, end_index=0)
+    assert await decoded(alone, stop(0), STOP) == [d.Annotation("text", none), *END]
 
 
 async def test_reasoning_between_tags_is_told_apart_from_the_text() -> None:
@@ -262,7 +315,7 @@ async def test_usage_comes_after_the_stop_reason_and_counts_what_the_cache_had()
     events = [delta(0, text="a"), STOP, {"metadata": {"usage": {**used, "totalTokens": 1329}}}, delta(0, text="more")]
     usage = Usage(
         input_tokens=1324,
-        input_tokens_details=InputTokensDetails(cached_tokens=100),
+        input_tokens_details=InputTokensDetails(cached_tokens=100, cache_write_tokens=1222),
         output_tokens=5,
         total_tokens=1329,
     )

@@ -658,6 +658,27 @@ def test_cache_points_follow_tools_instructions_and_the_last_two_messages_of_the
     assert "cachePoint" not in json.dumps(sent(LLAMA, options={"cache": "5m"}, **asked))
 
 
+def test_a_schema_that_is_enforced_is_put_into_what_bedrock_can_enforce() -> None:
+    """As recorded refusals say: every object is closed, and no number or length is bounded."""
+    loose = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}}, "required": ["n"]}
+    number = {"type": "integer", "description": "(minimum: 1)"}
+    closed = {"type": "object", "properties": {"n": number}, "required": ["n"], "additionalProperties": False}
+    tool = {"type": "function", "name": "f", "parameters": loose, "strict": True}
+    body = sent(tools=[tool], text={"format": {"type": "json_schema", "name": "n", "schema": loose}})
+    form = body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]["schema"]
+    assert [json.loads(form), body["toolConfig"]["tools"][0]["toolSpec"]["inputSchema"]["json"]] == [closed, closed]
+
+
+def test_what_the_provider_s_own_tools_did_goes_back_as_it_came() -> None:
+    call = {"toolUseId": "c1", "name": "nova_code_interpreter", "type": "server_tool_use", "input": {"snippet": "1"}}
+    result = {"toolUseId": "c1", "content": [{"json": {}}]}
+    items = [{"type": f"bedrock:{kind}", "block": block} for kind, block in (("toolUse", call), ("toolResult", result))]
+    more = [{"role": "assistant", "content": "A"}, {"role": "user", "content": "Hi"}]
+    body = encode(turn(NOVA, input=[{"role": "user", "content": "Hi"}, *items, *more]), settings(**OFF))
+    kept = [{"toolUse": call}, {"toolResult": result}, {"text": "A"}]
+    assert body["messages"] == [USER, {"role": "assistant", "content": kept}, USER]
+
+
 def test_a_single_question_is_not_worth_a_cache_point_of_its_own() -> None:
     assert sent(options={"cache": "5m"}, instructions="A") == {"messages": [USER], "system": [{"text": "A"}, POINT]}
 

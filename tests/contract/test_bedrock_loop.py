@@ -32,6 +32,7 @@ from tests.fakes.wire import Received, Rules
 SONNET = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 ARN = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-opus-4-6-v1"
 KEY, SECRET, TOKEN = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "session-token"
+CALLED = {"type": "function", "name": "f", "parameters": SCHEMA}
 THINK = {"reasoning": {"effort": "low", "summary": "auto"}}
 
 
@@ -295,7 +296,7 @@ FAULTS: list[tuple[str, type[errors.ProviderError], str]] = [
     ("reset", errors.ProviderUnavailable, "The connection to the provider broke"),
     ("garbage", errors.StreamViolation, "The provider sent something that is not its event stream"),
     ("html", errors.StreamViolation, "The provider answered with something that is not an event stream"),
-    ("object", errors.StreamViolation, "The provider answered with something that is not an event stream"),
+    ("object", errors.ProviderUnavailable, "The provider failed"),
     ("stall", errors.ProviderTimeout, "The provider did not go on with its answer in time"),
     ("stall;tokens=-1", errors.ProviderTimeout, "The provider did not start to answer in time"),
     ("unheard-of", errors.ProviderRejected, "The provider refused the request (HTTP 404)"),
@@ -449,3 +450,35 @@ async def _post(url: str, request: Received, body: dict[str, Any]) -> tuple[str,
     rest = (await reader.readexactly(int(length[1]))).decode() if length else ""
     writer.close()
     return start, rest
+
+
+@pytest.mark.parametrize(("tools", "operation"), [([], "converse-stream"), ([CALLED], "converse")])
+async def test_a_model_that_takes_no_tools_in_a_stream_is_asked_for_its_answer_at_once(
+    tools: list[Any], operation: str
+) -> None:
+    asked: list[str] = []
+    call = {"toolUse": {"toolUseId": "t1", "name": "f", "input": {"x": 1}}}
+    used = {"inputTokens": 2, "outputTokens": 3, "totalTokens": 5}
+    answer = {"output": {"message": {"content": [call]}}, "stopReason": "tool_use", "usage": used}
+
+    def handler(request: httpx2.Request) -> httpx2.Response:
+        """Refuses what Bedrock does: see earendil-works/pi, issue 3739."""
+        operation = request.url.path.rpartition("/")[2]
+        asked.append(operation)
+        if operation == "converse":
+            return httpx2.Response(200, json=answer)
+        refused = {"message": "This model doesn't support tool use in streaming mode."}
+        return httpx2.Response(400, json=refused, headers={"x-amzn-errortype": "ValidationException"})
+
+    configured = ProviderSettings(name="v", dialect="bedrock", base_url="http://bedrock.test", api_key="k")
+    dialect = bedrock.connect(configured, httpx2.MockTransport(handler))
+    llama = turn("us.meta.llama4-maverick-17b-instruct-v1:0", tools=tools)
+    if tools:
+        deltas = [delta async for delta in dialect.stream(llama)]
+        assert d.ToolCall("call_0", '{"x":1}') in deltas
+        assert deltas[-1] == d.Finish("stop")
+    else:
+        with pytest.raises(errors.ProviderRejected, match="streaming mode"):
+            _ = [delta async for delta in dialect.stream(llama)]
+    await dialect.aclose()
+    assert asked == [operation]

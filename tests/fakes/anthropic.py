@@ -8,8 +8,9 @@ import json
 from collections.abc import Iterable, Mapping
 
 from tests.fakes.anthropic_rules import THOUGHT_CALL, blocks_of, check, model_of, prefix, signature_of, thinks
+from tests.fakes.prompt_cache import Part, PromptCache, Used
 from tests.fakes.server import main
-from tests.fakes.wire import Asked, Body, Reason, Received, Script, Stream, Tool, Wire
+from tests.fakes.wire import Asked, Body, Reason, Received, Rules, Script, Stream, Tool, Wire
 
 STOP = {"stop": "end_turn", "tools": "tool_use", "length": "max_tokens", "filter": "refusal"}
 ERRORS = {
@@ -57,8 +58,12 @@ class Messages(Wire):
             thinks=thinks(body),
         )
 
+    def __init__(self, rules: Rules) -> None:
+        super().__init__(rules)
+        self._cache = PromptCache()
+
     def stream(self, request: Received, asked: Asked, script: Script) -> Stream:
-        return Events(request, asked, script)
+        return Events(request, asked, script, self._cache.use(asked.model, _parts(request.body)))
 
     def error(self, status: int, message: str, code: str | int | None = None) -> Body:
         kind = ERRORS.get(status, "invalid_request_error" if status < 500 else "api_error")
@@ -73,8 +78,9 @@ class Messages(Wire):
 
 
 class Events(Stream):
-    def __init__(self, request: Received, asked: Asked, script: Script) -> None:
+    def __init__(self, request: Received, asked: Asked, script: Script, used: Used) -> None:
         super().__init__(request, asked, script)
+        self._used = used
         thinking = request.body.get("thinking", {})
         shown = thinking.get("display", "summarized" if model_of(request.body).shown else "omitted")
         self._shown = shown == "summarized"
@@ -85,7 +91,9 @@ class Events(Stream):
         self._has_thought = False
 
     def begin(self) -> bytes:
-        usage = {"input_tokens": self.prompt, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
+        read, written = self._used
+        new = max(0, self.prompt - read - written)
+        usage = {"input_tokens": new, "cache_creation_input_tokens": written, "cache_read_input_tokens": read}
         message = {
             "id": "msg_fake",
             "type": "message",
@@ -172,6 +180,18 @@ class Events(Stream):
 
 def _event(name: str, **fields: object) -> bytes:
     return f"event: {name}\ndata: {json.dumps({'type': name, **fields})}\n\n".encode()
+
+
+def _parts(body: Body) -> list[Part]:
+    def part(block: Body) -> Part:
+        kind = block.get("type", "")
+        plain = {name: each for name, each in block.items() if name != "cache_control"}
+        return Part(plain, "cache_control" in block, kind if kind in ("tool_use", "tool_result") else "")
+
+    settings = {name: body.get(name) for name in ("tool_choice", "thinking")}
+    contents = [block for message in body["messages"] for block in blocks_of(message["content"])]
+    first = [part(each) for each in (*body.get("tools", ()), *blocks_of(body.get("system", [])))]
+    return [*first, *(each._replace(value=[settings, each.value]) for each in map(part, contents))]
 
 
 def _text(blocks: list[Body]) -> str:

@@ -261,7 +261,7 @@ def _tools(body: Body) -> None:
             need(name in known, f"{where}.{name}: Extra inputs are not permitted")
         need(isinstance(tool.get("description", ""), str), f"{where}.description: Input should be a valid string")
         if tool.get("strict"):
-            _constrained(f"{where}.input_schema", tool["input_schema"])
+            check_subset(f"{where}.input_schema", tool["input_schema"])
     names = [tool["name"] for tool in tools]
     need(len(names) == len(set(names)), "tools: Tool names must be unique.")
     if choice is None:
@@ -304,7 +304,7 @@ def _settings(body: Body) -> None:
         need(not off, "thinking can't be disabled at this effort")
     if form := config.get("format"):
         need(set(form) == {"type", "schema"}, "output_config.format: Extra inputs are not permitted")
-        _constrained("output_config.format.schema", form["schema"])
+        check_subset("output_config.format.schema", form["schema"])
     temperature, top_p = body.get("temperature"), body.get("top_p")
     need(temperature is None or 0 <= temperature <= 1, "temperature: range: 0..1")
     need(model.sampling or temperature in (None, 1), "`temperature` is deprecated for this model.")
@@ -315,7 +315,7 @@ def _settings(body: Body) -> None:
         need(top_p is None or top_p >= 0.95, "`top_p` must be greater than or equal to 0.95 or unset.")
 
 
-def _constrained(where: str, schema: Any) -> None:
+def check_subset(where: str, schema: Any) -> None:
     for inner in _schemas(schema):
         kind = inner.get("type")
         if kind == "object":

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from tests.fakes.bedrock_claude import signature_of
 from tests.fakes.bedrock_frames import event, exception
 from tests.fakes.bedrock_rules import check
+from tests.fakes.prompt_cache import Part, PromptCache, Used
 from tests.fakes.server import main
 from tests.fakes.wire import Asked, Body, Reason, Received, Rules, Script, Stream, Tool, Wire
 
@@ -34,6 +35,7 @@ class Bedrock(Wire):
     def __init__(self, rules: Rules) -> None:
         super().__init__(rules)
         self._thought: set[str] = set()
+        self._cache = PromptCache()
 
     def serves(self, path: str) -> bool:
         return path.startswith("/model/") and path.endswith("/converse-stream")
@@ -62,7 +64,8 @@ class Bedrock(Wire):
         )
 
     def stream(self, request: Received, asked: Asked, script: Script) -> Stream:
-        return Events(request, asked, script, self._thought)
+        used = self._cache.use(asked.model, _parts(request.body))
+        return Events(request, asked, script, self._thought, used)
 
     def error(self, status: int, message: str, code: str | int | None = None) -> Body:
         return {"message": message}
@@ -75,8 +78,9 @@ class Bedrock(Wire):
 class Events(Stream):
     """Blocks are numbered as they come. Only a call's begin is told. `thought` gathers ids of calls after reasoning."""
 
-    def __init__(self, request: Received, asked: Asked, script: Script, thought: set[str]) -> None:
+    def __init__(self, request: Received, asked: Asked, script: Script, thought: set[str], used: Used) -> None:
         super().__init__(request, asked, script)
+        self._used = used
         self._calls_after = thought
         self._index = 0
         self._kind = ""
@@ -104,8 +108,10 @@ class Events(Stream):
             yield self._delta({"toolUse": {"input": arguments[at : at + 8]}})
 
     def end(self, reason: Reason) -> bytes:
-        used = {"inputTokens": self.prompt, "outputTokens": self.words, "totalTokens": self.prompt + self.words}
-        cached = {"cacheReadInputTokens": 0, "cacheWriteInputTokens": 0}
+        read, written = self._used
+        new = max(0, self.prompt - read - written)
+        used = {"inputTokens": new, "outputTokens": self.words, "totalTokens": new + read + written + self.words}
+        cached = {"cacheReadInputTokens": read, "cacheWriteInputTokens": written}
         metadata = {"usage": {**used, **cached}, "metrics": {"latencyMs": 1}, "p": "abcdef"}
         return self._in("") + event("messageStop", {"stopReason": STOPS[reason]}) + event("metadata", metadata)
 
@@ -149,6 +155,24 @@ def _is_said(message: Body) -> bool:
 
 def _blocks(messages: Iterable[Body]) -> list[Body]:
     return [block for message in messages for block in message["content"]]
+
+
+def _parts(body: Body) -> list[Part]:
+    """A cache point marks what is before it."""
+    config = body.get("toolConfig", {})
+    parts: list[Part] = []
+    for settings, blocks in (
+        (None, config.get("tools", [])),
+        (None, body.get("system", [])),
+        ([config.get("toolChoice"), body.get("additionalModelRequestFields")], _blocks(body["messages"])),
+    ):
+        for block in blocks:
+            if "cachePoint" in block:
+                parts[-1] = parts[-1]._replace(marked=True)
+            else:
+                kind = next((kind for kind in ("toolUse", "toolResult") if kind in block), "")
+                parts.append(Part([settings, block], kind=kind))
+    return parts
 
 
 def _text(blocks: Iterable[Body]) -> str:

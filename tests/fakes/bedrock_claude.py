@@ -9,6 +9,7 @@ import json
 import re
 from typing import Any
 
+from tests.fakes.anthropic_rules import check_subset
 from tests.fakes.wire import Body, is_signed, need, sign
 
 DIALECT = "bedrock"
@@ -42,6 +43,10 @@ def check(model: str, body: Body) -> None:
     for tool in body.get("toolConfig", {}).get("tools", ()):
         strict = tool.get("toolSpec", {}).get("strict")
         need(not strict or (4, 5) <= version < (4, 7), f"{SAID}tools.0.custom.strict: Extra inputs are not permitted")
+        if strict:
+            check_subset("toolSpec.inputSchema.json", tool["toolSpec"]["inputSchema"]["json"])
+    if form := body.get("outputConfig", {}).get("textFormat"):
+        check_subset("outputConfig.textFormat", json.loads(form["structure"]["jsonSchema"]["schema"]))
     drop = thinking.get("block_binding", {}).get("prefix_mismatch_behavior") == "drop_block"
     _signatures(body, bound=version >= (5, 1) and not drop)
 

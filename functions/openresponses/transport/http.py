@@ -130,6 +130,14 @@ class Reply:
                     raise NotAStream(await self._rest(chunk))
             yield chunk
 
+    async def whole(self) -> AsyncGenerator[bytes, None]:
+        """The body's bytes as they come, of a reply that is no stream. Raises TransportError where they stall or break.
+
+        Nothing comes until all is there, so the first byte's timeout is that of the whole.
+        """
+        while (chunk := await self._next()) is not None:
+            yield chunk
+
     async def drain(self) -> None:
         """Read the little that follows the last event, so that the connection can be used again."""
         with suppress(TransportError, TimeoutError):

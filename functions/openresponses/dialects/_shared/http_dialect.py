@@ -22,7 +22,8 @@ from .options import with_options
 class WireTurn:
     """One turn as it goes over a wire: what is sent, and what decodes the reply.
 
-    `path` is percent-encoded already.
+    `path` is percent-encoded already. `whole`: the reply is one JSON object, which this reads into the objects of a
+    stream.
     """
 
     path: str
@@ -30,6 +31,7 @@ class WireTurn:
     decoder: Decoder
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     query: Mapping[str, str] = field(default_factory=dict[str, str])
+    whole: Callable[[AsyncIterator[bytes]], Objects] | None = None
 
 
 @dataclass(kw_only=True, eq=False, repr=False)  # its headers have the key
@@ -75,8 +77,8 @@ class HttpDialect:
         try:
             async with self._http.post(wire.path, dumps(wire.body), query=wire.query, headers=wire.headers) as reply:
                 async with (
-                    aclosing(reply.stream()) as chunks,
-                    aclosing(self.objects(chunks)) as objects,
+                    aclosing(reply.whole() if wire.whole else reply.stream()) as chunks,
+                    aclosing((wire.whole or self.objects)(chunks)) as objects,
                     aclosing(decoded(objects, wire.decoder, self.errors)) as deltas,
                 ):
                     async for delta in deltas:

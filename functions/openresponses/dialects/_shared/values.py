@@ -4,7 +4,7 @@ from pydantic import JsonValue
 
 from ...core.surrogates import whole
 from ...schema.base import JsonObject
-from ...schema.content import LogProb, TopLogProb, UrlCitation
+from ...schema.content import FileCitation, LogProb, TopLogProb, UrlCitation
 from ...schema.response import InputTokensDetails, OutputTokensDetails, Usage
 from .json import count, objects, text
 
@@ -35,6 +35,15 @@ def web_citation(url: str, title: JsonValue, start: int, end: int) -> UrlCitatio
     if not url.startswith(("http://", "https://")):
         return None
     return UrlCitation(url=url, title=text(title), start_index=start, end_index=end)
+
+
+def document_citation(document: JsonValue, title: JsonValue, at: int) -> FileCitation | None:
+    """Of a document in the request: its id at the vendor, if it has one, and its title. The passage of it that is cited
+    has no place in the annotation's shape. None for a document that has neither.
+    """
+    if not (text(document) or text(title)):
+        return None
+    return FileCitation(file_id=text(document), filename=text(title), index=at)
 
 
 def top_logprob(token: JsonValue, logprob: JsonValue, octets: JsonValue) -> TopLogProb:

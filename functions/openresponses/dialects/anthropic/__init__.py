@@ -46,9 +46,10 @@ from .._shared.errors import UpstreamErrors
 from .._shared.http_dialect import HttpDialect, WireTurn
 from .._shared.json import fields
 from .._shared.options import read_options
+from .._shared.schemas import constrained
 from .messages import Prompt, prompt, text_block
 from .models import FACTS, AnthropicOptions, Profile, profile_of
-from .request import constrained, order, tools
+from .request import order, tools
 from .stream import AnthropicDecoder
 from .thinking import BINDING_BETA, began_without_thinking, effort, is_off, thinking
 
@@ -114,14 +115,15 @@ def encode(turn: Turn, options: AnthropicOptions, profile: Profile, version: str
 def _content(said: Prompt, offered: JsonObject, cache: str | bool) -> JsonObject:
     """Tools, instructions and messages. What is cached is all before a mark, in that order ("Prompt caching").
 
-    The messages' end is marked, and what was their end in the turn before: the API looks back for only 20 blocks.
+    The tools are marked by themselves: they stay in the cache where the instructions change. The messages' end is
+    marked, and what was their end in the turn before: the API looks back for only 20 blocks. Four marks are the most.
     """
     system: list[JsonValue] = [text_block(text) for text in said.system if text.strip()]
     messages: list[JsonValue] = [{"role": role, "content": content} for role, content in said.messages]
-    stable = system or cast("list[JsonValue]", offered.get("tools", []))
+    tools = cast("list[JsonValue]", offered.get("tools", []))
     ends = [content[-1] for role, content in said.messages if role == "user"]
     if cache:
-        for block in (*stable[-1:], *ends[-2:]):
+        for block in (*tools[-1:], *system[-1:], *ends[-2:]):
             fields(block)["cache_control"] = {"type": "ephemeral", **({"ttl": cache} if cache == "1h" else {})}
     return {**({"system": system} if system else {}), **offered, "messages": messages}
 

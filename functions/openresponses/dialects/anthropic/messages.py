@@ -25,7 +25,7 @@ from ...schema.base import JsonObject
 from ...schema.content import InputFile, InputImage, Part, ReasoningText
 from ...schema.items import Compaction, ExtensionItem, HostedToolCall, Item, Message, Reasoning
 from .._shared.history import Entry, ModelTurn, PastCall, Piece, Said, arguments, history
-from .._shared.json import text
+from .._shared.json import fields, text
 from .._shared.naming import Naming
 from .._shared.parts import plain_text, said, unsendable
 from .models import Profile
@@ -37,9 +37,12 @@ _PDF_START = "JVBERi"
 """Base64 of `%PDF`."""
 
 ANTHROPIC = "anthropic:"
-"""Begins the type of an item with a block of a tool that the vendor ran. The block goes back as it came."""
-OF_VENDOR_S_TOOLS = ("_tool_use", "_tool_result")
-"""Ends the types of such blocks."""
+"""Begins the type of an item with a block that only the vendor has: of a tool that it ran, a compaction, or one that is
+newer than this server. The block goes back as it came."""
+_CALL, _RESULT = "_tool_use", "_tool_result"
+"""End the types of blocks of a tool that the vendor ran."""
+_OURS = ("text", "image", "document", "thinking", "redacted_thinking", "tool_use", "tool_result")
+"""Types of blocks that other items stand for. An item that a client made up of one is left out."""
 _TOGETHER = "+"
 
 
@@ -174,7 +177,9 @@ def prompt(turn: Turn, profile: Profile, *, thinking: bool, order: str | None) -
 class _Messages:
     def __init__(self, turn: Turn, profile: Profile, thinking: bool) -> None:
         self._names = tool_names(turn.tools)
-        self._found = {text(block.get("tool_use_id")) for item in turn.items if (block := _vendor_s_block(item))}
+        own = [block for item in turn.items if (block := _vendor_s_block(item))]
+        self._called, self._found = ({text(block.get(name)) for block in own} for name in ("id", "tool_use_id"))
+        self._paused = _vendor_s_block(turn.items[-1]) if turn.items else None
         self._profile, self._thinking = profile, thinking
         self._system = [turn.instructions] if turn.instructions else []
         self._later: list[str] = []
@@ -212,7 +217,8 @@ class _Messages:
                 raise unsendable("an item of type 'compaction'")
 
     def finished(self, order: str | None) -> Prompt:
-        if not self._messages or self._messages[-1][0] == "assistant":
+        role, content = self._messages[-1] if self._messages else ("assistant", list[JsonValue]())
+        if role == "assistant" and not _is_call(content[-1:]):
             self._say("user", [text_block(GO_ON)])
         if order:
             self._instruct(order)
@@ -236,10 +242,15 @@ class _Messages:
         return thinking_block(item.encrypted_content, signed=self._profile.claude) if self._thinking else None
 
     def _echoed(self, item: ExtensionItem) -> JsonObject | None:
-        """A block of a tool that the vendor ran, back to the vendor. A call of it needs its result."""
-        block = _vendor_s_block(item)
-        known = block and self._profile.claude and text(block.get("id", block.get("tool_use_id"))) in self._found
-        return block if known else None
+        """A block of the vendor's own, back to the vendor. A call of a tool that it ran needs its result, unless the
+        turn paused there, and a result its call."""
+        block = _vendor_s_block(item) if self._profile.claude else None
+        if block is None:
+            return None
+        if _is_call([block]):
+            return block if text(block.get("id")) in self._found or block == self._paused else None
+        is_result = text(block["type"]).endswith(_RESULT)
+        return block if not is_result or text(block.get("tool_use_id")) in self._called else None
 
     def _instruct(self, words: str) -> None:
         if words.strip():
@@ -279,4 +290,9 @@ def _vendor_s_block(item: Item) -> JsonObject | None:
     if not isinstance(item, ExtensionItem) or not item.type.startswith(ANTHROPIC):
         return None
     kind, block = item.type.removeprefix(ANTHROPIC), item.__pydantic_extra__.get("block")
-    return {**block, "type": kind} if isinstance(block, dict) and kind.endswith(OF_VENDOR_S_TOOLS) else None
+    return {**block, "type": kind} if isinstance(block, dict) and kind not in _OURS else None
+
+
+def _is_call(content: Sequence[JsonValue]) -> bool:
+    """Of a tool that the vendor ran: the last of a turn that paused ("Handling stop reasons", `pause_turn`)."""
+    return any(text(fields(block).get("type")).endswith(_CALL) for block in content)

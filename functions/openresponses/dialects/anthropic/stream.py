@@ -1,7 +1,8 @@
 """Events of the Messages API to deltas. Pure.
 
-Sources: "Streaming messages", "Stop reasons" and "Citations" at platform.claude.com/docs. Events, blocks and fields
-that aren't known are passed over: the API's versioning policy announces new ones.
+Sources: "Streaming messages", "Stop reasons" and "Citations" at platform.claude.com/docs. Events and fields that aren't
+known are passed over: the API's versioning policy announces new ones. A block of any other type is an item, kept to go
+back as it came.
 """
 
 import json
@@ -15,13 +16,14 @@ from ...core import deltas as d
 from ...core.errors import ProviderUnavailable, StreamViolation
 from ...core.run import OfferedTool
 from ...schema.base import JsonObject
+from ...schema.content import FileCitation, UrlCitation
 from ...schema.items import ExtensionItem
 from ...schema.response import Usage
 from .._shared.events import Decoder
-from .._shared.json import count, fields, loads, text
+from .._shared.json import count, fields, loads, objects, text
 from .._shared.naming import MAX_CALL_ID, CallIds
-from .._shared.values import usage, web_citation
-from .messages import ANTHROPIC, OF_VENDOR_S_TOOLS, made_together, tool_names
+from .._shared.values import document_citation, usage, web_citation
+from .messages import ANTHROPIC, made_together, tool_names
 from .thinking import opaque_of
 
 _LENGTH = ("max_tokens", "model_context_window_exceeded", "pause_turn")
@@ -50,7 +52,8 @@ class AnthropicDecoder(Decoder):
         self._of_client = {tool.name for tool in tools if tool.kind != "hosted"}
         self._summary = 0 if summarised else None
         self._blocks: dict[int, _Block] = {}
-        self._begun = self._said = 0
+        self._begun: set[int] = set()
+        self._said = 0
         self._calls_made: list[str] = []
         self._text: str | None = None
         self._ids = CallIds(MAX_CALL_ID - 1)  # which leaves room for the mark of `made_together`
@@ -61,7 +64,7 @@ class AnthropicDecoder(Decoder):
     def feed(self, event: JsonObject) -> Iterator[d.Delta]:
         match event.get("type"):
             case "message_start":
-                yield from self._usage(fields(fields(event.get("message")).get("usage")))
+                yield from self._begin(fields(event.get("message")))
             case "content_block_start":
                 yield from self._start(fields(event.get("content_block")), count(event.get("index")))
             case "content_block_delta":
@@ -88,19 +91,30 @@ class AnthropicDecoder(Decoder):
         else:
             yield d.Finish("length" if self._reason in _LENGTH else "stop")
 
+    def _begin(self, message: JsonObject) -> Iterator[d.Delta]:
+        """A message that begins again is another answer, as a gateway sends that asked anew. It takes the place of one
+        that had said nothing; two that are mixed are no answer."""
+        if self._begun:
+            raise StreamViolation("The provider began another answer before its first one ended")
+        self._used = {}
+        yield from self._usage(fields(message.get("usage")))
+
     def _start(self, block: JsonObject, index: int) -> Iterator[d.Delta]:
         """A call is ended when another block begins, not when it stops: one that stops last may have been cut."""
+        if index in self._begun:
+            raise StreamViolation("The provider began a block of its answer twice")
         while self._calls_made:
             yield d.End(self._calls_made.pop(0))
         kind = text(block.get("type"))
-        self._begun += 1
-        made = self._blocks[index] = _Block(kind, f"{kind}_{self._begun}", index)
+        self._begun.add(index)
+        made = self._blocks[index] = _Block(kind, f"{kind}_{len(self._begun)}", index)
         if kind != "text":
             self._text = None
         match kind:
             case "text":
                 self._said = self._said if self._text else 0
                 made.key, made.start = self._text or made.key, self._said
+                made.cited = objects(block.get("citations"))
                 yield from self._say(made, text(block.get("text")))
             case "thinking":
                 made.signature.append(text(block.get("signature")))
@@ -111,10 +125,8 @@ class AnthropicDecoder(Decoder):
             case "tool_use":
                 made.whole = fields(block.get("input"))
                 yield self._call(made.key, text(block.get("id")), text(block.get("name")))
-            case _ if kind.endswith(OF_VENDOR_S_TOOLS):
-                made.whole = block
             case _:
-                pass
+                made.whole = block
 
     def _delta(self, delta: JsonObject, index: int) -> Iterator[d.Delta]:
         match self._blocks.get(index), delta.get("type"):
@@ -130,15 +142,17 @@ class AnthropicDecoder(Decoder):
                 if piece := text(delta.get("partial_json")):
                     block.text.append(piece)
                     yield d.ToolCall(block.key, piece)
-            case _Block(kind=kind) as block, "input_json_delta" if kind.endswith(OF_VENDOR_S_TOOLS):
-                block.text.append(text(delta.get("partial_json")))
-            case None, _:
-                raise StreamViolation("The provider sent a part of a block that it did not begin")
-            case _:
+            case _Block(kind="text" | "thinking" | "redacted_thinking" | "tool_use"), _:
                 pass
+            case _Block() as block, "input_json_delta":
+                block.text.append(text(delta.get("partial_json")))
+            case _Block() as block, _:
+                _grow(block.whole, delta)
+            case None, _:
+                raise StreamViolation("The provider sent a part of a block that is not open")
 
     def _stop(self, index: int) -> Iterator[d.Delta]:
-        match self._blocks.get(index):
+        match self._blocks.pop(index, None):
             case _Block(kind="thinking") as block:
                 signature, thinking = "".join(block.signature), "".join(block.text)
                 if signature or thinking:
@@ -148,16 +162,15 @@ class AnthropicDecoder(Decoder):
                 if block.whole and not block.text:
                     yield d.ToolCall(block.key, json.dumps(block.whole, ensure_ascii=False))
                 self._calls_made.append(block.key)
-            case _Block(kind="text") as block if self._text:
+            case _Block(kind="text") as block:
                 for each in block.cited:
-                    url = text(each.get("url")) or text(each.get("source"))
-                    if citation := web_citation(url, each.get("title"), block.start, self._said):
+                    if citation := _citation(each, block.start, self._said):
+                        self._text = block.key
                         yield d.Annotation(block.key, citation)
-                block.cited.clear()
-            case _Block(kind=kind) as block if kind.endswith(OF_VENDOR_S_TOOLS):
-                yield d.Whole(_kept(block))
-            case _:
+            case None | _Block(kind="redacted_thinking"):
                 pass
+            case block:
+                yield d.Whole(_kept(block))
 
     def _say(self, block: _Block, words: str) -> Iterator[d.Delta]:
         """Cited text comes in many blocks, one behind the other: they are one message."""
@@ -186,8 +199,17 @@ class AnthropicDecoder(Decoder):
             yield d.Usage(_usage(self._used))
 
 
+def _grow(block: JsonObject, delta: JsonObject) -> None:
+    """Add a delta's fields to a block of a type that has no rules here: strings grow, all else is replaced."""
+    for name, value in delta.items():
+        before = block.get(name)
+        if name != "type" and value is not None:
+            block[name] = before + value if isinstance(before, str) and isinstance(value, str) else value
+
+
 def _kept(block: _Block) -> ExtensionItem:
-    """A block of a tool that the provider ran, kept to go back as it came: its results are what later turns know."""
+    """A block of a tool that the provider ran, or of another type, kept to go back as it came: what it says is what
+    later turns know."""
     whole = {**block.whole}
     if arguments := "".join(block.text):
         with suppress(ValueError):
@@ -196,10 +218,18 @@ def _kept(block: _Block) -> ExtensionItem:
     return ExtensionItem.model_validate(item)
 
 
+def _citation(cited: JsonObject, start: int, end: int) -> UrlCitation | FileCitation | None:
+    """Of a page or a search result that has an address, or else of a document."""
+    url, title = text(cited.get("url")) or text(cited.get("source")), cited.get("title") or cited.get("document_title")
+    document = text(cited.get("file_id")) or url
+    return web_citation(url, title, start, end) or document_citation(document, title, end)
+
+
 def _usage(used: JsonObject) -> Usage:
     """ "Total input tokens in a request is the summation of" three counts (API reference, `usage`)."""
     cached = count(used.get("cache_read_input_tokens"))
-    prompt = count(used.get("input_tokens")) + count(used.get("cache_creation_input_tokens")) + cached
+    written = count(used.get("cache_creation_input_tokens"))
+    prompt = count(used.get("input_tokens")) + written + cached
     said = count(used.get("output_tokens"))
     thought = fields(used.get("output_tokens_details")).get("thinking_tokens")
-    return usage(prompt, said, cached=cached, reasoned=thought)
+    return usage(prompt, said, cached=cached, written=written, reasoned=thought)

@@ -1,5 +1,8 @@
 """Amazon Bedrock: ConverseStream, for every model that Bedrock has.
 
+Some models take tools, but not in a stream, as Meta's do: where there are tools, those are asked by Converse, and
+answer at once.
+
 `base_url` is the endpoint, or empty for the region's own (outside of the partition `aws`, and for a VPC's or a
 FIPS endpoint, it must be given). `api_key` is a Bedrock API key; without one, requests are signed by the credentials
 that AWS's own chain finds, which in Lambda are those of the function's role. The settings' `headers` are sent too,
@@ -47,7 +50,7 @@ from .messages import conversation
 from .models import BedrockOptions, Traits, traits_of
 from .request import ANSWER, JSON_ONLY, answers_with_tool, mark, text_format, tool_config, wants_json
 from .signing import Signer
-from .stream import BedrockDecoder, Reading, events_of
+from .stream import BedrockDecoder, Reading, events_of, events_of_whole
 from .thinking import asked, is_off
 
 
@@ -62,8 +65,11 @@ def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | N
         names = tool_names(turn.tools)
         answer = names.another(ANSWER) if answers_with_tool(turn, traits, options) else ""
         reading = Reading(names, answer, traits.summarised, traits.plain_reasoning, traits.think_tags)
-        path, body = f"/model/{quote(turn.model, safe='')}/converse-stream", encode(turn, options, traits, reading)
-        return WireTurn(path, body, BedrockDecoder(reading))
+        body, path = encode(turn, options, traits, reading), f"/model/{quote(turn.model, safe='')}/converse"
+        if "toolConfig" in body and not traits.streams_calls:
+            headers = {"accept": "application/json"}
+            return WireTurn(path, body, BedrockDecoder(reading), headers, whole=events_of_whole)
+        return WireTurn(f"{path}-stream", body, BedrockDecoder(reading))
 
     async def base_url() -> str:
         return f"https://bedrock-runtime.{await signer.region()}.amazonaws.com"

@@ -12,6 +12,7 @@ What Bedrock insists on, and this file therefore keeps:
 import base64
 import binascii
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from mimetypes import guess_type
@@ -22,9 +23,9 @@ from pydantic import JsonValue
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.content import InputFile, InputImage, InputText, InputVideo, Part
-from ...schema.items import Compaction, Message, Reasoning
-from .._shared.history import NO_OUTPUT, Entry, ModelTurn, PastCall, Said, arguments, history, place
-from .._shared.json import loads
+from ...schema.items import Compaction, ExtensionItem, Item, Message, Reasoning
+from .._shared.history import NO_OUTPUT, Entry, ModelTurn, PastCall, Said, arguments, history, place, speaks
+from .._shared.json import loads, text
 from .._shared.naming import Naming
 from .._shared.parts import data_url, plain_text, said, unsendable, within
 from .models import Traits
@@ -172,6 +173,9 @@ def _encoded(data: str) -> str:
     return base64.b64encode(unquote_to_bytes(data)).decode()
 
 
+BEDROCK = "bedrock:"
+"""Begins the type of an item with a block of a tool that the provider ran. The block goes back as it came."""
+
 _FILLER: JsonObject = {"text": "."}
 """Keeps roles alternating where nobody said anything."""
 
@@ -193,7 +197,8 @@ def conversation(turn: Turn, traits: Traits, names: Naming, *, reasoning: bool =
     """Raises RequestError for what this wire can't carry, and for an output that answers no call. `reasoning` may be
     left out."""
     messages = _Messages(turn, traits, names, reasoning)
-    for entry in history(turn, ids=call_ids(traits).another):
+    ids = call_ids(traits).another
+    for entry in history(turn, ids=ids, sends=lambda piece: isinstance(piece, ExtensionItem) or speaks(piece)):
         messages.add(entry)
     return messages.finished()
 
@@ -205,6 +210,10 @@ class _Messages:
         self._system = [turn.instructions or ""]
         self._messages: list[tuple[str, list[JsonObject]]] = []
         self._called: dict[str, None] = {}
+        self._own: defaultdict[str, set[str]] = defaultdict(set)
+        for item in turn.items:
+            if block := _own_block(item):
+                self._own[text(block[1].get("toolUseId"))].add(block[0])
 
     def add(self, entry: Entry) -> None:
         match entry:
@@ -237,8 +246,10 @@ class _Messages:
                 said.append({"text": text})
             elif isinstance(piece, Reasoning) and self._reasoning and (block := restored(piece.encrypted_content)):
                 said.append({"reasoningContent": block})
+            elif isinstance(piece, ExtensionItem) and (block := self._echoed(piece)):
+                said.append(block)
         calls = [self._call(call) for call in turn.calls]
-        if calls or any("text" in block for block in said):
+        if calls or any("reasoningContent" not in block for block in said):
             self._put("assistant", [*said, *calls])
         results: list[JsonObject] = []
         attached: list[JsonObject] = []
@@ -251,6 +262,13 @@ class _Messages:
             attached += more
         self._put("user", results)
         self._put("user", attached)
+
+    def _echoed(self, item: ExtensionItem) -> JsonObject | None:
+        """A block of a tool that the provider ran. A call of it needs its result, and the other way round."""
+        block = _own_block(item)
+        if block is None or len(self._own[text(block[1].get("toolUseId"))]) < 2:
+            return None
+        return {block[0]: block[1]}
 
     def _call(self, call: PastCall) -> JsonObject:
         name = self._names.wire(call.name)
@@ -274,6 +292,14 @@ class _Messages:
         if not any("toolResult" in block for block in self._messages[-1][1]):
             return True
         return all(self._traits.beside & block.keys() for block in content)
+
+
+def _own_block(item: Item) -> tuple[str, JsonObject] | None:
+    """Its kind, and what is in it."""
+    if not isinstance(item, ExtensionItem) or not item.type.startswith(BEDROCK):
+        return None
+    kind, block = item.type.removeprefix(BEDROCK), item.__pydantic_extra__.get("block")
+    return (kind, block) if isinstance(block, dict) and kind in ("toolUse", "toolResult") else None
 
 
 def _message(role: str, content: list[JsonObject]) -> JsonObject:

@@ -47,6 +47,7 @@ class Traits:
     - `plain_schemas`: a tool's schema has a type, properties and required ones at its top, and no more.
     - `short_ids`: its ids of calls are nine letters or digits.
     - `think_tags`: its text begins with its reasoning.
+    - `streams_calls`: ConverseStream takes tools for it, not only Converse.
     """
 
     thinking: Thinking = "none"
@@ -67,6 +68,7 @@ class Traits:
     plain_schemas: bool = False
     short_ids: bool = False
     think_tags: bool = False
+    streams_calls: bool = True
 
 
 _GUIDE = "https://docs.aws.amazon.com/bedrock/latest/userguide"
@@ -84,6 +86,8 @@ _VERCEL = Source("https://github.com/vercel/ai/tree/main/packages/amazon-bedrock
 _PYDANTIC = Source(
     "https://github.com/pydantic/pydantic-ai/blob/main/pydantic_ai_slim/pydantic_ai/providers/bedrock.py", "2026-11"
 )
+_LLAMA_4 = Source("https://github.com/earendil-works/pi/issues/3739", "2026-11")
+_NO_CALLS = Source("https://github.com/langchain-ai/langchain-aws", "2026-11")
 _UNSIGNED = Source("https://github.com/maximhq/bifrost/issues/6942", "2026-11")
 MODELS = (
     Fact(
@@ -113,6 +117,11 @@ MODELS = (
     Fact(r"mistral\.", {"force": "any", "results": frozenset({"document"})}, _FEATURES),
     Fact(r"mistral\.", {"json_results": True}, _PYDANTIC),
     Fact(r"mistral\.", {"short_ids": True}, _VERCEL),
+    Fact(r"meta\.", {"streams_calls": False}, _FEATURES),
+    Fact(r"meta\.llama4", {"streams_calls": False}, _LLAMA_4),
+    Fact(
+        r"mistral\.(mistral-large-2402|mistral-large-2407|pixtral)|writer\.palmyra", {"streams_calls": False}, _NO_CALLS
+    ),
     Fact(r"meta\.|mistral\.|writer\.", {"beside": _NOTHING}, UNSOURCED),
     Fact(r"writer\.", {"status": False}, UNSOURCED),
     Fact(r"openai\.", {"sampling": 0}, _VERCEL),

@@ -14,6 +14,7 @@ from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.request import JsonObjectFormat, JsonSchemaFormat
 from .._shared.naming import Naming
+from .._shared.schemas import constrained
 from .._shared.tools import free_text_schema
 from .models import BedrockOptions, Traits
 
@@ -81,7 +82,7 @@ def text_format(turn: Turn) -> JsonObject | None:
     form = _format(turn)
     if not isinstance(form, JsonSchemaFormat):
         return None
-    schema: JsonObject = {"schema": json.dumps(form.schema_, ensure_ascii=False), "name": form.name}
+    schema: JsonObject = {"schema": json.dumps(constrained(form.schema_), ensure_ascii=False), "name": form.name}
     if form.description:
         schema["description"] = form.description
     return {"type": "json_schema", "structure": {"jsonSchema": schema}}
@@ -129,7 +130,7 @@ def _spec(tool: OfferedTool, traits: Traits, names: Naming) -> JsonObject:
     if tool.description:
         spec["description"] = tool.description
     if tool.strict and traits.strict:
-        spec["strict"] = True
+        spec |= {"strict": True, "inputSchema": {"json": constrained(_schema(parameters, traits))}}
     return spec
 
 

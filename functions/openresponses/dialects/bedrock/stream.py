@@ -1,6 +1,6 @@
 """ConverseStream's events to deltas. Pure.
 
-Source: the API reference of Amazon Bedrock, `ConverseStreamOutput`. Events and blocks that are unknown are passed
+Source: the API reference of Amazon Bedrock, `ConverseStreamOutput`. Events and deltas that are unknown are passed
 over, but for images, which no item can hold. `p` is padding.
 """
 
@@ -8,6 +8,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from struct import error as StructError  # noqa: N812
@@ -18,13 +19,15 @@ from pydantic import JsonValue
 from ...core import deltas as d
 from ...core.errors import ProviderUnavailable, StreamViolation
 from ...schema.base import JsonObject
-from ...schema.content import UrlCitation
+from ...schema.content import FileCitation, UrlCitation
+from ...schema.items import ExtensionItem
 from ...schema.response import Usage
-from .._shared.events import Decoder, Objects
-from .._shared.json import count, dumps, fields, loads, text
+from .._shared.events import Decoder, Objects, object_of
+from .._shared.json import count, dumps, fields, loads, objects, text
 from .._shared.naming import CallIds, Naming, tool_names
 from .._shared.think_tags import ThinkSplitter
-from .._shared.values import usage, web_citation
+from .._shared.values import document_citation, usage, web_citation
+from .messages import BEDROCK
 from .thinking import kept
 
 
@@ -40,6 +43,41 @@ async def events_of(chunks: AsyncIterator[bytes]) -> Objects:
             raise StreamViolation("The provider sent something that is not its event stream") from None
         for event in events:
             yield event
+
+
+async def events_of_whole(chunks: AsyncIterator[bytes]) -> Objects:
+    """Converse's answer, which comes at once, as ConverseStream's events. Raises StreamViolation for anything else."""
+    answer = object_of(b"".join([chunk async for chunk in chunks]))
+    yield {"messageStart": {"role": "assistant"}}
+    content = objects(fields(fields(answer.get("output")).get("message")).get("content"))
+    for index, block in enumerate(content):
+        at: JsonObject = {"contentBlockIndex": index}
+        for event in _block_events(block):
+            ((name, value),) = event.items()
+            yield {name: {**at, **fields(value)}}
+        yield {"contentBlockStop": at}
+    if reason := text(answer.get("stopReason")):
+        yield {"messageStop": {"stopReason": reason}}
+    yield {"metadata": {"usage": answer.get("usage")}}
+
+
+def _block_events(block: JsonObject) -> Iterator[JsonObject]:
+    match block:
+        case {"toolUse": dict(call)}:
+            yield {"contentBlockStart": {"start": {"toolUse": call}}}
+            yield {"contentBlockDelta": {"delta": {"toolUse": {"input": call.get("input")}}}}
+        case {"reasoningContent": {"reasoningText": dict(thought)}}:
+            for name, value in thought.items():
+                yield {"contentBlockDelta": {"delta": {"reasoningContent": {name: value}}}}
+        case {"image": _}:
+            yield {"contentBlockStart": {"start": block}}
+        case {"citationsContent": dict(cited)}:
+            for citation in objects(cited.get("citations")):
+                yield {"contentBlockDelta": {"delta": {"citation": citation}}}
+            for said in objects(cited.get("content")):
+                yield {"contentBlockDelta": {"delta": said}}
+        case _:
+            yield {"contentBlockDelta": {"delta": block}}
 
 
 def _event(headers: dict[str, Any], payload: bytes) -> JsonObject:
@@ -100,6 +138,26 @@ class _Thought:
         return kept({"reasoningText": said}) if plain and self.text else None
 
 
+@dataclass(slots=True)
+class _Foreign:
+    """A block of a tool that the provider ran, in the making. It is kept to go back as it came."""
+
+    kind: str
+    block: JsonObject
+    arguments: str = ""
+
+    def feed(self, delta: JsonObject) -> None:
+        self.arguments += text(fields(delta.get("toolUse")).get("input"))
+        if self.kind == "toolResult":
+            self.block["content"] = [*objects(self.block["content"]), *objects(delta.get("toolResult"))]
+
+    def item(self) -> ExtensionItem:
+        if self.arguments:
+            with suppress(ValueError):
+                self.block["input"] = loads(self.arguments)
+        return ExtensionItem.model_validate({"type": f"{BEDROCK}{self.kind}", "block": self.block})
+
+
 class BedrockDecoder(Decoder):
     """Blocks are told apart by their index. Text blocks that follow one another are one message: a cited passage is
     a block of its own, and its citations come before it. The usage comes after the stop reason, so `Finish` waits for
@@ -113,7 +171,9 @@ class BedrockDecoder(Decoder):
         self._ids = CallIds()
         self._complete: list[Index] = []
         self._answers: set[Index] = set()
-        self._foreign: set[Index] = set()
+        self._foreign: dict[Index, _Foreign] = {}
+        self._begun: set[Index] = set()
+        self._ended: set[Index] = set()
         self._starts: dict[Index, int] = {}
         self._citations: dict[Index, list[JsonObject]] = {}
         self._length = 0
@@ -127,9 +187,17 @@ class BedrockDecoder(Decoder):
             if name in ("contentBlockStart", "contentBlockDelta"):
                 yield from self._end_calls()
             match name:
+                case "messageStart" if self._begun:
+                    raise StreamViolation("The provider began another answer before its first one ended")
+                case "contentBlockStart" if index in self._begun:
+                    raise StreamViolation("The provider began a block of its answer twice")
+                case "contentBlockDelta" if index in self._ended:
+                    raise StreamViolation("The provider sent a part of a block that it had ended")
                 case "contentBlockStart":
+                    self._begun.add(index)
                     yield from self._begin(index, fields(body.get("start")))
-                case "contentBlockDelta" if index not in self._foreign:
+                case "contentBlockDelta":
+                    self._begun.add(index)
                     yield from self._delta(index, fields(body.get("delta")))
                 case "contentBlockStop":
                     yield from self._close(index)
@@ -152,8 +220,10 @@ class BedrockDecoder(Decoder):
 
     def _begin(self, index: Index, start: JsonObject) -> Iterator[d.Delta]:
         call = fields(start.get("toolUse"))
-        if "toolResult" in start or call.get("type") == "server_tool_use":
-            self._foreign.add(index)
+        if "toolResult" in start:
+            self._foreign[index] = _Foreign("toolResult", {**fields(start.get("toolResult")), "content": []})
+        elif call.get("type") == "server_tool_use":
+            self._foreign[index] = _Foreign("toolUse", {**call, "input": {}})
         elif "image" in start:
             raise StreamViolation("The provider sent an image, which no answer here can hold")
         elif call:
@@ -176,6 +246,9 @@ class BedrockDecoder(Decoder):
             yield d.End(f"call_{self._complete.pop()}")
 
     def _delta(self, index: Index, delta: JsonObject) -> Iterator[d.Delta]:
+        if foreign := self._foreign.get(index):
+            foreign.feed(delta)
+            return
         for kind, value in delta.items():
             match kind, value:
                 case "text", str(words):
@@ -231,6 +304,10 @@ class BedrockDecoder(Decoder):
 
     def _close(self, index: Index) -> Iterator[d.Delta]:
         """The last block is left open: Bedrock ends it too where the limit cut it, and then it is not complete."""
+        self._ended.add(index)
+        if foreign := self._foreign.pop(index, None):
+            self._length = 0
+            yield d.Whole(foreign.item())
         thought = self._thoughts.pop(index, None)
         if thought and (state := thought.state(plain=self._reading.plain_reasoning)):
             self._length = 0
@@ -239,20 +316,21 @@ class BedrockDecoder(Decoder):
             self._calls.remove(index)
             self._complete.append(index)
         for citation in self._citations.pop(index, ()):
-            if self._length and (annotation := _annotation(citation, self._starts.get(index, 0), self._length)):
+            if annotation := _annotation(citation, self._starts.get(index, 0), self._length):
                 yield d.Annotation(_TEXT, annotation)
 
 
-def _annotation(citation: JsonObject, start: int, end: int) -> UrlCitation | None:
-    """Only what has an address: other citations point into the request's own documents."""
-    web = fields(fields(citation.get("location")).get("web"))
-    url = text(web.get("url")) or text(citation.get("source"))
-    return web_citation(url, citation.get("title"), start, end)
+def _annotation(citation: JsonObject, start: int, end: int) -> UrlCitation | FileCitation | None:
+    """Of a page or a search result that has an address, or else of a document."""
+    source, title = text(citation.get("source")), citation.get("title")
+    url = text(fields(fields(citation.get("location")).get("web")).get("url")) or source
+    return web_citation(url, title, start, end) or document_citation(source, title, end)
 
 
 def _usage(used: JsonObject) -> Usage:
     """`inputTokens` is without those that the cache had or was given; `totalTokens` is with them."""
     cached = count(used.get("cacheReadInputTokens"))
-    prompt = count(used.get("inputTokens")) + cached + count(used.get("cacheWriteInputTokens"))
+    written = count(used.get("cacheWriteInputTokens"))
+    prompt = count(used.get("inputTokens")) + cached + written
     completion = count(used.get("outputTokens"))
-    return usage(prompt, completion, cached=cached)
+    return usage(prompt, completion, cached=cached, written=written)
