@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
@@ -44,8 +45,10 @@ def chromium() -> str:
     return found
 
 
-async def told_by_page(chromium: str, sdk: Path, profile: Path, settings: dict[str, str], cloud_origin: str) -> object:
-    told: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+async def told_by_page(
+    chromium: str, sdk: Path, profile: Path, settings: dict[str, str], cloud_origin: str
+) -> dict[str, Any]:
+    told: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
 
     async def tell(request: Request) -> Response:
         told.set_result(await request.json())
@@ -80,7 +83,6 @@ async def test_a_page_uses_the_sdk_and_sees_every_error(chromium: str, sdk: Path
     async with LocalCloud(ROOT / "template.yaml", parameters={"AllowedOrigins": "*"}) as cloud:
         settings = {"baseURL": cloud.base_url, "apiKey": cloud.api_key, "wrongKey": new_token()}
         told = await told_by_page(chromium, sdk, tmp_path, settings, cloud.origin)
-    assert isinstance(told, dict)
     print(json.dumps(told, indent=1))
     assert told["text"]
     assert told["text"] == told["stream"] == told["followed"]
@@ -100,6 +102,5 @@ async def test_without_allowed_origins_a_page_sees_no_answer(chromium: str, sdk:
     async with LocalCloud(ROOT / "template.yaml") as cloud:
         settings = {"baseURL": cloud.base_url, "apiKey": cloud.api_key, "wrongKey": new_token()}
         told = await told_by_page(chromium, sdk, tmp_path, settings, cloud.origin)
-    assert isinstance(told, dict)
     without_id = ("followed", "deleted")  # the page got none: the SDK itself refuses these
     assert {each[0] for name, each in told.items() if name not in without_id} == {"APIConnectionError"}
