@@ -1,4 +1,4 @@
-"""The deployed template's routes and gateway responses, through the local gateway: methods, compressed bodies, pages."""
+"""The deployed template through the local gateway: methods, compressed bodies, and pages."""
 
 from __future__ import annotations
 
