@@ -45,6 +45,7 @@ sys.addaudithook(_guard)
 
 _OPT_IN = {
     "artifact": "builds the deployment artifact",
+    "browser": "runs a page in Chromium, with a package from npm",
     "bench": "measures, and so needs the machine for itself",
     "clients": "installs real clients, and runs them",
     "docs": "runs the command blocks of README and docs",

@@ -41,9 +41,12 @@ def test_the_deployed_template_runs_locally() -> None:
         expression=r"^[Bb]earer or_[a-z0-9]{12}_[A-Za-z0-9]{43}$",
         ttl_s=7,
     )
-    open_to_all = {"/health", "/docs", "/openapi.json"}
-    assert {(route.path, route.authorizer) for route in template.routes} == {
-        (path, None if path in open_to_all else authorizer) for path in {route.path for route in template.routes}
+    assert {(route.method, route.path): route.authorizer for route in template.routes} == {
+        ("ANY", "/health"): None,
+        ("ANY", "/docs"): None,
+        ("ANY", "/openapi.json"): None,
+        ("OPTIONS", "/{proxy+}"): None,
+        ("ANY", "/{proxy+}"): authorizer,
     }
 
 
@@ -92,6 +95,10 @@ def test_globals_merge_as_sam_merges_them() -> None:
         (
             "Parameters: {P: {Type: String, Default: c, AllowedValues: [a, b]}}\n" + FUNCTION,
             r"Parameters.P: 'c' is not one of \['a', 'b'\]",
+        ),
+        (
+            "Parameters: {P: {Type: String, Default: c, AllowedPattern: '^[ab]$'}}\n" + FUNCTION,
+            r"Parameters.P: 'c' does not match",
         ),
         (
             FUNCTION + "  A: {Type: AWS::Serverless::Api, Properties: {StageName: s, Cors: '*'}}\n",

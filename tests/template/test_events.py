@@ -15,6 +15,12 @@ ROOT = Path(__file__).parents[2]
 AUTHORIZER = ROOT / "events/authorizer.json"
 EVENTS = sorted({*(ROOT / "events").glob("*.json")} - {AUTHORIZER})
 OPEN = ("/health", "/docs", "/openapi.json")
+
+
+def is_open(event: dict[str, Any]) -> bool:
+    return event["path"] in OPEN or event["httpMethod"] == "OPTIONS"
+
+
 Json = dict[str, Any]
 
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
@@ -43,8 +49,7 @@ def read(file: Path) -> Json:
 
 
 def route_of(event: Json) -> tuple[str, str]:
-    greedy = "{proxy+}" in event["resource"]
-    return ("ANY" if greedy else event["httpMethod"], event["resource"])
+    return ("OPTIONS" if event["httpMethod"] == "OPTIONS" else "ANY", event["resource"])
 
 
 @pytest.mark.parametrize("file", EVENTS, ids=lambda file: file.stem)
@@ -52,7 +57,7 @@ def test_an_event_is_a_complete_proxy_event(file: Path) -> None:
     event = read(file)
     context = event["requestContext"]
     assert set(event) == EVENT_KEYS
-    assert set(context) == CONTEXT_KEYS | (set() if event["path"] in OPEN else {"authorizer"})
+    assert set(context) == CONTEXT_KEYS | (set() if is_open(event) else {"authorizer"})
     assert set(context["identity"]) == IDENTITY_KEYS
     assert event["multiValueHeaders"] == {name: [value] for name, value in event["headers"].items()}
     assert event["isBase64Encoded"] is False
@@ -79,7 +84,7 @@ def test_an_event_carries_a_key_and_what_the_authorizer_says_of_it_where_one_is_
     latency = {"integrationLatency": 12}
     expected = (f"Bearer {KEY_OF_EVENTS}", {"principalId": told["principalId"], **told["context"], **latency})
     found = event["headers"].get("Authorization"), event["requestContext"].get("authorizer")
-    assert found == ((None, None) if event["path"] in OPEN else expected)
+    assert found == ((None, None) if is_open(event) else expected)
 
 
 def test_the_authorizers_event_is_one_of_the_same_api(source: Json) -> None:
@@ -98,7 +103,7 @@ def test_the_authorizers_event_is_one_of_the_same_api(source: Json) -> None:
 @pytest.mark.parametrize("file", EVENTS, ids=lambda file: file.stem)
 def test_an_event_has_a_json_body_if_it_creates(file: Path) -> None:
     event = read(file)
-    if (event["httpMethod"], event["resource"]) != ("POST", "/v1/responses"):
+    if (event["httpMethod"], event["path"]) != ("POST", "/v1/responses"):
         assert event["body"] is None
     else:
         assert event["headers"]["Content-Type"] == "application/json"

@@ -14,18 +14,9 @@ STREAMING_URI = (
     "arn:aws:apigateway:${AWS::Region}:lambda:path"
     "/2021-11-15/functions/${ApiFunction.Arn}/response-streaming-invocations"
 )
-ROUTES = {
-    ("post", "/v1/responses"),
-    ("get", "/v1/responses/{response_id}"),
-    ("delete", "/v1/responses/{response_id}"),
-    ("post", "/v1/responses/{response_id}/cancel"),
-    ("get", "/v1/responses/{response_id}/input_items"),
-    ("get", "/v1/models"),
-    ("get", "/health"),
-    ("get", "/docs"),
-    ("get", "/openapi.json"),
-    ("x-amazon-apigateway-any-method", "/{proxy+}"),
-}
+ANY = "x-amazon-apigateway-any-method"
+OPEN = {(ANY, "/health"), (ANY, "/docs"), (ANY, "/openapi.json"), ("options", "/{proxy+}")}
+ROUTES = {*OPEN, (ANY, "/{proxy+}")}
 # API Gateway's response type, our error type, and the status where the template sets one.
 GATEWAY_RESPONSES = {
     "DEFAULT_4XX": ("invalid_request", None),
@@ -72,8 +63,7 @@ def test_every_method_needs_a_key_but_the_health_check_and_the_documentation(res
         for path, operations in body["paths"].items()
         for method, operation in operations.items()
     }
-    free = {("get", "/health"), ("get", "/docs"), ("get", "/openapi.json")}
-    assert wanted == {route: {"NONE" if route in free else "ClientKeys"} for route in ROUTES}
+    assert wanted == {route: {"NONE" if route in OPEN else "ClientKeys"} for route in ROUTES}
     scheme = body["components"]["securitySchemes"]["ClientKeys"]
     asked = scheme["x-amazon-apigateway-authorizer"]
     assert (scheme["in"], scheme["name"], asked["type"]) == ("header", "Authorization", "token")
@@ -94,11 +84,7 @@ def test_api_gateway_may_invoke_the_functions_for_every_route(resources: dict[st
     permissions = of_type(resources, "AWS::Lambda::Permission").values()
     sources = [permission["Properties"]["SourceArn"]["Fn::Sub"][0] for permission in permissions]
     paths = {source.split("${__ApiId__}/")[1].removeprefix("${__Stage__}/") for source in sources}
-    assert paths == {
-        f"{method.upper()}{path.replace('{response_id}', '*')}"
-        for method, path in ROUTES
-        if method != "x-amazon-apigateway-any-method"
-    } | {"*/*", "authorizers/*"}
+    assert paths == {"*/*", "OPTIONS/*", "*/health", "*/docs", "*/openapi.json", "authorizers/*"}
 
 
 def test_the_api_is_regional_with_one_stage(resources: dict[str, Json]) -> None:
@@ -202,6 +188,38 @@ def test_a_gateway_response_inserts_only_values_that_need_no_escape(name: str, r
     variables = set(re.findall(r"\$[\w.]+", response["responseTemplates"]["application/json"]))
     assert variables <= {"$context.error.responseType"}
     assert response["responseParameters"]["gatewayresponse.header.x-request-id"] == "context.requestId"
+
+
+@pytest.mark.parametrize("name", sorted(GATEWAY_RESPONSES))
+def test_a_page_can_read_a_gateway_response_if_any_origin_is_let_in(name: str, resources: dict[str, Json]) -> None:
+    response = resources["Api"]["Properties"]["Body"]["x-amazon-apigateway-gateway-responses"][name]
+    shared = {
+        "gatewayresponse.header.access-control-allow-origin": "'*'",
+        "gatewayresponse.header.access-control-expose-headers": "'retry-after, x-request-id'",
+    }
+    nothing = {"Ref": "AWS::NoValue"}
+    found = {key: value for key, value in response["responseParameters"].items() if "access-control" in key}
+    assert found == {key: {"Fn::If": ["HasAllowedOrigins", value, nothing]} for key, value in shared.items()}
+
+
+@pytest.mark.parametrize(
+    ("origins", "fits"),
+    [
+        ("", True),
+        ("*", True),
+        ("https://app.example.com", True),
+        ("https://a.example,http://localhost:5173,tauri://localhost", True),
+        ("https://a.example/", False),
+        ("https://a.example, https://b.example", False),
+        ("a.example", False),
+        ("*,https://a.example", False),
+    ],
+)
+def test_an_origin_that_no_browser_would_send_is_refused_at_the_deployment(
+    origins: str, fits: bool, source: Json
+) -> None:
+    pattern = source["Parameters"]["AllowedOrigins"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, origins)) == fits
 
 
 def test_the_template_uses_no_yaml_alias_which_cloudformation_does_not_read() -> None:

@@ -5,6 +5,7 @@ It knows nothing of processes or HTTP. Everything it refuses, it refuses with th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,6 +130,9 @@ def _parameters(declared: Table, given: Mapping[str, str]) -> dict[str, Value]:
         allowed = parameter.get("AllowedValues")
         if isinstance(allowed, list) and value not in [str(item) for item in allowed]:
             raise TemplateError(where, f"{value!r} is not one of {allowed}")
+        pattern = parameter.get("AllowedPattern")
+        if pattern is not None and not re.fullmatch(text(pattern, f"{where}.AllowedPattern"), value):
+            raise TemplateError(where, f"{value!r} does not match {pattern}")
         is_list = str(parameter.get("Type")).endswith("List")
         values[name] = [*value.split(",")] if is_list else value
     return values

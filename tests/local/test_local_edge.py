@@ -1,0 +1,37 @@
+"""The deployed template through the local gateway: methods, compressed bodies, and pages."""
+
+from __future__ import annotations
+
+import gzip
+
+import httpx2
+
+from openresponses_dev.local.cloud import LocalCloud
+from tests.local.local_project import ROOT
+
+# An operation for any method stands beside others, and has the methods that they don't name:
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-swagger-extensions-any-method.html
+
+
+async def test_methods_encodings_and_pages_pass_the_templates_routes() -> None:
+    async with (
+        LocalCloud(ROOT / "template.yaml", parameters={"AllowedOrigins": "https://a.example"}) as cloud,
+        httpx2.AsyncClient(base_url=cloud.origin) as client,
+    ):
+        key = {"authorization": f"Bearer {cloud.api_key}", "origin": "https://a.example"}
+        free = await client.options("/v1/responses")
+        assert (free.status_code, free.headers["allow"]) == (204, "OPTIONS, POST")
+        wrong = await client.put("/v1/responses/", headers=key)
+        assert (wrong.status_code, wrong.headers["allow"]) == (405, "OPTIONS, POST")
+        assert (await client.put("/v1/responses")).status_code == 401
+        head = await client.head("/v1/models", headers=key)
+        assert (head.status_code, head.content) == (200, b"")
+        packed = await client.post(
+            "/v1/responses", content=gzip.compress(b"{}"), headers={**key, "content-encoding": "gzip"}
+        )
+        assert (packed.status_code, packed.json()["error"]["param"]) == (415, "content-encoding")
+        assert packed.headers["access-control-allow-origin"] == "https://a.example"
+        refused = await client.get("/v1/models", headers={"origin": "https://a.example"})
+        assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, "*")
+        socket = await client.get("/v1/responses", headers={**key, "upgrade": "websocket", "sec-websocket-key": "x"})
+        assert socket.status_code == 426
