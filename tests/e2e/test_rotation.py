@@ -16,7 +16,7 @@ import httpx2
 import psutil
 import pytest
 
-from tests.e2e.conftest import Endpoint, _export
+from tests.e2e.conftest import Endpoint, exported
 from tests.e2e.tenants import Cloud
 
 REMEMBERED = 1
@@ -70,7 +70,7 @@ def process(upstream: str, log_file: Path) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture(scope="module")
 def it(process: subprocess.Popen[str], log_file: Path) -> Cloud:
-    return Cloud(Endpoint(_export(process, "OPENAI_BASE_URL"), _export(process, "OPENAI_API_KEY"), log_file))
+    return Cloud(Endpoint(exported(process, "OPENAI_BASE_URL"), exported(process, "OPENAI_API_KEY"), log_file))
 
 
 @pytest.fixture

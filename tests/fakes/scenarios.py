@@ -1,7 +1,7 @@
 """What a fake upstream can be told to do, whatever its dialect. Each returns whether the connection can be used again.
 
-What it answers is scripted by a directive: the header `x-fake`, or else the last user message where that
-starts with `/fake `, or else the model's name, or its end after a `!`. A directive is
+What it answers is scripted by a directive: the header `x-fake`, or else what stands after `/fake ` in
+the last user message, or else the model's name, or its end after a `!`. A directive is
 `<scenario>[;<name>=<value>]...`:
 
 | scenario     | what happens                                                                              |
@@ -10,6 +10,8 @@ starts with `/fake `, or else the model's name, or its end after a `!`. A direct
 | `echo`       | the last user message, said back                                                          |
 | `tools`      | calls offered tools for `turns` (1) turns, `parallel` (1) at once, after the words of     |
 |              | `say` (none), then says the outputs                                                       |
+| `calls`      | one call a turn, each `<name>=<arguments>`, of the tool whose name ends so; then says the |
+|              | outputs                                                                                   |
 | `json`       | a smallest instance of the asked schema                                                   |
 | `willing`    | what fits the request: `tools` where there are any, or `json` for a schema, or `echo`     |
 | `refusal`    | a refusal                                                                                 |
@@ -161,6 +163,19 @@ async def _tools(to: Exchange) -> bool:
     return await to.end("tools")
 
 
+async def _calls(to: Exchange) -> bool:
+    asked = to.asked
+    calls = list(to.script.values.items())
+    await to.begin()
+    if asked.calls >= len(calls):
+        await to.say(_words_of(f"The tools said: {' '.join(asked.outputs)}"))
+        return await to.end()
+    ending, arguments = calls[asked.calls]
+    name = next(tool.name for tool in asked.tools if tool.name.endswith(ending))
+    await to.call(0, f"call_fake_{asked.all_calls}", name, arguments)
+    return await to.end("tools")
+
+
 async def _json(to: Exchange) -> bool:
     text = json.dumps(instance(to.asked.schema or {}))
     await to.begin()
@@ -252,6 +267,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "text": _text,
     "echo": _echo,
     "tools": _tools,
+    "calls": _calls,
     "json": _json,
     "willing": _willing,
     "refusal": _refusal,

@@ -89,7 +89,8 @@ class Script:
 
     @classmethod
     def of(cls, request: Received, asked: Asked) -> "Script":
-        said = asked.user.removeprefix("/fake ") if asked.user.startswith("/fake ") else ""
+        _, found, rest = asked.user.rpartition("/fake ")  # a dialect without two user messages in a row joins them
+        said = rest if found else ""
         directive = request.headers.get("x-fake") or said or asked.model.rpartition("!")[2]
         scenario, *pairs = directive.split(";")
         return cls(directive, scenario, {name: value for name, _, value in (pair.partition("=") for pair in pairs)})
