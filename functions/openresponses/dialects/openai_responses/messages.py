@@ -124,6 +124,8 @@ class _Input:
                 self._given({"type": "compaction", "encrypted_content": item.encrypted_content})
             case ExtensionItem():
                 self._extension(item)
+            case _:  # a turn shows all others as one of these: see `core.client_tools`
+                pass
 
     def _given(self, item: JsonObject) -> None:
         self._reasoning = []
