@@ -179,7 +179,7 @@ class ClientCallOutput(Wire):
 def _with_call_id(value: object) -> object:
     """The items of `local_shell` may name their call by their own `id` alone."""
     fields = fields_of(value)
-    if not isinstance(value, dict) or fields.get("call_id") or not fields.get("id"):
+    if fields.get("call_id") or not fields.get("id"):
         return value
     return {**fields, "call_id": fields["id"], "id": ""}
 
