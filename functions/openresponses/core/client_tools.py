@@ -207,7 +207,7 @@ def shown_to_model(item: Item) -> Item:
 
 def _arguments(call: ClientCall) -> JsonObject:
     """What the model wrote, or would have written, had it made the call."""
-    fields = call.model_dump(mode="json")
+    fields: JsonObject = call.model_dump(mode="json")
     for form in _FORMS.values():
         value = fields.get(form.holds)
         if form.call == call.type and isinstance(value, dict):
