@@ -30,7 +30,7 @@ REFUSED_FIELDS = [
     ({"model": "offline/demo", "input": [{"type": "mystery"}]}, "input[0].type", "invalid_value"),
     ({"model": "offline/demo", "input": [{"type": "function_call_output", "output": "x"}]},
      "input[0].call_id", "missing_required_parameter"),
-    ({"model": "offline/demo", "input": "x", "tools": [{"type": "computer"}]}, "tools[0].type", "invalid_value"),
+    ({"model": "offline/demo", "input": "x", "tools": [{"type": "telepathy"}]}, "tools[0].type", "invalid_value"),
     ({"model": "offline/demo", "input": "x", "tools": [{"type": "file_search"}]}, "tools", "unsupported_tool"),
     ({"model": "offline/demo", "input": "x", "tools": [{"type": "function"}]}, "tools[0].name",
      "missing_required_parameter"),

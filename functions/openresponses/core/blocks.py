@@ -15,12 +15,12 @@ from ..schema.items import (
     ExtensionItem,
     FunctionCall,
     HostedToolCall,
-    Item,
     ItemStatus,
     Message,
     Phase,
     Reasoning,
 )
+from . import client_tools
 from . import deltas as d
 from .errors import StreamViolation
 from .run import OfferedTool
@@ -218,7 +218,7 @@ class CallBlock(Block):
 
 
 class WholeCallBlock(Block):
-    """A hosted, custom or rejected call: buffered, and added when it is complete."""
+    """A hosted, custom, client's or rejected call: buffered, and added when it is complete."""
 
     def __init__(
         self,
@@ -246,6 +246,13 @@ class WholeCallBlock(Block):
         index = self._take_index()
         arguments = "".join(self._chunks)
         item = self._item(index, arguments)
+        if status == "completed" and self._tool is not None and self._tool.kind == "client" and not is_cut(arguments):
+            made = client_tools.call_item(self._tool, self._new_id("clc", index), item.call_id, arguments)
+            if made is not None:
+                yield ev.OutputItemAdded(output_index=index, item=made.model_copy(update={"status": "in_progress"}))
+                yield ev.OutputItemDone(output_index=index, item=made)
+                return
+            self._refusal = "The arguments don't fit the tool's schema. Make the call again."
         yield ev.OutputItemAdded(output_index=index, item=item)
         if status == "incomplete" or is_cut(arguments):
             yield ev.OutputItemDone(output_index=index, item=item.model_copy(update={"status": "incomplete"}))
@@ -255,18 +262,19 @@ class WholeCallBlock(Block):
         elif isinstance(item, CustomToolCall):
             yield ev.OutputItemDone(output_index=index, item=item.model_copy(update={"status": "completed"}))
 
-    def _item(self, index: int, arguments: str) -> Item:
+    def _item(self, index: int, arguments: str) -> CustomToolCall | HostedToolCall:
         call_id = self._first.call_id or self._new_id("call", index)
         if self._tool is not None and self._tool.kind == "custom":
             return CustomToolCall(
                 id=self._new_id("ctc", index),
                 call_id=call_id,
                 name=self._tool.wire_name,
+                namespace=self._tool.namespace,
                 input=free_text(arguments),
                 status="in_progress",
             )
         return HostedToolCall(
-            type=self._tool.item_type if self._tool else REJECTED_CALL,
+            type=self._tool.item_type if self._tool and self._tool.kind == "hosted" else REJECTED_CALL,
             id=self._new_id("htc", index),
             call_id=call_id,
             name=self._first.name,

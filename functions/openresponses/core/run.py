@@ -3,7 +3,7 @@
 from typing import Literal, TypeAlias
 
 from ..schema.base import JsonObject, Wire
-from ..schema.items import CustomToolCall, FunctionCall, HostedToolCall, Item
+from ..schema.items import ClientCall, CustomToolCall, FunctionCall, HostedToolCall, Item
 from ..schema.request import CreateResponse
 from ..schema.response import InputTokensDetails, OutputTokensDetails, Response, Usage
 from .deltas import FinishReason
@@ -12,7 +12,12 @@ ReasoningShown: TypeAlias = Literal["all", "summary", "encrypted"]
 """What a client may see: raw reasoning and summaries, summaries alone, or neither. It always gets the sealed state."""
 REASONING_SHOWN: tuple[ReasoningShown, ...] = ("all", "summary", "encrypted")
 """From the most to the least."""
-Call: TypeAlias = FunctionCall | CustomToolCall | HostedToolCall
+Call: TypeAlias = FunctionCall | CustomToolCall | HostedToolCall | ClientCall
+
+
+def model_name(namespace: str | None, name: str) -> str:
+    """What the model knows a tool by."""
+    return f"{namespace.removesuffix('__')}__{name}" if namespace else name
 
 
 class OfferedTool(Wire):
@@ -24,7 +29,7 @@ class OfferedTool(Wire):
     """
 
     name: str
-    kind: Literal["function", "custom", "hosted", "upstream"]
+    kind: Literal["function", "custom", "client", "hosted", "upstream"]
     item_type: str
     wire_name: str
     namespace: str | None = None
@@ -79,7 +84,7 @@ class Run(Wire):
         )
 
     def calls(self, start: int = 0) -> list[Call]:
-        return [i for i in self.settled(start) if isinstance(i, FunctionCall | CustomToolCall | HostedToolCall)]
+        return [i for i in self.settled(start) if isinstance(i, Call)]
 
     def used(self) -> Usage:
         """The tokens of every turn, dead or not."""

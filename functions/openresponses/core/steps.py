@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ..schema.base import SLUG
-from ..schema.items import CustomToolCall, FunctionCall, HostedToolCall
+from ..schema.items import ClientCall, CustomToolCall, FunctionCall, HostedToolCall
 from ..schema.response import ResponseError
 from .run import Run
 
@@ -57,7 +57,7 @@ def next_step(run: Run) -> Step:
         return Stop("incomplete", "max_tool_calls")
     if pending := run.pending():
         return Act(pending)
-    if not last or any(isinstance(call, FunctionCall | CustomToolCall) for call in last):
+    if not last or any(isinstance(call, FunctionCall | CustomToolCall | ClientCall) for call in last):
         return Stop("completed")
     if run.turns >= run.max_turns:
         return Stop("incomplete", "max_turns")

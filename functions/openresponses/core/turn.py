@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ..schema.items import Item
 from ..schema.request import CreateResponse
 from ..schema.tools import AllowedTools, NamedToolChoice, ToolChoiceMode, UpstreamTool
+from .client_tools import shown_to_model
 from .run import OfferedTool, Run
 from .steps import tokens_left
 
@@ -36,7 +37,7 @@ def turn_of(run: Run, model: str) -> Turn:
     upstream = () if mode == "none" else _upstream_tools(run)
     return Turn(
         model=model,
-        items=(*run.context, *run.settled()),
+        items=tuple(map(shown_to_model, (*run.context, *run.settled()))),
         instructions=run.request.instructions,
         tools=tools,
         tool_choice=mode if tools or upstream else "none",
@@ -83,6 +84,8 @@ def _is_named(tool: OfferedTool, choice: NamedToolChoice) -> bool:
         same_type = tool.item_type == choice.type or search
         return same_type and choice.server_label in (None, label)
     by_type = tool.kind == "hosted" and choice.type == tool.item_type
+    if tool.kind == "client":  # `computer` goes by three names
+        return choice.type == tool.item_type or (choice.type.startswith("computer") and tool.name == "computer")
     by_name = choice.type != "mcp" and choice.name is not None and choice.name in (tool.name, tool.wire_name)
     return by_type or by_name
 

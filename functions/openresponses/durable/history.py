@@ -70,6 +70,7 @@ def page(
     for name, cursor in (("after", after), ("before", before)):
         if cursor is not None and cursor not in ids:
             raise NotFound(f"There is no item {cursor!r} in this list", param=name, code="item_not_found")
-    start = ids.index(after) + 1 if after else 0
+    # Of items that share an id (some clients write the same for all) the last counts, or a listing would never end.
+    start = len(ids) - ids[::-1].index(after) if after else 0
     end = ids.index(before) if before else len(listed)
     return listed[start:end][:limit], end - start > limit

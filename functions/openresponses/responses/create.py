@@ -45,10 +45,10 @@ class NewResponses:
         await self._ports.models.admit(request)
         created = self._ports.now()
         response_id = f"resp_{self._ports.new_id()}"
-        tools = await offered_tools(request, self._ports.tools)
-        check_tool_choice(request, tools)
         inherited, ancestors, found = await self._history(request)
-        own = input_items(request, response_id, found)
+        own = input_items(request, response_id, found, {item.id for item in inherited})
+        tools = await offered_tools(request, self._ports.tools, [*inherited, *own])
+        check_tool_choice(request, tools)
         response = new_response(request, response_id, int(created))
         response.store = self._is_stored(request)
         if not response.store:

@@ -1,17 +1,23 @@
 """From a request to a run: what the request offers, names and refuses. No I/O."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
+from ..core.client_tools import offered as offered_to_client
 from ..core.errors import RequestError
 from ..core.ports import Tools
-from ..core.run import OfferedTool
+from ..core.run import OfferedTool, model_name
 from ..core.turn import find_tool
 from ..schema.content import InputText
 from ..schema.effort import nearest
 from ..schema.items import (
     AdditionalTools,
+    AgentMessage,
+    ClientCall,
+    ClientCallOutput,
     Compaction,
+    CompactionTrigger,
+    ConfigurationUpdate,
     CustomToolCall,
     CustomToolCallOutput,
     ExtensionItem,
@@ -22,11 +28,13 @@ from ..schema.items import (
     ItemReference,
     Message,
     Reasoning,
+    ToolSearchOutput,
 )
 from ..schema.request import CreateResponse, JsonSchemaFormat, TextSettings
 from ..schema.response import EchoedJsonSchemaFormat, Response, TextField
 from ..schema.tools import (
     AllowedTools,
+    ClientTool,
     CustomTool,
     FunctionTool,
     HostedTool,
@@ -46,6 +54,10 @@ _ID_PREFIX = {
     Compaction: "cmp",
     HostedToolCall: "htc",
     ExtensionItem: "ext",
+    ClientCall: "clc",
+    ClientCallOutput: "clo",
+    ToolSearchOutput: "tso",
+    AgentMessage: "amsg",
 }
 _ECHOED = (
     "previous_response_id",
@@ -83,8 +95,18 @@ def refuse_unstored(request: CreateResponse) -> None:
         raise RequestError("A background response must be stored", param="background", code="requires_store")
 
 
-def input_items(request: CreateResponse, response_id: str, stored: Mapping[str, Item]) -> list[Item]:
-    """The input as items, each with an id; `stored` has the items for its references. Raises RequestError."""
+_PLACEHOLDER = "__fake_id__"
+"""What the Agents SDK writes as the id of every item of a model that has no ids."""
+
+
+def input_items(
+    request: CreateResponse, response_id: str, stored: Mapping[str, Item], inherited: Collection[str] = ()
+) -> list[Item]:
+    """The input as items, each with an id of its own. Raises RequestError.
+
+    `stored` has the items for its references. `inherited` are the ids of the chain that it goes on from: the model
+    would read an item of it twice.
+    """
     if not request.input and request.previous_response_id is None:
         raise RequestError("The request has no input", param="input", code="missing_required_parameter")
     if isinstance(request.input, str):
@@ -92,12 +114,26 @@ def input_items(request: CreateResponse, response_id: str, stored: Mapping[str, 
     items: list[Item] = []
     for index, item in enumerate(request.input or ()):
         match item:
+            case AdditionalTools() | ConfigurationUpdate():
+                continue
+            case CompactionTrigger():
+                raise RequestError(
+                    "This server can't compact a conversation: 'compaction_trigger' is not supported",
+                    param=f"input[{index}].type",
+                    code="unsupported_item",
+                )
+            case _ if item.id in inherited:
+                raise RequestError(
+                    f"The item {item.id!r} is in the conversation already, which 'previous_response_id' brings along: "
+                    "send only what is new",
+                    param=f"input[{index}].id",
+                    code="duplicate_item",
+                )
             case ItemReference():
                 items.append(stored[item.id])
-            case AdditionalTools():
-                continue
             case _:
-                items.append(_with_id(item, response_id, index))
+                taken = item.id == _PLACEHOLDER or any(each.id == item.id for each in items)
+                items.append(_with_id(item.model_copy(update={"id": ""}) if taken else item, response_id, index))
     return items
 
 
@@ -118,35 +154,35 @@ def requested_tools(request: CreateResponse) -> Iterator[tuple[str, Tool]]:
                 yield f"input[{i}].tools[{j}]", tool
 
 
-async def offered_tools(request: CreateResponse, tools: Tools) -> list[OfferedTool]:
-    """The tools as the model will see them. Raises RequestError for one that isn't here, or is named twice."""
+async def offered_tools(request: CreateResponse, tools: Tools, items: Sequence[Item] = ()) -> list[OfferedTool]:
+    """The tools as the model will see them: the declared ones, and those that a search among `items` found.
+
+    Raises RequestError for one that isn't here, or is declared twice.
+    """
     offered: dict[str, OfferedTool] = {}
     for param, tool in requested_tools(request):
         for each in await _offers(tool, tools, param):
             if each.name in offered:
                 raise RequestError(f"The tool {each.name!r} is declared twice", param=param, code="duplicate_tool")
             offered[each.name] = each
+    for found in (tool for item in items if isinstance(item, ToolSearchOutput) for tool in item.tools):
+        for each in await _offers(found, tools, "input"):
+            offered.setdefault(each.name, each)
     return list(offered.values())
 
 
 async def _offers(tool: Tool, tools: Tools, param: str) -> list[OfferedTool]:
     match tool:
         case FunctionTool():
-            return [_function(tool, tool.name, None)]
+            return [_named_tool(tool, None)]
         case NamespaceTool():
-            prefix = tool.name.removesuffix("__")
-            return [_function(member, f"{prefix}__{member.name}", tool.name) for member in tool.tools]
+            return [_named_tool(member, tool.name) for member in tool.tools]
         case CustomTool():
-            return [
-                OfferedTool(
-                    name=tool.name,
-                    kind="custom",
-                    item_type="custom",
-                    wire_name=tool.name,
-                    description=tool.description,
-                    parameters=tool.format,
-                )
-            ]
+            return [_named_tool(tool, None)]
+        case ClientTool(type="tool_search") if tool.execution != "client":
+            return []
+        case ClientTool():
+            return [offered_to_client(tool)]
         case UpstreamTool():
             return await tools.offer(tool) or [_upstream(tool)]
         case HostedTool():
@@ -156,9 +192,19 @@ async def _offers(tool: Tool, tools: Tools, param: str) -> list[OfferedTool]:
             return hosted
 
 
-def _function(tool: FunctionTool, name: str, namespace: str | None) -> OfferedTool:
+def _named_tool(tool: FunctionTool | CustomTool, namespace: str | None) -> OfferedTool:
+    if isinstance(tool, CustomTool):
+        return OfferedTool(
+            name=model_name(namespace, tool.name),
+            kind="custom",
+            item_type="custom",
+            wire_name=tool.name,
+            namespace=namespace,
+            description=tool.description,
+            parameters=tool.format,
+        )
     return OfferedTool(
-        name=name,
+        name=model_name(namespace, tool.name),
         kind="function",
         item_type="function",
         wire_name=tool.name,

@@ -3,6 +3,7 @@
 from typing import Annotated, Any, TypeAlias, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic_core import PydanticUseDefault
 
 SLUG = "serverless"
 """Our implementor slug: it prefixes every tool and item type that the specification doesn't define."""
@@ -31,6 +32,16 @@ def absent() -> Any:
 def fields_of(value: object) -> dict[str, object]:
     """What a union's discriminator looks at: a mapping's or a model's fields, nothing for anything else."""
     return cast("dict[str, object]", value) if isinstance(value, dict) else getattr(value, "__dict__", {})
+
+
+def _absent_if_null(value: object) -> object:
+    if value is None:
+        raise PydanticUseDefault
+    return value
+
+
+ABSENT_IF_NULL = BeforeValidator(_absent_if_null)
+"""For a field with a default: many clients write null for what they don't say."""
 
 
 def _empty_if_null(value: object) -> object:

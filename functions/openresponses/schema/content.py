@@ -2,15 +2,12 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, JsonValue, Tag
+from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag
 
-from .base import Wire, absent, fields_of
+from .base import ABSENT_IF_NULL, Wire, absent, fields_of
 
-ImageDetail: TypeAlias = Literal["low", "high", "auto", "original"]
-
-
-def _auto_if_null(value: object) -> object:
-    return "auto" if value is None else value
+ImageDetail: TypeAlias = str
+"""`low`, `high`, `auto`, OpenAI's `original`, and what comes next: a provider judges it."""
 
 
 class InputText(Wire):
@@ -23,7 +20,7 @@ class InputImage(Wire):
 
     type: Literal["input_image"] = "input_image"
     image_url: str | None = None
-    detail: Annotated[ImageDetail, BeforeValidator(_auto_if_null)] = "auto"
+    detail: Annotated[ImageDetail, ABSENT_IF_NULL] = "auto"
     file_id: str | None = absent()
 
 
@@ -45,11 +42,11 @@ class InputVideo(Wire):
 class TopLogProb(Wire):
     token: str
     logprob: float
-    bytes: list[int] = []
+    bytes: Annotated[list[int], ABSENT_IF_NULL] = []
 
 
 class LogProb(TopLogProb):
-    top_logprobs: list[TopLogProb] = []
+    top_logprobs: Annotated[list[TopLogProb], ABSENT_IF_NULL] = []
 
 
 class UrlCitation(Wire):
@@ -119,14 +116,14 @@ Annotation: TypeAlias = Annotated[
 
 class OutputText(Wire):
     type: Literal["output_text"] = "output_text"
-    text: str = ""
-    annotations: list[Annotation] = []
-    logprobs: list[LogProb] = []
+    text: Annotated[str, ABSENT_IF_NULL] = ""
+    annotations: Annotated[list[Annotation], ABSENT_IF_NULL] = []
+    logprobs: Annotated[list[LogProb], ABSENT_IF_NULL] = []
 
 
 class Refusal(Wire):
     type: Literal["refusal"] = "refusal"
-    refusal: str = ""
+    refusal: Annotated[str, ABSENT_IF_NULL] = ""
 
 
 class Text(Wire):
@@ -136,12 +133,12 @@ class Text(Wire):
 
 class SummaryText(Wire):
     type: Literal["summary_text"] = "summary_text"
-    text: str = ""
+    text: Annotated[str, ABSENT_IF_NULL] = ""
 
 
 class ReasoningText(Wire):
     type: Literal["reasoning_text"] = "reasoning_text"
-    text: str = ""
+    text: Annotated[str, ABSENT_IF_NULL] = ""
 
 
 InputPart: TypeAlias = InputText | InputImage | InputFile | InputVideo

@@ -1,11 +1,12 @@
 """Items: the one form of context and of output. An item that a response made can be sent back as input."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, JsonValue, Tag, field_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, JsonValue, Tag, field_validator, model_validator
 
-from .base import SLUG, Id, ToolName, Wire, absent, fields_of
-from .content import InputPart, Part, ReasoningText, SummaryText
+from .base import ABSENT_IF_NULL, SLUG, Id, ToolName, Wire, absent, fields_of
+from .content import InputImage, InputPart, InputText, Part, ReasoningText, SummaryText
 from .tools import Tool
 
 ItemStatus: TypeAlias = Literal["in_progress", "completed", "incomplete"]
@@ -25,7 +26,7 @@ Status: TypeAlias = Annotated[ItemStatus, BeforeValidator(_completed_if_null)]
 class Message(Wire):
     """`content` may come as a string: it is then one text part of the role's kind."""
 
-    type: Literal["message"] = "message"
+    type: Annotated[Literal["message"], ABSENT_IF_NULL] = "message"
     id: Id = ""
     status: Status = "completed"
     role: Role
@@ -35,6 +36,8 @@ class Message(Wire):
     @field_validator("content", mode="before")
     @classmethod
     def _text_is_a_part(cls, value: object, info: Any) -> object:
+        if value is None and info.data.get("role") == "assistant":
+            return []
         if not isinstance(value, str):
             return value
         kind = "output_text" if info.data.get("role") == "assistant" else "input_text"
@@ -48,7 +51,7 @@ class FunctionCall(Wire):
     id: Id = ""
     call_id: CallId
     name: ToolName
-    arguments: str = ""
+    arguments: Annotated[str, ABSENT_IF_NULL] = ""
     status: Status = "completed"
     namespace: str | None = absent()
 
@@ -68,8 +71,9 @@ class CustomToolCall(Wire):
     id: Id = ""
     call_id: CallId
     name: ToolName
-    input: str = ""
+    input: Annotated[str, ABSENT_IF_NULL] = ""
     status: Status = "completed"
+    namespace: str | None = absent()
 
 
 class CustomToolCallOutput(Wire):
@@ -133,6 +137,103 @@ class ExtensionItem(Wire):
     status: Annotated[str, BeforeValidator(_completed_if_null)] = "completed"
 
 
+class ClientCall(Wire):
+    """A call of a tool of OpenAI's that the client runs: see `core.client_tools`. Its other fields are its own."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, JsonValue]  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    type: Literal["local_shell_call", "shell_call", "apply_patch_call", "computer_call", "tool_search_call"]
+    id: Id = ""
+    call_id: CallId
+    status: Status = "completed"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _id_is_the_call_id(cls, value: object) -> object:
+        return _with_call_id(value)
+
+    @property
+    def name(self) -> str:
+        return self.type.removesuffix("_call")
+
+
+class ClientCallOutput(Wire):
+    """What the client's tool answered. Its other fields are the tool's own."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, JsonValue]  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    type: Literal["local_shell_call_output", "shell_call_output", "apply_patch_call_output", "computer_call_output"]
+    id: Id = ""
+    call_id: CallId
+    status: Annotated[str, ABSENT_IF_NULL] = "completed"
+    output: JsonValue = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _id_is_the_call_id(cls, value: object) -> object:
+        return _with_call_id(value)
+
+
+def _with_call_id(value: object) -> object:
+    """The items of `local_shell` may name their call by their own `id` alone."""
+    fields = fields_of(value)
+    if fields.get("call_id") or not fields.get("id"):
+        return value
+    return {**fields, "call_id": fields["id"], "id": ""}
+
+
+class ToolSearchOutput(Wire):
+    """The tools that a search found: the model can call them from here on. Without a `call_id`, a provider searched."""
+
+    type: Literal["tool_search_output"] = "tool_search_output"
+    id: Id = ""
+    call_id: str | None = None
+    execution: str | None = absent()
+    status: Status = "completed"
+    tools: Annotated[list[Tool], ABSENT_IF_NULL] = []
+
+
+class AgentMessage(Wire):
+    """What one agent of a client's tells another (Codex). The model of the other is shown it as words of its user.
+
+    `encrypted_content` is what the sender's model gave its tool: here, the words as they are.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, JsonValue]  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    type: Literal["agent_message"] = "agent_message"
+    id: Id = ""
+    status: Status = "completed"
+    author: str
+    recipient: str
+    content: Annotated[list[JsonValue], ABSENT_IF_NULL] = []
+
+    def parts(self) -> Iterator[InputPart]:
+        for part in self.content:
+            match part:
+                case {"type": "encrypted_content", "encrypted_content": str(text)} | {"text": str(text)}:
+                    yield InputText(text=text)
+                case {"type": "input_image"}:
+                    yield InputImage.model_validate(part)
+                case _:
+                    pass
+
+
+class CompactionTrigger(Wire):
+    """Asks for the conversation's compaction (Codex)."""
+
+    type: Literal["compaction_trigger"] = "compaction_trigger"
+
+
+class ConfigurationUpdate(Wire):
+    """New settings from here on (OpenAI). This server leaves them out."""
+
+    type: Literal["configuration_update"] = "configuration_update"
+
+
 class ItemReference(Wire):
     """Stands for an item of a stored response."""
 
@@ -144,7 +245,7 @@ class AdditionalTools(Wire):
     """Tools declared among the input items (sent by Codex instead of `tools`)."""
 
     type: Literal["additional_tools"] = "additional_tools"
-    tools: list[Tool] = []
+    tools: Annotated[list[Tool], ABSENT_IF_NULL] = []
 
 
 STANDARD = {
@@ -157,7 +258,15 @@ STANDARD = {
     "compaction",
     "item_reference",
     "additional_tools",
+    "tool_search_output",
+    "agent_message",
+    "compaction_trigger",
+    "configuration_update",
 }
+CLIENT_CALLS = ("local_shell_call", "shell_call", "apply_patch_call", "computer_call", "tool_search_call")
+CLIENT_OUTPUTS = ("local_shell_call_output", "shell_call_output", "apply_patch_call_output", "computer_call_output")
+KEPT_ITEMS = {"program", "program_output", "multi_agent_call", "multi_agent_call_output"}
+"""Of tools that only OpenAI runs: kept, and shown to no model."""
 UPSTREAM_ITEMS = {
     "web_search_call",
     "file_search_call",
@@ -185,7 +294,12 @@ def _tag(value: object) -> str | None:
         return None
     if kind.startswith(f"{SLUG}:"):
         return "hosted"
-    if ":" in kind or kind in UPSTREAM_ITEMS:
+    if kind in CLIENT_CALLS:
+        searched = kind == "tool_search_call" and not fields.get("call_id")  # by the provider
+        return "extension" if searched else "client_call"
+    if kind in CLIENT_OUTPUTS:
+        return "client_output"
+    if ":" in kind or kind in UPSTREAM_ITEMS or kind in KEPT_ITEMS:
         return "extension"
     if kind in STANDARD:
         return kind
@@ -201,6 +315,10 @@ Item: TypeAlias = Annotated[
     | Annotated[Reasoning, Tag("reasoning")]
     | Annotated[Compaction, Tag("compaction")]
     | Annotated[HostedToolCall, Tag("hosted")]
+    | Annotated[ClientCall, Tag("client_call")]
+    | Annotated[ClientCallOutput, Tag("client_output")]
+    | Annotated[ToolSearchOutput, Tag("tool_search_output")]
+    | Annotated[AgentMessage, Tag("agent_message")]
     | Annotated[ExtensionItem, Tag("extension")],
     Discriminator(_tag),
 ]
@@ -214,9 +332,15 @@ InputItem: TypeAlias = Annotated[
     | Annotated[Reasoning, Tag("reasoning")]
     | Annotated[Compaction, Tag("compaction")]
     | Annotated[HostedToolCall, Tag("hosted")]
+    | Annotated[ClientCall, Tag("client_call")]
+    | Annotated[ClientCallOutput, Tag("client_output")]
+    | Annotated[ToolSearchOutput, Tag("tool_search_output")]
+    | Annotated[AgentMessage, Tag("agent_message")]
     | Annotated[ExtensionItem, Tag("extension")]
     | Annotated[ItemReference, Tag("item_reference")]
-    | Annotated[AdditionalTools, Tag("additional_tools")],
+    | Annotated[AdditionalTools, Tag("additional_tools")]
+    | Annotated[CompactionTrigger, Tag("compaction_trigger")]
+    | Annotated[ConfigurationUpdate, Tag("configuration_update")],
     Discriminator(
         _tag,
         custom_error_type="unknown_item_type",

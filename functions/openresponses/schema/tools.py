@@ -5,9 +5,13 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag
 
-from .base import SLUG, JsonObject, ToolName, Wire, absent, fields_of
+from .base import ABSENT_IF_NULL, SLUG, JsonObject, ToolName, Wire, absent, fields_of
 
-_UPSTREAM = r"^(web_search(_preview)?(_\d{4}_\d{2}_\d{2})?|file_search|code_interpreter|image_generation|mcp)$"
+_UPSTREAM = (
+    r"^(web_search(_preview)?(_\d{4}_\d{2}_\d{2})?|file_search|code_interpreter|image_generation|mcp|shell"
+    r"|programmatic_tool_calling)$"
+)
+_CLIENT = ("local_shell", "shell", "apply_patch", "computer", "computer_use_preview", "tool_search")
 
 
 class FunctionTool(Wire):
@@ -44,7 +48,25 @@ class NamespaceTool(Wire):
     type: Literal["namespace"] = "namespace"
     name: ToolName
     description: str | None = None
-    tools: list[FunctionTool]
+    tools: Annotated[list[Annotated[FunctionTool | CustomTool, Discriminator("type")]], ABSENT_IF_NULL] = []
+
+
+class ClientTool(Wire):
+    """A tool of OpenAI's that the client runs: see `core.client_tools`. The model is offered it as a function.
+
+    A `tool_search` that the provider would run is not needed here: the model is offered every tool at once.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, JsonValue]  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    type: Literal["local_shell", "shell", "apply_patch", "computer", "computer_use_preview", "tool_search"]
+    execution: str | None = absent()
+    description: str | None = absent()
+    parameters: JsonObject | None = absent()
+    environment: JsonValue = absent()
+    display_width: int | None = absent()
+    display_height: int | None = absent()
 
 
 class UpstreamTool(Wire):
@@ -70,6 +92,9 @@ def _tag(value: object) -> str | None:
         return None
     if kind.startswith(f"{SLUG}:"):
         return "hosted"
+    environment = fields_of(fields.get("environment")).get("type") or "local"
+    if kind in _CLIENT and (kind != "shell" or environment == "local"):
+        return "client"
     if re.match(_UPSTREAM, kind):
         return "upstream"
     return kind if kind in ("function", "custom", "namespace") else None
@@ -80,11 +105,13 @@ Tool: TypeAlias = Annotated[
     | Annotated[HostedTool, Tag("hosted")]
     | Annotated[CustomTool, Tag("custom")]
     | Annotated[NamespaceTool, Tag("namespace")]
+    | Annotated[ClientTool, Tag("client")]
     | Annotated[UpstreamTool, Tag("upstream")],
     Discriminator(
         _tag,
         custom_error_type="unknown_tool_type",
         custom_error_message=f"Unknown tool type: this server has `function`, `{SLUG}:<tool>`, `custom`, `namespace`, "
+        "those of OpenAI's that the client runs (`local_shell`, `shell`, `apply_patch`, `computer`, `tool_search`), "
         "and, where the model's provider runs them, `web_search`, `file_search`, `code_interpreter`, "
         "`image_generation`, `mcp`",
     ),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ...core.errors import RequestError
+from ...core.run import model_name
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.content import InputPart
@@ -139,6 +140,8 @@ def history(
                 continue
             case Reasoning() | ExtensionItem():
                 piece = item
+            case _:  # a turn shows all others as one of these: see `core.client_tools`
+                continue
         if not sends(piece):
             continue
         if current and (not current.is_answered(index) or goes_on(current, piece)):
@@ -188,9 +191,7 @@ def _name(call: Call, offered: dict[tuple[str | None, str], str]) -> str:
     """What the tool is called now. A tool that isn't offered now has the name that it would be offered by."""
     if isinstance(call, HostedToolCall):
         return call.name
-    namespace = call.namespace if isinstance(call, FunctionCall) else None
-    made = f"{namespace.removesuffix('__')}__{call.name}" if namespace else call.name
-    return offered.get((namespace, call.name), made)
+    return offered.get((call.namespace, call.name), model_name(call.namespace, call.name))
 
 
 def _output(answer: Item) -> Output:

@@ -130,6 +130,8 @@ class _Input:
                 self._given({"type": "compaction", "encrypted_content": item.encrypted_content})
             case ExtensionItem():
                 self._extension(item)
+            case _:  # a turn shows all others as one of these: see `core.client_tools`
+                pass
 
     def end(self) -> list[JsonValue]:
         self._given()
