@@ -199,7 +199,7 @@ async def test_a_bad_query_names_the_offending_parameter(client: httpx2.AsyncCli
     assert answer.status_code == 400
     error = answer.json()["error"]
     assert (error["type"], error["param"], error["code"]) == ("invalid_request", param, "invalid_value")
-    assert error["message"].startswith(f"{param}: ")
+    assert error["message"].startswith(f"'{param}' must be ")
 
 
 async def test_the_openapi_document_describes_the_routes(client: httpx2.AsyncClient) -> None:

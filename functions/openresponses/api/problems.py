@@ -17,6 +17,7 @@ ALLOWED = {
     "int_parsing": "a whole number",
     "int_from_float": "a whole number",
     "int_parsing_size": "a smaller number",
+    "finite_number": "a whole number",
     "float_type": "a number",
     "float_parsing": "a number",
     "bool_type": "true or false",
