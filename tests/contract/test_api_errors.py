@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
 
 import httpx2
 import pytest
@@ -145,6 +147,23 @@ async def test_unknown_paths_and_methods_are_answered_in_the_standard_body(clien
     nothing, wrong = await client.get("/v1/nope"), await client.get("/v1/responses")
     assert (nothing.status_code, nothing.json()["error"]["type"]) == (404, "not_found")
     assert (wrong.status_code, wrong.headers["allow"]) == (405, "OPTIONS, POST")
+
+
+@dataclass
+class Invocation:
+    aws_request_id: str = "0f5e"
+
+
+@pytest.mark.parametrize("path", ["/v1/responses", "/v1/responses/resp_1", "/v1/nope", "/v1/models", "/health"])
+async def test_every_answer_says_what_the_logs_call_its_request(path: str) -> None:
+    app = authorized(build({}))
+
+    async def invoked(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, "aws.context": Invocation()}, receive, send)
+
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(invoked), base_url="http://api") as client:
+        for method in ("GET", "POST"):
+            assert (await client.request(method, path, json={})).headers["x-request-id"] == "0f5e"
 
 
 @pytest.mark.parametrize("stream", [True, False])
