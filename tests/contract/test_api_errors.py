@@ -51,6 +51,8 @@ REFUSED_FIELDS = [
      "text.format.schema", "missing_required_parameter"),
     ({"model": "offline/demo", "input": "x", "conversation": "conv_1"}, "conversation", "unsupported_parameter"),
     ({"model": "offline/demo", "input": "x", "prompt": {"id": "p"}}, "prompt", "unsupported_parameter"),
+    ({"model": "offline/demo", "input": "x", "moderation": {"model": "m"}}, "moderation", "unsupported_parameter"),
+    ({"model": "offline/demo", "messages": [{"role": "user", "content": "x"}]}, "messages", "unsupported_parameter"),
 ]  # fmt: skip
 
 

@@ -87,6 +87,7 @@ BODY: dict[str, Any] = {
     "top_logprobs": 2,
     "conversation": "c",
     "prompt": {"id": "p"},
+    "moderation": {"model": "m"},
     "provider": {"order": ["a"], "allow_fallbacks": True, "options": {"a": {"b": 1}}},
 }
 WRONG: list[Any] = [
