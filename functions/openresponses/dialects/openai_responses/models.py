@@ -9,7 +9,7 @@ from .._shared.rules import RuleOptions
 
 _OPENAI: JsonObject = {
     "custom_tools": True,
-    "upstream_tools": ["web_search", "file_search", "code_interpreter", "image_generation", "mcp"],
+    "upstream_tools": ["web_search", "file_search", "code_interpreter", "image_generation", "mcp", "tool_search"],
     "omit": ["presence_penalty", "frequency_penalty"],
 }
 _AZURE: JsonObject = {**_OPENAI, "key_header": "api-key", "reasoning_ids": False}
@@ -47,9 +47,9 @@ class ResponsesOptions(RuleOptions):
 
     developer_role: bool = True
     custom_tools: bool = False
-    upstream_tools: frozenset[Literal["web_search", "file_search", "code_interpreter", "image_generation", "mcp"]] = (
-        frozenset()
-    )
+    upstream_tools: frozenset[
+        Literal["web_search", "file_search", "code_interpreter", "image_generation", "mcp", "tool_search"]
+    ] = frozenset()
     encrypted_reasoning: bool | None = None
     echo_reasoning: Literal["encrypted", "content", "never"] = "encrypted"
     reasoning_ids: bool = True
