@@ -12,6 +12,7 @@ the last user message, or else the model's name, or its end after a `!`. A direc
 |              | `say` (none), then says the outputs                                                       |
 | `calls`      | one call a turn, each `<name>=<arguments>`, of the tool whose name ends so; then says the |
 |              | outputs                                                                                   |
+| `insists`    | calls the tool `name` in every turn, offered or not                                       |
 | `json`       | a smallest instance of the asked schema                                                   |
 | `willing`    | what fits the request: `tools` where there are any, or `json` for a schema, or `echo`     |
 | `refusal`    | a refusal                                                                                 |
@@ -176,6 +177,12 @@ async def _calls(to: Exchange) -> bool:
     return await to.end("tools")
 
 
+async def _insists(to: Exchange) -> bool:
+    await to.begin()
+    await to.call(0, f"call_fake_{to.asked.all_calls}", to.script.values["name"], to.script.values.get("args", "{}"))
+    return await to.end("tools")
+
+
 async def _json(to: Exchange) -> bool:
     text = json.dumps(instance(to.asked.schema or {}))
     await to.begin()
@@ -268,6 +275,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "echo": _echo,
     "tools": _tools,
     "calls": _calls,
+    "insists": _insists,
     "json": _json,
     "willing": _willing,
     "refusal": _refusal,
