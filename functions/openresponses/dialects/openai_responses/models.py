@@ -16,13 +16,16 @@ _AZURE: JsonObject = {**_OPENAI, "key_header": "api-key", "reasoning_ids": False
 _API = Source("https://platform.openai.com/docs/api-reference/responses/create", "2026-11")
 _IDS = Source("https://github.com/vercel/ai/issues/12687", "2026-11")
 _PENALTIES = ("presence_penalty", "frequency_penalty")
-_DEEPSEEK = Source("https://api-docs.deepseek.com/guides/thinking_mode", "2026-11")
+_DEEPSEEK = Source(
+    "https://github.com/pydantic/pydantic-ai/tree/main/tests/models/cassettes/test_deepseek_responses",
+    "2026-11",
+)
 FACTS = (
     *RULES,
     Fact(r"^openai/", _OPENAI, _API),  # which has no penalties
     # Azure refused the ids of reasoning that it had not stored.
     Fact(r"^(azure|foundry)/", _AZURE, _IDS),
-    # Wants the reasoning of its own turns back, which it gives as plain text.
+    # Takes the reasoning of its own turns back, which it gives as plain text.
     Fact(r"^deepseek/", {"echo_reasoning": "content"}, _DEEPSEEK),
     # Signs the reasoning of other vendors' models in fields beside its content.
     Fact(r"^openrouter/", {"echo_reasoning": "content"}, UNSOURCED),
