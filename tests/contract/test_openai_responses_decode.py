@@ -477,12 +477,16 @@ part = shape(
 )
 item = shape(
     type=st.sampled_from(
-        ["message", "reasoning", "function_call", "custom_tool_call", "web_search_call", "mcp_call", "acme:x", "other"]
+        [
+            *("message", "reasoning", "function_call", "custom_tool_call", "web_search_call", "mcp_call", "acme:x"),
+            *("tool_search_call", "tool_search_output", "shell_call", "compaction", "other"),
+        ]
     ),
     id=ids,
     status=st.sampled_from(["in_progress", "completed", "incomplete", "failed"]),
     name=st.sampled_from(["f", "g", "c", "made up"]),
     call_id=ids,
+    namespace=words,
     arguments=words,
     input=words,
     content=st.lists(part, max_size=2),
@@ -494,7 +498,13 @@ KINDS = ["output_item.added", "output_item.done", "content_part.added", "content
 KINDS += ["output_text.done", "output_text.annotation.added", "refusal.delta", "refusal.done", "reasoning.delta"]
 KINDS += ["reasoning_text.done", "reasoning_summary_part.added", "reasoning_summary_text.delta", "created", "other"]
 KINDS += ["reasoning_summary_text.done", "function_call_arguments.delta", "function_call_arguments.done"]
-KINDS += ["custom_tool_call_input.delta", "web_search_call.searching", "mcp_call_arguments.delta", "mcp_call.failed"]
+KINDS += [
+    "shell_call_command.delta",
+    "custom_tool_call_input.delta",
+    "web_search_call.searching",
+    "mcp_call_arguments.delta",
+    "mcp_call.failed",
+]
 any_event = st.fixed_dictionaries(
     {"type": mostly(st.sampled_from([f"response.{kind}" for kind in KINDS]))},
     optional={
