@@ -1,7 +1,8 @@
 """A fake upstream that speaks Bedrock's ConverseStream, down to the frames of its binary event stream, and Converse.
 
 It stands in for Anthropic's models, those with the most to refuse: older ones think within a budget, newer adaptively.
-And for Llama 4, which takes tools in Converse only.
+And for Llama 4, which takes tools in Converse only. The scenario `tools` knows one value more: `stop`, why a turn with
+calls stops.
 """
 
 import json
@@ -112,7 +113,7 @@ class Events(Stream):
 
     def end(self, reason: Reason) -> bytes:
         metadata = {"usage": self.usage(), "metrics": {"latencyMs": 1}, "p": "abcdef"}
-        return self._in("") + event("messageStop", {"stopReason": STOPS[reason]}) + event("metadata", metadata)
+        return self._in("") + event("messageStop", {"stopReason": self.stop(reason)}) + event("metadata", metadata)
 
     def fail(self, code: int, message: str) -> bytes:
         name = ERRORS.get(code, "InternalServerException")
@@ -121,6 +122,9 @@ class Events(Stream):
     def garbage(self) -> bytes:
         whole = self._delta({"text": "garbage"})
         return whole[:-1] + bytes([whole[-1] ^ 1])
+
+    def stop(self, reason: Reason) -> str:
+        return self.script.values.get("stop", STOPS[reason]) if reason == "tools" else STOPS[reason]
 
     def usage(self) -> Body:
         read, written = self._used
@@ -174,7 +178,7 @@ class Answer(Events):
 
     def end(self, reason: Reason) -> bytes:
         message = {"role": "assistant", "content": self._content}
-        whole = {"output": {"message": message}, "stopReason": STOPS[reason], "usage": self.usage()}
+        whole = {"output": {"message": message}, "stopReason": self.stop(reason), "usage": self.usage()}
         return json.dumps({**whole, "metrics": {"latencyMs": 1}}).encode()
 
     def fail(self, code: int, message: str) -> bytes:
