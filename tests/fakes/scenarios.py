@@ -55,7 +55,7 @@ class Exchange:
 
     async def begin(self, cut: int | None = None) -> None:
         await asyncio.sleep(self.script.number("first_delay_ms", 0) / 1000)
-        self.reply.start(self.wire.content_type, cut)
+        self.reply.start(self._stream.content_type or self.wire.content_type, cut)
         self.reply.send(self._stream.begin())
         if self.asked.thinks:
             thoughts = self.script.number("reasoning", 0)
