@@ -1,4 +1,4 @@
-"""`uv run python -m tests.bench [server|durable|all]`: prints the tables, exits with 1 where a goal is missed."""
+"""`uv run python -m tests.bench [server|durable|cache|all]`: prints the tables, exits with 1 where a goal is missed."""
 
 import argparse
 import asyncio
@@ -8,14 +8,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import cost, durable, measures, page
+from tests.bench import cached, cost, durable, measures, page
 from tests.bench.cost import Bill
 from tests.bench.figures import Figure, Machine, table
 
 parser = argparse.ArgumentParser(
-    prog="tests.bench", description="What the server costs. `server` takes about two minutes, `durable` about six."
+    prog="tests.bench",
+    description="What the server costs. `server` takes about two minutes, `durable` about six, `cache` seconds.",
 )
-parser.add_argument("what", nargs="?", choices=("server", "durable", "all"), default="server")
+parser.add_argument("what", nargs="?", choices=("server", "durable", "cache", "all"), default="server")
 parser.add_argument("--json", action="store_true", help="print JSON in place of the tables")
 parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the tables into this page: docs/figures.md")
 parser.add_argument("--scale", type=float, default=1.0, help="0.1 for a tenth of the rounds")
@@ -28,6 +29,13 @@ async def of_durability(scale: float) -> tuple[list[Figure], list[list[Bill]]]:
         return await durable.everything(it, http, scale), bills
 
 
+if arguments.what in ("cache", "all"):
+    shares = asyncio.run(cached.table())
+    if arguments.write:
+        page.write(arguments.write, "cache", shares)
+    if arguments.what == "cache":
+        print(shares)
+        sys.exit()
 machine, today = Machine.here(), datetime.now(UTC).date()
 of_server, of_storage, bills = list[Figure](), list[Figure](), list[list[Bill]]()
 if arguments.what != "durable":

@@ -21,6 +21,7 @@ from openresponses.schema.items import ExtensionItem
 from openresponses.schema.response import InputTokensDetails, Usage
 from tests.contract.fuzz import check_deltas, junk, shape
 from tests.fakes import bedrock_frames as frames
+from tests.fakes.bedrock_shapes import operation
 
 TOOLS = {name: OfferedTool(name=name, kind="function", item_type="function", wire_name=name) for name in ("f", "a.b")}
 MESSAGE = {"messageStart": {"role": "assistant"}}
@@ -281,28 +282,34 @@ async def test_reasoning_between_tags_is_told_apart_from_the_text() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("reason", "finish"),
-    [
-        ("end_turn", "stop"),
-        ("tool_use", "stop"),
-        ("stop_sequence", "stop"),
-        ("something_new", "stop"),
-        ("max_tokens", "length"),
-        ("model_context_window_exceeded", "length"),
-        ("content_filtered", "content_filter"),
-        ("guardrail_intervened", "content_filter"),
-        ("refusal", "content_filter"),
-    ],
-)
+FINISHES: dict[str, d.FinishReason] = {
+    "end_turn": "stop",
+    "tool_use": "stop",
+    "stop_sequence": "stop",
+    "something_new": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "content_filtered": "content_filter",
+    "guardrail_intervened": "content_filter",
+    "refusal": "content_filter",
+}
+GIVEN_UP = ["malformed_model_output", "malformed_tool_use"]
+
+
+@pytest.mark.parametrize(("reason", "finish"), FINISHES.items())
 async def test_stop_reasons(reason: str, finish: d.FinishReason) -> None:
     assert await decoded(delta(0, text="a"), stopped(reason)) == [d.Text("text", "a"), d.Finish(finish)]
 
 
-@pytest.mark.parametrize("reason", ["malformed_model_output", "malformed_tool_use"])
+@pytest.mark.parametrize("reason", GIVEN_UP)
 async def test_a_model_that_gave_up_is_a_failure(reason: str) -> None:
     with pytest.raises(errors.ProviderUnavailable, match="gave up"):
         await decoded(delta(0, text="a"), stopped(reason))
+
+
+def test_every_stop_reason_that_botocore_knows_is_one_of_these() -> None:
+    known: Any = operation().service_model.shape_for("StopReason")
+    assert set(known.enum) <= {*FINISHES, *GIVEN_UP}
 
 
 async def test_a_stream_without_a_stop_reason_is_a_dead_turn() -> None:

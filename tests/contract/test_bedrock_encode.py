@@ -663,6 +663,8 @@ def test_cache_points_follow_tools_instructions_and_the_last_two_messages_of_the
     hour = json.dumps(sent(options={"cache": "1h"}, **asked))
     assert hour == json.dumps(body).replace('"default"', '"default", "ttl": "1h"')
     assert "cachePoint" not in json.dumps(sent(options={"cache": "off"}, **asked))
+    assert '"type": "default"' in json.dumps(sent(OPUS, options={"cache": "1h"}, **asked))
+    assert "ttl" not in json.dumps(sent(OPUS, options={"cache": "1h"}, **asked))
     nova = sent(NOVA, options={"cache": "1h"}, **asked)
     assert nova["toolConfig"]["tools"] == [{"toolSpec": LOOK_SPEC}]
     assert '{"type": "default"}' in json.dumps(nova)

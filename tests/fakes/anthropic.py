@@ -62,10 +62,10 @@ class Messages(Wire):
 
     def __init__(self, rules: Rules) -> None:
         super().__init__(rules)
-        self._cache = PromptCache()
+        self.cache = PromptCache()
 
     def stream(self, request: Received, asked: Asked, script: Script) -> Stream:
-        return Events(request, asked, script, self._cache.use(asked.model, _parts(request.body)))
+        return Events(request, asked, script, self.cache.use(asked.model, _parts(request.body)))
 
     def error(self, status: int, message: str, code: str | int | None = None) -> Body:
         kind = ERRORS.get(status, "invalid_request_error" if status < 500 else "api_error")
@@ -93,8 +93,7 @@ class Events(Stream):
         self._has_thought = False
 
     def begin(self) -> bytes:
-        read, written = self._used
-        new = max(0, self.prompt - read - written)
+        read, written, new = self._used
         usage = {"input_tokens": new, "cache_creation_input_tokens": written, "cache_read_input_tokens": read}
         message = {
             "id": "msg_fake",

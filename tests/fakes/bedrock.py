@@ -37,7 +37,7 @@ class Bedrock(Wire):
     def __init__(self, rules: Rules) -> None:
         super().__init__(rules)
         self._thought: set[str] = set()
-        self._cache = PromptCache()
+        self.cache = PromptCache()
 
     def serves(self, path: str) -> bool:
         return path.startswith("/model/") and path.endswith(("/converse", "/converse-stream"))
@@ -67,7 +67,7 @@ class Bedrock(Wire):
         )
 
     def stream(self, request: Received, asked: Asked, script: Script) -> Stream:
-        used = self._cache.use(asked.model, _parts(request.body))
+        used = self.cache.use(asked.model, _parts(request.body))
         kind = Events if _is_streamed(request) else Answer
         return kind(request, asked, script, self._thought, used)
 
@@ -127,8 +127,7 @@ class Events(Stream):
         return self.script.values.get("stop", STOPS[reason]) if reason == "tools" else STOPS[reason]
 
     def usage(self) -> Body:
-        read, written = self._used
-        new = max(0, self.prompt - read - written)
+        read, written, new = self._used
         used = {"inputTokens": new, "outputTokens": self.words, "totalTokens": new + read + written + self.words}
         return {**used, "cacheReadInputTokens": read, "cacheWriteInputTokens": written}
 

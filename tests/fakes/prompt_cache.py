@@ -31,13 +31,20 @@ class Part(NamedTuple):
 
 
 class Used(NamedTuple):
+    """Tokens: of the cache, to the cache, and neither. Marks are none."""
+
     read: int
     written: int
+    new: int
 
 
 @dataclass
 class PromptCache:
+    """`readable` counts the tokens that could have been read if all that was ever sent had been marked."""
+
+    readable: int = 0
     _known: set[str] = field(default_factory=set[str])
+    _sent: set[int] = field(default_factory=set[int])
 
     def use(self, model: str, parts: Sequence[Part]) -> Used:
         least = next(tokens for name, tokens in LEAST if re.search(name, model))
@@ -47,9 +54,12 @@ class PromptCache:
         marks = [at for at, part in enumerate(parts) if part.marked and _tokens(prefixes[at]) >= least]
         found = [at for mark in marks for at in self._looked_at(parts, mark) if prefixes[at] in self._known]
         read = max((_tokens(prefixes[at]) for at in found), default=0)
+        self.readable += max((_tokens(prefix) for prefix in prefixes if hash(prefix) in self._sent), default=0)
+        self._sent |= set(map(hash, prefixes))
         self._known |= {prefixes[mark] for mark in marks}
         written = max((_tokens(prefixes[mark]) for mark in marks), default=0)
-        return Used(read, max(0, written - read))
+        written = max(0, written - read)
+        return Used(read, written, (_tokens(prefixes[-1]) if prefixes else 0) - read - written)
 
     def _looked_at(self, parts: Sequence[Part], mark: int) -> list[int]:
         positions, at = 0, mark

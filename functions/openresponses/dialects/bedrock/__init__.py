@@ -12,7 +12,7 @@ unsigned. A model is named by its id, its inference profile's, or an ARN.
 |---|---|---|
 | `region` | AWS's own | the region to call, and to sign for |
 | `base_models` | {} | by a model's name, the id of what is behind it, where it doesn't say (an application's profile) |
-| `cache` | "5m" | how long prompts are kept, where the model can: "5m", "1h" (Claude since 4.5), or "off" |
+| `cache` | "5m" | how long prompts are kept, where the model can: "5m", "1h" (Claude 4.5, 4.7 and later), or "off" |
 | `structured_output` | "auto" | a JSON schema goes as `outputConfig` ("native"), or as a tool ("tool"), or is told |
 | `extra_body` | {} | fields to add to each request: `guardrailConfig`, `performanceConfig`, `requestMetadata`, ... |
 

@@ -101,6 +101,7 @@ MODELS = (
     Fact(r"anthropic\.", {"summarised": True}, _THINKING, since=(4, 0)),
     Fact(r"anthropic\.", {"sampling": 1}, _CLAUDE, since=(4, 1)),
     Fact(r"anthropic\.", {"caches_long": True}, _CACHES, since=(4, 5)),
+    Fact(r"anthropic\.", {"caches_long": False}, _CACHES, since=(4, 6), before=(4, 7)),
     Fact(r"anthropic\.", {"schema": True, "strict": True}, _SCHEMAS, since=(4, 5)),
     Fact(r"anthropic\.", {"thinking": "adaptive"}, _THINKING, since=(4, 6)),
     Fact(r"anthropic\.", {"sampling": 0}, _CLAUDE, since=(4, 7)),
