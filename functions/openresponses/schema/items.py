@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, JsonValue, Tag, field_validator, model_validator
 
-from .base import ABSENT_IF_NULL, SLUG, Id, ToolName, Wire, absent, fields_of
+from .base import ABSENT_IF_NULL, HOSTED_TYPE, SLUG, Id, ToolName, Wire, absent, fields_of
 from .content import InputImage, InputPart, InputText, Part, ReasoningText, SummaryText
 from .tools import Tool
 
@@ -112,7 +112,7 @@ class HostedToolCall(Wire):
     `output` is null until the tool has answered. `failed`: the output says what went wrong.
     """
 
-    type: Annotated[str, Field(pattern=rf"^{SLUG}:[a-zA-Z0-9_-]+$")]
+    type: Annotated[str, Field(pattern=HOSTED_TYPE)]
     id: Id = ""
     call_id: CallId
     name: ToolName
@@ -345,6 +345,6 @@ InputItem: TypeAlias = Annotated[
     Discriminator(
         _tag,
         custom_error_type="unknown_item_type",
-        custom_error_message="Unknown item type: this server can't tell what it means",
+        custom_error_message="the type of an item that this server knows",
     ),
 ]
