@@ -155,7 +155,7 @@ class MessageItem(OutputItem):
         """What is held back of a message that is one of its own, though it began as the one before it."""
         held, before, self._held, self._before = self._held, self._before, [], None
         if before and str(before) == str(self):
-            self._keys[[*self._parts][-1]] = before.last_key
+            self._keys[self._last_part] = before.last_key
         elif before:
             yield from held
 
@@ -206,8 +206,11 @@ class MessageItem(OutputItem):
     @property
     def last_key(self) -> str:
         """Where the message goes on, if it does."""
-        key = [*self._parts][-1]
-        return self._keys.get(key, key)
+        return self._keys.get(self._last_part, self._last_part)
+
+    @property
+    def _last_part(self) -> str:
+        return next(key for key, part in reversed(self._parts.items()) if part.chunks)
 
     def _refusal(self, index: int, delta: str | None, said: JsonObject) -> Iterator[d.Delta]:
         key = f"{self.key}.{index}.refusal"
