@@ -31,11 +31,17 @@ class House:
     """A deployment in memory: its use cases, and a state machine that runs as soon as it is started."""
 
     def __init__(
-        self, script: Script | ModelsPort, tools: Tools | None = None, *, key_id: str = "", **settings: Any
+        self,
+        script: Script | ModelsPort,
+        tools: Tools | None = None,
+        *,
+        key_id: str = "",
+        storage: Storage | None = None,
+        **settings: Any,
     ) -> None:
         self.shelf, self.tools = Shelf(), tools or Tools()
         self.settings = replace(Settings(), **settings)
-        self.storage: Storage = memory_storage(self.shelf, self._start)
+        self.storage = storage or memory_storage(self.shelf, self._start)
         ids = iter(f"{n:032x}" for n in range(1, 1000))
         models = Models(script) if isinstance(script, Script) else script
         self.ledger, self.time = Ledger(), 2.0

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
 
 import httpx2
 import pytest
@@ -49,6 +51,8 @@ REFUSED_FIELDS = [
      "text.format.schema", "missing_required_parameter"),
     ({"model": "offline/demo", "input": "x", "conversation": "conv_1"}, "conversation", "unsupported_parameter"),
     ({"model": "offline/demo", "input": "x", "prompt": {"id": "p"}}, "prompt", "unsupported_parameter"),
+    ({"model": "offline/demo", "input": "x", "moderation": {"model": "m"}}, "moderation", "unsupported_parameter"),
+    ({"model": "offline/demo", "messages": [{"role": "user", "content": "x"}]}, "messages", "unsupported_parameter"),
 ]  # fmt: skip
 
 
@@ -147,6 +151,23 @@ async def test_unknown_paths_and_methods_are_answered_in_the_standard_body(clien
     assert (wrong.status_code, wrong.headers["allow"]) == (405, "OPTIONS, POST")
 
 
+@dataclass
+class Invocation:
+    aws_request_id: str = "0f5e"
+
+
+@pytest.mark.parametrize("path", ["/v1/responses", "/v1/responses/resp_1", "/v1/nope", "/v1/models", "/health"])
+async def test_every_answer_says_what_the_logs_call_its_request(path: str) -> None:
+    app = authorized(build({}))
+
+    async def invoked(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, "aws.context": Invocation()}, receive, send)
+
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(invoked), base_url="http://api") as client:
+        for method in ("GET", "POST"):
+            assert (await client.request(method, path, json={})).headers["x-request-id"] == "0f5e"
+
+
 @pytest.mark.parametrize("stream", [True, False])
 async def test_an_upstream_that_refuses_before_its_first_delta_is_an_http_error(
     client: httpx2.AsyncClient, stream: bool
@@ -199,7 +220,7 @@ async def test_a_bad_query_names_the_offending_parameter(client: httpx2.AsyncCli
     assert answer.status_code == 400
     error = answer.json()["error"]
     assert (error["type"], error["param"], error["code"]) == ("invalid_request", param, "invalid_value")
-    assert error["message"].startswith(f"{param}: ")
+    assert error["message"].startswith(f"'{param}' must be ")
 
 
 async def test_the_openapi_document_describes_the_routes(client: httpx2.AsyncClient) -> None:

@@ -9,6 +9,8 @@ from starlette.requests import Request
 
 from ..core.errors import BodyTooLarge, RequestError, UnsupportedMediaType
 from ..schema.request import CreateResponse
+from .habits import refuse_habits
+from .problems import problem
 
 _LISTS = ("include", "include[]")
 """The OpenAI SDKs write a list in a query as `include[]=...`."""
@@ -42,9 +44,7 @@ def parse_query(kind: type[Q], request: Request) -> Q:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        name = str(first["loc"][0])
-        raise RequestError(f"{name}: {first['msg']}", param=name) from None
+        raise problem(error, kind) from None
 
 
 def parameters(kind: type[_Query]) -> list[dict[str, Any]]:
@@ -54,8 +54,6 @@ def parameters(kind: type[_Query]) -> list[dict[str, Any]]:
 
 
 _CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
-
-UNKNOWN = ("unknown_item_type", "unknown_tool_type")
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -93,40 +91,13 @@ def _check_media(content_type: str) -> None:
 def parse_create(body: bytes) -> CreateResponse:
     """Raises RequestError; its `param` is the path of the first wrong field, such as `input[0].content`."""
     try:
-        return CreateResponse.model_validate_json(body)
-    except ValidationError as error:
-        raise _refusal(error, body) from None
-
-
-def _refusal(error: ValidationError, body: bytes) -> RequestError:
-    try:
         data = cast("JsonValue", from_json(body))
     except ValueError as why:
-        return RequestError(f"The body is not JSON: {why}", code="invalid_json")
+        raise RequestError(f"The body is not JSON: {why}", code="invalid_json") from None
     if not isinstance(data, dict):
-        return RequestError("The body must be a JSON object", code="invalid_json")
-    # A union reports an error for each of its members. The member that got furthest says what is wrong.
-    details = error.errors(include_url=False, include_input=False, include_context=False)
-    paths = [
-        (field_path(each["loc"], data) + (".type" if each["type"] in UNKNOWN else ""), each["msg"], each["type"])
-        for each in details
-    ]
-    path, message, kind = max(paths, key=lambda found: found[0].count(".") + found[0].count("["))
-    code = "missing_required_parameter" if kind == "missing" else "invalid_value"
-    return RequestError(f"{path}: {message}" if path else message, param=path or None, code=code)
-
-
-def field_path(loc: tuple[int | str, ...], data: JsonValue) -> str:
-    """pydantic's location as a path in the body: the names of union members are left out."""
-    path, here = "", data
-    for position, step in enumerate(loc):
-        last = position == len(loc) - 1
-        if isinstance(here, list) and isinstance(step, int) and step < len(here):
-            path, here = f"{path}[{step}]", here[step]
-        elif isinstance(here, dict) and isinstance(step, str) and (step in here or (last and not _is_member(step))):
-            path, here = f"{path}.{step}" if path else step, here.get(step)
-    return path
-
-
-def _is_member(step: str) -> bool:
-    return "[" in step or step in ("str", "mode", "named", "allowed_tools", "hosted", "function")
+        raise RequestError("The body must be a JSON object", code="invalid_json")
+    refuse_habits(data)
+    try:
+        return CreateResponse.model_validate(data)
+    except ValidationError as error:
+        raise problem(error, CreateResponse) from None

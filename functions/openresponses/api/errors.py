@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from fastapi import FastAPI
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -43,7 +44,10 @@ async def _kit_error(request: Request, error: Exception) -> Response:
 
 
 class BugGuard:
-    """A bug before the first byte is answered with a 500 in the standard body. The runtime reports a later one."""
+    """A bug before the first byte is answered with a 500 in the standard body. The runtime reports a later one.
+
+    Every answer says what the logs call its request, if there is a name.
+    """
 
     INTERNAL: ClassVar[KitError] = KitError("The server had an error while processing the request")
 
@@ -51,17 +55,19 @@ class BugGuard:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
+        started, name = False, request_id(scope)
 
         async def watched(message: Message) -> None:
             nonlocal started
             started = True
+            if name and message["type"] == "http.response.start":
+                MutableHeaders(scope=message).setdefault("x-request-id", name)
             await send(message)
 
         try:
             await self._app(scope, receive, watched)
         except Exception as error:
-            telemetry.crashed(request_id(scope), error)
+            telemetry.crashed(name, error)
             if started:
                 raise
-            await error_response(self.INTERNAL)(scope, receive, send)
+            await error_response(self.INTERNAL)(scope, receive, watched)

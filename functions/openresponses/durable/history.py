@@ -20,7 +20,7 @@ async def inherited(store: Store, record: Record) -> list[Item]:
     items: list[Item] = []
     for response_id, ancestor in zip(record.ancestors, await store.load(record.ancestors), strict=True):
         if ancestor is None:
-            raise _previous_gone(response_id)
+            raise _previous_gone(f"The response {record.response.id!r} goes on from {response_id!r}, which is gone")
         items += shown(ancestor)
     return items
 
@@ -29,7 +29,7 @@ async def previous(store: Store, response_id: str) -> Record:
     """The response that a request goes on from. Raises NotFound, or RequestError if it is not over."""
     (record,) = await store.load([response_id])
     if record is None:
-        raise _previous_gone(response_id)
+        raise _previous_gone(f"There is no response {response_id!r}")
     if not record.over:
         raise RequestError(
             f"The response {response_id!r} is still in progress",
@@ -39,10 +39,8 @@ async def previous(store: Store, response_id: str) -> Record:
     return record
 
 
-def _previous_gone(response_id: str) -> NotFound:
-    return NotFound(
-        f"There is no response {response_id!r}", param="previous_response_id", code="previous_response_not_found"
-    )
+def _previous_gone(why: str) -> NotFound:
+    return NotFound(why, param="previous_response_id", code="previous_response_not_found")
 
 
 async def referenced(store: Store, request: CreateResponse) -> dict[str, Item]:

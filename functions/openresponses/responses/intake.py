@@ -81,11 +81,13 @@ _ECHOED = (
 )
 
 
+UNSUPPORTED = ("conversation", "prompt", "moderation")
+
+
 def refuse_unsupported(request: CreateResponse) -> None:
     """Raises RequestError for unsupported fields that change the answer: they can't be ignored."""
-    unsupported = {"conversation": request.conversation, "prompt": request.prompt}
-    for param, value in unsupported.items():
-        if value is not None:
+    for param in UNSUPPORTED:
+        if getattr(request, param) is not None:
             raise RequestError(f"{param!r} is not supported by this server", param=param, code="unsupported_parameter")
 
 

@@ -7,6 +7,7 @@ from pydantic_core import PydanticUseDefault
 
 SLUG = "serverless"
 """Our implementor slug: it prefixes every tool and item type that the specification doesn't define."""
+HOSTED_TYPE = rf"^{SLUG}:[a-zA-Z0-9_-]+$"
 
 JsonObject: TypeAlias = dict[str, JsonValue]
 
@@ -53,4 +54,5 @@ def _empty_if_null(value: object) -> object:
 Id: TypeAlias = Annotated[str, BeforeValidator(_empty_if_null)]
 """An item's id. Input items may come without one (or with null): the server then assigns it."""
 
-ToolName: TypeAlias = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[a-zA-Z0-9_.-]+$")]
+TOOL_NAME = r"^[a-zA-Z0-9_.-]+$"
+ToolName: TypeAlias = Annotated[str, Field(min_length=1, max_length=128, pattern=TOOL_NAME)]

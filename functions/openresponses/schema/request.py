@@ -63,8 +63,9 @@ class ProviderPreferences(Wire):
 
 
 class CreateResponse(Wire):
-    """Fields follow `CreateResponseBody`. `conversation` and `prompt` are OpenAI's: naming them here lets the
-    server refuse what it would otherwise have to ignore, since either would change the answer. `provider` is ours."""
+    """Fields follow `CreateResponseBody`. `conversation`, `prompt` and `moderation` are OpenAI's: naming them here lets
+    the server refuse what it would otherwise have to ignore, since each would change the answer. `provider` is ours.
+    """
 
     model: Annotated[str, Field(min_length=1)]
     input: str | list[InputItem] | None = None
@@ -95,4 +96,5 @@ class CreateResponse(Wire):
     user: str | None = None
     conversation: str | JsonObject | None = absent()
     prompt: JsonObject | None = absent()
+    moderation: JsonObject | None = absent()
     provider: ProviderPreferences | None = absent()

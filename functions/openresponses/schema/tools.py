@@ -5,7 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag
 
-from .base import ABSENT_IF_NULL, SLUG, JsonObject, ToolName, Wire, absent, fields_of
+from .base import ABSENT_IF_NULL, HOSTED_TYPE, SLUG, JsonObject, ToolName, Wire, absent, fields_of
 
 _UPSTREAM = (
     r"^(web_search(_preview)?(_\d{4}_\d{2}_\d{2})?|file_search|code_interpreter|image_generation|mcp|shell"
@@ -27,7 +27,7 @@ class FunctionTool(Wire):
 class HostedTool(Wire):
     """A tool that this server runs: `{"type": "serverless:<tool>"}`."""
 
-    type: Annotated[str, Field(pattern=rf"^{SLUG}:[a-zA-Z0-9_-]+$")]
+    type: Annotated[str, Field(pattern=HOSTED_TYPE)]
 
 
 class CustomTool(Wire):
@@ -97,7 +97,7 @@ def _tag(value: object) -> str | None:
     environment = fields_of(fields.get("environment")).get("type") or "local"
     if kind in _CLIENT and (kind != "shell" or environment == "local"):
         return "client"
-    if re.match(_UPSTREAM, kind):
+    if re.fullmatch(_UPSTREAM, kind):
         return "upstream"
     return kind if kind in ("function", "custom", "namespace") else None
 
@@ -112,10 +112,9 @@ Tool: TypeAlias = Annotated[
     Discriminator(
         _tag,
         custom_error_type="unknown_tool_type",
-        custom_error_message=f"Unknown tool type: this server has `function`, `{SLUG}:<tool>`, `custom`, `namespace`, "
-        "those of OpenAI's that the client runs (`local_shell`, `shell`, `apply_patch`, `computer`, `tool_search`), "
-        "and, where the model's provider runs them, `web_search`, `file_search`, `code_interpreter`, "
-        "`image_generation`, `mcp`",
+        custom_error_message=f"`function`, `{SLUG}:<tool>`, `custom`, `namespace`, one of OpenAI's that the client "
+        "runs (`local_shell`, `shell`, `apply_patch`, `computer`, `tool_search`), or one that the model's provider "
+        "runs (`web_search`, `file_search`, `code_interpreter`, `image_generation`, `mcp`)",
     ),
 ]
 
