@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from openresponses.core.errors import RequestError
 from openresponses.dialects._shared.history import Entry, ModelTurn, PastCall, Said, history
 from openresponses.dialects._shared.naming import Naming
-from openresponses.schema.items import Compaction, Message, Reasoning
+from openresponses.durable.history import page
+from openresponses.schema.items import Compaction, Item, Message, Reasoning
 from tests.contract.turns import turn
 
 
@@ -103,3 +104,21 @@ def test_names_fit_the_wire_and_lead_back(names: list[str], past: list[str]) -> 
     assert {*others}.isdisjoint(sent), "a past call's name takes no offered tool's"
     assert [naming.wire(name) for name in names] == sent
     assert [Naming(64, names).wire(name) for name in names] == sent, "the same in every turn"
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("limit", [1, 2, 3])
+@pytest.mark.parametrize("ids", ["abc", "axxb", "xx", "xaxbx", "aabb"])
+def test_a_listing_ends_though_items_share_an_id(ids: str, limit: int, order: str) -> None:
+    """As in what was stored before ids within one input had to differ."""
+    items = [Message.model_validate({"id": each, "role": "user", "content": str(n)}) for n, each in enumerate(ids)]
+    seen, after, more = list[Item](), None, True
+    for _ in ids:
+        found, more = page(items, limit=limit, order=order, after=after, before=None)
+        seen += found
+        if not more:
+            break
+        after = found[-1].id
+    assert not more
+    listed = items if order == "asc" else items[::-1]
+    assert [item.model_dump(exclude={"id"}) for item in seen] == [item.model_dump(exclude={"id"}) for item in listed]

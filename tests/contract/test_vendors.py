@@ -191,6 +191,8 @@ def test_a_service_tier_has_the_vendors_name() -> None:
     assert sent("groq", "openai/gpt-oss-20b", service_tier="priority") == {"service_tier": "performance"}
     assert sent("openai", "gpt-5.6", service_tier="priority") == {"service_tier": "priority"}
     assert sent("openai", "gpt-5.6", service_tier="auto") == {}
+    assert sent("openai", "gpt-5.6", service_tier="scale") == {"service_tier": "scale"}
+    assert sent("groq", "openai/gpt-oss-20b", service_tier="scale") == {}
 
 
 F: Json = {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}

@@ -10,10 +10,13 @@ import pytest
 from openresponses.core import deltas as d
 from openresponses.core.client_tools import shown_to_model
 from openresponses.core.errors import RequestError
+from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import turn_of
+from openresponses.dialects._shared.history import NO_OUTPUT
 from openresponses.responses.intake import input_items, offered_tools
 from openresponses.schema.items import FunctionCall, FunctionCallOutput, Message
 from openresponses.schema.request import CreateResponse
+from tests.contract.turns import encode, turn_for
 from tests.unit.kit import Script, new_run, play
 
 Json = dict[str, Any]
@@ -183,3 +186,22 @@ async def test_a_past_call_of_the_clients_goes_to_a_model_as_a_functions() -> No
     output = {"type": "shell_call_output", "call_id": "c", "output": [{"stdout": "a"}]}
     run.context = input_items(request(call, output), "resp_0", {})
     assert [item.type for item in turn_of(run, "m").items] == ["function_call", "function_call_output"]
+
+
+@pytest.mark.parametrize("tool", ["shell", "local_shell", "apply_patch", "computer", "tool_search"])
+async def test_a_call_that_was_cut_off_is_not_given_to_the_client_to_run(tool: str) -> None:
+    run = new_run(tools=await offered_tools(request(tools=[{"type": tool, "execution": "client"}]), None))  # type: ignore[arg-type]
+    script = Script([[d.ToolCall(0, '{"commands": ["rm -rf /tmp', call_id="call_1", name=tool), d.Finish("length")]])
+    events = await play(run, script)
+    assert (run.response.status, run.response.output[0].type) == ("incomplete", "serverless:rejected_call")
+    assert run.response.output[0].status == "incomplete"  # type: ignore[union-attr]
+    assert not any(f"{tool}_call" in str(event) for event in events)
+
+
+@pytest.mark.parametrize("status", ["completed", "in_progress", "incomplete"])
+@pytest.mark.parametrize("dialect", ["openai_responses", "chat_completions", "anthropic", "gemini", "bedrock"])
+def test_a_call_without_an_output_is_answered_for_the_model(dialect: str, status: str) -> None:
+    call = {"type": "shell_call", "call_id": "call_1", "action": {"commands": ["ls"]}, "status": status}
+    asked = request({"role": "user", "content": "hi"}, call, {"role": "user", "content": "go on"})
+    settings = ProviderSettings(name="v", dialect=dialect, base_url="http://v")
+    assert NO_OUTPUT in json.dumps(encode(turn_for(asked), settings))

@@ -156,8 +156,8 @@ def test_kinds_of_tool_choice(choice: Any, kind: type) -> None:
         ("metadata", {"k": "v" * 513}),
         ("metadata", {f"k{i}": "v" for i in range(17)}),
         ("tool_choice", "sometimes"),
-        ("truncation", "middle"),
-        ("service_tier", "gold"),
+        ("truncation", ""),
+        ("service_tier", 1),
         ("reasoning", {"effort": ""}),
         ("text", {"format": {"type": "json_schema", "name": "x"}}),
         ("text", {"format": {"type": "yaml"}}),
@@ -177,3 +177,15 @@ def test_a_schema_keeps_its_name_on_the_wire() -> None:
     request = parse(text=text)
     assert request.model_dump(mode="json", exclude_none=True)["text"] == text
     assert CreateResponse.model_validate_json(request.model_dump_json()) == request
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [("in_progress", "in_progress"), ("failed", "incomplete"), ("cancelled", "incomplete"), ("new", "completed")],
+)
+def test_a_status_that_the_standard_lacks_is_its_nearest(sent: str, read: str) -> None:
+    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}", "status": sent}
+    request = parse(input=[call, {"role": "assistant", "content": "x", "status": sent, "phase": "thinking"}])
+    assert isinstance(request.input, list)
+    assert [item.status for item in request.input if item.type in ("function_call", "message")] == [read, read]
+    assert request.input[1].model_dump(mode="json")["phase"] == "thinking"

@@ -51,6 +51,16 @@ def test_what_a_request_sets_is_echoed_in_a_valid_response(request_: dict[str, A
     check_response(response_to(**request_))
 
 
+def test_words_that_the_standard_lacks_are_accepted_and_its_own_are_echoed() -> None:
+    """The tier may be any word there. `scale`, `fast` and `ultrafast` are OpenAI's by now."""
+    words = {"service_tier": "ultrafast", "truncation": "middle"}
+    response = response_to(**words, text={"verbosity": "max"}, reasoning={"summary": "full", "effort": "low"})
+    check_response(response)
+    assert (response["service_tier"], response["truncation"]) == ("ultrafast", "disabled")
+    assert "verbosity" not in response["text"]
+    assert response["reasoning"] == {"effort": "low", "summary": None}
+
+
 @pytest.mark.parametrize(
     ("asked", "echoed"),
     [("minimal", "low"), ("low", "low"), ("max", "xhigh"), ("ultra", "xhigh"), ("none", "none"), ("enormous", None)],

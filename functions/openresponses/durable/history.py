@@ -1,6 +1,6 @@
 """A run's context: the conversation before it, and the items that its request refers to."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..core.errors import NotFound, RequestError
 from ..core.ids import owner
@@ -63,12 +63,24 @@ def page(
     items: Sequence[Item], *, limit: int, order: str, after: str | None, before: str | None
 ) -> tuple[list[Item], bool]:
     """One page of a list, and whether there is more. Raises NotFound for a cursor that isn't in the list."""
-    listed = list(items) if order == "asc" else list(reversed(items))
+    listed = list(_each_with_its_own_id(items))
+    if order != "asc":
+        listed.reverse()
     ids = [item.id for item in listed]
     for name, cursor in (("after", after), ("before", before)):
         if cursor is not None and cursor not in ids:
             raise NotFound(f"There is no item {cursor!r} in this list", param=name, code="item_not_found")
-    # Of items that share an id (some clients write the same for all) the last counts, or a listing would never end.
-    start = len(ids) - ids[::-1].index(after) if after else 0
+    start = ids.index(after) + 1 if after else 0
     end = ids.index(before) if before else len(listed)
     return listed[start:end][:limit], end - start > limit
+
+
+def _each_with_its_own_id(items: Sequence[Item]) -> Iterator[Item]:
+    """Some clients write one id for all. A cursor must name one item, or a listing would skip some or never end."""
+    taken = set[str]()
+    for position, item in enumerate(items):
+        item_id = item.id
+        while item_id in taken:
+            item_id = f"{item_id}_{position}"
+        taken.add(item_id)
+        yield item if item_id == item.id else item.model_copy(update={"id": item_id})

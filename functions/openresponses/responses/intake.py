@@ -30,7 +30,7 @@ from ..schema.items import (
     Reasoning,
     ToolSearchOutput,
 )
-from ..schema.request import CreateResponse, JsonSchemaFormat, TextSettings
+from ..schema.request import CreateResponse, JsonSchemaFormat, ReasoningSettings, TextFormat, TextSettings
 from ..schema.response import EchoedJsonSchemaFormat, Response, TextField
 from ..schema.tools import (
     AllowedTools,
@@ -247,6 +247,8 @@ def check_tool_choice(request: CreateResponse, tools: list[OfferedTool]) -> None
 
 
 _STANDARD_EFFORTS = ("none", "low", "medium", "high", "xhigh")
+_STANDARD_SUMMARIES = ("concise", "detailed", "auto")
+_STANDARD_TRUNCATIONS = ("auto", "disabled")
 
 
 def new_response(request: CreateResponse, response_id: str, created_at: int) -> Response:
@@ -256,9 +258,12 @@ def new_response(request: CreateResponse, response_id: str, created_at: int) -> 
     response = Response(
         id=response_id, created_at=created_at, model=request.model, tools=tools, text=_echo_text(request.text)
     )
-    if request.reasoning and request.reasoning.effort:  # the specification lacks "minimal", and what is newer
-        effort = nearest(request.reasoning.effort, _STANDARD_EFFORTS)
-        echoed["reasoning"] = request.reasoning.model_copy(update={"effort": effort})
+    if request.truncation not in _STANDARD_TRUNCATIONS:
+        echoed.pop("truncation", None)
+    if asked := request.reasoning:  # the specification lacks the effort "minimal", and what is newer
+        effort = nearest(asked.effort, _STANDARD_EFFORTS) if asked.effort else None
+        summary = asked.summary if asked.summary in _STANDARD_SUMMARIES else None
+        echoed["reasoning"] = ReasoningSettings(effort=effort, summary=summary)
     return response.model_copy(update=echoed)
 
 
@@ -280,9 +285,10 @@ def _shown(tool: Tool) -> Tool | None:
 def _echo_text(text: TextSettings | None) -> TextField:
     if text is None:
         return TextField()
-    if text.format is None:
-        return TextField(verbosity=text.verbosity)
-    form = text.format
+    verbosity = text.verbosity
+    if verbosity not in ("low", "medium", "high"):  # the specification has no other
+        verbosity = None
+    form = text.format or TextFormat()
     if isinstance(form, JsonSchemaFormat):
         form = EchoedJsonSchemaFormat(name=form.name, description=form.description, strict=form.strict is True)
-    return TextField(format=form, verbosity=text.verbosity)
+    return TextField(format=form, verbosity=verbosity)

@@ -1,7 +1,7 @@
 """Items: the one form of context and of output. An item that a response made can be sent back as input."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, JsonValue, Tag, field_validator, model_validator
 
@@ -12,7 +12,8 @@ from .tools import Tool
 ItemStatus: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 Role: TypeAlias = Literal["user", "assistant", "system", "developer"]
 CallId: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
-Phase: TypeAlias = Literal["commentary", "final_answer"]
+Phase: TypeAlias = str
+"""`commentary`, `final_answer`, and what comes next: a client's is passed on. A response has the standard's two."""
 REJECTED_CALL = f"{SLUG}:rejected_call"
 
 
@@ -20,7 +21,14 @@ def _completed_if_null(value: object) -> object:
     return "completed" if value is None else value
 
 
-Status: TypeAlias = Annotated[ItemStatus, BeforeValidator(_completed_if_null)]
+def _nearest_status(value: object) -> object:
+    if value in get_args(ItemStatus) or not isinstance(value, str | None):
+        return value
+    return "incomplete" if value in ("failed", "cancelled") else "completed"
+
+
+Status: TypeAlias = Annotated[ItemStatus, BeforeValidator(_nearest_status)]
+"""The words grow: of those that the standard lacks, the nearest."""
 
 
 class Message(Wire):

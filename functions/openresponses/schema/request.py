@@ -8,10 +8,8 @@ from .base import JsonObject, Wire, absent
 from .items import InputItem
 from .tools import Tool, ToolChoice
 
-Effort: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-"""A vocabulary that grows: see `effort`. A dialect sends the nearest that the model takes."""
-Verbosity: TypeAlias = Literal["low", "medium", "high"]
-ServiceTier: TypeAlias = Literal["auto", "default", "flex", "priority"]
+Word: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+"""Of a vocabulary that grows. A dialect sends what its vendor may know, and a response shows the standard's nearest."""
 Metadata: TypeAlias = Annotated[
     dict[Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=512)]],
     Field(max_length=16),
@@ -20,8 +18,8 @@ Penalty: TypeAlias = Annotated[float, Field(ge=-2, le=2)]
 
 
 class ReasoningSettings(Wire):
-    effort: Effort | None = None
-    summary: Literal["concise", "detailed", "auto"] | None = None
+    effort: Word | None = None
+    summary: Word | None = None
 
 
 class TextFormat(Wire):
@@ -45,7 +43,7 @@ Format: TypeAlias = Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, 
 
 class TextSettings(Wire):
     format: Format | None = None
-    verbosity: Verbosity | None = None
+    verbosity: Word | None = None
 
 
 class StreamOptions(Wire):
@@ -91,9 +89,9 @@ class CreateResponse(Wire):
     reasoning: ReasoningSettings | None = None
     safety_identifier: Annotated[str, Field(max_length=64)] | None = None
     prompt_cache_key: Annotated[str, Field(max_length=64)] | None = None
-    truncation: Literal["auto", "disabled"] | None = None
+    truncation: Word | None = None
     store: bool | None = None
-    service_tier: ServiceTier | None = None
+    service_tier: Word | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     user: str | None = None
     conversation: str | JsonObject | None = absent()

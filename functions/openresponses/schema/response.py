@@ -6,7 +6,7 @@ from pydantic import Field
 
 from .base import Wire, absent
 from .items import Item
-from .request import JsonObjectFormat, Metadata, ReasoningSettings, TextFormat, Verbosity
+from .request import JsonObjectFormat, Metadata, ReasoningSettings, TextFormat
 from .tools import Tool, ToolChoice
 
 ResponseStatus: TypeAlias = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
@@ -24,7 +24,7 @@ class EchoedJsonSchemaFormat(Wire):
 
 class TextField(Wire):
     format: TextFormat | JsonObjectFormat | EchoedJsonSchemaFormat = TextFormat()
-    verbosity: Verbosity | None = absent()
+    verbosity: Literal["low", "medium", "high"] | None = absent()
 
 
 class IncompleteDetails(Wire):

@@ -60,6 +60,14 @@ _MISTRAL = Source("https://docs.mistral.ai/api", "2026-11")
 FACTS = (
     *RULES,
     Fact(r"^openai/", _OPENAI, _API),
+    Fact(
+        r"^openai/",
+        {"service_tiers": {tier: tier for tier in ("default", "flex", "scale", "priority", "fast")}},
+        Source(
+            "https://github.com/openai/openai-python/blob/main/src/openai/types/chat/completion_create_params.py",
+            "2026-11",
+        ),
+    ),
     Fact(r"^azure/", _OPENAI, _AZURE),
     Fact(r"^deepseek/", _OFF, Source("https://api-docs.deepseek.com/guides/thinking_mode", "2026-11")),
     Fact(
