@@ -32,7 +32,9 @@ def absent() -> Any:
 
 def fields_of(value: object) -> dict[str, object]:
     """What a union's discriminator looks at: a mapping's or a model's fields, nothing for anything else."""
-    return cast("dict[str, object]", value) if isinstance(value, dict) else getattr(value, "__dict__", {})
+    if isinstance(value, BaseModel):
+        return {**value.__dict__, **(value.model_extra or {})}
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
 
 
 def _absent_if_null(value: object) -> object:
