@@ -26,7 +26,15 @@ SLUGGED = re.compile(r"^[a-z][a-z0-9_-]*:[a-zA-Z0-9_-]+$")
 OPENAI_ITEMS = {"custom_tool_call", "custom_tool_call_output", "tool_search_output", "agent_message"}
 OPENAI_ITEMS |= {*CLIENT_CALLS, *CLIENT_OUTPUTS, *KEPT_ITEMS, *UPSTREAM_ITEMS}
 OPENAI_TOOLS = {"custom", "namespace", "file_search", "code_interpreter", "image_generation", "mcp"}
-OPENAI_TOOLS |= {"local_shell", "shell", "apply_patch", "computer", "computer_use_preview", "tool_search"}
+OPENAI_TOOLS |= {
+    "local_shell",
+    "shell",
+    "apply_patch",
+    "computer",
+    "computer_use",
+    "computer_use_preview",
+    "tool_search",
+}
 UPSTREAM_EVENTS = set(get_args(UpstreamProgress.model_fields["type"].annotation))
 OPENAI_EVENTS = {
     "response.reasoning_text.delta": "response.reasoning.delta",

@@ -18,13 +18,15 @@ import pytest
 from tests.e2e.conftest import CLIENT_KEY, exported
 from tests.fakes.server import FakeUpstream, fake_upstream
 
-DIALECTS = ("chat_completions", "anthropic")
+DIALECTS = ("chat_completions", "anthropic", "openai_responses")
 BUILD = Path(__file__).parents[2] / "build/clients"
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """`demo` is the alias of a model that does what a request is fit for: see `willing` in `tests.fakes.scenarios`."""
+    """`demo` is the alias of a model that does what a request is fit for: see `willing` in `tests.fakes.scenarios`.
+    `gpt-6.2-sol`, Codex's default, is that of one which says back what it is told.
+    """
 
     base_url: str
     api_key: str
@@ -56,6 +58,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         command = [
             str(Path(sys.executable).parent / "openresponses"), "dev", "--port", "0", "--api-key", CLIENT_KEY,
             "--providers", str(folder / "providers.json"), "--alias", "demo=chat_completions/text!willing",
+            "--alias", "gpt-6.2-sol=chat_completions/text!echo",
             "--log-file", str(folder / "dev.log"), "--no-reload",
         ]  # fmt: skip
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

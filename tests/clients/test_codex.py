@@ -1,62 +1,70 @@
-"""Codex CLI, as npm has it, headless and with its defaults. Foreign dialects stand behind the server.
+"""Codex CLI, as npm has it, headless and with its defaults, in front of a model of each dialect.
 
-Codex chooses its tools by the model's name, of which it looks at the part after the slash: for a name that it doesn't
-know it offers functions and namespaces of them; for `gpt-5.5` also custom tools and `tool_search`; for `gpt-6` a
-namespace with a custom member, in an item `additional_tools`.
+Codex chooses its tools by the model's name, of which it looks at the part after the slash, and there at the longest
+beginning that it knows. An unknown model is offered functions and namespaces of them; `gpt-5.5` custom tools too, and
+`tool_search`, which finds the tools of MCP servers and for other agents; `gpt-6.2-sol`, its default, a custom tool in a
+namespace that runs JavaScript, which calls the others, and agents that tell each other `agent_message` items.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.clients.conftest import BUILD, Cloud
+from tests.clients.conftest import BUILD, DIALECTS, Cloud
 
 VERSION = "0.171.0"
 NOTES = Path(__file__).parent / "notes_server.py"
+MODELS = ("unknown", "gpt-5.5", "gpt-6.2-sol")
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(240), pytest.mark.xdist_group("codex")]
 
 
 @dataclass
 class Codex:
-    """`events` are what it printed in JSON; `body` is the last request that reached the upstream."""
+    """Its home, and its working folder."""
 
     program: Path
     cloud: Cloud
-    folder: Path
+    home: Path
+    work: Path
 
-    def run(self, model: str, prompt: str, **options: str) -> str:
-        """Its last message. Raises AssertionError for an exit code, or a turn that failed."""
-        home, work, last = self.folder / "home", self.folder / "work", self.folder / "last.txt"
-        home.mkdir()
-        work.mkdir()
+    def run(self, model: str, prompt: str, *more: str, **settings: str | Sequence[str]) -> str:
+        """Its last message. Raises AssertionError for an exit code, or a turn that failed. `more` are arguments."""
+        last = self.home / "last.txt"
         provider = {"name": "ours", "base_url": self.cloud.base_url, "env_key": "OURS", "wire_api": "responses"}
-        settings = {f"model_providers.ours.{name}": value for name, value in provider.items()}
-        settings |= {"model": model, "model_provider": "ours", **options}
-        command = [str(self.program), "exec", "--json", "--skip-git-repo-check", "--color", "never"]
-        command += ["--dangerously-bypass-approvals-and-sandbox", "-C", str(work), "-o", str(last)]
+        settings |= {f"model_providers.ours.{name}": value for name, value in provider.items()}
+        settings |= {"model_provider": "ours"} | ({"model": model} if model else {})
+        command = [str(self.program), "exec", "--json", "--skip-git-repo-check", "-o", str(last)]
+        command += ["--dangerously-bypass-approvals-and-sandbox"]
         for name, value in settings.items():
-            command += ["-c", f"{name}={value if value.startswith('[') else json.dumps(value)}"]
+            command += ["-c", f"{name}={json.dumps(value)}"]
+        home = {"HOME": str(self.home), "CODEX_HOME": str(self.home)}
         ran = subprocess.run(
-            [*command, prompt],
-            env={"PATH": os.environ["PATH"], "HOME": str(home), "CODEX_HOME": str(home), "OURS": self.cloud.api_key},
+            [*command, *more, prompt], cwd=self.work,
+            env={"PATH": os.environ["PATH"], "OURS": self.cloud.api_key, **home},
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100, check=False,
         )  # fmt: skip
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return last.read_text()
 
-    def made(self) -> dict[str, str]:
-        """The files in its working folder."""
-        return {path.name: path.read_text() for path in (self.folder / "work").iterdir()}
+    def sent(self, dialect: str, *texts: str, without: Sequence[str] = ()) -> dict[str, Any]:
+        """The newest request that reached the upstream with all of these texts in it."""
+        for each in reversed(self.cloud.upstreams[dialect].requests):
+            text = json.dumps(each.body)
+            if all(wanted in text for wanted in texts) and not any(unwanted in text for unwanted in without):
+                return each.body
+        raise AssertionError(f"no request has {texts}")
 
 
 @pytest.fixture(scope="session")
@@ -70,52 +78,110 @@ def program() -> Path:
 
 @pytest.fixture
 def codex(program: Path, cloud: Cloud, tmp_path: Path) -> Codex:
-    return Codex(program, cloud, tmp_path)
+    home, work = tmp_path / "home", tmp_path / "work"
+    home.mkdir()
+    work.mkdir()
+    return Codex(program, cloud, home, work)
 
 
-def calls(**each: Any) -> str:
+def calls(*each: tuple[str, dict[str, Any]]) -> str:
     """The prompt that makes the model call these tools, one a turn."""
-    return "/fake calls;" + ";".join(f"{name}={json.dumps(arguments)}" for name, arguments in each.items())
+    texts = [f"{name}={json.dumps(arguments)}" for name, arguments in each]
+    return ";".join(["/fake calls", *(text.replace(";", r"\u003b") for text in texts)])
 
 
-both = pytest.mark.parametrize("dialect", ["chat_completions", "anthropic"])
+def javascript(code: str) -> tuple[str, dict[str, Any]]:
+    return "exec", {"input": code}
 
 
-def body(cloud: Cloud, dialect: str, holds: Callable[[str], bool] = bool) -> dict[str, Any]:
-    """The newest request that reached the upstream and of which this holds."""
-    return next(each.body for each in reversed(cloud.upstreams[dialect].requests) if holds(json.dumps(each.body)))
+everywhere = pytest.mark.parametrize(("dialect", "model"), list(product(DIALECTS, MODELS)))
 
 
-@both
-def test_a_plain_task(codex: Codex, dialect: str) -> None:
-    assert codex.run(f"{dialect}/text!echo", "Say hello.").split()[-2:] == ["Say", "hello."]
+@everywhere
+def test_a_plain_task(codex: Codex, dialect: str, model: str) -> None:
+    assert codex.run(f"{dialect}/{model}!echo", "Say hello.").split()[-2:] == ["Say", "hello."]
 
 
-@both
-def test_a_tool_task_runs_a_command(codex: Codex, dialect: str) -> None:
-    said = codex.run(f"{dialect}/text!echo", calls(exec_command={"cmd": "echo hello | tee made.txt"}))
+@everywhere
+def test_a_tool_task_changes_a_file(codex: Codex, dialect: str, model: str) -> None:
+    (codex.work / "made.txt").write_text("one\ntwo\n")
+    patch = "*** Begin Patch\n*** Update File: made.txt\n@@\n one\n-two\n+three\n*** End Patch\n"
+    command = "sed -i s/two/three/ made.txt && echo changed"
+    step = {
+        "unknown": ("exec_command", {"cmd": command}),
+        "gpt-5.5": ("apply_patch", {"input": patch}),
+        "gpt-6.2-sol": javascript(f"text(await tools.exec_command({{cmd: {json.dumps(command)}}}))"),
+    }[model]
+    said = codex.run(f"{dialect}/{model}!echo", calls(step))
+    assert (codex.work / "made.txt").read_text() == "one\nthree\n"
     assert said.startswith("The tools said:")
-    assert codex.made() == {"made.txt": "hello\n"}
+    assert ("Success" if model == "gpt-5.5" else "changed") in said
 
 
-@both
-def test_multi_agent_gives_a_task_to_another_agent(codex: Codex, cloud: Cloud, dialect: str) -> None:
-    codex.run(
-        f"{dialect}/text!echo",
-        calls(spawn_agent={"message": "Think of herons."}, exec_command={"cmd": "sleep 3"}),
-    )
-    assert body(cloud, dialect, lambda text: "Think of herons." in text and "/fake calls" not in text)
+@everywhere
+def test_multi_agent_gives_a_task_to_another_agent_and_hears_its_answer(codex: Codex, dialect: str, model: str) -> None:
+    task = f"Think of {secrets.token_hex(4)}."
+    by_id = [("spawn_agent", {"message": task}), ("wait_agent", {"targets": ["$agent_id"]})]
+    steps = {
+        "unknown": by_id,
+        "gpt-5.5": [("tool_search", {"query": "spawn agent, wait agent"}), *by_id],
+        "gpt-6.2-sol": [
+            ("spawn_agent", {"task_name": "helper", "message": task, "fork_turns": "none"}),
+            ("wait_agent", {}),
+        ],
+    }[model]
+    said = codex.run(f"{dialect}/{model}!echo", calls(*steps))
+    codex.sent(dialect, task, without=["/fake calls"])
+    assert task in said, said
 
 
-@both
-def test_an_mcp_server_of_its_configuration_is_called(codex: Codex, tmp_path: Path, dialect: str) -> None:
+@everywhere
+def test_an_mcp_server_of_its_configuration_is_called(codex: Codex, tmp_path: Path, dialect: str, model: str) -> None:
     written = tmp_path / "notes.txt"
-    codex.run(
-        f"{dialect}/text!echo",
-        calls(write_note={"text": "milk"}),
-        **{
-            "mcp_servers.notes.command": sys.executable,
-            "mcp_servers.notes.args": json.dumps([str(NOTES), str(written)]),
-        },
+    note = ("write_note", {"text": "milk"})
+    steps = {
+        "unknown": [note],
+        "gpt-5.5": [("tool_search", {"query": "write a note"}), note],
+        "gpt-6.2-sol": [javascript("text(await tools.mcp__notes__write_note({text: 'milk'}))")],
+    }[model]
+    said = codex.run(
+        f"{dialect}/{model}!echo",
+        calls(*steps),
+        **{"mcp_servers.notes.command": sys.executable, "mcp_servers.notes.args": [str(NOTES), str(written)]},
     )
     assert written.read_text() == "milk\n"
+    assert "noted milk" in said
+
+
+@everywhere
+def test_its_highest_effort_is_asked_of_the_model(codex: Codex, dialect: str, model: str) -> None:
+    word = secrets.token_hex(4)
+    codex.run(f"{dialect}/{model}!echo", f"Think of {word}.", model_reasoning_effort="max")
+    match codex.sent(dialect, word):
+        case {"reasoning_effort": effort} | {"reasoning": {"effort": effort}}:
+            assert effort == "max"
+        case asked:
+            assert asked["thinking"]["budget_tokens"] > 0.9 * asked["max_tokens"]
+
+
+@everywhere
+def test_its_output_schema_binds_the_answer(codex: Codex, dialect: str, model: str) -> None:
+    schema = codex.home / "schema.json"
+    city = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    schema.write_text(json.dumps({**city, "additionalProperties": False}))
+    said = codex.run(f"{dialect}/{model}!echo", "/fake json", "--output-schema", str(schema))
+    assert json.loads(said) == {"city": "x"}
+
+
+@everywhere
+def test_a_session_goes_on(codex: Codex, dialect: str, model: str) -> None:
+    word = secrets.token_hex(4)
+    step = {"gpt-6.2-sol": javascript(f"text('{word}')")}.get(model, ("exec_command", {"cmd": f"echo {word}"}))
+    codex.run(f"{dialect}/{model}!echo", calls(step))
+    codex.run(f"{dialect}/{model}!echo", "And then?", "resume", "--last")
+    codex.sent(dialect, word, "The tools said:", "And then?")
+
+
+def test_no_model_needs_to_be_named(codex: Codex) -> None:
+    """An alias may have the name of its default."""
+    assert codex.run("", "Say hello.").split()[-2:] == ["Say", "hello."]

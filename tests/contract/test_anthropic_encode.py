@@ -16,7 +16,7 @@ from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn
 from openresponses.dialects import connect
 from openresponses.dialects._shared.naming import item_name
-from openresponses.dialects._shared.schemas import constrained
+from openresponses.dialects._shared.schemas import constrained, enforceable
 from openresponses.dialects.anthropic.messages import made_together, tool_names
 from openresponses.dialects.anthropic.models import AnthropicOptions, profile_of
 from openresponses.dialects.anthropic.thinking import opaque_of
@@ -972,17 +972,18 @@ def test_the_prompt_s_parts_are_marked_for_the_cache(fields: dict[str, Any], exp
 
 SCHEMAS: dict[str, tuple[Any, Any]] = {
     "objects are closed": (
-        {"type": "object", "properties": {"a": {"type": "object", "additionalProperties": True}}},
+        {"type": "object", "properties": {"a": {"type": "object", "properties": {}, "additionalProperties": True}}},
         {
             "type": "object",
-            "properties": {"a": {"type": "object", "additionalProperties": False}},
+            "properties": {"a": {"type": "object", "properties": {}, "additionalProperties": False}},
             "additionalProperties": False,
         },
     ),
-    "a map stays one, for the vendor to refuse": (
-        {"type": "object", "additionalProperties": {"type": "string"}},
-        {"type": "object", "additionalProperties": {"type": "string"}},
+    "a pattern that looks around": (
+        {"type": "string", "pattern": "^(?!a)"},
+        {"type": "string", "description": '(pattern: "^(?!a)")'},
     ),
+    "all of one": ({"allOf": [{"$ref": "#/$defs/a"}]}, {"anyOf": [{"$ref": "#/$defs/a"}]}),
     "what can't be enforced is told": (
         {"type": "string", "description": "A name.", "maxLength": 3, "format": "regex"},
         {"type": "string", "description": 'A name. (maxLength: 3; format: "regex")'},
@@ -1014,6 +1015,57 @@ SCHEMAS: dict[str, tuple[Any, Any]] = {
 def test_schemas_are_put_into_what_can_be_enforced(schema: Any, subset: Any) -> None:
     assert constrained(schema) == subset
     assert constrained(subset) == subset
+
+
+STRING = {"type": "string"}
+NAMED = {"$defs": {"a": STRING, "b": {"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}}}}
+UNENFORCEABLE: dict[str, Any] = {
+    "a map": {"type": "object", "additionalProperties": STRING},
+    "a map beside names": {"type": "object", "properties": {"a": STRING}, "additionalProperties": STRING},
+    "an object of anything": {"type": "array", "items": {"type": "object"}},
+    "itself": {"type": "object", "properties": {"parts": {"type": "array", "items": {"$ref": "#"}}}},
+    "two of each other": {
+        "$ref": "#/$defs/a",
+        "$defs": {"a": {"anyOf": [STRING, {"$ref": "#/$defs/b"}]}, "b": {"items": {"$ref": "#/$defs/a"}}},
+    },
+    "a schema elsewhere": {"type": "object", "properties": {"a": {"$ref": "https://example.com/a.json"}}},
+    "values that are no scalars": {"type": "object", "properties": {"a": {"enum": ["x", {"y": 1}]}}},
+    "one value that is none": {"const": [1]},
+    "all of more than one, by name": {**NAMED, "allOf": [{"$ref": "#/$defs/a"}, {"minLength": 1}]},
+    "several choices at once": {"anyOf": [STRING], "oneOf": [STRING]},
+}
+
+
+@pytest.mark.parametrize("schema", UNENFORCEABLE.values(), ids=UNENFORCEABLE)
+def test_a_schema_that_can_t_be_enforced_is_told(schema: Any) -> None:
+    """The vendor answers 400 to it, or would hold the model to an object that is always empty."""
+    form = {"type": "json_schema", "name": "n", "schema": schema, "strict": True}
+    tool = {"type": "function", "name": "f", "parameters": {"properties": {"a": schema}, **NAMED}, "strict": True}
+    body = encoded({"tools": [tool], "text": {"format": form}}, strict_tools=True)
+    assert "output_config" not in body
+    assert json.dumps(schema) in body["system"][0]["text"]
+    assert json.dumps(schema) in json.dumps(body["tools"])
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        SCHEMAS["choices and definitions"][0],
+        {**NAMED, "items": {"$ref": "#/$defs/b"}, "anyOf": [{"$ref": "#/$defs/b"}, {"$ref": "#/$defs/a"}]},
+        {"type": "object", "properties": {"a": {"enum": [1, "x", None, True]}}, "additionalProperties": False},
+        {"type": "object", "properties": {}, "additionalProperties": {}},
+        {"type": "object", "properties": {"$ref": {"type": "string"}, "enum": {"type": "array", "items": STRING}}},
+    ],
+)
+def test_what_is_used_twice_or_named_as_a_keyword_is_enforced_all_the_same(schema: Any) -> None:
+    assert enforceable(schema)
+
+
+def test_a_schema_whose_parts_refer_to_each_other_in_many_ways_is_read_once() -> None:
+    parts = {
+        f"d{n}": {"items": {"$ref": f"#/$defs/d{n + 1}"}, "anyOf": [{"$ref": f"#/$defs/d{n + 1}"}]} for n in range(60)
+    }
+    assert enforceable({"$ref": "#/$defs/d0", "$defs": {**parts, "d60": STRING}})
 
 
 anything = st.text(max_size=300)

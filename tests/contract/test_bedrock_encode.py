@@ -520,9 +520,20 @@ def test_a_json_schema_is_the_text_s_format_or_a_tool_that_must_be_called() -> N
     assert of("us.anthropic.claude-opus-4-1-20250805-v1:0") == of(SONNET, structured_output="tool") == tool
     nova = of(NOVA)["toolConfig"]["tools"][0]["toolSpec"]["inputSchema"]["json"]
     assert nova == {name: SCHEMA[name] for name in ("type", "properties", "required")}
-    with pytest.raises(RequestError) as raised:
-        of(LLAMA)
-    assert (raised.value.param, raised.value.code) == ("text.format", "unsupported_parameter")
+    told = {"text": f"Answer with JSON alone, of this JSON schema:\n{json.dumps(SCHEMA, separators=(',', ':'))}"}
+    assert of(LLAMA) == {"system": [told]}
+
+
+@pytest.mark.parametrize("model", [SONNET, NEWEST])
+def test_a_schema_that_can_t_be_enforced_is_a_tool_s_or_told_and_never_refused(model: str) -> None:
+    tree = {"type": "object", "properties": {"parts": {"type": "array", "items": {"$ref": "#"}}}}
+    tool = {"type": "function", "name": "f", "parameters": tree, "strict": True}
+    body = sent(model, tools=[tool], text={"format": {"type": "json_schema", "name": "n", "schema": tree}})
+    specs = [tool["toolSpec"] for tool in body["toolConfig"]["tools"]]
+    assert "outputConfig" not in body
+    assert [spec["name"] for spec in specs] == (["f", "answer_in_json"] if model == SONNET else ["f"])
+    assert [(spec["inputSchema"]["json"], "strict" in spec) for spec in specs] == [(tree, False)] * len(specs)
+    assert ("parts" in json.dumps(body.get("system", []))) == (model == NEWEST)
 
 
 def test_the_tool_to_answer_with_has_a_name_of_its_own_and_leaves_others_to_call() -> None:

@@ -26,6 +26,9 @@ from openresponses.dialects import bedrock, connect
 from openresponses.dialects._shared.http_dialect import HttpDialect
 from tests.contract import turns
 from tests.contract.turns import SCHEMA, turn
+from tests.contract.vendors import vendors
+from tests.conversations import Conversation, kinds, user
+from tests.conversations import text_of as said_by
 from tests.fakes.server import FakeUpstream, fake_upstream, wire_of
 from tests.fakes.wire import Received, Rules
 
@@ -452,33 +455,72 @@ async def _post(url: str, request: Received, body: dict[str, Any]) -> tuple[str,
     return start, rest
 
 
-@pytest.mark.parametrize(("tools", "operation"), [([], "converse-stream"), ([CALLED], "converse")])
-async def test_a_model_that_takes_no_tools_in_a_stream_is_asked_for_its_answer_at_once(
-    tools: list[Any], operation: str
-) -> None:
-    asked: list[str] = []
-    call = {"toolUse": {"toolUseId": "t1", "name": "f", "input": {"x": 1}}}
-    used = {"inputTokens": 2, "outputTokens": 3, "totalTokens": 5}
-    answer = {"output": {"message": {"content": [call]}}, "stopReason": "tool_use", "usage": used}
+LLAMA = "us.meta.llama4-maverick-17b-instruct-v1:0"
 
-    def handler(request: httpx2.Request) -> httpx2.Response:
-        """Refuses what Bedrock does: see earendil-works/pi, issue 3739."""
-        operation = request.url.path.rpartition("/")[2]
-        asked.append(operation)
-        if operation == "converse":
-            return httpx2.Response(200, json=answer)
-        refused = {"message": "This model doesn't support tool use in streaming mode."}
-        return httpx2.Response(400, json=refused, headers={"x-amzn-errortype": "ValidationException"})
 
-    configured = ProviderSettings(name="v", dialect="bedrock", base_url="http://bedrock.test", api_key="k")
-    dialect = bedrock.connect(configured, httpx2.MockTransport(handler))
-    llama = turn("us.meta.llama4-maverick-17b-instruct-v1:0", tools=tools)
-    if tools:
-        deltas = [delta async for delta in dialect.stream(llama)]
-        assert d.ToolCall("call_0", '{"x":1}') in deltas
-        assert deltas[-1] == d.Finish("stop")
-    else:
-        with pytest.raises(errors.ProviderRejected, match="streaming mode"):
-            _ = [delta async for delta in dialect.stream(llama)]
-    await dialect.aclose()
-    assert asked == [operation]
+def operations(upstream: FakeUpstream) -> list[str]:
+    return [request.path.rpartition("/")[2] for request in upstream.requests]
+
+
+async def test_a_model_that_takes_no_tools_in_a_stream_is_asked_for_its_answer_at_once() -> None:
+    clock = [{"type": "serverless:clock"}]
+    async with fake_upstream("bedrock") as upstream:
+        run = await driven(upstream, model=f"{LLAMA}!tools;turns=3;parallel=2;say=I look", tools=clock)
+        await driven(upstream, model=f"{LLAMA}!text", tools=clock, tool_choice="required", instructions="Be exact.")
+        alone = await driven(upstream, model=f"{LLAMA}!text;say=It is noon")
+    calls = ["message", "serverless:clock", "serverless:clock"]
+    assert [item.type for item in run.response.output] == [*calls * 3, "message"]
+    assert run.usage.input_tokens > run.usage.output_tokens > 0
+    assert alone.response.output[0].model_dump()["content"][0]["text"] == "It is noon "
+    assert operations(upstream) == [*["converse"] * 5, "converse-stream"]
+    assert upstream.refused == []
+
+
+@pytest.mark.parametrize("stored", [True, False])
+async def test_its_calls_are_streamed_to_the_client_turn_after_turn(stored: bool) -> None:
+    tool = {"type": "function", "name": "look.at", "parameters": SCHEMA}
+    async with vendors(["bedrock"]) as at:
+        talk = Conversation(at.ask, stored, {"stream": True, "tools": [tool]})
+        last = await talk.work(f"bedrock/{LLAMA}", user("/fake tools;turns=2;parallel=2"))
+        assert [kinds(response) for response in talk.responses] == [["function_call"] * 2] * 2 + [["message"]]
+        assert said_by(last) == "The tools said: " + "".join(f"seen call_fake_{n}_{i} " for n in (0, 2) for i in (0, 1))
+        assert operations(at.upstreams["bedrock"]) == ["converse"] * 3
+        assert at.refused == []
+
+
+@pytest.mark.parametrize(
+    ("directive", "kind"),
+    [
+        ("garbage", errors.StreamViolation),
+        ("html", errors.StreamViolation),
+        ("cut;bytes=40", errors.ProviderUnavailable),
+        ("status;code=424", errors.ProviderUnavailable),
+        ("throttle;after=7", errors.ProviderThrottled),
+        ("stall", errors.ProviderTimeout),
+    ],
+)
+async def test_an_answer_at_once_that_fails_is_told_as_a_stream_is(directive: str, kind: type[Exception]) -> None:
+    async with (
+        fake_upstream("bedrock") as upstream,
+        provider_of(settings(upstream, first_byte_timeout=0.4, idle_timeout=0.4)) as provider,
+    ):
+        with pytest.raises(errors.ProviderError) as raised:
+            await asked(provider, turn(f"{LLAMA}!{directive}", tools=[CALLED]))
+        assert type(raised.value) is kind
+        assert text_of(await asked(provider, turn(f"{LLAMA}!text;say=well", tools=[CALLED]))) == "well "
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({}, "This model doesn't support tool use in streaming mode."),
+        ({"toolConfig": None, "system": [{"text": "a"}, {"cachePoint": {"type": "default"}}]}, "You invoked an unsup"),
+    ],
+)
+async def test_the_fake_upstream_refuses_what_llama_4_does(change: dict[str, Any], why: str) -> None:
+    async with fake_upstream("bedrock") as upstream:
+        await driven(upstream, model=f"{LLAMA}!text", tools=[CALLED])
+        request = replace(upstream.requests[-1], path=f"{upstream.requests[-1].path}-stream")
+        body = {name: value for name, value in {**request.body, **change}.items() if value is not None}
+        answer = await _post(upstream.url, request, body)
+    assert json.loads(answer[1])["message"].startswith(why)

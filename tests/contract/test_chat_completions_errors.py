@@ -79,6 +79,17 @@ STREAMS: dict[str, tuple[str, type[errors.ProviderError], str]] = {
     ),
     "a field of its own, in words": ("error: Internal Server Error\n\n", errors.ProviderUnavailable, FAILED),
     # https://github.com/ggml-org/llama.cpp/pull/16109, 2026-11
+    # https://github.com/adrianlyjak/obsidian-aloud-tts/pull/114, https://platform.minimax.io/docs/api-reference/errorcode
+    "beside no choices (MiniMax)": (
+        data(choices=None, base_resp={"status_code": 1002, "status_msg": "rate limit"}),
+        errors.ProviderThrottled,
+        LIMITED,
+    ),
+    "a number that says to try again (MiniMax)": (
+        data(base_resp={"status_code": 1033, "status_msg": "system error"}),
+        errors.ProviderUnavailable,
+        FAILED,
+    ),
     "today's llama.cpp": (
         data(error={"code": 400, "message": "too long", "type": "exceed_context_size_error"}),
         errors.ProviderRejected,
@@ -174,6 +185,10 @@ BODIES = {
     "FastAPI's own": ({"detail": "Not Found"}, errors.ProviderUnavailable),
     "FastAPI's own for a field": ({"detail": [{"loc": ["body"], "msg": "wrong"}]}, errors.ProviderUnavailable),
     "a gateway's": ({"message": "Too many", "code": "rate_limit_exceeded"}, errors.ProviderThrottled),
+    "MiniMax's own": (
+        {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}},
+        errors.ProviderMisconfigured,
+    ),
     "no error": ({"hello": 1}, errors.StreamViolation),
 }
 
@@ -213,6 +228,16 @@ def test_a_call_that_does_not_parse_is_tried_again_before_the_stream_too() -> No
     assert type(refused) is errors.ProviderUnavailable
 
 
+async def test_a_finish_in_a_line_without_a_field_s_name_is_read() -> None:
+    """GPUStack's gateway leaves `data:` out of it. https://github.com/gpustack/gpustack/issues/6155, 2026-11"""
+    last = said("b", "length").removeprefix("data: ")
+    assert await streamed(said("a") + last + DONE) == [d.Text("text", "a"), d.Text("text", "b"), d.Finish("length")]
+
+
 async def test_what_is_no_error_goes_on() -> None:
-    unknown = data(type="ping") + data(detail="x", choices=[]) + said("a", "stop")
+    unknown = (
+        data(type="ping", base_resp={"status_code": 0, "status_msg": "success"})
+        + data(detail="x", choices=[])
+        + said("a", "stop")
+    )
     assert await streamed(unknown) == [d.Text("text", "a"), d.Finish("stop")]

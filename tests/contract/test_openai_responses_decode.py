@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openresponses.core import deltas as d
-from openresponses.core.errors import ProviderError, ProviderRejected, ProviderUnavailable, StreamViolation
+from openresponses.core.errors import (
+    ProviderError,
+    ProviderRejected,
+    ProviderThrottled,
+    ProviderUnavailable,
+    StreamViolation,
+)
 from openresponses.core.run import OfferedTool
 from openresponses.dialects._shared.events import objects_of
 from openresponses.dialects._shared.naming import Naming
@@ -17,6 +23,7 @@ from openresponses.dialects._shared.values import usage
 from openresponses.dialects.openai_responses.errors import ResponsesErrors
 from openresponses.dialects.openai_responses.stream import ResponsesDecoder
 from openresponses.schema.content import FileCitation, UrlCitation
+from openresponses.schema.events import UpstreamProgress
 from openresponses.schema.items import ExtensionItem
 from tests.contract import turns
 from tests.contract.fuzz import check_deltas, junk, mostly, shape
@@ -61,6 +68,18 @@ def growing(item_id: str, index: int, *pieces: str) -> list[Json]:
 
 
 COMPUTER = ExtensionItem.model_validate({"type": "computer_call", "call_id": "1"})
+FOUND = ExtensionItem.model_validate(
+    {"type": "tool_search_output", "call_id": None, "execution": "server", "tools": [{"defer_loading": True}]}
+)
+SHELL = ExtensionItem.model_validate({"type": "shell_call", "call_id": "1"})
+PATCH = ExtensionItem.model_validate({"type": "apply_patch_call", "call_id": "1"})
+PLACE: Json = {"item_id": "", "output_index": 0}
+COMMAND = UpstreamProgress.model_validate(
+    {"type": "response.shell_call_command.delta", **PLACE, "command_index": 0, "delta": "ls"}
+)
+DIFF = UpstreamProgress.model_validate(
+    {"type": "response.apply_patch_call_operation_diff.delta", **PLACE, "delta": "+a"}
+)
 UNCALLED = ExtensionItem(type="computer_call")
 WRITTEN = {"cached_tokens": 2, "cache_write_tokens": 3}
 STREAMS: dict[str, tuple[list[Any], list[d.Delta]]] = {
@@ -219,6 +238,49 @@ STREAMS: dict[str, tuple[list[Any], list[d.Delta]]] = {
         [done(0, type="computer_call", id="c", call_id="1", status="completed")],
         [d.Progress("item0", COMPUTER), d.Progress("item0", COMPUTER), d.End("item0")],
     ),
+    "a namespace of a call whose function is in none": (
+        [added(0, type="function_call", id="c", call_id="1", name="f", namespace="n"), done(0, id="c", arguments="{}")],
+        [
+            d.Opaque("item0.state", '{"type": "function_call", "call_id": "1", "namespace": "n"}'),
+            d.ToolCall("item0", "", "1", "f"),
+            d.ToolCall("item0", "{}"),
+            d.End("item0"),
+        ],
+    ),
+    "a compaction of the provider's own": (
+        [added(0, type="compaction", id="c", encrypted_content=""), done(0, type="compaction", encrypted_content="E")],
+        [d.Opaque("item0", '{"type": "compaction", "encrypted_content": "E"}')],
+    ),
+    "what a search for tools found": (
+        [done(0, type="tool_search_output", id="t", call_id=None, execution="server", tools=[{"defer_loading": True}])],
+        [d.Progress("item0", FOUND), d.Progress("item0", FOUND), d.End("item0")],
+    ),
+    "a shell that the provider runs": (
+        [
+            added(0, type="shell_call", id="s", call_id="1"),
+            event(
+                "shell_call_command.delta", item_id="s", output_index=0, command_index=0, delta="ls", obfuscation="x"
+            ),
+            done(0, type="shell_call", id="s", call_id="1"),
+        ],
+        [d.Progress("item0", SHELL), d.Progress("item0", event=COMMAND), d.Progress("item0", SHELL), d.End("item0")],
+    ),
+    "a patch that comes in pieces": (
+        [
+            added(0, type="apply_patch_call", id="p", call_id="1"),
+            event("apply_patch_call_operation_diff.delta", item_id="p", output_index=0, delta="+a"),
+        ],
+        [d.Progress("item0", PATCH), d.Progress("item0", event=DIFF)],
+    ),
+    "reasoning whose parts are of the answer's kind (Bedrock's gpt-oss, BerriAI/litellm#40775)": (
+        [
+            added(0, type="reasoning", id="r"),
+            event("content_part.done", item_id="r", content_index=0, part={"type": "output_text", "text": "hm"}),
+            done(0, type="reasoning", id="r", content=[{"type": "output_text", "text": "hm"}]),
+            done(1, **message("a", id="m")),
+        ],
+        [d.Reasoning("item0", "hm"), d.Text("item1.0", "a")],
+    ),
     "an event's index that is not the finished item's": (
         [
             added(0, type="message", id="m"),
@@ -364,6 +426,16 @@ FAILURES: dict[str, tuple[Any, type[ProviderError], str]] = {
         "Bad.",
     ),
     "a flat error": ({"type": "error", "code": "invalid_image_url", "message": "Bad."}, ProviderRejected, "Bad."),
+    "a flat error with a status": (
+        {"type": "error", "message": "Bad.", "status": 400},
+        ProviderRejected,
+        "Bad.",
+    ),
+    "a flat error whose status says to come again": (
+        {"type": "error", "message": "Busy.", "status_code": 429},
+        ProviderThrottled,
+        "limits our rate",
+    ),
     "an error without anything": ({"type": "error"}, ProviderUnavailable, "failed"),
     "an error without a type": ({"error": {"code": 503, "message": "x"}}, ProviderUnavailable, "failed"),
     "a failed response": (
@@ -405,12 +477,16 @@ part = shape(
 )
 item = shape(
     type=st.sampled_from(
-        ["message", "reasoning", "function_call", "custom_tool_call", "web_search_call", "mcp_call", "acme:x", "other"]
+        [
+            *("message", "reasoning", "function_call", "custom_tool_call", "web_search_call", "mcp_call", "acme:x"),
+            *("tool_search_call", "tool_search_output", "shell_call", "compaction", "other"),
+        ]
     ),
     id=ids,
     status=st.sampled_from(["in_progress", "completed", "incomplete", "failed"]),
     name=st.sampled_from(["f", "g", "c", "made up"]),
     call_id=ids,
+    namespace=words,
     arguments=words,
     input=words,
     content=st.lists(part, max_size=2),
@@ -422,7 +498,13 @@ KINDS = ["output_item.added", "output_item.done", "content_part.added", "content
 KINDS += ["output_text.done", "output_text.annotation.added", "refusal.delta", "refusal.done", "reasoning.delta"]
 KINDS += ["reasoning_text.done", "reasoning_summary_part.added", "reasoning_summary_text.delta", "created", "other"]
 KINDS += ["reasoning_summary_text.done", "function_call_arguments.delta", "function_call_arguments.done"]
-KINDS += ["custom_tool_call_input.delta", "web_search_call.searching", "mcp_call_arguments.delta", "mcp_call.failed"]
+KINDS += [
+    "shell_call_command.delta",
+    "custom_tool_call_input.delta",
+    "web_search_call.searching",
+    "mcp_call_arguments.delta",
+    "mcp_call.failed",
+]
 any_event = st.fixed_dictionaries(
     {"type": mostly(st.sampled_from([f"response.{kind}" for kind in KINDS]))},
     optional={

@@ -50,8 +50,11 @@ def thought(item_id: str = "rs_1", **state: Any) -> dict[str, Any]:
 
 def kept(item_id: str = "rs_1", **state: Any) -> dict[str, Any]:
     """As a client has it."""
-    said = thought(item_id, **state)
-    return {"type": "reasoning", "id": "rs_ours", "summary": [], "encrypted_content": json.dumps(said)}
+    return of_the_provider(**thought(item_id, **state))
+
+
+def of_the_provider(**state: Any) -> dict[str, Any]:
+    return {"type": "reasoning", "id": "rs_ours", "summary": [], "encrypted_content": json.dumps(state)}
 
 
 def said(text: str) -> dict[str, Any]:
@@ -277,6 +280,15 @@ def test_tools_that_the_server_does_not_run_are_refused(tool: dict[str, Any]) ->
 
 
 UPSTREAM = {"upstream_tools": ["web_search", "mcp"]}
+SEARCHED: list[dict[str, Any]] = [
+    {"type": "tool_search_call", "call_id": None, "execution": "server", "arguments": {"paths": ["f"]}},
+    {
+        "type": "tool_search_output",
+        "call_id": None,
+        "execution": "server",
+        "tools": [{**SENT_F, "defer_loading": True}],
+    },
+]
 HISTORIES: dict[str, tuple[list[Any], dict[str, Any], list[Any]]] = {
     "roles stay": (
         [{"role": "system", "content": "A"}, {"role": "developer", "content": "B"}, HI],
@@ -459,6 +471,36 @@ HISTORIES: dict[str, tuple[list[Any], dict[str, Any], list[Any]]] = {
         {},
         [{"type": "compaction", "encrypted_content": "E"}, USER],
     ),
+    "a compaction that the provider made": (
+        [HI, of_the_provider(type="compaction", encrypted_content="E"), HI],
+        {},
+        [USER, {"type": "compaction", "encrypted_content": "E"}, USER],
+    ),
+    "a namespace that the provider gave a call": (
+        [
+            HI,
+            kept(),
+            of_the_provider(type="function_call", call_id="a", namespace="n"),
+            call("a"),
+            call("b"),
+            output("a"),
+        ],
+        {},
+        [
+            USER,
+            thought(),
+            {**call("a"), "namespace": "n"},
+            call("b"),
+            output("b", "(no output)"),
+            output("a"),
+        ],
+    ),
+    "a search for tools goes back as it came": (
+        [HI, *({**item, "id": f"ext_{at}"} for at, item in enumerate(SEARCHED)), call("a"), output("a")],
+        {"upstream_tools": ["tool_search"]},
+        [USER, *({**item, "status": "completed"} for item in SEARCHED), call("a"), output("a")],
+    ),
+    "a search for tools goes to nobody else": ([HI, *SEARCHED], UPSTREAM, [USER]),
     "other implementors' items are not sent": ([HI, {"type": "acme:thing", "x": 1}], {}, [USER]),
 }
 

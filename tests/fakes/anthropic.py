@@ -1,11 +1,13 @@
 """A fake upstream that speaks Anthropic's Messages API.
 
-Its rules are those of the model that is asked for, by its name before the directive. Directives know one value
-more: `redacted=1`, thinking comes as `redacted_thinking`.
+Its rules are those of the model that is asked for, by its name before the directive. Directives know two values
+more: `redacted=1`, thinking comes as `redacted_thinking`; and in the scenario `tools`, `stop`: why a turn with calls
+stops.
 """
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from tests.fakes.anthropic_rules import THOUGHT_CALL, blocks_of, check, model_of, prefix, signature_of, thinks
 from tests.fakes.prompt_cache import Part, PromptCache, Used
@@ -128,14 +130,18 @@ class Events(Stream):
         call_id = f"{THOUGHT_CALL if self._has_thought else 'toolu_'}{call_id}"
         block = {"type": "tool_use", "id": call_id, "name": name, "input": {}}
         yield closed + self._begin("tool_use", block)
-        self._said[-1]["input"] = json.loads(arguments)
+        with suppress(ValueError):  # of arguments that are cut
+            self._said[-1]["input"] = json.loads(arguments)
         for start in range(0, len(arguments), 8):
             yield self._delta("input_json_delta", partial_json=arguments[start : start + 8])
 
     def end(self, reason: Reason) -> bytes:
         usage = {"output_tokens": self.words, "output_tokens_details": {"thinking_tokens": self.thoughts}}
-        delta = {"stop_reason": STOP[reason], "stop_sequence": None, "stop_details": None}
+        delta = {"stop_reason": self._stop(reason), "stop_sequence": None, "stop_details": None}
         return self._close() + _event("message_delta", delta=delta, usage=usage) + _event("message_stop")
+
+    def _stop(self, reason: Reason) -> str:
+        return self.script.values.get("stop", STOP[reason]) if reason == "tools" else STOP[reason]
 
     def fail(self, code: int, message: str) -> bytes:
         return _event("error", error={"type": ERRORS.get(code, "api_error"), "message": message})

@@ -2,7 +2,7 @@
 
 Sources, at platform.claude.com/docs: "Errors", "Troubleshooting thinking", "Handle tool calls", "Preserved thinking",
 "Mid-conversation system messages" (limitations), "Structured outputs", the migration guides; and what issues of the
-vendor's clients quote.
+vendor's clients quote (of circular references: egonSchiele/agency-lang, issue 487).
 """
 
 import copy
@@ -325,6 +325,23 @@ def check_subset(where: str, schema: Any) -> None:
             )
         for name in UNSUPPORTED & set(inner):
             need(False, f"{where}: For '{kind}' type, property '{name}' is not supported")
+        parts = inner.get("allOf", [])
+        need(not any("$ref" in part for part in parts), f"{where}: allOf with $ref is not supported")
+        values = [*inner.get("enum", []), inner.get("const")]
+        need(not any(isinstance(value, dict | list) for value in values), f"{where}: enum: no complex types")
+        need(inner.get("$ref", "#").startswith("#"), f"{where}: external $ref is not supported")
+    names = {f"#/$defs/{name}": inner for name, inner in schema.get("$defs", {}).items()}
+    for start in ("#", *names):
+        need(start not in _reached(start, {"#": schema, **names}), f"{where}: Circular reference detected: {start}")
+
+
+def _reached(start: str, names: Body) -> set[str]:
+    reached: set[str] = set()
+    new = {start}
+    while new:
+        new = {inner["$ref"] for ref in new for inner in _schemas(names.get(ref)) if "$ref" in inner} - reached
+        reached |= new
+    return reached
 
 
 def _schemas(schema: Any) -> Iterator[Body]:

@@ -1,6 +1,8 @@
-"""A fake upstream that speaks Bedrock's ConverseStream, down to the frames of its binary event stream.
+"""A fake upstream that speaks Bedrock's ConverseStream, down to the frames of its binary event stream, and Converse.
 
 It stands in for Anthropic's models, those with the most to refuse: older ones think within a budget, newer adaptively.
+And for Llama 4, which takes tools in Converse only. The scenario `tools` knows one value more: `stop`, why a turn with
+calls stops.
 """
 
 import json
@@ -38,10 +40,11 @@ class Bedrock(Wire):
         self._cache = PromptCache()
 
     def serves(self, path: str) -> bool:
-        return path.startswith("/model/") and path.endswith("/converse-stream")
+        return path.startswith("/model/") and path.endswith(("/converse", "/converse-stream"))
 
     def check(self, request: Received) -> None:
-        check(request.headers, _model(request).partition("!")[0], request.body, self.rules, self._thought)
+        model = _model(request).partition("!")[0]
+        check(request.headers, model, request.body, self.rules, self._thought, streamed=_is_streamed(request))
 
     def read(self, request: Received) -> Asked:
         body, messages = request.body, request.body["messages"]
@@ -65,7 +68,8 @@ class Bedrock(Wire):
 
     def stream(self, request: Received, asked: Asked, script: Script) -> Stream:
         used = self._cache.use(asked.model, _parts(request.body))
-        return Events(request, asked, script, self._thought, used)
+        kind = Events if _is_streamed(request) else Answer
+        return kind(request, asked, script, self._thought, used)
 
     def error(self, status: int, message: str, code: str | int | None = None) -> Body:
         return {"message": message}
@@ -108,12 +112,8 @@ class Events(Stream):
             yield self._delta({"toolUse": {"input": arguments[at : at + 8]}})
 
     def end(self, reason: Reason) -> bytes:
-        read, written = self._used
-        new = max(0, self.prompt - read - written)
-        used = {"inputTokens": new, "outputTokens": self.words, "totalTokens": new + read + written + self.words}
-        cached = {"cacheReadInputTokens": read, "cacheWriteInputTokens": written}
-        metadata = {"usage": {**used, **cached}, "metrics": {"latencyMs": 1}, "p": "abcdef"}
-        return self._in("") + event("messageStop", {"stopReason": STOPS[reason]}) + event("metadata", metadata)
+        metadata = {"usage": self.usage(), "metrics": {"latencyMs": 1}, "p": "abcdef"}
+        return self._in("") + event("messageStop", {"stopReason": self.stop(reason)}) + event("metadata", metadata)
 
     def fail(self, code: int, message: str) -> bytes:
         name = ERRORS.get(code, "InternalServerException")
@@ -122,6 +122,15 @@ class Events(Stream):
     def garbage(self) -> bytes:
         whole = self._delta({"text": "garbage"})
         return whole[:-1] + bytes([whole[-1] ^ 1])
+
+    def stop(self, reason: Reason) -> str:
+        return self.script.values.get("stop", STOPS[reason]) if reason == "tools" else STOPS[reason]
+
+    def usage(self) -> Body:
+        read, written = self._used
+        new = max(0, self.prompt - read - written)
+        used = {"inputTokens": new, "outputTokens": self.words, "totalTokens": new + read + written + self.words}
+        return {**used, "cacheReadInputTokens": read, "cacheWriteInputTokens": written}
 
     def _delta(self, delta: Body) -> bytes:
         return event("contentBlockDelta", {"contentBlockIndex": self._index, "delta": delta, "p": "abcdefgh"})
@@ -142,6 +151,45 @@ class Events(Stream):
         last += event("contentBlockStop", {"contentBlockIndex": self._index, "p": "ab"})
         self._index += 1
         return last
+
+
+class Answer(Events):
+    """Converse's: one JSON object, sent when it is whole. Only models that don't reason are asked for it."""
+
+    content_type = "application/json"
+
+    def __init__(self, request: Received, asked: Asked, script: Script, thought: set[str], used: Used) -> None:
+        super().__init__(request, asked, script, thought, used)
+        self._content: list[Body] = []
+
+    def begin(self) -> bytes:
+        return b""
+
+    def say(self, word: str) -> bytes:
+        if not self._content or "text" not in self._content[-1]:
+            self._content.append({"text": ""})
+        self._content[-1]["text"] += word
+        return b""
+
+    def call(self, index: int, call_id: str, name: str, arguments: str) -> Iterable[bytes]:
+        call = {"toolUseId": call_id, "name": name, "input": json.loads(arguments)}
+        self._content.append({"toolUse": call})
+        yield b""
+
+    def end(self, reason: Reason) -> bytes:
+        message = {"role": "assistant", "content": self._content}
+        whole = {"output": {"message": message}, "stopReason": self.stop(reason), "usage": self.usage()}
+        return json.dumps({**whole, "metrics": {"latencyMs": 1}}).encode()
+
+    def fail(self, code: int, message: str) -> bytes:
+        return self.garbage()
+
+    def garbage(self) -> bytes:
+        return self.end("stop")[:-1]
+
+
+def _is_streamed(request: Received) -> bool:
+    return request.path.endswith("/converse-stream")
 
 
 def _model(request: Received) -> str:

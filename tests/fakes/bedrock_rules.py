@@ -2,6 +2,9 @@
 
 The words are those of recorded refusals: in vercel/ai, `packages/amazon-bedrock/src/__fixtures__`, and in the issues
 of langchain-aws, strands-agents and dify.
+
+What Llama 4 refuses: earendil-works/pi, issue 3739 (tools in a stream), onyx-dot-app/onyx, discussion 7379 (cache
+points), and the API reference, `ToolChoice` (no model of Meta's takes a choice).
 """
 
 import re
@@ -14,10 +17,19 @@ from tests.fakes.bedrock_shapes import problems
 from tests.fakes.wire import Body, Rules, need
 
 DOCUMENT_NAME = re.compile(r"(?!.*\s\s)[A-Za-z0-9\s()\[\]-]+")
-MODEL = re.compile(r"(arn:aws:bedrock:.*/)?([a-z-]+\.)?anthropic\.claude-[a-z0-9.-]+(:\d+)?")
+MODEL = re.compile(r"(arn:aws:bedrock:.*/)?([a-z-]+\.)?(anthropic\.claude|meta\.llama4)-[a-z0-9.-]+(:\d+)?")
+LLAMA = "meta.llama4"
 
 
-def check(headers: Mapping[str, str], model: str, body: Body, rules: Rules, thought: Container[str] = ()) -> None:
+def check(
+    headers: Mapping[str, str],
+    model: str,
+    body: Body,
+    rules: Rules,
+    thought: Container[str] = (),
+    *,
+    streamed: bool = True,
+) -> None:
     """Raises Refused. With the rule `reasoning`, calls that were made after reasoning, whose ids are `thought`, must
     come back after it."""
     key = headers.get("authorization", "")
@@ -34,11 +46,22 @@ def check(headers: Mapping[str, str], model: str, body: Body, rules: Rules, thou
     _cache_points(body)
     _documents(messages)
     _thinking(body)
-    bedrock_claude.check(model, body)
+    if LLAMA in model:
+        _llama(body, streamed=streamed)
+    else:
+        bedrock_claude.check(model, body)
     for message in body["messages"] if rules.reasoning else ():
         calls = [block["toolUse"]["toolUseId"] for block in message["content"] if "toolUse" in block]
         lost = [each for each in calls if each in thought]
         need(not lost or _begins_with_reasoning(message), f"The calls {lost} lost the reasoning before them")
+
+
+def _llama(body: Body, *, streamed: bool) -> None:
+    config = body.get("toolConfig", {})
+    need(not (config and streamed), "This model doesn't support tool use in streaming mode.")
+    need("toolChoice" not in config, "This model doesn't support the toolConfig.toolChoice field.")
+    points = [block for blocks in _cacheable(body) for block in blocks if "cachePoint" in block]
+    need(not points, "You invoked an unsupported model or your request did not allow prompt caching.", 403)
 
 
 def _roles(messages: Sequence[Body]) -> None:
@@ -125,9 +148,8 @@ def _tools(config: Body | None) -> None:
 
 
 def _cache_points(body: Body) -> None:
-    lists = [body.get("system", []), body.get("toolConfig", {}).get("tools", []), *_contents(body["messages"])]
     points = 0
-    for blocks in lists:
+    for blocks in _cacheable(body):
         for index, block in enumerate(blocks):
             if "cachePoint" in block:
                 points += 1
@@ -137,6 +159,10 @@ def _cache_points(body: Body) -> None:
                     "The cachePoint can't directly follow a document",
                 )
     need(points <= 4, f"A maximum of 4 blocks with cache_control may be provided. Found {points}.")
+
+
+def _cacheable(body: Body) -> list[list[Body]]:
+    return [body.get("system", []), body.get("toolConfig", {}).get("tools", []), *_contents(body["messages"])]
 
 
 def _contents(messages: Sequence[Body]) -> list[list[Body]]:

@@ -42,7 +42,7 @@ OUTPUTS = {f"{kind}_output": kind for kind in CALLS}
 ITEMS: dict[str, tuple[set[str], str]] = {
     "message": ({"role", "content", "phase", "status"}, "msg"),
     "reasoning": ({"summary", "content", "encrypted_content"}, "rs"),
-    "function_call": ({"call_id", "name", "arguments", "status"}, "fc"),
+    "function_call": ({"call_id", "name", "namespace", "arguments", "status"}, "fc"),
     "function_call_output": ({"call_id", "output", "status"}, "fc"),
     "custom_tool_call": ({"call_id", "name", "input"}, "ctc"),
     "custom_tool_call_output": ({"call_id", "output"}, "ctco"),
@@ -58,6 +58,9 @@ ITEMS: dict[str, tuple[set[str], str]] = {
     "mcp_approval_request": ({"server_label", "name", "arguments"}, "mcpr"),
     "mcp_approval_response": ({"approval_request_id", "approve", "reason"}, "mcpr"),
     "compaction": ({"encrypted_content"}, "cmp"),
+    # The types of the SDK, `response_input_item_param`: neither needs an id.
+    "tool_search_call": ({"arguments", "call_id", "execution", "status"}, "tsc"),
+    "tool_search_output": ({"tools", "call_id", "execution", "status"}, "tso"),
 }
 MADE = {"message", *CALLS, *(kind for kind in ITEMS if kind.startswith(("web_", "file_", "code_", "image_", "mcp_")))}
 PARTS: dict[str, set[str]] = {

@@ -10,8 +10,9 @@ the last user message, or else the model's name, or its end after a `!`. A direc
 | `echo`       | the last user message, said back                                                          |
 | `tools`      | calls offered tools for `turns` (1) turns, `parallel` (1) at once, after the words of     |
 |              | `say` (none), then says the outputs                                                       |
-| `calls`      | one call a turn, each `<name>=<arguments>`, of the tool whose name ends so; then says the |
-|              | outputs                                                                                   |
+| `calls`      | one call a turn, each `<name>=<arguments>`, of the tool whose name ends so, where         |
+|              | `$<field>` is what an output's JSON has there; then says the outputs                      |
+| `insists`    | calls the tool `name` in every turn, offered or not                                       |
 | `json`       | a smallest instance of the asked schema                                                   |
 | `willing`    | what fits the request: `tools` where there are any, or `json` for a schema, or `echo`     |
 | `refusal`    | a refusal                                                                                 |
@@ -36,6 +37,7 @@ with 404, as real servers do.
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from itertools import repeat
 from typing import Any, TypeAlias
@@ -54,7 +56,7 @@ class Exchange:
 
     async def begin(self, cut: int | None = None) -> None:
         await asyncio.sleep(self.script.number("first_delay_ms", 0) / 1000)
-        self.reply.start(self.wire.content_type, cut)
+        self.reply.start(self._stream.content_type or self.wire.content_type, cut)
         self.reply.send(self._stream.begin())
         if self.asked.thinks:
             thoughts = self.script.number("reasoning", 0)
@@ -172,7 +174,15 @@ async def _calls(to: Exchange) -> bool:
         return await to.end()
     ending, arguments = calls[asked.calls]
     name = next(tool.name for tool in asked.tools if tool.name.endswith(ending))
+    told = dict(re.findall(r'"(\w+)": ?"([^"]*)"', " ".join(asked.outputs)))
+    arguments = re.sub(r"\$(\w+)", lambda found: told.get(found[1], found[0]), arguments)
     await to.call(0, f"call_fake_{asked.all_calls}", name, arguments)
+    return await to.end("tools")
+
+
+async def _insists(to: Exchange) -> bool:
+    await to.begin()
+    await to.call(0, f"call_fake_{to.asked.all_calls}", to.script.values["name"], to.script.values.get("args", "{}"))
     return await to.end("tools")
 
 
@@ -268,6 +278,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "echo": _echo,
     "tools": _tools,
     "calls": _calls,
+    "insists": _insists,
     "json": _json,
     "willing": _willing,
     "refusal": _refusal,

@@ -103,8 +103,10 @@ class Stream(ABC):
     """One reply in the dialect's bytes. It opens and closes its blocks by itself, as what it's given changes.
 
     `words` are the tokens that were written so far, `thoughts` those of them that are reasoning: the
-    scenarios count them, for the usage that `end` tells.
+    scenarios count them, for the usage that `end` tells. `content_type` is the dialect's, where it's empty.
     """
+
+    content_type: ClassVar[str] = ""
 
     def __init__(self, request: Received, asked: Asked, script: Script) -> None:
         self.request, self.asked, self.script = request, asked, script
@@ -170,7 +172,7 @@ class Wire(ABC):
 
     @abstractmethod
     def serves(self, path: str) -> bool:
-        """Whether a POST to this path asks for a streamed turn. `path` comes without its query."""
+        """Whether a POST to this path asks for a turn. `path` comes without its query."""
 
     @abstractmethod
     def check(self, request: Received) -> None:

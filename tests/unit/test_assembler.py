@@ -353,6 +353,14 @@ def test_a_tool_that_the_provider_runs_has_one_item_and_the_provider_s_own_event
     ]
 
 
+@pytest.mark.parametrize("kind", ["shell_call", "computer_call", "shell_call_output", "tool_search_output"])
+def test_an_item_of_a_client_s_tool_that_the_provider_ran_stays_whole(kind: str) -> None:
+    item = ExtensionItem.model_validate({"type": kind, "id": "theirs", "call_id": "c", "output": [], "tools": []})
+    _, events, _ = assemble([d.Progress("s", item), d.End("s"), d.Finish("stop")])
+    whole = {"type": kind, "id": "ext_10000", "status": "completed", "call_id": "c", "output": [], "tools": []}
+    assert events[-1]["item"] == whole
+
+
 @pytest.mark.parametrize(
     ("status", "reason", "final"),
     [("searching", "stop", "completed"), ("searching", "length", "incomplete"), ("failed", "stop", "failed")],

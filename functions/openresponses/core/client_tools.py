@@ -15,7 +15,6 @@ from ..schema.items import (
     AgentMessage,
     ClientCall,
     ClientCallOutput,
-    ExtensionItem,
     FunctionCall,
     FunctionCallOutput,
     Item,
@@ -193,12 +192,10 @@ def shown_to_model(item: Item) -> Item:
             )
         case ClientCallOutput():
             return FunctionCallOutput(id=item.id, call_id=item.call_id, output=_output(item))
-        case ToolSearchOutput(call_id=None):
-            return ExtensionItem.model_validate({"type": item.type, "id": item.id})
         case ToolSearchOutput():
             names = ", ".join(name for tool in item.tools for name in _names(tool))
             text = f"You can call these tools now: {names}" if names else "No tool was found."
-            return FunctionCallOutput(id=item.id, call_id=item.call_id or "", output=text)
+            return FunctionCallOutput(id=item.id, call_id=item.call_id, output=text)
         case AgentMessage():
             return Message(id=item.id, role="user", content=[*item.parts()])
         case _:

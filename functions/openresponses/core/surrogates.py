@@ -4,6 +4,7 @@ JSON can hold half of a surrogate pair, but no output of ours can: UTF-8 has non
 back and joined with the block's next one. A half that stays alone becomes U+FFFD.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -35,12 +36,14 @@ class Halves:
     def __init__(self) -> None:
         self._held: dict[d.Key, _Said | d.ToolCall] = {}
 
-    def joined(self, delta: d.Delta) -> list[d.Delta]:
+    def joined(self, delta: d.Delta) -> Sequence[d.Delta]:
         match delta:
             case d.Text() | d.Refusal() | d.Reasoning():
                 return self._joined(delta, delta.text)
             case d.ToolCall():
-                return self._joined(replace(delta, call_id=whole(delta.call_id)), delta.arguments)
+                if not delta.call_id.isascii():
+                    delta = replace(delta, call_id=whole(delta.call_id))
+                return self._joined(delta, delta.arguments)
             case d.Opaque():
                 return [replace(delta, data=whole(delta.data))]
             case d.Annotation():
@@ -57,8 +60,10 @@ class Halves:
         held = self._held.pop(key, None)
         return [_with(held, LONE)] if held else []
 
-    def _joined(self, delta: _Said | d.ToolCall, text: str) -> list[d.Delta]:
+    def _joined(self, delta: _Said | d.ToolCall, text: str) -> Sequence[d.Delta]:
         """A half of another kind, or of another part of the summary, is alone."""
+        if not self._held and text.isascii():
+            return (delta,)
         held, alone = self._held.get(delta.key), list[d.Delta]()
         if held and text:
             if _place(held) == _place(delta):

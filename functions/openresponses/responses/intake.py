@@ -187,13 +187,16 @@ async def _offers(tool: Tool, tools: Tools, param: str) -> list[OfferedTool]:
             return []
         case ClientTool():
             return [offered_to_client(tool)]
-        case UpstreamTool():
-            return await tools.offer(tool) or [_upstream(tool)]
-        case HostedTool():
+        case HostedTool() | UpstreamTool(type="shell" | "programmatic_tool_calling"):
             hosted = await tools.offer(tool)
             if not hosted:
-                raise RequestError(f"This server has no tool {tool.type!r}", param=f"{param}.type", code="unknown_tool")
+                where = " in a container" if tool.type == "shell" else ""
+                raise RequestError(
+                    f"This server has no tool {tool.type!r}{where}", param=f"{param}.type", code="unknown_tool"
+                )
             return hosted
+        case UpstreamTool():
+            return await tools.offer(tool) or [_upstream(tool)]
 
 
 def _named_tool(tool: FunctionTool | CustomTool, namespace: str | None) -> OfferedTool:

@@ -33,7 +33,7 @@ def absent() -> Any:
 def fields_of(value: object) -> dict[str, object]:
     """What a union's discriminator looks at: a mapping's or a model's fields, nothing for anything else."""
     if isinstance(value, BaseModel):
-        return {**value.__dict__, **(value.model_extra or {})}
+        return {**value.__dict__, **(value.__pydantic_extra__ or {})}
     return cast("dict[str, object]", value) if isinstance(value, dict) else {}
 
 

@@ -187,6 +187,13 @@ class UpstreamProgress(_ItemEvent):
         "response.mcp_call.failed",
         "response.mcp_call_arguments.delta",
         "response.mcp_call_arguments.done",
+        "response.shell_call_command.added",
+        "response.shell_call_command.delta",
+        "response.shell_call_command.done",
+        "response.shell_call_output_content.delta",
+        "response.shell_call_output_content.done",
+        "response.apply_patch_call_operation_diff.delta",
+        "response.apply_patch_call_operation_diff.done",
     ]
 
 

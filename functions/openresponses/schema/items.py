@@ -185,11 +185,11 @@ def _with_call_id(value: object) -> object:
 
 
 class ToolSearchOutput(Wire):
-    """The tools that a search found: the model can call them from here on. Without a `call_id`, a provider searched."""
+    """The tools that a client's search found: the model can call them from here on."""
 
     type: Literal["tool_search_output"] = "tool_search_output"
     id: Id = ""
-    call_id: str | None = None
+    call_id: CallId
     execution: str | None = absent()
     status: Status = "completed"
     tools: Annotated[list[Tool], ABSENT_IF_NULL] = []
@@ -282,7 +282,7 @@ UPSTREAM_ITEMS = {
 def _tag(value: object) -> str | None:
     """The union's tag for an item. A message may omit its type, and a reference too.
 
-    An item of a type that nobody here knows is one that a provider made, if it has an id of ours.
+    An item with an id of ours for what a provider made is one of those, unless the standard has its type.
     """
     fields = fields_of(value)
     kind = fields.get("type")
@@ -294,16 +294,17 @@ def _tag(value: object) -> str | None:
         return None
     if kind.startswith(f"{SLUG}:"):
         return "hosted"
+    if kind not in STANDARD - {"tool_search_output"} and str(fields.get("id")).startswith("ext_"):
+        return "extension"
+    if kind in ("tool_search_call", "tool_search_output") and not fields.get("call_id"):
+        return "extension"  # the provider searched
     if kind in CLIENT_CALLS:
-        searched = kind == "tool_search_call" and not fields.get("call_id")  # by the provider
-        return "extension" if searched else "client_call"
+        return "client_call"
     if kind in CLIENT_OUTPUTS:
         return "client_output"
     if ":" in kind or kind in UPSTREAM_ITEMS or kind in KEPT_ITEMS:
         return "extension"
-    if kind in STANDARD:
-        return kind
-    return "extension" if str(fields.get("id")).startswith("ext_") else None
+    return kind if kind in STANDARD else None
 
 
 Item: TypeAlias = Annotated[

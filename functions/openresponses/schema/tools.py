@@ -72,6 +72,8 @@ class ClientTool(Wire):
 class UpstreamTool(Wire):
     """OpenAI's extension: a tool that the model's provider runs itself. Its own fields are kept as they came.
 
+    No provider runs a `shell` in a container or `programmatic_tool_calling` for this server.
+
     Web search, which Codex offers with every request, is a permission, not an order: a provider without it
     ignores it, and the response's `tools` leave it out. Any other tool such a provider refuses.
 

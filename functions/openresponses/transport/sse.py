@@ -22,7 +22,8 @@ class SseParser:
     """`feed` it the stream's bytes, cut anywhere; it gives the events that they complete.
 
     An event that the stream leaves unfinished is dropped, as the standard says. A field `error`, which the standard
-    doesn't know, is the data of an event `error`: llama.cpp wrote its errors so (ggml-org/llama.cpp#16109).
+    doesn't know, is the data of an event `error`: llama.cpp wrote its errors so (ggml-org/llama.cpp#16109). A line
+    that is an object is an event, though it has no field's name: GPUStack sends the last ones so (gpustack#6155).
     """
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
@@ -53,7 +54,9 @@ class SseParser:
             lines[0] = lines[0].removeprefix(_BOM)
         events: list[SseEvent] = []
         for line in lines:
-            if line:
+            if line.startswith(b'{"'):
+                events.append(SseEvent("", line.decode(errors="replace")))
+            elif line:
                 self._field(line)
             elif self._data:
                 events.append(self._take())

@@ -9,6 +9,7 @@ from ...core import deltas as d
 from ...schema.base import JsonObject
 from .events import Decoder
 from .json import dumps, fields, loads, text
+from .schemas import referred
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ def misfit(value: JsonValue, schema: JsonValue, root: JsonObject, at: str = "$")
     """Where `value` doesn't fit, by the keywords that most schemas are made of; empty where nothing tells so."""
     rules = fields(schema)
     if ref := text(rules.get("$ref")):
-        rules = _referred(ref, root)
+        rules = referred(ref, root)
     options = _list(rules.get("anyOf")) or _list(rules.get("oneOf"))
     if options and all(misfit(value, each, root, at) for each in options):
         return at
@@ -102,13 +103,6 @@ def _is(value: JsonValue, kind: JsonValue) -> bool:
         return value.is_integer()
     number = kind in ("integer", "number") and isinstance(value, bool)
     return not number and isinstance(value, _KINDS.get(kind, object))
-
-
-def _referred(ref: str, root: JsonObject) -> JsonObject:
-    found: JsonValue = root
-    for name in ref.removeprefix("#").split("/")[1:]:
-        found = fields(found).get(name.replace("~1", "/").replace("~0", "~"))
-    return fields(found)
 
 
 def _list(value: JsonValue) -> list[JsonValue]:

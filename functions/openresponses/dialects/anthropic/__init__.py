@@ -24,7 +24,7 @@ What models take differs, by their names: see `models`. What else is not sent as
 | `reasoning.summary` | `display: summarized`, whichever summary is asked for |
 | `temperature`, `top_p` | the first, up to 1, or else the second; neither while thinking, nor to Claude 4.7 and later |
 | `tool_choice: required` | forced, without thinking; an instruction, where the model takes no forced calls |
-| `text.format` | its schema in the subset that can be enforced; JSON without a schema as an instruction |
+| `text.format` | its schema in the subset that can be enforced; one that can't be, and JSON alone, as an instruction |
 | `safety_identifier`, or else `user` | `metadata.user_id` |
 | `service_tier: default` | `standard_only` |
 
@@ -46,7 +46,7 @@ from .._shared.errors import UpstreamErrors
 from .._shared.http_dialect import HttpDialect, WireTurn
 from .._shared.json import fields
 from .._shared.options import read_options
-from .._shared.schemas import constrained
+from .._shared.schemas import constrained, enforceable
 from .messages import Prompt, prompt, text_block
 from .models import FACTS, AnthropicOptions, Profile, profile_of
 from .request import order, tools
@@ -133,16 +133,20 @@ def _format_instructions(form: Format | None, profile: Profile) -> list[str]:
     match form:
         case JsonObjectFormat():
             return ["Answer with one JSON object and nothing else, without a code fence."]
-        case JsonSchemaFormat() if not profile.structured_outputs:
+        case JsonSchemaFormat() if not _is_enforced(form, profile):
             schema = json.dumps(form.schema_, ensure_ascii=False)
             return [f"Answer with JSON and nothing else, without a code fence. It must fit this schema:\n{schema}"]
         case _:
             return []
 
 
+def _is_enforced(form: JsonSchemaFormat, profile: Profile) -> bool:
+    return profile.structured_outputs and enforceable(form.schema_)
+
+
 def _output_config(effort: JsonValue, form: Format | None, profile: Profile) -> JsonObject | None:
     config: JsonObject = {"effort": effort} if effort else {}
-    if isinstance(form, JsonSchemaFormat) and profile.structured_outputs:
+    if isinstance(form, JsonSchemaFormat) and _is_enforced(form, profile):
         config["format"] = {"type": "json_schema", "schema": constrained(form.schema_)}
     return config or None
 

@@ -11,7 +11,7 @@ from ...schema.base import JsonObject
 from ...schema.tools import UpstreamTool
 from .._shared.json import fields
 from .._shared.naming import Naming
-from .._shared.schemas import constrained
+from .._shared.schemas import constrained, enforceable
 from .._shared.tools import free_text_schema, refuse_upstream_tools
 from .messages import tool_names
 from .models import AnthropicOptions, Profile
@@ -80,7 +80,7 @@ def _tool(tool: OfferedTool, names: Naming, *, strict: bool) -> JsonObject:
     made: JsonObject = {"name": names.wire(tool.name), "input_schema": _schema(tool)}
     if tool.description:
         made["description"] = tool.description
-    if strict and tool.kind != "custom":
+    if strict and tool.kind != "custom" and enforceable(_schema(tool)):
         made |= {"strict": True, "input_schema": constrained(_schema(tool))}
     return made
 

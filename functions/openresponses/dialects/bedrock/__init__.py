@@ -13,7 +13,7 @@ unsigned. A model is named by its id, its inference profile's, or an ARN.
 | `region` | AWS's own | the region to call, and to sign for |
 | `base_models` | {} | by a model's name, the id of what is behind it, where it doesn't say (an application's profile) |
 | `cache` | "5m" | how long prompts are kept, where the model can: "5m", "1h" (Claude since 4.5), or "off" |
-| `structured_output` | "auto" | a JSON schema goes as `outputConfig` ("native"), or as a tool to be called ("tool") |
+| `structured_output` | "auto" | a JSON schema goes as `outputConfig` ("native"), or as a tool ("tool"), or is told |
 | `extra_body` | {} | fields to add to each request: `guardrailConfig`, `performanceConfig`, `requestMetadata`, ... |
 
 A request's own `provider.options.<name>` are fields of ConverseStream too, but for `system`, `messages` and
@@ -48,7 +48,7 @@ from .._shared.tools import refuse_upstream_tools
 from .errors import BedrockErrors
 from .messages import conversation
 from .models import BedrockOptions, Traits, traits_of
-from .request import ANSWER, JSON_ONLY, answers_with_tool, mark, text_format, tool_config, wants_json
+from .request import ANSWER, answers_with_tool, format_instructions, mark, text_format, tool_config
 from .signing import Signer
 from .stream import BedrockDecoder, Reading, events_of, events_of_whole
 from .thinking import asked, is_off
@@ -93,8 +93,8 @@ def encode(turn: Turn, options: BedrockOptions, traits: Traits, reading: Reading
     past = conversation(turn, traits, reading.names, reasoning=not is_off(turn, traits))
     tools = tool_config(turn, traits, reading.names, past.called, reading.answer)
     thinking = asked(turn, traits, past.messages, forced=bool(tools and "toolChoice" in tools))
-    form = None if reading.answer else text_format(turn)
-    system = [*past.system, *([{"text": JSON_ONLY}] if wants_json(turn) else [])]
+    form = text_format(turn, traits, options)
+    system = [*past.system, *format_instructions(turn, traits, options)]
     tier = turn.request.service_tier
     parts: dict[str, object] = {
         "messages": past.messages,

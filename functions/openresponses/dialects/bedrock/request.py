@@ -5,16 +5,17 @@ Source: the API reference of Amazon Bedrock, `ToolConfiguration`, `ToolChoice` a
 
 import json
 from collections.abc import Sequence
+from typing import Literal
 
 from pydantic import JsonValue
 
-from ...core.errors import RequestError
 from ...core.run import OfferedTool
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.request import JsonObjectFormat, JsonSchemaFormat
+from .._shared.checking import instruction
 from .._shared.naming import Naming
-from .._shared.schemas import constrained
+from .._shared.schemas import constrained, enforceable
 from .._shared.tools import free_text_schema
 from .models import BedrockOptions, Traits
 
@@ -66,21 +67,24 @@ JSON_ONLY = "Answer with one JSON object, and with nothing before or after it."
 
 
 def answers_with_tool(turn: Turn, traits: Traits, options: BedrockOptions) -> bool:
-    """Raises RequestError where the asked format can be had in no way."""
-    if not isinstance(_format(turn), JsonSchemaFormat):
-        return False
-    native = traits.schema if options.structured_output == "auto" else options.structured_output == "native"
-    if not native and traits.force == "auto":
-        raise RequestError(
-            "This model can't be bound to a JSON schema", param="text.format", code="unsupported_parameter"
-        )
-    return not native
+    return _schema_goes(turn, traits, options) == "tool"
 
 
-def text_format(turn: Turn) -> JsonObject | None:
-    """`outputConfig.textFormat`, where a JSON schema is asked for. The schema goes as a string."""
+def _schema_goes(turn: Turn, traits: Traits, options: BedrockOptions) -> Literal["native", "tool", "told"] | None:
+    """How the schema of the answer is conveyed, if one is asked for. What can't be enforced in any way is told."""
     form = _format(turn)
     if not isinstance(form, JsonSchemaFormat):
+        return None
+    native = traits.schema if options.structured_output == "auto" else options.structured_output == "native"
+    if native and enforceable(form.schema_):
+        return "native"
+    return "told" if traits.force == "auto" else "tool"
+
+
+def text_format(turn: Turn, traits: Traits, options: BedrockOptions) -> JsonObject | None:
+    """`outputConfig.textFormat`, where a JSON schema is asked for. The schema goes as a string."""
+    form = _format(turn)
+    if not isinstance(form, JsonSchemaFormat) or _schema_goes(turn, traits, options) != "native":
         return None
     schema: JsonObject = {"schema": json.dumps(constrained(form.schema_), ensure_ascii=False), "name": form.name}
     if form.description:
@@ -88,9 +92,15 @@ def text_format(turn: Turn) -> JsonObject | None:
     return {"type": "json_schema", "structure": {"jsonSchema": schema}}
 
 
-def wants_json(turn: Turn) -> bool:
-    """JSON without a schema: Converse has nothing for it, so the model is told."""
-    return isinstance(_format(turn), JsonObjectFormat)
+def format_instructions(turn: Turn, traits: Traits, options: BedrockOptions) -> list[JsonObject]:
+    """What the model is told of a format that Converse has nothing for: JSON alone, or a schema."""
+    match _format(turn):
+        case JsonObjectFormat():
+            return [{"text": JSON_ONLY}]
+        case JsonSchemaFormat() as form if _schema_goes(turn, traits, options) == "told":
+            return [{"text": instruction(form.schema_)}]
+        case _:
+            return []
 
 
 def tool_config(turn: Turn, traits: Traits, names: Naming, called: Sequence[str], answer: str) -> JsonObject | None:
@@ -129,7 +139,7 @@ def _spec(tool: OfferedTool, traits: Traits, names: Naming) -> JsonObject:
     spec: JsonObject = {"name": names.wire(tool.name), "inputSchema": {"json": _schema(parameters, traits)}}
     if tool.description:
         spec["description"] = tool.description
-    if tool.strict and traits.strict:
+    if tool.strict and traits.strict and enforceable(_schema(parameters, traits)):
         spec |= {"strict": True, "inputSchema": {"json": constrained(_schema(parameters, traits))}}
     return spec
 

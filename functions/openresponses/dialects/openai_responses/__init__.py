@@ -10,7 +10,7 @@ sent too, and win. Nothing is passed through: ids, sequence numbers and storage 
 | `vendor` | by the host of `base_url` | whose rules count: a preset's name |
 | `developer_role` | true | send developer messages as `developer`; else as `system` |
 | `custom_tools` | false | offer custom tools as such, with their grammar; else as functions of one string |
-| `upstream_tools` | [] | tools it runs: `web_search`, `file_search`, `code_interpreter`, `image_generation`, `mcp` |
+| `upstream_tools` | [] | those it runs of OpenAI's: `web_search`, `file_search`, `mcp`, ... |
 | `encrypted_reasoning` | by model | ask for it; by default of all models but those that OpenAI has without reasoning |
 | `echo_reasoning` | "encrypted" | send reasoning back that is encrypted; "content": raw text too; or "never" |
 | `reasoning_ids` | true | send it back under its id |

@@ -290,7 +290,11 @@ class ReasoningItem(OutputItem):
 
 
 class CallItem(OutputItem):
-    """A function call, or a custom one, whose input the core wants as a function's one argument."""
+    """A function call, or a custom one, whose input the core wants as a function's one argument.
+
+    A `namespace` is not of our making, since we send none: it is state, which OpenAI gives with the call of a function
+    that its own search found.
+    """
 
     about = ("response.function_call_arguments.", "response.custom_tool_call_input.")
 
@@ -307,6 +311,9 @@ class CallItem(OutputItem):
         if name and not self._opened:
             self._opened = True
             call_id = self._call_ids.take(text(self._item.get("call_id")))
+            if call_id and (namespace := text(self._item.get("namespace"))):
+                state = {"type": "function_call", "call_id": call_id, "namespace": namespace}
+                yield d.Opaque(f"{self.key}.state", json.dumps(state))
             yield d.ToolCall(self.key, call_id=call_id, name=self._names.ours(name))
             if self._said.chunks and self.type != "custom_tool_call":
                 yield d.ToolCall(self.key, "".join(self._said.chunks))
@@ -360,6 +367,17 @@ class UpstreamItem(OutputItem):
     def close(self, item: JsonObject) -> Iterator[d.Delta]:
         yield d.Progress(self.key, extension_of(item))
         yield d.End(self.key)
+
+
+class CompactionItem(OutputItem):
+    """What the provider made of the conversation so far: state that only it can read."""
+
+    def feed(self, kind: str, event: JsonObject) -> Iterator[d.Delta]:
+        return iter(())
+
+    def close(self, item: JsonObject) -> Iterator[d.Delta]:
+        if state := text(item.get("encrypted_content")):
+            yield d.Opaque(self.key, json.dumps({"type": "compaction", "encrypted_content": state}))
 
 
 class OtherItem(OutputItem):

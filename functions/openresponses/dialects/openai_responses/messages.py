@@ -14,7 +14,6 @@ from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.content import InputFile, InputImage, Part
 from ...schema.items import (
-    UPSTREAM_ITEMS,
     Compaction,
     CustomToolCall,
     CustomToolCallOutput,
@@ -84,6 +83,7 @@ _ID_PREFIX = {
     "mcp_call": "mcp",
     "mcp_approval_request": "mcpr",
 }
+_WITHOUT_ID = {"mcp_approval_response", "tool_search_call", "tool_search_output"}
 _WITHOUT_STATUS = {"mcp_list_tools", "mcp_approval_request", "mcp_approval_response"}
 
 
@@ -110,6 +110,7 @@ class _Input:
         self._reasoning: list[JsonObject] = []
         self._outputs: list[JsonObject] = []
         self._reasoned = False
+        self._namespaces: dict[str, JsonValue] = {}
 
     def add(self, index: int, item: Item) -> None:
         match item:
@@ -120,8 +121,7 @@ class _Input:
                 parts = content(item.content, place(self._turn, index, "content"))
                 self._given({"type": "message", "role": role, "content": parts})
             case Reasoning():
-                if self._options.echo_reasoning != "never" and (state := _state(item.encrypted_content)):
-                    self._reasoning.append(state if self._options.reasoning_ids else _without(state, "id"))
+                self._state(_state(item.encrypted_content))
             case FunctionCall() | CustomToolCall() | HostedToolCall():
                 self._call(self._calls[index])
             case FunctionCallOutput() | CustomToolCallOutput():
@@ -150,6 +150,19 @@ class _Input:
         self._given(*reasoning, item)
         self._reasoned = bool(reasoning) and self._options.echo_reasoning == "content"
 
+    def _state(self, state: JsonObject) -> None:
+        """Of a call, of a compaction, or of reasoning, which has no type of its own here."""
+        match state:
+            case {"type": "function_call", "call_id": str(call_id), "namespace": namespace}:
+                self._namespaces[call_id] = namespace
+            case {"type": "compaction"}:
+                self._given(state)
+            case {"encrypted_content": _} | {"content": _} if self._options.echo_reasoning != "never":
+                reasoning: JsonObject = {"type": "reasoning", "summary": [], **state}
+                self._reasoning.append(reasoning if self._options.reasoning_ids else _without(reasoning, "id"))
+            case _:
+                pass
+
     def _say(self, item: Message) -> None:
         if text := spoken(item.content):
             phase: JsonObject = {"phase": item.phase} if item.phase else {}
@@ -158,6 +171,8 @@ class _Input:
     def _call(self, call: PastCall) -> None:
         item = call.item
         sent: JsonObject = {"call_id": call.call_id, "name": self._names.wire(call.name)}
+        if namespace := self._namespaces.get(item.call_id):
+            sent["namespace"] = namespace
         if self._options.custom_tools and isinstance(item, CustomToolCall):
             self._made({"type": "custom_tool_call", **sent, "input": item.input}, is_call=True)
         else:
@@ -177,27 +192,27 @@ class _Input:
 
     def _extension(self, item: ExtensionItem) -> None:
         """A tool's item goes back where its tool can be. One that was cut short says nothing."""
-        tool = "mcp" if item.type.startswith("mcp_") else item.type.removesuffix("_call")
-        if item.type not in UPSTREAM_ITEMS or tool not in self._options.upstream_tools or item.status == "incomplete":
+        tool = "mcp" if item.type.startswith("mcp_") else item.type.removesuffix("_call").removesuffix("_output")
+        known = item.type in _ID_PREFIX or item.type in _WITHOUT_ID
+        if not known or tool not in self._options.upstream_tools or item.status == "incomplete":
             return
         sent = _without(item.model_dump(mode="json"), *(("id", "status") if item.type in _WITHOUT_STATUS else ("id",)))
         if request := sent.get("approval_request_id"):
             sent["approval_request_id"] = _upstream_id("mcpr", str(request))
         if item.type == "mcp_approval_response":
             self._given(sent)
+        elif item.type in _WITHOUT_ID:
+            self._made(sent)
         else:
             self._made({**sent, "id": _upstream_id(_ID_PREFIX[item.type], item.id)})
 
 
 def _state(data: str | None) -> JsonObject:
-    """What `ReasoningItem` made; nothing for what it can't have made."""
+    """What `items` made; nothing for what isn't an object."""
     try:
-        state = fields(loads(data or "null"))
+        return fields(loads(data or "null"))
     except ValueError:
         return {}
-    return (
-        {"type": "reasoning", "summary": [], **state} if state.get("encrypted_content") or state.get("content") else {}
-    )
 
 
 def _without(item: JsonObject, *names: str) -> JsonObject:

@@ -9,20 +9,23 @@ from .._shared.rules import RuleOptions
 
 _OPENAI: JsonObject = {
     "custom_tools": True,
-    "upstream_tools": ["web_search", "file_search", "code_interpreter", "image_generation", "mcp"],
+    "upstream_tools": ["web_search", "file_search", "code_interpreter", "image_generation", "mcp", "tool_search"],
     "omit": ["presence_penalty", "frequency_penalty"],
 }
 _AZURE: JsonObject = {**_OPENAI, "key_header": "api-key", "reasoning_ids": False}
 _API = Source("https://platform.openai.com/docs/api-reference/responses/create", "2026-11")
 _IDS = Source("https://github.com/vercel/ai/issues/12687", "2026-11")
 _PENALTIES = ("presence_penalty", "frequency_penalty")
-_DEEPSEEK = Source("https://api-docs.deepseek.com/guides/thinking_mode", "2026-11")
+_DEEPSEEK = Source(
+    "https://github.com/pydantic/pydantic-ai/tree/main/tests/models/cassettes/test_deepseek_responses",
+    "2026-11",
+)
 FACTS = (
     *RULES,
     Fact(r"^openai/", _OPENAI, _API),  # which has no penalties
     # Azure refused the ids of reasoning that it had not stored.
     Fact(r"^(azure|foundry)/", _AZURE, _IDS),
-    # Wants the reasoning of its own turns back, which it gives as plain text.
+    # Takes the reasoning of its own turns back, which it gives as plain text.
     Fact(r"^deepseek/", {"echo_reasoning": "content"}, _DEEPSEEK),
     # Signs the reasoning of other vendors' models in fields beside its content.
     Fact(r"^openrouter/", {"echo_reasoning": "content"}, UNSOURCED),
@@ -47,9 +50,9 @@ class ResponsesOptions(RuleOptions):
 
     developer_role: bool = True
     custom_tools: bool = False
-    upstream_tools: frozenset[Literal["web_search", "file_search", "code_interpreter", "image_generation", "mcp"]] = (
-        frozenset()
-    )
+    upstream_tools: frozenset[
+        Literal["web_search", "file_search", "code_interpreter", "image_generation", "mcp", "tool_search"]
+    ] = frozenset()
     encrypted_reasoning: bool | None = None
     echo_reasoning: Literal["encrypted", "content", "never"] = "encrypted"
     reasoning_ids: bool = True

@@ -15,7 +15,7 @@ from .._shared.events import Decoder
 from .._shared.json import count, fields, objects, text
 from .._shared.naming import CallIds, Naming, tool_names
 from .._shared.values import usage
-from .items import CallItem, MessageItem, OtherItem, OutputItem, ReasoningItem, UpstreamItem
+from .items import CallItem, CompactionItem, MessageItem, OtherItem, OutputItem, ReasoningItem, UpstreamItem
 
 _IMPLIED = (
     ("response.output_text", "message"),
@@ -156,7 +156,9 @@ class ResponsesDecoder(Decoder):
                 return ReasoningItem(key, value, keep_content=self._keep_content)
             case "function_call" | "custom_tool_call":
                 return CallItem(key, value, names=self._names, call_ids=self._call_ids)
-            case kind if not kind or kind in STANDARD or kind.startswith(f"{SLUG}:"):
+            case "compaction":
+                return CompactionItem(key, value)
+            case kind if not kind or kind in STANDARD - {"tool_search_output"} or kind.startswith(f"{SLUG}:"):
                 return OtherItem(key, value)
             case _:
                 return UpstreamItem(key, value)
