@@ -74,6 +74,24 @@ async def test_bad_json_is_a_400(client: httpx2.AsyncClient, content: bytes) -> 
     assert answer.json()["error"]["code"] == "invalid_json"
 
 
+@pytest.mark.parametrize(
+    ("wrong", "status"),
+    [
+        ({"input": [{"type": "item_reference", "id": "msg_1"}]}, 404),
+        ({"tools": [{"type": "shell", "environment": {"type": "container_auto"}}]}, 400),
+        ({"tools": [{"type": "mcp", "server_label": "s", "server_url": "https://[bad"}]}, 400),
+        ({"input": [{"type": "agent_message", "author": "a", "recipient": "b", "content": [{"type": "input_image",
+          "image_url": 5}]}]}, 200),
+        ({"input": [{"type": "computer_call_output", "call_id": "c", "output": {"image_url": 5}}]}, 200),
+    ],
+)  # fmt: skip
+async def test_no_body_is_a_bug_of_this_server(
+    client: httpx2.AsyncClient, wrong: dict[str, object], status: int
+) -> None:
+    answer = await client.post("/v1/responses", json={"model": "offline/demo", "input": "x", **wrong})
+    assert answer.status_code == status, answer.text
+
+
 async def test_another_content_type_is_a_415(client: httpx2.AsyncClient) -> None:
     answer = await client.post("/v1/responses", content=b"model=x", headers={"content-type": "text/plain"})
     assert answer.status_code == 415

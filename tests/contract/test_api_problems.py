@@ -8,11 +8,16 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import httpx2
 import pytest
 
 from openresponses.api.body import parse_create
 from openresponses.core.errors import RequestError
+from openresponses.entry.api import build
+from openresponses.responses.intake import UNSUPPORTED
 from openresponses.schema.request import CreateResponse
+from tests.contract.authorized import authorized
+from tests.sweeps import Sweep
 
 SECRET = "sk-" + "s3cr3t" * 20
 """What no message may show."""
@@ -112,9 +117,9 @@ def written(path: tuple[str | int, ...]) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step[:64]}" for step in path).removeprefix(".")
 
 
-def with_other(path: tuple[str | int, ...], *value: Any) -> dict[str, Any]:
+def with_other(path: tuple[str | int, ...], *value: Any, body: dict[str, Any] = BODY) -> dict[str, Any]:
     """The body with another value at `path`, or with none."""
-    body = copy.deepcopy(BODY)
+    body = copy.deepcopy(body)
     holder: Any = body
     for step in path[:-1]:
         holder = holder[step]
@@ -262,3 +267,45 @@ def test_what_asks_for_nothing_else_is_left_out(fields: dict[str, Any]) -> None:
 def test_a_body_is_read_as_pydantic_reads_json() -> None:
     body = json.dumps(BODY).encode()
     assert parse_create(body) == CreateResponse.model_validate_json(body)
+
+
+SERVED: dict[str, Any] = {
+    **{name: value for name, value in BODY.items() if name not in (*UNSUPPORTED, "provider")},
+    "model": "offline/demo",
+    "input": [
+        *(
+            {name: value for name, value in item.items() if name != "encrypted_content"}
+            for item in BODY["input"]
+            if item.get("type") not in ("item_reference", "serverless:clock", "compaction")
+        ),
+        {"type": "computer_call", "call_id": "c5", "actions": [{"type": "click"}]},
+        {"type": "computer_call_output", "call_id": "c5", "output": {"image_url": "https://a"}},
+        {"type": "local_shell_call", "call_id": "c6", "action": {"command": ["ls"]}},
+        {"type": "apply_patch_call", "call_id": "c7", "operation": {"type": "create_file", "path": "p"}},
+        {"type": "apply_patch_call_output", "call_id": "c7", "output": "o"},
+        {
+            "type": "agent_message",
+            "author": "a",
+            "recipient": "b",
+            "content": [{"type": "input_image", "image_url": "u"}, {"type": "text", "text": "x"}],
+        },
+    ],
+    "tools": [
+        *(tool for tool in BODY["tools"] if tool["type"] != "mcp"),
+        {"type": "shell", "environment": {"type": "local"}},
+        {"type": "tool_search", "execution": "client", "parameters": {"type": "object"}},
+    ],
+}
+
+
+async def test_no_body_is_answered_with_a_500(sweep: Sweep) -> None:
+    transport = httpx2.ASGITransport(authorized(build({})))
+    bodies = [(path, *value) for path in places(SERVED) for value in [(), *((each,) for each in WRONG)]]
+    async with httpx2.AsyncClient(transport=transport, base_url="http://api") as client:
+        assert (await client.post("/v1/responses", json=SERVED)).status_code == 200
+        for path, *value in sweep.sample(bodies, 300):
+            sent = json.dumps(with_other(path, *value, body=SERVED))  # httpx2 refuses to write a NaN
+            answer = await client.post("/v1/responses", content=sent, headers={"content-type": "application/json"})
+            assert answer.status_code < 500, (path, value)
+            if answer.status_code == 400:
+                assert not INSIDES.search(answer.json()["error"]["message"])

@@ -218,7 +218,7 @@ def _arguments(call: ClientCall) -> JsonObject:
 def _output(item: ClientCallOutput) -> str | list[InputPart]:
     output = item.output
     if item.type == "computer_call_output" and isinstance(output, dict):
-        return [InputImage.model_validate({**output, "type": "input_image"})]
+        return [InputImage.of(output)]
     if item.type == "apply_patch_call_output":
         return f"{item.status}: {output}" if output else item.status
     return output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)

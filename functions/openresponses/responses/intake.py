@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from ..core.client_tools import offered as offered_to_client
-from ..core.errors import RequestError
+from ..core.errors import NotFound, RequestError
 from ..core.ports import Tools
 from ..core.run import OfferedTool, model_name
 from ..core.turn import find_tool
@@ -131,6 +131,8 @@ def input_items(
                     param=f"input[{index}].id",
                     code="duplicate_item",
                 )
+            case ItemReference() if item.id not in stored:
+                raise NotFound("This server stores nothing", param=f"input[{index}].id", code="item_not_found")
             case ItemReference():
                 items.append(stored[item.id])
             case _:
@@ -277,9 +279,16 @@ def _shown(tool: Tool) -> Tool | None:
         return None
     fields = tool.model_dump(mode="json", exclude={"headers", "authorization"})
     if isinstance(address := fields.get("server_url"), str):
-        url = urlsplit(address)
-        fields["server_url"] = f"{url.scheme}://{url.hostname or ''}/<redacted>"
+        fields["server_url"] = _host_alone(address)
     return UpstreamTool.model_validate(fields)
+
+
+def _host_alone(address: str) -> str:
+    try:
+        url = urlsplit(address)
+    except ValueError:
+        return "<redacted>"
+    return f"{url.scheme}://{url.hostname or ''}/<redacted>"
 
 
 def _echo_text(text: TextSettings | None) -> TextField:

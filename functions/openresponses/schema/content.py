@@ -1,10 +1,10 @@
 """Content parts: what a message, a reasoning item or a tool's output is made of."""
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag
 
-from .base import ABSENT_IF_NULL, Wire, absent, fields_of
+from .base import ABSENT_IF_NULL, JsonObject, Wire, absent, fields_of
 
 ImageDetail: TypeAlias = str
 """`low`, `high`, `auto`, OpenAI's `original`, and what comes next: a provider judges it."""
@@ -22,6 +22,14 @@ class InputImage(Wire):
     image_url: str | None = None
     detail: Annotated[ImageDetail, ABSENT_IF_NULL] = "auto"
     file_id: str | None = absent()
+
+    @classmethod
+    def of(cls, fields: JsonObject) -> Self:
+        """The image that an open object tells of. What is no string is left out: a provider refuses no image."""
+        told = {
+            name: value for name in ("image_url", "detail", "file_id") if isinstance(value := fields.get(name), str)
+        }
+        return cls.model_validate(told)
 
 
 class InputFile(Wire):

@@ -224,8 +224,8 @@ class AgentMessage(Wire):
             match part:
                 case {"type": "encrypted_content", "encrypted_content": str(text)} | {"text": str(text)}:
                     yield InputText(text=text)
-                case {"type": "input_image"}:
-                    yield InputImage.model_validate(part)
+                case {"type": "input_image", **fields}:
+                    yield InputImage.of(fields)
                 case _:
                     pass
 
