@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -25,7 +25,10 @@ from tests.clients.conftest import BUILD, DIALECTS, Cloud
 
 VERSION = "0.171.0"
 NOTES = Path(__file__).parent / "notes_server.py"
+PAGE = Path(__file__).parents[2] / "docs/clients.md"
 MODELS = ("unknown", "gpt-5.5", "gpt-6.2-sol")
+
+Call: TypeAlias = tuple[str, dict[str, Any]]
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(240), pytest.mark.xdist_group("codex")]
 
@@ -39,7 +42,7 @@ class Codex:
     home: Path
     work: Path
 
-    def run(self, model: str, prompt: str, *more: str, **settings: str | Sequence[str]) -> str:
+    def run(self, model: str, prompt: str, *more: str, **settings: str | int | Sequence[str]) -> str:
         """Its last message. Raises AssertionError for an exit code, or a turn that failed. `more` are arguments."""
         last = self.home / "last.txt"
         provider = {"name": "ours", "base_url": self.cloud.base_url, "env_key": "OURS", "wire_api": "responses"}
@@ -84,17 +87,31 @@ def codex(program: Path, cloud: Cloud, tmp_path: Path) -> Codex:
     return Codex(program, cloud, home, work)
 
 
-def calls(*each: tuple[str, dict[str, Any]]) -> str:
+def calls(*each: Call) -> str:
     """The prompt that makes the model call these tools, one a turn."""
     texts = [f"{name}={json.dumps(arguments)}" for name, arguments in each]
     return ";".join(["/fake calls", *(text.replace(";", r"\u003b") for text in texts)])
 
 
-def javascript(code: str) -> tuple[str, dict[str, Any]]:
+def javascript(code: str) -> Call:
     return "exec", {"input": code}
 
 
+def command(model: str, line: str) -> Call:
+    arguments = {"cmd": line}
+    if model == "gpt-6.2-sol":
+        return javascript(f"text(await tools.exec_command({json.dumps(arguments)}))")
+    return "exec_command", arguments
+
+
 everywhere = pytest.mark.parametrize(("dialect", "model"), list(product(DIALECTS, MODELS)))
+
+
+def test_its_row_has_the_version_that_runs_here() -> None:
+    """Each yes is a test below; Codex asks for streams only."""
+    row = next(line for line in PAGE.read_text().splitlines() if "tests/clients/test_codex.py" in line)
+    assert f"`@openai/codex@{VERSION}`" in row
+    assert row.count("| yes ") == 5
 
 
 @everywhere
@@ -106,16 +123,13 @@ def test_a_plain_task(codex: Codex, dialect: str, model: str) -> None:
 def test_a_tool_task_changes_a_file(codex: Codex, dialect: str, model: str) -> None:
     (codex.work / "made.txt").write_text("one\ntwo\n")
     patch = "*** Begin Patch\n*** Update File: made.txt\n@@\n one\n-two\n+three\n*** End Patch\n"
-    command = "sed -i s/two/three/ made.txt && echo changed"
-    step = {
-        "unknown": ("exec_command", {"cmd": command}),
-        "gpt-5.5": ("apply_patch", {"input": patch}),
-        "gpt-6.2-sol": javascript(f"text(await tools.exec_command({{cmd: {json.dumps(command)}}}))"),
-    }[model]
-    said = codex.run(f"{dialect}/{model}!echo", calls(step))
+    edit = command(model, "sed -i s/two/three/ made.txt && echo Success")
+    if model == "gpt-5.5":
+        edit = ("apply_patch", {"input": patch})
+    said = codex.run(f"{dialect}/{model}!echo", calls(edit))
     assert (codex.work / "made.txt").read_text() == "one\nthree\n"
     assert said.startswith("The tools said:")
-    assert ("Success" if model == "gpt-5.5" else "changed") in said
+    assert "Success" in said
 
 
 @everywhere
@@ -176,10 +190,19 @@ def test_its_output_schema_binds_the_answer(codex: Codex, dialect: str, model: s
 @everywhere
 def test_a_session_goes_on(codex: Codex, dialect: str, model: str) -> None:
     word = secrets.token_hex(4)
-    step = {"gpt-6.2-sol": javascript(f"text('{word}')")}.get(model, ("exec_command", {"cmd": f"echo {word}"}))
-    codex.run(f"{dialect}/{model}!echo", calls(step))
+    codex.run(f"{dialect}/{model}!echo", calls(command(model, f"echo {word}")))
     codex.run(f"{dialect}/{model}!echo", "And then?", "resume", "--last")
     codex.sent(dialect, word, "The tools said:", "And then?")
+
+
+@everywhere
+def test_a_conversation_that_outgrows_the_model_is_compacted(codex: Codex, dialect: str, model: str) -> None:
+    """Codex asks for a summary in words, and goes on from that."""
+    word, asks = secrets.token_hex(4), "CONTEXT CHECKPOINT COMPACTION"
+    codex.run(f"{dialect}/{model}!echo", f"Think of {word}.")
+    codex.run(f"{dialect}/{model}!echo", f"And {word}?", "resume", "--last", model_context_window=5000)
+    codex.sent(dialect, f"Think of {word}.", asks, without=[f"And {word}?"])
+    codex.sent(dialect, f"And {word}?", asks)  # the summary of a model that says back what it is told
 
 
 def test_no_model_needs_to_be_named(codex: Codex) -> None:

@@ -3,7 +3,7 @@
 # dependencies = ["instructor==1.17.0"]
 # ///
 import instructor
-from cells import MODEL, STREAM, STRUCTURED, TURNS, report
+from cells import MODEL, STREAM, STRUCTURED, TEXT, TOOLS, TURNS, WEATHER, report
 from openai import OpenAI
 from pydantic import BaseModel
 
@@ -21,9 +21,26 @@ def user(text):
     return {"role": "user", "content": text}
 
 
+def text():
+    return client.responses.create(model=MODEL, input=TEXT, response_model=None).output_text
+
+
 def stream():
     partial = client.responses.create_partial(model=MODEL, input=STREAM, response_model=City)
     return [str(city) for city in partial]
+
+
+def tools():
+    """The loop is the caller's: instructor has none."""
+    weather = {"type": "function", "name": "weather", "parameters": {"type": "object", "properties": {}}}
+    asked = [user(TOOLS)]
+    while True:
+        answer = client.responses.create(model=MODEL, input=asked, tools=[weather], response_model=None)
+        made = [item for item in answer.output if item.type == "function_call"]
+        if not made:
+            return answer.output_text
+        outputs = [{"type": "function_call_output", "call_id": call.call_id, "output": WEATHER} for call in made]
+        asked = [*asked, *(item.model_dump() for item in answer.output), *outputs]
 
 
 def structured():
@@ -37,4 +54,4 @@ def turns():
     return second.model_dump_json()
 
 
-report(stream=stream, structured=structured, turns=turns)
+report(text=text, stream=stream, tools=tools, structured=structured, turns=turns)

@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["langchain==1.*", "langchain-openai==1.7.4"]
+# dependencies = ["langchain==1.5.2", "langchain-openai==1.7.4"]
 # ///
 from cells import MODEL, STREAM, STRUCTURED, TEXT, TOOLS, TURNS, WEATHER, report
 from langchain.agents import create_agent
