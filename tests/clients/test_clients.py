@@ -6,14 +6,13 @@ import json
 import os
 import re
 import secrets
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.clients.conftest import BUILD, Cloud
+from tests.clients.conftest import BUILD, Cloud, npm_install
 
 SCRIPTS = Path(__file__).parent / "scripts"
 PAGE = Path(__file__).parents[2] / "docs/clients.md"
@@ -44,42 +43,44 @@ def test_each_script_has_a_row_with_the_version_that_it_runs() -> None:
         assert pin in pinned if script.endswith(".mjs") else f'"{pin}"' in (SCRIPTS / script).read_text()
 
 
+@pytest.fixture(scope="session")
+def node() -> Path:
+    """Node finds packages beside a script alone: the scripts, and what they need."""
+    folder = BUILD / "node"
+    npm_install(folder, files=[SCRIPTS / "package.json", *SCRIPTS.glob("*.mjs")])
+    return folder
+
+
 @pytest.mark.clients
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     "script",
-    [pytest.param(name, marks=pytest.mark.xdist_group("npm")) for name in sorted(ROWS) if name.endswith(".mjs")]
-    + [pytest.param(name) for name in sorted(ROWS) if name.endswith(".py")],
+    sorted(ROWS),
 )
-def test_a_client_does_what_its_row_says(cloud: Cloud, script: str) -> None:
+def test_a_client_does_what_its_row_says(cloud: Cloud, node: Path, script: str) -> None:
     upstream = cloud.upstreams["chat_completions"]
     weather = secrets.token_hex(8)
-    told = _run(script, cloud, weather)
+    told = _run(script, cloud, node, weather)
     asked_last = json.dumps(upstream.requests[-1].body)
     does = {cell: _holds(cell, value, weather, asked_last) for cell, value in told.items()}
     assert ROWS[script][1:6] == ["yes" if does.get(cell) else "no" for cell in CELLS], told
 
 
-def _run(script: str, cloud: Cloud, weather: str) -> dict[str, Any]:
+def _run(script: str, cloud: Cloud, node: Path, weather: str) -> dict[str, Any]:
     """What each cell of the script returned, or None."""
     variables = {name: os.environ[name] for name in os.environ if not name.startswith(("OPENAI_", "VIRTUAL_ENV"))}
     variables |= {"OPENAI_BASE_URL": cloud.base_url, "OPENAI_API_KEY": cloud.api_key}
     variables |= {"CLIENT_MODEL": "demo", "CLIENT_WEATHER": weather}
-    ran = subprocess.run(_command(script), env=variables, capture_output=True, text=True, timeout=200, check=False)
+    ran = subprocess.run(_command(script, node), env=variables, capture_output=True, text=True, timeout=200)
     lines = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith('{"cell"')]
     assert lines, ran.stderr
     return {line["cell"]: line.get("value") for line in lines}
 
 
-def _command(script: str) -> list[str]:
+def _command(script: str, node: Path) -> list[str]:
     if script.endswith(".py"):
         return ["uv", "run", "--quiet", "--exclude-newer", BEFORE, "--script", str(SCRIPTS / script)]
-    folder = BUILD / "node"
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in (SCRIPTS / "package.json", *SCRIPTS.glob("*.mjs")):
-        shutil.copy(path, folder)
-    subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True)
-    return ["node", str(folder / script)]
+    return ["node", str(node / script)]
 
 
 def _holds(cell: str, value: Any, weather: str, asked_last: str) -> bool:

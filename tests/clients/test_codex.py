@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from tests.clients.conftest import BUILD, DIALECTS, Cloud
+from tests.clients.conftest import BUILD, DIALECTS, Cloud, npm_install
 
 VERSION = "0.171.0"
 NOTES = Path(__file__).parent / "notes_server.py"
@@ -73,9 +73,7 @@ class Codex:
 @pytest.fixture(scope="session")
 def program() -> Path:
     folder = BUILD / "codex"
-    folder.mkdir(parents=True, exist_ok=True)
-    install = ["npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix", str(folder)]
-    subprocess.run([*install, f"@openai/codex@{VERSION}"], check=True)
+    npm_install(folder, f"@openai/codex@{VERSION}")
     return folder / "node_modules/.bin/codex"
 
 
