@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import tomllib
 
 import pytest
 
@@ -14,7 +15,7 @@ README = REPO / "README.md"
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 NEEDS = {"aws": "AWS", "key": "key", "a choice": "choose one"}
 """What a block may need, and the word that tells it to a reader, in the text before the block."""
-LANGUAGES = {"sh", "python", "json", "text"}
+LANGUAGES = {"sh", "python", "json", "text", "toml"}
 
 each_block = pytest.mark.parametrize("block", [pytest.param(block, id=str(block)) for block in BLOCKS])
 
@@ -42,6 +43,8 @@ def test_a_block_says_what_it_is(block: Block) -> None:
 def test_a_block_can_be_parsed(block: Block) -> None:
     if block.language == "json":
         json.loads(block.text)
+    if block.language == "toml":
+        tomllib.loads(block.text)
     if block.language == "python":
         ast.parse(block.text)
 
