@@ -141,7 +141,8 @@ async def test_while_the_model_speaks_in_the_background(http: httpx2.AsyncClient
     assert cancelled["output"][0]["status"] == "incomplete"
     assert cancelled["output"][0]["content"][0]["text"].startswith("This is")
     statuses = {execution.name: execution.status for execution in deployment.cloud.aws.executions()}
-    assert statuses[cancelled["id"]] == "ABORTED"
+    # The turn may hear of the cancel, and end its execution itself, before StopExecution comes.
+    assert statuses[cancelled["id"]] in ("ABORTED", "SUCCEEDED")
 
 
 async def test_while_the_model_speaks_inline(http: httpx2.AsyncClient) -> None:

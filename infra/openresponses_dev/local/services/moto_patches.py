@@ -154,7 +154,7 @@ def _start_once() -> None:
 def _stop_at_once() -> None:
     """StopExecution forgets its error and cause, and shows only when the running task has ended, which may then make
     the execution FAILED. AWS reports ABORTED at once; the task's own work goes on. And an execution's thread looks
-    whether it runs, then notes its next state: it raises RuntimeError if a stop comes between the two."""
+    whether it runs, then notes its next state, or field: it raises RuntimeError if a stop comes between the two."""
 
     def stop_execution(self: Any, execution_arn: str, error: str | None = None, cause: str | None = None) -> Execution:
         execution = self.describe_execution(execution_arn)
@@ -189,14 +189,16 @@ def _stop_at_once() -> None:
 
         return changed
 
-    set_next_state = Environment.next_state_name.fset
-    assert set_next_state
+    set_next_state, set_next_field = Environment.next_state_name.fset, Environment.next_field_name.fset
+    assert set_next_state is not None
+    assert set_next_field is not None
 
     sfn_models.StepFunctionsParserBackend.stop_execution = stop_execution
     StepFunctionResponse.stop_execution = answer
     BaseExecutionWorkerCommunication._reflect_execution_status = reflect_unless_stopped
     Environment.set_error = unless_over(Environment.set_error)
     Environment.next_state_name = Environment.next_state_name.setter(unless_over(set_next_state))
+    Environment.next_field_name = Environment.next_field_name.setter(unless_over(set_next_field))
 
 
 def _wait_interruptibly() -> None:
