@@ -61,6 +61,25 @@ def said(text: str) -> dict[str, Any]:
     return {"type": "message", "role": "assistant", "content": text}
 
 
+CITED = {"type": "message", "role": "assistant", "status": "completed"}
+CITATIONS: list[dict[str, Any]] = [
+    {
+        "type": "container_file_citation",
+        "container_id": "cntr_1",
+        "file_id": "cfile_1",
+        "filename": "plot.png",
+        "start_index": 4,
+        "end_index": 12,
+    },
+    {"type": "file_citation", "file_id": "file_1", "filename": "notes.md", "index": 12},
+    {"type": "url_citation", "url": "https://x.test", "title": "X", "start_index": 0, "end_index": 3},
+]
+
+
+def said_part(*annotations: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "output_text", "text": "See plot.png", "annotations": [*annotations]}
+
+
 KNOBS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "sampling": (
         {"temperature": 0, "top_p": 0.5, "presence_penalty": 1, "frequency_penalty": -1},
@@ -494,6 +513,26 @@ HISTORIES: dict[str, tuple[list[Any], dict[str, Any], list[Any]]] = {
             output("b", "(no output)"),
             output("a"),
         ],
+    ),
+    "what a provider that runs tools cited goes back to it": (
+        [HI, {**CITED, "id": "msg_1", "content": [said_part(*CITATIONS, {"type": "newer"}), said_part()]}],
+        UPSTREAM,
+        [USER, {**CITED, "id": "msg_1", "content": [said_part(*CITATIONS), said_part()]}],
+    ),
+    "what cites nothing that it knows is a text": (
+        [HI, {**CITED, "id": "msg_1", "content": [said_part({"type": "newer"})]}],
+        UPSTREAM,
+        [USER, said("See plot.png")],
+    ),
+    "citations go to nobody else": (
+        [HI, {**CITED, "id": "msg_1", "content": [said_part(*CITATIONS)]}],
+        {},
+        [USER, said("See plot.png")],
+    ),
+    "citations are not sent where an id must be stored": (
+        [HI, {**CITED, "id": "msg_1", "content": [said_part(*CITATIONS)]}],
+        {**UPSTREAM, "reasoning_ids": False},
+        [USER, said("See plot.png")],
     ),
     "a search for tools goes back as it came": (
         [HI, *({**item, "id": f"ext_{at}"} for at, item in enumerate(SEARCHED)), call("a"), output("a")],

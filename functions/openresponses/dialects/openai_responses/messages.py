@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from ...core.turn import Turn
 from ...schema.base import JsonObject
-from ...schema.content import InputFile, InputImage, Part
+from ...schema.content import ExtensionAnnotation, InputFile, InputImage, OutputText, Part, Refusal
 from ...schema.items import (
     Compaction,
     CustomToolCall,
@@ -40,6 +40,24 @@ def content(parts: Sequence[Part], where: str) -> list[JsonValue]:
 def spoken(parts: Sequence[Part]) -> str:
     """What a message of the assistant says, as one string: every server takes that, and no id is needed for it."""
     return "".join(said(part) or "" for part in parts)
+
+
+def cited(parts: Sequence[Part]) -> list[JsonObject]:
+    """What a message of the assistant says, as the provider made it, where it cites something; empty where it doesn't.
+
+    The citations tell the model which files it made or read. The form is that of `ResponseOutputMessageParam` in
+    OpenAI's SDK, which has an id, and four types of citations.
+    """
+    made: list[JsonObject] = []
+    for part in parts:
+        if isinstance(part, Refusal):
+            made.append({"type": "refusal", "refusal": part.refusal})
+        elif (text := said(part)) is not None:
+            annotations = part.annotations if isinstance(part, OutputText) else []
+            citations = [each for each in annotations if not isinstance(each, ExtensionAnnotation)]
+            shown: list[JsonValue] = [each.model_dump(mode="json") for each in citations]
+            made.append({"type": "output_text", "text": text, "annotations": shown})
+    return made if any(each.get("annotations") for each in made) else []
 
 
 def _part(part: Part, where: str) -> JsonObject:
@@ -165,8 +183,10 @@ class _Input:
 
     def _say(self, item: Message) -> None:
         if text := spoken(item.content):
-            phase: JsonObject = {"phase": item.phase} if item.phase else {}
-            self._made({"type": "message", "role": "assistant", "content": text, **phase})
+            message: JsonObject = {"type": "message", "role": "assistant", "content": text}
+            if self._options.upstream_tools and self._options.reasoning_ids and (parts := cited(item.content)):
+                message |= {"id": _upstream_id("msg", item.id), "status": "completed", "content": [*parts]}
+            self._made(message | ({"phase": item.phase} if item.phase else {}))
 
     def _call(self, call: PastCall) -> None:
         item = call.item
