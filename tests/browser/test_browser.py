@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,9 @@ from starlette.staticfiles import StaticFiles
 from openresponses.client_keys import new_token
 from openresponses_dev.local.cloud import LocalCloud
 from openresponses_dev.local.gateway.server import HttpServer
+from tests.npm import npm_install
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(500)]
 ROOT = Path(__file__).parents[2]
 PACKAGES = ROOT / "build/browser"
 OPENAI = "openai@7.57.0"
@@ -31,9 +31,7 @@ OPENAI = "openai@7.57.0"
 @pytest.fixture(scope="module")
 def sdk() -> Path:
     """The SDK as npm has it: a browser loads its modules as they are."""
-    PACKAGES.mkdir(parents=True, exist_ok=True)
-    command = ["npm", "install", "--prefix", str(PACKAGES), "--no-audit", "--no-fund", "--ignore-scripts", OPENAI]
-    subprocess.run(command, check=True, timeout=180)
+    npm_install(PACKAGES, OPENAI)
     return PACKAGES / "node_modules/openai"
 
 

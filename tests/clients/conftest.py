@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,22 +20,6 @@ from tests.fakes.server import FakeUpstream, fake_upstream
 
 DIALECTS = ("chat_completions", "anthropic", "openai_responses")
 BUILD = Path(__file__).parents[2] / "build/clients"
-
-
-def npm_install(folder: Path, *packages: str, files: Iterable[Path] = ()) -> None:
-    """Copies the files to the folder, and installs `packages`, or what a package.json among the files names.
-
-    Two workers may ask at once, and npm can't bear that: the second waits, and finds everything done.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for path in files:
-            copy = folder / path.name
-            if not copy.exists() or copy.read_bytes() != path.read_bytes():
-                copy.write_bytes(path.read_bytes())
-        command = ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error", *packages]
-        subprocess.run(command, cwd=folder, check=True, timeout=200)
 
 
 @dataclass(frozen=True)

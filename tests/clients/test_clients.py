@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.clients.conftest import BUILD, Cloud, npm_install
+from tests.clients.conftest import BUILD, Cloud
+from tests.npm import npm_install
 
 SCRIPTS = Path(__file__).parent / "scripts"
 PAGE = Path(__file__).parents[2] / "docs/clients.md"
@@ -52,7 +53,7 @@ def node() -> Path:
 
 
 @pytest.mark.clients
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(500)
 @pytest.mark.parametrize(
     "script",
     sorted(ROWS),

@@ -21,7 +21,8 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from tests.clients.conftest import BUILD, DIALECTS, Cloud, npm_install
+from tests.clients.conftest import BUILD, DIALECTS, Cloud
+from tests.npm import npm_install
 
 VERSION = "0.171.0"
 NOTES = Path(__file__).parent / "notes_server.py"
@@ -30,7 +31,7 @@ MODELS = ("unknown", "gpt-5.5", "gpt-6.2-sol")
 
 Call: TypeAlias = tuple[str, dict[str, Any]]
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(240), pytest.mark.xdist_group("codex")]
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(500), pytest.mark.xdist_group("codex")]
 
 
 @dataclass
