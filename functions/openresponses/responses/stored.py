@@ -65,9 +65,18 @@ class StoredResponses:
         await storage.store.cancel(response_id)
         if record.lease is not None:
             record = await self._await_worker(storage, record)
-        if not record.over:
+        while not record.over:
             await self._take_over_and_cancel(storage, record)
-        return (await require(storage, response_id)).response
+            record = await self._await_end(storage, response_id)
+        return record.response
+
+    async def _await_end(self, storage: Storage, response_id: str) -> Record:
+        """Of several cancels at once, one ends the response: the others wait for it, and take over if it died."""
+        record, until = await require(storage, response_id), self._now() + PATIENCE
+        while not record.over and self._now() < until:
+            await asyncio.sleep(0.1)
+            record = await require(storage, response_id)
+        return record
 
     async def _await_worker(self, storage: Storage, record: Record) -> Record:
         """Wait until the inline worker ends the response itself, so that its client's stream has no gap."""
