@@ -16,7 +16,9 @@ from ..schema.items import Item
 from ..schema.response import Response
 
 PATIENCE = 5.0
-"""Seconds that a live inline worker is given to end a response that was cancelled."""
+"""Seconds that another worker, or another cancel, is given to end a response that was cancelled."""
+POLL = 0.1
+"""Seconds between two looks at whether it has."""
 
 
 class StoredResponses:
@@ -65,16 +67,18 @@ class StoredResponses:
         await storage.store.cancel(response_id)
         if record.lease is not None:
             record = await self._await_worker(storage, record)
-        while not record.over:
+        if not record.over:
             await self._take_over_and_cancel(storage, record)
             record = await self._await_end(storage, response_id)
         return record.response
 
     async def _await_end(self, storage: Storage, response_id: str) -> Record:
-        """Of several cancels at once, one ends the response: the others wait for it, and take over if it died."""
-        record, until = await require(storage, response_id), self._now() + PATIENCE
-        while not record.over and self._now() < until:
-            await asyncio.sleep(0.1)
+        """Of several cancels at once, one ends the response. The others wait for it, but not for ever: it may die."""
+        record = await require(storage, response_id)
+        for _ in range(int(PATIENCE / POLL)):
+            if record.over:
+                break
+            await asyncio.sleep(POLL)
             record = await require(storage, response_id)
         return record
 
@@ -82,7 +86,7 @@ class StoredResponses:
         """Wait until the inline worker ends the response itself, so that its client's stream has no gap."""
         until = min(record.lease or 0.0, self._now() + PATIENCE)
         while not record.over and record.lease is not None and self._now() < until:
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(POLL)
             record = await require(storage, record.response.id)
         return record
 
