@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import ssl
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
 _TRIES = 3
 _LIMIT_S = 100.0
+_DEBIANS = "/etc/ssl/certs/ca-certificates.crt"
+
+
+def _environment() -> dict[str, str]:
+    """Node trusts a list of authorities of its own: behind a proxy with another one, it needs the system's, too."""
+    system = ssl.get_default_verify_paths().cafile or _DEBIANS
+    return ({"NODE_EXTRA_CA_CERTS": system} if Path(system).exists() else {}) | os.environ
 
 
 def npm_install(folder: Path, *packages: str, files: Iterable[Path] = ()) -> None:
@@ -27,7 +36,7 @@ def npm_install(folder: Path, *packages: str, files: Iterable[Path] = ()) -> Non
                 copy.write_bytes(path.read_bytes())
         for left in reversed(range(_TRIES)):
             try:
-                subprocess.run(command, cwd=folder, check=True, timeout=_LIMIT_S)
+                subprocess.run(command, cwd=folder, env=_environment(), check=True, timeout=_LIMIT_S)
             except subprocess.SubprocessError:
                 if not left:
                     raise
