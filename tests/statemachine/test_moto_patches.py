@@ -127,6 +127,35 @@ def test_a_stop_may_come_as_an_execution_notes_its_next_state(
     until(lambda: not executor_threads())
 
 
+def test_an_execution_can_be_looked_at_before_it_has_named_its_first_state(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It begins to run, and a moment later names its state: whoever looks in between waits for the name."""
+    begun, looked = threading.Event(), threading.Event()
+
+    class BegunSlowly:
+        def __get__(self, env: Environment, _: object) -> object:
+            return env.__dict__.get("_program_state")
+
+        def __set__(self, env: Environment, state: object) -> None:
+            env.__dict__["_program_state"] = state
+            if isinstance(state, ProgramRunning) and not begun.is_set():
+                begun.set()
+                looked.wait(0.2)
+
+    monkeypatch.setattr(Environment, "_program_state", BegunSlowly(), raising=False)
+    machine.functions["quick"] = target(lambda _: None)
+    arn = machine.create(one(task("quick", End=True)))
+    started = threading.Thread(target=machine.begin, args=(arn, {}))
+    started.start()
+    assert begun.wait(20)
+    states = [execution.state for execution in machine.aws.executions() if execution.status == "RUNNING"]
+    looked.set()
+    started.join()
+    assert {*states} <= {"A"}
+    until(lambda: not executor_threads())
+
+
 def test_a_failure_after_the_stop_does_not_change_the_status(machine: Machine) -> None:
     started, release = threading.Event(), threading.Event()
 

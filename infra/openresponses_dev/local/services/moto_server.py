@@ -99,9 +99,17 @@ def _describe(execution: Any) -> Execution:
         status=execution.status,
         started=execution.start_date,
         stopped=execution.stop_date,
-        state=env.next_state_name if env and execution.status == "RUNNING" else None,
+        state=_state(env) if env and execution.status == "RUNNING" else None,
         events=len(env.event_manager._history_event_list) if env else 0,
     )
+
+
+def _state(env: Any) -> str | None:
+    """The state that an execution is in. It begins to run in one step and names its first state in another: reading
+    between the two raises RuntimeError.
+    """
+    with env._state_mutex:  # which the two steps hold, see moto_patches
+        return env.next_state_name
 
 
 def _drain(limit_s: float) -> None:
