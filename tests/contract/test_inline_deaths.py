@@ -105,7 +105,7 @@ def test_an_inline_worker_killed_at_any_event(
 ) -> None:
     whole = heard(turns, waits)
     trials: list[tuple[Replaced, Client]] = []
-    for last in sweep.sample(range(len(whole) - 1), 25):
+    for last in sweep.sample(range(len(whole) - 1), 12):
         at = Replaced(Steady(turns, waits=waits), Life(pace=pace))
         client = at.stream(last, tools=TOOLS)
         assert at.life.killed, "nobody was killed"
