@@ -241,7 +241,8 @@ class Journal:
             return
         if recorder is not None:
             full = recorder.add(event)
-            if isinstance(event, _OPENING) or (run.streams and isinstance(event, OutputItemDone)):
+            opening = run.request.stream and isinstance(event, _OPENING)
+            if opening or (run.streams and isinstance(event, OutputItemDone)):
                 recorder.tell(partial(self._sink, event))
                 return
             if full or recorder.has_to_tell or (run.streams and isinstance(event, OutputItemAdded)):
