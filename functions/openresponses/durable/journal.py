@@ -40,10 +40,10 @@ async def nowhere(event: StreamEvent) -> None:
 class Recorder:
     """Writes a run's events to its log, in batches, beside the stream.
 
-    A batch is written when a tool's output is there, when enough events wait, or after `seconds`. A task does this
-    within `async with`. An error that stops it (another worker took over, the response was cancelled, storage is gone)
-    interrupts the block, and is raised at its end. A write in flight is never cancelled: nobody could then know whether
-    it arrived.
+    A batch is written when a tool's output is there, when a client is to hear that an item is done, when enough events
+    wait, or after `seconds`. A task does this within `async with`. An error that stops it (another worker took over,
+    the response was cancelled, storage is gone) interrupts the block, and is raised at its end. A write in flight is
+    never cancelled: nobody could then know whether it arrived.
 
     `record` is that of a response which is yet to be stored: it is created together with its first batch.
     """
@@ -75,7 +75,8 @@ class Recorder:
         """Whether the events must be in the log before anything else happens: they are too many, or too large."""
         self._events.append(event)
         waiting = len(self._events)
-        if waiting >= BATCH_EVENTS or (isinstance(event, OutputItemDone) and isinstance(event.item, HostedToolCall)):
+        done = isinstance(event, OutputItemDone) and (self._run.streams or isinstance(event.item, HostedToolCall))
+        if done or waiting >= BATCH_EVENTS:
             self._wake.set()
         self._characters += _characters(event)
         return waiting >= AHEAD or self._characters >= AHEAD_CHARACTERS
@@ -88,6 +89,11 @@ class Recorder:
     def tell(self, hearing: Callable[[], Awaitable[None]]) -> None:
         """Call `hearing` as soon as all events so far are in the log."""
         self._hearing.append(hearing)
+
+    @property
+    def has_to_tell(self) -> bool:
+        """Whether an event waits until it is in the log. None may overtake it."""
+        return bool(self._hearing)
 
     async def flush(self) -> None:
         """Write all events so far to the log."""
@@ -140,8 +146,7 @@ class Recorder:
         async with self._writing:
             if not self._events:
                 return
-            events, hearing = self._events[:], self._hearing
-            self._hearing = []
+            events, hearing = self._events[:], self._hearing[:]
             batch = Batch(self._run.next_batch, events)
             try:
                 await self._write(batch)
@@ -153,6 +158,7 @@ class Recorder:
             self._characters = sum(map(_characters, self._events))
             for hear in hearing:
                 await hear()
+                self._hearing.remove(hear)
 
     async def _write(self, batch: Batch) -> None:
         record, self._record = self._record, None
@@ -210,8 +216,9 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
 class Journal:
     """Stamps, applies, records and forwards every event.
 
-    A client that is sent events as they come (`run.streams`) hears of nothing that begins, the response or an item,
-    before the log has it: so whoever takes over from this worker closes all that the client saw.
+    A client that is sent events as they come (`run.streams`) does not hear that the response begins, or that an item
+    begins or is done, before the log has it: so whoever takes over from this worker closes what the client saw open,
+    and nothing else.
 
     `on_end` is called when the end of the response is durable and its last event was sent, even if that was in vain.
     """
@@ -240,10 +247,11 @@ class Journal:
             return
         if recorder is not None:
             full = recorder.add(event)
-            if run.request.stream and isinstance(event, _OPENING):
+            opening = run.request.stream and isinstance(event, _OPENING)
+            if opening or (run.streams and isinstance(event, OutputItemDone)):
                 recorder.tell(partial(self._sink, event))
                 return
-            if full or (run.streams and isinstance(event, OutputItemAdded)):
+            if full or recorder.has_to_tell or (run.streams and isinstance(event, OutputItemAdded)):
                 await recorder.flush()
         await self._sink(event)
 
