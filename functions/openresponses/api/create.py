@@ -9,7 +9,7 @@ from ..core.ports import Sink
 from ..core.records import Record
 from ..core.run import Run
 from ..durable.journal import nowhere
-from ..responses.idempotency import IdempotencyKey
+from ..responses.idempotency import IdempotencyKey, answered_by_the_first
 from ..schema.request import CreateResponse
 from . import errors
 from .body import parse_create, read_body
@@ -29,7 +29,7 @@ async def create(call: Call) -> Response:
     run, record = await new.accept(asked)
     name = request.headers.get(IDEMPOTENCY_HEADER) if run.response.store else None
     key = IdempotencyKey.of(name, body) if name else None
-    if key and (earlier := await new.claim(key, run)) != run.response.id:
+    if key and (earlier := await new.claim(key, run, record)) != run.response.id:
         return await _again(call, asked, earlier)
     return await _answer(call, asked, run, record, key)
 
@@ -37,10 +37,11 @@ async def create(call: Call) -> Response:
 async def _again(call: Call, asked: CreateResponse, response_id: str) -> Response:
     """Answer a request that came before with the response that was made of it then."""
     if asked.stream:
-        return stream_of(call, response_id, -1)
-    if not asked.background:
-        await call.stored.follow(response_id, -1, nowhere, seconds=seconds_left(call.request))
-    return answer_whole(await call.stored.retrieve(response_id), asked.include)
+        return stream_of(call, response_id, -1, within=answered_by_the_first)
+    with answered_by_the_first():
+        if not asked.background:
+            await call.stored.follow(response_id, -1, nowhere, seconds=seconds_left(call.request))
+        return answer_whole(await call.stored.retrieve(response_id), asked.include)
 
 
 async def _answer(call: Call, asked: CreateResponse, run: Run, record: Record, key: IdempotencyKey | None) -> Response:

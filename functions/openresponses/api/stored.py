@@ -1,6 +1,7 @@
 """The routes of a stored response: read or follow it, cancel it, delete it, list its input."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 from pydantic import TypeAdapter
 from starlette.responses import JSONResponse, Response
@@ -64,13 +65,19 @@ def answer_whole(
 
 
 def stream_of(
-    call: Call, response_id: str, after: int, include: Iterable[str] = (), obfuscate: bool = True
+    call: Call,
+    response_id: str,
+    after: int,
+    include: Iterable[str] = (),
+    obfuscate: bool = True,
+    within: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> EventStream:
-    """The events of a stored response from number `after` on."""
+    """The events of a stored response from number `after` on. They are read within `within()`."""
     seconds = seconds_left(call.request)
 
     async def produce(sink: Sink) -> None:
-        await call.stored.follow(response_id, after, sink, seconds=seconds)
+        with within():
+            await call.stored.follow(response_id, after, sink, seconds=seconds)
 
     return EventStream(
         produce,
