@@ -20,6 +20,7 @@ from ..schema.events import (
     ResponseInProgress,
     ResponseQueued,
     StreamEvent,
+    UpstreamProgress,
 )
 from ..schema.items import HostedToolCall
 
@@ -71,20 +72,17 @@ class Recorder:
         """Whether the response may be stored because of this recorder."""
 
     def add(self, event: Event) -> bool:
-        """Whether the event must be in the log before anything else happens: so much is not in it yet.
-
-        Raises the error that stopped the writing. A cancelled run may still close its open items.
-        """
-        self.check()
+        """Whether the events must be in the log before anything else happens: they are too many, or too large."""
         self._events.append(event)
         waiting = len(self._events)
         done = isinstance(event, OutputItemDone) and (self._run.streams or isinstance(event.item, HostedToolCall))
         if done or waiting >= BATCH_EVENTS:
             self._wake.set()
-        self._characters += len(getattr(event, "delta", ""))
+        self._characters += _characters(event)
         return waiting >= AHEAD or self._characters >= AHEAD_CHARACTERS
 
     def check(self) -> None:
+        """Raises the error that stopped the writing. A cancelled run may still close its open items."""
         if self.error is not None and not isinstance(self.error, Cancelled):
             raise self.error
 
@@ -157,7 +155,7 @@ class Recorder:
                 raise
             self._run.next_batch += 1
             del self._events[: len(events)]
-            self._characters = sum(len(getattr(event, "delta", "")) for event in self._events)
+            self._characters = sum(map(_characters, self._events))
             for hear in hearing:
                 await hear()
                 self._hearing.remove(hear)
@@ -198,6 +196,14 @@ class Recorder:
         self._renewed = self._now()
         lease = self._renewed + LEASE_SECONDS if self._inline else None
         await self._storage.store.renew(self._run.response.id, lease)
+
+
+def _characters(event: Event) -> int:
+    """What it adds to a batch. The events that hold a whole item or part repeat what deltas have said."""
+    if isinstance(event, UpstreamProgress):  # a partial image, say
+        return sum(len(value) for value in event.__pydantic_extra__.values() if isinstance(value, str))
+    delta: object = event.__dict__.get("delta")
+    return len(delta) if isinstance(delta, str) else 0
 
 
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
