@@ -60,7 +60,7 @@ async def test_an_operation_stands_in_the_document(client: httpx2.AsyncClient, o
         }[operation.shows]
     )
     if operation.body:
-        assert told["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith(operation.body)
+        assert told["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith(operation.body.__name__)
 
 
 async def test_the_document_has_no_other_operations(client: httpx2.AsyncClient) -> None:
