@@ -20,6 +20,7 @@ from moto.core.models import botocore_stubber
 
 from openresponses.aws.clients import Aws
 from openresponses.aws.session import Service
+from openresponses.core.chain import response_link
 from openresponses.core.ports import Storage
 from openresponses.core.records import Batch, Record
 from openresponses.core.run import OfferedTool, Run
@@ -66,7 +67,9 @@ def new_response(n: int, *, said: str = "", status: str = "in_progress") -> Resp
 
 def new_record(n: int, *, asked: str = UNICODE, said: str = "", lease: float | None = 1_700_000_030.25) -> Record:
     asked_item = Message.model_validate({"id": f"msg_{n:032x}i0000", "role": "user", "content": asked})
-    return Record(response=new_response(n, said=said), input=[asked_item], ancestors=[rid(n + 1000)], lease=lease)
+    return Record(
+        response=new_response(n, said=said), input=[asked_item], chain=[response_link(rid(n + 1000), 2)], lease=lease
+    )
 
 
 def new_run(n: int, *, said: str = "") -> Run:

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Sequence
 
+from ...core.chain import Joint, Link, Passage
 from ...core.errors import Cancelled, Superseded
 from ...core.records import Record
 from ...core.run import Run
 from ...schema.base import Wire
 from ...schema.items import Item as ResponseItem
 from ...schema.response import Response
+from .chains import Given, chain_of, join, load_links, pack_chain
 from .deletion import delete
 from .layout import TenantLayout
 from .runs import pack_run
@@ -18,13 +20,6 @@ from .values import Attribute, Vanished
 LIVE = "#status IN (:queued, :in_progress)"
 LIVE_VALUES: Item = {"queued": {"S": "queued"}, "in_progress": {"S": "in_progress"}}
 _READS = 3
-
-
-class _Given(Wire):
-    """The part of a record that never changes."""
-
-    input: list[ResponseItem] = []
-    ancestors: list[str] = []
 
 
 class _Outcome(Wire):
@@ -40,18 +35,19 @@ class DynamoStore:
 
     async def create(self, record: Record, run: Run) -> None:
         layout, response_id = self._layout, record.response.id
-        given = _Given(input=record.input, ancestors=record.ancestors)
+        given = Given(input=record.input)
         outcome = _Outcome(response=record.response, discarded=record.discarded)
         values = await asyncio.gather(
             self._pack(response_id, "input", given),
             self._pack(response_id, "response", outcome),
             pack_run(layout, run),
         )
+        given_values = {"input": values[0], "response": values[1], "chain": pack_chain(record.chain)}
         ttl = {"ttl": layout.ttl(layout.response_days)}
         status, lease = {"S": record.response.status}, _lease(record.lease)
         items = [
             {**layout.key(response_id, "record"), **ttl, "status": status, "lease": lease},
-            {**layout.key(response_id, "input"), **ttl, "input": values[0], "response": values[1]},
+            {**layout.key(response_id, "input"), **ttl, **given_values},
             {**layout.key(response_id, "run"), **ttl, "run": values[2], "version": number(run.version)},
         ]
         try:
@@ -69,6 +65,12 @@ class DynamoStore:
                 found |= await self._read(sorted(left))
                 left -= found.keys()
         return [found.get(each) for each in response_ids]
+
+    async def load_links(self, links: Sequence[Link]) -> list[Passage | None]:
+        return await load_links(self._layout, links)
+
+    async def join(self, joint: Joint, items: Sequence[ResponseItem]) -> bool:
+        return await join(self._layout, joint, items)
 
     async def renew(self, response_id: str, lease: float | None) -> None:
         condition = f"{LIVE} AND attribute_not_exists(#cancelled)"
@@ -127,12 +129,12 @@ class DynamoStore:
             return None
         response = record.get("response", start["response"])
         packed = await self._layout.values.unpack_all([start["input"], response])
-        given, outcome = _Given.model_validate_json(packed[0]), _Outcome.model_validate_json(packed[1])
+        given, outcome = Given.model_validate_json(packed[0]), _Outcome.model_validate_json(packed[1])
         lease = record["lease"].get("N")
         return Record(
             response=outcome.response,
             input=given.input,
-            ancestors=given.ancestors,
+            chain=await chain_of(self._layout, start),
             discarded=outcome.discarded,
             lease=None if lease is None else float(lease),
         )

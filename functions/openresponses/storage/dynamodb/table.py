@@ -70,6 +70,14 @@ class Table:
         puts[0] |= {"ConditionExpression": ABSENT, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
         await self._guarded("transact_write_items", {"TransactItems": [{"Put": put} for put in puts]}, writer)
 
+    async def put_beside(self, item: Item, others: Sequence[Item], condition: str, values: Item) -> None:
+        """Write an item if the condition holds for each other item, by its key. Raises ConditionFailed."""
+        writer = {"S": secrets.token_hex(8)}
+        checked = {"TableName": self._name, **_expressions(values, ConditionExpression=condition)}
+        checks: list[Item] = [{"ConditionCheck": {**checked, "Key": key}} for key in others]
+        put: Item = {"Put": {"TableName": self._name, "Item": {**item, "writer": writer}}}
+        await self._guarded("transact_write_items", {"TransactItems": [*checks, put]}, writer)
+
     async def get(self, key: Item) -> Item:
         """The item; empty if there is none."""
         answer = await self._aws.call("dynamodb", "get_item", TableName=self._name, Key=key, ConsistentRead=True)
