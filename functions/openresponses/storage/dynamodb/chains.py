@@ -17,7 +17,7 @@ from ...core.chain import Joint, Link, Passage, chunk_start, response_link, show
 from ...schema.base import Wire
 from ...schema.items import Item as ResponseItem
 from .layout import DELETED, TenantLayout
-from .table import PRESENT, ConditionFailed, Item, safe
+from .table import PRESENT, Check, ConditionFailed, Item, Put, safe
 from .values import Attribute, Vanished
 
 _KEPT = f"{PRESENT} AND (attribute_not_exists(#status) OR #status <> :deleted)"
@@ -34,7 +34,10 @@ def pack_chain(chain: Sequence[Link]) -> Attribute:
 
 
 async def chain_of(layout: TenantLayout, start: Item) -> list[Link]:
-    """Of a response whose item `input` this is. Version 0.1 kept the ids of all ancestors, with the input."""
+    """Of a response whose item `input` this is. Version 0.1 kept the ids of all ancestors, with the input.
+
+    Raises Vanished.
+    """
     if "chain" in start:
         return [Link.model_validate(link) for link in from_json(zlib.decompress(start["chain"]["B"]))]
     if "input" in start:
@@ -64,9 +67,9 @@ async def join(layout: TenantLayout, joint: Joint, items: Sequence[ResponseItem]
         "members": {"SS": [safe(member.last) for member in joint.members]},
         "items": value,
     }
-    fences = [_keys(layout, member)[0] for member in joint.members]
+    checks = [Check(_keys(layout, member)[0], _KEPT, {"deleted": {"S": DELETED}}) for member in joint.members]
     try:
-        await layout.table.put_beside(item, fences, _KEPT, {"deleted": {"S": DELETED}})
+        await layout.table.transact([Put(item)], checks)
     except ConditionFailed:
         return False
     if "S" not in value:
