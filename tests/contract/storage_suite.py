@@ -95,11 +95,13 @@ def new_batch(number: int, *deltas: str, first: int = 0) -> Batch:
 
 @dataclass
 class Call:
-    """`depth` is how many calls had to be answered, one after the other, before this one could be made."""
+    """`depth` is how many calls had to be answered, one after the other, before this one could be made. `checks` is
+    whether it is a transaction with conditions on what it does not write."""
 
     service: str
     operation: str
     depth: int
+    checks: bool = False
 
 
 class WatchedAws(Aws):
@@ -132,11 +134,12 @@ class WatchedAws(Aws):
     def forget(self) -> None:
         self.calls, self._answered = [], 0
 
-    def _count(self, event_name: str, **_: object) -> None:
+    def _count(self, event_name: str, params: dict[str, Any], **_: object) -> None:
         _, service, operation = event_name.split(".")
         with self._lock:
             self._here.index, self._here.attempt = len(self.calls), 0
-            self.calls.append(Call(service, operation, self._answered))
+            checks = operation == "TransactWriteItems" and b"ConditionCheck" in params["body"]
+            self.calls.append(Call(service, operation, self._answered, checks))
 
     def _send(self, event_name: str, request: AWSPreparedRequest, **_: object) -> AWSResponse:
         """`pace` seconds pass before an answer, so that calls made side by side are seen to be so."""
@@ -173,9 +176,9 @@ class MemoryBackend:
 class MotoBackend:
     """Made within mock_aws."""
 
-    def __init__(self) -> None:
+    def __init__(self, aws: WatchedAws) -> None:
         self.time = 1_700_000_000.0
-        self.aws = WatchedAws()
+        self.aws = aws
         self.dynamodb, self.s3 = self.aws.client("dynamodb"), self.aws.client("s3")
         self.dynamodb.create_table(**TABLE)
         self.s3.create_bucket(Bucket=BUCKET)
@@ -225,9 +228,9 @@ def opened(name: str) -> Iterator[MemoryBackend | MotoBackend]:
 
 
 @contextmanager
-def opened_moto() -> Iterator[MotoBackend]:
+def opened_moto(aws: type[WatchedAws] = WatchedAws) -> Iterator[MotoBackend]:
     with mock_aws():
-        backend = MotoBackend()
+        backend = MotoBackend(aws())
         try:
             yield backend
         finally:

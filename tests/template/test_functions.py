@@ -60,7 +60,7 @@ def items(*operations: str) -> dict[str, str]:
 
 
 GRANTS = {
-    API: items("BatchGetItem", "BatchWriteItem", "GetItem", "PutItem", "Query", "UpdateItem")
+    API: items("BatchGetItem", "BatchWriteItem", "ConditionCheckItem", "GetItem", "PutItem", "Query", "UpdateItem")
     | OBJECTS
     | START
     | STOP
