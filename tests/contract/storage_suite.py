@@ -6,6 +6,7 @@ import json
 import random
 import threading
 import time
+import zlib
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -169,6 +170,10 @@ class MemoryBackend:
     def add_machine(self) -> None:
         """It has one."""
 
+    def at_rest(self) -> str:
+        """All that it holds."""
+        return repr(self._shelves)
+
     def started(self, tenant: str = "tenant") -> list[tuple[str, int]]:
         return self._shelves[tenant].started
 
@@ -216,6 +221,12 @@ class MotoBackend:
 
     def objects(self) -> list[str]:
         return [each["Key"] for each in self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
+
+    def at_rest(self) -> str:
+        """All text in the table and in the bucket."""
+        packed = [value["B"] for item in self.items() for value in item.values() if "B" in value]
+        packed += [self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in self.objects()]
+        return "".join(zlib.decompress(each).decode() for each in packed)
 
 
 @contextmanager
