@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import cached, cost, durable, measures, page
+from tests.bench import cached, cold, cost, durable, measures, page
 from tests.bench.cost import Bill
 from tests.bench.figures import Figure, Machine, table
 
@@ -39,7 +39,7 @@ if arguments.what in ("cache", "all"):
 machine, today = Machine.here(), datetime.now(UTC).date()
 of_server, of_storage, bills = list[Figure](), list[Figure](), list[list[Bill]]()
 if arguments.what != "durable":
-    of_server = asyncio.run(measures.everything(arguments.scale))
+    of_server = [*asyncio.run(cold.rows(arguments.scale)), *asyncio.run(measures.everything(arguments.scale))]
     if arguments.write:
         page.write(arguments.write, "server", page.figures(machine, of_server, today))
 if arguments.what != "server":
