@@ -230,7 +230,8 @@ def write_units(operation: str, request: Any, before: Item) -> float:
         case "UpdateItem":
             return _writes(max(size(before), size(_stored(request))))
         case "TransactWriteItems":
-            items = [write["Item"] for each in request["TransactItems"] for write in each.values()]
+            writes = [write for each in request["TransactItems"] for write in each.values()]
+            items = [write["Item"] if "Item" in write else _stored(write) for write in writes]  # or a checked one
             return 2 * sum(_writes(size(item)) for item in items)
         case "BatchWriteItem":
             orders = [order for orders in request["RequestItems"].values() for order in orders]
