@@ -1,4 +1,4 @@
-"""The state machine in memory: what the ASL does with its three functions, without waiting between retries."""
+"""The state machine in memory: what the ASL does with its one function, without waiting between retries."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from openresponses.storage.memory import Shelf, memory_storage
 from tests.unit.kit import Json, Ledger, Models, Script, Tools
 
 RETRIES = 5
+LIFE = 900.0
+"""Seconds that a worker has."""
 
 
 class Killed(BaseException):
@@ -58,10 +60,8 @@ class House:
     async def _execute(self, response_id: str, generation: int) -> None:
         try:
             while True:
-                result = await self._retried(lambda: self.worker().turn(response_id, generation))
-                for item_id in result["calls"]:
-                    await self._retried(lambda item=item_id: self.worker().tool(response_id, item))
-                if result["step"] in ("stop", "renewed"):
+                result = await self._retried(lambda: self.worker().work(response_id, generation, self.time + LIFE))
+                if result["step"] != "again":
                     return
         except (ProviderError, StorageUnavailable) as error:
             cause = json.dumps({"errorType": type(error).__name__, "errorMessage": str(error)})

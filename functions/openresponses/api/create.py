@@ -13,7 +13,7 @@ from ..core.run import Run
 from ..core.settings import Settings
 from ..durable.journal import nowhere
 from ..responses.create import NewResponses
-from ..responses.idempotency import IdempotencyKey
+from ..responses.idempotency import IdempotencyKey, answered_by_the_first
 from ..schema.request import CreateResponse
 from . import docs, errors
 from .body import parse_create, read_body
@@ -38,7 +38,7 @@ def add_routes(router: APIRouter, settings: Settings) -> None:
         run, record = await new.accept(asked)
         name = request.headers.get(IDEMPOTENCY_HEADER) if run.response.store else None
         key = IdempotencyKey.of(name, body) if name else None
-        if key and (earlier := await new.claim(key, run)) != run.response.id:
+        if key and (earlier := await new.claim(key, run, record)) != run.response.id:
             return await _again(request, asked, earlier, settings)
         return await _answer(request, asked, run, record, key, settings)
 
@@ -49,10 +49,11 @@ async def _again(request: Request, asked: CreateResponse, response_id: str, sett
     """Answer a request that came before with the response that was made of it then."""
     stored = stored_responses_of(request)
     if asked.stream:
-        return stream_of(request, response_id, -1, settings)
-    if not asked.background:
-        await stored.follow(response_id, -1, nowhere, seconds=seconds_left(request))
-    return answer_whole(await stored.retrieve(response_id), asked.include)
+        return stream_of(request, response_id, -1, settings, within=answered_by_the_first)
+    with answered_by_the_first():
+        if not asked.background:
+            await stored.follow(response_id, -1, nowhere, seconds=seconds_left(request))
+        return answer_whole(await stored.retrieve(response_id), asked.include)
 
 
 async def _answer(

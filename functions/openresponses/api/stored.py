@@ -1,6 +1,7 @@
 """The routes of a stored response: read or follow it, cancel it, delete it, list its input."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 from fastapi import APIRouter
 from pydantic import TypeAdapter
@@ -82,12 +83,14 @@ def stream_of(
     settings: Settings,
     include: Iterable[str] = (),
     obfuscate: bool = True,
+    within: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> EventStream:
-    """The events of a stored response from number `after` on."""
+    """The events of a stored response from number `after` on. They are read within `within()`."""
     kept, seconds = stored_responses_of(request), seconds_left(request)
 
     async def produce(sink: Sink) -> None:
-        await kept.follow(response_id, after, sink, seconds=seconds)
+        with within():
+            await kept.follow(response_id, after, sink, seconds=seconds)
 
     return EventStream(
         produce,

@@ -11,10 +11,14 @@ from . import deltas as d
 from .assembler import Assembler
 from .errors import ProviderUnavailable
 from .ids import item_ids
-from .ports import Emit, Pause, Ports, ToolOutput
+from .ports import Emit, Keep, Pause, Ports, ToolOutput
 from .run import ReasoningShown, Run, add_usage
 from .steps import Act, Step, Stop, Think, next_step
 from .turn import callable_tools, turn_of
+
+MAX_TRIES = 2
+"""How often a call is begun whose worker dies."""
+NO_ANSWER = ToolOutput("The tool did not answer. You may try again, or go on without it.", failed=True)
 
 
 async def begin(run: Run, emit: Emit) -> None:
@@ -22,23 +26,28 @@ async def begin(run: Run, emit: Emit) -> None:
     await emit(ev.ResponseInProgress(response=run.response))
 
 
-async def drive(run: Run, ports: Ports, emit: Emit, pause: Pause) -> Step:
+async def unkept(_: Run) -> None:
+    """Keeps nothing of a run that is not stored."""
+
+
+async def drive(run: Run, ports: Ports, emit: Emit, pause: Pause, keep: Keep = unkept) -> Step:
     """Take steps until the run stops or `pause` asks for it back. Returns the step not taken.
 
-    Raises ProviderError when a turn dies: its items are then closed, and discarded for the model.
+    `keep` makes the run durable, once a turn: before its calls begin. Raises ProviderError when a turn dies: its items
+    are then closed, and discarded for the model.
     """
     while not isinstance(step := next_step(run), Stop) and not pause(step):
         match step:
             case Think():
                 await think(run, ports, emit)
             case Act():
-                await act(run, ports, step.calls, emit)
+                await act(run, ports, step.calls, emit, keep)
     return step
 
 
 async def think(run: Run, ports: Ports, emit: Emit) -> None:
     """One turn of the model. A turn that dies, for whatever reason, leaves no item open."""
-    start = len(run.response.output)
+    run.began = start = len(run.response.output)
     assembler = Assembler(
         start,
         item_ids(run.response.id),
@@ -79,16 +88,36 @@ def visible(delta: d.Delta, shown: ReasoningShown) -> d.Delta:
     return delta
 
 
-async def act(run: Run, ports: Ports, calls: tuple[HostedToolCall, ...], emit: Emit) -> None:
-    """Run the calls at once, and absorb their outputs in the order in which the model made them."""
+async def act(run: Run, ports: Ports, calls: tuple[HostedToolCall, ...], emit: Emit, keep: Keep = unkept) -> None:
+    """Run the calls side by side. The output of each is absorbed when it comes.
+
+    Each call is counted before it begins. If a worker died meanwhile, the calls without an answer run again, but one
+    at a time, so that only the one that kills its worker is given up.
+    """
+    if given_up := [call for call in calls if run.tried.get(call.id, 0) >= MAX_TRIES]:
+        for call in given_up:
+            await absorb(run, call, NO_ANSWER, emit)
+        return
+    if any(call.id in run.tried for call in calls):
+        calls = calls[:1]
+    for call in calls:
+        run.tried[call.id] = run.tried.get(call.id, 0) + 1
+    await keep(run)
+    one_at_a_time = asyncio.Lock()
+
+    async def answer(call: HostedToolCall) -> None:
+        output = await ports.tools.call(call)
+        async with one_at_a_time:
+            await absorb(run, call, output, emit)
+
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(ports.tools.call(call)) for call in calls]
-        for call, task in zip(calls, tasks, strict=True):
-            await absorb(run, call, await task, emit)
+        for call in calls:
+            group.create_task(answer(call))
 
 
 async def absorb(run: Run, call: HostedToolCall, output: ToolOutput, emit: Emit) -> None:
     """Close a call's item with its tool's output."""
+    run.tried.pop(call.id, None)
     index = next(i for i, item in enumerate(run.response.output) if item.id == call.id)
     status = "failed" if output.failed else "completed"
     item = call.model_copy(update={"status": status, "output": output.text})
@@ -96,13 +125,17 @@ async def absorb(run: Run, call: HostedToolCall, output: ToolOutput, emit: Emit)
 
 
 async def finish(run: Run, stop: Stop, emit: Emit, now: Callable[[], float]) -> None:
-    """Close what is open, and end the response with its one terminal event."""
+    """Close what is open, and end the response with its one terminal event. The response leaves out what a turn that
+    died has said, if another turn took its place: both would answer the same.
+    """
     for index, item in enumerate(run.response.output):
         if is_open(item):
             closed = item.model_copy(update={"status": "incomplete"})
             await emit(ev.OutputItemDone(output_index=index, item=closed))
+    replaced = {item.id for item in run.response.output[: run.began]} & {*run.discarded}
     final = run.response.model_copy(
         update={
+            "output": [item for item in run.response.output if item.id not in replaced],
             "status": stop.status,
             "model": run.served or run.response.model,
             "usage": run.used(),

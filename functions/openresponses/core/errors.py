@@ -4,6 +4,7 @@ KitError                         500
 ├── StorageUnavailable           503  a store did not answer, after retries: try again
 ├── Superseded                   409  another worker has this response now, or it is gone: stop writing
 ├── Cancelled                    409  the response was cancelled: close what is open, and stop
+├── FirstRequestFailed           409  another request had this idempotency key, and nothing is left of it: try again
 ├── RequestError                 400  the request is wrong: `param` names the field
 │   ├── IdempotencyKeyReused     400
 │   ├── Unauthorized             401
@@ -17,7 +18,8 @@ KitError                         500
     ├── ProviderMisconfigured    502  the provider refused our key, or isn't there: an operator must act
     ├── ProviderThrottled        429  retry may help, after `retry_after` seconds
     ├── ProviderUnavailable      503  retry may help
-    │   └── ProviderTimeout      504
+    │   ├── ProviderTimeout      504
+    │   └── TurnTimeout          504  the turn took longer than its worker lives
     └── StreamViolation          502  the provider's stream broke its own protocol
 
 Types and codes follow the specification's error section. Callers branch on class, never on text.
@@ -100,6 +102,19 @@ class Cancelled(KitError):
     code = "cancelled"
 
 
+class FirstRequestFailed(KitError):
+    """With a status on which OpenAI's SDKs send the request again."""
+
+    status = 409
+    type = "invalid_request"
+    code = "first_request_failed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The request that came first with this idempotency key failed: send it again", param="idempotency-key"
+        )
+
+
 class ProviderError(KitError):
     status = 502
     type = "model_error"
@@ -134,6 +149,11 @@ class ProviderUnavailable(ProviderError):
 class ProviderTimeout(ProviderUnavailable):
     status = 504
     code = "provider_timeout"
+
+
+class TurnTimeout(ProviderUnavailable):
+    status = 504
+    code = "turn_timeout"
 
 
 class StreamViolation(ProviderError):

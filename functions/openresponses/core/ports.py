@@ -20,6 +20,7 @@ from .turn import Turn
 Emit: TypeAlias = Callable[[Event], Awaitable[None]]
 Sink: TypeAlias = Callable[[StreamEvent], Awaitable[None]]
 Pause: TypeAlias = Callable[[Step], bool]
+Keep: TypeAlias = Callable[[Run], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,14 @@ class Tools(Protocol):
 class Store(Protocol):
     """Responses at rest. Every method may raise StorageUnavailable."""
 
-    async def create(self, record: Record, run: Run) -> None: ...
+    async def create(
+        self, record: Record, run: Run, batch: Batch | None = None, claim: Claim | None = None
+    ) -> Claim | None:
+        """Store a new response, with the first batch of its log and the claim of its idempotency key: all or nothing.
+
+        Returns the claim that holds the key already; nothing is stored then.
+        """
+        ...
 
     async def load(self, response_ids: Sequence[str]) -> list[Record | None]:
         """Any number of records, in a constant number of round trips."""
@@ -122,24 +130,20 @@ class Store(Protocol):
         ...
 
     async def delete(self, response_id: str) -> None:
-        """Delete it with its run, its tools' outputs and its log."""
+        """Delete it with its run and its log."""
         ...
 
 
 class Runs(Protocol):
-    """The runs of responses that are not over, kept without their context, and their tools' outputs."""
+    """The runs of responses that are not over."""
 
-    async def load(self, response_id: str) -> Run | None: ...
+    async def load(self, response_id: str) -> Run | None:
+        """The run as it was last saved, without its context and its items."""
+        ...
 
     async def save(self, run: Run) -> None:
         """Adds one to `run.version`. Raises Superseded if another save came first."""
         ...
-
-    async def put_output(self, call: HostedToolCall, output: ToolOutput) -> None:
-        """Keep a call's output. The first one stays."""
-        ...
-
-    async def outputs(self, calls: Sequence[HostedToolCall]) -> list[ToolOutput | None]: ...
 
 
 class EventLog(Protocol):
@@ -163,13 +167,9 @@ class Launcher(Protocol):
 
 
 class Claims(Protocol):
-    """Idempotency keys."""
+    """Idempotency keys. `Store.create` claims them."""
 
-    async def claim(self, key: str, claim: Claim) -> Claim:
-        """The claim that holds: this one, or the one that was there before."""
-        ...
-
-    async def release(self, key: str, claim: Claim) -> None:
+    async def release(self, claim: Claim) -> None:
         """Let the key be claimed again, if this claim holds it."""
         ...
 

@@ -39,7 +39,12 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What an idempotency key stands for: a response, and the body of the request that made it."""
+    """What an idempotency key stands for: a response, and the body of the request that made it.
 
+    `instead_of` is the response of an earlier claim, of which nothing is left: this claim takes its place.
+    """
+
+    key: str
     response_id: str
     body_hash: str
+    instead_of: str = ""

@@ -44,10 +44,13 @@ class Run(Wire):
     `request` is what was asked, without its input; `context` is what the model is shown before this
     response's own output. `discarded` names items of dead turns: visible in the log, never shown again.
     `refused_turns` counts the turns up to the last in which the model called nothing that it may call.
-    `usage` is of the turns that ended, `dead_usage` of those that died. `asked` names calls that tool tasks were
-    given. `served` is the target that made the last turn. `next_batch` is where the log goes on, `version` counts
-    the saves, `generation` the state machine's executions, `history` the events of the current one.
-    `key_id` is the client key that asked, `created` the Unix time at which it did.
+    `usage` is of the turns that ended, `dead_usage` of those that died. `tried` counts, by item id, how often each
+    call that has no answer yet was begun. `served` is the target that made the last turn. `next_batch` is where the log
+    goes on, `version` counts the saves, `generation` the state machine's executions, `history` the events of the
+    current one. `key_id` is the client key that asked, `created` the Unix time at which it did.
+
+    `turn_start` is the index of the first item of the last turn that ended, `began` of the last one that began. `kept`
+    is how many items there were when the run was last saved. `streams`: a client is sent events that the log may lack.
     """
 
     response: Response
@@ -67,11 +70,20 @@ class Run(Wire):
     usage: Usage = Usage()
     dead_usage: Usage = Usage()
     discarded: list[str] = []
-    asked: list[str] = []
+    tried: dict[str, int] = {}
+    began: int = 0
+    kept: int = 0
+    streams: bool = False
     reasoning: ReasoningShown = "all"
     served: str | None = None
     key_id: str = ""
     created: float = 0.0
+
+    def at_rest(self) -> str:
+        """The run as it is stored: without its context, which the records of its chain have, and without the items that
+        it has made, which its log has.
+        """
+        return self.model_dump_json(exclude={"context": True, "response": {"output"}})
 
     def settled(self, start: int = 0) -> list[Item]:
         """This response's items from index `start` on, without those of dead turns."""

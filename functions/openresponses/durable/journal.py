@@ -1,20 +1,35 @@
 """The journal: the only writer of a run's response, and, through its recorder, of its event log."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
+from typing import Any
 
 from ..core.errors import Cancelled, KitError
 from ..core.ports import Emit, Storage
-from ..core.records import Batch
+from ..core.records import Batch, Record
 from ..core.reducer import TERMINAL, apply
 from ..core.run import Run
-from ..schema.events import Event, OutputItemDone, StreamEvent
+from ..schema.events import (
+    Event,
+    OutputItemAdded,
+    OutputItemDone,
+    ResponseCreated,
+    ResponseInProgress,
+    ResponseQueued,
+    StreamEvent,
+)
+from ..schema.items import HostedToolCall
 
 BATCH_EVENTS = 64
+AHEAD = 1024
+"""Events that a client may have been sent before the log has them. Who takes over leaves out as many numbers."""
+AHEAD_CHARACTERS = 256 * 1024
 LEASE_SECONDS = 30.0
 RENEW_SECONDS = 1.0
+_OPENING = (ResponseCreated, ResponseQueued, ResponseInProgress)
 
 
 async def nowhere(event: StreamEvent) -> None:
@@ -24,53 +39,83 @@ async def nowhere(event: StreamEvent) -> None:
 class Recorder:
     """Writes a run's events to its log, in batches, beside the stream.
 
-    A batch is written when an item is done, when enough events wait, or after `seconds`. A task does this within
-    `async with`. An error that stops it (another worker took over, the response was cancelled, storage is gone)
-    interrupts the block, and is raised at its end. A write in flight is never cancelled: nobody could then know
-    whether it arrived.
+    A batch is written when a tool's output is there, when enough events wait, or after `seconds`. A task does this
+    within `async with`. An error that stops it (another worker took over, the response was cancelled, storage is gone)
+    interrupts the block, and is raised at its end. A write in flight is never cancelled: nobody could then know whether
+    it arrived.
+
+    `record` is that of a response which is yet to be stored: it is created together with its first batch.
     """
 
-    def __init__(self, run: Run, storage: Storage, now: Callable[[], float], *, seconds: float, inline: bool) -> None:
+    def __init__(
+        self,
+        run: Run,
+        storage: Storage,
+        now: Callable[[], float],
+        *,
+        seconds: float,
+        inline: bool,
+        record: Record | None = None,
+    ) -> None:
         self._run, self._storage, self._now = run, storage, now
-        self._seconds, self._inline = seconds, inline
+        self._seconds, self._inline, self._record = seconds, inline, record
         self._events: list[Event] = []
+        self._characters = 0
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
         self._stopping = False
         self._renewed = now()
+        self._hearing: list[Callable[[], Awaitable[None]]] = []
         self.error: KitError | None = None
+        self.creates = False
+        """Whether the response may be stored because of this recorder."""
 
-    def add(self, event: Event) -> None:
-        """Raises the error that stopped the writing. A cancelled run may still close its open items."""
+    def add(self, event: Event) -> bool:
+        """Whether the event must be in the log before anything else happens: so much is not in it yet.
+
+        Raises the error that stopped the writing. A cancelled run may still close its open items.
+        """
         self.check()
         self._events.append(event)
-        if len(self._events) >= BATCH_EVENTS or isinstance(event, OutputItemDone):
+        waiting = len(self._events)
+        if waiting >= BATCH_EVENTS or (isinstance(event, OutputItemDone) and isinstance(event.item, HostedToolCall)):
             self._wake.set()
+        self._characters += len(getattr(event, "delta", ""))
+        return waiting >= AHEAD or self._characters >= AHEAD_CHARACTERS
 
     def check(self) -> None:
         if self.error is not None and not isinstance(self.error, Cancelled):
             raise self.error
 
+    def tell(self, hearing: Callable[[], Awaitable[None]]) -> None:
+        """Call `hearing` as soon as all events so far are in the log."""
+        self._hearing.append(hearing)
+
     async def flush(self) -> None:
         """Write all events so far to the log."""
-        async with self._writing:
-            if events := self._events[:]:
-                try:
-                    await self._storage.log.append(self._run.response.id, Batch(self._run.next_batch, events))
-                except KitError as error:
-                    self.error = self.error or error  # no event may follow one that may be missing
-                    raise
-                self._run.next_batch += 1
-                del self._events[: len(events)]
+        if self._events:
+            await _to_its_end(self._flush())
 
-    async def settle(self, terminal: Event) -> None:
-        """Make the response durable before anyone hears that it is over. Raises Superseded if another worker ended it.
+    async def keep(self, run: Run) -> None:
+        """Save the run, after its events."""
+        await self.flush()
+        run.kept = len(run.response.output)
+        await _to_its_end(self._storage.runs.save(run))
 
-        The response is over as soon as its record is stored. Readers add the last event to a log that lacks it, so a
-        failure to write that event is no failure of the response.
+    async def settle(self) -> None:
+        """Make the response durable, before anyone hears that it is over.
+
+        Raises Superseded if another worker ended it.
         """
         await self.flush()
-        await self._storage.store.settle(self._run.response, self._run.discarded)
+        response = self._run.response
+        left = {item.id for item in response.output}
+        await self._storage.store.settle(response, [each for each in self._run.discarded if each in left])
+
+    async def close(self, terminal: Event) -> None:
+        """Write the last event. The response is over as soon as its record is stored, and readers add the last event to
+        a log that lacks it: a failure to write it is no failure of the response.
+        """
         self._events.append(terminal)
         with suppress(KitError):
             await self.flush()
@@ -93,6 +138,34 @@ class Recorder:
         if self.error is not None:
             raise self.error
 
+    async def _flush(self) -> None:
+        async with self._writing:
+            if not self._events:
+                return
+            events, hearing = self._events[:], self._hearing
+            self._hearing = []
+            batch = Batch(self._run.next_batch, events)
+            try:
+                await self._write(batch)
+            except KitError as error:
+                self.error = self.error or error  # no event may follow one that may be missing
+                raise
+            self._run.next_batch += 1
+            del self._events[: len(events)]
+            self._characters = sum(len(getattr(event, "delta", "")) for event in self._events)
+            for hear in hearing:
+                await hear()
+
+    async def _write(self, batch: Batch) -> None:
+        record, self._record = self._record, None
+        if record is None:
+            await self._storage.log.append(self._run.response.id, batch)
+            return
+        self.creates = True
+        if record.lease is not None:
+            record.lease = self._now() + LEASE_SECONDS
+        await self._storage.store.create(record, self._run, batch)
+
     async def _keep_writing(self, task: "asyncio.Task[object] | None") -> bool:
         """Returns whether it had to interrupt `task`."""
         try:
@@ -104,7 +177,7 @@ class Recorder:
                     pass
                 self._wake.clear()
                 await self.flush()
-                if self._now() - self._renewed >= RENEW_SECONDS:
+                if self._now() - self._renewed >= RENEW_SECONDS and self._record is None:
                     await self._renew()
             await self.flush()
         except KitError as error:
@@ -121,8 +194,18 @@ class Recorder:
         await self._storage.store.renew(self._run.response.id, lease)
 
 
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await `work`, which goes on if the caller is cancelled: a recorder waits for it before it writes again."""
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())  # whoever is cancelled never asks for it
+    await asyncio.shield(task)
+
+
 class Journal:
     """Stamps, applies, records and forwards every event.
+
+    A client that is sent events as they come (`run.streams`) hears of nothing that begins, the response or an item,
+    before the log has it: so whoever takes over from this worker closes all that the client saw.
 
     `on_end` is called when the end of the response is durable and its last event was sent, even if that was in vain.
     """
@@ -150,15 +233,24 @@ class Journal:
             await self._end(event)
             return
         if recorder is not None:
-            recorder.add(event)
+            full = recorder.add(event)
+            if isinstance(event, _OPENING):
+                recorder.tell(partial(self._sink, event))
+                return
+            if full or (run.streams and isinstance(event, OutputItemAdded)):
+                await recorder.flush()
         await self._sink(event)
 
     async def _end(self, terminal: Event) -> None:
-        if self._recorder is not None:
-            await self._recorder.settle(terminal)
+        recorder = self._recorder
+        if recorder is not None:
+            await recorder.settle()
         self.ended = True
+        closing = asyncio.ensure_future(recorder.close(terminal)) if recorder is not None else None
         try:
             await self._sink(terminal)
         finally:
+            if closing is not None:
+                await closing
             if self._on_end is not None:
                 await self._on_end(self._run)

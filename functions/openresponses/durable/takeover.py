@@ -1,5 +1,6 @@
 """Taking a run over from a worker that may be dead, or only slow."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 from ..core.engine import is_open
@@ -8,57 +9,74 @@ from ..core.ports import Storage
 from ..core.records import Batch, Record
 from ..core.reducer import apply
 from ..core.run import Run
-from ..schema.events import Event
+from ..schema.events import Event, OutputItemAdded
 from .closing import closing
 from .history import inherited
-from .journal import Journal
+from .journal import AHEAD, Journal
 
 
 @dataclass
 class Remains:
-    """What a dead turn may have left: items from index `start` on, and its events in the log."""
+    """What was made since the run was saved, by a worker that then died: its events in the log."""
 
-    start: int
     said: list[Event] = field(default_factory=list[Event])
 
 
-async def resume(storage: Storage, record: Record) -> Run | None:
-    """The run of a response that is not over, as it was last saved, with its context. None if it is gone."""
-    run = await storage.runs.load(record.response.id)
-    if run is not None:
-        run.context = [*await inherited(storage.store, record), *record.input]
-    return run
+async def resume(storage: Storage, response_id: str) -> tuple[Run, list[Batch]] | None:
+    """The run of a response that is not over, as it was last saved, and its log. None if it is gone."""
+    run, log = await asyncio.gather(storage.runs.load(response_id), storage.log.read(response_id, -1))
+    return None if run is None else (run, log)
 
 
-async def catch_up(run: Run, storage: Storage) -> Remains:
+async def take_over(run: Run, log: list[Batch], storage: Storage, record: Record) -> Remains:
     """Bring `run` up to its log, and fence the log, so that no earlier worker can write to it any more.
 
-    Returns what is left of a turn that wrote to the log, but died before the run was saved.
+    The run gets its context. Raises Superseded if another worker was faster, or ended the response.
     """
-    remains, refused = Remains(len(run.response.output)), -1
+    remains = Remains()
+    before, _ = await asyncio.gather(inherited(storage.store, record), _catch_up(run, log, storage, remains))
+    run.context = [*before, *record.input]
+    if run.streams and run.next_sequence:
+        run.next_sequence += AHEAD + 1  # the client may have seen so many events more, and one of an error
+    return remains
+
+
+async def _catch_up(run: Run, batches: list[Batch], storage: Storage, remains: Remains) -> None:
+    refused = -1
     while True:
-        for batch in await storage.log.read(run.response.id, run.next_batch - 1):
-            run.next_batch = batch.number + 1
-            remains.said += batch.events
-            for event in batch.events:
-                run.response = apply(run.response, event)
-                run.next_sequence = event.sequence_number + 1
-        fence = Batch(run.next_batch, [])
+        _fold(run, batches, remains)
         try:
-            await storage.log.append(run.response.id, fence)
+            await storage.log.append(run.response.id, Batch(run.next_batch, []))
         except Superseded:
             (record,) = await storage.store.load([run.response.id])
             if record is None or record.over or run.next_batch == refused:  # the number is taken, yet no batch has it
                 raise
             refused = run.next_batch
+            batches = await storage.log.read(run.response.id, run.next_batch - 1)
         else:
             run.next_batch += 1
-            return remains
+            return
+
+
+def _fold(run: Run, batches: list[Batch], remains: Remains) -> None:
+    fenced = False
+    for batch in batches:
+        run.next_batch = batch.number + 1
+        fenced = fenced or not batch.events
+        for event in batch.events:
+            run.response = apply(run.response, event)
+            run.next_sequence = event.sequence_number + 1
+            index = getattr(event, "output_index", -1)
+            if index < run.kept:
+                continue
+            remains.said.append(event)
+            if isinstance(event, OutputItemAdded) and (fenced or index == run.kept):  # an attempt of the turn began
+                run.began, fenced = index, False
 
 
 async def bury(run: Run, journal: Journal, remains: Remains) -> None:
     """Close the items of a dead turn, and discard them, so that the model is never shown them again."""
-    for index, item in enumerate(run.response.output[remains.start :], remains.start):
+    for index, item in enumerate(run.response.output[run.kept :], run.kept):
         if item.id not in run.discarded:
             run.discarded.append(item.id)
         if is_open(item):

@@ -1,50 +1,46 @@
-"""The state machine's functions, one handler a task."""
+"""The state machine's function."""
 
 import os
+import time
+from typing import NotRequired, Protocol
 
-from ..responses.worker import TurnResult
+from ..responses.worker import WorkResult
 from .runner import TaskEvent, perform, workers_from
 
 _worker = workers_from(os.environ)
+MARGIN_SECONDS = 10.0
+"""What a task keeps of its time, at most, to close items, write the log and answer."""
 
 
-class TurnEvent(TaskEvent):
+class WorkEvent(TaskEvent):
+    """With `error` and `cause`, the response is to be ended: the state machine gave it up."""
+
     generation: int
-    attempt: int
+    error: NotRequired[str]
+    cause: NotRequired[str]
 
 
-class NextState(TurnResult):
+class Context(Protocol):
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+class NextState(WorkResult):
     """The next state's input. It names the tenant, since a state gets nothing but the output of the state before."""
 
     tenant: str
 
 
-def turn(event: TurnEvent, context: object) -> NextState:
-    """One turn of a response. Raises ProviderError or StorageUnavailable: the turn can be retried."""
-    work = _worker(event["tenant"]).turn(event["response_id"], event["generation"], event["attempt"])
-    return {"tenant": event["tenant"], **perform("turn", event, work, _turn_fields)}
+def work(event: WorkEvent, context: Context) -> NextState:
+    """Turn after turn of a response, or its end. Raises ProviderError or StorageUnavailable: it can be retried."""
+    worker, response_id, generation = _worker(event["tenant"]), event["response_id"], event["generation"]
+    if "error" in event:
+        ending = worker.settle(response_id, event["error"], event.get("cause", ""))
+        perform("settle", event, ending, lambda _: {"gave_up": event.get("error")})
+        return {"tenant": event["tenant"], "response_id": response_id, "generation": generation, "step": "over"}
+    left = context.get_remaining_time_in_millis() / 1000
+    working = worker.work(response_id, generation, time.time() + left - min(MARGIN_SECONDS, left / 10))
+    return {"tenant": event["tenant"], **perform("work", event, working, _fields)}
 
 
-def _turn_fields(result: TurnResult) -> dict[str, object]:
-    return {"generation": result["generation"], "step": result["step"], "tool_calls": len(result["calls"])}
-
-
-class ToolEvent(TaskEvent):
-    item_id: str
-
-
-def tool(event: ToolEvent, context: object) -> None:
-    """One tool call. Raises StorageUnavailable: the call can be retried. A tool's own failure is its output."""
-    work = _worker(event["tenant"]).tool(event["response_id"], event["item_id"])
-    perform("tool", event, work, lambda _: {"item_id": event["item_id"]})
-
-
-class SettleEvent(TaskEvent):
-    error: str
-    cause: str
-
-
-def settle(event: SettleEvent, context: object) -> None:
-    """End a response that the state machine gave up. Raises StorageUnavailable: the task can be retried."""
-    work = _worker(event["tenant"]).settle(event["response_id"], event["error"], event["cause"])
-    perform("settle", event, work, lambda _: {"gave_up": event["error"]})
+def _fields(result: WorkResult) -> dict[str, object]:
+    return {"generation": result["generation"], "step": result["step"]}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 
 from ..core.accounts import code_of
-from ..core.engine import begin, drive, finish
+from ..core.engine import begin, drive, finish, unkept
 from ..core.errors import Cancelled, KitError, NotFound
 from ..core.ports import Pause, Ports, Sink, Storage
 from ..core.records import Record
@@ -42,10 +42,16 @@ class NewResponses:
     async def accept(self, request: CreateResponse) -> tuple[Run, Record]:
         """The run that answers `request`. Raises RequestError, naming the field, before anything is done."""
         refuse_unsupported(request)
-        await self._ports.models.admit(request)
         created = self._ports.now()
         response_id = f"resp_{self._ports.new_id()}"
-        inherited, ancestors, found = await self._history(request)
+        refused, history = await asyncio.gather(
+            self._ports.models.admit(request), self._history(request), return_exceptions=True
+        )
+        if isinstance(refused, BaseException):
+            raise refused
+        if isinstance(history, BaseException):
+            raise history
+        inherited, ancestors, found = history
         own = input_items(request, response_id, found, {item.id for item in inherited})
         tools = await offered_tools(request, self._ports.tools, [*inherited, *own])
         check_tool_choice(request, tools)
@@ -53,6 +59,8 @@ class NewResponses:
         response.store = self._is_stored(request)
         if not response.store:
             refuse_unstored(request)
+        if request.background:
+            response.status = "queued"
         run = Run(
             response=response,
             request=request.model_copy(update={"input": None, "tools": None}),
@@ -62,6 +70,7 @@ class NewResponses:
             reasoning=self._settings.reasoning,
             key_id=self._key_id,
             created=created,
+            streams=request.stream is True and not request.background,
         )
         return run, Record(response=response, input=own, ancestors=ancestors, lease=created + LEASE_SECONDS)
 
@@ -76,19 +85,20 @@ class NewResponses:
             if request.previous_response_id is not None:
                 raise NotFound("This server stores nothing", param="previous_response_id")
             return [], [], {}
-        found = await referenced(storage.store, request)
         if request.previous_response_id is None:
-            return [], [], found
-        before = await previous(storage.store, request.previous_response_id)
+            return [], [], await referenced(storage.store, request)
+        before, found = await asyncio.gather(
+            previous(storage.store, request.previous_response_id), referenced(storage.store, request)
+        )
         items = [*await inherited_items(storage.store, before), *shown(before)]
         return items, [*before.ancestors, before.response.id], found
 
-    async def claim(self, key: IdempotencyKey, run: Run) -> str:
-        """The id of the response that `key` stands for: that of `run`, which is to be stored, or an earlier one.
+    async def claim(self, key: IdempotencyKey, run: Run, record: Record) -> str:
+        """The id of the response that `key` stands for: that of `run`, which is stored now, or an earlier one.
 
-        Raises IdempotencyKeyReused if the key came with another body, NotFound if the earlier one does not appear.
+        Raises IdempotencyKeyReused if the key came with another body, FirstRequestFailed if requests with it fail.
         """
-        return await idempotency.claim(self._storage, key, run.response.id, self._ports.now)
+        return await idempotency.create(self._storage, key, record, run)
 
     async def respond(
         self,
@@ -107,19 +117,19 @@ class NewResponses:
         and nothing is kept, so that the client can try again, with the same `key`; after it the response fails.
         """
         ends = None if seconds is None else self._ports.now() + seconds
-        recorder = self._recorder(run) if run.response.store else None
+        recorder = self._recorder(run, None if key else record) if run.response.store else None
         journal = Journal(run, sink, recorder, self._ports.account)
         try:
             if recorder is None:
                 over = await self._inline(run, journal, None, ends, committed)
             else:
-                over = await self._stored(run, record, journal, recorder, ends, committed)
+                over = await self._stored(run, journal, recorder, ends, committed)
         except Exception as error:
             seen = committed()
             goes_on = recorder is not None and seen  # its reader lets the state machine take it over
             if not journal.ended and not goes_on:
                 await self._ports.account(run, error)
-            if not seen:
+            if not seen and recorder is not None and (key or recorder.creates):
                 await self._forget(run, key)
             raise
         if over or (run.request.background and not run.request.stream):
@@ -136,36 +146,30 @@ class NewResponses:
         assert self._ports.storage is not None, "only a response that is to be stored needs storage"
         return self._ports.storage
 
-    def _recorder(self, run: Run) -> Recorder:
-        limits, inline = self._settings, not run.request.background
-        return Recorder(run, self._storage, self._ports.now, seconds=limits.flush_seconds, inline=inline)
+    def _recorder(self, run: Run, record: Record | None) -> Recorder:
+        seconds, inline = self._settings.flush_seconds, not run.request.background
+        return Recorder(run, self._storage, self._ports.now, seconds=seconds, inline=inline, record=record)
 
     async def _forget(self, run: Run, key: IdempotencyKey | None) -> None:
         """Keep nothing of a response that failed before its client saw any of it."""
-        if not run.response.store:
-            return
         with suppress(KitError):  # what could not be deleted expires
             await self._storage.store.delete(run.response.id)
         if key is not None:
             await idempotency.release(self._storage, key, run.response.id)
 
     async def _stored(
-        self,
-        run: Run,
-        record: Record,
-        journal: Journal,
-        recorder: Recorder,
-        ends: float | None,
-        committed: Callable[[], bool],
+        self, run: Run, journal: Journal, recorder: Recorder, ends: float | None, committed: Callable[[], bool]
     ) -> bool:
         """Whether the response is over; if not, the state machine goes on with it."""
         if run.request.background:
-            await self._queue(run, record, journal, recorder)
+            await journal(ResponseCreated(response=run.response))
+            await journal(ResponseQueued(response=run.response))
+            await recorder.flush()
         else:
-            await self._storage.store.create(record, run)
             if await self._inline(run, journal, recorder, ends, committed):
                 return True
-        await self._storage.runs.save(run)
+            run.streams = False
+            await recorder.keep(run)
         await hand_over(self._storage, run.response.id, run.generation)
         return False
 
@@ -182,7 +186,8 @@ class NewResponses:
                     await stack.enter_async_context(recorder)
                 async with timer:
                     await begin(run, journal)
-                    stop = await drive(run, self._ports, journal, self._pause(run, ends, stored=recorder is not None))
+                    pause = self._pause(run, ends, stored=recorder is not None)
+                    stop = await drive(run, self._ports, journal, pause, recorder.keep if recorder else unkept)
         except Cancelled:
             stop = Stop("cancelled")
         except TimeoutError:
@@ -222,14 +227,6 @@ class NewResponses:
             return short or run.turns >= limits.inline_turns or now() - began > limits.inline_seconds
 
         return pause
-
-    async def _queue(self, run: Run, record: Record, journal: Journal, recorder: Recorder) -> None:
-        """A background response starts in the state machine."""
-        run.response = record.response = run.response.model_copy(update={"status": "queued"})
-        await self._storage.store.create(record, run)
-        await journal(ResponseCreated(response=run.response))
-        await journal(ResponseQueued(response=run.response))
-        await recorder.flush()
 
     async def _follow(self, run: Run, sink: Sink, ends: float | None) -> None:
         async def fold(event: StreamEvent) -> None:

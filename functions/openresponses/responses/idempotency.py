@@ -1,18 +1,18 @@
 """Idempotency keys: a request that is sent again gets the response of the one that came first."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+import random
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 
-from ..core.errors import IdempotencyKeyReused, KitError, NotFound
+from ..core.errors import FirstRequestFailed, IdempotencyKeyReused, KitError, NotFound, StorageUnavailable
 from ..core.ports import Storage
-from ..core.records import Claim
-from ..durable.tail import require
+from ..core.records import Claim, Record
+from ..core.run import Run
 
-PATIENCE = 5.0
-"""Seconds that the request which came first is given to store its response."""
+TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,37 +26,46 @@ class IdempotencyKey:
     def of(cls, name: str, body: bytes) -> "IdempotencyKey":
         return cls(name, sha256(body).hexdigest())
 
-    def claim(self, response_id: str) -> Claim:
-        return Claim(response_id, self.body_hash)
+    def claim(self, response_id: str, instead_of: str = "") -> Claim:
+        return Claim(self.name, response_id, self.body_hash, instead_of)
 
 
-async def claim(storage: Storage, key: IdempotencyKey, response_id: str, now: Callable[[], float]) -> str:
-    """The id of the response that `key` stands for: `response_id`, or an earlier one, which is stored then.
+async def create(storage: Storage, key: IdempotencyKey, record: Record, run: Run) -> str:
+    """The id of the response that `key` stands for: that of `record`, which is stored now, or an earlier one.
 
-    Raises IdempotencyKeyReused if the key came with another body, NotFound if the earlier response does not appear.
+    The claim and the record are stored together. So a response that is gone was deleted, or came to nothing: its claim
+    is replaced. Raises IdempotencyKeyReused if the key came with another body, FirstRequestFailed if other requests
+    with this key fail all the time.
     """
-    held = await storage.claims.claim(key.name, key.claim(response_id))
-    if held.body_hash != key.body_hash:
-        raise IdempotencyKeyReused
-    if held.response_id != response_id:
-        await _appeared(storage, held.response_id, now)
-    return held.response_id
+    instead_of = ""
+    for attempt in range(TRIES):
+        try:
+            held = await storage.store.create(record, run, claim=key.claim(record.response.id, instead_of))
+        except StorageUnavailable:  # DynamoDB refuses transactions that meet at one key
+            if attempt == TRIES - 1:
+                raise
+            await asyncio.sleep(random.random() * 0.05 * 2**attempt)
+            continue
+        if held is None:
+            return record.response.id
+        if held.body_hash != key.body_hash:
+            raise IdempotencyKeyReused
+        if (await storage.store.load([held.response_id]))[0] is not None:
+            return held.response_id
+        instead_of = held.response_id
+    raise FirstRequestFailed
 
 
 async def release(storage: Storage, key: IdempotencyKey, response_id: str) -> None:
     """Let the key be claimed again: nothing came of the response that it stood for."""
     with suppress(KitError):
-        await storage.claims.release(key.name, key.claim(response_id))
+        await storage.claims.release(key.claim(response_id))
 
 
-async def _appeared(storage: Storage, response_id: str, now: Callable[[], float]) -> None:
-    until = now() + PATIENCE
-    while True:
-        try:
-            await require(storage, response_id)
-        except NotFound:
-            if now() >= until:
-                raise
-            await asyncio.sleep(0.1)
-        else:
-            return
+@contextmanager
+def answered_by_the_first() -> Generator[None]:
+    """Whoever waits for the first request may try again if it failed before it said anything: nothing is kept of it."""
+    try:
+        yield
+    except NotFound:
+        raise FirstRequestFailed from None

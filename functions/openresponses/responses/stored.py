@@ -11,7 +11,7 @@ from ..core.steps import Stop
 from ..durable.history import inherited, page
 from ..durable.journal import Journal, Recorder, nowhere
 from ..durable.tail import folded, follow, not_found, require, revive
-from ..durable.takeover import bury, catch_up, resume
+from ..durable.takeover import bury, resume, take_over
 from ..schema.items import Item
 from ..schema.response import Response
 
@@ -91,14 +91,15 @@ class StoredResponses:
         return record
 
     async def _take_over_and_cancel(self, storage: Storage, record: Record) -> None:
-        run = await resume(storage, record)
-        if run is None:
+        found = await resume(storage, record.response.id)
+        if found is None:
             raise not_found(record.response.id)  # it is being deleted
+        run, log = found
         await storage.launcher.stop(run.response.id, run.generation)
         recorder = Recorder(run, storage, self._now, seconds=1.0, inline=False)
         journal = Journal(run, nowhere, recorder, self._ports.account)
         try:
-            remains = await catch_up(run, storage)
+            remains = await take_over(run, log, storage, record)
             await bury(run, journal, remains)
             await finish(run, Stop("cancelled"), journal, self._now)
         except Superseded:

@@ -1,37 +1,34 @@
-"""The state machine's side: one turn, one tool call, or the end of a response that can't go on."""
+"""The state machine's side: turn after turn of a response, or the end of one that can't go on."""
 
+import asyncio
 import json
 from contextlib import suppress
 from typing import Literal, TypedDict
 
 from ..core import errors
-from ..core.engine import absorb, drive, finish
-from ..core.ports import Pause, Ports, Storage, ToolOutput
-from ..core.records import Batch
+from ..core.engine import begin, drive, finish
+from ..core.ports import Pause, Ports, Storage
+from ..core.records import Batch, Record
 from ..core.run import Run
 from ..core.settings import Settings
-from ..core.steps import Act, Stop
+from ..core.steps import Act, Step, Stop, next_step
 from ..durable.journal import Journal, Recorder, nowhere
-from ..durable.tail import require
-from ..durable.takeover import bury, catch_up, resume
+from ..durable.takeover import Remains, bury, resume, take_over
 from ..schema.events import ResponseInProgress
-from ..schema.items import HostedToolCall
 from ..schema.response import ResponseError
 
 FLUSH_SECONDS = 0.1
 """A handed-off response's clients read its log, so a delta must not wait long."""
-HISTORY_PER_TURN, HISTORY_PER_CALL = 16, 14
-"""Upper bounds of the events that one turn, and one tool call, add to an execution's history."""
-NO_ANSWER = ToolOutput("The tool did not answer. You may try again, or go on without it.", failed=True)
+HISTORY_PER_TASK = 128
+"""An upper bound of the events that one task, with its retries, adds to an execution's history."""
 
 
-class TurnResult(TypedDict):
-    """What the state machine needs to choose the next state. `calls` are item ids."""
+class WorkResult(TypedDict):
+    """What the state machine needs to choose the next state: another task (`again`), or none."""
 
     response_id: str
     generation: int
-    step: Literal["think", "act", "stop", "renewed"]
-    calls: list[str]
+    step: Literal["again", "renewed", "over"]
 
 
 class Worker:
@@ -40,76 +37,90 @@ class Worker:
         self._ports, self._settings = ports, settings
         self._storage: Storage = ports.storage
 
-    async def turn(self, response_id: str, generation: int, attempt: int = 0) -> TurnResult:
-        """Absorb what the tools answered, then take one turn. Raises ProviderError: the turn can be retried.
+    async def work(self, response_id: str, generation: int, ends: float) -> WorkResult:
+        """Take turn after turn until the response is over, or too little time is left for a turn or a tool.
 
-        `attempt` counts the retries of this turn: an earlier attempt may have saved the run and died before the state
-        machine heard of its calls.
+        `ends`, in Unix seconds, is when this task has to be over. A turn that is not over by then is closed, and taken
+        again. Raises ProviderError, TurnTimeout among them, and StorageUnavailable: the task can be retried.
         """
-        run = await self._run(response_id)
-        if run is None:
-            return self._result(response_id, generation, "stop")
+        found = await self._find(response_id)
+        if found is None:
+            return _result(response_id, generation, "over")
+        record, run, log = found
         if run.generation > generation:
             await self._storage.launcher.start(response_id, run.generation)
-            return self._result(response_id, run.generation, "renewed")
+            return _result(response_id, run.generation, "renewed")
         recorder = self._recorder(run)
         journal = Journal(run, nowhere, recorder, self._ports.account)
-        served, dead_usage = run.served, run.dead_usage
+        turns, dead_usage = run.turns, run.dead_usage
+        timer = asyncio.timeout(max(0.1, ends - self._ports.now()))
+        step: Step
         try:
-            remains = await catch_up(run, self._storage)
+            remains = await take_over(run, log, self._storage, record)
             async with recorder:
-                await bury(run, journal, remains)
-                if run.response.status == "queued":
-                    going = run.response.model_copy(update={"status": "in_progress"})
-                    await journal(ResponseInProgress(response=going))
-                if unasked := await self._unasked(run, attempt):
-                    step = Act(unasked)
-                else:
-                    await self._absorb(run, journal)
-                    step = await drive(run, self._ports, journal, _one_turn(run))
+                await self._pick_up(run, journal, remains)
+                async with timer:
+                    step = await drive(run, self._ports, journal, self._pause(ends), recorder.keep)
         except errors.Cancelled:
             step = Stop("cancelled")
         except errors.Superseded:
-            return self._result(response_id, generation, "stop")
-        except errors.ProviderError:
-            if run.dead_usage != dead_usage and recorder.error is None:
-                run.served = served
-                await self._save_dead_turn(run)
-            raise
+            return _result(response_id, generation, "over")
+        except (errors.ProviderError, TimeoutError) as error:
+            if isinstance(error, TimeoutError) and not timer.expired():
+                raise
+            step = next_step(run)
+            if not isinstance(step, Act):  # a turn died; the calls of one were counted before they began
+                if run.dead_usage != dead_usage and recorder.error is None:
+                    await self._save_dead_turn(run)
+                if run.turns == turns:
+                    raise _of(error) from None
         if isinstance(step, Stop):
             await finish(run, step, journal, self._ports.now)
-            return self._result(response_id, generation, "stop")
-        calls = step.calls if isinstance(step, Act) else ()
-        return await self._go_on(run, calls)
-
-    async def tool(self, response_id: str, item_id: str) -> None:
-        """Run one call, unless it was answered before; its output waits for the next turn."""
-        run = await self._storage.runs.load(response_id)
-        call = next((call for call in run.pending() if call.id == item_id), None) if run else None
-        if call is None or (await self._storage.runs.outputs([call]))[0] is not None:
-            return
-        await self._storage.runs.put_output(call, await self._ports.tools.call(call))
+            return _result(response_id, generation, "over")
+        return await self._go_on(run, recorder)
 
     async def settle(self, response_id: str, error: str, cause: str) -> None:
         """End a response that the state machine gave up."""
-        run = await self._run(response_id)
-        if run is None:
+        found = await self._find(response_id)
+        if found is None:
             return
+        record, run, log = found
+        remains = await take_over(run, log, self._storage, record)
         journal = Journal(run, nowhere, self._recorder(run), self._ports.account)
-        remains = await catch_up(run, self._storage)
-        await bury(run, journal, remains)
+        await self._pick_up(run, journal, remains)
         await finish(run, Stop("failed", error=readable(error, cause)), journal, self._ports.now)
 
-    async def _run(self, response_id: str) -> Run | None:
+    async def _find(self, response_id: str) -> tuple[Record, Run, list[Batch]] | None:
         """None if there is nothing left to do."""
-        try:
-            record = await require(self._storage, response_id)
-        except errors.NotFound:
-            return None
-        return None if record.over else await resume(self._storage, record)
+        records, resumed = await asyncio.gather(
+            self._storage.store.load([response_id]), resume(self._storage, response_id)
+        )
+        record = records[0]
+        return None if record is None or record.over or resumed is None else (record, *resumed)
 
     def _recorder(self, run: Run) -> Recorder:
         return Recorder(run, self._storage, self._ports.now, seconds=FLUSH_SECONDS, inline=False)
+
+    async def _pick_up(self, run: Run, journal: Journal, remains: Remains) -> None:
+        if not run.next_sequence:  # its worker died before it wrote anything
+            run.response = run.response.model_copy(update={"status": "in_progress"})
+            await begin(run, journal)
+        await bury(run, journal, remains)
+        run.streams = False
+        if run.response.status == "queued":
+            going = run.response.model_copy(update={"status": "in_progress"})
+            await journal(ResponseInProgress(response=going))
+
+    def _pause(self, ends: float) -> Pause:
+        """Stop when a worst-case turn or tool no longer fits, but take one step at least."""
+        begun = False
+
+        def pause(step: Step) -> bool:
+            nonlocal begun
+            short, begun = begun and ends - self._ports.now() < self._settings.turn_seconds, True
+            return short
+
+        return pause
 
     async def _save_dead_turn(self, run: Run) -> None:
         """Keep the tokens that a turn used before it died. The next attempt goes on from this run, whose items are
@@ -118,51 +129,27 @@ class Worker:
         with suppress(errors.KitError):
             await self._storage.log.append(run.response.id, Batch(run.next_batch, []))
             run.next_batch += 1
+            run.kept = len(run.response.output)
             await self._storage.runs.save(run)
 
-    async def _unasked(self, run: Run, attempt: int) -> tuple[HostedToolCall, ...]:
-        """Calls that no tool task has run yet: the inline worker handed off before it ran them, or the turn that made
-        them died before the state machine heard of them.
-        """
-        pending = run.pending()
-        if not attempt:
-            return tuple(call for call in pending if call.id not in run.asked)
-        outputs = await self._storage.runs.outputs(pending)
-        return tuple(call for call, output in zip(pending, outputs, strict=True) if output is None)
-
-    async def _absorb(self, run: Run, journal: Journal) -> None:
-        pending = run.pending()
-        for call, output in zip(pending, await self._storage.runs.outputs(pending), strict=True):
-            await absorb(run, call, output or NO_ANSWER, journal)
-
-    async def _go_on(self, run: Run, calls: tuple[HostedToolCall, ...]) -> TurnResult:
-        """Save the run, and say what is next. Another execution goes on before this one's history is full."""
-        run.history += HISTORY_PER_TURN + HISTORY_PER_CALL * len(calls)
-        renew = run.history >= self._settings.history_events
-        if renew:
-            run.history, run.generation = 0, run.generation + 1
-        else:
-            run.asked += [call.id for call in calls if call.id not in run.asked]
-        await self._storage.runs.save(run)
-        if renew:
-            await self._storage.launcher.start(run.response.id, run.generation)
-            return self._result(run.response.id, run.generation, "renewed")
-        return self._result(run.response.id, run.generation, "act" if calls else "think", calls)
-
-    @staticmethod
-    def _result(
-        response_id: str,
-        generation: int,
-        step: Literal["think", "act", "stop", "renewed"],
-        calls: tuple[HostedToolCall, ...] = (),
-    ) -> TurnResult:
-        return {"response_id": response_id, "generation": generation, "step": step, "calls": [c.id for c in calls]}
+    async def _go_on(self, run: Run, recorder: Recorder) -> WorkResult:
+        """Save the run for the next task. Another execution goes on before this one's history is full."""
+        run.history += HISTORY_PER_TASK
+        if run.history < self._settings.history_events:
+            await recorder.keep(run)
+            return _result(run.response.id, run.generation, "again")
+        run.history, run.generation = 0, run.generation + 1
+        await recorder.keep(run)
+        await self._storage.launcher.start(run.response.id, run.generation)
+        return _result(run.response.id, run.generation, "renewed")
 
 
-def _one_turn(run: Run) -> Pause:
-    """Stop before any tool, and after one turn."""
-    turns = run.turns
-    return lambda step: isinstance(step, Act) or run.turns > turns
+def _result(response_id: str, generation: int, step: Literal["again", "renewed", "over"]) -> WorkResult:
+    return {"response_id": response_id, "generation": generation, "step": step}
+
+
+def _of(error: Exception) -> Exception:
+    return errors.TurnTimeout("A turn took longer than its worker lives") if isinstance(error, TimeoutError) else error
 
 
 def readable(error: str, cause: str) -> ResponseError:

@@ -11,12 +11,10 @@ from typing import TypeAlias
 from pydantic import TypeAdapter
 
 from ..core.errors import Cancelled, Superseded
-from ..core.ids import owner
-from ..core.ports import Storage, ToolOutput
+from ..core.ports import Storage
 from ..core.records import Batch, Claim, Record
 from ..core.run import Run
 from ..schema.events import Event
-from ..schema.items import HostedToolCall
 from ..schema.response import Response
 
 Started: TypeAlias = Callable[[str, int], Awaitable[None]]
@@ -43,7 +41,6 @@ class _Entry:
     run: str
     version: int
     cancelled: bool = False
-    outputs: dict[str, ToolOutput] = field(default_factory=dict[str, ToolOutput])
     log: dict[int, bytes] = field(default_factory=dict[int, bytes])
 
 
@@ -79,11 +76,22 @@ class MemoryStore:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
 
-    async def create(self, record: Record, run: Run) -> None:
+    async def create(
+        self, record: Record, run: Run, batch: Batch | None = None, claim: Claim | None = None
+    ) -> Claim | None:
+        if claim is not None:
+            held = self._shelf.claims.get(claim.key)
+            if held is not None and held.response_id != claim.instead_of:
+                return held
         if record.response.id in self._shelf.responses:
             raise Superseded("There is a response of this id already")
-        entry = _Entry(record.model_dump_json(), _without_context(run), run.version)
+        entry = _Entry(record.model_dump_json(), run.at_rest(), run.version)
+        if batch is not None:
+            entry.log[batch.number] = _events().dump_json(batch.events)
+        if claim is not None:
+            self._shelf.claims[claim.key] = claim
         self._shelf.responses[record.response.id] = entry
+        return None
 
     async def load(self, response_ids: Sequence[str]) -> list[Record | None]:
         found = [self._shelf.responses.get(each) for each in response_ids]
@@ -128,17 +136,7 @@ class MemoryRuns:
         if entry.version != run.version:
             raise Superseded("The run was saved by another")
         run.version = entry.version = run.version + 1
-        entry.run = _without_context(run)
-
-    async def put_output(self, call: HostedToolCall, output: ToolOutput) -> None:
-        if (entry := self._entry_of(call)) is not None:
-            entry.outputs.setdefault(call.id, output)
-
-    async def outputs(self, calls: Sequence[HostedToolCall]) -> list[ToolOutput | None]:
-        return [entry.outputs.get(call.id) if (entry := self._entry_of(call)) is not None else None for call in calls]
-
-    def _entry_of(self, call: HostedToolCall) -> _Entry | None:
-        return self._shelf.responses.get(owner(call.id))
+        entry.run = run.at_rest()
 
 
 class MemoryEventLog:
@@ -176,16 +174,10 @@ class MemoryClaims:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
 
-    async def claim(self, key: str, claim: Claim) -> Claim:
-        return self._shelf.claims.setdefault(key, claim)
-
-    async def release(self, key: str, claim: Claim) -> None:
-        if self._shelf.claims.get(key) == claim:
-            del self._shelf.claims[key]
-
-
-def _without_context(run: Run) -> str:
-    return run.model_dump_json(exclude={"context"})
+    async def release(self, claim: Claim) -> None:
+        held = self._shelf.claims.get(claim.key)
+        if held is not None and held.response_id == claim.response_id:
+            del self._shelf.claims[claim.key]
 
 
 @cache

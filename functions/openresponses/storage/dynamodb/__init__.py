@@ -7,7 +7,6 @@ One table, of string keys `pk` and `sk`. A response's items share the `pk` "<ten
     record              status, lease, cancelled; once the response is over, response (with what it discarded)
     input               input (with the ancestors); response (as it was created)
     run                 run, version
-    output#<item id>    output
     log#<batch number>  events, first, last (sequence numbers); a tombstone has none of them
 
 An idempotency key has the `pk` "<tenant>/key/<SHA-256>" and the `sk` "claim", with response_id and body_hash. The keys
@@ -15,5 +14,5 @@ of clients have a `pk` without a slash, which no tenant's has: `client_keys` des
 only the authorizer's may read them.
 
 `record` is small while a response is being made: it is renewed every second, for one write unit each time.
-`response`, `input`, `run`, `output` and `events` are compressed JSON, or the key of an object that holds it.
+`response`, `input`, `run` and `events` are compressed JSON, or the key of an object that holds it.
 """

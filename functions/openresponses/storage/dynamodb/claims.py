@@ -5,7 +5,7 @@ from hashlib import sha256
 
 from ...core.records import Claim
 from .layout import TenantLayout
-from .table import ABSENT, ConditionFailed, number
+from .table import ABSENT, ConditionFailed, Item, Put, number
 
 _DAYS = 1
 
@@ -14,29 +14,30 @@ class DynamoClaims:
     def __init__(self, layout: TenantLayout) -> None:
         self._layout = layout
 
-    async def claim(self, key: str, claim: Claim) -> Claim:
-        """One round trip: where the condition fails, DynamoDB returns the claim that was there."""
-        layout = self._layout
-        item = {
-            **layout.claim_key(sha256(key.encode()).hexdigest()),
-            "ttl": layout.ttl(_DAYS),
-            "response_id": {"S": claim.response_id},
-            "body_hash": {"S": claim.body_hash},
-        }
-        try:
-            await layout.table.put(item, f"{ABSENT} OR #ttl <= :now", {"now": number(int(layout.now()))})
-        except ConditionFailed as failed:
-            return Claim(failed.item["response_id"]["S"], failed.item["body_hash"]["S"])
-        return claim
-
-    async def release(self, key: str, claim: Claim) -> None:
+    async def release(self, claim: Claim) -> None:
         """Writes the claim as expired: that needs no permission to delete."""
         layout = self._layout
-        item = {
-            **layout.claim_key(sha256(key.encode()).hexdigest()),
-            "ttl": number(0),
-            "response_id": {"S": claim.response_id},
-            "body_hash": {"S": claim.body_hash},
-        }
+        item = {**claim_item(layout, claim), "ttl": number(0)}
         with suppress(ConditionFailed):
             await layout.table.put(item, "#response_id = :id", {"id": {"S": claim.response_id}})
+
+
+def claim_put(layout: TenantLayout, claim: Claim) -> Put:
+    """Written where no other claim holds the key, or one that this claim replaces."""
+    free = f"{ABSENT} OR #ttl <= :now OR #response_id = :before"
+    values: Item = {"now": number(int(layout.now())), "before": {"S": claim.instead_of}}
+    return Put(claim_item(layout, claim), free, values)
+
+
+def claim_item(layout: TenantLayout, claim: Claim) -> Item:
+    return {
+        **layout.claim_key(sha256(claim.key.encode()).hexdigest()),
+        "ttl": layout.ttl(_DAYS),
+        "response_id": {"S": claim.response_id},
+        "body_hash": {"S": claim.body_hash},
+    }
+
+
+def held(claim: Claim, item: Item) -> Claim:
+    """The claim that holds the key of `claim`."""
+    return Claim(claim.key, item["response_id"]["S"], item["body_hash"]["S"])

@@ -20,21 +20,11 @@ class DynamoEventLog:
         self._layout = layout
 
     async def append(self, response_id: str, batch: Batch) -> None:
-        layout = self._layout
-        events = _events().dump_json(batch.events)
-        value = await layout.values.pack("log", safe(response_id), f"{batch.number}", events)
-        item: Item = {
-            **layout.key(response_id, log_key(batch.number)),
-            "ttl": layout.ttl(layout.log_days),
-            "events": value,
-        }
-        if batch.events:
-            item["first"] = number(batch.events[0].sequence_number)
-            item["last"] = number(batch.events[-1].sequence_number)
+        item = await batch_item(self._layout, response_id, batch)
         try:
-            await layout.table.put(item)
+            await self._layout.table.put(item)
         except ConditionFailed:
-            await layout.values.discard(value)
+            await self._layout.values.discard(item["events"])
             raise Superseded("Another worker writes this log, or the response is gone") from None
 
     async def read(self, response_id: str, after_batch: int) -> list[Batch]:
@@ -48,6 +38,20 @@ class DynamoEventLog:
             return []
         numbers = [int(item["sk"]["S"].removeprefix(LOG_START)) for item in kept]
         return [Batch(n, _events().validate_json(value)) for n, value in zip(numbers, values, strict=True)]
+
+
+async def batch_item(layout: TenantLayout, response_id: str, batch: Batch) -> Item:
+    """The item of a batch."""
+    events = _events().dump_json(batch.events)
+    item: Item = {
+        **layout.key(response_id, log_key(batch.number)),
+        "ttl": layout.ttl(layout.log_days),
+        "events": await layout.values.pack("log", safe(response_id), f"{batch.number}", events),
+    }
+    if batch.events:
+        item["first"] = number(batch.events[0].sequence_number)
+        item["last"] = number(batch.events[-1].sequence_number)
+    return item
 
 
 @cache

@@ -4,15 +4,17 @@ import asyncio
 from collections.abc import Sequence
 
 from ...core.errors import Cancelled, Superseded
-from ...core.records import Record
+from ...core.records import Batch, Claim, Record
 from ...core.run import Run
 from ...schema.base import Wire
 from ...schema.items import Item as ResponseItem
 from ...schema.response import Response
+from .claims import claim_put, held
 from .deletion import delete
+from .event_log import batch_item
 from .layout import TenantLayout
 from .runs import pack_run
-from .table import ConditionFailed, Item, number, safe
+from .table import ABSENT, ConditionFailed, Item, Put, number, safe
 from .values import Attribute, Vanished
 
 LIVE = "#status IN (:queued, :in_progress)"
@@ -38,27 +40,39 @@ class DynamoStore:
     def __init__(self, layout: TenantLayout) -> None:
         self._layout = layout
 
-    async def create(self, record: Record, run: Run) -> None:
+    async def create(
+        self, record: Record, run: Run, batch: Batch | None = None, claim: Claim | None = None
+    ) -> Claim | None:
         layout, response_id = self._layout, record.response.id
         given = _Given(input=record.input, ancestors=record.ancestors)
         outcome = _Outcome(response=record.response, discarded=record.discarded)
-        values = await asyncio.gather(
+        input_value, response_value, run_value = await asyncio.gather(
             self._pack(response_id, "input", given),
             self._pack(response_id, "response", outcome),
             pack_run(layout, run),
         )
         ttl = {"ttl": layout.ttl(layout.response_days)}
         status, lease = {"S": record.response.status}, _lease(record.lease)
-        items = [
-            {**layout.key(response_id, "record"), **ttl, "status": status, "lease": lease},
-            {**layout.key(response_id, "input"), **ttl, "input": values[0], "response": values[1]},
-            {**layout.key(response_id, "run"), **ttl, "run": values[2], "version": number(run.version)},
+        puts = [
+            Put({**layout.key(response_id, "record"), **ttl, "status": status, "lease": lease}, ABSENT),
+            Put({**layout.key(response_id, "input"), **ttl, "input": input_value, "response": response_value}),
+            Put({**layout.key(response_id, "run"), **ttl, "run": run_value, "version": number(run.version)}),
         ]
+        values = [input_value, response_value, run_value]
+        if batch is not None:
+            first = await batch_item(layout, response_id, batch)
+            puts.append(Put(first))
+            values.append(first["events"])
+        if claim is not None:
+            puts.insert(0, claim_put(layout, claim))
         try:
-            await layout.table.create(items)
-        except ConditionFailed:
+            await layout.table.transact(puts)
+        except ConditionFailed as failed:
             await asyncio.gather(*map(layout.values.discard, values))
+            if claim is not None and "response_id" in failed.item:
+                return held(claim, failed.item)
             raise Superseded("There is a response of this id already") from None
+        return None
 
     async def load(self, response_ids: Sequence[str]) -> list[Record | None]:
         """Reads a record again if it changes meanwhile."""

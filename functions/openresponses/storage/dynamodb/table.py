@@ -5,6 +5,7 @@ import random
 import re
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, TypeAlias
 from urllib.parse import quote
@@ -40,6 +41,22 @@ def number(value: float) -> Item:
     return {"N": repr(value)}
 
 
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A write of an item, if `condition` holds for what is there; always, if it is empty."""
+
+    item: Item
+    condition: str = ""
+    values: Item = field(default_factory=dict[str, Any])
+
+    def write(self, writer: Item) -> Item:
+        write: Item = {"Item": {**self.item, "writer": writer}}
+        if not self.condition:
+            return write
+        condition = _expressions(self.values, ConditionExpression=self.condition)
+        return {**write, **condition, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+
+
 class Table:
     """Reads are strongly consistent: a response is often continued milliseconds after it ended."""
 
@@ -49,8 +66,8 @@ class Table:
     async def put(self, item: Item, condition: str = ABSENT, values: Item | None = None) -> None:
         """Raises ConditionFailed."""
         writer = {"S": secrets.token_hex(8)}
-        write = {"Item": {**item, "writer": writer}, **_expressions(values or {}, ConditionExpression=condition)}
-        await self._conditional("put_item", write, writer)
+        put = Put(item, condition, values or {}).write(writer)
+        await self._guarded("put_item", {"TableName": self._name, **put}, writer)
 
     async def update(
         self, key: Item, changes: Item, condition: str, values: Item | None = None, returns: str = "NONE"
@@ -60,15 +77,15 @@ class Table:
         changes = {**changes, "writer": writer}
         setting = "SET " + ", ".join(f"#{name} = :{name}" for name in changes)
         write = _expressions({**changes, **(values or {})}, UpdateExpression=setting, ConditionExpression=condition)
-        answer = await self._conditional("update_item", {"Key": key, "ReturnValues": returns, **write}, writer)
+        fixed = {"TableName": self._name, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        answer = await self._guarded("update_item", {**fixed, "Key": key, "ReturnValues": returns, **write}, writer)
         return answer.get("Attributes", {})
 
-    async def create(self, items: Sequence[Item]) -> None:
-        """Write all items or none. Raises ConditionFailed if the first one is there already."""
+    async def transact(self, puts: Sequence[Put]) -> None:
+        """Write all items or none. Raises ConditionFailed for the first one whose condition does not hold."""
         writer = {"S": secrets.token_hex(8)}
-        puts: list[Item] = [{"TableName": self._name, "Item": {**item, "writer": writer}} for item in items]
-        puts[0] |= {"ConditionExpression": ABSENT, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-        await self._guarded("transact_write_items", {"TransactItems": [{"Put": put} for put in puts]}, writer)
+        writes = [{"Put": {"TableName": self._name, **put.write(writer)}} for put in puts]
+        await self._guarded("transact_write_items", {"TransactItems": writes}, writer)
 
     async def get(self, key: Item) -> Item:
         """The item; empty if there is none."""
@@ -130,10 +147,6 @@ class Table:
             writes = left
             if writes:
                 await _back_off(fruitless)
-
-    async def _conditional(self, operation: str, write: Item, writer: Item) -> Item:
-        table = {"TableName": self._name, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-        return await self._guarded(operation, {**table, **write}, writer)
 
     async def _guarded(self, operation: str, parameters: Item, writer: Item) -> Item:
         """A write whose answer was lost is tried again, and then fails on its own item: that is a success."""
