@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 
 from tests.bench.figures import Machine, Samples
-from tests.bench.measures import process
+from tests.bench.measures import upstream
 from tests.bench.paced import Script
 from tests.bench.page import about, spread
 from tests.bench.peers.served import Served, Unusable
@@ -58,11 +58,11 @@ async def everything(servers: Sequence[Server], folder: Path, scale: float) -> l
         return max(1, round(rounds * scale))
 
     rows = [Row(server) for server in servers]
-    async with process("-m", "tests.bench.paced", says="http") as upstream, AsyncExitStack() as stack:
+    async with upstream("tests.bench.paced") as url, AsyncExitStack() as stack:
         running = list[tuple[Row, Served]]()
         for row in rows:
             try:
-                running.append((row, await _start(row, folder, upstream, stack, starts=times(5))))
+                running.append((row, await _start(row, folder, url, stack, starts=times(5))))
             except Unusable as error:
                 row.failed = str(error)
         for _ in range(times(5)):
@@ -83,16 +83,16 @@ async def everything(servers: Sequence[Server], folder: Path, scale: float) -> l
     return rows
 
 
-async def _start(row: Row, folder: Path, upstream: str, stack: AsyncExitStack, starts: int) -> Served:
+async def _start(row: Row, folder: Path, url: str, stack: AsyncExitStack, starts: int) -> Served:
     """Warm, after it was started so many times. Raises Unusable."""
     home = folder / re.sub(r"\W+", "-", row.server.name.lower())
     home.mkdir(parents=True, exist_ok=True)
     await row.server.install(home)
     for number in range(starts + 1):
-        async with row.server.serve(home, upstream) as it:
+        async with row.server.serve(home, url) as it:
             if number:  # the first start fills caches, those of bytecode among them
                 row.add("cold", it.cold and it.cold * 1e3)
-    it = await stack.enter_async_context(row.server.serve(home, upstream))
+    it = await stack.enter_async_context(row.server.serve(home, url))
     for _ in range(10):
         await it.ask(BURST)
     return it
