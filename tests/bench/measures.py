@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -229,7 +229,7 @@ async def process(*command: str, says: str, root: Path = REPO) -> AsyncGenerator
             await rest
 
 
-async def everything(scale: float) -> Sequence[Figure]:
+async def everything(scale: float) -> list[Figure]:
     """All figures; `scale` shortens the run."""
 
     def times(rounds: int) -> int:

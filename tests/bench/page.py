@@ -35,8 +35,8 @@ def figures(machine: Machine, rows: list[Figure], day: date) -> str:
     )
 
 
-def durability(machine: Machine, rows: list[Figure], bills: list[list[Bill]], day: date) -> str:
-    return f"{figures(machine, rows, day)}\n\n{cost.table(*bills)}"
+def durability(machine: Machine, rows: list[Figure], bills: list[list[Bill]], day: date, note: str = "") -> str:
+    return f"{figures(machine, rows, day, note)}\n\n{cost.table(*bills)}"
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:

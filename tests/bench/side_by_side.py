@@ -92,7 +92,8 @@ async def loop(rounds: int, baseline: Checkout | None, turns: int = 20) -> list[
         ours = await stack.enter_async_context(loops(HERE))
         kinds: list[Callable[[int], Any]] = [ours.machine, ours.inline]
         if baseline:
-            kinds.append((await stack.enter_async_context(loops(baseline))).machine)
+            before = await stack.enter_async_context(loops(baseline))
+            kinds += [before.machine, before.inline]
         spent = [list[Spent]() for _ in kinds]
         for number in range(rounds + 2):
             for kind, found in zip(kinds, spent, strict=True):
@@ -110,6 +111,7 @@ async def loop(rounds: int, baseline: Checkout | None, turns: int = 20) -> list[
         figures += [
             Figure("  on the clock, against before", "ms", walls[0], walls[2], baseline.version, 0.25),
             Figure("  CPU time, against before", "ms", cpus[0], cpus[2], baseline.version),
+            Figure("  inline and stored, against before", "ms", walls[1], walls[3], baseline.version),
         ]
     return figures
 
