@@ -234,7 +234,7 @@ class Journal:
             return
         if recorder is not None:
             full = recorder.add(event)
-            if isinstance(event, _OPENING):
+            if run.request.stream and isinstance(event, _OPENING):
                 recorder.tell(partial(self._sink, event))
                 return
             if full or (run.streams and isinstance(event, OutputItemAdded)):

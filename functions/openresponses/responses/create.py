@@ -18,7 +18,7 @@ from ..durable.history import previous, referenced, shown
 from ..durable.journal import LEASE_SECONDS, Journal, Recorder
 from ..durable.tail import follow, hand_over
 from ..schema.events import Detached, ResponseCreated, ResponseQueued, StreamEvent
-from ..schema.items import Item
+from ..schema.items import Item, ItemReference
 from ..schema.request import CreateResponse
 from ..schema.response import ResponseError
 from . import idempotency
@@ -44,14 +44,7 @@ class NewResponses:
         refuse_unsupported(request)
         created = self._ports.now()
         response_id = f"resp_{self._ports.new_id()}"
-        refused, history = await asyncio.gather(
-            self._ports.models.admit(request), self._history(request), return_exceptions=True
-        )
-        if isinstance(refused, BaseException):
-            raise refused
-        if isinstance(history, BaseException):
-            raise history
-        inherited, ancestors, found = history
+        inherited, ancestors, found = await self._admitted(request)
         own = input_items(request, response_id, found, {item.id for item in inherited})
         tools = await offered_tools(request, self._ports.tools, [*inherited, *own])
         check_tool_choice(request, tools)
@@ -77,6 +70,21 @@ class NewResponses:
     def _is_stored(self, request: CreateResponse) -> bool:
         wanted = self._settings.store if request.store is None else request.store
         return wanted and self._ports.storage is not None
+
+    async def _admitted(self, request: CreateResponse) -> tuple[list[Item], list[str], dict[str, Item]]:
+        """The history of a request that is not refused. Neither waits for the other."""
+        said = request.input if isinstance(request.input, list) else []
+        if request.previous_response_id is None and not any(isinstance(item, ItemReference) for item in said):
+            await self._ports.models.admit(request)
+            return [], [], {}
+        refused, history = await asyncio.gather(
+            self._ports.models.admit(request), self._history(request), return_exceptions=True
+        )
+        if isinstance(refused, BaseException):
+            raise refused
+        if isinstance(history, BaseException):
+            raise history
+        return history
 
     async def _history(self, request: CreateResponse) -> tuple[list[Item], list[str], dict[str, Item]]:
         """What the chain holds, the ids of its responses, and the items that the input refers to."""
