@@ -164,7 +164,7 @@ def _checked(wire: Wire, script: Script, arrived: list[float], chunks: list[byte
     except (KeyError, TypeError):
         text = ""
     if text != script.text:
-        raise Unusable(f"answers something else than the upstream: {b''.join(chunks)[-200:]!r}")
+        raise Unusable(f"it answers something else than the upstream: {b''.join(chunks)[-200:]!r}")
     complete = b"".join(chunks).index(wire.text) + len(wire.text)
     sizes = accumulate(map(len, chunks))
     return Answer(next(at for at, size in zip(arrived, sizes, strict=True) if size >= complete), end)
