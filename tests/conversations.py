@@ -16,15 +16,17 @@ Ask: TypeAlias = Callable[..., Awaitable[Json]]
 ENCRYPTED = "reasoning.encrypted_content"
 
 
-def folded(body: str) -> Json:
-    """The stream's final response; the stream is well formed, and one event of each kind fits the schema."""
+def folded(body: str, *, deaths: int = 0) -> Json:
+    """The stream's final response; the stream is well formed, and one event of each kind fits the schema. So many
+    turns or workers may have died meanwhile.
+    """
     frames = [frame for frame in body.split("\n\n") if frame and not frame.startswith(":")]
     assert frames[-1] == "data: [DONE]"
     events = [json.loads(frame.partition("data: ")[2]) for frame in frames[:-1]]
     kinds = {(event["type"], event.get("item", {}).get("type")): event for event in events}
     for event in kinds.values():
         check_event(event)
-    return check_stream(events)
+    return check_stream(events, deaths=deaths)
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 Json = dict[str, Any]
@@ -42,9 +43,13 @@ class _Item:
     done: Json | None = None
 
 
-def check_stream(events: list[Json]) -> Json:
-    """Asserts that `events` are a whole well-formed stream. Returns the final response."""
-    assert [event["sequence_number"] for event in events] == list(range(len(events))), "sequence numbers have gaps"
+def check_stream(events: list[Json], *, deaths: int = 0) -> Json:
+    """Asserts that `events` are a whole well-formed stream. Returns the final response.
+
+    `deaths` is how many turns or workers may have died meanwhile. Each may leave one gap in the numbers, and items in
+    a row that the final response leaves out.
+    """
+    check_numbers(events, gaps=deaths)
     kinds = [event["type"] for event in events]
     assert kinds[0] == "response.created", f"the first event is {kinds[0]}"
     opening = kinds[: kinds.index("response.in_progress") + 1]
@@ -54,7 +59,48 @@ def check_stream(events: list[Json]) -> Json:
     assert not LIFECYCLE & {event["type"] for event in middle}, "a lifecycle event amid the stream"
     final = events[-1]["response"]
     _check_lifecycle([event["response"] for event in events[: len(opening)]], final, kinds[-1])
-    assert check_items(middle) == final["output"], "the done items are not the final response's output"
+    done, output = check_items(middle), final["output"]
+    left_out = [n for n, item in enumerate(done) if item["id"] not in {item["id"] for item in output}]
+    assert [item for n, item in enumerate(done) if n not in left_out] == output, (
+        "the done items are not the final response's output"
+    )
+    assert sum(n - 1 not in left_out for n in left_out) <= deaths, f"items of no dead turn are left out: {left_out}"
+    return final
+
+
+def check_numbers(events: list[Json], *, gaps: int = 0) -> None:
+    """Asserts that the sequence numbers count from 0, with so many gaps at most."""
+    numbers = [event["sequence_number"] for event in events]
+    steps = [after - before for before, after in pairwise([-1, *numbers])]
+    assert all(step > 0 for step in steps), f"sequence numbers do not increase: {numbers}"
+    assert steps[:1] in ([], [1]), f"sequence numbers start at {numbers[0]}"
+    assert sum(step > 1 for step in steps) <= gaps, f"sequence numbers have gaps: {numbers}"
+
+
+def check_resumed(seen: list[Json], rest: list[Json], log: list[Json]) -> Json:
+    """Asserts what a client may rely on whose stream broke off with its worker: `seen` is what it got before that,
+    `rest` what it got when it went on after the last number, and `log` the response's whole log. Returns the final
+    response.
+
+    A delta that it saw last may be in no log: what counts is said when its item is done.
+    """
+    check_numbers([*seen, *rest], gaps=1)
+    final, last = check_stream(log, deaths=1), seen[-1]["sequence_number"]
+    assert rest == [event for event in log if event["sequence_number"] > last]
+    logged = {event["sequence_number"]: event for event in log}
+    for event in seen:
+        assert logged.get(event["sequence_number"], event) == event, "a number stands for two events"
+    state: dict[int, str] = {}
+    for event in (event for event in [*seen, *rest] if "output_index" in event):
+        kind, at = event["type"], event["output_index"]
+        if kind == "response.output_item.added":
+            assert at not in state, f"item {at} was added twice"
+            state[at] = "open"
+        else:
+            assert state.get(at) == "open", f"{kind} for item {at}, which is {state.get(at, 'not there')}"
+        if kind == "response.output_item.done":
+            state[at] = "done"
+    assert {*state.values()} <= {"done"}, f"an item is left open: {state}"
     return final
 
 

@@ -140,7 +140,7 @@ def answered(target: Target, error: KitError | None, seconds: float) -> None:
 
 
 def performed(task: str, duration_ms: float, fields: dict[str, object]) -> None:
-    """One task of the state machine: a turn, a tool call, or the end of a response that was given up. A field `error`
+    """One task of the state machine: some turns of a response, or the end of one that was given up. A field `error`
     names the class of the error that the task raised.
     """
     write = logger().warning if "error" in fields else logger().info

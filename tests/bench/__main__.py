@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import cached, cost, durable, measures, page, side_by_side
+from tests.bench import cached, cold, cost, durable, measures, page, side_by_side
 from tests.bench.cost import Bill
 from tests.bench.figures import Figure, Machine, table
 from tests.bench.peers import compare
@@ -42,7 +42,11 @@ def note(baseline: Checkout | None) -> str:
 
 
 async def of_server(scale: float, baseline: Checkout | None) -> list[Figure]:
-    return [*await measures.everything(scale), *await side_by_side.plain(max(1, round(10 * scale)), baseline)]
+    return [
+        *await cold.rows(scale),
+        *await measures.everything(scale),
+        *await side_by_side.plain(max(1, round(10 * scale)), baseline),
+    ]
 
 
 async def of_durability(scale: float, baseline: Checkout | None) -> tuple[list[Figure], list[list[Bill]]]:

@@ -16,40 +16,12 @@ import httpx2
 
 from openresponses_dev.local.status_page import JSON_PATH
 from tests.bench.figures import Figure, Samples
-from tests.bench.sandbox import API_KEY, AUTHORIZER, HERE, REPO, SERVER, STOCK, Checkout, Sandbox, sandbox
+from tests.bench.sandbox import API_KEY, HERE, REPO, SERVER, Checkout, Sandbox, sandbox
 
 APPS = "tests.bench.apps"
 RAW, ONE_ROUTE = f"{APPS}.raw.app", f"{APPS}.one_route.app"
 OFFLINE = {"model": "offline/demo", "input": "Say hello."}
 DELTA = b"response.output_text.delta"
-
-
-async def cold_start(rounds: int) -> list[Figure]:
-    """From the start of the process to its first GET /next; and to the end of its first streamed answer."""
-    handlers = (SERVER, ONE_ROUTE, RAW)
-    authorizer = list[float]()
-    inits = {handler: list[tuple[float, float, float]]() for handler in handlers}
-    for number in range(rounds + 1):
-        for handler in handlers:
-            async with sandbox(handler) as it:
-                began = time.monotonic()
-                await it.stream(**OFFLINE)
-                first = time.monotonic() - began
-                if number:  # the first round fills caches, ours of bytecode among them
-                    inits[handler].append((it.init.wall * 1e3, it.init.cpu * 1e3, (it.init.wall + first) * 1e3))
-        async with sandbox(AUTHORIZER, runtime=STOCK) as it:
-            if number:
-                authorizer.append(it.init.wall * 1e3)
-    walls, cpus, totals = (
-        {handler: Samples([each[column] for each in inits[handler]]) for handler in handlers} for column in range(3)
-    )
-    return [
-        Figure("cold init", "ms", walls[SERVER], walls[ONE_ROUTE], "bare FastAPI app", 1.3),
-        Figure("  its CPU time", "ms", cpus[SERVER], cpus[ONE_ROUTE], "bare FastAPI app"),
-        Figure("  against the least", "ms", walls[SERVER], walls[RAW], "raw ASGI app"),
-        Figure("  with the first answer", "ms", totals[SERVER], totals[ONE_ROUTE], "bare FastAPI app"),
-        Figure("  of the authorizer", "ms", Samples(authorizer), walls[ONE_ROUTE], "bare FastAPI app"),
-    ]
 
 
 async def first_byte(rounds: int) -> list[Figure]:
@@ -236,7 +208,6 @@ async def everything(scale: float) -> list[Figure]:
         return max(1, round(rounds * scale))
 
     return [
-        *await cold_start(times(15)),
         *await first_byte(times(300)),
         *await event_cost(times(20), events=3000),
         *await added_latency(times(200)),

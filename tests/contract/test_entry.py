@@ -96,7 +96,7 @@ def test_no_dialect_and_no_cipher_is_imported_before_a_request_needs_it(entry: s
 
 
 @pytest.mark.parametrize("entry", ["tasks"])
-def test_the_state_machines_functions_serve_no_http(entry: str) -> None:
+def test_the_state_machines_function_serves_no_http(entry: str) -> None:
     assert imported(entry, STORED) & {"fastapi", "starlette", "mangum", "openresponses.api.app"} == set()
 
 
@@ -120,9 +120,9 @@ async def answer(result: object) -> object:
 
 
 def test_a_task_leaves_one_line(caplog: pytest.LogCaptureFixture) -> None:
-    assert perform("turn", RESPONSE, answer(7), lambda result: {"step": result}) == 7
+    assert perform("work", RESPONSE, answer(7), lambda result: {"step": result}) == 7
     (line,) = told(caplog)
-    assert (line["msg"], line["levelname"], line["response_id"], line["step"]) == ("turn", "INFO", "resp_1", 7)
+    assert (line["msg"], line["levelname"], line["response_id"], line["step"]) == ("work", "INFO", "resp_1", 7)
     assert line["duration_ms"] >= 0
     assert "error" not in line
 
@@ -131,7 +131,7 @@ def test_tasks_share_a_loop() -> None:
     async def loop() -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
 
-    assert perform("turn", RESPONSE, loop()) is perform("turn", RESPONSE, loop())
+    assert perform("work", RESPONSE, loop()) is perform("work", RESPONSE, loop())
 
 
 @pytest.mark.parametrize("error", [ProviderThrottled("slow down"), StorageUnavailable("try again")])
@@ -139,20 +139,20 @@ def test_an_error_of_ours_passes_as_it_is(
     error: Exception, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(type(error)) as raised:
-        perform("turn", RESPONSE, answer(error))
+        perform("work", RESPONSE, answer(error))
     assert raised.value is error
     (line,) = told(caplog)
     metric = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert (line["msg"], line["levelname"], line["error"]) == ("turn", "WARNING", type(error).__name__)
+    assert (line["msg"], line["levelname"], line["error"]) == ("work", "WARNING", type(error).__name__)
     assert (metric["task_error"], metric["TaskErrors"]) == (type(error).__name__, [1.0])
 
 
 def test_what_a_bug_says_is_kept_nowhere(caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(Crashed, match=r"^KeyError in turn$") as raised:
-        perform("turn", RESPONSE, answer(KeyError("a prompt")))
+    with pytest.raises(Crashed, match=r"^KeyError in work$") as raised:
+        perform("work", RESPONSE, answer(KeyError("a prompt")))
     assert raised.value.__suppress_context__
     crashed, line = told(caplog)
     assert (crashed["msg"], crashed["error"]) == ("crashed", "KeyError")
     assert any("test_entry.py" in place for place in crashed["where"])
-    assert (line["msg"], line["error"]) == ("turn", "KeyError")
+    assert (line["msg"], line["error"]) == ("work", "KeyError")
     assert "a prompt" not in f"{crashed} {line}"

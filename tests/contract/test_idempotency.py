@@ -1,72 +1,200 @@
-"""Idempotency keys: which response a request that is sent again gets."""
+"""Idempotency keys: which response a request that is sent again gets, whatever became of the first one."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import httpx2
 import pytest
+from openai import APIStatusError, AsyncOpenAI
 
-from openresponses.core.errors import IdempotencyKeyReused, NotFound, ProviderUnavailable
-from openresponses.responses.idempotency import PATIENCE, IdempotencyKey
-from openresponses.schema.request import CreateResponse
-from tests.contract.machine import House, Seen
+from openresponses.core.errors import (
+    ProviderError,
+    ProviderRejected,
+    ProviderThrottled,
+    ProviderUnavailable,
+    StorageUnavailable,
+)
+from openresponses.core.turn import Turn
+from tests.contract.deaths import Life, Replaced, run_until_killed
+from tests.contract.machine import House, Killed
+from tests.contract.served import client_of, sdk_of
+from tests.contract.storage_suite import opened_moto
+from tests.conversations import folded
+from tests.sweeps import Sweep
 from tests.unit.cases import ANSWER
-from tests.unit.kit import Script
+from tests.unit.kit import Json, Script
 
-ASKED = CreateResponse.model_validate({"model": "m", "input": "hello"})
-KEY = IdempotencyKey.of("key", b"body")
-
-
-async def respond(house: House, key: IdempotencyKey) -> str:
-    """The id of the response that the request got."""
-    run, record = await house.new.accept(ASKED)
-    response_id = await house.new.claim(key, run)
-    if response_id == run.response.id:
-        await house.new.respond(run, record, Seen(), seconds=None, committed=lambda: False, key=key)
-    return response_id
+ASKED: Json = {"model": "m", "input": "hello"}
+KEY = {"idempotency-key": "key"}
+PARALLEL = 25
+kinds = pytest.mark.parametrize("kind", [{}, {"stream": True}, {"background": True}], ids=["plain", "stream", "queued"])
 
 
-async def test_the_same_request_gets_the_same_response() -> None:
-    script = Script([ANSWER] * 2)
+class Always(Script):
+    """Says the same in every turn, after a moment; or refuses with the same error."""
+
+    def __init__(self, error: ProviderError | None = None, seconds: float = 0.0) -> None:
+        super().__init__([])
+        self._error, self._seconds = error, seconds
+
+    async def stream(self, turn: Turn):  # type: ignore[override]
+        self.asked.append(turn)
+        await asyncio.sleep(self._seconds)
+        if self._error is not None:
+            raise self._error
+        for said in ANSWER:
+            assert not isinstance(said, BaseException)
+            yield said
+
+
+async def post(house: House, key: Json = KEY, **request: Any) -> httpx2.Response:
+    async with client_of(house) as client:
+        return await client.post("/responses", json={**ASKED, **request}, headers=key)
+
+
+def response_in(answer: httpx2.Response, *, deaths: int = 0) -> Json:
+    assert answer.status_code == 200, answer.text
+    streamed = answer.headers["content-type"].startswith("text/event-stream")
+    return folded(answer.text, deaths=deaths) if streamed else answer.json()
+
+
+@kinds
+async def test_the_same_request_gets_the_same_response(kind: Json) -> None:
+    script = Always()
     house = House(script)
-    first = await respond(house, KEY)
-    assert await respond(house, KEY) == first
+    first = response_in(await post(house, **kind))
+    await house.idle()
+    again = response_in(await post(house, **kind))
+    assert again["id"] == first["id"]
     assert len(script.asked) == len(house.ledger.accounts) == 1
-    assert await respond(house, IdempotencyKey.of("another", b"body")) != first
+    assert response_in(await post(house, {"idempotency-key": "another"}, **kind))["id"] != first["id"]
 
 
 async def test_another_request_may_not_use_the_key() -> None:
-    house = House(Script([ANSWER]))
-    await respond(house, KEY)
-    with pytest.raises(IdempotencyKeyReused):
-        await respond(house, IdempotencyKey.of("key", b"another body"))
+    house = House(Always())
+    await post(house)
+    answer = await post(house, input="another")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "idempotency_key_reused")
 
 
-async def test_a_request_of_which_nothing_came_gives_its_key_back() -> None:
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_request_of_which_nothing_came_gives_its_key_back(stream: bool) -> None:
     house = House(Script([[ProviderUnavailable("down")], ANSWER]))
-    with pytest.raises(ProviderUnavailable):
-        await respond(house, KEY)
-    assert await respond(house, KEY) in house.shelf.responses
+    assert (await post(house, stream=stream)).status_code == 503
+    assert house.shelf.responses == {}
+    assert response_in(await post(house, stream=stream))["id"] in house.shelf.responses
 
 
-async def test_a_response_that_is_about_to_be_stored_is_waited_for() -> None:
-    house = House(Script([ANSWER]))
-    run, record = await house.new.accept(ASKED)
-    assert await house.new.claim(KEY, run) == run.response.id
-    again: asyncio.Task[Any] = asyncio.create_task(respond(house, KEY))
-    await asyncio.sleep(0.05)
-    assert not again.done()
-    await house.new.respond(run, record, Seen(), seconds=None, committed=lambda: False, key=KEY)
-    assert await again == run.response.id
+@pytest.mark.parametrize("stream", [False, True])
+async def test_many_at_once_make_one_response(stream: bool) -> None:
+    script = Always(seconds=0.05)
+    worker = Replaced(script, Life(pace=3)).worker
+    answers = await asyncio.gather(*(post(worker, stream=stream) for _ in range(PARALLEL)))
+    assert len({response_in(answer)["id"] for answer in answers}) == 1
+    assert len(script.asked) == 1
 
 
-async def test_a_response_that_does_not_appear_is_not_found() -> None:
-    house = House(Script([ANSWER]))
-    run, _ = await house.new.accept(ASKED)
-    await house.new.claim(KEY, run)
-    again: asyncio.Task[Any] = asyncio.create_task(respond(house, KEY))
-    await asyncio.sleep(0.05)
-    house.time += PATIENCE
-    with pytest.raises(NotFound):
-        await again
+REFUSALS: list[ProviderError] = [
+    ProviderRejected("The provider refused the request (HTTP 404): no such model"),
+    ProviderThrottled("The provider limits our rate"),
+    ProviderUnavailable("The provider could not be reached"),
+]
+every_refusal = pytest.mark.parametrize("error", REFUSALS, ids=lambda error: type(error).__name__)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@every_refusal
+async def test_many_at_once_that_are_refused_are_told_so(error: ProviderError, stream: bool) -> None:
+    """Each gets the same refusal, or a status on which the SDKs try again."""
+    at = Replaced(Always(error, seconds=0.05), Life(pace=3))
+    answers = await asyncio.gather(*(post(at.worker, stream=stream) for _ in range(PARALLEL)))
+    refused = [(answer.status_code, answer.json()["error"]["code"]) for answer in answers]
+    told = (error.status, error.code)
+    assert told in refused
+    assert [each for each in refused if each != told and each[0] not in (409, 503)] == []
+    assert at.house.shelf.responses == {}
+
+
+@every_refusal
+async def test_the_sdk_gets_the_refusal_in_the_end(error: ProviderError) -> None:
+    """It tries again by itself on 408, 409, 429 and from 500 on."""
+
+    async def refused(client: AsyncOpenAI) -> int:
+        with pytest.raises(APIStatusError) as raised:
+            await client.responses.create(**ASKED, extra_headers={"Idempotency-Key": "key"})
+        return raised.value.status_code
+
+    worker = Replaced(Always(error, seconds=0.02), Life(pace=3)).worker
+    async with sdk_of(worker, retries=1) as client:
+        assert {*await asyncio.gather(*(refused(client) for _ in range(5)))} <= {error.status, 409, 503}
+
+
+@asynccontextmanager
+async def running(house: House) -> AsyncIterator[None]:
+    """Its clock runs, at a minute a second."""
+
+    async def run() -> None:
+        while True:
+            await asyncio.sleep(0.05)
+            house.time += 3
+
+    clock = asyncio.create_task(run())
+    yield
+    clock.cancel()
+    with suppress(asyncio.CancelledError):
+        await clock
+
+
+async def retried(at: Replaced, kind: Json) -> Json:
+    """What the same request gets when it is sent again, twice: an answer, once made."""
+    house = at.house
+    await at.outlive()
+    async with running(house), asyncio.timeout(20):
+        first = response_in(await post(house, **kind), deaths=1)
+        while (again := await house.stored.retrieve(first["id"])).status in ("queued", "in_progress"):
+            await asyncio.sleep(0.05)
+        assert again.status == "completed"
+        assert response_in(await post(house, **kind), deaths=1)["id"] == first["id"]
+        await house.idle()
+    return again.model_dump(mode="json")
+
+
+@kinds
+@pytest.mark.parametrize("after", [False, True], ids=["before it takes effect", "before the worker knows"])
+@pytest.mark.parametrize(
+    "error", [Killed(), StorageUnavailable("busy")], ids=["its worker is killed", "its storage is gone"]
+)
+def test_a_request_that_ends_at_any_call_of_its_storage_may_come_again(
+    kind: Json, after: bool, error: BaseException
+) -> None:
+    ended: list[Replaced] = []
+    for number in range(100):
+        at = Replaced(Always(), Life(last=number, after=after, pace=1, error=error))
+        run_until_killed(lambda at=at: post(at.worker, **kind), at.life)
+        if not at.life.ended:
+            break
+        ended.append(at)
+    assert len(ended) > 2
+
+    async def sent_again() -> None:
+        responses = await asyncio.gather(*(retried(at, kind) for at in ended))
+        for at, response in zip(ended, responses, strict=True):
+            assert [*at.house.shelf.responses] == [response["id"]], f"{at.life.calls} left another response"
+
+    asyncio.run(sent_again())
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before it takes effect", "before the worker knows"])
+def test_a_worker_that_is_killed_leaves_a_key_in_dynamodb_that_may_come_again(sweep: Sweep, after: bool) -> None:
+    with opened_moto() as backend:
+        life = Life()
+        run_until_killed(lambda: post(Replaced(Always(), life, backend.storage("whole")).worker), life)
+        for number in sweep.sample(range(len(life.calls)), 2):
+            at = Replaced(Always(), Life(last=number, after=after), backend.storage(f"tenant-{number}"))
+            run_until_killed(lambda at=at: post(at.worker), at.life)
+            assert at.life.killed
+            assert asyncio.run(retried(at, {}))["output"]

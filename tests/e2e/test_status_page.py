@@ -19,7 +19,7 @@ def test_the_page_shows_functions_and_executions(cloud: Endpoint) -> None:
     page = ""
     while "SUCCEEDED" not in page and time.monotonic() < until:
         page = httpx2.get(f"{origin.scheme}://{origin.netloc}/_local").text
-    assert "TurnFunction" in page
+    assert "WorkerFunction" in page
     assert queued.id in page
     assert "SUCCEEDED" in page
     assert "planted-prompt" not in page

@@ -231,11 +231,12 @@ class Running(Done):
 
 
 class InStateMachine(Scene):
-    """A response in the background, whose Turn or Tool function is what meets the fault."""
+    """A response in the background, whose worker is what meets the fault."""
 
-    def __init__(self, role: str, **request: object) -> None:
+    role = "WorkerFunction"
+
+    def __init__(self, **request: object) -> None:
         super().__init__(background=True, stream=True, **request)
-        self.role = role
 
 
 CALCULATOR = [{"type": "serverless:calculator"}]
@@ -253,8 +254,7 @@ SCENES: dict[str, Scene] = {
     "delete": Done("DELETE"),
     "delete, large": Done("DELETE", input=LARGE),
     "delete, running": Running("DELETE"),
-    "turn": InStateMachine("TurnFunction"),
-    "tool": InStateMachine("ToolFunction", input="What is 6 * 7?", tools=CALCULATOR),
+    "worker": InStateMachine(input="What is 6 * 7?", tools=CALCULATOR),
 }
 
 

@@ -123,7 +123,7 @@ def test_a_long_loop_is_handed_off_on_one_connection(cloud: Endpoint, client: Op
     calls = [item for item in events[-1].response.output if str(item.type) == "serverless:calculator"]
     assert len(calls) == 14
     [(function, account)] = accounts(cloud, events[-1].response.id)
-    assert (function, account["status"]) == ("TurnFunction", "completed")
+    assert (function, account["status"]) == ("WorkerFunction", "completed")
     assert (account["turns"], account["tool_calls"], account["key_id"]) == (15, 14, "plantedclien")
     used = events[-1].response.usage
     assert used.input_tokens > 0

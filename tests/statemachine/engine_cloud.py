@@ -30,6 +30,7 @@ from openresponses_dev.local.sandbox.functions import Function
 from openresponses_dev.local.sandbox.lambda_api import Target
 from openresponses_dev.local.sandbox.sandbox import Sandbox
 from openresponses_dev.local.services.local_aws import client
+from openresponses_dev.local.template.intrinsics import ACCOUNT, REGION
 from openresponses_dev.local.template.template import FunctionSpec
 
 T = TypeVar("T")
@@ -109,11 +110,12 @@ class WatchedCloud(LocalCloud):
         server.app = _layer(server.app, self)
 
     async def kill(self, who: str) -> None:
-        """SIGKILL the sandbox, and see it dead."""
-        sandbox = next(s for s in self.functions[who.partition("-")[0]].sandboxes if _is(s, who))
-        os.killpg(sandbox.pid, signal.SIGKILL)
-        while sandbox.alive:
-            await asyncio.sleep(0.001)
+        """SIGKILL the sandbox, if it lives, and see it dead."""
+        for sandbox in self.functions[who.partition("-")[0]].sandboxes:
+            if _is(sandbox, who):
+                os.killpg(sandbox.pid, signal.SIGKILL)
+                while sandbox.alive:
+                    await asyncio.sleep(0.001)
 
 
 def _is(sandbox: Sandbox, who: str) -> bool:
@@ -196,9 +198,17 @@ class Deployment:
         key = {"pk": {"S": f"default/{response_id}"}, "sk": {"S": sk}}
         return self.dynamodb.get_item(TableName="ResponsesTable", Key=key).get("Item", {})
 
-    def discarded(self, response_id: str) -> list[str]:
-        """Which items of a response that is over belong to dead turns."""
-        return unpacked(self.item(response_id, "record")["response"]["B"])["discarded"]
+    def configure(self, name: str, value: object) -> None:
+        """Write a parameter, which a sandbox reads that has not read it yet."""
+        ssm, path = client("ssm", self.cloud.aws.endpoint_url), f"/openresponses/{name}"
+        ssm.put_parameter(Name=path, Value=json.dumps(value), Type="SecureString", Overwrite=True)
+
+    def history(self, execution: str) -> list[Json]:
+        """The events of the execution of this name."""
+        machine = f"{self.cloud.aws.executions()[0].state_machine}:{execution}"
+        arn = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{machine}"
+        sfn = client("stepfunctions", self.cloud.aws.endpoint_url)
+        return sfn.get_execution_history(executionArn=arn, maxResults=1000)["events"]
 
     def running(self) -> set[str]:
         """The names of the executions that go on."""

@@ -1,13 +1,16 @@
-"""Killing the workers of a response at a point that is told beforehand, and judging what became of the response."""
+"""Killing the worker of a response at a point that is told beforehand, and judging what became of the response."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import threading
 import time
 import uuid
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import httpx2
 
@@ -25,26 +28,26 @@ from tests.statemachine.engine_cloud import (
 )
 from tests.stream_checker import TERMINAL, check_stream
 
-Role: TypeAlias = Literal["TurnFunction", "ToolFunction"]
-ROLES = ("TurnFunction", "ToolFunction")
+WORKER = "WorkerFunction"
 OPENING = 1
 """The number of the last event that the API function writes: response.queued."""
+_SORT_KEY = re.compile(rb'"sk": ?\{"S": ?"(\w+)')
 
 
 @dataclass(frozen=True)
 class AtEvent:
-    """The Turn worker dies when event `number` is in the log, and nothing after it."""
+    """The worker dies when event `number` is in the log, and nothing after it."""
 
     number: int
 
 
 @dataclass(frozen=True)
 class AtCall:
-    """A worker dies as its `number`th call to AWS within the response, counted from 0, is made: before the call
+    """The worker dies as the response's `number`th call of this kind to AWS is made, counted from 0: before the call
     takes effect, or after it and before the worker knows.
     """
 
-    role: Role
+    kind: str
     number: int
     after: bool
 
@@ -52,10 +55,25 @@ class AtCall:
 Point: TypeAlias = AtEvent | AtCall
 
 
+def kind_of(call: AwsCall) -> str:
+    """What a worker does with the call; empty for a batch of events, whose number depends on a timer."""
+    if call.service == "lambda":
+        return "call a tool"
+    if log_events(call):
+        return ""
+    found = _SORT_KEY.search(call.body)
+    return f"{call.operation} {found[1].decode() if found else ''}".strip()
+
+
+def calls(trace: Counter[str]) -> list[Point]:
+    """Each call of a worker that makes what `trace` has counted."""
+    return [AtCall(kind, n, after) for kind in trace for n in range(trace[kind]) for after in (False, True)]
+
+
 @dataclass
 class _Plan:
     point: Point | None
-    calls: dict[str, int] = field(default_factory=dict[str, int])
+    calls: Counter[str] = field(default_factory=Counter[str])
     doomed: AwsCall | None = None
     killed: bool = False
 
@@ -67,7 +85,6 @@ class Killer(Watch):
         self._deployment = deployment
         self._plans: dict[str, _Plan] = {}
         self._planned = threading.Condition()
-        self.traces: dict[str, list[tuple[str, str]]] = {}
 
     def plan(self, response_id: str, point: Point | None) -> None:
         with self._planned:
@@ -77,21 +94,26 @@ class Killer(Watch):
     def killed(self, response_id: str) -> bool:
         return self._plans[response_id].killed
 
+    def trace(self, response_id: str) -> Counter[str]:
+        """How many calls of each kind were made."""
+        return self._plans[response_id].calls
+
     def before(self, call: AwsCall) -> Reply | None:
-        if call.role not in ROLES or not (response_id := call.response_id):
+        if call.role != WORKER or not (response_id := call.response_id):
             return None
+        kind = kind_of(call)
         with self._planned:
             self._planned.wait_for(lambda: response_id in self._plans, LIMIT_S)
             plan = self._plans[response_id]
-            number = plan.calls.get(call.role, 0)
-            plan.calls[call.role] = number + 1
-        self.traces.setdefault(response_id, []).append((call.role, f"{call.service}:{call.operation}"))
+            number = plan.calls[kind]
+            if kind:
+                plan.calls[kind] += 1
         if plan.killed or plan.doomed:
             return None
         match plan.point:
             case AtEvent(last) if (events := log_events(call)) is not None:
                 return self._at_event(plan, call, events, last)
-            case AtCall(role, wanted, after) if role == call.role and number == wanted:
+            case AtCall(wanted, n, after) if (kind, number) == (wanted, n):
                 if not after:
                     return self._strike(plan, call)
                 plan.doomed = call
@@ -123,8 +145,7 @@ class Outcome:
     response_id: str
     events: list[Json]
     answer: list[Json]
-    """The output as the model has seen it: without items of dead turns, and without ids."""
-    discarded: int
+    """The output, without ids."""
 
 
 class Trial:
@@ -160,14 +181,24 @@ class Trial:
     async def _run(self, http: httpx2.AsyncClient, point: Point | None) -> Outcome:
         counter = f"counter-{uuid.uuid4().hex}-"
         words = self._request["input"].replace("COUNTER", counter)
-        answer = await http.post("/responses", json={**self._request, "input": words})
-        assert answer.status_code == 200, answer.text
-        response_id = answer.json()["id"]
-        self.killer.plan(response_id, point)
+        seen = await self._seen(http, {**self._request, "input": words}, point)
+        response_id = seen[0]["response"]["id"]
         await self._ended(response_id)
-        events = await followed(http, response_id)
+        assert await followed(http, response_id) == seen, "the log is not what the client saw"
         stored = (await http.get(f"/responses/{response_id}")).json()
-        return self._judged(response_id, counter, events, stored)
+        return self._judged(response_id, counter, seen, stored)
+
+    async def _seen(self, http: httpx2.AsyncClient, request: Json, point: Point | None) -> list[Json]:
+        """What a client sees that holds its connection while the worker dies."""
+        events: list[Json] = []
+        async with http.stream("POST", "/responses", json=request) as answer:
+            assert answer.status_code == 200, (await answer.aread()).decode()
+            async for line in answer.aiter_lines():
+                if line.startswith("data: {"):
+                    events.append(json.loads(line.removeprefix("data: ")))
+                    if len(events) == 1:
+                        self.killer.plan(events[0]["response"]["id"], point)
+        return events
 
     async def _ended(self, response_id: str) -> None:
         limit = time.monotonic() + LIMIT_S
@@ -176,20 +207,19 @@ class Trial:
             await asyncio.sleep(0.1)
 
     def _judged(self, response_id: str, counter: str, events: list[Json], stored: Json) -> Outcome:
-        final = check_stream(events)  # numbered without a gap, items all closed, one terminal event, last
+        final = check_stream(events, deaths=1)  # items all closed, one terminal event, last
+        assert [event["sequence_number"] for event in events] == [*range(len(events))], "a number is left out"
         assert [event["type"] for event in events if event["type"] in TERMINAL] == ["response.completed"]
         assert final == stored, "the log's end is not the response that is stored"
         statuses = {each.name: each.status for each in self._deployment.cloud.aws.executions()}
         assert statuses[response_id] == "SUCCEEDED"
-        dead = self._deployment.discarded(response_id)
-        alive = [item for item in final["output"] if item["id"] not in dead]
-        calls = [item["id"] for item in alive if item["type"] == "serverless:counter"]
-        assert len(calls) == self._calls
+        made = [item["id"] for item in final["output"] if item["type"] == "serverless:counter"]
+        assert len(made) == self._calls
         acted, value = self._record(response_id, counter)
-        assert sorted(acted) == sorted(calls), "not each call's token was acted on once, or another one was"
+        assert sorted(acted) == sorted(made), "not each call's token was acted on once, or another one was"
         assert value == self._calls
-        shown = [{k: v for k, v in item.items() if k not in ("id", "call_id")} for item in alive]
-        return Outcome(response_id, events, without_ids(shown, {counter: "counter"}), len(dead))
+        shown = [{k: v for k, v in item.items() if k not in ("id", "call_id")} for item in final["output"]]
+        return Outcome(response_id, events, without_ids(shown, {counter: "counter"}))
 
     def _record(self, response_id: str, counter: str) -> tuple[list[str], int]:
         """What the tool itself has kept: the tokens that it acted on, and what its counters stand at."""

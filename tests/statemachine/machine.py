@@ -1,4 +1,4 @@
-"""The state machine of infra/statemachine, executed by the local Step Functions with plain Python functions."""
+"""The state machine of infra/statemachine, executed by the local Step Functions with a plain Python function."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from openresponses_dev.local.template.intrinsics import ACCOUNT, REGION
 ASL = Path(__file__).parents[2] / "infra/statemachine/loop.asl.json"
 Handler = Callable[[dict[str, Any]], object]
 STATE_MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:"
-FUNCTIONS = ("Turn", "Tool", "Settle")
+WORKER = "Worker"
 LIMIT_S = 20.0
 
 
@@ -30,10 +30,12 @@ def function_arn(name: str) -> str:
 
 
 def substitutions(**seconds: int) -> dict[str, str]:
-    """What the template gives: the functions' ARNs, and limits in seconds by name."""
-    limits = {"Execution": 60, "Turn": 60, "Tool": 60, "Settle": 60, **seconds}
-    arns = {f"{name}FunctionArn": function_arn(name) for name in FUNCTIONS}
-    return {**arns, **{f"{name}TimeoutSeconds": str(limit) for name, limit in limits.items()}}
+    """What the template gives: the function's ARN, and limits in seconds by name."""
+    limits = {"Execution": 60, WORKER: 60, **seconds}
+    return {
+        f"{WORKER}FunctionArn": function_arn(WORKER),
+        **{f"{name}TimeoutSeconds": str(limit) for name, limit in limits.items()},
+    }
 
 
 def definition(**seconds: int) -> str:
@@ -54,43 +56,37 @@ def target(handler: Handler) -> Target:
     return run
 
 
-def turn(event: Mapping[str, Any], step: str, *calls: str) -> dict[str, Any]:
-    """What the Turn function answers."""
-    named = {name: event[name] for name in ("tenant", "response_id", "generation")}
-    return {**named, "step": step, "calls": [*calls]}
+def answer(event: Mapping[str, Any], step: str) -> dict[str, Any]:
+    """What the worker says of a task."""
+    return {**{name: event[name] for name in ("tenant", "response_id", "generation")}, "step": step}
 
 
 TENANT = "acme"
+STEPS = ("again", "renewed", "over")
 
 
 class Script:
-    """The three functions of one response: `turns` says what each turn answers; what came in is kept.
-
-    A turn is a step and its calls: ("act", "call_1", "call_2"). One that is an error type fails with it.
+    """The worker of one response: `tasks` says how each of its tasks ends, with a step or an error of this type. What
+    came in is kept.
     """
 
-    def __init__(self, *turns: tuple[str, ...] | str, tool: Handler | None = None, settle: Handler | None = None):
-        self.turns: list[dict[str, Any]] = []
-        self.tools: list[dict[str, Any]] = []
+    def __init__(self, *tasks: str, settle: Handler | None = None) -> None:
+        self.worked: list[dict[str, Any]] = []
         self.settled: list[dict[str, Any]] = []
-        self._script = iter(turns)
-        self._tool, self._settle = tool, settle
+        self._tasks, self._settle = iter(tasks), settle
 
-    def turn(self, event: dict[str, Any]) -> object:
-        self.turns.append(event)
-        match next(self._script):
-            case str(error_type):
-                raise FunctionError(error_type, f"it was {error_type}")
-            case answer:
-                return turn(event, *answer)
+    def __call__(self, event: dict[str, Any]) -> object:
+        if "error" in event:
+            self.settled.append(event)
+            return self._settle(event) if self._settle else None
+        self.worked.append(event)
+        return self.work(event)
 
-    def tool(self, event: dict[str, Any]) -> object:
-        self.tools.append(event)
-        return self._tool(event) if self._tool else None
-
-    def settle(self, event: dict[str, Any]) -> object:
-        self.settled.append(event)
-        return self._settle(event) if self._settle else None
+    def work(self, event: dict[str, Any]) -> object:
+        end = next(self._tasks)
+        if end not in STEPS:
+            raise FunctionError(end, f"it was {end}")
+        return answer(event, end)
 
 
 class Machine:
@@ -101,12 +97,7 @@ class Machine:
         self.functions = functions
         self.scripts: dict[str, Script] = {}
         self.sfn = client("stepfunctions", aws.endpoint_url)
-        for name in FUNCTIONS:
-            functions[name] = target(lambda event, name=name: self._scripted(name, event))
-
-    def _scripted(self, name: str, event: dict[str, Any]) -> object:
-        handlers = self.scripts[event["response_id"]]
-        return {"Turn": handlers.turn, "Tool": handlers.tool, "Settle": handlers.settle}[name](event)
+        functions[WORKER] = target(lambda event: self.scripts[event["response_id"]](event))
 
     def create(self, definition: str | Mapping[str, Any]) -> str:
         """Another state machine; its ARN."""

@@ -36,21 +36,24 @@ class Slow:
 
 
 class Gate(Watch):
-    """Holds the state machine's first turn back until it is told to go on."""
+    """Holds a task back as it begins, until it is told to go on: the state machine's first one, or a later one."""
 
-    def __init__(self) -> None:
+    def __init__(self, task: int = 0) -> None:
         self.held, self.may_go = threading.Event(), threading.Event()
+        self._task, self._begun = task, 0
 
     def before(self, call: AwsCall) -> Reply | None:
-        if call.role == "TurnFunction":
-            self.held.set()
-            assert self.may_go.wait(LIMIT_S)
+        if call.role == "WorkerFunction" and call.operation == "BatchGetItem":  # of the record: a task reads it first
+            self._begun += 1
+            if self._begun > self._task:
+                self.held.set()
+                assert self.may_go.wait(LIMIT_S)
         return None
 
 
 @pytest.fixture(scope="module")
 def _deployment() -> Iterator[Deployment]:
-    with deployed(ssm={"/openresponses/tools/slow": json.dumps(PARAMETER)}) as deployment:
+    with deployed(ssm={"/openresponses/tools/slow": json.dumps(PARAMETER)}, retry_scale=0.1) as deployment:
         yield deployment
 
 
@@ -141,7 +144,7 @@ async def test_while_the_model_speaks_in_the_background(http: httpx2.AsyncClient
     assert cancelled["output"][0]["status"] == "incomplete"
     assert cancelled["output"][0]["content"][0]["text"].startswith("This is")
     statuses = {execution.name: execution.status for execution in deployment.cloud.aws.executions()}
-    # The turn may hear of the cancel, and end its execution itself, before StopExecution comes.
+    # The worker may hear of the cancel, and end its execution itself, before StopExecution comes.
     assert statuses[cancelled["id"]] in ("ABORTED", "SUCCEEDED")
 
 
@@ -195,7 +198,39 @@ async def test_while_it_is_queued(http: httpx2.AsyncClient, deployment: Deployme
         ]
         while deployment.running():
             await asyncio.sleep(0.05)
-        await asyncio.sleep(0.5)  # the turn that was held back finds nothing to do
+        await asyncio.sleep(0.5)  # the worker that was held back finds nothing to do
+        assert await judged(http, cancelled) == events
+    finally:
+        gate.may_go.set()
+        deployment.cloud.watch = Watch()
+
+
+async def test_while_it_waits_for_a_retry(http: httpx2.AsyncClient) -> None:
+    """The provider is throttled in its second turn: eight retries, some seconds in all."""
+    asked = {"input": '[[call calculator {"expression": "1"}]] [[turns 2]] [[throttle in turn 2]]'}
+    body = {**STREAM, **asked, "background": True, "tools": [{"type": "serverless:calculator"}]}
+
+    async def answered(events: list[Json]) -> bool:
+        if events[-1]["type"] == "response.output_item.done":
+            await asyncio.sleep(0.5)
+            return True
+        return False
+
+    seen, cancelled = await reading(http, "POST", "/responses", answered, json=body)
+    assert await judged(http, cancelled) == seen
+    assert [item["status"] for item in cancelled["output"]] == ["completed"]
+
+
+async def test_while_it_is_given_up(http: httpx2.AsyncClient, deployment: Deployment) -> None:
+    deployment.cloud.watch = gate = Gate(task=6)  # after five retries
+    try:
+        response_id = await in_background(http, input="[[error]]")
+        await happened(gate.held)
+        cancelled = await cancel(http, response_id)
+        gate.may_go.set()
+        events = await judged(http, cancelled)
+        while deployment.running():
+            await asyncio.sleep(0.05)
         assert await judged(http, cancelled) == events
     finally:
         gate.may_go.set()

@@ -1,6 +1,6 @@
-"""A loop too long for one execution: Step Functions ends one at 25,000 events.
+"""A loop too long for one task, and for one execution: Step Functions ends one at 25,000 events.
 
-A plain run takes a tenth of the turns, and lets an execution have a tenth of the events; `pytest -m sweep` takes all.
+A plain run takes a tenth of the turns; `pytest -m sweep` takes all.
 """
 
 from __future__ import annotations
@@ -20,27 +20,31 @@ from openresponses.core.settings import Settings
 from openresponses.core.turn import Turn
 from openresponses.responses.create import NewResponses
 from openresponses.responses.stored import StoredResponses
-from openresponses.responses.worker import Worker
+from openresponses.responses.worker import HISTORY_PER_TASK, Worker
 from openresponses.schema.items import HostedToolCall
 from openresponses.schema.request import CreateResponse
 from openresponses.storage.memory import Shelf, memory_storage
-from openresponses_dev.local.sandbox.calls import FunctionError
 from tests.contract.machine import Seen
-from tests.statemachine.machine import STATE_MACHINE, Machine, target
+from tests.statemachine.machine import STATE_MACHINE, WORKER, Machine, target
 from tests.sweeps import Sweep
 from tests.unit.kit import Ledger, Models, Tools
 
 TURNS = 1_500
-OF_AWS = 25_000
+TASKS = 15
+LIFE = 900.0
+"""Seconds that a worker has."""
+EXECUTIONS = 3
 
 
 class Loop:
-    """Calls a tool so many times, then answers."""
+    """Calls a tool so many times, then answers. A turn takes so many seconds of a clock that nothing else moves."""
 
-    def __init__(self, turns: int) -> None:
-        self._turns = turns
+    def __init__(self, turns: int, seconds: float) -> None:
+        self._turns, self._seconds = turns, seconds
+        self.time = 0.0
 
     async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
+        self.time += self._seconds
         done = sum(isinstance(item, HostedToolCall) and item.output is not None for item in turn.items)
         if done < self._turns:
             yield d.ToolCall("call", name="clock")
@@ -81,19 +85,23 @@ def test_a_long_loop_goes_on_from_execution_to_execution(
         await asyncio.to_thread(machine.begin, f"{STATE_MACHINE}Loop", order, f"{response_id}-{generation}")
 
     storage = memory_storage(Shelf(), start)
-    settings = replace(Settings(), max_turns=turns + 1, history_events=Settings().history_events // share)
+    settings = replace(Settings(), max_turns=turns + 1, history_events=TASKS // EXECUTIONS * HISTORY_PER_TASK)
+    # No turn begins when less than the worst case of one is left.
+    model = Loop(turns, (LIFE - settings.turn_seconds) * TASKS / turns)
     ids = iter(f"{n:032x}" for n in range(1, 10))
     tools = Tools()
-    ports = Ports(Models(Loop(turns)), tools, Ledger(), lambda: 2.0, lambda: next(ids), storage)
+    ports = Ports(Models(model), tools, Ledger(), lambda: model.time, lambda: next(ids), storage)
     worker, new, stored = Worker(ports, settings), NewResponses(ports, settings), StoredResponses(ports)
-    machine.functions["Turn"] = target(
-        lambda event: {
-            "tenant": event["tenant"],
-            **do(worker.turn(event["response_id"], event["generation"], event["attempt"])),
-        }
-    )
-    machine.functions["Tool"] = target(lambda event: do(worker.tool(event["response_id"], event["item_id"])))
-    machine.functions["Settle"] = target(settled)
+    tasks = 0
+
+    def work(event: dict[str, Any]) -> object:
+        nonlocal tasks
+        assert "error" not in event, f"nothing is to be settled: {event}"
+        tasks += 1
+        result = do(worker.work(event["response_id"], event["generation"], model.time + LIFE, event["attempt"]))
+        return {"tenant": event["tenant"], **result}
+
+    machine.functions[WORKER] = target(work)
 
     async def create() -> str:
         asked = {"model": "m", "input": "Go", "background": True, "tools": [{"type": "serverless:clock"}]}
@@ -111,17 +119,14 @@ def test_a_long_loop_goes_on_from_execution_to_execution(
     executions = {each.name: each for each in machine.aws.executions()}
     lengths = [executions[f"{response_id}-{n}"].events for n in range(len(executions))]
     with capsys.disabled():
-        print(f"\n{turns} turns: {len(lengths)} executions, of {lengths} events")
-    assert len(lengths) == 3
+        print(f"\n{turns} turns: {tasks} tasks, {len(lengths)} executions, of {lengths} events")
+    assert len(lengths) == EXECUTIONS
+    assert 0.8 * TASKS < tasks <= TASKS
     assert {each.status for each in executions.values()} == {"SUCCEEDED"}
-    assert max(lengths) < settings.history_events < OF_AWS // share
+    assert max(lengths) < settings.history_events
     assert final.status == "completed"
     assert len(final.output) == turns + 1
     assert len(tools.called) == len({call.id for call in tools.called}) == turns
     assert [event["sequence_number"] for event in seen.events] == list(range(len(seen.events)))
     assert [n for n, event in enumerate(seen.events) if event["type"] == "response.completed"] == [len(seen.events) - 1]
     assert all(item.status == "completed" for item in final.output)  # type: ignore[union-attr]
-
-
-def settled(event: dict[str, Any]) -> object:
-    raise FunctionError("Unwanted", f"nothing is to be settled: {event}")

@@ -23,14 +23,14 @@ from tests.statemachine.machine import ASL, executor_threads, until
 TEMPLATE = """
 Transform: AWS::Serverless-2016-10-31
 Parameters:
-  TurnTimeout: {Type: Number, Default: 30}
+  Limit: {Type: Number, Default: 2}
 Conditions:
   Never: !Equals [a, b]
 Globals:
   Function:
     Runtime: python3.13
     CodeUri: code/
-    Timeout: !Ref TurnTimeout
+    Timeout: !Ref Limit
     Environment:
       Variables:
         TABLE: !Ref Table
@@ -51,21 +51,15 @@ Resources:
   Bucket: {Type: AWS::S3::Bucket}
   Unwanted: {Type: AWS::S3::Bucket, Condition: Never}
   Greeting: {Type: AWS::SSM::Parameter, Properties: {Name: /kit/greeting, Type: String, Value: hello}}
-  TurnFunction: {Type: AWS::Serverless::Function, Properties: {Handler: handlers.turn}}
-  ToolFunction: {Type: AWS::Serverless::Function, Properties: {Handler: handlers.tool, Timeout: 1}}
-  SettleFunction: {Type: AWS::Serverless::Function, Properties: {Handler: handlers.settle}}
+  WorkerFunction: {Type: AWS::Serverless::Function, Properties: {Handler: handlers.work}}
   StateMachine:
     Type: AWS::Serverless::StateMachine
     Properties:
       DefinitionUri: loop.asl.json
       DefinitionSubstitutions:
-        TurnFunctionArn: !GetAtt TurnFunction.Arn
-        ToolFunctionArn: !GetAtt ToolFunction.Arn
-        SettleFunctionArn: !GetAtt SettleFunction.Arn
+        WorkerFunctionArn: !GetAtt WorkerFunction.Arn
         ExecutionTimeoutSeconds: 60
-        TurnTimeoutSeconds: !Ref TurnTimeout
-        ToolTimeoutSeconds: !Ref TurnTimeout
-        SettleTimeoutSeconds: !Ref TurnTimeout
+        WorkerTimeoutSeconds: 30
 """
 HANDLERS = '''
 """Functions as a test wants them: what they do is in the table, and so is what they did."""
@@ -86,23 +80,17 @@ def count(name, response_id):
     return int(dynamodb.update_item(Key=key, **update)["Attributes"]["n"])
 
 
-def turn(event, context):
-    n = count("turn", event["response_id"])
+def work(event, context):
+    n = count("settle" if "error" in event else "work", event["response_id"])
+    if "error" in event:
+        return
     if n == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     if n == 2:
         raise ProviderThrottled("slow down")
-    step = "act" if n == 3 else "stop"
-    return {**event, "step": step, "calls": ["a", "b"] if n == 3 else []}
-
-
-def tool(event, context):
-    if count("tool-" + event["item_id"], event["response_id"]) == 1 and event["item_id"] == "a":
+    if n == 3:
         time.sleep(30)
-
-
-def settle(event, context):
-    count("settle", event["response_id"])
+    return {**event, "step": "again" if n == 4 else "over"}
 
 
 def echo(event, context):
@@ -153,13 +141,13 @@ async def test_what_the_template_declares_is_there(cloud: LocalCloud) -> None:
     assert [bucket["Name"] for bucket in buckets] == ["bucket"]
     assert {parameter["Name"]: parameter["Value"] for parameter in parameters} == given
     assert [machine["stateMachineArn"] for machine in machines] == [
-        cloud.functions["TurnFunction"].spec.environment["STATE_MACHINE_ARN"]
+        cloud.functions["WorkerFunction"].spec.environment["STATE_MACHINE_ARN"]
     ]
 
 
 async def test_the_state_machine_runs_in_the_sandboxes_and_outlives_their_deaths(cloud: LocalCloud) -> None:
-    """The first turn is killed, the second fails, the first tool runs out of its time: all are tried again."""
-    arn = cloud.functions["TurnFunction"].spec.environment["STATE_MACHINE_ARN"]
+    """The first task is killed, the second fails, the third runs out of its time: all are tried again."""
+    arn = cloud.functions["WorkerFunction"].spec.environment["STATE_MACHINE_ARN"]
     given = json.dumps({"tenant": "acme", "response_id": "resp_1", "generation": 0})
     started = await call(cloud, "stepfunctions", "start_execution", stateMachineArn=arn, name="resp_1-0", input=given)
 
@@ -171,12 +159,12 @@ async def test_the_state_machine_runs_in_the_sandboxes_and_outlives_their_deaths
     items = (await call(cloud, "dynamodb", "scan", TableName="Table"))["Items"]
     [execution] = cloud.aws.executions()
     assert (execution.name, execution.state_machine, execution.status) == ("resp_1-0", "StateMachine", "SUCCEEDED")
-    assert {item["sk"]["S"]: int(item["n"]["N"]) for item in items} == {"turn": 4, "tool-a": 2, "tool-b": 1}
+    assert {item["sk"]["S"]: int(item["n"]["N"]) for item in items} == {"work": 5}
     assert [failure["error"] for failure in failures] == ["Runtime.ExitError", "ProviderThrottled", "Sandbox.Timedout"]
     causes = [json.loads(failure["cause"])["errorMessage"] for failure in failures]
     assert causes[0].endswith("Error: Runtime exited with error: signal: killed")
     assert causes[1] == "slow down"
-    assert causes[2].endswith("Error: Task timed out after 1.00 seconds")
+    assert causes[2].endswith("Error: Task timed out after 2.00 seconds")
 
 
 async def test_functions_are_invoked_by_name_and_by_arn(cloud: LocalCloud) -> None:
@@ -216,9 +204,9 @@ async def test_an_invoke_that_lambda_refuses(
 
 
 async def test_an_event_is_accepted_before_it_is_handled(cloud: LocalCloud) -> None:
-    payload = json.dumps({"response_id": "resp_event"}).encode()
+    payload = json.dumps({"response_id": "resp_event", "error": "ValueError"}).encode()
     answer = await call(
-        cloud, "lambda", "invoke", FunctionName="SettleFunction", Payload=payload, InvocationType="Event"
+        cloud, "lambda", "invoke", FunctionName="WorkerFunction", Payload=payload, InvocationType="Event"
     )
     assert answer["StatusCode"] == 202
     for _ in range(500):
@@ -230,21 +218,13 @@ async def test_an_event_is_accepted_before_it_is_handled(cloud: LocalCloud) -> N
 
 async def test_an_execution_is_shown_with_the_state_it_is_in_and_ends_with_the_cloud(root: Path) -> None:
     async with LocalCloud(root / "template.yaml") as cloud:
-        arn = cloud.functions["TurnFunction"].spec.environment["STATE_MACHINE_ARN"]
+        arn = cloud.functions["WorkerFunction"].spec.environment["STATE_MACHINE_ARN"]
         given = json.dumps({"tenant": "acme", "response_id": "resp_hang", "generation": 0})
-        await call(
-            cloud,
-            "dynamodb",
-            "put_item",
-            TableName="Table",
-            Item={"pk": {"S": "resp_hang"}, "sk": {"S": "turn"}, "n": {"N": "2"}},
-        )
+        item = {"pk": {"S": "resp_hang"}, "sk": {"S": "work"}, "n": {"N": "2"}}
+        await call(cloud, "dynamodb", "put_item", TableName="Table", Item=item)
         await call(cloud, "stepfunctions", "start_execution", stateMachineArn=arn, name="resp_hang-0", input=given)
-        while (states := [execution.state for execution in cloud.aws.executions()]) != ["Tools"]:
-            assert states in (["Turn"], ["Step"])
-            await asyncio.sleep(0.02)
         [execution] = cloud.aws.executions()
-        assert (execution.status, execution.stopped) == ("RUNNING", None)
+        assert (execution.status, execution.state, execution.stopped) == ("RUNNING", "Work", None)
     assert not executor_threads()
 
 
@@ -266,8 +246,8 @@ def test_one_runs_at_a_time_and_leaves_nothing_to_the_next(root: Path) -> None:
 
 def test_a_placeholder_that_nothing_is_declared_for_is_an_error(root: Path) -> None:
     path = root / "missing.yaml"
-    path.write_text(TEMPLATE.replace("        ToolFunctionArn: !GetAtt ToolFunction.Arn\n", ""))
-    with pytest.raises(TemplateError, match=r"StateMachine.Properties: does not say what \$\{ToolFunctionArn\} is"):
+    path.write_text(TEMPLATE.replace("        WorkerFunctionArn: !GetAtt WorkerFunction.Arn\n", ""))
+    with pytest.raises(TemplateError, match=r"StateMachine.Properties: does not say what \$\{WorkerFunctionArn\} is"):
         requests(read_template(path))
 
 

@@ -192,20 +192,6 @@ def test_a_stop_ends_the_delay_before_a_retry(machine: Machine) -> None:
     assert machine.describe(execution)["status"] == "ABORTED"
 
 
-def test_a_map_whose_item_ran_out_of_time_is_caught(machine: Machine) -> None:
-    release = threading.Event()
-    machine.functions["hang"] = target(lambda _: release.wait(20))
-    item = {"ProcessorConfig": {"Mode": "INLINE"}, **one(task("hang", TimeoutSeconds=1, End=True))}
-    catch = [{"ErrorEquals": ["States.Timeout"], "Next": "B"}]
-    each = {"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": item, "Catch": catch, "Next": "B"}
-    arn = machine.create(one(each, B={"Type": "Pass", "End": True}))
-    try:
-        ended = machine.finish(machine.begin(arn, {"items": [1]}))
-    finally:
-        release.set()
-    assert (ended["status"], json.loads(ended["output"])["Error"]) == ("SUCCEEDED", "States.Timeout")
-
-
 def test_an_execution_has_its_own_program(machine: Machine) -> None:
     """The parsed definition is kept, and a program holds state: executions must not meet in it."""
     machine.functions["echo"] = target(lambda event: event)

@@ -192,17 +192,16 @@ def test_the_artifact_is_far_below_lambdas_limit(artifact: Path) -> None:
     assert megabytes < 50  # of 250; a dependency that doubles the artifact should be a decision
 
 
-@pytest.mark.parametrize("function", ["TurnFunction", "ToolFunction", "SettleFunction"])
-def test_the_other_functions_get_a_copy(function: str, artifact: Path) -> None:
-    directory = artifact.parent / function
+def test_the_worker_function_gets_a_copy(artifact: Path) -> None:
+    directory = artifact.parent / "WorkerFunction"
     directory.mkdir()
-    assert make(function, directory) == ""
+    assert make("WorkerFunction", directory) == ""
     copied, original = ({file.relative_to(root) for file in root.rglob("*")} for root in (directory, artifact))
     assert copied == original
 
 
 def test_a_function_that_is_built_alone_is_built_in_full(tmp_path: Path) -> None:
-    assert "uv export" in make("TurnFunction", tmp_path, "--just-print")
+    assert "uv export" in make("WorkerFunction", tmp_path, "--just-print")
 
 
 def test_the_authorizers_artifact_is_what_it_imports_and_no_more(tmp_path: Path) -> None:
@@ -218,9 +217,9 @@ def test_the_authorizers_artifact_is_what_it_imports_and_no_more(tmp_path: Path)
     assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} == {".py", ".pyc"}
 
 
-async def test_a_function_of_the_state_machine_starts_from_the_artifact(artifact: Path, source: Json) -> None:
+async def test_the_state_machines_function_starts_from_the_artifact(artifact: Path, source: Json) -> None:
     """The stock runtime, in small, imports the handler; without a table that is as far as it gets."""
-    handler = source["Resources"]["TurnFunction"]["Properties"]["Handler"].rpartition(".")[0]
+    handler = source["Resources"]["WorkerFunction"]["Properties"]["Handler"].rpartition(".")[0]
     variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(artifact)}
     code = f"import {handler}"
     process = subprocess.run([INTERPRETER, "-c", code], env=variables, cwd=artifact, capture_output=True, text=True)

@@ -10,30 +10,20 @@ import pytest
 from openresponses.toolbox.lambda_functions import MAX_TIMEOUT, LambdaTool
 from tests.template.reading import ROOT, Json, grants, of_type, statements, told
 
-API, TURN, TOOL, SETTLE, AUTHORIZER = OURS = (
-    "ApiFunction",
-    "TurnFunction",
-    "ToolFunction",
-    "SettleFunction",
-    "AuthorizerFunction",
-)
+API, WORKER, AUTHORIZER = OURS = ("ApiFunction", "WorkerFunction", "AuthorizerFunction")
 EXAMPLE = "ExampleToolFunction"
 HANDLERS = {
     API: "openresponses.entry.api.app",
-    TURN: "openresponses.entry.tasks.turn",
-    TOOL: "openresponses.entry.tasks.tool",
-    SETTLE: "openresponses.entry.tasks.settle",
+    WORKER: "openresponses.entry.tasks.work",
     AUTHORIZER: "openresponses.entry.authorizer.handler",
 }
-TIMEOUTS = {API: 900, TURN: {"Ref": "TurnSeconds"}, TOOL: 330, SETTLE: 60, AUTHORIZER: 10}
+TIMEOUTS = {API: 900, WORKER: 900, AUTHORIZER: 10}
 
 POWERTOOLS = {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME"}
 STORAGE = {"TABLE", "BUCKET", "RESPONSE_DAYS", "LOG_DAYS"}
 CONFIGURATION = {"SSM_PREFIX", "CONFIG_SECONDS"}
 READ = {  # what a function does not read, it is not told
-    TURN: {*STORAGE, *CONFIGURATION, "STATE_MACHINE_ARN", "DEFAULT_PROVIDER"},
-    TOOL: {*STORAGE, *CONFIGURATION},
-    SETTLE: STORAGE,
+    WORKER: {*STORAGE, *CONFIGURATION, "STATE_MACHINE_ARN", "DEFAULT_PROVIDER", "TURN_SECONDS"},
 }
 
 TABLE, BUCKET = "ResponsesTable.Arn", "ResponsesBucket.Arn"
@@ -41,7 +31,7 @@ HERE = "${AWS::Region}:${AWS::AccountId}"
 OBJECTS = {f"s3:{name}Object": f"${{{BUCKET}}}/*" for name in ("Get", "Put", "Delete")} | {"s3:ListBucket": BUCKET}
 INVOKE_TOOLS = {"lambda:InvokeFunction": f"arn:${{AWS::Partition}}:lambda:{HERE}:function:${{ToolFunctionPrefix}}*"}
 LEADING_KEYS = {  # a response's partition has a slash in its name, and a client key's has none
-    **dict.fromkeys((API, TURN, TOOL, SETTLE), "*/*"),
+    **dict.fromkeys((API, WORKER), "*/*"),
     AUTHORIZER: "key#*",
 }
 
@@ -60,7 +50,7 @@ def items(*operations: str) -> dict[str, str]:
 
 
 GRANTS = {
-    API: items("BatchGetItem", "BatchWriteItem", "GetItem", "PutItem", "Query", "UpdateItem")
+    API: items("BatchGetItem", "BatchWriteItem", "ConditionCheckItem", "GetItem", "PutItem", "Query", "UpdateItem")
     | OBJECTS
     | START
     | STOP
@@ -70,16 +60,12 @@ GRANTS = {
         "ssm:GetParameter": parameters("providers/*", "models/*", "tools/*", "sealing-key"),
         "ssm:GetParametersByPath": parameters("providers", "models"),
     },
-    TURN: items("BatchGetItem", "GetItem", "PutItem", "Query", "UpdateItem")
+    WORKER: items("BatchGetItem", "ConditionCheckItem", "GetItem", "PutItem", "Query", "UpdateItem")
     | OBJECTS
     | START
-    | SEALING_KEY
-    | {"ssm:GetParameter": parameters("providers/*", "models/*", "sealing-key")},
-    TOOL: items("BatchGetItem", "BatchWriteItem", "GetItem", "PutItem")
-    | OBJECTS
     | INVOKE_TOOLS
-    | {"ssm:GetParameter": parameters("tools/*")},
-    SETTLE: items("BatchGetItem", "GetItem", "PutItem", "Query", "UpdateItem") | OBJECTS,
+    | SEALING_KEY
+    | {"ssm:GetParameter": parameters("providers/*", "models/*", "tools/*", "sealing-key")},
     AUTHORIZER: items("GetItem"),
     EXAMPLE: {f"dynamodb:{name}": "ExampleToolTable.Arn" for name in ("GetItem", "PutItem", "UpdateItem")},
 }
@@ -216,7 +202,7 @@ def test_bedrocks_models_may_be_called_unless_the_deployment_says_otherwise(
         "AllowsBedrock",
         {"Fn::Equals": [{"Ref": "Bedrock"}, "true"]},
     )
-    assert policy["Properties"]["Roles"] == [{"Ref": "ApiFunctionRole"}, {"Ref": "TurnFunctionRole"}]
+    assert policy["Properties"]["Roles"] == [{"Ref": "ApiFunctionRole"}, {"Ref": "WorkerFunctionRole"}]
     (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
     assert statement["Action"] == ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"]
     kinds = {told(resource).rpartition(":")[2] for resource in statement["Resource"]}
@@ -248,8 +234,8 @@ def test_the_examples_parameter_is_what_the_server_reads(resources: dict[str, Js
     assert len(value.encode()) < 3_800  # of 4,096, with an ARN in place of its name
 
 
-def test_the_tool_function_outlives_every_tool() -> None:
-    assert TIMEOUTS[TOOL] > MAX_TIMEOUT  # pyright: ignore[reportOperatorIssue]
+def test_the_worker_function_outlives_every_turn_and_every_tool(source: Json) -> None:
+    assert TIMEOUTS[WORKER] > source["Parameters"]["TurnSeconds"]["MaxValue"] > MAX_TIMEOUT
 
 
 def test_the_prefix_of_tools_can_not_be_empty(source: Json) -> None:

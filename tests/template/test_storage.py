@@ -3,12 +3,8 @@
 import json
 import re
 
-import pytest
-
 from openresponses_dev.local.template.aws_resources import substitute
 from tests.template.reading import ROOT, Json, grants, statements
-
-FUNCTIONS = ("TurnFunction", "ToolFunction", "SettleFunction")
 
 
 def test_the_table_is_kept_backed_up_encrypted_and_forgets(resources: dict[str, Json]) -> None:
@@ -71,7 +67,14 @@ def test_the_bucket_answers_only_over_tls(resources: dict[str, Json]) -> None:
 
 
 def test_every_log_group_has_a_retention_and_outlives_the_stack(resources: dict[str, Json]) -> None:
-    ours = ("ApiFunction", *FUNCTIONS, "AuthorizerFunction", "ExampleToolFunction", "LoopStateMachine", "ApiAccess")
+    ours = (
+        "ApiFunction",
+        "WorkerFunction",
+        "AuthorizerFunction",
+        "ExampleToolFunction",
+        "LoopStateMachine",
+        "ApiAccess",
+    )
     groups = {f"{name}Logs": resources[f"{name}Logs"] for name in ours}
     for group in groups.values():
         assert group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
@@ -90,9 +93,9 @@ def test_the_state_machine_logs_errors_without_what_was_said(resources: dict[str
     assert properties["RoleArn"] == {"Fn::GetAtt": ["LoopStateMachineRole", "Arn"]}
 
 
-def test_the_state_machine_may_invoke_its_functions_and_deliver_its_log(resources: dict[str, Json]) -> None:
+def test_the_state_machine_may_invoke_the_worker_alone_and_deliver_its_log(resources: dict[str, Json]) -> None:
     allowed = grants(resources, "LoopStateMachineRole")
-    assert allowed.pop("lambda:InvokeFunction") == ", ".join(f"{name}.Arn" for name in FUNCTIONS)
+    assert allowed.pop("lambda:InvokeFunction") == "WorkerFunction.Arn"
     assert {action.partition(":")[0] for action in allowed} == {"logs"}
     assert set(allowed.values()) == {"*"}
     trust = resources["LoopStateMachineRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
@@ -103,11 +106,11 @@ def test_the_state_machine_may_invoke_its_functions_and_deliver_its_log(resource
 
 def test_functions_are_told_the_state_machines_own_name(resources: dict[str, Json]) -> None:
     assert resources["LoopStateMachine"]["Properties"]["StateMachineName"] == {"Fn::Sub": "${AWS::StackName}-loop"}
-    arn = resources["TurnFunction"]["Properties"]["Environment"]["Variables"]["OPENRESPONSES_STATE_MACHINE_ARN"]
+    arn = resources["WorkerFunction"]["Properties"]["Environment"]["Variables"]["OPENRESPONSES_STATE_MACHINE_ARN"]
     assert arn["Fn::Sub"].endswith(":stateMachine:${AWS::StackName}-loop")
     assert arn["Fn::Sub"] in [
         each["Resource"].get("Fn::Sub")
-        for each in statements(resources, "TurnFunctionRole")
+        for each in statements(resources, "WorkerFunctionRole")
         if "Fn::Sub" in each["Resource"]
     ]
 
@@ -127,17 +130,15 @@ def test_the_definition_gets_exactly_what_it_asks_for(source: Json) -> None:
     assert states["TimeoutSeconds"] == 604_800
 
 
-@pytest.mark.parametrize(
-    ("task", "function"), [("Turn", "TurnFunction"), ("Tool", "ToolFunction"), ("Settle", "SettleFunction")]
-)
-def test_a_task_waits_longer_than_its_function_may_run(task: str, function: str, source: Json) -> None:
-    waits = source["Resources"]["LoopStateMachine"]["Properties"]["DefinitionSubstitutions"][f"{task}TimeoutSeconds"]
-    timeout = source["Resources"][function]["Properties"]["Timeout"]
-    longest = source["Parameters"][timeout["Ref"]]["MaxValue"] if isinstance(timeout, dict) else timeout
-    assert waits > longest
+def test_a_task_waits_longer_than_its_function_may_run(source: Json) -> None:
+    waits = source["Resources"]["LoopStateMachine"]["Properties"]["DefinitionSubstitutions"]["WorkerTimeoutSeconds"]
+    assert waits > source["Resources"]["WorkerFunction"]["Properties"]["Timeout"]
 
 
-def test_a_worst_case_turn_leaves_room_for_an_inline_one(source: Json) -> None:
-    connection = source["Resources"]["ApiFunction"]["Properties"]["Timeout"]
-    for name in ("TurnSeconds", "InlineSeconds"):
-        assert source["Parameters"][name]["MaxValue"] < connection
+def test_a_worst_case_turn_leaves_room_for_another_before_it(source: Json) -> None:
+    for function in ("ApiFunction", "WorkerFunction"):
+        lives = source["Resources"][function]["Properties"]["Timeout"]
+        assert source["Parameters"]["TurnSeconds"]["MaxValue"] < lives
+    assert (
+        source["Parameters"]["InlineSeconds"]["MaxValue"] < source["Resources"]["ApiFunction"]["Properties"]["Timeout"]
+    )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.stream_checker import check_stream
+from tests.stream_checker import check_resumed, check_stream
 from tests.unit.cases import CASES
 from tests.unit.kit import Script, new_run, play
 
@@ -58,3 +58,37 @@ async def test_the_final_response_must_hold_the_done_items() -> None:
     events[-1]["response"]["output"][0]["content"][0]["text"] = "something else"
     with pytest.raises(AssertionError, match="not the final response's output"):
         check_stream(events)
+
+
+async def test_only_a_death_may_leave_a_gap_or_leave_out_items() -> None:
+    events = await stream("hosted calls in parallel, over two turns")
+    later = [{**event, "sequence_number": event["sequence_number"] + 64 * (n > 8)} for n, event in enumerate(events)]
+    with pytest.raises(AssertionError, match="gaps"):
+        check_stream(later)
+    check_stream(later, deaths=1)
+    shorter = copy.deepcopy(events)
+    del shorter[-1]["response"]["output"][:2]
+    with pytest.raises(AssertionError, match="left out"):
+        check_stream(shorter)
+    check_stream(shorter, deaths=1)
+    del shorter[-1]["response"]["output"][1]
+    with pytest.raises(AssertionError, match="left out"):
+        check_stream(shorter, deaths=1)
+
+
+async def test_what_a_client_saw_before_a_cut_and_after_it_belongs_together() -> None:
+    log = await stream("text, then a refusal")
+    last = next(n for n, event in enumerate(log) if event["type"] == "response.output_text.delta")
+    seen, rest = log[: last + 1], log[last + 1 :]
+    check_resumed(seen, rest, log)
+    with pytest.raises(AssertionError, match="two events"):
+        check_resumed([*seen[:-1], {**seen[-1], "delta": "else"}], rest, log)
+    with pytest.raises(AssertionError):
+        check_resumed(seen, rest[1:], log)
+    again = [*seen, {**seen[2], "sequence_number": last + 1}]
+    with pytest.raises(AssertionError):
+        check_resumed(again, rest[1:], log)
+    done = next(n for n, event in enumerate(log) if event["type"] == "response.output_item.done")
+    twice = [{**event, "sequence_number": event["sequence_number"] + 64} for event in log[done:]]
+    with pytest.raises(AssertionError, match="is done"):
+        check_resumed(log[: done + 1], twice, [*log[:done], *twice])

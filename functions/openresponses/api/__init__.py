@@ -1,1 +1,1 @@
-"""The HTTP surface: FastAPI app, authentication, SSE, errors as answers."""
+"""The HTTP surface: routes, who calls, SSE, errors as answers."""

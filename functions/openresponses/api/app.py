@@ -1,19 +1,30 @@
-"""The HTTP surface: the application, and the routes that need no response."""
+"""The HTTP surface as an application. Starlette serves it. FastAPI, which stands on Starlette, documents it: importing
+FastAPI takes longer than all that a request needs.
+"""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TypeAlias, assert_never
 
-from fastapi import APIRouter, Depends, FastAPI
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
+from ..core.errors import KitError
 from ..core.settings import Settings
 from ..responses.create import NewResponses
 from ..responses.stored import StoredResponses
-from . import create, docs, edge, errors, stored
+from . import edge, errors
 from .access import Access, access_of
-from .create import new_responses_of
-from .headers import SPEC_VERSION, check_version
+from .call import Call
+from .headers import check_version
+from .routes import OPERATIONS, Keyed, Open, Operation
+
+_Admit: TypeAlias = Callable[[Request], Call]
 
 
 def create_app(
@@ -21,67 +32,59 @@ def create_app(
     settings: Settings,
     aclose: Callable[[], Awaitable[None]],
     identify: Callable[[Request], Access] = access_of,
-) -> FastAPI:
+) -> Starlette:
     """The ASGI application.
 
     `identify` says who calls, or raises Unauthorized; `open_to` gives the use cases that they may use. `aclose` is
     awaited when the sandbox shuts down.
     """
-    app = FastAPI(
-        title="openresponses",
-        version=SPEC_VERSION,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
+
+    def admit(request: Request) -> Call:
+        access = identify(request)
+        new, stored = open_to(access)
+        check_version(request)
+        return Call(request, access, new, stored, settings)
+
+    routes = [_route(each, admit) for each in OPERATIONS]
+    routes += [Route(path, _Documentation(), methods=["GET"]) for path in ("/docs", "/openapi.json")]
+    app = Starlette(
+        routes=routes,
+        middleware=[*edge.middleware(routes, settings.allowed_origins), Middleware(errors.BugGuard)],
+        exception_handlers={KitError: errors.refuse, HTTPException: edge.no_route},
         lifespan=_lifespan(aclose),
     )
-    errors.install(app)
-    docs.install(app)
-    edge.install(app, settings.allowed_origins)
-    app.include_router(_v1(open_to, identify, settings), prefix="/v1")
-    app.add_api_route("/health", _health, methods=["GET"], summary="Is it up")
+    app.router.redirect_slashes = False
     return app
 
 
-def _lifespan(aclose: Callable[[], Awaitable[None]]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _route(operation: Operation, admit: _Admit) -> Route:
+    match operation.endpoint:
+        case Open(answer):
+            return Route(operation.path, answer, methods=[operation.method])
+        case Keyed(answer):
+            return Route(operation.path, _keyed(answer, admit), methods=[operation.method])
+        case _ as never:
+            assert_never(never)
+
+
+def _keyed(answer: Callable[[Call], Awaitable[Response]], admit: _Admit) -> Callable[[Request], Awaitable[Response]]:
+    async def admitted(request: Request) -> Response:
+        return await answer(admit(request))
+
+    return admitted
+
+
+class _Documentation:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        from .docs import app
+
+        await app(scope, receive, send)
+
+
+def _lifespan(aclose: Callable[[], Awaitable[None]]) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncGenerator[None, None]:
+    async def lifespan(_: Starlette) -> AsyncGenerator[None, None]:
         yield
         await aclose()
 
     return lifespan
-
-
-async def _health() -> Response:
-    return JSONResponse({"status": "ok", "version": SPEC_VERSION})
-
-
-def _v1(
-    open_to: Callable[[Access], tuple[NewResponses, StoredResponses]],
-    identify: Callable[[Request], Access],
-    settings: Settings,
-) -> APIRouter:
-    async def admit(request: Request) -> None:
-        request.state.access = access = identify(request)
-        request.state.new, request.state.stored = open_to(access)
-        check_version(request)
-
-    async def models(request: Request) -> Response:
-        listed = [_model(name) for name in await new_responses_of(request).models()]
-        return JSONResponse({"object": "list", "data": listed})
-
-    async def model(request: Request) -> Response:
-        name = request.path_params["model"]
-        await new_responses_of(request).check_model(name)
-        return JSONResponse(_model(name))
-
-    router = APIRouter(dependencies=[Depends(admit)])
-    create.add_routes(router, settings)
-    stored.add_routes(router, settings)
-    router.add_api_route("/models", models, methods=["GET"], summary="List models")
-    router.add_api_route("/models/{model:path}", model, methods=["GET"], summary="Read a model")
-    return router
-
-
-def _model(name: str) -> dict[str, str | int]:
-    return {"id": name, "object": "model", "created": 0, "owned_by": name.partition("/")[0]}

@@ -1,7 +1,7 @@
 """Reading and parsing what a request says, in its body and its query. An error names the wrong field."""
 
 from codecs import BOM_UTF8
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Literal, TypeVar, cast
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from pydantic_core import from_json
@@ -16,25 +16,27 @@ _LISTS = ("include", "include[]")
 """The OpenAI SDKs write a list in a query as `include[]=...`."""
 
 
-class _Query(BaseModel):
+class Query(BaseModel):
+    """Built when the first such request comes."""
+
     model_config = ConfigDict(defer_build=True)
 
 
-class RetrieveQuery(_Query):
+class RetrieveQuery(Query):
     stream: bool = False
     starting_after: Annotated[int | None, Field(ge=0)] = None
     include: Annotated[list[str], Field(validation_alias=AliasChoices(*_LISTS))] = []
     include_obfuscation: bool = True
 
 
-class ListQuery(_Query):
+class ListQuery(Query):
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     order: Literal["asc", "desc"] = "desc"
     after: str | None = None
     before: str | None = None
 
 
-Q = TypeVar("Q", bound=_Query)
+Q = TypeVar("Q", bound=Query)
 
 
 def parse_query(kind: type[Q], request: Request) -> Q:
@@ -45,12 +47,6 @@ def parse_query(kind: type[Q], request: Request) -> Q:
         return kind.model_validate(values)
     except ValidationError as error:
         raise problem(error, kind) from None
-
-
-def parameters(kind: type[_Query]) -> list[dict[str, Any]]:
-    """The parameters as an OpenAPI document has them."""
-    schemas = kind.model_json_schema(by_alias=False)["properties"]
-    return [{"name": name, "in": "query", "required": False, "schema": schema} for name, schema in schemas.items()]
 
 
 _CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")

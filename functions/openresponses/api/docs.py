@@ -1,72 +1,103 @@
-"""The OpenAPI document and its page, made when they are asked for, so that no other request pays for them."""
+"""FastAPI's application of the table of routes: it writes the OpenAPI document, and serves it and its page.
+
+Imported when somebody asks for these, so that no other request pays for FastAPI.
+"""
 
 import re
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.openapi.utils import get_openapi
+from pydantic import TypeAdapter
+from pydantic.json_schema import models_json_schema
+from starlette.responses import Response
 
+from ..schema.events import Event
 from ..schema.request import CreateResponse
-from .body import ListQuery, RetrieveQuery, parameters
+from ..schema.response import Response as ResponseResource
+from .body import Query
+from .headers import SPEC_VERSION
+from .routes import OPERATIONS, Open, Operation
 
-CREATE: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/CreateResponse"}}},
-    },
-    "responses": {
-        "200": {
-            "description": "The response, or with `stream` its events",
-            "content": {
-                "application/json": {"schema": {"$ref": "#/components/schemas/Response"}},
-                "text/event-stream": {"schema": {"$ref": "#/components/schemas/Event"}},
-            },
-        }
-    },
-}
+_SCHEMAS = "#/components/schemas/{model}"
 
 
-def install(app: FastAPI) -> None:
-    async def document() -> Response:
-        return JSONResponse(openapi(app))
+class Documentation(FastAPI):
+    def __init__(self) -> None:
+        super().__init__(title="openresponses", version=SPEC_VERSION, docs_url=None, redoc_url=None)
+        for each in OPERATIONS:
+            self.add_api_route(
+                each.path,
+                _served_by_starlette,
+                methods=[each.method],
+                name=each.endpoint.answer.__name__,
+                summary=each.summary,
+                openapi_extra=_details(each),
+            )
+        self.add_api_route("/docs", self.page, methods=["GET"], include_in_schema=False)
 
-    async def page() -> Response:
-        from fastapi.openapi.docs import get_swagger_ui_html
+    def openapi(self) -> dict[str, Any]:
+        document = get_openapi(title=self.title, version=self.version, routes=self.routes)
+        schemes = {"bearer": {"type": "http", "scheme": "bearer"}}
+        document["components"] = {"schemas": _schemas(), "securitySchemes": schemes}
+        document["security"] = [{"bearer": []}]
+        return document
 
+    async def page(self) -> Response:
         # A relative address: behind API Gateway every path has the stage in front.
-        html = get_swagger_ui_html(openapi_url="openapi.json", title=app.title)
-        return HTMLResponse(bytes(html.body))
-
-    app.add_api_route("/openapi.json", document, methods=["GET"], include_in_schema=False)
-    app.add_api_route("/docs", page, methods=["GET"], include_in_schema=False)
+        return get_swagger_ui_html(openapi_url="openapi.json", title=self.title)
 
 
-def openapi(app: FastAPI) -> dict[str, Any]:
-    from fastapi.openapi.utils import get_openapi
-    from pydantic import TypeAdapter
-    from pydantic.json_schema import models_json_schema
+async def _served_by_starlette() -> Response:
+    raise NotImplementedError
 
-    from ..schema.events import Event
-    from ..schema.response import Response as ResponseResource
 
-    template = "#/components/schemas/{model}"
-    document = get_openapi(title=app.title, version=app.version, routes=app.routes)
-    _, requests = models_json_schema([(CreateResponse, "validation")], ref_template=template)
-    _, answers = models_json_schema([(ResponseResource, "serialization")], ref_template=template)
-    event = TypeAdapter[Any](Event).json_schema(ref_template=template, mode="serialization")
-    schemas = {**answers["$defs"], **event.pop("$defs"), **requests["$defs"], "Event": event}
-    for path, operations in document["paths"].items():
-        for operation in operations.values():
-            operation["parameters"] = _in_path(path)
-    for path, query in (("", RetrieveQuery), ("/input_items", ListQuery)):
-        operation = document["paths"][f"/v1/responses/{{response_id}}{path}"]["get"]
-        operation["parameters"] += parameters(query)
-    document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
-    document["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
-    document["security"] = [{"bearer": []}]
-    return document
+def _details(operation: Operation) -> dict[str, Any]:
+    """What FastAPI can't read off an endpoint, since these are not its own."""
+    details: dict[str, Any] = {"parameters": _in_path(operation.path)}
+    if operation.query is not None:
+        details["parameters"] += _in_query(operation.query)
+    if operation.body is not None:
+        details["requestBody"] = {"required": True, "content": {"application/json": _reference(operation.body)}}
+    match operation.shows:
+        case "a response":
+            details["responses"] = _answers("The response", {"application/json": "Response"})
+        case "a response or its events":
+            kinds = {"application/json": "Response", "text/event-stream": "Event"}
+            details["responses"] = _answers("The response, or with `stream` its events", kinds)
+        case "other JSON":
+            pass
+    if isinstance(operation.endpoint, Open):
+        details["security"] = []
+    return details
 
 
 def _in_path(path: str) -> list[dict[str, Any]]:
-    names = re.findall(r"\{(\w+)\}", path)
+    names = re.findall(r"\{(\w+)", path)
     return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+
+
+def _in_query(kind: type[Query]) -> list[dict[str, Any]]:
+    schemas = kind.model_json_schema(by_alias=False)["properties"]
+    return [{"name": name, "in": "query", "required": False, "schema": schema} for name, schema in schemas.items()]
+
+
+def _answers(description: str, kinds: dict[str, str]) -> dict[str, Any]:
+    return {
+        "200": {"description": description, "content": {media: _reference(model) for media, model in kinds.items()}}
+    }
+
+
+def _reference(model: str) -> dict[str, Any]:
+    return {"schema": {"$ref": _SCHEMAS.format(model=model)}}
+
+
+def _schemas() -> dict[str, Any]:
+    _, requests = models_json_schema([(CreateResponse, "validation")], ref_template=_SCHEMAS)
+    _, answers = models_json_schema([(ResponseResource, "serialization")], ref_template=_SCHEMAS)
+    event = TypeAdapter[Any](Event).json_schema(ref_template=_SCHEMAS, mode="serialization")
+    return {**answers["$defs"], **event.pop("$defs"), **requests["$defs"], "Event": event}
+
+
+app = Documentation()

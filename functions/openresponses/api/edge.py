@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from fastapi import FastAPI
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
@@ -23,12 +23,9 @@ _SLASHES = re.compile("/{2,}")
 _METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 
-def install(app: FastAPI, allowed_origins: Sequence[str]) -> None:
-    app.router.redirect_slashes = False
-    app.add_exception_handler(HTTPException, _no_route)
-    app.add_middleware(Edge, app.router.routes)
-    if allowed_origins:
-        _share(app, allowed_origins)
+def middleware(routes: Sequence[BaseRoute], allowed_origins: Sequence[str]) -> list[Middleware]:
+    """What stands before `routes`, the outermost first."""
+    return [*(_sharing(allowed_origins) if allowed_origins else ()), Middleware(Edge, routes)]
 
 
 def methods_of(routes: Sequence[BaseRoute], scope: Scope) -> str:
@@ -43,7 +40,7 @@ def methods_of(routes: Sequence[BaseRoute], scope: Scope) -> str:
     return ", ".join(sorted(found))
 
 
-async def _no_route(request: Request, error: Exception) -> Response:
+async def no_route(request: Request, error: Exception) -> Response:
     """Starlette's own 404 and 405, in our body."""
     assert isinstance(error, HTTPException)
     where = f"{request.method} {request.url.path}"
@@ -93,7 +90,7 @@ def _headless(send: Send) -> Send:
     return head
 
 
-def _share(app: FastAPI, origins: Sequence[str]) -> None:
+def _sharing(origins: Sequence[str]) -> list[Middleware]:
     from starlette.datastructures import Headers
     from starlette.middleware.cors import CORSMiddleware
 
@@ -108,11 +105,13 @@ def _share(app: FastAPI, origins: Sequence[str]) -> None:
                 RequestError("This server may not be called from this page", param="origin", code="origin_not_allowed")
             )
 
-    app.add_middleware(
-        Sharing,
-        allow_origins=origins,
-        allow_methods=["*"],
-        allow_headers=["*"],
-        expose_headers=EXPOSED,
-        max_age=MAX_AGE,
-    )
+    return [
+        Middleware(
+            Sharing,
+            allow_origins=origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=EXPOSED,
+            max_age=MAX_AGE,
+        )
+    ]

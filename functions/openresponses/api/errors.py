@@ -2,7 +2,6 @@
 
 from typing import ClassVar
 
-from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -32,12 +31,8 @@ def request_id(scope: Scope) -> str:
     return getattr(scope.get("aws.context"), "aws_request_id", "")
 
 
-def install(app: FastAPI) -> None:
-    app.add_middleware(BugGuard)
-    app.add_exception_handler(KitError, _kit_error)
-
-
-async def _kit_error(request: Request, error: Exception) -> Response:
+async def refuse(request: Request, error: Exception) -> Response:
+    """Answer a KitError."""
     assert isinstance(error, KitError)
     telemetry.refused(request_id(request.scope), error)
     return error_response(error)

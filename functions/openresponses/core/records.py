@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from pydantic import ConfigDict
+
 from ..schema.base import Wire
 from ..schema.events import Event
 from ..schema.items import Item
@@ -17,6 +19,8 @@ class Record(Wire):
     so that a chain of any length is loaded at once. `discarded` names output items of dead turns. `lease`,
     in Unix seconds, is how long an inline worker vouches for it; null once a state machine has it.
     """
+
+    model_config = ConfigDict(defer_build=True)  # no model contains a record
 
     response: Response
     input: list[Item] = []

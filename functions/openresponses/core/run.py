@@ -2,6 +2,8 @@
 
 from typing import Literal, TypeAlias
 
+from pydantic import ConfigDict
+
 from ..schema.base import JsonObject, Wire
 from ..schema.items import ClientCall, CustomToolCall, FunctionCall, HostedToolCall, Item
 from ..schema.request import CreateResponse
@@ -52,6 +54,8 @@ class Run(Wire):
     `turn_start` is the index of the first item of the last turn that ended, `began` of the last one that began. `kept`
     is how many items there were when the run was last saved. `streams`: a client is sent events that the log may lack.
     """
+
+    model_config = ConfigDict(defer_build=True)  # no model contains a run
 
     response: Response
     request: CreateResponse

@@ -20,6 +20,7 @@ from ..schema.events import (
     ResponseInProgress,
     ResponseQueued,
     StreamEvent,
+    UpstreamProgress,
 )
 from ..schema.items import HostedToolCall
 
@@ -39,10 +40,10 @@ async def nowhere(event: StreamEvent) -> None:
 class Recorder:
     """Writes a run's events to its log, in batches, beside the stream.
 
-    A batch is written when a tool's output is there, when enough events wait, or after `seconds`. A task does this
-    within `async with`. An error that stops it (another worker took over, the response was cancelled, storage is gone)
-    interrupts the block, and is raised at its end. A write in flight is never cancelled: nobody could then know whether
-    it arrived.
+    A batch is written when a tool's output is there, when a client is to hear that an item is done, when enough events
+    wait, or after `seconds`. A task does this within `async with`. An error that stops it (another worker took over,
+    the response was cancelled, storage is gone) interrupts the block, and is raised at its end. A write in flight is
+    never cancelled: nobody could then know whether it arrived.
 
     `record` is that of a response which is yet to be stored: it is created together with its first batch.
     """
@@ -71,25 +72,28 @@ class Recorder:
         """Whether the response may be stored because of this recorder."""
 
     def add(self, event: Event) -> bool:
-        """Whether the event must be in the log before anything else happens: so much is not in it yet.
-
-        Raises the error that stopped the writing. A cancelled run may still close its open items.
-        """
-        self.check()
+        """Whether the events must be in the log before anything else happens: they are too many, or too large."""
         self._events.append(event)
         waiting = len(self._events)
-        if waiting >= BATCH_EVENTS or (isinstance(event, OutputItemDone) and isinstance(event.item, HostedToolCall)):
+        done = isinstance(event, OutputItemDone) and (self._run.streams or isinstance(event.item, HostedToolCall))
+        if done or waiting >= BATCH_EVENTS:
             self._wake.set()
-        self._characters += len(getattr(event, "delta", ""))
+        self._characters += _characters(event)
         return waiting >= AHEAD or self._characters >= AHEAD_CHARACTERS
 
     def check(self) -> None:
+        """Raises the error that stopped the writing. A cancelled run may still close its open items."""
         if self.error is not None and not isinstance(self.error, Cancelled):
             raise self.error
 
     def tell(self, hearing: Callable[[], Awaitable[None]]) -> None:
         """Call `hearing` as soon as all events so far are in the log."""
         self._hearing.append(hearing)
+
+    @property
+    def has_to_tell(self) -> bool:
+        """Whether an event waits until it is in the log. None may overtake it."""
+        return bool(self._hearing)
 
     async def flush(self) -> None:
         """Write all events so far to the log."""
@@ -142,8 +146,7 @@ class Recorder:
         async with self._writing:
             if not self._events:
                 return
-            events, hearing = self._events[:], self._hearing
-            self._hearing = []
+            events, hearing = self._events[:], self._hearing[:]
             batch = Batch(self._run.next_batch, events)
             try:
                 await self._write(batch)
@@ -152,9 +155,10 @@ class Recorder:
                 raise
             self._run.next_batch += 1
             del self._events[: len(events)]
-            self._characters = sum(len(getattr(event, "delta", "")) for event in self._events)
+            self._characters = sum(map(_characters, self._events))
             for hear in hearing:
                 await hear()
+                self._hearing.remove(hear)
 
     async def _write(self, batch: Batch) -> None:
         record, self._record = self._record, None
@@ -194,6 +198,14 @@ class Recorder:
         await self._storage.store.renew(self._run.response.id, lease)
 
 
+def _characters(event: Event) -> int:
+    """What it adds to a batch. The events that hold a whole item or part repeat what deltas have said."""
+    if isinstance(event, UpstreamProgress):  # a partial image, say
+        return sum(len(value) for value in event.__pydantic_extra__.values() if isinstance(value, str))
+    delta: object = event.__dict__.get("delta")
+    return len(delta) if isinstance(delta, str) else 0
+
+
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
     """Await `work`, which goes on if the caller is cancelled: a recorder waits for it before it writes again."""
     task = asyncio.ensure_future(work)
@@ -204,8 +216,9 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
 class Journal:
     """Stamps, applies, records and forwards every event.
 
-    A client that is sent events as they come (`run.streams`) hears of nothing that begins, the response or an item,
-    before the log has it: so whoever takes over from this worker closes all that the client saw.
+    A client that is sent events as they come (`run.streams`) does not hear that the response begins, or that an item
+    begins or is done, before the log has it: so whoever takes over from this worker closes what the client saw open,
+    and nothing else.
 
     `on_end` is called when the end of the response is durable and its last event was sent, even if that was in vain.
     """
@@ -234,10 +247,11 @@ class Journal:
             return
         if recorder is not None:
             full = recorder.add(event)
-            if run.request.stream and isinstance(event, _OPENING):
+            opening = run.request.stream and isinstance(event, _OPENING)
+            if opening or (run.streams and isinstance(event, OutputItemDone)):
                 recorder.tell(partial(self._sink, event))
                 return
-            if full or (run.streams and isinstance(event, OutputItemAdded)):
+            if full or recorder.has_to_tell or (run.streams and isinstance(event, OutputItemAdded)):
                 await recorder.flush()
         await self._sink(event)
 

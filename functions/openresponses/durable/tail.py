@@ -82,8 +82,9 @@ async def tail(
                 if await storage.log.read(response_id, batch):
                     continue
                 end = terminal(record.response)
-                end.sequence_number = max(last, after) + 1
-                yield end
+                end.sequence_number = (last if last >= 0 else after) + 1
+                if end.sequence_number > after:
+                    yield end
                 return
             await revive(storage, record, now())
         await asyncio.sleep(wait)

@@ -31,7 +31,7 @@ _runner = asyncio.Runner()
 def workers_from(environment: Mapping[str, str]) -> Callable[[str], Worker]:
     """Makes a worker for each tenant. Raises ValueError if the environment names no storage to work on."""
     if not environment.get("OPENRESPONSES_TABLE"):
-        raise ValueError("OPENRESPONSES_TABLE: the state machine's functions need storage")
+        raise ValueError("OPENRESPONSES_TABLE: the state machine's function needs storage")
     deployment = Deployment(environment)
     return lambda tenant: Worker(deployment.ports(tenant), deployment.settings)
 

@@ -16,6 +16,7 @@ class WorkEvent(TaskEvent):
     """With `error` and `cause`, the response is to be ended: the state machine gave it up."""
 
     generation: int
+    attempt: NotRequired[int]
     error: NotRequired[str]
     cause: NotRequired[str]
 
@@ -30,17 +31,17 @@ class NextState(WorkResult):
     tenant: str
 
 
-def work(event: WorkEvent, context: Context) -> NextState:
+def work(event: WorkEvent, context: Context) -> NextState | None:
     """Turn after turn of a response, or its end. Raises ProviderError or StorageUnavailable: it can be retried."""
     worker, response_id, generation = _worker(event["tenant"]), event["response_id"], event["generation"]
     if "error" in event:
         ending = worker.settle(response_id, event["error"], event.get("cause", ""))
-        perform("settle", event, ending, lambda _: {"gave_up": event.get("error")})
-        return {"tenant": event["tenant"], "response_id": response_id, "generation": generation, "step": "over"}
+        return perform("settle", event, ending, lambda _: {"gave_up": event.get("error")})
     left = context.get_remaining_time_in_millis() / 1000
-    working = worker.work(response_id, generation, time.time() + left - min(MARGIN_SECONDS, left / 10))
+    ends = time.time() + left - min(MARGIN_SECONDS, left / 10)
+    working = worker.work(response_id, generation, ends, event.get("attempt", 0))
     return {"tenant": event["tenant"], **perform("work", event, working, _fields)}
 
 
 def _fields(result: WorkResult) -> dict[str, object]:
-    return {"generation": result["generation"], "step": result["step"]}
+    return {"generation": result["generation"], "step": result["step"], "turns": result["turns"]}

@@ -24,11 +24,12 @@ HISTORY_PER_TASK = 128
 
 
 class WorkResult(TypedDict):
-    """What the state machine needs to choose the next state: another task (`again`), or none."""
+    """What the state machine needs to choose the next state: another task (`again`), or none. `turns` were taken."""
 
     response_id: str
     generation: int
     step: Literal["again", "renewed", "over"]
+    turns: int
 
 
 class Worker:
@@ -37,11 +38,12 @@ class Worker:
         self._ports, self._settings = ports, settings
         self._storage: Storage = ports.storage
 
-    async def work(self, response_id: str, generation: int, ends: float) -> WorkResult:
+    async def work(self, response_id: str, generation: int, ends: float, attempt: int = 0) -> WorkResult:
         """Take turn after turn until the response is over, or too little time is left for a turn or a tool.
 
         `ends`, in Unix seconds, is when this task has to be over. A turn that is not over by then is closed, and taken
-        again. Raises ProviderError, TurnTimeout among them, and StorageUnavailable: the task can be retried.
+        again. `attempt` counts the retries of this task: a retry takes one step, so that what fails next has all its
+        retries. Raises ProviderError, TurnTimeout among them, and StorageUnavailable: the task can be retried.
         """
         found = await self._find(response_id)
         if found is None:
@@ -60,7 +62,7 @@ class Worker:
             async with recorder:
                 await self._pick_up(run, journal, remains)
                 async with timer:
-                    step = await drive(run, self._ports, journal, self._pause(ends), recorder.keep)
+                    step = await drive(run, self._ports, journal, self._pause(ends, attempt), recorder.keep)
         except errors.Cancelled:
             step = Stop("cancelled")
         except errors.Superseded:
@@ -76,8 +78,8 @@ class Worker:
                     raise _of(error) from None
         if isinstance(step, Stop):
             await finish(run, step, journal, self._ports.now)
-            return _result(response_id, generation, "over")
-        return await self._go_on(run, recorder)
+            return _result(response_id, generation, "over", run.turns - turns)
+        return await self._go_on(run, recorder, run.turns - turns)
 
     async def settle(self, response_id: str, error: str, cause: str) -> None:
         """End a response that the state machine gave up."""
@@ -111,14 +113,15 @@ class Worker:
             going = run.response.model_copy(update={"status": "in_progress"})
             await journal(ResponseInProgress(response=going))
 
-    def _pause(self, ends: float) -> Pause:
-        """Stop when a worst-case turn or tool no longer fits, but take one step at least."""
+    def _pause(self, ends: float, attempt: int) -> Pause:
+        """Stop when a worst-case turn or tool no longer fits, after one step at least; a retry after one step."""
         begun = False
 
         def pause(step: Step) -> bool:
             nonlocal begun
-            short, begun = begun and ends - self._ports.now() < self._settings.turn_seconds, True
-            return short
+            done = begun and (attempt > 0 or ends - self._ports.now() < self._settings.turn_seconds)
+            begun = True
+            return done
 
         return pause
 
@@ -132,20 +135,20 @@ class Worker:
             run.kept = len(run.response.output)
             await self._storage.runs.save(run)
 
-    async def _go_on(self, run: Run, recorder: Recorder) -> WorkResult:
+    async def _go_on(self, run: Run, recorder: Recorder, turns: int) -> WorkResult:
         """Save the run for the next task. Another execution goes on before this one's history is full."""
         run.history += HISTORY_PER_TASK
         if run.history < self._settings.history_events:
             await recorder.keep(run)
-            return _result(run.response.id, run.generation, "again")
+            return _result(run.response.id, run.generation, "again", turns)
         run.history, run.generation = 0, run.generation + 1
         await recorder.keep(run)
         await self._storage.launcher.start(run.response.id, run.generation)
-        return _result(run.response.id, run.generation, "renewed")
+        return _result(run.response.id, run.generation, "renewed", turns)
 
 
-def _result(response_id: str, generation: int, step: Literal["again", "renewed", "over"]) -> WorkResult:
-    return {"response_id": response_id, "generation": generation, "step": step}
+def _result(response_id: str, generation: int, step: Literal["again", "renewed", "over"], turns: int = 0) -> WorkResult:
+    return {"response_id": response_id, "generation": generation, "step": step, "turns": turns}
 
 
 def _of(error: Exception) -> Exception:

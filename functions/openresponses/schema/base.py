@@ -2,14 +2,17 @@
 
 from typing import Annotated, Any, TypeAlias, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, JsonValue
 from pydantic_core import PydanticUseDefault
+from pydantic_core.core_schema import any_schema
 
 SLUG = "serverless"
 """Our implementor slug: it prefixes every tool and item type that the specification doesn't define."""
 HOSTED_TYPE = rf"^{SLUG}:[a-zA-Z0-9_-]+$"
 
-JsonObject: TypeAlias = dict[str, JsonValue]
+Json: TypeAlias = Annotated[JsonValue, GetPydanticSchema(lambda _source, _handler: any_schema())]
+"""Kept as it came, since a parser made it. pydantic would build a schema of JSON anew for each model that has some."""
+JsonObject: TypeAlias = dict[str, Json]
 
 
 class Wire(BaseModel):

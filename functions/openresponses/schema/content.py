@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag
+from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from .base import ABSENT_IF_NULL, JsonObject, Wire, absent, fields_of
+from .base import ABSENT_IF_NULL, Json, JsonObject, Wire, absent, fields_of
 
 ImageDetail: TypeAlias = str
 """`low`, `high`, `auto`, OpenAI's `original`, and what comes next: a provider judges it."""
@@ -99,7 +99,7 @@ class ExtensionAnnotation(Wire):
     """An annotation of another type, kept and returned as it came."""
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, JsonValue]  # pyright: ignore[reportIncompatibleVariableOverride]
+    __pydantic_extra__: dict[str, Json]  # pyright: ignore[reportIncompatibleVariableOverride]
 
     type: str
 

@@ -5,9 +5,9 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import ConfigDict, Discriminator, JsonValue
+from pydantic import ConfigDict, Discriminator
 
-from .base import Wire, absent
+from .base import Json, Wire, absent
 from .content import Annotation, LogProb, Part
 from .items import Item
 from .response import Response
@@ -161,7 +161,7 @@ class UpstreamProgress(_ItemEvent):
     """How an item of a tool that the provider runs comes along. What else the event says is kept as it came."""
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, JsonValue]  # pyright: ignore[reportIncompatibleVariableOverride]
+    __pydantic_extra__: dict[str, Json]  # pyright: ignore[reportIncompatibleVariableOverride]
 
     type: Literal[
         "response.web_search_call.in_progress",

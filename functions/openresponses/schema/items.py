@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, JsonValue, Tag, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from .base import ABSENT_IF_NULL, HOSTED_TYPE, SLUG, Id, ToolName, Wire, absent, fields_of
+from .base import ABSENT_IF_NULL, HOSTED_TYPE, SLUG, Id, Json, ToolName, Wire, absent, fields_of
 from .content import InputImage, InputPart, InputText, Part, ReasoningText, SummaryText
 from .tools import Tool
 
@@ -138,7 +138,7 @@ class ExtensionItem(Wire):
     """
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, JsonValue]  # pyright: ignore[reportIncompatibleVariableOverride]
+    __pydantic_extra__: dict[str, Json]  # pyright: ignore[reportIncompatibleVariableOverride]
 
     type: str
     id: Id = ""
@@ -149,7 +149,7 @@ class ClientCall(Wire):
     """A call of a tool of OpenAI's that the client runs: see `core.client_tools`. Its other fields are its own."""
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, JsonValue]  # pyright: ignore[reportIncompatibleVariableOverride]
+    __pydantic_extra__: dict[str, Json]  # pyright: ignore[reportIncompatibleVariableOverride]
 
     type: Literal["local_shell_call", "shell_call", "apply_patch_call", "computer_call", "tool_search_call"]
     id: Id = ""
@@ -170,13 +170,13 @@ class ClientCallOutput(Wire):
     """What the client's tool answered. Its other fields are the tool's own."""
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, JsonValue]  # pyright: ignore[reportIncompatibleVariableOverride]
+    __pydantic_extra__: dict[str, Json]  # pyright: ignore[reportIncompatibleVariableOverride]
 
     type: Literal["local_shell_call_output", "shell_call_output", "apply_patch_call_output", "computer_call_output"]
     id: Id = ""
     call_id: CallId
     status: Annotated[str, ABSENT_IF_NULL] = "completed"
-    output: JsonValue = None
+    output: Json = None
 
     @model_validator(mode="before")
     @classmethod
@@ -210,14 +210,14 @@ class AgentMessage(Wire):
     """
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, JsonValue]  # pyright: ignore[reportIncompatibleVariableOverride]
+    __pydantic_extra__: dict[str, Json]  # pyright: ignore[reportIncompatibleVariableOverride]
 
     type: Literal["agent_message"] = "agent_message"
     id: Id = ""
     status: Status = "completed"
     author: str
     recipient: str
-    content: Annotated[list[JsonValue], ABSENT_IF_NULL] = []
+    content: Annotated[list[Json], ABSENT_IF_NULL] = []
 
     def parts(self) -> Iterator[InputPart]:
         for part in self.content:

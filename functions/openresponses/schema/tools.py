@@ -3,9 +3,9 @@
 import re
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag
+from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from .base import ABSENT_IF_NULL, HOSTED_TYPE, SLUG, JsonObject, ToolName, Wire, absent, fields_of
+from .base import ABSENT_IF_NULL, HOSTED_TYPE, SLUG, Json, JsonObject, ToolName, Wire, absent, fields_of
 
 _UPSTREAM = (
     r"^(web_search(_preview)?(_\d{4}_\d{2}_\d{2})?|file_search|code_interpreter|image_generation|mcp|shell"
@@ -43,7 +43,7 @@ class NamespaceTool(Wire):
     """OpenAI's extension (Codex): functions grouped under one name."""
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, JsonValue]  # pyright: ignore[reportIncompatibleVariableOverride]
+    __pydantic_extra__: dict[str, Json]  # pyright: ignore[reportIncompatibleVariableOverride]
 
     type: Literal["namespace"] = "namespace"
     name: ToolName
@@ -58,13 +58,13 @@ class ClientTool(Wire):
     """
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, JsonValue]  # pyright: ignore[reportIncompatibleVariableOverride]
+    __pydantic_extra__: dict[str, Json]  # pyright: ignore[reportIncompatibleVariableOverride]
 
     type: Literal["local_shell", "shell", "apply_patch", "computer", "computer_use_preview", "tool_search"]
     execution: str | None = absent()
     description: str | None = absent()
     parameters: JsonObject | None = absent()
-    environment: JsonValue = absent()
+    environment: Json = absent()
     display_width: int | None = absent()
     display_height: int | None = absent()
 
@@ -82,7 +82,7 @@ class UpstreamTool(Wire):
     """
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, JsonValue]  # pyright: ignore[reportIncompatibleVariableOverride]
+    __pydantic_extra__: dict[str, Json]  # pyright: ignore[reportIncompatibleVariableOverride]
 
     type: Annotated[str, Field(pattern=_UPSTREAM)]
 

@@ -27,7 +27,7 @@ from ..schema.tools import HostedTool, UpstreamTool
 from .source import ToolFailed, ToolMisconfigured, hosted_name, hosted_tool
 
 MAX_TIMEOUT = 300.0
-"""Seconds. The Tool function must have longer."""
+"""Seconds. The Worker function must have longer."""
 _log = logging.getLogger(__name__)
 
 

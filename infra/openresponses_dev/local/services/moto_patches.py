@@ -30,11 +30,8 @@ from moto.s3.responses import S3Response
 from moto.stepfunctions.parser import models as sfn_models
 from moto.stepfunctions.parser import utils as sfn_utils
 from moto.stepfunctions.parser.api import ExecutionStatus
-from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
-from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
 from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
-from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration import iteration_worker
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped, ProgramTimedOut
@@ -73,7 +70,6 @@ def _apply_once() -> None:
     _start_once()
     _stop_at_once()
     _wait_interruptibly()
-    _name_map_errors()
     _lock_storage()
     _back_up_what_a_transaction_touches()
     _cache_parsers()
@@ -219,18 +215,6 @@ def _wait_interruptibly() -> None:
 
     retrier_decl.RetrierDecl._eval_body = eval_body
     retrier_decl.time = Clock
-
-
-def _name_map_errors() -> None:
-    """A Map whose item failed with a States.* error (say States.Timeout) crashes instead of being caught."""
-
-    def error_name(error_name: str) -> CustomErrorName | StatesErrorName:
-        try:
-            return StatesErrorName.from_name(error_name)
-        except ValueError:
-            return CustomErrorName(error_name)
-
-    iteration_worker.CustomErrorName = error_name
 
 
 # Storage

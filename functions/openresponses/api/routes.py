@@ -1,0 +1,76 @@
+"""The table of routes. The application serves what stands here, and the OpenAPI document tells it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from .body import ListQuery, Query, RetrieveQuery
+from .call import Call
+from .create import create
+from .headers import SPEC_VERSION
+from .models import model, models
+from .stored import cancel, delete, input_items, retrieve
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """Answers who has a key."""
+
+    answer: Callable[[Call], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Answers everybody."""
+
+    answer: Callable[[Request], Awaitable[Response]]
+
+
+Shown: TypeAlias = Literal["a response", "a response or its events", "other JSON"]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`query` and `body` name the models that read a request, `shows` says what an answer is."""
+
+    method: str
+    path: str
+    endpoint: Keyed | Open
+    summary: str
+    shows: Shown = "other JSON"
+    query: type[Query] | None = None
+    body: Literal["CreateResponse"] | None = None
+
+
+async def health(_: Request) -> Response:
+    return JSONResponse({"status": "ok", "version": SPEC_VERSION})
+
+
+_STORED = "/v1/responses/{response_id}"
+OPERATIONS = (
+    Operation(
+        "POST",
+        "/v1/responses",
+        Keyed(create),
+        "Create a response",
+        shows="a response or its events",
+        body="CreateResponse",
+    ),
+    Operation(
+        "GET",
+        _STORED,
+        Keyed(retrieve),
+        "Read a response, or follow its events",
+        shows="a response or its events",
+        query=RetrieveQuery,
+    ),
+    Operation("DELETE", _STORED, Keyed(delete), "Delete a response"),
+    Operation("POST", f"{_STORED}/cancel", Keyed(cancel), "Cancel a response", shows="a response"),
+    Operation("GET", f"{_STORED}/input_items", Keyed(input_items), "List what the model was shown", query=ListQuery),
+    Operation("GET", "/v1/models", Keyed(models), "List models"),
+    Operation("GET", "/v1/models/{model:path}", Keyed(model), "Read a model"),
+    Operation("GET", "/health", Open(health), "Is it up"),
+)

@@ -1,0 +1,162 @@
+"""The inline worker dies while its client listens: at every event, and the client goes on after what it saw.
+
+A number that it saw is never used for another event, and each item that it saw is closed once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from openresponses.core import deltas as d
+from openresponses.core.reducer import apply
+from openresponses.core.turn import Turn
+from openresponses.schema.response import Response
+from tests.contract.deaths import Client, Life, Replaced
+from tests.contract.storage_suite import opened_moto
+from tests.openresponses_schema import check_event, check_response
+from tests.stream_checker import check_resumed, check_stream
+from tests.sweeps import Sweep
+from tests.unit.cases import STOP, call, text
+from tests.unit.kit import Json, Said, Script
+from tests.unit.test_always import EVENT
+
+TOOLS: list[Any] = [
+    {"type": "serverless:calculator"},
+    {"type": "serverless:clock"},
+    {"type": "function", "name": "get_weather"},
+]
+THINKING: list[Said] = [
+    d.Reasoning("r", "hm "),
+    d.Reasoning("r", "well"),
+    d.Reasoning("r", "plan", 0),
+    d.Opaque("r", "SIG"),
+    d.End("r"),
+]
+HOSTED: list[Said] = [*THINKING, *text("Let me see"), *call("calculator", '{"a": 1}'), *call("clock", key=1), *STOP]
+OWN: list[Said] = [
+    *THINKING,
+    *text("You look"),
+    d.ToolCall(0, '{"city": "Os', "call_a", "get_weather"),
+    d.ToolCall(1, '{"city"', "call_b", "get_weather"),
+    d.ToolCall(0, 'lo"}'),
+    d.ToolCall(1, ': "Rome"}'),
+    *STOP,
+]
+LONG: list[Said] = [*text("and " * 400), *STOP]
+
+
+class Steady(Script):
+    """Says the turn that comes after so many answered calls, however often it is asked. It may wait between words."""
+
+    def __init__(self, turns: Sequence[Sequence[Said]], *, waits: bool = False) -> None:
+        super().__init__(turns)
+        self._waits = waits
+
+    async def stream(self, turn: Turn):  # type: ignore[override]
+        answered = sum(item.type.startswith("serverless:") for item in turn.items)
+        for said in self.turns[1 if answered else 0]:
+            if self._waits:
+                await asyncio.sleep(0)
+            assert not isinstance(said, BaseException)
+            yield said
+
+
+def without_ids(output: list[Json]) -> list[Json]:
+    return [{name: value for name, value in item.items() if name not in ("id", "call_id")} for item in output]
+
+
+def heard(turns: Sequence[Sequence[Said]], waits: bool) -> list[Json]:
+    """The stream that nobody dies of."""
+    client = Replaced(Steady(turns, waits=waits), Life()).stream(None, tools=TOOLS)
+    check_stream(client.events)
+    return client.events
+
+
+async def judge(at: Replaced, client: Client, whole: list[Json]) -> None:
+    """Asserts that the client, who saw `client.events`, can go on, and gets the answer that `whole` has."""
+    await at.outlive()
+    seen = client.events
+    response_id = seen[0]["response"]["id"]
+    rest = await at.house.events(response_id, seen[-1]["sequence_number"])
+    log = await at.house.events(response_id)
+    final = check_resumed(seen, rest, log)
+    check_response(final)
+    for event in rest:
+        check_event(event)
+    folded = Response(id="", created_at=0, model="")
+    for event in log:
+        folded = apply(folded, EVENT.validate_python(event))
+    stored = await at.house.stored.retrieve(response_id)
+    assert folded == stored
+    assert stored.model_dump(mode="json") == final
+    assert without_ids(final["output"]) == without_ids(whole[-1]["response"]["output"]), "an answer stands there twice"
+    await at.house.idle()
+
+
+@pytest.mark.parametrize("pace", [0, 7], ids=["quick storage", "slow storage"])
+@pytest.mark.parametrize("waits", [False, True], ids=["a burst", "word by word"])
+@pytest.mark.parametrize("turns", [[HOSTED, OWN], [LONG]], ids=["calls", "long"])
+def test_an_inline_worker_killed_at_any_event(
+    sweep: Sweep, turns: Sequence[Sequence[Said]], waits: bool, pace: int
+) -> None:
+    whole = heard(turns, waits)
+    trials: list[tuple[Replaced, Client]] = []
+    for last in sweep.sample(range(len(whole) - 1), 12):
+        at = Replaced(Steady(turns, waits=waits), Life(pace=pace))
+        client = at.stream(last, tools=TOOLS)
+        assert at.life.killed, "nobody was killed"
+        trials.append((at, client))
+
+    async def judged() -> None:
+        await asyncio.gather(*(judge(at, client, whole) for at, client in trials))
+
+    asyncio.run(judged())
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before it takes effect", "before the worker knows"])
+def test_an_inline_worker_killed_at_any_call_of_its_storage(after: bool) -> None:
+    turns = [HOSTED, OWN]
+    whole = heard(turns, waits=True)
+    trials: list[tuple[Replaced, Client]] = []
+    for number in range(100):
+        at = Replaced(Steady(turns, waits=True), Life(last=number, after=after, pace=2))
+        client = at.stream(None, tools=TOOLS)
+        if not at.life.killed:
+            break
+        if client.events:
+            trials.append((at, client))
+    assert len(trials) > 3
+
+    async def judged() -> None:
+        await asyncio.gather(*(judge(at, client, whole) for at, client in trials))
+
+    asyncio.run(judged())
+
+
+def test_whoever_hears_of_a_response_finds_it() -> None:
+    """A worker that dies before it has told anyone of its response may leave nothing; after that there is a record."""
+    for last in range(4):
+        at = Replaced(Steady([[*text("Hi"), *STOP]]), Life(pace=3))
+        client = at.stream(last)
+        assert client.events[0]["response"]["id"] in at.house.shelf.responses
+
+
+def test_announcing_the_first_item_costs_no_call_beyond_the_one_that_creates_the_response() -> None:
+    turns = [[*text("It is sunny"), *STOP]]
+    kinds = [event["type"] for event in heard(turns, waits=False)]
+    life = Life()
+    Replaced(Steady(turns), life).stream(kinds.index("response.output_item.added"))
+    assert life.calls == ["store.create"]
+
+
+def test_creating_a_response_with_its_first_item_is_one_call_of_aws() -> None:
+    turns = [[*text("It is sunny"), *STOP]]
+    kinds = [event["type"] for event in heard(turns, waits=False)]
+    with opened_moto() as backend:
+        at = Replaced(Steady(turns), Life(), backend.storage())
+        at.stream(kinds.index("response.output_item.added"))
+        assert [call.operation for call in backend.aws.calls] == ["TransactWriteItems"]
