@@ -28,8 +28,10 @@ async def test_nothing_costs_many_times_what_it_may():
         *await added_latency(4),
         *await memory(4),
     ]
-    judged = {figure.name: figure.value / figure.goal for figure in figures if figure.goal is not None}
-    assert len(judged) == 7
+    assert all(figure.ours.median > 0 for figure in figures)
+    ratios = [figure for figure in figures if figure.kind == "ratio"]  # a difference of milliseconds is the machine's
+    judged = {figure.name: figure.value / figure.goal for figure in ratios if figure.goal is not None}
+    assert len(judged) == 5
     assert [name for name, share in judged.items() if not 0 < share <= GENEROUS] == []
 
 
