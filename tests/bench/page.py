@@ -29,10 +29,10 @@ def about(machine: Machine, day: date) -> str:
     return f"Python {machine.python}, {machine.cpu}, {machine.cores} cores, load {machine.load}, {day.isoformat()}."
 
 
-def figures(machine: Machine, rows: list[Figure], day: date) -> str:
-    return "\n".join(
-        [about(machine, day), "", _row(HEADER), "|---|---|---|---|---|", *(_row(_cells(figure)) for figure in rows)]
-    )
+def figures(machine: Machine, rows: list[Figure], day: date, note: str = "") -> str:
+    """`note`: what a reader of the rows has to know."""
+    top = f"{about(machine, day)} {note}".strip()
+    return "\n".join([top, "", _row(HEADER), "|---|---|---|---|---|", *(_row(_cells(figure)) for figure in rows)])
 
 
 def durability(machine: Machine, rows: list[Figure], bills: list[list[Bill]], day: date, note: str = "") -> str:

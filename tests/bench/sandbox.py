@@ -44,14 +44,15 @@ class Checkout:
 HERE = Checkout(REPO, Path(sys.executable))
 
 
-def checkout(root: Path) -> Checkout:
-    """Raises FileNotFoundError: nobody has run `uv sync` there."""
-    python = root.resolve() / ".venv/bin/python"
+def checkout(folder: str) -> Checkout:
+    """Raises ValueError: nobody has run `uv sync` there."""
+    root = Path(folder).resolve()
+    python = root / ".venv/bin/python"
     if not python.exists():
-        raise FileNotFoundError(f"{python}: run `uv sync --frozen` in {root}")
+        raise ValueError(f"{python} does not exist: run `uv sync --frozen` in {root}")
     asked = ("git", "-C", str(root), "rev-parse", "--short=7", "HEAD")
     version = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
-    return Checkout(root.resolve(), python, version)
+    return Checkout(root, python, version)
 
 
 @dataclass(frozen=True, slots=True)
