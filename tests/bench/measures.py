@@ -57,7 +57,7 @@ async def event_cost(rounds: int, events: int) -> list[Figure]:
                 answer = await it.stream(**request)
                 spent = it.cpu() - before
                 if number:
-                    samples.values.append(spent / len(answer.chunks) * 1e6)
+                    samples.values.append(spent / answer.events * 1e6)
     mine, theirs, plain, real = costs
     return [
         Figure("CPU per event", "us", mine, theirs, "Starlette, json.dumps", 2),

@@ -70,6 +70,11 @@ class Streamed:
     arrived: list[float]
     chunks: list[bytes]
 
+    @property
+    def events(self) -> int:
+        """A chunk has one or many."""
+        return b"".join(self.chunks).count(b"event: ")
+
     def until(self, needle: bytes) -> float:
         """Seconds to the first chunk that contains `needle`."""
         return next(at for at, chunk in zip(self.arrived, self.chunks, strict=True) if needle in chunk)
