@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import cached, cold, cost, durable, measures, page, side_by_side
+from tests.bench import cached, cold, cost, durable, hot, measures, page, side_by_side
 from tests.bench.cost import Bill
 from tests.bench.figures import Figure, Machine, table
 from tests.bench.peers import compare
@@ -44,6 +44,7 @@ def note(baseline: Checkout | None) -> str:
 async def of_server(scale: float, baseline: Checkout | None) -> list[Figure]:
     return [
         *await cold.rows(scale),
+        *await hot.rows(scale),
         *await measures.everything(scale),
         *await side_by_side.plain(max(1, round(10 * scale)), baseline),
     ]

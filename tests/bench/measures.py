@@ -60,7 +60,7 @@ async def event_cost(rounds: int, events: int) -> list[Figure]:
                     samples.values.append(spent / answer.events * 1e6)
     mine, theirs, plain, real = costs
     return [
-        Figure("CPU per event", "us", mine, theirs, "Starlette, json.dumps", 2),
+        Figure("CPU per event", "us", mine, theirs, "Starlette, json.dumps"),
         Figure("  without obfuscation", "us", plain, theirs, "Starlette, json.dumps"),
         Figure("  with the offline model", "us", real, theirs, "Starlette, json.dumps"),
     ]

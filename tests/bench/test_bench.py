@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.bench import cold, cost, durable, side_by_side
+from tests.bench import cold, cost, durable, hot, side_by_side
 from tests.bench.cost import Bill, Case
 from tests.bench.figures import Figure, Machine, Samples, table
 from tests.bench.measures import added_latency, event_cost, first_byte, memory
@@ -20,9 +20,13 @@ GENEROUS = 4
 @pytest.mark.bench
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 async def test_nothing_costs_many_times_what_it_may():
+    async with hot.upstream() as url:
+        through = await hot.through_chat(url, 1, milliseconds=1)
     figures = [
+        *through,
         *await cold.starts(1),
         *await cold.first_provider_answers(1),
+        *await hot.without_dialect(1),
         *await first_byte(4),
         *await event_cost(1, events=300),
         *await added_latency(4),
@@ -31,7 +35,7 @@ async def test_nothing_costs_many_times_what_it_may():
     assert all(figure.ours.median > 0 for figure in figures)
     ratios = [figure for figure in figures if figure.kind == "ratio"]  # a difference of milliseconds is the machine's
     judged = {figure.name: figure.value / figure.goal for figure in ratios if figure.goal is not None}
-    assert len(judged) == 5
+    assert len(judged) == 7
     assert [name for name, share in judged.items() if not 0 < share <= GENEROUS] == []
 
 
