@@ -6,6 +6,7 @@ import json
 import random
 import threading
 import time
+import zlib
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from moto.core.models import botocore_stubber
 
 from openresponses.aws.clients import Aws
 from openresponses.aws.session import Service
+from openresponses.core.chain import response_link
 from openresponses.core.ports import Storage
 from openresponses.core.records import Batch, Claim, Record
 from openresponses.core.run import OfferedTool, Run
@@ -66,7 +68,9 @@ def new_response(n: int, *, said: str = "", status: str = "in_progress") -> Resp
 
 def new_record(n: int, *, asked: str = UNICODE, said: str = "", lease: float | None = 1_700_000_030.25) -> Record:
     asked_item = Message.model_validate({"id": f"msg_{n:032x}i0000", "role": "user", "content": asked})
-    return Record(response=new_response(n, said=said), input=[asked_item], ancestors=[rid(n + 1000)], lease=lease)
+    return Record(
+        response=new_response(n, said=said), input=[asked_item], chain=[response_link(rid(n + 1000), 2)], lease=lease
+    )
 
 
 def new_run(n: int, *, said: str = "") -> Run:
@@ -95,11 +99,13 @@ def new_batch(number: int, *deltas: str, first: int = 0) -> Batch:
 
 @dataclass
 class Call:
-    """`depth` is how many calls had to be answered, one after the other, before this one could be made."""
+    """`depth` is how many calls had to be answered, one after the other, before this one could be made. `checks` is
+    whether it is a transaction with conditions on what it does not write."""
 
     service: str
     operation: str
     depth: int
+    checks: bool = False
 
 
 class WatchedAws(Aws):
@@ -132,11 +138,12 @@ class WatchedAws(Aws):
     def forget(self) -> None:
         self.calls, self._answered = [], 0
 
-    def _count(self, event_name: str, **_: object) -> None:
+    def _count(self, event_name: str, params: dict[str, Any], **_: object) -> None:
         _, service, operation = event_name.split(".")
         with self._lock:
             self._here.index, self._here.attempt = len(self.calls), 0
-            self.calls.append(Call(service, operation, self._answered))
+            checks = operation == "TransactWriteItems" and b"ConditionCheck" in params["body"]
+            self.calls.append(Call(service, operation, self._answered, checks))
 
     def _send(self, event_name: str, request: AWSPreparedRequest, **_: object) -> AWSResponse:
         """`pace` seconds pass before an answer, so that calls made side by side are seen to be so."""
@@ -166,6 +173,10 @@ class MemoryBackend:
     def add_machine(self) -> None:
         """It has one."""
 
+    def at_rest(self) -> str:
+        """All that it holds."""
+        return repr(self._shelves)
+
     def started(self, tenant: str = "tenant") -> list[tuple[str, int]]:
         return self._shelves[tenant].started
 
@@ -173,9 +184,9 @@ class MemoryBackend:
 class MotoBackend:
     """Made within mock_aws."""
 
-    def __init__(self) -> None:
+    def __init__(self, aws: WatchedAws) -> None:
         self.time = 1_700_000_000.0
-        self.aws = WatchedAws()
+        self.aws = aws
         self.dynamodb, self.s3 = self.aws.client("dynamodb"), self.aws.client("s3")
         self.dynamodb.create_table(**TABLE)
         self.s3.create_bucket(Bucket=BUCKET)
@@ -214,6 +225,12 @@ class MotoBackend:
     def objects(self) -> list[str]:
         return [each["Key"] for each in self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
 
+    def at_rest(self) -> str:
+        """All text in the table and in the bucket."""
+        packed = [value["B"] for item in self.items() for value in item.values() if "B" in value]
+        packed += [self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in self.objects()]
+        return "".join(zlib.decompress(each).decode() for each in packed)
+
 
 @contextmanager
 def opened(name: str) -> Iterator[MemoryBackend | MotoBackend]:
@@ -225,9 +242,9 @@ def opened(name: str) -> Iterator[MemoryBackend | MotoBackend]:
 
 
 @contextmanager
-def opened_moto() -> Iterator[MotoBackend]:
+def opened_moto(aws: type[WatchedAws] = WatchedAws) -> Iterator[MotoBackend]:
     with mock_aws():
-        backend = MotoBackend()
+        backend = MotoBackend(aws())
         try:
             yield backend
         finally:
