@@ -16,6 +16,7 @@ from openresponses.core.reducer import apply
 from openresponses.core.turn import Turn
 from openresponses.schema.response import Response
 from tests.contract.deaths import Client, Life, Replaced
+from tests.contract.sdk_fold import accumulated
 from tests.contract.storage_suite import opened_moto
 from tests.openresponses_schema import check_event, check_response
 from tests.stream_checker import check_resumed, check_stream
@@ -137,6 +138,28 @@ def test_an_inline_worker_killed_at_any_call_of_its_storage(after: bool) -> None
         await asyncio.gather(*(judge(at, client, whole) for at, client in trials))
 
     asyncio.run(judged())
+
+
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")  # of the SDK, which does not know our tools
+def test_the_sdk_makes_the_final_response_of_a_stream_that_was_cut_and_resumed(sweep: Sweep) -> None:
+    turns = [HOSTED, [*THINKING, *text("It is sunny"), *STOP]]
+    whole = heard(turns, waits=True)
+    trials: list[tuple[Replaced, Client]] = []
+    for last in sweep.sample(range(len(whole) - 1), 6):
+        at = Replaced(Steady(turns, waits=True), Life(pace=3))
+        trials.append((at, at.stream(last, tools=TOOLS)))
+
+    async def resumed(at: Replaced, client: Client) -> None:
+        await at.outlive()
+        response_id = client.events[0]["response"]["id"]
+        rest = await at.house.events(response_id, client.events[-1]["sequence_number"])
+        final = accumulated([*client.events, *rest])
+        assert [item["id"] for item in final["output"]] == [item["id"] for item in rest[-1]["response"]["output"]]
+
+    async def all_resumed() -> None:
+        await asyncio.gather(*(resumed(at, client) for at, client in trials))
+
+    asyncio.run(all_resumed())
 
 
 def test_whoever_hears_of_a_response_finds_it() -> None:

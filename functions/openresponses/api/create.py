@@ -15,7 +15,7 @@ from . import errors
 from .body import parse_create, read_body
 from .call import Call
 from .headers import SPEC_VERSION, event_names, seconds_left
-from .sse import EventStream
+from .sse import REPEAT_GRACE, EventStream
 from .stored import answer_whole, stream_of
 
 IDEMPOTENCY_HEADER = "idempotency-key"
@@ -37,7 +37,7 @@ async def create(call: Call) -> Response:
 async def _again(call: Call, asked: CreateResponse, response_id: str) -> Response:
     """Answer a request that came before with the response that was made of it then."""
     if asked.stream:
-        return stream_of(call, response_id, -1, within=answered_by_the_first)
+        return stream_of(call, response_id, -1, within=answered_by_the_first, grace=REPEAT_GRACE)
     with answered_by_the_first():
         if not asked.background:
             await call.stored.follow(response_id, -1, nowhere, seconds=seconds_left(call.request))

@@ -36,6 +36,9 @@ DONE = b"data: [DONE]\n\n"
 GRACE = 1.0
 """Seconds for which the opening events are held back. If the provider refuses within them, the client gets an HTTP
 status, on which it can retry. After them the client gets the response's id, and waits."""
+REPEAT_GRACE = 3 * GRACE
+"""The same for a request that came before. The first one is refused within its own grace, and who follows it hears of
+that a little later."""
 
 ALONE = 0.001
 """Seconds. A frame comes alone if none was sent for so long."""
@@ -110,6 +113,7 @@ class EventStream(Response):
     """Runs `produce(emit)` while the connection is open.
 
     An error that `produce` raises before the first byte is out (`started`) becomes an HTTP error, a later one an event.
+    It is out after `grace` seconds at the latest.
     `on_start` is called once, as the first byte goes out.
     """
 
@@ -125,12 +129,13 @@ class EventStream(Response):
         headers: dict[str, str],
         include: Iterable[str] = (),
         on_start: Callable[[], None] | None = None,
+        grace: float = GRACE,
     ) -> None:
         self.status_code, self.background = 200, None
         self.init_headers({**HEADERS, **headers})
         self.started = False
         self._produce, self._obfuscate, self._heartbeat = produce, obfuscate, heartbeat
-        self._on_start = on_start
+        self._on_start, self._grace = on_start, grace
         self._names: EventNames = names
         self._include = frozenset(include)
         self._last = -1
@@ -210,7 +215,7 @@ class EventStream(Response):
             self._open = True
 
     async def _keep_alive(self) -> None:
-        await asyncio.sleep(GRACE)
+        await asyncio.sleep(self._grace)
         if not self.started:
             await self._start()
         while True:

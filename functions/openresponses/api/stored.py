@@ -13,7 +13,7 @@ from ..schema.response import Response as ResponseResource
 from .body import ListQuery, RetrieveQuery, parse_query
 from .call import Call
 from .headers import SPEC_VERSION, event_names, seconds_left
-from .sse import EventStream
+from .sse import GRACE, EventStream
 
 _ITEMS: TypeAdapter[list[Item]] = TypeAdapter(list[Item], config={"defer_build": True})
 
@@ -71,6 +71,7 @@ def stream_of(
     include: Iterable[str] = (),
     obfuscate: bool = True,
     within: Callable[[], AbstractContextManager[None]] = nullcontext,
+    grace: float = GRACE,
 ) -> EventStream:
     """The events of a stored response from number `after` on. They are read within `within()`."""
     seconds = seconds_left(call.request)
@@ -86,4 +87,5 @@ def stream_of(
         heartbeat=call.settings.heartbeat_seconds,
         headers={"openresponses-version": SPEC_VERSION, "x-request-id": response_id},
         include=include,
+        grace=grace,
     )
