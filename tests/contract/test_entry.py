@@ -112,6 +112,22 @@ asyncio.run(main())
     assert result.stdout.splitlines() == ["200 False", "200 True"]
 
 
+def test_the_http_client_is_ready_when_a_providers_settings_were_read() -> None:
+    code = """
+import sys
+from openresponses.dialects import prepare
+prepare()
+ready = set(sys.modules)
+import openresponses.dialects.chat_completions
+from openresponses.transport.http import tls
+print(tls.cache_info().currsize, *(set(sys.modules) - ready))
+"""
+    result = subprocess.run([sys.executable, "-c", code], env={}, check=True, capture_output=True, text=True)
+    made, *later = result.stdout.split()
+    assert made == "1"
+    assert [name for name in later if name.startswith(("openresponses.transport", "httptools", "ssl"))] == []
+
+
 @pytest.mark.parametrize("entry", ["tasks"])
 def test_the_state_machines_function_serves_no_http(entry: str) -> None:
     assert imported(entry, STORED) & {"fastapi", "starlette", "mangum", "openresponses.api.app"} == set()

@@ -1,6 +1,6 @@
 """One request of a caller: who it is, and what they may use."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from starlette.requests import Request
 
@@ -10,8 +10,7 @@ from ..responses.stored import StoredResponses
 from .access import Access
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """`new` makes the caller's responses, `stored` has those that were made."""
 
     request: Request

@@ -1,8 +1,7 @@
 """The table of routes. The application serves what stands here, and the OpenAPI document tells it."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -17,15 +16,13 @@ from .models import model, models
 from .stored import cancel, delete, input_items, retrieve
 
 
-@dataclass(frozen=True, slots=True)
-class Keyed:
+class Keyed(NamedTuple):
     """Answers who has a key."""
 
     answer: Callable[[Call], Awaitable[Response]]
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
+class Open(NamedTuple):
     """Answers everybody."""
 
     answer: Callable[[Request], Awaitable[Response]]
@@ -34,8 +31,7 @@ class Open:
 Shown: TypeAlias = Literal["a response", "a response or its events", "other JSON"]
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """`query` and `body` name the models that read a request, `shows` says what an answer is."""
 
     method: str

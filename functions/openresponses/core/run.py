@@ -30,6 +30,8 @@ class OfferedTool(Wire):
     schema; for a custom tool it is the tool's format, for an upstream tool its whole definition, secrets included.
     """
 
+    model_config = ConfigDict(defer_build=True)  # a run alone contains it
+
     name: str
     kind: Literal["function", "custom", "client", "hosted", "upstream"]
     item_type: str

@@ -21,5 +21,6 @@ def connect(settings: ProviderSettings) -> Provider:
 
 
 def prepare() -> None:
-    """Import what every dialect over HTTP needs: in a thread, while the settings of a provider are on their way."""
+    """Make ready what every dialect over HTTP needs: in a thread, while the settings of a provider are on their way."""
     import_module("._shared.http_dialect", __name__)
+    import_module("..transport.http", __name__).tls()

@@ -201,6 +201,8 @@ class UpstreamProgress(_ItemEvent):
 
 
 class ErrorPayload(Wire):
+    model_config = ConfigDict(defer_build=True)
+
     type: str
     code: str | None
     message: str

@@ -88,7 +88,7 @@ class Http:
         self._first_byte_timeout, self._idle_timeout, self._sign = first_byte_timeout, idle_timeout, sign
         port = base.port or (443 if secure else 80)
         self._network: Network = network or Links(
-            host, port, _tls() if secure else None, seconds=KEEP_ALIVE_SECONDS, timeout=connect_timeout
+            host, port, tls() if secure else None, seconds=KEEP_ALIVE_SECONDS, timeout=connect_timeout
         )
 
     @asynccontextmanager
@@ -225,7 +225,7 @@ AUTHORITIES = (
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def tls() -> ssl.SSLContext:
     """Shared by all connections: reading the certificate authorities takes tens of milliseconds.
 
     `ssl.create_default_context` would read the environment.
