@@ -34,6 +34,7 @@ from openresponses.schema.request import CreateResponse
 from openresponses.transport.sse import SseEvent, SseParser
 from tests.contract.turns import Clock, encode, run_for, turn_for
 from tests.fakes.bedrock_frames import of_line
+from tests.fakes.network import Answered
 from tests.unit.kit import Ledger, Models
 
 FOLDER = Path(__file__).parent.parent / "cassettes"
@@ -128,7 +129,7 @@ class Replay:
                 for piece in pieces:
                     yield piece
 
-        transport = httpx2.MockTransport(lambda _: httpx2.Response(200, stream=Body()))
+        transport = Answered(lambda _: httpx2.Response(200, stream=Body()))
         dialect = import_module(f"openresponses.dialects.{self._cassette.dialect}")
         provider: HttpDialect = dialect.connect(self._cassette.settings, transport)
         async with aclosing(provider.stream(turn)) as deltas:

@@ -28,6 +28,7 @@ from openresponses.schema.response import InputTokensDetails, OutputTokensDetail
 from tests.contract import turns
 from tests.contract.fuzz import check_deltas, mostly, shape
 from tests.contract.test_anthropic_encode import turn
+from tests.fakes.network import Answered
 
 FUNCTIONS = [OfferedTool(name=name, kind="function", item_type="function", wire_name=name) for name in ("f", "g.h")]
 CLOCK = OfferedTool(name="clock", kind="hosted", item_type="serverless:clock", wire_name="clock")
@@ -441,7 +442,7 @@ async def sent_headers(**settings: Any) -> dict[str, str]:
         return httpx2.Response(200, text='data: {"type":"message_stop"}\n\n')
 
     configured = ProviderSettings(**{"name": "v", "dialect": "anthropic", "api_key": "sk-ant-1 ", **settings})
-    provider = connect(configured, httpx2.MockTransport(answer))
+    provider = connect(configured, Answered(answer))
     assert [delta async for delta in provider.stream(turn())] == [d.Finish("stop")]
     await provider.aclose()
     return {name: seen[name] for name in ("url", "x-api-key", "anthropic-version", "anthropic-beta") if name in seen}
@@ -479,7 +480,7 @@ UNPAID = ["Your credit balance is too low to access the API.", "You have reached
 async def test_an_unpaid_account_is_the_operator_s_error_though_it_comes_as_a_wrong_request(message: str) -> None:
     body = {"error": {"type": "invalid_request_error", "message": message}}
     configured = ProviderSettings(name="v", dialect="anthropic", base_url="http://vendor.test/v1")
-    provider = connect(configured, httpx2.MockTransport(lambda _: httpx2.Response(400, json=body)))
+    provider = connect(configured, Answered(lambda _: httpx2.Response(400, json=body)))
     with pytest.raises(ProviderMisconfigured, match="out of credit or quota"):
         await anext(provider.stream(turn()))
     await provider.aclose()

@@ -29,6 +29,7 @@ from tests.contract.turns import SCHEMA, turn
 from tests.contract.vendors import vendors
 from tests.conversations import Conversation, kinds, user
 from tests.conversations import text_of as said_by
+from tests.fakes.network import Answered
 from tests.fakes.server import FakeUpstream, fake_upstream, wire_of
 from tests.fakes.wire import Received, Rules
 
@@ -277,7 +278,7 @@ async def test_the_region_to_sign_for_is_the_endpoint_s(base_url: str, expected:
         return httpx2.Response(500)
 
     configured = ProviderSettings(name="v", dialect="bedrock", base_url=base_url)
-    provider = bedrock.connect(configured, httpx2.MockTransport(refuse))
+    provider = bedrock.connect(configured, Answered(refuse))
     with pytest.raises(errors.ProviderUnavailable):
         await asked(provider, turn(SONNET))
     await provider.aclose()

@@ -1,16 +1,18 @@
 """Streams that no vendor documents: whatever comes, it is deltas that the assembler takes, or a provider's error."""
 
 import itertools
+import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from openresponses.core import deltas as d
 from openresponses.core.assembler import Assembler
 from openresponses.core.errors import ProviderUnavailable, StreamViolation
 from openresponses.core.run import OfferedTool
+from openresponses.dialects._shared.json import loads
 from openresponses.dialects._shared.naming import Naming
 from openresponses.dialects._shared.think_tags import ThinkSplitter
 from openresponses.dialects._shared.values import usage as usage_of
@@ -96,6 +98,48 @@ async def test_any_stream_is_deltas_that_the_assembler_takes_or_an_error(
     chunks: list[Any], end: list[Any], think_tags: Any
 ) -> None:
     await check_deltas(decoded(*chunks, *end, "[DONE]", think_tags=think_tags), TOOLS.values())
+
+
+plain = st.builds(
+    lambda text, role, **more: {**delta(content=text, **role), **more},
+    st.text(max_size=3),
+    st.sampled_from([{}, {"role": "assistant"}, {"refusal": None}, {"tool_calls": []}, {"reasoning": "hm"}]),
+    citations=st.sampled_from([None, ["https://a.test/"]]),
+    usage=st.sampled_from([None, {}, {"prompt_tokens": 1, "completion_tokens": 1}]),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(st.one_of(plain, chunk.filter(lambda each: isinstance(each, dict))), max_size=8), st.booleans())
+def test_what_is_read_quickly_is_read_as_all_else_is(chunks: list[Any], tags: bool) -> None:
+    """A field that nobody knows makes the decoder look at all of a chunk."""
+
+    def told(chunks: list[Any]) -> list[Any]:
+        decoder, said = ChatDecoder(think_tags=tags), list[Any]()
+        try:
+            for each in chunks:
+                said += decoder.feed(each)
+            said += decoder.end()
+        except (ProviderUnavailable, StreamViolation) as error:
+            said.append(repr(error))
+        return said
+
+    assert told(chunks) == told([{**each, "unknown": 1} for each in chunks])
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(), st.lists))
+@example("\ud83d")
+@example([[[[[[[[[[0]]]]]]]]]])
+def test_the_quick_reader_of_json_reads_what_the_other_does(value: Any) -> None:
+    for ascii_only in (True, False):
+        written = json.dumps(value, ensure_ascii=ascii_only)
+        assert loads(written) == json.loads(written)
+
+
+@pytest.mark.parametrize("data", ["", "{", "nan", '{"a":1,}', '"\x01"', "[" * 100_000, "{'a':1}", '{"a":1}x'])
+def test_what_is_no_json_is_refused(data: str) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        loads(data)
 
 
 @settings(deadline=None)

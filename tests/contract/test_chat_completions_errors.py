@@ -15,6 +15,7 @@ from openresponses.core import errors
 from openresponses.core.settings import ProviderSettings
 from openresponses.dialects.chat_completions import ERRORS, connect
 from tests.contract.turns import turn
+from tests.fakes.network import Answered
 
 REFUSED = "The provider refused the request (in its stream): "
 FAILED = "The provider failed (in its stream)"
@@ -29,9 +30,7 @@ async def streamed(body: str, content_type: str = "text/event-stream") -> list[d
         async def __aiter__(self) -> AsyncIterator[bytes]:
             yield body.encode()
 
-    transport = httpx2.MockTransport(
-        lambda _: httpx2.Response(200, headers={"content-type": content_type}, stream=Body())
-    )
+    transport = Answered(lambda _: httpx2.Response(200, headers={"content-type": content_type}, stream=Body()))
     settings = ProviderSettings(name="v", dialect="chat_completions", base_url="http://vendor.test/v1")
     dialect = connect(settings, transport)
     try:

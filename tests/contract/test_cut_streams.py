@@ -19,6 +19,7 @@ from openresponses.core.turn import Turn
 from openresponses.schema.content import InputText
 from openresponses.schema.items import Message
 from openresponses.schema.request import CreateResponse
+from tests.fakes.network import Answered
 from tests.fakes.server import dialects, wire_of
 from tests.fakes.wire import Received, Rules, Script, Wire
 from tests.sweeps import Sweep
@@ -64,7 +65,7 @@ class Reader:
         self.transport = Replay(wire(Rules()))
         settings = {"api_key": "sk-fake", **wire.settings, "base_url": f"http://vendor.test{wire.base}"}
         connect: Any = import_module(f"openresponses.dialects.{dialect}").connect
-        self._provider = connect(ProviderSettings(name="v", dialect=dialect, **settings), self.transport)
+        self._provider = connect(ProviderSettings(name="v", dialect=dialect, **settings), Answered(self.transport))
         request = CreateResponse.model_validate(
             {"model": wire.model, "reasoning": {"effort": "low", "summary": "auto"}}
         )

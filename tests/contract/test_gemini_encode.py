@@ -22,6 +22,7 @@ from tests.contract import turns
 from tests.contract.gemini_types import check_request
 from tests.contract.turns import call, clock, encode, output
 from tests.fakes.gemini_rules import check
+from tests.fakes.network import Answered
 from tests.fakes.wire import Received, Rules
 
 MODEL = "gemini-3-flash-preview"
@@ -811,7 +812,7 @@ async def test_the_model_is_in_the_path_and_the_key_in_a_header(base_url: str, n
         return httpx2.Response(200, content=b'data: {"candidates":[{"finishReason":"STOP"}]}\n\n')
 
     configured = ProviderSettings(name="v", dialect="gemini", base_url=base_url, api_key=" secret-key\n")
-    provider = gemini.connect(configured, httpx2.MockTransport(answered))
+    provider = gemini.connect(configured, Answered(answered))
     assert len([delta async for delta in provider.stream(turn(name))]) == 1
     await provider.aclose()
     assert (requests[0].url.raw_path.decode(), requests[0].headers["x-goog-api-key"]) == (path, "secret-key")
@@ -819,7 +820,7 @@ async def test_the_model_is_in_the_path_and_the_key_in_a_header(base_url: str, n
 
 @pytest.mark.parametrize("name", ["../files/x", "models/../x", "models//x", "models/.", "/x", "x/"])
 async def test_a_model_s_name_never_leads_to_another_address(name: str) -> None:
-    provider = gemini.connect(settings(), httpx2.MockTransport(lambda _: httpx2.Response(200)))
+    provider = gemini.connect(settings(), Answered(lambda _: httpx2.Response(200)))
     with pytest.raises(RequestError, match="model's name"):
         await anext(provider.stream(turn(name)))
     await provider.aclose()

@@ -1,7 +1,7 @@
 """The transport that every dialect shares: events from bytes, failures to errors, connections kept."""
 
 import asyncio
-import ssl
+import socket
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
@@ -20,8 +20,8 @@ from openresponses.schema.content import InputText
 from openresponses.schema.items import Message
 from openresponses.schema.request import CreateResponse
 from openresponses.transport.errors import EventTooLong
-from openresponses.transport.http import Http
 from openresponses.transport.sse import MAX_EVENT_BYTES, SseEvent, SseParser
+from tests.fakes.network import Answered
 from tests.fakes.server import FakeUpstream, fake_upstream
 from tests.fakes.wire import Rules
 
@@ -209,9 +209,9 @@ REPLIES: dict[str, tuple[int, Any, dict[str, str], type[errors.ProviderError], s
 }
 
 
-def answering(status: int, body: Any, headers: Mapping[str, str]) -> httpx2.MockTransport:
+def answering(status: int, body: Any, headers: Mapping[str, str]) -> Answered:
     content = {"content": body} if isinstance(body, str | bytes) else {"json": body}
-    return httpx2.MockTransport(lambda _: httpx2.Response(status, headers=dict(headers), **content))
+    return Answered(lambda _: httpx2.Response(status, headers=dict(headers), **content))
 
 
 @pytest.mark.parametrize(("status", "body", "headers", "kind", "message"), REPLIES.values(), ids=REPLIES)
@@ -366,13 +366,12 @@ async def test_a_slow_answer_is_no_timeout_however_long_it_takes(upstream: FakeU
 
 
 async def test_a_connection_that_cannot_be_made_in_time_is_a_timeout() -> None:
-    def never(_: httpx2.Request) -> httpx2.Response:
-        raise httpx2.ConnectTimeout("")
-
-    provider = connect(settings("http://vendor.test"), httpx2.MockTransport(never))
-    _, error = await told(provider, "text")
-    assert (type(error), error.message) == (errors.ProviderTimeout, "The provider could not be reached in time")
-    await provider.aclose()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        provider = connect(settings(url, connect_timeout=0.1))
+        _, error = await told(provider, "text")
+        assert (type(error), error.message) == (errors.ProviderTimeout, "The provider could not be reached in time")
+        await provider.aclose()
 
 
 async def test_turns_share_a_connection(upstream: FakeUpstream, provider: HttpDialect) -> None:
@@ -462,14 +461,3 @@ async def test_a_key_that_no_header_can_hold_is_the_operator_s_error(upstream: F
     _, error = await told(provider, "text")
     assert (type(error), key in error.message) == (errors.ProviderMisconfigured, False)
     await provider.aclose()
-
-
-async def test_tls_is_verified() -> None:
-    """The context is httpx's own, made once for all providers."""
-    seconds = {"connect_timeout": 1.0, "first_byte_timeout": 1.0, "idle_timeout": 1.0}
-    first, second = (Http(f"https://{host}.test", {}, **seconds) for host in ("a", "b"))
-    contexts = [http._client._transport._pool._ssl_context for http in (first, second)]
-    assert contexts[0] is contexts[1]
-    assert (contexts[0].verify_mode, contexts[0].check_hostname) == (ssl.CERT_REQUIRED, True)
-    await first.aclose()
-    await second.aclose()

@@ -26,6 +26,7 @@ from openresponses.routing.router import Router, TenantModels
 from openresponses.storage.memory import MemoryParameters
 from openresponses.toolbox import Toolbox
 from openresponses.toolbox.files import ToolFiles
+from openresponses.transport.link import Links
 from openresponses_dev.local.gateway.server import HttpServer
 from tests.contract.authorized import authorized
 from tests.contract.machine import House
@@ -56,18 +57,6 @@ class _Upstream:
         await send({"type": "http.response.body", "body": recording.body})
 
 
-class _Rerouted(httpx2.AsyncHTTPTransport):
-    """Connections to any host lead to the one server."""
-
-    def __init__(self, origin: str) -> None:
-        super().__init__()
-        self._origin = httpx2.URL(origin)
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        request.url = request.url.copy_with(scheme="http", host=self._origin.host, port=self._origin.port)
-        return await super().handle_async_request(request)
-
-
 @dataclass
 class Replay:
     """Asks the API for the answer of a recording, by its number."""
@@ -94,7 +83,9 @@ async def replaying(recordings: list[Recording]) -> AsyncIterator[Replay]:
     origin = await behind.start()
 
     def connect(settings: ProviderSettings) -> Provider:
-        return import_module(f"openresponses.dialects.{settings.dialect}").connect(settings, _Rerouted(origin))
+        """Any host is the one server."""
+        links = Links("127.0.0.1", int(origin.rpartition(":")[2]), None, seconds=60, timeout=10)
+        return import_module(f"openresponses.dialects.{settings.dialect}").connect(settings, links)
 
     providers = {
         f"providers/r{number}": json.dumps(provider_of(each) | {"headers": {"x-recording": str(number)}})

@@ -144,6 +144,20 @@ def test_any_delta_sequence_makes_a_well_formed_stream(
         assert all("output" not in item or item["output"] is None for item in kept)
 
 
+@settings(max_examples=300)
+@given(st.lists(delta, max_size=20), st.none() | finish)
+@example([d.ToolCall(0, "", "c", "get_weather"), d.ToolCall(0, "{}")], None)
+@example([d.ToolCall(0, "", "c", "get_weather")], d.Finish("stop"))
+def test_without_a_hearer_there_are_no_deltas_and_all_else_is_the_same(
+    deltas: list[d.Delta], end: d.Finish | None
+) -> None:
+    said = [*deltas, *([end] if end else [])]
+    heard, unheard = assemble(said), assemble(said, heard=False)
+    theirs = SEARCHING.type  # the provider's own events are passed on
+    expected = [event for event in heard[1] if not event["type"].endswith(".delta") or event["type"] == theirs]
+    assert (unheard[1], unheard[2]) == (expected, heard[2])
+
+
 def one(kind: Any, *texts: str) -> str:
     """The whole text, or arguments, of one block that came as `texts`."""
     said = [kind(text) for text in texts]

@@ -119,3 +119,19 @@ def test_the_schema_check_names_what_is_wrong(change: dict[str, Any], message: s
     event = {**ev.OutputItemDone(output_index=0, item=MESSAGE).model_dump(mode="json"), **change}
     with pytest.raises(AssertionError, match=message):
         check_event(event)
+
+
+TEXT_DELTAS = [event for event in EVENTS if isinstance(event, ev.TextDelta)]
+
+
+@pytest.mark.parametrize("event", TEXT_DELTAS, ids=lambda event: event.type)
+def test_an_event_like_another_is_one_that_was_validated(event: Any) -> None:
+    made = ev.like(event, "é\n")
+    assert made == type(event).model_validate({**event.model_dump(), "delta": "é\n"})
+    made.sequence_number = 5
+    assert (made.model_dump_json(), event.sequence_number) == (
+        event.model_copy(update={"delta": "é\n", "sequence_number": 5}).model_dump_json(),
+        -1,
+    )
+    assert made.model_copy(update={"delta": "b"}).delta == "b"
+    assert ADAPTER.validate_json(made.model_dump_json()) == made

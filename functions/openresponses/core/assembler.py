@@ -11,7 +11,9 @@ A block is one output item being built. The rules, all in this file:
   so the model reads why, and no client ever runs it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
+from typing import TypeAlias
 
 from ..schema import events as ev
 from ..schema.items import ExtensionItem, Item, ItemStatus
@@ -24,18 +26,30 @@ from .surrogates import Halves
 
 NewId = Callable[[str, int], str]
 """(prefix, output index) -> the item's id."""
+_OF_THE_TURN = (d.Usage, d.Finish, d.End, d.Whole)
+_Piece: TypeAlias = d.Text | d.Refusal | d.Reasoning | d.ToolCall | d.Opaque | d.Annotation | d.Progress
 
 
 class Assembler:
-    """Builds one turn's items. `first_index` is the number of items that the response already has."""
+    """Builds one turn's items. `first_index` is the number of items that the response already has.
+
+    `heard`: somebody hears the events of each piece of text. If not, there are none: a finished item has all of it.
+    """
 
     def __init__(
-        self, first_index: int, new_id: NewId, tools: Mapping[str, OfferedTool], *, parallel_calls: bool = True
+        self,
+        first_index: int,
+        new_id: NewId,
+        tools: Mapping[str, OfferedTool],
+        *,
+        parallel_calls: bool = True,
+        heard: bool = True,
     ) -> None:
         self._next_index = first_index
         self._new_id = new_id
         self._tools = tools
         self._parallel_calls = parallel_calls
+        self._heard = heard
         self._open: dict[d.Key, Block] = {}
         self._unanswered: dict[int, Item] = {}
         self._halves = Halves()
@@ -47,10 +61,18 @@ class Assembler:
         """The events that `delta` causes. Raises StreamViolation if the provider breaks the rules of deltas."""
         if self.finish is not None and not isinstance(delta, d.Usage):
             raise StreamViolation(f"The provider sent {type(delta).__name__} after the end of its turn")
-        for each in self._halves.joined(delta):
-            yield from self._absorb(each)
+        joined = self._halves.joined(delta)
+        if len(joined) == 1:
+            return iter(self._absorb(joined[0]))
+        return chain.from_iterable(map(self._absorb, joined))
 
-    def _absorb(self, delta: d.Delta) -> Iterator[ev.Event]:
+    def _absorb(self, delta: d.Delta) -> Iterable[ev.Event]:
+        if isinstance(delta, _OF_THE_TURN):
+            return self._turned(delta)
+        block = self._open.get(delta.key)
+        return self._begin(delta) if block is None else block.feed(delta)
+
+    def _turned(self, delta: d.Usage | d.Finish | d.End | d.Whole) -> Iterator[ev.Event]:
         match delta:
             case d.Usage():
                 self.usage = delta.usage
@@ -66,12 +88,6 @@ class Assembler:
                 item = delta.item.model_copy(update={"id": self._new_id("ext", index)})
                 yield ev.OutputItemAdded(output_index=index, item=item)
                 yield ev.OutputItemDone(output_index=index, item=item)
-            case _:
-                block = self._open.get(delta.key)
-                if block is None:
-                    block = self._block_for(delta)
-                    yield from self._begin(delta.key, block)
-                yield from block.feed(delta)
 
     def abandon(self) -> Iterator[ev.Event]:
         """Close as incomplete what is open when the stream dies, or the turn is cut short.
@@ -83,10 +99,13 @@ class Assembler:
             index, item = self._unanswered.popitem()
             yield ev.OutputItemDone(output_index=index, item=item.model_copy(update={"status": "incomplete"}))
 
-    def _begin(self, key: d.Key, block: Block) -> Iterator[ev.Event]:
+    def _begin(self, delta: _Piece) -> Iterator[ev.Event]:
+        block = self._block_for(delta)
+        block.heard = self._heard
         yield from self._close_prose()
-        self._open[key] = block
+        self._open[delta.key] = block
         yield from block.open()
+        yield from block.feed(delta)
 
     def _block_for(self, delta: d.Delta) -> Block:
         match delta:

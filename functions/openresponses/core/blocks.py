@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import ClassVar
 
 from pydantic_core import from_json
@@ -30,15 +30,19 @@ NewId = Callable[[str, int], str]
 
 
 class Block(ABC):
-    """`open`, then `feed` any number of times, then `close` once: the events of one item."""
+    """`open`, then `feed` any number of times, then `close` once: the events of one item.
+
+    `heard`: somebody hears of each piece of text. If not, the block makes no event of it.
+    """
 
     prose: ClassVar[bool] = False
+    heard = True
 
     @abstractmethod
     def open(self) -> Iterator[ev.Event]: ...
 
     @abstractmethod
-    def feed(self, delta: d.Delta) -> Iterator[ev.Event]: ...
+    def feed(self, delta: d.Delta) -> Iterable[ev.Event]: ...
 
     @abstractmethod
     def close(self, status: ItemStatus) -> Iterator[ev.Event]: ...
@@ -58,6 +62,9 @@ class TextBlock(Block):
         self._id = new_id("msg", self._index)
         self._refusal = refusal
         self._phase: Phase | None = phase
+        self._delta = (ev.RefusalDelta if refusal else ev.OutputTextDelta)(
+            item_id=self._id, output_index=self._index, content_index=0, delta=""
+        )
         self._chunks: list[str] = []
         self._logprobs: list[LogProb] = []
         self._annotations: list[Annotation] = []
@@ -68,34 +75,34 @@ class TextBlock(Block):
         part = Refusal() if self._refusal else OutputText()
         yield ev.ContentPartAdded(item_id=self._id, output_index=self._index, content_index=0, part=part)
 
-    def feed(self, delta: d.Delta) -> Iterator[ev.Event]:
+    def feed(self, delta: d.Delta) -> Iterable[ev.Event]:
         match delta:
             case d.Text() if not self._refusal:
-                self._logprobs += delta.logprobs
-                if delta.text:
-                    self._chunks.append(delta.text)
-                    yield ev.OutputTextDelta(
-                        item_id=self._id,
-                        output_index=self._index,
-                        content_index=0,
-                        delta=delta.text,
-                        logprobs=list(delta.logprobs),
-                    )
+                return self._said(delta.text, delta.logprobs)
             case d.Refusal() if self._refusal:
-                if delta.text:
-                    self._chunks.append(delta.text)
-                    yield ev.RefusalDelta(item_id=self._id, output_index=self._index, content_index=0, delta=delta.text)
+                return self._said(delta.text, ())
             case d.Annotation() if not self._refusal:
-                self._annotations.append(delta.annotation)
-                yield ev.AnnotationAdded(
-                    item_id=self._id,
-                    output_index=self._index,
-                    content_index=0,
-                    annotation_index=len(self._annotations) - 1,
-                    annotation=delta.annotation,
-                )
+                return self._cited(delta.annotation)
             case _:
                 raise alien(delta, self)
+
+    def _said(self, text: str, logprobs: tuple[LogProb, ...]) -> tuple[ev.Event, ...]:
+        self._logprobs += logprobs
+        self._chunks.append(text)
+        if not text or not self.heard:
+            return ()
+        event = ev.like(self._delta, text)
+        return (event.model_copy(update={"logprobs": list(logprobs)}) if logprobs else event,)
+
+    def _cited(self, annotation: Annotation) -> Iterator[ev.Event]:
+        self._annotations.append(annotation)
+        yield ev.AnnotationAdded(
+            item_id=self._id,
+            output_index=self._index,
+            content_index=0,
+            annotation_index=len(self._annotations) - 1,
+            annotation=annotation,
+        )
 
     def close(self, status: ItemStatus) -> Iterator[ev.Event]:
         text, at = "".join(self._chunks), (self._id, self._index)
@@ -120,6 +127,7 @@ class ReasoningBlock(Block):
     def __init__(self, take_index: TakeIndex, new_id: NewId) -> None:
         self._index = take_index()
         self._id = new_id("rs", self._index)
+        self._delta = ev.ReasoningDelta(item_id=self._id, output_index=self._index, content_index=0, delta="")
         self._content: list[str] = []
         self._raw_open = False
         self._summaries: dict[int, list[str]] = {}
@@ -128,26 +136,29 @@ class ReasoningBlock(Block):
     def open(self) -> Iterator[ev.Event]:
         yield ev.OutputItemAdded(output_index=self._index, item=Reasoning(id=self._id, status="in_progress"))
 
-    def feed(self, delta: d.Delta) -> Iterator[ev.Event]:
+    def feed(self, delta: d.Delta) -> Iterable[ev.Event]:
         match delta:
+            case d.Reasoning(summary=None):
+                return self._raw(delta.text)
+            case d.Reasoning(summary=int(part)):
+                return self._summary(part, delta.text)
             case d.Opaque():
                 self._opaque = delta.data
-            case d.Reasoning(summary=None):
-                yield from self._raw(delta.text)
-            case d.Reasoning(summary=int(part)):
-                yield from self._summary(part, delta.text)
+                return ()
             case _:
                 raise alien(delta, self)
 
-    def _raw(self, text: str) -> Iterator[ev.Event]:
+    def _raw(self, text: str) -> tuple[ev.Event, ...]:
         if not text:
-            return
-        if not self._raw_open:
-            self._raw_open = True
-            part = ReasoningText()
-            yield ev.ContentPartAdded(item_id=self._id, output_index=self._index, content_index=0, part=part)
+            return ()
         self._content.append(text)
-        yield ev.ReasoningDelta(item_id=self._id, output_index=self._index, content_index=0, delta=text)
+        event = (ev.like(self._delta, text),) if self.heard else ()
+        if self._raw_open:
+            return event
+        self._raw_open = True
+        part = ReasoningText()
+        added = ev.ContentPartAdded(item_id=self._id, output_index=self._index, content_index=0, part=part)
+        return (added, *event)
 
     def _summary(self, part: int, text: str) -> Iterator[ev.Event]:
         if part not in self._summaries:
@@ -157,8 +168,8 @@ class ReasoningBlock(Block):
             yield ev.SummaryPartAdded(
                 item_id=self._id, output_index=self._index, summary_index=part, part=SummaryText()
             )
-        if text:
-            self._summaries[part].append(text)
+        self._summaries[part].append(text)
+        if text and self.heard:
             yield ev.SummaryTextDelta(item_id=self._id, output_index=self._index, summary_index=part, delta=text)
 
     def close(self, status: ItemStatus) -> Iterator[ev.Event]:
@@ -194,24 +205,25 @@ class CallBlock(Block):
             namespace=tool.namespace,
             status="in_progress",
         )
+        self._delta = ev.ArgumentsDelta(item_id=self._item.id, output_index=self._index, delta="")
         self._chunks: list[str] = []
 
     def open(self) -> Iterator[ev.Event]:
         yield ev.OutputItemAdded(output_index=self._index, item=self._item)
 
-    def feed(self, delta: d.Delta) -> Iterator[ev.Event]:
+    def feed(self, delta: d.Delta) -> Iterable[ev.Event]:
         if not isinstance(delta, d.ToolCall):
             raise alien(delta, self)
-        if delta.arguments:
-            self._chunks.append(delta.arguments)
-            yield ev.ArgumentsDelta(item_id=self._item.id, output_index=self._index, delta=delta.arguments)
+        self._chunks.append(delta.arguments)
+        return (ev.like(self._delta, delta.arguments),) if delta.arguments and self.heard else ()
 
     def close(self, status: ItemStatus) -> Iterator[ev.Event]:
         arguments = "".join(self._chunks)
         status = "incomplete" if is_cut(arguments) else status
         if not arguments and status == "completed":
             arguments = "{}"
-            yield ev.ArgumentsDelta(item_id=self._item.id, output_index=self._index, delta=arguments)
+            if self.heard:
+                yield ev.like(self._delta, arguments)
         yield ev.ArgumentsDone(item_id=self._item.id, output_index=self._index, arguments=arguments)
         item = self._item.model_copy(update={"arguments": arguments, "status": status})
         yield ev.OutputItemDone(output_index=self._index, item=item)

@@ -30,22 +30,22 @@ async def unkept(_: Run) -> None:
     """Keeps nothing of a run that is not stored."""
 
 
-async def drive(run: Run, ports: Ports, emit: Emit, pause: Pause, keep: Keep = unkept) -> Step:
+async def drive(run: Run, ports: Ports, emit: Emit, pause: Pause, keep: Keep = unkept, *, heard: bool = True) -> Step:
     """Take steps until the run stops or `pause` asks for it back. Returns the step not taken.
 
     `keep` makes the run durable, once a turn: before its calls begin. Raises ProviderError when a turn dies: its items
-    are then closed, and discarded for the model.
+    are then closed, and discarded for the model. `heard`: somebody reads the events of each piece of text.
     """
     while not isinstance(step := next_step(run), Stop) and not pause(step):
         match step:
             case Think():
-                await think(run, ports, emit)
+                await think(run, ports, emit, heard=heard)
             case Act():
                 await act(run, ports, step.calls, emit, keep)
     return step
 
 
-async def think(run: Run, ports: Ports, emit: Emit) -> None:
+async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> None:
     """One turn of the model. A turn that dies, for whatever reason, leaves no item open."""
     run.began = start = len(run.response.output)
     assembler = Assembler(
@@ -53,6 +53,7 @@ async def think(run: Run, ports: Ports, emit: Emit) -> None:
         item_ids(run.response.id),
         callable_tools(run),
         parallel_calls=run.request.parallel_tool_calls is not False,
+        heard=heard,
     )
     events: Iterator[ev.Event] = iter(())
     try:

@@ -56,6 +56,7 @@ class Run(Wire):
     """
 
     model_config = ConfigDict(defer_build=True)  # no model contains a run
+    __setattr__ = object.__setattr__  # as an event's
 
     response: Response
     request: CreateResponse

@@ -240,6 +240,7 @@ class Journal:
     ) -> None:
         self._run, self._sink, self._recorder, self._on_end = run, sink, recorder, on_end
         self.ended = False
+        self.heard = recorder is not None or sink is not nowhere  # else only what comes of the events counts
 
     async def __call__(self, event: Event) -> None:
         run, recorder = self._run, self._recorder

@@ -34,6 +34,7 @@ async def take_over(run: Run, log: list[Batch], storage: Storage, record: Record
     The run gets its context. Raises Superseded if another worker was faster, or ended the response.
     """
     remains = Remains()
+    run.response = run.response.model_copy(update={"output": []})  # version 0.1 stored its items with it
     before, _ = await asyncio.gather(inherited(storage.store, record), _catch_up(run, log, storage, remains))
     run.context = [*before, *record.input]
     if run.streams and run.next_sequence:

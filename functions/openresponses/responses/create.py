@@ -196,7 +196,8 @@ class NewResponses:
                 async with timer:
                     await begin(run, journal)
                     pause = self._pause(run, ends, stored=recorder is not None)
-                    stop = await drive(run, self._ports, journal, pause, recorder.keep if recorder else unkept)
+                    keep = recorder.keep if recorder else unkept
+                    stop = await drive(run, self._ports, journal, pause, keep, heard=journal.heard)
         except Cancelled:
             stop = Stop("cancelled")
         except TimeoutError:

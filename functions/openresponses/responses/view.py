@@ -30,6 +30,8 @@ def shown_response(response: Response, include: Iterable[str]) -> Response:
 
 
 def shown_event(event: StreamEvent, include: Collection[str]) -> StreamEvent:
+    if event.type.endswith(".delta"):  # nearly all of a stream, and the quickest test
+        return event
     match event:
         case OutputItemDone():
             item = shown_item(event.item, include)

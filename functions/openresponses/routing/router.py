@@ -65,7 +65,7 @@ class TenantModels:
 
     async def _sealed(self, stream: TurnStream) -> AsyncGenerator[d.Delta, None]:
         async for delta in stream.deltas:
-            yield await sealed(self._seal, delta, stream.target)
+            yield await sealed(self._seal, delta, stream.target) if isinstance(delta, d.Opaque) else delta
 
 
 class Router:

@@ -6,14 +6,17 @@ help. The environment is not read, so proxies and certificates set there have no
 
 import asyncio
 import ssl
+from base64 import b64encode
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from functools import cache
-from typing import TypeAlias
+from os import listdir
+from os.path import isdir, isfile
+from typing import Protocol, TypeAlias
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
-import httpx2
-
-from .errors import BadStatus, BrokenOff, NotAStream, TimedOut, TransportError, Unreachable, Unsendable
+from .errors import BadStatus, NotAStream, TimedOut, TransportError
+from .link import Links, Request
 
 KEEP_ALIVE_SECONDS = 60.0
 """Below what vendors' load balancers keep idle connections for, and long enough to bridge a tool's run."""
@@ -24,8 +27,33 @@ Sign: TypeAlias = Callable[[str, bytes], Awaitable[Mapping[str, str]]]
 """(URL, body) -> the headers that sign this request."""
 
 
+class Answer(Protocol):
+    """A reply whose head came. `headers` have lower-case names."""
+
+    status: int
+    headers: dict[str, str]
+
+    async def read(self, until: float) -> bytes:
+        """What came of the body; nothing at its end. Raises BrokenOff, and TimeoutError at the loop's time `until`."""
+        ...
+
+    def done(self) -> None:
+        """Nothing more of it is read."""
+        ...
+
+
+class Network(Protocol):
+    """What the requests to one server go over."""
+
+    async def send(self, request: Request, until: float) -> Answer:
+        """Raises TransportError, and TimeoutError at the loop's time `until`."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class Http:
-    """One server's connections. Timeouts are seconds. `transport` replaces the network, for tests.
+    """One server's connections. Timeouts are seconds. `network` replaces the network, for tests.
 
     Raises ValueError for a base URL that is none, and for a header that can't be encoded. `sign` is asked for each
     request, when it is about to be sent; what it raises is passed on.
@@ -40,18 +68,27 @@ class Http:
         first_byte_timeout: float,
         idle_timeout: float,
         sign: Sign | None = None,
-        transport: httpx2.AsyncBaseTransport | None = None,
+        network: Network | None = None,
     ) -> None:
-        self._base = _base_url(base_url)
+        base = _base_url(base_url)
+        host, secure = _ascii(base.hostname or ""), base.scheme == "https"
+        self._origin = f"{base.scheme}://{f'[{host}]' if ':' in host else host}{f':{base.port}' if base.port else ''}"
+        self._path = quote(base.path.rstrip("/"), safe="/%:@!$&'()*+,;=~")
+        self._query = dict(parse_qsl(base.query, keep_blank_values=True))
+        self._headers = {
+            "accept": "text/event-stream",
+            "accept-encoding": "identity",
+            "user-agent": "openresponses",
+            "content-type": "application/json",
+            **_credentials(base),
+            **_lower(headers),
+        }
+        if not all(value.isascii() for value in self._headers.values()):
+            raise ValueError("a header has a character that HTTP can't carry")
         self._first_byte_timeout, self._idle_timeout, self._sign = first_byte_timeout, idle_timeout, sign
-        secure = self._base.scheme == "https"
-        self._client = httpx2.AsyncClient(
-            headers={"accept": "text/event-stream", "accept-encoding": "identity", **headers},
-            timeout=httpx2.Timeout(None, connect=connect_timeout),
-            limits=httpx2.Limits(keepalive_expiry=KEEP_ALIVE_SECONDS),
-            verify=_tls() if secure and transport is None else False,
-            trust_env=False,
-            transport=transport,
+        port = base.port or (443 if secure else 80)
+        self._network: Network = network or Links(
+            host, port, _tls() if secure else None, seconds=KEEP_ALIVE_SECONDS, timeout=connect_timeout
         )
 
     @asynccontextmanager
@@ -68,62 +105,44 @@ class Http:
         `path` is percent-encoded already; `query` joins the base URL's own; `headers` win over all others.
         The first byte's timeout counts from here, connecting included, to the first byte of the reply's body.
         """
-        deadline = asyncio.get_running_loop().time() + self._first_byte_timeout
-        url = self._base.copy_with(path=self._base.path.rstrip("/") + path)
-        url = url.copy_merge_params(query) if query else url
-        response = await self._send(url, body, deadline, headers or {})
-        reply = Reply(response, deadline, self._idle_timeout)
+        until = asyncio.get_running_loop().time() + self._first_byte_timeout
+        joined = {**self._query, **(query or {})}
+        target = f"{self._path}{path}?{urlencode(joined)}" if joined else f"{self._path}{path}"
+        answer = await self._send(target, body, _lower(headers or {}), until)
         try:
-            if not response.is_success:
+            reply = Reply(answer, until, self._idle_timeout)
+            if not 200 <= answer.status < 300:
                 raise await reply.failure()
             yield reply
         finally:
-            await reply.aclose()
+            answer.done()
 
     async def aclose(self) -> None:
-        await self._client.aclose()
+        self._network.close()
 
-    async def _send(self, url: httpx2.URL, content: bytes, deadline: float, more: Mapping[str, str]) -> httpx2.Response:
-        """Tries once more where a kept connection turns out to be dead, as one is after a sandbox was frozen."""
-        fresh = False
-
-        async def trace(event: str, _: object) -> None:
-            nonlocal fresh
-            fresh = fresh or event == "connection.connect_tcp.started"
-
-        for attempt in (1, 2):
-            try:
-                async with asyncio.timeout_at(deadline):
-                    headers = {"content-type": "application/json", **more}
-                    if self._sign:
-                        headers |= await self._sign(str(url), content)
-                    request = self._client.build_request(
-                        "POST", url, content=content, headers=headers, extensions={"trace": trace}
-                    )
-                    return await self._client.send(request, stream=True)
-            except TimeoutError:
-                raise TimedOut("first_byte") from None
-            except httpx2.HTTPError as error:
-                stale = not fresh and isinstance(error, httpx2.NetworkError | httpx2.RemoteProtocolError)
-                if attempt == 1 and stale:
-                    continue
-                raise _failure(error) from None
-        raise AssertionError("the second attempt returns or raises")
+    async def _send(self, target: str, body: bytes, more: Mapping[str, str], until: float) -> Answer:
+        headers = {**self._headers, **more}
+        try:
+            if self._sign:
+                async with asyncio.timeout_at(until):
+                    headers |= await self._sign(f"{self._origin}{target}", body)
+            return await self._network.send(Request(self._origin, target, headers, body), until)
+        except TimeoutError:
+            raise TimedOut("first_byte") from None
 
 
 class Reply:
     """A reply whose body is being read."""
 
-    def __init__(self, response: httpx2.Response, deadline: float, idle_timeout: float) -> None:
-        self._response = response
-        self._chunks = response.aiter_bytes()
-        self._deadline: float | None = deadline
-        self._idle_timeout = idle_timeout
+    def __init__(self, answer: Answer, until: float, idle_timeout: float) -> None:
+        self._answer, self._idle_timeout = answer, idle_timeout
+        self._first_byte_until: float | None = until
+        self._now = asyncio.get_running_loop().time
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """The body's bytes as they come. Raises TransportError where they are JSON or a web page, stall or break."""
         recognized = False
-        while (chunk := await self._next()) is not None:
+        while chunk := await self._next():
             if not recognized and (start := chunk.lstrip(b"\xef\xbb\xbf\r\n\t ")):
                 recognized = True
                 if start[0] in b'{["<':
@@ -135,14 +154,14 @@ class Reply:
 
         Nothing comes until all is there, so the first byte's timeout is that of the whole.
         """
-        while (chunk := await self._next()) is not None:
+        while chunk := await self._next():
             yield chunk
 
     async def drain(self) -> None:
         """Read the little that follows the last event, so that the connection can be used again."""
         with suppress(TransportError, TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
-                while await self._next() is not None:
+                while await self._next():
                     pass
 
     async def failure(self) -> BadStatus:
@@ -150,55 +169,70 @@ class Reply:
         body = b""
         with suppress(TransportError):
             body = await self._rest(b"")
-        return BadStatus(self._response.status_code, dict(self._response.headers), body)
-
-    async def aclose(self) -> None:
-        async with aclosing(self._chunks):
-            await self._response.aclose()
+        return BadStatus(self._answer.status, self._answer.headers, body)
 
     async def _rest(self, body: bytes) -> bytes:
-        while len(body) < MAX_ERROR_BYTES and (chunk := await self._next()) is not None:
+        while len(body) < MAX_ERROR_BYTES and (chunk := await self._next()):
             body += chunk
         return body
 
-    async def _next(self) -> bytes | None:
-        """The next bytes; None at the end."""
-        loop = asyncio.get_running_loop()
+    async def _next(self) -> bytes:
+        """The next bytes; none at the end."""
+        until = self._first_byte_until
         try:
-            async with asyncio.timeout_at(self._deadline or loop.time() + self._idle_timeout):
-                chunk = await anext(self._chunks, None)
+            chunk = await self._answer.read(until or self._now() + self._idle_timeout)
         except TimeoutError:
-            raise TimedOut("first_byte" if self._deadline else "idle") from None
-        except httpx2.HTTPError as error:
-            raise _failure(error) from None
-        self._deadline = None
+            raise TimedOut("first_byte" if until else "idle") from None
+        self._first_byte_until = None
         return chunk
 
 
-def _base_url(text: str) -> httpx2.URL:
+def _base_url(text: str) -> SplitResult:
     try:
-        url = httpx2.URL(text)
-    except httpx2.InvalidURL:
-        url = httpx2.URL("")
-    if url.scheme not in ("http", "https") or not url.host:
+        url = urlsplit(text)
+        fits = url.scheme in ("http", "https") and _ascii(url.hostname or "") and url.port != 0
+    except ValueError:
+        url, fits = urlsplit(""), False
+    if not fits or any(character <= " " or character == "\x7f" for character in text):
         raise ValueError("base_url must be an http or https URL")
     return url
 
 
+def _ascii(host: str) -> str:
+    """Raises ValueError for a host that is no name."""
+    return host if host.isascii() else host.encode("idna").decode()
+
+
+def _credentials(url: SplitResult) -> dict[str, str]:
+    """The header that says what some write before the host."""
+    if not url.username and not url.password:
+        return {}
+    pair = f"{unquote(url.username or '')}:{unquote(url.password or '')}"
+    return {"authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+AUTHORITIES = (
+    "/etc/pki/tls/cert.pem",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/ssl/ca-bundle.pem",
+)
+"""Where systems keep the certificate authorities, for an interpreter that was built to look elsewhere."""
+
+
 @cache
 def _tls() -> ssl.SSLContext:
-    """Shared by all connections: reading the certificate authorities takes tens of milliseconds."""
-    return httpx2.create_ssl_context(trust_env=False)
+    """Shared by all connections: reading the certificate authorities takes tens of milliseconds.
 
-
-def _failure(error: httpx2.HTTPError) -> TransportError:
-    """The cause is left out on purpose: what httpx quotes of a header may be a secret."""
-    match error:
-        case httpx2.TimeoutException():
-            return TimedOut("connect")  # httpx is told no other limit
-        case httpx2.ConnectError():
-            return Unreachable()
-        case httpx2.LocalProtocolError() | httpx2.UnsupportedProtocol():
-            return Unsendable()
-        case _:
-            return BrokenOff()
+    `ssl.create_default_context` would read the environment.
+    """
+    context, paths = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ssl.get_default_verify_paths()
+    context.set_alpn_protocols(["http/1.1"])
+    files = [path for path in (paths.openssl_cafile, *AUTHORITIES) if isfile(path)]
+    folder = paths.openssl_capath if isdir(paths.openssl_capath) and listdir(paths.openssl_capath) else None
+    context.load_verify_locations(files[0] if files else None, folder)
+    return context

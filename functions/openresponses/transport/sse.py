@@ -54,7 +54,9 @@ class SseParser:
             lines[0] = lines[0].removeprefix(_BOM)
         events: list[SseEvent] = []
         for line in lines:
-            if line.startswith(b'{"'):
+            if line.startswith(b"data: "):  # nearly all lines are such a one, or empty
+                self._data.append(line[6:])
+            elif line.startswith(b'{"'):
                 events.append(SseEvent("", line.decode(errors="replace")))
             elif line:
                 self._field(line)
@@ -76,7 +78,8 @@ class SseParser:
             self._event = value.removeprefix(b" ")
 
     def _take(self) -> SseEvent:
-        event = SseEvent(self._event.decode(errors="replace"), b"\n".join(self._data).decode(errors="replace"))
+        data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+        event = SseEvent(self._event.decode(errors="replace") if self._event else "", data.decode(errors="replace"))
         self._data.clear()
         self._event = b""
         return event

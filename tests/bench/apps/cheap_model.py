@@ -8,7 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from openresponses.api.access import Access
 from openresponses.api.app import create_app
 from openresponses.core import deltas as d
-from openresponses.core.ports import Ports, TurnStream
+from openresponses.core.ports import Models, Ports, TurnStream
 from openresponses.core.settings import Settings
 from openresponses.core.turn import Turn
 from openresponses.responses.create import NewResponses
@@ -42,10 +42,11 @@ class Cheap:
         return []
 
 
-def build():
+def build(models: Models):
+    """The server over `models`, without storage."""
     settings = Settings()
     ports = Ports(
-        models=Cheap(),
+        models=models,
         tools=Toolbox([ToolFiles()]),
         accounts=LoggedAccounts("default"),
         now=time.time,
@@ -55,4 +56,4 @@ def build():
     return create_app(lambda access: responses, settings, Cheap().aclose, lambda request: Access("default"))
 
 
-app = build()
+app = build(Cheap())

@@ -99,9 +99,13 @@ class UpstreamErrors:
         Shapes: `{"error": {...}}` (OpenAI, OpenRouter), `{"error": "text", "error_type": "..."}` (TGI),
         `{"object": "error", ...}` (vLLM), `{"detail": ...}` (FastAPI), `{"choices": [{"error": {...}}]}` (OpenRouter).
         """
-        broken = next((choice for choice in objects(value.get("choices")) if choice.get("error")), value)
-        told = broken.get("error") or value.get("object") == "error" or value.keys() - {"type"} == {"detail"}
-        if not told:
+        broken = value
+        for choice in objects(value.get("choices")):
+            if choice.get("error"):
+                broken = choice
+                break
+        detail = "detail" in value and value.keys() - {"type"} == {"detail"}
+        if not (broken.get("error") or value.get("object") == "error" or detail):
             return None
         error = _Error(broken)
         return self._meant(self._status_of(error), error, error.retry_after)

@@ -4,14 +4,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-import httpx2
-
 from ...core import deltas as d
 from ...core.settings import ProviderSettings
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...transport.errors import TransportError
-from ...transport.http import Http, Sign
+from ...transport.http import Http, Network, Sign
 from .errors import UpstreamErrors
 from .events import Decoder, Objects, decoded, objects_of
 from .json import dumps
@@ -43,7 +41,7 @@ class HttpDialect:
     - `nested` and `reserved` are as in `with_options`.
     - `objects` finds the objects in a reply's bytes. By default, they are server-sent events.
     - `base_url` is asked once, where the settings have no URL. `sign` is asked for each request.
-    - `transport` replaces the network, for tests.
+    - `network` replaces the network, for tests.
     """
 
     settings: ProviderSettings
@@ -55,7 +53,7 @@ class HttpDialect:
     objects: Callable[[AsyncIterator[bytes]], Objects] = objects_of
     base_url: Callable[[], Awaitable[str]] | None = None
     sign: Sign | None = None
-    transport: httpx2.AsyncBaseTransport | None = None
+    network: Network | None = None
 
     def __post_init__(self) -> None:
         self.errors = replace(self.errors, secrets=self.settings.secrets)
@@ -101,7 +99,7 @@ class HttpDialect:
                 first_byte_timeout=settings.first_byte_timeout,
                 idle_timeout=settings.idle_timeout,
                 sign=self.sign,
-                transport=self.transport,
+                network=self.network,
             )
         except ValueError as error:
             raise ValueError(f"provider {settings.name!r}: {error}") from None

@@ -35,13 +35,13 @@ Not sent: `presence_penalty`, `frequency_penalty`, `top_logprobs`, `prompt_cache
 import json
 from typing import cast
 
-import httpx2
 from pydantic import JsonValue
 
 from ...core.settings import ProviderSettings
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.request import Format, JsonObjectFormat, JsonSchemaFormat
+from ...transport.http import Network
 from .._shared.errors import UpstreamErrors
 from .._shared.http_dialect import HttpDialect, WireTurn
 from .._shared.json import fields
@@ -62,7 +62,7 @@ ERRORS = UpstreamErrors(meanings={"Your credit balance is too low": 402, "You ha
 """Both come with a 400, as if the request were wrong; the latter goes on: "API usage limits"."""
 
 
-def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | None = None) -> HttpDialect:
+def connect(settings: ProviderSettings, network: Network | None = None) -> HttpDialect:
     """Raises ValueError for settings that can't work."""
     read_options(AnthropicOptions, settings, FACTS)
     key = settings.api_key.strip()
@@ -83,7 +83,7 @@ def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | N
         wire=wire,
         headers={"anthropic-version": VERSION, **({"x-api-key": key} if key else {})},
         reserved=frozenset({"messages", "system"}),
-        transport=transport,
+        network=network,
     )
 
 

@@ -35,11 +35,10 @@ A request's own `provider.options.<name>` are fields of ConverseStream too, but 
 from re import search
 from urllib.parse import quote
 
-import httpx2
-
 from ...core.settings import ProviderSettings
 from ...core.turn import Turn
 from ...schema.base import JsonObject
+from ...transport.http import Network
 from .._shared.http_dialect import HttpDialect, WireTurn, bearer
 from .._shared.json import fields
 from .._shared.naming import tool_names
@@ -54,7 +53,7 @@ from .stream import BedrockDecoder, Reading, events_of, events_of_whole
 from .thinking import asked, is_off
 
 
-def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | None = None) -> HttpDialect:
+def connect(settings: ProviderSettings, network: Network | None = None) -> HttpDialect:
     """Raises ValueError for settings that can't work."""
     options, key = read_options(BedrockOptions, settings), settings.api_key.strip()
     signer = Signer(options.region or _region_in(settings.base_url))
@@ -84,7 +83,7 @@ def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | N
         objects=events_of,
         base_url=base_url,
         sign=None if key else signer.sign,
-        transport=transport,
+        network=network,
     )
 
 

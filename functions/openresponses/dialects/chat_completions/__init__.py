@@ -34,13 +34,13 @@ The vendors that `models` knows have their own defaults, some by the model.
 
 from typing import cast
 
-import httpx2
 from pydantic import JsonValue
 
 from ...core.settings import ProviderSettings
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.request import JsonObjectFormat, JsonSchemaFormat, ReasoningSettings, TextSettings
+from ...transport.http import Network
 from .._shared.checking import Checked
 from .._shared.errors import OUT_OF_QUOTA
 from .._shared.http_dialect import HttpDialect, WireTurn, bearer
@@ -58,7 +58,7 @@ ERRORS = ChatErrors(meanings={**OUT_OF_QUOTA, "tool_use_failed": 503})
 """`tool_use_failed` is Groq's: the model wrote a call that doesn't parse, so a retry may help. It comes with a 400."""
 
 
-def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | None = None) -> HttpDialect:
+def connect(settings: ProviderSettings, network: Network | None = None) -> HttpDialect:
     """Raises ValueError for settings that can't work."""
     read_options(ChatOptions, settings, FACTS)
 
@@ -79,7 +79,7 @@ def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | N
         wire=wire,
         headers=bearer(settings),
         reserved=frozenset({"messages", "n", "stream_options"}),
-        transport=transport,
+        network=network,
     )
 
 

@@ -13,7 +13,8 @@ _STATUSES: Mapping[int, int] = {1002: 429, 1004: 401, 1008: 402, 1026: 400, 1027
 
 class ChatErrors(UpstreamErrors):
     def of_object(self, value: JsonObject) -> ProviderError | None:
-        told = fields(value.get("base_resp"))
-        if code := count(told.get("status_code")):
-            value = {"error": {"message": told.get("status_msg"), "code": _STATUSES.get(code, 503)}}
+        if "base_resp" in value:
+            told = fields(value["base_resp"])
+            if code := count(told.get("status_code")):
+                value = {"error": {"message": told.get("status_msg"), "code": _STATUSES.get(code, 503)}}
         return super().of_object(value)

@@ -157,6 +157,8 @@ class ChatDecoder(Decoder):
     def feed(self, event: JsonObject) -> Iterator[d.Delta]:
         if event is DONE:
             self.over, self._finish = True, self._finish or ("stop" if self._said else "")
+        elif self._last == "text" and not (self._think or self._uncited) and (words := _words_alone(event)):
+            return iter((d.Text("text", words),))
         return self._stated(self._chunk(event))
 
     def end(self) -> Iterator[d.Delta]:
@@ -290,6 +292,29 @@ class ChatDecoder(Decoder):
             else:
                 yield d.Text("text", words, logprobs)
                 yield from self._held()
+
+
+_PLAIN = frozenset(("id", "object", "created", "model", "system_fingerprint", "service_tier", "choices"))
+_PLAIN_CHOICE = frozenset(("index", "delta"))
+
+
+def _words_alone(chunk: JsonObject) -> str:
+    """The text of a chunk that has nothing else to say, as nearly all in a text: one choice, and one string in it."""
+    choices = chunk.get("choices")
+    if not isinstance(choices, list) or len(choices) != 1:
+        return ""
+    choice = choices[0]
+    if not isinstance(choice, dict) or choice.get("index") != 0:
+        return ""
+    delta = choice.get("delta")
+    if not isinstance(delta, dict) or any(value and name not in _PLAIN for name, value in chunk.items()):
+        return ""
+    if any(value and name not in _PLAIN_CHOICE for name, value in choice.items()):
+        return ""
+    content = delta.get("content")
+    if not isinstance(content, str) or any(value and name not in ("content", "role") for name, value in delta.items()):
+        return ""
+    return content
 
 
 def _delta_of(choice: JsonObject, *, said: bool) -> JsonObject:

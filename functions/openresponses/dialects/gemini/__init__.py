@@ -28,13 +28,13 @@ and to models that take no sampling settings any more (from 3.6 Flash and 3.5 Fl
 
 from dataclasses import replace
 
-import httpx2
 from pydantic import JsonValue
 
 from ...core.settings import ProviderSettings
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.request import JsonSchemaFormat
+from ...transport.http import Network
 from .._shared.checking import Checked, instruction
 from .._shared.errors import UpstreamErrors
 from .._shared.http_dialect import HttpDialect, WireTurn
@@ -49,7 +49,7 @@ ERRORS = UpstreamErrors(meanings={"API_KEY_INVALID": 401})
 """A wrong key comes with a 400 that has this reason."""
 
 
-def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | None = None) -> HttpDialect:
+def connect(settings: ProviderSettings, network: Network | None = None) -> HttpDialect:
     """Raises ValueError for settings that can't work."""
     options, key = read_options(GeminiOptions, settings, FACTS), settings.api_key.strip()
 
@@ -67,7 +67,7 @@ def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | N
         headers={"x-goog-api-key": key} if key else {},
         nested=("generationConfig",),
         reserved=frozenset({"candidateCount", "contents", "toolConfig"}),
-        transport=transport,
+        network=network,
     )
 
 

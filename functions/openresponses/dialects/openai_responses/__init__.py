@@ -34,13 +34,13 @@ The vendors that `models` knows have their own defaults, some by the model.
 
 from typing import cast
 
-import httpx2
 from pydantic import JsonValue
 
 from ...core.settings import ProviderSettings
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.request import CreateResponse
+from ...transport.http import Network
 from .._shared.checking import Checked
 from .._shared.errors import OUT_OF_QUOTA
 from .._shared.http_dialect import HttpDialect, WireTurn, bearer
@@ -63,7 +63,7 @@ _AS_ASKED = (
 )
 
 
-def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | None = None) -> HttpDialect:
+def connect(settings: ProviderSettings, network: Network | None = None) -> HttpDialect:
     """Raises ValueError for settings that can't work."""
     options = read_options(ResponsesOptions, settings, FACTS)
     key = settings.api_key.strip()
@@ -85,7 +85,7 @@ def connect(settings: ProviderSettings, transport: httpx2.AsyncBaseTransport | N
         wire=wire,
         headers=bearer(settings) if options.key_header == "authorization" else {options.key_header: key} if key else {},
         reserved=_RESERVED,
-        transport=transport,
+        network=network,
     )
 
 

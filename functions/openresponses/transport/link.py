@@ -1,0 +1,335 @@
+"""One connection to a server, and the links that are kept for the next request. Knows HTTP/1.1, and no event stream.
+
+The parser is llhttp, which Node.js uses. What is here is what it leaves to its user: time, memory, compression, the
+end of a reply that only the connection's end tells, and a kept connection that turns out to be dead.
+"""
+
+import asyncio
+import re
+import select
+import ssl
+import zlib
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol, cast
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from .errors import BrokenOff, TimedOut, Unreachable, Unsendable
+
+MAX_HEAD = 100 * 1024
+MAX_WAITING = 256 * 1024
+"""Bytes that were not read yet: above it the server has to wait."""
+HAPPY_EYEBALLS_SECONDS = 0.25
+
+
+class _Decompressor(Protocol):
+    def decompress(self, data: bytes, /) -> bytes: ...
+    def flush(self) -> bytes: ...
+
+
+class Link(asyncio.Protocol):
+    """One exchange at a time: `ask`, then `read` to the end. All may raise BrokenOff, and TimeoutError at `until`,
+    which is a time of the loop's clock. `keep` is given the link once its reply was read to the end, if the server lets
+    it be used again.
+    """
+
+    def __init__(self, keep: "Callable[[Link], None]") -> None:
+        self._keep = keep
+        self._loop = asyncio.get_running_loop()
+        self._socket: asyncio.Transport | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._until = 0.0
+        self._begin()
+        self.complete = True
+        self.idle_since = 0.0
+
+    def _begin(self) -> None:
+        self._parser = HttpResponseParser(self)
+        # What other clients take of servers, and no second client shares this connection that could be fooled by it.
+        self._parser.set_dangerous_leniencies(
+            lenient_chunked_length=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+        )
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.untouched = True
+        self._head = 0
+        self._begun = False
+        self._ends_with_connection = False
+        self._decompressors: list[_Decompressor] = []
+        self._body: list[bytes] = []
+        self._waiting = 0
+        self._keeps = False
+        self._failed = False
+        self.complete = False
+
+    async def ask(self, request: bytes, until: float) -> None:
+        """Send `request`, and wait for the head of its reply: `status` and `headers`, with lower-case names."""
+        self._begin()
+        if self._socket is None:
+            raise BrokenOff
+        self._socket.write(request)
+        while not self._begun:
+            await self._more(until)
+
+    async def read(self, until: float) -> bytes:
+        """What came of the body; nothing at its end."""
+        while not self._body:
+            if self.complete:
+                return b""
+            await self._more(until)
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._body.clear()
+        if self._waiting > MAX_WAITING and self._socket is not None:
+            self._socket.resume_reading()
+        self._waiting = 0
+        return body
+
+    def done(self) -> None:
+        """Nothing more of the reply is read."""
+        self.idle_since = self._loop.time()
+        if self.complete and self.usable(self.idle_since):
+            self._keep(self)
+        else:
+            self.close()
+
+    def usable(self, since: float) -> bool:
+        """Whether it may be used for the next request: it is kept since then, and its server said nothing since."""
+        if self._socket is None or self._socket.is_closing() or not self._keeps or self.idle_since < since:
+            return False
+        poll = select.poll()  # after a sandbox was frozen, the loop hasn't heard yet that the server hung up
+        poll.register(cast("int", self._socket.get_extra_info("socket").fileno()), select.POLLIN)
+        return not poll.poll(0)
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._socket is not None:
+            self._socket.abort()
+
+    async def _more(self, until: float) -> None:
+        """Wait for the server. The timer is set again only as it rings: most of what is waited for comes soon."""
+        if self._failed or self._socket is None:
+            raise BrokenOff
+        self._until = until
+        if self._timer is None or until < self._timer.when():
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(until, self._ring)
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._waiter is not None and not self._waiter.done():
+            if self._loop.time() < self._until:
+                self._timer = self._loop.call_at(self._until, self._ring)
+            else:
+                self._waiter.set_exception(TimeoutError())
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _fail(self) -> None:
+        self._failed = True
+        self._keeps = False
+        self.close()
+        self._wake()
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._socket = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self.complete or self._failed:  # nobody asked
+            self._keeps = False
+            return
+        self.untouched = False
+        if not self._begun:
+            self._head += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade, zlib.error):
+            self._keeps = False
+            if not self.complete:
+                self._fail()
+        if not self._begun and self._head > MAX_HEAD:
+            self._fail()
+        if self._waiting > MAX_WAITING and self._socket is not None:
+            self._socket.pause_reading()
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._socket, self._keeps = None, False
+        if self._begun and self._ends_with_connection and exc is None:
+            self._end()
+        self._wake()
+
+    # What the parser calls.
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._begun:  # else it is a trailer
+            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+            self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:  # the real one follows
+            self.headers = {}
+            return
+        self.status, self._begun = status, True
+        chunked = self.headers.get("transfer-encoding", "").lower().endswith("chunked")
+        self._ends_with_connection = not chunked and "content-length" not in self.headers
+        for coding in reversed(self.headers.get("content-encoding", "").lower().split(",")):
+            if decompressor := _DECOMPRESSORS.get(coding.strip()):
+                self._decompressors.append(decompressor())
+
+    def on_body(self, data: bytes) -> None:
+        for decompressor in self._decompressors:
+            data = decompressor.decompress(data)
+        if data:
+            self._body.append(data)
+            self._waiting += len(data)
+
+    def on_message_complete(self) -> None:
+        if self._begun:
+            self._keeps = self._parser.should_keep_alive()
+            self._end()
+
+    def _end(self) -> None:
+        for decompressor in self._decompressors:
+            if rest := decompressor.flush():
+                self._body.append(rest)
+        self.complete = True
+
+
+class _Deflate:
+    """With or without zlib's header: servers differ (RFC 9110, section 8.4.1.2)."""
+
+    def __init__(self) -> None:
+        self._zlib = zlib.decompressobj()
+        self._first = True
+
+    def decompress(self, data: bytes, /) -> bytes:
+        first, self._first = self._first, False
+        try:
+            return self._zlib.decompress(data)
+        except zlib.error:
+            if not first:
+                raise
+            self._zlib = zlib.decompressobj(-zlib.MAX_WBITS)
+            return self._zlib.decompress(data)
+
+    def flush(self) -> bytes:
+        return self._zlib.flush()
+
+
+def _gzip() -> _Decompressor:
+    return zlib.decompressobj(zlib.MAX_WBITS | 16)
+
+
+_DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {"gzip": _gzip, "x-gzip": _gzip, "deflate": _Deflate}
+
+
+class Request(NamedTuple):
+    """A POST. `origin` is scheme, host and port; `target` the path and the query. `headers` have lower-case names."""
+
+    origin: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def written(self) -> bytes:
+        """Raises Unsendable for a header that HTTP can't carry."""
+        host = self.origin.partition("://")[2]
+        lines = [f"POST {self.target} HTTP/1.1", f"host: {host}", "connection: keep-alive"]
+        for name, value in self.headers.items():
+            if not (_NAME.fullmatch(name) and value.isascii() and _VALUE.fullmatch(value)):
+                raise Unsendable
+            lines.append(f"{name}: {value}")
+        head = "\r\n".join([*lines, f"content-length: {len(self.body)}", "", ""])
+        return head.encode("ascii") + self.body
+
+
+_NAME, _VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+
+
+class Links:
+    """The links to one server. They are kept for `seconds` for the next request; one is made within `timeout` seconds.
+    `tls` is None for a server without it.
+    """
+
+    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None, *, seconds: float, timeout: float) -> None:
+        self._host, self._port, self._tls = host, port, tls
+        self._seconds, self._timeout = seconds, timeout
+        self._kept: list[Link] = []
+
+    async def send(self, request: Request, until: float) -> Link:
+        """The link with the reply's head. Raises TransportError, and TimeoutError at the loop's time `until`.
+
+        It is tried once more where a kept link turns out to be dead, as one is after a sandbox was frozen.
+        """
+        written = request.written()
+        if (link := self._take()) and await self._asked(link, written, until):
+            return link
+        link = await self._open(until)
+        if not await self._asked(link, written, until):
+            raise BrokenOff
+        return link
+
+    def close(self) -> None:
+        for link in self._kept:
+            link.close()
+        self._kept.clear()
+
+    async def _asked(self, link: Link, request: bytes, until: float) -> bool:
+        """False where the link broke before a byte of the reply."""
+        try:
+            await link.ask(request, until)
+        except BrokenOff:
+            link.close()
+            if not link.untouched:
+                raise
+            return False
+        except BaseException:
+            link.close()
+            raise
+        return True
+
+    def _take(self) -> Link | None:
+        since = asyncio.get_running_loop().time() - self._seconds
+        while self._kept:
+            link = self._kept.pop()
+            if link.usable(since):
+                return link
+            link.close()
+        return None
+
+    async def _open(self, until: float) -> Link:
+        """Raises TimedOut, Unreachable, Unsendable, and TimeoutError."""
+        loop = asyncio.get_running_loop()
+        limit = asyncio.timeout_at(min(until, loop.time() + self._timeout))
+        try:
+            async with limit:
+                _, link = await loop.create_connection(
+                    lambda: Link(self._kept.append),
+                    self._host,
+                    self._port,
+                    ssl=self._tls,
+                    happy_eyeballs_delay=HAPPY_EYEBALLS_SECONDS,
+                )
+                return link
+        except OSError:  # TimeoutError is one
+            if not limit.expired():
+                raise Unreachable from None
+            if loop.time() >= until:
+                raise TimeoutError from None
+            raise TimedOut("connect") from None
+        except ValueError:  # the host is no name
+            raise Unsendable from None
