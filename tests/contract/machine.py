@@ -60,7 +60,9 @@ class House:
     async def _execute(self, response_id: str, generation: int) -> None:
         try:
             while True:
-                result = await self._retried(lambda: self.worker().work(response_id, generation, self.time + LIFE))
+                result = await self._retried(
+                    lambda attempt: self.worker().work(response_id, generation, self.time + LIFE, attempt)
+                )
                 if result["step"] != "again":
                     return
         except (ProviderError, StorageUnavailable) as error:
@@ -70,10 +72,10 @@ class House:
     def worker(self) -> Worker:
         return Worker(self.worker_ports(), self.settings)
 
-    async def _retried(self, task: Callable[[], Any]) -> Any:
+    async def _retried(self, task: Callable[[int], Any]) -> Any:
         for attempt in range(RETRIES + 1):
             try:
-                return await task()
+                return await task(attempt)
             except Killed:
                 self.deaths += 1
             except (ProviderError, StorageUnavailable):

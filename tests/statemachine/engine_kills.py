@@ -56,7 +56,7 @@ Point: TypeAlias = AtEvent | AtCall
 
 
 def kind_of(call: AwsCall) -> str:
-    """What a worker does with the call; empty for what a timer makes it do: write a batch of events, renew its lease."""
+    """What a worker does with the call; empty for what a timer makes it do: write events, renew its lease."""
     if call.service == "lambda":
         return "call a tool"
     if log_events(call) or b":lease" in call.body:
