@@ -21,8 +21,11 @@ def _completed_if_null(value: object) -> object:
     return "completed" if value is None else value
 
 
+_STATUSES = get_args(ItemStatus)
+
+
 def _nearest_status(value: object) -> object:
-    if value in get_args(ItemStatus) or not isinstance(value, str | None):
+    if value in _STATUSES or not isinstance(value, str | None):
         return value
     return "incomplete" if value in ("failed", "cancelled") else "completed"
 
@@ -271,6 +274,7 @@ STANDARD = {
     "compaction_trigger",
     "configuration_update",
 }
+_NEVER_UPSTREAM = STANDARD - {"tool_search_output"}
 CLIENT_CALLS = ("local_shell_call", "shell_call", "apply_patch_call", "computer_call", "tool_search_call")
 CLIENT_OUTPUTS = ("local_shell_call_output", "shell_call_output", "apply_patch_call_output", "computer_call_output")
 KEPT_ITEMS = {"program", "program_output", "multi_agent_call", "multi_agent_call_output"}
@@ -302,7 +306,7 @@ def _tag(value: object) -> str | None:
         return None
     if kind.startswith(f"{SLUG}:"):
         return "hosted"
-    if kind not in STANDARD - {"tool_search_output"} and str(fields.get("id")).startswith("ext_"):
+    if kind not in _NEVER_UPSTREAM and str(fields.get("id")).startswith("ext_"):
         return "extension"
     if kind in ("tool_search_call", "tool_search_output") and not fields.get("call_id"):
         return "extension"  # the provider searched
