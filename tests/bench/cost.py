@@ -17,12 +17,12 @@ from typing import Any
 import httpx2
 
 from tests.bench.durable import background, stream
-from tests.bench.metered import MeteredCloud
+from tests.bench.figures import Figure, Samples
+from tests.bench.metered import Invocation, MeteredCloud
 from tests.bench.paced import Script
 
 PRICES: Any = json.loads(Path(__file__).with_name("prices.json").read_text())
 ASSUMED: Mapping[str, float] = PRICES["assumptions"]
-FUNCTIONS = {"ApiFunction": "API", "TurnFunction": "Turn", "ToolFunction": "Tool", "SettleFunction": "Settle"}
 MONTH_DAYS = 30
 
 
@@ -70,11 +70,10 @@ class Case:
     streamed: bool = True
 
 
-CASES = (
-    Case("5 turns inline, streamed", 5),
-    Case("50 turns, handed off after 10, streamed to the end", 50),
-    Case("50 turns in the background, nobody listens", 50, streamed=False),
-)
+INLINE = Case("5 turns inline, streamed", 5)
+HANDED_OFF = Case("50 turns, handed off after 10, streamed to the end", 50)
+BACKGROUND = Case("50 turns in the background, nobody listens", 50, streamed=False)
+CASES = (INLINE, HANDED_OFF, BACKGROUND)
 
 
 async def bills(it: MeteredCloud, http: httpx2.AsyncClient, seconds: float, cases: tuple[Case, ...]) -> list[Bill]:
@@ -111,7 +110,7 @@ async def _run(it: MeteredCloud, http: httpx2.AsyncClient, case: Case, seconds: 
     return Bill(
         name=case.name,
         model_seconds=seconds,
-        ms={FUNCTIONS[name]: sum(e.ms for e in made if e.call.function == name) for name in FUNCTIONS},
+        ms=_ms(made),
         invocations=len(made),
         requests=sum(mark in each.payload for each in made),
         transitions=await it.transitions(execution) if execution else 0,
@@ -122,6 +121,15 @@ async def _run(it: MeteredCloud, http: httpx2.AsyncClient, case: Case, seconds: 
         log_bytes=_logged(it.meter.lines[lines:], len(made), sum(mark in each.payload for each in made)),
         rest=sum(sizes.values()) * ASSUMED["record_days"] + log * ASSUMED["event_log_days"],
     )
+
+
+def _ms(made: list[Invocation]) -> dict[str, float]:
+    """By function."""
+    ms = dict[str, float]()
+    for each in made:
+        name = each.call.function.removesuffix("Function")
+        ms[name] = ms.get(name, 0) + each.ms
+    return ms
 
 
 def _logged(lines: list[int], invocations: int, requests: int) -> int:
@@ -143,16 +151,29 @@ def table(quick: list[Bill], paced: list[Bill]) -> str:
     return "\n".join([about, "", *_used(quick, paced), "", *_priced(quick, paced)])
 
 
+def rows(paced: list[Bill]) -> list[Figure]:
+    """What has a goal, of bills with model time."""
+    by_name = {bill.name: bill for bill in paced}
+    background, handed_off = by_name[BACKGROUND.name], by_name[HANDED_OFF.name]
+
+    def dollars(bill: Bill) -> Samples:
+        return Samples([sum(bill.usd().values()) * 1e3])
+
+    return [
+        Figure("state transitions of 50 turns", "transitions", Samples([float(background.transitions)]), goal=6),
+        Figure("1,000 responses of 50 turns, in the background", "dollars", dollars(background), goal=2.5),
+        Figure("  handed off after 10, and followed", "dollars", dollars(handed_off), goal=3.6),
+    ]
+
+
 def _used(quick: list[Bill], paced: list[Bill]) -> list[str]:
     def row(name: str, cell: Callable[[Bill], str]) -> str:
         return _row(name, [f"{cell(one)} ({cell(other)})" for one, other in zip(paced, quick, strict=True)])
 
+    names = dict.fromkeys(name for bill in paced for name in bill.ms)  # in the order in which they came
     return [
         *_head("what one response uses", paced),
-        *(
-            row(f"{name} function, ms", lambda bill, name=name: f"{bill.ms[name]:,.0f}")
-            for name in ("API", "Turn", "Tool")
-        ),
+        *(row(f"{name} function, ms", lambda bill, name=name: f"{bill.ms.get(name, 0):,.0f}") for name in names),
         row("invocations", lambda bill: f"{bill.invocations:,}"),
         row("state transitions", lambda bill: f"{bill.transitions:,}"),
         row("table write units", lambda bill: f"{bill.writes:,.0f}"),

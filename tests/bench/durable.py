@@ -87,40 +87,35 @@ def asked(text: str, **more: object) -> dict[str, Any]:
     return {"model": MODEL, "input": text, **more}
 
 
-async def loop_overhead(it: MeteredCloud, http: httpx2.AsyncClient, rounds: int, turns: int = 20) -> list[Figure]:
-    """The same definition and the same states, with functions that do nothing, and with ours."""
-    ours, least, cpu, least_cpu, functions, calls, trips = (list[float]() for _ in range(7))
-    for number in range(rounds + 1):
-        marks = [_spent(it)]
-        trivial = await it.execute_trivial(f"trivial{number}-{turns}")
-        marks.append(_spent(it))
-        response_id = await background(http, asked(f"[[turns {turns - 1}]] Go.", tools=CLOCK))
-        real = await it.executed(response_id)
-        marks.append(_spent(it))
-        if not number:
-            assert await it.transitions(real) == await it.transitions(trivial)
-            continue
-        trips += await round_trips(it.aws.endpoint_url, 50)
-        spent = [(each.stopped - each.started).total_seconds() * 1e3 for each in (real, trivial) if each.stopped]
-        ours.append(spent[0])
-        least.append(spent[1])
-        least_cpu.append(sum(marks[1]) - sum(marks[0]))
-        cpu.append(sum(marks[2]) - sum(marks[1]))
-        functions.append(marks[2][1] - marks[1][1])
-        calls.append(len(await loop_calls(it, response_id)) / turns)
-    trivial = "the same states, functions that return at once"
+async def turn_calls(it: MeteredCloud, http: httpx2.AsyncClient, turns: int = 20) -> list[Figure]:
+    """What a turn with its tool calls in the state machine, on average over a loop."""
+    made = await _loop_calls(it, http, turns)
+    async with _held(it, 0.02):
+        slow = await _loop_calls(it, http, turns)
     return [
-        Figure(f"{turns} turns in the state machine", "ms", Samples(ours), Samples(least), trivial, 1.5),
-        Figure("  CPU time: executor, moto and functions", "ms", Samples(cpu), Samples(least_cpu), trivial),
-        Figure("  of it our functions", "ms", Samples(functions)),
-        Figure("  storage calls per turn and its tool", "calls", Samples(calls)),
-        Figure("  one storage call, botocore to moto", "ms", Samples(trips)),
+        Figure("storage calls for a turn and its tool", "calls", Samples([len(made) / turns]), goal=3),
+        Figure("  of them one after another", "calls", Samples([depth(slow) / turns]), goal=2),
+        Figure("  one storage call, botocore to moto", "ms", Samples(await round_trips(it.aws.endpoint_url, 200))),
     ]
 
 
-def _spent(it: MeteredCloud) -> tuple[float, float]:
-    """Milliseconds of CPU so far: of this process, and of the loop's functions."""
-    return time.process_time() * 1e3, _cpu(it, "TurnFunction", "ToolFunction", "TrivialTurn", "TrivialTool") * 1e3
+async def _loop_calls(it: MeteredCloud, http: httpx2.AsyncClient, turns: int) -> list[AwsCall]:
+    """What the state machine's function called."""
+    response_id = await background(http, asked(f"[[turns {turns - 1}]] Go.", tools=CLOCK))
+    await it.executed(response_id)
+    calls = it.meter.of(response_id)
+    started = next(call for call in calls if call.operation == "StartExecution")
+    return [call for call in calls if call.began > started.ended and call.service == "DynamoDB"]
+
+
+@asynccontextmanager
+async def _held(it: MeteredCloud, seconds: float) -> AsyncGenerator[float, None]:
+    """The time since which every answer of a service is held back for so long."""
+    it.meter.hold = seconds
+    try:
+        yield time.monotonic()
+    finally:
+        it.meter.hold = 0.0
 
 
 async def round_trips(endpoint_url: str, count: int) -> list[float]:
@@ -131,16 +126,8 @@ async def round_trips(endpoint_url: str, count: int) -> list[float]:
     return json.loads(printed)
 
 
-async def loop_calls(it: MeteredCloud, response_id: str) -> list[AwsCall]:
-    """What the Turn and Tool functions called for this response."""
-    calls = it.meter.of(response_id)
-    started = next(call for call in calls if call.operation == "StartExecution")
-    return [call for call in calls if call.began > started.ended and call.service == "DynamoDB"]
-
-
 async def handoff(it: MeteredCloud, http: httpx2.AsyncClient, rounds: int) -> list[Figure]:
-    """From the last event of the inline loop to the first of the state machine, which absorbs a tool's answer: a
-    Turn, a Tool and another Turn lie between."""
+    """From the last event of the inline loop to the first of the state machine, which begins a turn."""
     totals, saves = list[float](), list[float]()
     for number in range(rounds + 1):
         answer = await stream(http, asked("[[turns 11]] Go.", tools=CLOCK))
@@ -148,7 +135,7 @@ async def handoff(it: MeteredCloud, http: httpx2.AsyncClient, rounds: int) -> li
         started = next(call for call in calls if call.operation == "StartExecution")
         batch = next(batch for call in calls if call.began > started.began and (batch := call.log_batch()))
         arrived = {event["sequence_number"]: at for at, event in answer.events}
-        before, after = arrived[int(batch["first"]["N"]) - 1], arrived[int(batch["first"]["N"])]
+        before, after = arrived[batch.first - 1], arrived[batch.first]
         if number:
             totals.append((after - before) * 1e3)
             saves.append((started.ended - before) * 1e3)
@@ -160,6 +147,7 @@ async def handoff(it: MeteredCloud, http: httpx2.AsyncClient, rounds: int) -> li
 
 async def chains(it: MeteredCloud, http: httpx2.AsyncClient, rounds: int, lengths: Sequence[int]) -> list[Figure]:
     """A request that goes on from a chain, and stores nothing: all that it reads is the chain."""
+    goals = {200: 60, 1000: 300}  # linear at most
     last, ends = None, dict[int, str]()
     for number in range(1, max(lengths) + 1):
         request = asked(f"Message {number}: {'tell me more about it, please. ' * 5}", previous_response_id=last)
@@ -176,26 +164,26 @@ async def chains(it: MeteredCloud, http: httpx2.AsyncClient, rounds: int, length
                 with_chain[length].append(chained.first * 1e3)
                 without[length].append(plain.first * 1e3)
     trips = {length: await _trips(it, http, ends[length]) for length in lengths}
-    figures = list[Figure]()
+    long, short = max(length for length in lengths if length <= 150), min(lengths)
+    pair = Samples(with_chain[long]), Samples(with_chain[short])
+    figures = [Figure(f"first event after a chain of {long}", "ms", *pair, f"after a chain of {short}", 3)]
     for length in lengths:
         samples, least = Samples(with_chain[length]), Samples(without[length])
         figures += [
             Figure(f"load a chain of {length}", "ms", samples, least, "no chain", kind="difference"),
             Figure("  round trips", "calls", Samples([float(len(trips[length]))])),
             Figure("  of them one after another", "calls", Samples([float(depth(trips[length]))])),
-            Figure("  read units", "units", Samples([sum(call.read for call in trips[length])])),
+            Figure(
+                "  read units", "units", Samples([sum(call.read for call in trips[length])]), goal=goals.get(length)
+            ),
         ]
     return figures
 
 
 async def _trips(it: MeteredCloud, http: httpx2.AsyncClient, end: str) -> list[AwsCall]:
     """What loading a chain calls."""
-    it.meter.hold = 0.2
-    try:
-        since = time.monotonic()
+    async with _held(it, 0.2) as since:
         await stream(http, asked("Hello", store=False, previous_response_id=end))
-    finally:
-        it.meter.hold = 0.0
     return [call for call in it.meter.calls if call.began > since]
 
 
@@ -213,9 +201,9 @@ async def log_size(it: MeteredCloud, http: httpx2.AsyncClient, words: int) -> li
     figures = list[Figure]()
     for name, response_id in kinds:
         batches = [batch for call in it.meter.of(response_id) if (batch := call.log_batch())]
-        events = sum(int(batch["last"]["N"]) - int(batch["first"]["N"]) + 1 for batch in batches)
-        packed = sum(len(batch["events"]["B"]) * 3 / 4 for batch in batches)
-        units = sum(call.written for call in it.meter.of(response_id) if call.log_batch())
+        events = sum(batch.last - batch.first + 1 for batch in batches)
+        packed = sum(batch.packed for batch in batches)
+        units = sum(batch.units for batch in batches)
         figures += [
             Figure(f"log per 1,000 events, {name}", "KB", Samples([packed / events])),
             Figure("  writes", "writes", Samples([len(batches) / events * 1e3])),
@@ -240,6 +228,16 @@ async def tailing(http: httpx2.AsyncClient, seconds: float) -> list[Figure]:
         Figure("  a second reader of it", "ms", Samples(lags[1]), goal=150),
         Figure("  an inline stream", "ms", Samples(lags[2])),
     ]
+
+
+async def first_event(it: MeteredCloud, http: httpx2.AsyncClient) -> list[Figure]:
+    """What is called before the first event of a stored stream is sent."""
+    await stream(http, asked("Say hello."))
+    async with _held(it, 0.2) as since:
+        answer = await stream(http, asked("Say hello."))
+    made = it.meter.of(answer.response_id, since, answer.began + answer.first)
+    assert made, "a response is stored before its first event is sent"
+    return [Figure("calls before the first event of a stored stream", "calls", Samples([float(depth(made))]), goal=2)]
 
 
 async def hot_path(it: MeteredCloud, http: httpx2.AsyncClient, rounds: int, words: int) -> list[Figure]:
@@ -275,17 +273,19 @@ def _cpu(it: MeteredCloud, *functions: str) -> float:
 
 
 async def everything(it: MeteredCloud, http: httpx2.AsyncClient, scale: float) -> list[Figure]:
-    """All figures; `scale` shortens the run. Creating the chain comes last: the table is then full."""
+    """All that is measured in one cloud; `scale` shortens the run. Creating the chain comes last: the table is then
+    full."""
 
     def times(rounds: int) -> int:
         return max(1, round(rounds * scale))
 
-    async with asyncio.timeout(PATIENCE_S * 2):
+    async with asyncio.timeout(PATIENCE_S * 4):
         return [
-            *await loop_overhead(it, http, times(9)),
+            *await turn_calls(it, http),
             *await handoff(it, http, times(15)),
             *await log_size(it, http, words=times(1000)),
             *await tailing(http, seconds=max(1.0, 15 * scale)),
+            *await first_event(it, http),
             *await hot_path(it, http, times(40), words=1000),
-            *await chains(it, http, times(20), lengths=(1, 20, 200) if scale >= 0.5 else (1, 20)),
+            *await chains(it, http, times(20), lengths=(1, 50, 150, 200, 1000) if scale >= 0.5 else (1, 20)),
         ]

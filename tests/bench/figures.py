@@ -23,6 +23,10 @@ class Samples:
     def at(self, share: float) -> float:
         return sorted(self.values)[min(len(self.values) - 1, int(len(self.values) * share))]
 
+    def document(self) -> dict[str, object]:
+        low, high = self.at(0.1), self.at(0.9)
+        return {"median": round(self.median, 4), "p10": round(low, 4), "p90": round(high, 4), "n": len(self.values)}
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -56,8 +60,8 @@ class Figure:
         return {
             "name": self.name,
             "unit": self.unit,
-            "ours": _spread(self.ours),
-            "baseline": self.baseline and {"what": self.against, **_spread(self.baseline)},
+            "ours": self.ours.document(),
+            "baseline": self.baseline and {"what": self.against, **self.baseline.document()},
             "value": round(self.value, 3),
             "kind": self.kind if self.baseline else "absolute",
             "goal": self.goal,
@@ -75,11 +79,6 @@ class Figure:
 
 def _cell(samples: Samples) -> str:
     return f"{samples.median:.2f} ({samples.at(0.1):.2f}-{samples.at(0.9):.2f})"
-
-
-def _spread(samples: Samples) -> dict[str, object]:
-    low, high = samples.at(0.1), samples.at(0.9)
-    return {"median": round(samples.median, 4), "p10": round(low, 4), "p90": round(high, 4), "n": len(samples.values)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,18 +22,18 @@ async def rows(scale: float) -> list[Figure]:
         return [*await through_chat(url, rounds), *await without_dialect(rounds)]
 
 
-async def through_chat(url: str, rounds: int) -> list[Figure]:
-    """From a provider's chunk to the client's event: a burst, and one chunk every 20 ms."""
+async def through_chat(url: str, rounds: int, milliseconds: int = 20) -> list[Figure]:
+    """From a provider's chunk to the client's event: a burst, and one chunk in so many milliseconds."""
     async with (
         sandbox(f"{APPS}.chat_model.app", BENCH_UPSTREAM=url) as ours,
         sandbox(f"{APPS}.relay.app", BENCH_UPSTREAM=url) as relay,
     ):
         burst = await _per_token((ours, relay), {"tokens": 2000}, rounds)
-        paced = await _per_token((ours, relay), {"tokens": 250, "milliseconds": 20}, max(3, rounds // 3))
+        paced = await _per_token((ours, relay), {"tokens": 250, "milliseconds": milliseconds}, max(3, rounds // 3))
     by_hand = "relay by hand"
     return [
         Figure("CPU per token, through chat_completions", "us", *burst, by_hand, 0.8),
-        Figure("  a token every 20 ms", "us", *paced, by_hand, 0.8),
+        Figure(f"  a token every {milliseconds} ms", "us", *paced, by_hand, 0.8),
     ]
 
 

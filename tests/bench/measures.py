@@ -6,16 +6,17 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 import httpx2
 
 from openresponses_dev.local.status_page import JSON_PATH
 from tests.bench.figures import Figure, Samples
-from tests.bench.sandbox import API_KEY, REPO, SERVER, Sandbox, sandbox
+from tests.bench.sandbox import API_KEY, HERE, REPO, SERVER, Checkout, Sandbox, sandbox
 
 APPS = "tests.bench.apps"
 RAW, ONE_ROUTE = f"{APPS}.raw.app", f"{APPS}.one_route.app"
@@ -59,7 +60,7 @@ async def event_cost(rounds: int, events: int) -> list[Figure]:
                     samples.values.append(spent / answer.events * 1e6)
     mine, theirs, plain, real = costs
     return [
-        Figure("CPU per event", "us", mine, theirs, "Starlette, json.dumps", 2),
+        Figure("CPU per event", "us", mine, theirs, "Starlette, json.dumps"),
         Figure("  without obfuscation", "us", plain, theirs, "Starlette, json.dumps"),
         Figure("  with the offline model", "us", real, theirs, "Starlette, json.dumps"),
     ]
@@ -129,9 +130,9 @@ async def _first(client: httpx2.AsyncClient, url: str, request: object, needle: 
 
 
 @asynccontextmanager
-async def upstream() -> AsyncGenerator[str, None]:
-    """The base URL of a fake Chat Completions server."""
-    async with process("-m", "tests.fakes.chat_completions", says="http") as line:
+async def upstream(module: str = "tests.fakes.chat_completions") -> AsyncGenerator[str, None]:
+    """The base URL of a fake Chat Completions server, in a process of its own."""
+    async with process(sys.executable, "-m", module, says="http") as (line, _):
         yield line
 
 
@@ -140,21 +141,29 @@ class Cloud:
     """`configuration` is the environment in which a sandbox reads the cloud's parameters, once for the whole run."""
 
     base_url: str
+    endpoint_url: str
+    state_machine: str
     configuration: dict[str, str]
+    pid: int
 
 
 @asynccontextmanager
-async def local_cloud(url: str) -> AsyncGenerator[Cloud, None]:
-    """The template's API, run as `openresponses dev` does; the models of `url` are called `fake/...`."""
+async def local_cloud(url: str, of: Checkout = HERE, **env: str) -> AsyncGenerator[Cloud, None]:
+    """The template's API, by `openresponses dev`; the models of `url` are called `fake/...`. `env` is of every
+    function."""
     with NamedTemporaryFile("w", suffix=".json") as file:
         json.dump({"fake": {"dialect": "chat_completions", "base_url": url}}, file)
         file.flush()
-        options = ("--port", "0", "--no-reload", "--api-key", API_KEY, "--providers", file.name)
-        async with process("-m", "openresponses_dev.cli.cli", "dev", *options, says="export OPENAI_BASE_URL=") as line:
+        options = ["--port", "0", "--no-reload", "--api-key", API_KEY, "--providers", file.name]
+        options += [word for name, value in env.items() for word in ("--env", f"{name}={value}")]
+        command, says = (of.command_line, "dev", *options), "export OPENAI_BASE_URL="
+        async with process(*command, says=says, root=of.root) as (line, pid):
             base_url = line.partition("=")[2].strip("'\"")
             told = httpx2.get(base_url.removesuffix("/v1") + JSON_PATH).json()
             yield Cloud(
                 base_url,
+                told["endpoint_url"],
+                told["state_machine"],
                 {
                     "AWS_ACCESS_KEY_ID": "local",
                     "AWS_SECRET_ACCESS_KEY": "local",
@@ -162,16 +171,16 @@ async def local_cloud(url: str) -> AsyncGenerator[Cloud, None]:
                     "OPENRESPONSES_SSM_PREFIX": told["prefix"],
                     "OPENRESPONSES_CONFIG_SECONDS": "3600",
                 },
+                pid,
             )
 
 
 @asynccontextmanager
-async def process(*command: str, says: str) -> AsyncGenerator[str, None]:
-    """A Python process, once it has printed a line that starts with `says`: that line."""
+async def process(*command: str, says: str, root: Path = REPO) -> AsyncGenerator[tuple[str, int], None]:
+    """A process, once it has printed a line that starts with `says`: that line, and the process's id."""
     child = await asyncio.create_subprocess_exec(
-        sys.executable,
         *command,
-        cwd=REPO,
+        cwd=root,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
@@ -181,7 +190,7 @@ async def process(*command: str, says: str) -> AsyncGenerator[str, None]:
         async for line in child.stdout:
             if line.decode().startswith(says):
                 rest = asyncio.ensure_future(child.stdout.read())  # so that it never waits for us to read
-                yield line.decode().strip()
+                yield line.decode().strip(), child.pid
                 return
         raise RuntimeError(f"{command} ended without a word of {says!r}")
     finally:
@@ -192,7 +201,7 @@ async def process(*command: str, says: str) -> AsyncGenerator[str, None]:
             await rest
 
 
-async def everything(scale: float) -> Sequence[Figure]:
+async def everything(scale: float) -> list[Figure]:
     """All figures; `scale` shortens the run."""
 
     def times(rounds: int) -> int:

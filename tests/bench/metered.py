@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
 
@@ -27,13 +27,21 @@ from openresponses_dev.local.seed import Providers
 from openresponses_dev.local.services import moto_server
 from openresponses_dev.local.services.executions import Execution
 from openresponses_dev.local.services.local_aws import client
-from openresponses_dev.local.template.aws_resources import ROLE, substitute
 from openresponses_dev.local.template.intrinsics import ACCOUNT, REGION
 from tests.bench.sandbox import API_KEY, REPO
 
-TRIVIAL = "trivial-loop"
 PATIENCE_S = 300
 Item = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Of a log: the numbers of its first and last event, the bytes that they are packed in, and its write units."""
+
+    first: int
+    last: int
+    packed: int
+    units: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +62,15 @@ class AwsCall:
         """Read units: counted when asked for, since a reader would wait for it."""
         return read_units(self.operation, self.request, self.answer)
 
-    def log_batch(self) -> Item | None:
-        """The item, where this writes events to a log."""
-        item: Item = self.request.get("Item", {}) if self.operation == "PutItem" else {}
-        return item if "first" in item else None
+    def log_batch(self) -> Batch | None:
+        """What this writes to a log, if it writes events to one: alone, or with the response that it creates."""
+        puts: list[Item] = [each.get("Put", {}).get("Item", {}) for each in self.request.get("TransactItems", ())]
+        items: list[Item] = [self.request.get("Item", {})] if self.operation == "PutItem" else puts
+        item = next((item for item in items if "first" in item), None)
+        if item is None:
+            return None
+        units = _writes(size(item)) * (2 if puts else 1)
+        return Batch(int(item["first"]["N"]), int(item["last"]["N"]), len(item["events"]["B"]) * 3 // 4, units)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,19 +141,12 @@ class MeteredLog(Log):
 
 
 class MeteredCloud(LocalCloud):
-    """The template's, with a second state machine of the same definition, whose functions do nothing."""
+    """The template's."""
 
     def __init__(self, providers: Providers) -> None:
         self.meter = Meter()
         log = MeteredLog(self.meter)
         super().__init__(REPO / "template.yaml", providers=providers, api_key=API_KEY, concurrency=50, log=log)
-        self.trivial = ""
-        for kind in ("Turn", "Tool", "Settle"):
-            spec = self.template.functions[f"{kind}Function"]
-            name, arn = f"Trivial{kind}", spec.arn.replace(f"{kind}Function", f"Trivial{kind}")
-            root, handler = REPO / "tests/bench/apps", f"trivial.{kind.lower()}"
-            spec = replace(spec, name=name, arn=arn, task_root=root, handler=handler)
-            self.functions[name] = self._function(spec, 1)
         for function in self.functions.values():
             self.meter.watch(function)
 
@@ -156,27 +162,12 @@ class MeteredCloud(LocalCloud):
             await self.__aenter__()
         query, Table.query = Table.query, _query_partition(Table.query)
         try:
-            self.trivial = await asyncio.to_thread(self._create_trivial)
             headers = {"authorization": f"Bearer {API_KEY}"}
             async with httpx2.AsyncClient(base_url=self.base_url, headers=headers, timeout=PATIENCE_S) as http:
                 yield http
         finally:
             await self.__aexit__(None, None, None)
             Table.query = query
-
-    def _create_trivial(self) -> str:
-        arns = {f"{kind}FunctionArn": self.functions[f"Trivial{kind}"].spec.arn for kind in ("Turn", "Tool", "Settle")}
-        limits = {f"{kind}TimeoutSeconds": "600" for kind in ("Execution", "Turn", "Tool", "Settle")}
-        definition = substitute((REPO / "infra/statemachine/loop.asl.json").read_text(), {**arns, **limits})
-        sfn = client("stepfunctions", self.aws.endpoint_url)
-        return sfn.create_state_machine(name=TRIVIAL, definition=definition, roleArn=ROLE)["stateMachineArn"]
-
-    async def execute_trivial(self, name: str) -> Execution:
-        """`name` ends in "-<turns>"."""
-        sfn = client("stepfunctions", self.aws.endpoint_url)
-        order = json.dumps({"tenant": "default", "response_id": name, "generation": 0})
-        await asyncio.to_thread(lambda: sfn.start_execution(stateMachineArn=self.trivial, name=name, input=order))
-        return await self.executed(name)
 
     async def executed(self, name: str) -> Execution:
         """The execution, once it is over."""
@@ -230,7 +221,8 @@ def write_units(operation: str, request: Any, before: Item) -> float:
         case "UpdateItem":
             return _writes(max(size(before), size(_stored(request))))
         case "TransactWriteItems":
-            items = [write["Item"] for each in request["TransactItems"] for write in each.values()]
+            writes = [write for each in request["TransactItems"] for write in each.values()]
+            items = [write["Item"] if "Item" in write else _stored(write) for write in writes]  # or a checked one
             return 2 * sum(_writes(size(item)) for item in items)
         case "BatchWriteItem":
             orders = [order for orders in request["RequestItems"].values() for order in orders]

@@ -1,4 +1,7 @@
-"""A model of an even pace: Chat Completions, at loopback. Its script is the last user message, in JSON."""
+"""A model of an even pace: Chat Completions, at loopback. Its script is the last user message, in JSON.
+
+`python -m tests.bench.paced` serves it in a process of its own, and prints its base URL.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +37,19 @@ class Script:
     seconds: float = 0.0
     stamped: bool = False
 
+    @property
+    def input(self) -> str:
+        """What a client says to be answered by this script."""
+        return json.dumps(asdict(self))
+
+    @property
+    def text(self) -> str:
+        """What the model says in the first turn, if it is not stamped."""
+        return "".join(delta.get("content", "") for delta in _deltas(self, 1))
+
     def request(self, **more: object) -> dict[str, Any]:
         """The body of a request that this script answers."""
-        return {"model": "paced/model", "input": json.dumps(asdict(self)), "tools": [TOOL], **more}
+        return {"model": "paced/model", "input": self.input, "tools": [TOOL], **more}
 
 
 @asynccontextmanager
@@ -50,23 +63,36 @@ async def upstream() -> AsyncGenerator[str, None]:
 
 
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Keeps the connection, as providers do."""
     with suppress(ConnectionError, asyncio.IncompleteReadError):
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
-        body = json.loads(await reader.readexactly(length))
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
-        script, turn = _asked(body["messages"])
-        began = time.monotonic()
-        for number, delta in enumerate(_deltas(script, turn)):
-            if script.seconds:
-                await asyncio.sleep(began + number * script.seconds / script.tokens - time.monotonic())
-            token = f"{time.monotonic():.4f} " if script.stamped and "content" in delta else None
-            _write(writer, delta={**delta, "content": token} if token else delta, finish_reason=None)
-            await writer.drain()
-        _write(writer, delta={}, finish_reason="tool_calls" if turn < script.turns else "stop")
-        writer.write(b"data: [DONE]\n\n")
-        await writer.drain()
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            if head.startswith(b"get "):
+                _write_models(writer)
+                continue
+            length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
+            await _answer(writer, json.loads(await reader.readexactly(length)))
     writer.close()
+
+
+async def _answer(writer: asyncio.StreamWriter, body: dict[str, Any]) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+    script, turn = _asked(body["messages"])
+    began = time.monotonic()
+    for number, delta in enumerate(_deltas(script, turn)):
+        if script.seconds:
+            await asyncio.sleep(began + number * script.seconds / script.tokens - time.monotonic())
+        token = f"{time.monotonic():.4f} " if script.stamped and "content" in delta else None
+        _write(writer, [{"index": 0, "delta": {**delta, "content": token} if token else delta, "finish_reason": None}])
+        await writer.drain()
+    finish = "tool_calls" if turn < script.turns else "stop"
+    usage = {"prompt_tokens": 20, "completion_tokens": script.tokens, "total_tokens": 20 + script.tokens}
+    _write(writer, [{"index": 0, "delta": {}, "finish_reason": finish}])
+    if (body.get("stream_options") or {}).get("include_usage"):
+        _write(writer, [], usage=usage)
+    _write_data(writer, b"[DONE]")
+    writer.write(b"0\r\n\r\n")
+    await writer.drain()
 
 
 def _asked(messages: list[dict[str, Any]]) -> tuple[Script, int]:
@@ -86,6 +112,28 @@ def _deltas(script: Script, turn: int) -> Iterator[dict[str, Any]]:
         yield {"tool_calls": [{"index": 0, "id": f"call_{turn}", "type": "function", "function": call}]}
 
 
-def _write(writer: asyncio.StreamWriter, **choice: object) -> None:
-    chunk = {"id": "paced", "object": "chat.completion.chunk", "model": "model", "choices": [{"index": 0, **choice}]}
-    writer.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+def _write(writer: asyncio.StreamWriter, choices: list[dict[str, Any]], **more: object) -> None:
+    chunk = {"id": "paced", "object": "chat.completion.chunk", "created": 1, "model": "model", "choices": choices}
+    _write_data(writer, json.dumps({**chunk, **more}).encode())
+
+
+def _write_data(writer: asyncio.StreamWriter, data: bytes) -> None:
+    event = b"data: " + data + b"\n\n"
+    writer.write(b"%x\r\n%s\r\n" % (len(event), event))
+
+
+def _write_models(writer: asyncio.StreamWriter) -> None:
+    models = [{"id": "model", "object": "model", "created": 1, "owned_by": "bench"}]
+    body = json.dumps({"object": "list", "data": models}).encode()
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body)
+
+
+async def _main() -> None:
+    async with upstream() as url:
+        print(url, flush=True)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_main())

@@ -11,7 +11,7 @@ from tests.bench import cost
 from tests.bench.cost import Bill
 from tests.bench.figures import Figure, Machine, Samples
 
-Part = Literal["server", "durable", "cache"]
+Part = Literal["server", "durable", "cache", "peers"]
 HEADER = ("measured", "ours", "against", "result", "goal")
 
 
@@ -25,13 +25,18 @@ def write(page: Path, part: Part, text: str) -> None:
     page.write_text(after)
 
 
-def figures(machine: Machine, rows: list[Figure], day: date) -> str:
-    about = f"Python {machine.python}, {machine.cpu}, {machine.cores} cores, load {machine.load}, {day.isoformat()}."
-    return "\n".join([about, "", _row(HEADER), "|---|---|---|---|---|", *(_row(_cells(figure)) for figure in rows)])
+def about(machine: Machine, day: date) -> str:
+    return f"Python {machine.python}, {machine.cpu}, {machine.cores} cores, load {machine.load}, {day.isoformat()}."
 
 
-def durability(machine: Machine, rows: list[Figure], bills: list[list[Bill]], day: date) -> str:
-    return f"{figures(machine, rows, day)}\n\n{cost.table(*bills)}"
+def figures(machine: Machine, rows: list[Figure], day: date, note: str = "") -> str:
+    """`note`: what a reader of the rows has to know."""
+    top = f"{about(machine, day)} {note}".strip()
+    return "\n".join([top, "", _row(HEADER), "|---|---|---|---|---|", *(_row(_cells(figure)) for figure in rows)])
+
+
+def durability(machine: Machine, rows: list[Figure], bills: list[list[Bill]], day: date, note: str = "") -> str:
+    return f"{figures(machine, rows, day, note)}\n\n{cost.table(*bills)}"
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:
@@ -41,14 +46,14 @@ def _cells(figure: Figure) -> tuple[str, ...]:
     ratio = figure.kind == "ratio" and figure.baseline is not None
     sign = "+" if figure.baseline is not None and not ratio and figure.value >= 0 else ""
     suffix = "x" if ratio else f" {unit}"
-    against = "" if figure.baseline is None else f"{_spread(figure.baseline)}, {figure.against}"
+    against = "" if figure.baseline is None else f"{spread(figure.baseline)}, {figure.against}"
     result = "" if figure.baseline is None else f"{sign}{number(figure.value)}{suffix}"
     goal = "" if figure.goal is None else f"≤ {figure.goal:g}{suffix}"
     missed = ", **missed**" if figure.passed is False else ""
-    return (label, _spread(figure.ours), against, result, goal + missed)
+    return (label, spread(figure.ours), against, result, goal + missed)
 
 
-def _spread(samples: Samples) -> str:
+def spread(samples: Samples) -> str:
     """The median, and from where to where the middle 80% lie, if there is more than one sample."""
     median = number(samples.median)
     return median if len(samples.values) == 1 else f"{median} ({number(samples.at(0.1))}–{number(samples.at(0.9))})"  # noqa: RUF001

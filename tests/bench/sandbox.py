@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import AsyncGenerator, Sequence
@@ -22,10 +23,36 @@ EVENT = json.loads((REPO / "events/responses_create_stream.json").read_text())
 API_KEY = KEY_OF_EVENTS
 SERVER = "openresponses.entry.api.app"
 AUTHORIZER = "openresponses.entry.authorizer.handler"
-OURS = (str(FUNCTIONS / "bootstrap"), sys.executable, "/var/runtime/bootstrap.py")
 STOCK = (sys.executable, str(STOCK_BOOTSTRAP))
 """The command that starts Lambda's own runtime, where ours starts the one that streams."""
 PATIENCE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """Of this project, with an environment of its own: `python` is that environment's."""
+
+    root: Path
+    python: Path
+    version: str = "now"
+
+    @property
+    def command_line(self) -> str:
+        return str(self.python.with_name("openresponses"))
+
+
+HERE = Checkout(REPO, Path(sys.executable))
+
+
+def checkout(folder: str) -> Checkout:
+    """Raises ValueError: nobody has run `uv sync` there."""
+    root = Path(folder).resolve()
+    python = root / ".venv/bin/python"
+    if not python.exists():
+        raise ValueError(f"{python} does not exist: run `uv sync --frozen` in {root}")
+    asked = ("git", "-C", str(root), "rev-parse", "--short=7", "HEAD")
+    version = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    return Checkout(root, python, version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +112,17 @@ class Sandbox:
 
 
 @asynccontextmanager
-async def sandbox(handler: str, runtime: Sequence[str] = OURS, **env: str) -> AsyncGenerator[Sandbox, None]:
-    api = RuntimeApi()
+async def sandbox(
+    handler: str, runtime: Sequence[str] | None = None, of: Checkout = HERE, **env: str
+) -> AsyncGenerator[Sandbox, None]:
+    """`runtime`: the command that starts another runtime than ours."""
+    api, functions = RuntimeApi(), of.root / "functions"
+    runtime = runtime or (str(functions / "bootstrap"), str(of.python), "/var/runtime/bootstrap.py")
     address = await api.start()
     began = time.monotonic()
     process = await asyncio.create_subprocess_exec(
         *runtime,
-        cwd=FUNCTIONS,
+        cwd=functions,
         env={
             "PATH": os.environ["PATH"],
             "AWS_LAMBDA_RUNTIME_API": address,
@@ -99,8 +130,8 @@ async def sandbox(handler: str, runtime: Sequence[str] = OURS, **env: str) -> As
             "AWS_LAMBDA_FUNCTION_VERSION": "1",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
             "AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/31/[1]0123456789abcdef",
-            "LAMBDA_TASK_ROOT": str(FUNCTIONS),
-            "PYTHONPATH": str(REPO),  # where the baselines are
+            "LAMBDA_TASK_ROOT": str(functions),
+            "PYTHONPATH": str(of.root),  # where the baselines are
             "POWERTOOLS_METRICS_NAMESPACE": "bench",
             "_HANDLER": handler,
             **env,

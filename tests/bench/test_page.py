@@ -26,6 +26,13 @@ def test_a_row_tells_the_spread_the_baseline_the_result_and_the_goal():
     ]
 
 
+def test_what_a_reader_has_to_know_stands_above_the_rows():
+    row = Figure("memory", "MB", Samples([72.3]))
+    assert page.figures(MACHINE, [row], DAY, "Nothing else ran.").startswith(
+        "Python 3.11.7, a processor, 2 cores, load 0.1, 2026-11-27. Nothing else ran.\n\n| measured |"
+    )
+
+
 def test_each_command_writes_its_own_part_of_the_page(tmp_path: Path):
     copy = tmp_path / "figures.md"
     copy.write_text(FIGURES.read_text())

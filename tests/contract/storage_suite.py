@@ -6,6 +6,7 @@ import json
 import random
 import threading
 import time
+import zlib
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,11 +21,12 @@ from moto.core.models import botocore_stubber
 
 from openresponses.aws.clients import Aws
 from openresponses.aws.session import Service
+from openresponses.core.chain import response_link
 from openresponses.core.ports import Storage
-from openresponses.core.records import Batch, Record
+from openresponses.core.records import Batch, Claim, Record
 from openresponses.core.run import OfferedTool, Run
 from openresponses.schema.events import Event, OutputTextDelta
-from openresponses.schema.items import HostedToolCall, Message
+from openresponses.schema.items import Message
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.response import Response
 from openresponses.storage.dynamodb.storage import aws_storage
@@ -66,20 +68,25 @@ def new_response(n: int, *, said: str = "", status: str = "in_progress") -> Resp
 
 def new_record(n: int, *, asked: str = UNICODE, said: str = "", lease: float | None = 1_700_000_030.25) -> Record:
     asked_item = Message.model_validate({"id": f"msg_{n:032x}i0000", "role": "user", "content": asked})
-    return Record(response=new_response(n, said=said), input=[asked_item], ancestors=[rid(n + 1000)], lease=lease)
+    return Record(
+        response=new_response(n, said=said), input=[asked_item], chain=[response_link(rid(n + 1000), 2)], lease=lease
+    )
 
 
 def new_run(n: int, *, said: str = "") -> Run:
-    """Without a context: that is how runs come back."""
+    """Without a context and without items: that is how runs come back."""
     clock = OfferedTool(name="clock", kind="hosted", item_type="serverless:clock", wire_name="clock", description="é")
-    request = CreateResponse.model_validate({"model": "offline/demo", "temperature": 0.1, "metadata": {"k": UNICODE}})
-    return Run(response=new_response(n, said=said), request=request, tools=[clock], max_turns=8, next_sequence=4)
+    asked = {"model": "offline/demo", "instructions": said, "temperature": 0.1, "metadata": {"k": UNICODE}}
+    request = CreateResponse.model_validate(asked)
+    return Run(response=new_response(n), request=request, tools=[clock], max_turns=8, next_sequence=4)
 
 
-def new_call(n: int, index: int = 1) -> HostedToolCall:
-    return HostedToolCall(
-        type="serverless:clock", id=f"htc_{n:032x}{index:04x}", call_id="c", name="clock", status="in_progress"
-    )
+async def claimed(storage: Storage, n: int, key: str, body_hash: str = "hash", instead_of: int | None = None) -> str:
+    """The id of the response that `key` stands for, once response `n` is to be created for it."""
+    claim = Claim(key, rid(n), body_hash, "" if instead_of is None else rid(instead_of))
+    held = await storage.store.create(new_record(n), new_run(n), claim=claim)
+    assert held is None or held.key == key
+    return rid(n) if held is None else held.response_id
 
 
 def new_batch(number: int, *deltas: str, first: int = 0) -> Batch:
@@ -92,11 +99,13 @@ def new_batch(number: int, *deltas: str, first: int = 0) -> Batch:
 
 @dataclass
 class Call:
-    """`depth` is how many calls had to be answered, one after the other, before this one could be made."""
+    """`depth` is how many calls had to be answered, one after the other, before this one could be made. `checks` is
+    whether it is a transaction with conditions on what it does not write."""
 
     service: str
     operation: str
     depth: int
+    checks: bool = False
 
 
 class WatchedAws(Aws):
@@ -129,11 +138,12 @@ class WatchedAws(Aws):
     def forget(self) -> None:
         self.calls, self._answered = [], 0
 
-    def _count(self, event_name: str, **_: object) -> None:
+    def _count(self, event_name: str, params: dict[str, Any], **_: object) -> None:
         _, service, operation = event_name.split(".")
         with self._lock:
             self._here.index, self._here.attempt = len(self.calls), 0
-            self.calls.append(Call(service, operation, self._answered))
+            checks = operation == "TransactWriteItems" and b"ConditionCheck" in params["body"]
+            self.calls.append(Call(service, operation, self._answered, checks))
 
     def _send(self, event_name: str, request: AWSPreparedRequest, **_: object) -> AWSResponse:
         """`pace` seconds pass before an answer, so that calls made side by side are seen to be so."""
@@ -163,6 +173,10 @@ class MemoryBackend:
     def add_machine(self) -> None:
         """It has one."""
 
+    def at_rest(self) -> str:
+        """All that it holds."""
+        return repr(self._shelves)
+
     def started(self, tenant: str = "tenant") -> list[tuple[str, int]]:
         return self._shelves[tenant].started
 
@@ -170,9 +184,9 @@ class MemoryBackend:
 class MotoBackend:
     """Made within mock_aws."""
 
-    def __init__(self) -> None:
+    def __init__(self, aws: WatchedAws) -> None:
         self.time = 1_700_000_000.0
-        self.aws = WatchedAws()
+        self.aws = aws
         self.dynamodb, self.s3 = self.aws.client("dynamodb"), self.aws.client("s3")
         self.dynamodb.create_table(**TABLE)
         self.s3.create_bucket(Bucket=BUCKET)
@@ -211,6 +225,12 @@ class MotoBackend:
     def objects(self) -> list[str]:
         return [each["Key"] for each in self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
 
+    def at_rest(self) -> str:
+        """All text in the table and in the bucket."""
+        packed = [value["B"] for item in self.items() for value in item.values() if "B" in value]
+        packed += [self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in self.objects()]
+        return "".join(zlib.decompress(each).decode() for each in packed)
+
 
 @contextmanager
 def opened(name: str) -> Iterator[MemoryBackend | MotoBackend]:
@@ -222,9 +242,9 @@ def opened(name: str) -> Iterator[MemoryBackend | MotoBackend]:
 
 
 @contextmanager
-def opened_moto() -> Iterator[MotoBackend]:
+def opened_moto(aws: type[WatchedAws] = WatchedAws) -> Iterator[MotoBackend]:
     with mock_aws():
-        backend = MotoBackend()
+        backend = MotoBackend(aws())
         try:
             yield backend
         finally:

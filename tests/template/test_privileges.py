@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from openresponses.core import deltas as d
+from openresponses.core.chain import Joint, Link, response_link
 from openresponses.core.errors import Superseded
 from openresponses.core.ports import Ports, ToolOutput
 from openresponses.core.settings import Settings
@@ -80,6 +81,8 @@ class Deployment:
         for call in self.backend.aws.calls:
             default = f"{PREFIXES.get(call.service, call.service)}:{call.operation}"
             found.add(ACTIONS.get((call.service, call.operation), default))
+            if call.checks:
+                found.add("dynamodb:ConditionCheckItem")
         self.backend.aws.forget()
         return found
 
@@ -108,6 +111,8 @@ async def test_the_api_function_needs_all_it_may_do(deployment: Deployment, reso
     response_id = await deployment.hand_off()
     await deployment.storage.log.append(response_id, new_batch(1, LARGE, first=2))
     await deployment.stored.cancel(response_id)
+    chunk = Link(level=1, first=response_id, last=response_id, expires=deployment.backend.time)
+    assert await deployment.storage.store.join(Joint(0, [response_link(response_id)], chunk), [])
     await deployment.stored.delete(response_id)
     assert deployment.asked() | CHECK == allowed(resources, "ApiFunction")
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from ..schema.events import Event, StreamEvent
-from ..schema.items import HostedToolCall
+from ..schema.items import HostedToolCall, Item
 from ..schema.request import CreateResponse
 from ..schema.response import Response
 from ..schema.tools import HostedTool, UpstreamTool
 from .accounts import Account, account_of
+from .chain import Joint, Link, Passage
 from .deltas import Delta
 from .records import Batch, Claim, Record
 from .run import OfferedTool, Run
@@ -117,6 +118,14 @@ class Store(Protocol):
         """Any number of records, in a constant number of round trips."""
         ...
 
+    async def load_links(self, links: Sequence[Link]) -> list[Passage | None]:
+        """What each link holds, in a constant number of round trips; None if a response of it is gone."""
+        ...
+
+    async def join(self, joint: Joint, items: Sequence[Item]) -> bool:
+        """Keep the items of a joint's members as its chunk. False if a member is gone, or about to go."""
+        ...
+
     async def renew(self, response_id: str, lease: float | None) -> None:
         """Vouch for a response until `lease`. Raises Cancelled if somebody cancelled it, Superseded if it is over."""
         ...
@@ -130,7 +139,7 @@ class Store(Protocol):
         ...
 
     async def delete(self, response_id: str) -> None:
-        """Delete it with its run and its log."""
+        """Delete it with its run, its log, and every chunk that holds its items."""
         ...
 
 

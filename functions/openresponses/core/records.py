@@ -8,6 +8,7 @@ from ..schema.base import Wire
 from ..schema.events import Event
 from ..schema.items import Item
 from ..schema.response import Response
+from .chain import Link
 
 TERMINAL_STATUSES = ("completed", "incomplete", "failed", "cancelled")
 
@@ -15,16 +16,16 @@ TERMINAL_STATUSES = ("completed", "incomplete", "failed", "cancelled")
 class Record(Wire):
     """One stored response.
 
-    `input` is what its own request brought; `ancestors` are the ids of the responses before it, oldest first,
-    so that a chain of any length is loaded at once. `discarded` names output items of dead turns. `lease`,
-    in Unix seconds, is how long an inline worker vouches for it; null once a state machine has it.
+    `input` is what its own request brought; `chain` leads to the responses before it. `discarded` names output items
+    of dead turns. `lease`, in Unix seconds, is how long an inline worker vouches for it; null once a state machine has
+    it.
     """
 
     model_config = ConfigDict(defer_build=True)  # no model contains a record
 
     response: Response
     input: list[Item] = []
-    ancestors: list[str] = []
+    chain: list[Link] = []
     discarded: list[str] = []
     lease: float | None = None
 

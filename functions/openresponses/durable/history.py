@@ -1,8 +1,10 @@
 """A run's context: the conversation before it, and the items that its request refers to."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
-from ..core.errors import NotFound, RequestError
+from ..core.chain import Link, Passage, next_joint, response_link, shown
+from ..core.errors import NotFound, RequestError, StorageUnavailable
 from ..core.ids import owner
 from ..core.ports import Store
 from ..core.records import Record
@@ -10,19 +12,47 @@ from ..schema.items import Item, ItemReference
 from ..schema.request import CreateResponse
 
 
-def shown(record: Record) -> list[Item]:
-    """A stored response's part of a conversation. Items of dead turns are never shown again."""
-    return [*record.input, *(item for item in record.response.output if item.id not in record.discarded)]
-
-
 async def inherited(store: Store, record: Record) -> list[Item]:
     """The items of the chain before `record`, oldest first. Raises NotFound if part of the chain is gone."""
-    items: list[Item] = []
-    for response_id, ancestor in zip(record.ancestors, await store.load(record.ancestors), strict=True):
-        if ancestor is None:
-            raise _previous_gone(f"The response {record.response.id!r} goes on from {response_id!r}, which is gone")
-        items += shown(ancestor)
-    return items
+    return [item for passage in await _passages(store, record) for item in passage.items]
+
+
+async def continued(store: Store, record: Record) -> tuple[list[Link], list[Item]]:
+    """What a response that goes on from `record` inherits: its chain, and the items of it. Raises NotFound."""
+    passages, own = await _passages(store, record), shown_of(record)
+    chain = [
+        link.model_copy(update={"items": len(passage.items), "expires": passage.expires})
+        for link, passage in zip(record.chain, passages, strict=True)
+    ]
+    items = [*(item for passage in passages for item in passage.items), *own]
+    return [*chain, response_link(record.response.id, len(own))], items
+
+
+async def grown(store: Store, chain: list[Link], context: Sequence[Item]) -> list[Link]:
+    """`chain`, with a chunk in the place of its members if there is one to be made. `context` begins with its items.
+
+    If the chunk can't be stored, the chain stays as it is: the next response tries again.
+    """
+    joint = next_joint(chain)
+    if joint is None:
+        return chain
+    before, end = chain[: joint.start], joint.start + len(joint.members)
+    begin = sum(link.items for link in before)
+    with suppress(StorageUnavailable):
+        if await store.join(joint, context[begin : begin + joint.chunk.items]):
+            return [*before, joint.chunk, *chain[end:]]
+    return chain
+
+
+async def _passages(store: Store, record: Record) -> list[Passage]:
+    found = list[Passage]()
+    for link, passage in zip(record.chain, await store.load_links(record.chain), strict=True):
+        if passage is None:
+            which = repr(link.first) if link.level == 0 else f"the responses from {link.first!r} to {link.last!r}"
+            gone = "which is gone" if link.level == 0 else "and one of them is gone"
+            raise _previous_gone(f"The response {record.response.id!r} goes on from {which}, {gone}")
+        found.append(passage)
+    return found
 
 
 async def previous(store: Store, response_id: str) -> Record:
@@ -39,6 +69,10 @@ async def previous(store: Store, response_id: str) -> Record:
     return record
 
 
+def shown_of(record: Record) -> list[Item]:
+    return shown(record.input, record.response.output, record.discarded)
+
+
 def _previous_gone(why: str) -> NotFound:
     return NotFound(why, param="previous_response_id", code="previous_response_not_found")
 
@@ -52,7 +86,7 @@ async def referenced(store: Store, request: CreateResponse) -> dict[str, Item]:
     }
     owners = sorted({owner(item_id) for item_id in wanted})
     records = await store.load(owners) if owners else []
-    found = {item.id: item for record in records if record for item in shown(record)}
+    found = {item.id: item for record in records if record for item in shown_of(record)}
     for item_id, index in wanted.items():
         if item_id not in found:
             raise NotFound(f"There is no stored item {item_id!r}", param=f"input[{index}].id", code="item_not_found")

@@ -23,6 +23,7 @@ from ..schema.events import (
     UpstreamProgress,
 )
 from ..schema.items import HostedToolCall
+from .history import grown
 
 BATCH_EVENTS = 64
 AHEAD = 1024
@@ -94,6 +95,12 @@ class Recorder:
     def has_to_tell(self) -> bool:
         """Whether an event waits until it is in the log. None may overtake it."""
         return bool(self._hearing)
+
+    async def grow(self) -> None:
+        """Shorten the chain of the response that is to be stored, if it is time to. Who writes first waits for it."""
+        async with self._writing:
+            if self._record is not None:
+                self._record.chain = await grown(self._storage.store, self._record.chain, self._run.context)
 
     async def flush(self) -> None:
         """Write all events so far to the log."""
@@ -173,6 +180,7 @@ class Recorder:
     async def _keep_writing(self, task: "asyncio.Task[object] | None") -> bool:
         """Returns whether it had to interrupt `task`."""
         try:
+            await self.grow()  # beside the provider's first answer
             while not self._stopping:
                 try:
                     async with asyncio.timeout(self._seconds):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 
 from ..core.accounts import code_of
+from ..core.chain import Link
 from ..core.engine import begin, drive, finish, unkept
 from ..core.errors import Cancelled, KitError, NotFound
 from ..core.ports import Pause, Ports, Sink, Storage
@@ -13,8 +14,7 @@ from ..core.reducer import apply
 from ..core.run import Run
 from ..core.settings import Settings
 from ..core.steps import Step, Stop
-from ..durable.history import inherited as inherited_items
-from ..durable.history import previous, referenced, shown
+from ..durable.history import continued, grown, previous, referenced
 from ..durable.journal import LEASE_SECONDS, Journal, Recorder
 from ..durable.tail import follow, hand_over
 from ..schema.events import Detached, ResponseCreated, ResponseQueued, StreamEvent
@@ -44,7 +44,7 @@ class NewResponses:
         refuse_unsupported(request)
         created = self._ports.now()
         response_id = f"resp_{self._ports.new_id()}"
-        inherited, ancestors, found = await self._admitted(request)
+        chain, inherited, found = await self._admitted(request)
         own = input_items(request, response_id, found, {item.id for item in inherited})
         tools = await offered_tools(request, self._ports.tools, [*inherited, *own])
         check_tool_choice(request, tools)
@@ -65,13 +65,13 @@ class NewResponses:
             created=created,
             streams=request.stream is True and not request.background,
         )
-        return run, Record(response=response, input=own, ancestors=ancestors, lease=created + LEASE_SECONDS)
+        return run, Record(response=response, input=own, chain=chain, lease=created + LEASE_SECONDS)
 
     def _is_stored(self, request: CreateResponse) -> bool:
         wanted = self._settings.store if request.store is None else request.store
         return wanted and self._ports.storage is not None
 
-    async def _admitted(self, request: CreateResponse) -> tuple[list[Item], list[str], dict[str, Item]]:
+    async def _admitted(self, request: CreateResponse) -> tuple[list[Link], list[Item], dict[str, Item]]:
         """The history of a request that is not refused. Neither waits for the other."""
         said = request.input if isinstance(request.input, list) else []
         if request.previous_response_id is None and not any(isinstance(item, ItemReference) for item in said):
@@ -86,8 +86,8 @@ class NewResponses:
             raise history
         return history
 
-    async def _history(self, request: CreateResponse) -> tuple[list[Item], list[str], dict[str, Item]]:
-        """What the chain holds, the ids of its responses, and the items that the input refers to."""
+    async def _history(self, request: CreateResponse) -> tuple[list[Link], list[Item], dict[str, Item]]:
+        """The chain that the response goes on from, the chain's items, and the items that the input refers to."""
         storage = self._ports.storage
         if storage is None:
             if request.previous_response_id is not None:
@@ -98,14 +98,14 @@ class NewResponses:
         before, found = await asyncio.gather(
             previous(storage.store, request.previous_response_id), referenced(storage.store, request)
         )
-        items = [*await inherited_items(storage.store, before), *shown(before)]
-        return items, [*before.ancestors, before.response.id], found
+        return *await continued(storage.store, before), found
 
     async def claim(self, key: IdempotencyKey, run: Run, record: Record) -> str:
         """The id of the response that `key` stands for: that of `run`, which is stored now, or an earlier one.
 
         Raises IdempotencyKeyReused if the key came with another body, FirstRequestFailed if requests with it fail.
         """
+        record.chain = await grown(self._storage.store, record.chain, run.context)
         return await idempotency.create(self._storage, key, record, run)
 
     async def respond(
@@ -170,6 +170,7 @@ class NewResponses:
     ) -> bool:
         """Whether the response is over; if not, the state machine goes on with it."""
         if run.request.background:
+            await recorder.grow()
             await journal(ResponseCreated(response=run.response))
             await journal(ResponseQueued(response=run.response))
             await recorder.flush()

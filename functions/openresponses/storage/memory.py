@@ -3,6 +3,7 @@
 Values are kept as JSON, so that nobody shares an object with the storage.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -10,11 +11,13 @@ from typing import TypeAlias
 
 from pydantic import TypeAdapter
 
+from ..core.chain import Joint, Link, Passage, shown
 from ..core.errors import Cancelled, Superseded
 from ..core.ports import Storage
 from ..core.records import Batch, Claim, Record
 from ..core.run import Run
 from ..schema.events import Event
+from ..schema.items import Item
 from ..schema.response import Response
 
 Started: TypeAlias = Callable[[str, int], Awaitable[None]]
@@ -45,9 +48,19 @@ class _Entry:
 
 
 @dataclass
-class Shelf:
-    """What is stored for one tenant. `started` and `stopped` are (response id, generation), in order."""
+class _Chunk:
+    """`responses` are the ids of all that it holds; `items` is JSON."""
 
+    responses: frozenset[str]
+    items: bytes
+
+
+@dataclass
+class Shelf:
+    """What is stored for one tenant. `started` and `stopped` are (response id, generation), in order. A chunk's key is
+    its level and its last response: they say all that is before."""
+
+    chunks: dict[tuple[int, str], _Chunk] = field(default_factory=dict[tuple[int, str], _Chunk])
     responses: dict[str, _Entry] = field(default_factory=dict[str, _Entry])
     claims: dict[str, Claim] = field(default_factory=dict[str, Claim])
     started: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
@@ -97,6 +110,18 @@ class MemoryStore:
         found = [self._shelf.responses.get(each) for each in response_ids]
         return [entry and Record.model_validate_json(entry.record) for entry in found]
 
+    async def load_links(self, links: Sequence[Link]) -> list[Passage | None]:
+        return [self._passage(link) for link in links]
+
+    async def join(self, joint: Joint, items: Sequence[Item]) -> bool:
+        members = [self._responses(link) for link in joint.members]
+        if not all(members):
+            return False
+        held = frozenset[str]().union(*members)
+        chunk = _Chunk(held, _items().dump_json(list(items)))
+        self._shelf.chunks[joint.chunk.level, joint.chunk.last] = chunk
+        return True
+
     async def renew(self, response_id: str, lease: float | None) -> None:
         entry, record = self._live(response_id)
         if entry.cancelled:
@@ -114,6 +139,25 @@ class MemoryStore:
 
     async def delete(self, response_id: str) -> None:
         self._shelf.responses.pop(response_id, None)
+        chunks = self._shelf.chunks
+        self._shelf.chunks = {key: chunk for key, chunk in chunks.items() if response_id not in chunk.responses}
+
+    def _passage(self, link: Link) -> Passage | None:
+        if link.level == 0:
+            entry = self._shelf.responses.get(link.first)
+            if entry is None:
+                return None
+            record = Record.model_validate_json(entry.record)
+            return Passage(shown(record.input, record.response.output, record.discarded), math.inf)
+        chunk = self._shelf.chunks.get((link.level, link.last))
+        return chunk and Passage(_items().validate_json(chunk.items), math.inf)
+
+    def _responses(self, link: Link) -> frozenset[str]:
+        """Those that a link holds; none if one of them is gone."""
+        if link.level == 0:
+            return frozenset([link.first] if link.first in self._shelf.responses else [])
+        chunk = self._shelf.chunks.get((link.level, link.last))
+        return frozenset() if chunk is None else chunk.responses
 
     def _live(self, response_id: str) -> tuple[_Entry, Record]:
         entry = self._shelf.entry(response_id)
@@ -178,6 +222,11 @@ class MemoryClaims:
         held = self._shelf.claims.get(claim.key)
         if held is not None and held.response_id == claim.response_id:
             del self._shelf.claims[claim.key]
+
+
+@cache
+def _items() -> TypeAdapter[list[Item]]:
+    return TypeAdapter(list[Item])
 
 
 @cache

@@ -1,7 +1,11 @@
 """Deleting a response while others may still write to it."""
 
+from contextlib import suppress
+
+from .chains import chain_of, delete_chunks
 from .layout import DAY, DELETED, LOG_END, LOG_START, TenantLayout, log_key
 from .table import PRESENT, ConditionFailed, Item, number, safe
+from .values import Vanished
 
 
 async def delete(layout: TenantLayout, response_id: str) -> None:
@@ -17,8 +21,10 @@ async def delete(layout: TenantLayout, response_id: str) -> None:
     except ConditionFailed:
         return
     await _close_log(layout, response_id)
-    items = await layout.table.query(layout.pk(response_id), keys_only=True)
     start = layout.key(response_id, "input")
+    with suppress(Vanished):  # an earlier attempt got further than this
+        await delete_chunks(layout, response_id, await chain_of(layout, await layout.table.get(start)))
+    items = await layout.table.query(layout.pk(response_id), keys_only=True)
     keys = [_key(item) for item in items]
     places = [key for key in keys if key["sk"]["S"].startswith(LOG_START)]
     others = [key for key in keys if key not in (record, start, *places)]

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Sequence
 
+from ...core.chain import Joint, Link, Passage
 from ...core.errors import Cancelled, Superseded
 from ...core.records import Batch, Claim, Record
 from ...core.run import Run
 from ...schema.base import Wire
 from ...schema.items import Item as ResponseItem
 from ...schema.response import Response
+from .chains import Given, chain_of, join, load_links, pack_chain
 from .claims import claim_put, held
 from .deletion import delete
 from .event_log import batch_item
@@ -20,13 +22,6 @@ from .values import Attribute, Vanished
 LIVE = "#status IN (:queued, :in_progress)"
 LIVE_VALUES: Item = {"queued": {"S": "queued"}, "in_progress": {"S": "in_progress"}}
 _READS = 3
-
-
-class _Given(Wire):
-    """The part of a record that never changes."""
-
-    input: list[ResponseItem] = []
-    ancestors: list[str] = []
 
 
 class _Outcome(Wire):
@@ -44,18 +39,18 @@ class DynamoStore:
         self, record: Record, run: Run, batch: Batch | None = None, claim: Claim | None = None
     ) -> Claim | None:
         layout, response_id = self._layout, record.response.id
-        given = _Given(input=record.input, ancestors=record.ancestors)
         outcome = _Outcome(response=record.response, discarded=record.discarded)
         input_value, response_value, run_value = await asyncio.gather(
-            self._pack(response_id, "input", given),
+            self._pack(response_id, "input", Given(input=record.input)),
             self._pack(response_id, "response", outcome),
             pack_run(layout, run),
         )
+        given = {"input": input_value, "response": response_value, "chain": pack_chain(record.chain)}
         ttl = {"ttl": layout.ttl(layout.response_days)}
         status, lease = {"S": record.response.status}, _lease(record.lease)
         puts = [
             Put({**layout.key(response_id, "record"), **ttl, "status": status, "lease": lease}, ABSENT),
-            Put({**layout.key(response_id, "input"), **ttl, "input": input_value, "response": response_value}),
+            Put({**layout.key(response_id, "input"), **ttl, **given}),
             Put({**layout.key(response_id, "run"), **ttl, "run": run_value, "version": number(run.version)}),
         ]
         values = [input_value, response_value, run_value]
@@ -83,6 +78,12 @@ class DynamoStore:
                 found |= await self._read(sorted(left))
                 left -= found.keys()
         return [found.get(each) for each in response_ids]
+
+    async def load_links(self, links: Sequence[Link]) -> list[Passage | None]:
+        return await load_links(self._layout, links)
+
+    async def join(self, joint: Joint, items: Sequence[ResponseItem]) -> bool:
+        return await join(self._layout, joint, items)
 
     async def renew(self, response_id: str, lease: float | None) -> None:
         condition = f"{LIVE} AND attribute_not_exists(#cancelled)"
@@ -141,12 +142,12 @@ class DynamoStore:
             return None
         response = record.get("response", start["response"])
         packed = await self._layout.values.unpack_all([start["input"], response])
-        given, outcome = _Given.model_validate_json(packed[0]), _Outcome.model_validate_json(packed[1])
+        given, outcome = Given.model_validate_json(packed[0]), _Outcome.model_validate_json(packed[1])
         lease = record["lease"].get("N")
         return Record(
             response=outcome.response,
             input=given.input,
-            ancestors=given.ancestors,
+            chain=await chain_of(self._layout, start),
             discarded=outcome.discarded,
             lease=None if lease is None else float(lease),
         )

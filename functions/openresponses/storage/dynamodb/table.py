@@ -57,6 +57,18 @@ class Put:
         return {**write, **condition, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """No write, but a condition on the item of this key."""
+
+    key: Item
+    condition: str
+    values: Item
+
+    def write(self) -> Item:
+        return {"Key": self.key, **_expressions(self.values, ConditionExpression=self.condition)}
+
+
 class Table:
     """Reads are strongly consistent: a response is often continued milliseconds after it ended."""
 
@@ -81,10 +93,11 @@ class Table:
         answer = await self._guarded("update_item", {**fixed, "Key": key, "ReturnValues": returns, **write}, writer)
         return answer.get("Attributes", {})
 
-    async def transact(self, puts: Sequence[Put]) -> None:
+    async def transact(self, puts: Sequence[Put], checks: Sequence[Check] = ()) -> None:
         """Write all items or none. Raises ConditionFailed for the first one whose condition does not hold."""
         writer = {"S": secrets.token_hex(8)}
         writes = [{"Put": {"TableName": self._name, **put.write(writer)}} for put in puts]
+        writes += [{"ConditionCheck": {"TableName": self._name, **check.write()}} for check in checks]
         await self._guarded("transact_write_items", {"TransactItems": writes}, writer)
 
     async def get(self, key: Item) -> Item:

@@ -33,13 +33,22 @@ class Values:
 
     async def pack(self, kind: Kind, owner: str, name: str, json: str | bytes) -> Attribute:
         """Store `json`. An object's key is new each time, so that a writer that loses a race overwrites nothing."""
+        packed = await self.compress(json)
+        value = self.place(kind, owner, f"{name}-{secrets.token_hex(8)}", packed)
+        if "S" in value:
+            await self.put(value, packed)
+        return value
+
+    async def compress(self, json: str | bytes) -> bytes:
         text = json.encode() if isinstance(json, str) else json
-        packed = zlib.compress(text) if len(text) < _QUICK else await self._aws.run(lambda: zlib.compress(text))
-        if len(packed) <= _MAX_INLINE:
-            return {"B": packed}
-        key = f"{self._prefix(kind, owner)}{name}-{secrets.token_hex(8)}"
-        await self._aws.call("s3", "put_object", Bucket=self._bucket, Key=key, Body=packed)
-        return {"S": key}
+        return zlib.compress(text) if len(text) < _QUICK else await self._aws.run(lambda: zlib.compress(text))
+
+    def place(self, kind: Kind, owner: str, name: str, packed: bytes) -> Attribute:
+        """The value itself, or the key of the object that is to hold it."""
+        return {"B": packed} if len(packed) <= _MAX_INLINE else {"S": f"{self._prefix(kind, owner)}{name}"}
+
+    async def put(self, attribute: Attribute, packed: bytes) -> None:
+        await self._aws.call("s3", "put_object", Bucket=self._bucket, Key=attribute["S"], Body=packed)
 
     async def unpack(self, attribute: Attribute) -> bytes:
         """Raises Vanished."""
@@ -57,9 +66,12 @@ class Values:
 
     async def discard(self, attribute: Attribute) -> None:
         """Delete a value that no item points to. If that fails, it expires like the rest."""
+        with suppress(StorageUnavailable, Refused):
+            await self.delete(attribute)
+
+    async def delete(self, attribute: Attribute) -> None:
         if "S" in attribute:
-            with suppress(StorageUnavailable, Refused):
-                await self._aws.call("s3", "delete_object", Bucket=self._bucket, Key=attribute["S"])
+            await self._aws.call("s3", "delete_object", Bucket=self._bucket, Key=attribute["S"])
 
     async def delete_all(self, owner: str) -> None:
         """Delete every object of a response, also those that no item points to."""
