@@ -433,14 +433,25 @@ async def test_a_byte_that_is_wrong_breaks_the_stream(at: int) -> None:
         await read([STREAM[0], bytes(broken), *STREAM])
 
 
-@pytest.mark.parametrize(
-    "garbage",
-    [
-        frames.frame({":message-type": "event", ":event-type": "x"}, b"{not json"),
-        b"data: {}\n\n" * 9,
-        b"\x00" * 64,
-    ],
-)
+GARBAGE = [
+    frames.frame({":message-type": "event", ":event-type": "x"}, b"{not json"),
+    b"data: {}\n\n" * 9,
+    b"\x00" * 64,
+]
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
+async def test_what_comes_before_garbage_is_read_though_it_came_with_it(garbage: bytes) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield STREAM[0] + STREAM[1] + garbage
+
+    events = events_of(chunks())
+    assert [list(await anext(events)) for _ in range(2)] == [["messageStart"], ["contentBlockDelta"]]
+    with pytest.raises(errors.StreamViolation):
+        await anext(events)
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
 async def test_garbage_breaks_the_stream(garbage: bytes) -> None:
     with pytest.raises(errors.StreamViolation):
         await read([STREAM[0], garbage])

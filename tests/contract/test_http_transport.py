@@ -111,6 +111,13 @@ def test_an_event_without_end_is_not_kept_without_end(data: bytes) -> None:
         deque(map(parser.feed, (bytes([byte]) for byte in data)))
 
 
+def test_events_before_one_that_is_too_long_still_count() -> None:
+    parser = SseParser(max_event_bytes=100)
+    assert parser.feed(b"data: x\n\ndata: " + b"y" * 200) == [SseEvent("", "x")]
+    with pytest.raises(EventTooLong):
+        parser.feed(b"y")
+
+
 def test_many_small_events_are_not_one_long_one() -> None:
     assert len(SseParser(max_event_bytes=100).feed(b"data: x\n\n" * 100)) == 100
 

@@ -195,6 +195,54 @@ async def test_a_reader_that_does_not_read_makes_its_server_wait() -> None:
         await client.aclose()
 
 
+async def test_a_link_whose_reply_was_not_read_is_not_used_again() -> None:
+    server = Server(OK + b"content-length: 9999999\r\n\r\n" + b"x" * 9999999)
+    async with server.listening() as port:
+        client = http(port)
+        for _ in range(2):
+            async with client.post("/", b"") as reply:
+                assert await anext(reply.whole())
+        assert (len(await said(client)), server.connections) == (9999999, 3)
+        await client.aclose()
+
+
+async def test_a_link_that_no_longer_reads_is_not_used_again() -> None:
+    body = b"x" * (MAX_WAITING + 1)
+    server = Server(CHUNKED + chunked(body))
+    async with server.listening() as port:
+        links = Links("127.0.0.1", port, None, seconds=5, timeout=5)
+        until = asyncio.get_running_loop().time() + 5
+        for _ in range(2):
+            link = await links.send(Request(f"http://127.0.0.1:{port}", "/", {}, b""), until)
+            await asyncio.sleep(0.1)  # all of it is here, and nobody reads
+            link.done()
+        link = await links.send(Request(f"http://127.0.0.1:{port}", "/", {}, b""), until)
+        read = b""
+        while chunk := await link.read(until):
+            read += chunk
+        assert (read, server.connections) == (body, 3)
+        link.done()
+        links.close()
+
+
+async def test_the_settings_headers_win_over_the_host_of_the_address() -> None:
+    server = Server(OK + b"content-length: 5\r\n\r\nhello")
+    async with server.listening() as port:
+        seconds = {"connect_timeout": 5.0, "first_byte_timeout": 5.0, "idle_timeout": 5.0}
+        client = Http(f"http://user:pass%20word@127.0.0.1:{port}", {"Host": "a.test"}, **seconds)
+        assert await said(client) == b"hello"
+        await client.aclose()
+    assert server.requests[0].lower().count(b"host: ") == 1
+    assert b"\r\nhost: a.test\r\n" in server.requests[0]
+    assert b"\r\nauthorization: Basic dXNlcjpwYXNzIHdvcmQ=\r\n" in server.requests[0]
+
+
+@pytest.mark.parametrize("target", ["/a b", "/a\r\nhost: b", "", "/é"])
+def test_an_address_can_t_end_its_line(target: str) -> None:
+    with pytest.raises(errors.Unsendable):
+        Request("http://a.test", target, {}, b"").written()
+
+
 async def test_a_header_can_t_end_its_line() -> None:
     async with Server(OK + b"content-length: 0\r\n\r\n").listening() as port:
         for name, value in (("x", "a\r\nb: c"), ("x\r\ny", "a"), ("x", "a\x00"), ("", "a"), ("x", "é")):
@@ -212,6 +260,7 @@ URLS = [
     ("https://a.test/a%2Fb?api-version=1&k=", {"alt": "sse"}, "/a%2Fb/x?api-version=1&k=&alt=sse", "a.test"),
     ("https://münchen.test/ü", {}, "/%C3%BC/x", "xn--mnchen-3ya.test"),
     ("https://a.test?k=1", {"k": "2"}, "/x?k=2", "a.test"),
+    ("https://a.test?k=1&k=2&l=a,b", {"m": "3"}, "/x?k=1&k=2&l=a%2Cb&m=3", "a.test"),
     ("http://[::1]:8080", {}, "/x", "[::1]:8080"),
     ("https://", {}, None, None),
     ("ftp://a.test", {}, None, None),

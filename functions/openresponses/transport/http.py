@@ -74,7 +74,7 @@ class Http:
         host, secure = _ascii(base.hostname or ""), base.scheme == "https"
         self._origin = f"{base.scheme}://{f'[{host}]' if ':' in host else host}{f':{base.port}' if base.port else ''}"
         self._path = quote(base.path.rstrip("/"), safe="/%:@!$&'()*+,;=~")
-        self._query = dict(parse_qsl(base.query, keep_blank_values=True))
+        self._query = parse_qsl(base.query, keep_blank_values=True)
         self._headers = {
             "accept": "text/event-stream",
             "accept-encoding": "identity",
@@ -106,7 +106,8 @@ class Http:
         The first byte's timeout counts from here, connecting included, to the first byte of the reply's body.
         """
         until = asyncio.get_running_loop().time() + self._first_byte_timeout
-        joined = {**self._query, **(query or {})}
+        more = query or {}
+        joined = [*((name, value) for name, value in self._query if name not in more), *more.items()]
         target = f"{self._path}{path}?{urlencode(joined)}" if joined else f"{self._path}{path}"
         answer = await self._send(target, body, _lower(headers or {}), until)
         try:

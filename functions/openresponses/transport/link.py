@@ -88,7 +88,7 @@ class Link(asyncio.Protocol):
     def done(self) -> None:
         """Nothing more of the reply is read."""
         self.idle_since = self._loop.time()
-        if self.complete and self.usable(self.idle_since):
+        if self.complete and not self._body and self.usable(self.idle_since):
             self._keep(self)
         else:
             self.close()
@@ -167,6 +167,9 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._socket, self._keeps = None, False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._begun and self._ends_with_connection and exc is None:
             self._end()
         self._wake()
@@ -246,10 +249,12 @@ class Request(NamedTuple):
     body: bytes
 
     def written(self) -> bytes:
-        """Raises Unsendable for a header that HTTP can't carry."""
+        """Raises Unsendable for what HTTP can't carry."""
+        if not _TARGET.fullmatch(self.target):
+            raise Unsendable
+        lines = [f"POST {self.target} HTTP/1.1"]
         host = self.origin.partition("://")[2]
-        lines = [f"POST {self.target} HTTP/1.1", f"host: {host}", "connection: keep-alive"]
-        for name, value in self.headers.items():
+        for name, value in {"host": host, "connection": "keep-alive", **self.headers}.items():
             if not (_NAME.fullmatch(name) and value.isascii() and _VALUE.fullmatch(value)):
                 raise Unsendable
             lines.append(f"{name}: {value}")
@@ -257,6 +262,7 @@ class Request(NamedTuple):
         return head.encode("ascii") + self.body
 
 
+_TARGET = re.compile(r"[!-~]+")
 _NAME, _VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 

@@ -65,7 +65,8 @@ class SseParser:
             else:
                 self._event = b""
         self._size = sum(map(len, self._line)) + sum(map(len, self._data))
-        self._check_size()
+        if not events:  # what came before counts: the next bytes are too much
+            self._check_size()
         return events
 
     def _field(self, line: bytes) -> None:

@@ -37,11 +37,13 @@ async def events_of(chunks: AsyncIterator[bytes]) -> Objects:
     buffer: Any = module.EventStreamBuffer()
     async for chunk in chunks:
         buffer.add_data(chunk)
-        try:
-            events = [_event(message.headers, message.payload) for message in buffer]
-        except (module.ParserError, StructError, KeyError, UnicodeDecodeError):
-            raise StreamViolation("The provider sent something that is not its event stream") from None
-        for event in events:
+        while True:
+            try:
+                if (message := next(buffer, None)) is None:
+                    break
+                event = _event(message.headers, message.payload)
+            except (module.ParserError, StructError, KeyError, UnicodeDecodeError):
+                raise StreamViolation("The provider sent something that is not its event stream") from None
             yield event
 
 
