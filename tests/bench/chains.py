@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import httpx2
 
-from tests.bench.durable import asked, stream
+from tests.bench.durable import asked, held, stream
 from tests.bench.figures import Figure, Samples
 from tests.bench.metered import AwsCall, MeteredCloud, depth
 
 LENGTHS = (1, 50, 150, 200, 1000)
-MOST_UNITS = 60
-"""At 200 responses."""
+MOST_UNITS = {200: 60, 1000: 300}
+"""By the length: linear at most."""
 MOST_TIMES = 3
 """How many times as long the first event may take at 150 responses as at 1."""
 
@@ -25,9 +24,8 @@ async def rows(it: MeteredCloud, http: httpx2.AsyncClient, scale: float) -> list
     for length, end in ends.items():
         calls = await _loading(it, http, end)
         units = Samples([sum(call.read for call in calls)])
-        goal = MOST_UNITS if length == 200 else None
         figures += [
-            Figure(f"chain of {length}, read units", "units", units, goal=goal),
+            Figure(f"chain of {length}, read units", "units", units, goal=MOST_UNITS.get(length)),
             Figure("  round trips, one after another", "calls", Samples([float(depth(calls))])),
         ]
     if 150 in ends:
@@ -57,10 +55,6 @@ def _request(end: str | None, *, text: str = "", **more: Any) -> dict[str, Any]:
 
 
 async def _loading(it: MeteredCloud, http: httpx2.AsyncClient, end: str) -> list[AwsCall]:
-    it.meter.hold = 0.2
-    try:
-        since = time.monotonic()
+    async with held(it, 0.2) as since:
         await stream(http, _request(end, store=False))
-    finally:
-        it.meter.hold = 0.0
     return [call for call in it.meter.calls if call.began > since]
