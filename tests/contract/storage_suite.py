@@ -23,10 +23,10 @@ from openresponses.aws.clients import Aws
 from openresponses.aws.session import Service
 from openresponses.core.chain import response_link
 from openresponses.core.ports import Storage
-from openresponses.core.records import Batch, Record
+from openresponses.core.records import Batch, Claim, Record
 from openresponses.core.run import OfferedTool, Run
 from openresponses.schema.events import Event, OutputTextDelta
-from openresponses.schema.items import HostedToolCall, Message
+from openresponses.schema.items import Message
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.response import Response
 from openresponses.storage.dynamodb.storage import aws_storage
@@ -74,16 +74,19 @@ def new_record(n: int, *, asked: str = UNICODE, said: str = "", lease: float | N
 
 
 def new_run(n: int, *, said: str = "") -> Run:
-    """Without a context: that is how runs come back."""
+    """Without a context and without items: that is how runs come back."""
     clock = OfferedTool(name="clock", kind="hosted", item_type="serverless:clock", wire_name="clock", description="é")
-    request = CreateResponse.model_validate({"model": "offline/demo", "temperature": 0.1, "metadata": {"k": UNICODE}})
-    return Run(response=new_response(n, said=said), request=request, tools=[clock], max_turns=8, next_sequence=4)
+    asked = {"model": "offline/demo", "instructions": said, "temperature": 0.1, "metadata": {"k": UNICODE}}
+    request = CreateResponse.model_validate(asked)
+    return Run(response=new_response(n), request=request, tools=[clock], max_turns=8, next_sequence=4)
 
 
-def new_call(n: int, index: int = 1) -> HostedToolCall:
-    return HostedToolCall(
-        type="serverless:clock", id=f"htc_{n:032x}{index:04x}", call_id="c", name="clock", status="in_progress"
-    )
+async def claimed(storage: Storage, n: int, key: str, body_hash: str = "hash", instead_of: int | None = None) -> str:
+    """The id of the response that `key` stands for, once response `n` is to be created for it."""
+    claim = Claim(key, rid(n), body_hash, "" if instead_of is None else rid(instead_of))
+    held = await storage.store.create(new_record(n), new_run(n), claim=claim)
+    assert held is None or held.key == key
+    return rid(n) if held is None else held.response_id
 
 
 def new_batch(number: int, *deltas: str, first: int = 0) -> Batch:

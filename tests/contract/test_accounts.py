@@ -15,7 +15,7 @@ from openresponses.core.ports import EventLog, Ports
 from openresponses.core.records import Batch
 from openresponses.core.turn import Turn
 from openresponses.schema.response import Response
-from tests.contract.machine import RETRIES, House, Killed
+from tests.contract.machine import LIFE, RETRIES, House, Killed
 from tests.unit.cases import call, text
 from tests.unit.kit import Json, Said, Script, usage
 
@@ -69,7 +69,7 @@ KINDS = {
     "cancelled in the background": Kind(Talkative, CALLS, 8, ("cancelled", None), BACKGROUND),
     "failed inline": Kind(Script, [*CALLS, DEAD], 12, ("failed", DOWN.code)),
     "failed in the background": Kind(
-        Script, [*CALLS, *[DEAD] * (RETRIES + 1)], 8 + 4 * (RETRIES + 1), ("failed", DOWN.code), BACKGROUND
+        Script, [*CALLS, *[DEAD] * (RETRIES + 2)], 8 + 4 * (RETRIES + 2), ("failed", DOWN.code), BACKGROUND
     ),
 }
 
@@ -217,7 +217,7 @@ async def test_ending_what_has_ended_records_nothing_more() -> None:
     queued, _ = await house.create(tools=TOOLS, background=True)
     await house.idle()
     worker = house.worker()
-    assert (await worker.turn(queued["id"], 0, 1))["step"] == "stop"
+    assert (await worker.work(queued["id"], 0, LIFE))["step"] == "over"
     await worker.settle(queued["id"], "ProviderUnavailable", "{}")
     await house.stored.cancel(queued["id"])
     assert len(house.ledger.accounts) == 1
@@ -280,18 +280,15 @@ async def test_a_turn_that_was_given_up_leaves_the_run_to_the_one_that_replaced_
     script = Gated([[usage(4), *text("Half"), d.End("t"), DOWN], CALLS[0], ANSWER])
     house = ByHand(script)
     queued, _ = await house.create(tools=TOOLS, background=True)
-    given_up = asyncio.create_task(house.worker().turn(queued["id"], 0, 0))
+    given_up = asyncio.create_task(house.worker().work(queued["id"], 0, LIFE))
     await script.until(1)
-    retry = asyncio.create_task(house.worker().turn(queued["id"], 0, 1))
+    retry = asyncio.create_task(house.worker().work(queued["id"], 0, LIFE))
     await script.until(2)
     script.gates[0].set()
     with pytest.raises(ProviderUnavailable):
         await given_up
     script.gates[1].set()
-    result = await retry
-    assert result["step"] == "act"
-    await house.worker().tool(queued["id"], result["calls"][0])
     script.gates[2].set()
-    assert (await house.worker().turn(queued["id"], 0, 0))["step"] == "stop"
+    assert (await retry)["step"] == "over"
     (account,) = house.ledger.accounts
     assert (account.status, account.turns, account.usage.output_tokens) == ("completed", 2, 13)

@@ -21,13 +21,12 @@ from urllib3.exceptions import ProtocolError
 
 from openresponses.aws.clients import Refused
 from openresponses.core.errors import Cancelled, StorageUnavailable, Superseded
-from openresponses.core.ports import Storage, ToolOutput
+from openresponses.core.ports import Storage
 from openresponses.core.records import Claim
 from tests.contract.storage_suite import (
     MotoBackend,
     WatchedAws,
     new_batch,
-    new_call,
     new_record,
     new_response,
     new_run,
@@ -94,13 +93,17 @@ async def nothing(storage: Storage, n: int) -> None:
 
 
 async def created(storage: Storage, n: int) -> None:
-    await storage.store.create(record_of(n), new_run(n, said=SAID))
+    """With all that may come with it: the first batch of its log, and the claim of an idempotency key."""
+    claim = Claim(f"key {n}", rid(n), "hash")
+    held = await storage.store.create(record_of(n), new_run(n, said=SAID), new_batch(0, MORE), claim)
+    assert held is None or held.response_id == rid(n), "only its own work may be in its way"
 
 
 async def is_created(storage: Storage, n: int) -> bool:
     (record,) = await storage.store.load([rid(n)])
-    run = await storage.runs.load(rid(n))
-    assert (record, run) in ((None, None), (record_of(n), new_run(n, said=SAID)))
+    run, log = await storage.runs.load(rid(n)), (await storage.log.read(rid(n), -1))[:1]
+    whole = (record_of(n), new_run(n, said=SAID), [new_batch(0, MORE)])
+    assert (record, run, log) in ((None, None, []), whole)
     return record is not None
 
 
@@ -131,7 +134,6 @@ async def is_settled(storage: Storage, n: int) -> bool:
 
 async def full(storage: Storage, n: int) -> None:
     await created(storage, n)
-    await put_output(storage, n)
     await append(storage, n)
 
 
@@ -140,14 +142,12 @@ async def is_deleted(storage: Storage, n: int) -> bool:
     (record,) = await storage.store.load([rid(n)])
     assert record in (None, record_of(n))
     if record is None:
-        assert await storage.runs.outputs([new_call(n)]) == [None]
         assert await storage.log.read(rid(n), -1) == []
     return record is None
 
 
 async def loads(storage: Storage, n: int) -> None:
     assert await is_created(storage, n)
-    assert await is_put(storage, n)
     assert await is_appended(storage, n)
 
 
@@ -166,34 +166,27 @@ async def is_saved(storage: Storage, n: int) -> bool:
     return run == saved
 
 
-async def put_output(storage: Storage, n: int) -> None:
-    await storage.runs.put_output(new_call(n), ToolOutput(MORE))
-
-
-async def is_put(storage: Storage, n: int) -> bool:
-    (output,) = await storage.runs.outputs([new_call(n)])
-    assert output in (None, ToolOutput(MORE))
-    return output is not None
-
-
 async def append(storage: Storage, n: int) -> None:
-    await storage.log.append(rid(n), new_batch(0, MORE))
+    await storage.log.append(rid(n), new_batch(1, MORE))
 
 
 async def is_appended(storage: Storage, n: int) -> bool:
-    batches = await storage.log.read(rid(n), -1)
-    assert batches in ([], [new_batch(0, MORE)])
+    batches = await storage.log.read(rid(n), 0)
+    assert batches in ([], [new_batch(1, MORE)])
     return batches != []
 
 
-async def claim(storage: Storage, n: int) -> None:
-    ours = Claim(rid(n), "hash")
-    assert await storage.claims.claim(f"key {n}", ours) == ours
+async def release(storage: Storage, n: int) -> None:
+    await storage.claims.release(Claim(f"key {n}", rid(n), "hash"))
 
 
-async def is_claimed(storage: Storage, n: int) -> bool:
-    await claim(storage, n)
-    return True
+async def is_released(storage: Storage, n: int) -> bool:
+    other = new_record(n + 500)
+    held = await storage.store.create(other, new_run(n + 500), claim=Claim(f"key {n}", other.response.id, "hash"))
+    if held is None:
+        await storage.claims.release(Claim(f"key {n}", other.response.id, "hash"))
+        await storage.store.delete(other.response.id)
+    return held is None
 
 
 async def stop(storage: Storage, n: int) -> None:
@@ -209,9 +202,8 @@ OPERATIONS = {
     "delete": Operation(full, lambda s, n: s.store.delete(rid(n)), is_deleted),
     "read": Operation(full, loads, always),
     "save": Operation(created, save, is_saved),
-    "put_output": Operation(created, put_output, is_put),
     "append": Operation(created, append, is_appended),
-    "claim": Operation(nothing, claim, is_claimed),
+    "release": Operation(created, release, is_released),
     "stop": Operation(nothing, stop, always),
 }
 

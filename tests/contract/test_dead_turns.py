@@ -143,7 +143,7 @@ async def test_a_response_that_is_cancelled_leaves_out_what_was_replaced() -> No
     for execution in house.executions:
         execution.cancel()
     events = await house.events(queued["id"])
+    assert check_stream(events, deaths=1) == cancelled
     added = [event["item"]["id"] for event in events if event["type"] == "response.output_item.added"]
     assert [item["id"] for item in cancelled["output"]] == added[1:]
     assert (cancelled["status"], cancelled["output"][0]["status"]) == ("cancelled", "incomplete")
-    assert events[-1]["response"] == cancelled

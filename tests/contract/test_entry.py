@@ -95,6 +95,23 @@ def test_no_dialect_and_no_cipher_is_imported_before_a_request_needs_it(entry: s
     assert {name for name in modules if name.startswith(("openresponses.dialects.", "nacl", "httpx2"))} == set()
 
 
+def test_fastapi_is_imported_for_its_document_alone() -> None:
+    assert "fastapi" not in imported("api", {})
+    code = """
+import asyncio, sys, httpx2
+from openresponses.entry.api import app
+
+async def main():
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as client:
+        for path in ("/health", "/openapi.json"):
+            print((await client.get(path)).status_code, "fastapi" in sys.modules)
+
+asyncio.run(main())
+"""
+    result = subprocess.run([sys.executable, "-c", code], env={}, check=True, capture_output=True, text=True)
+    assert result.stdout.splitlines() == ["200 False", "200 True"]
+
+
 @pytest.mark.parametrize("entry", ["tasks"])
 def test_the_state_machines_function_serves_no_http(entry: str) -> None:
     assert imported(entry, STORED) & {"fastapi", "starlette", "mangum", "openresponses.api.app"} == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -23,6 +24,7 @@ from tests.contract.deaths import Life, Replaced, run_until_killed
 from tests.contract.machine import House, Killed
 from tests.contract.served import client_of, sdk_of
 from tests.contract.storage_suite import opened_moto
+from tests.contract.test_aws_faults import refusal
 from tests.conversations import folded
 from tests.sweeps import Sweep
 from tests.unit.cases import ANSWER
@@ -198,3 +200,19 @@ def test_a_worker_that_is_killed_leaves_a_key_in_dynamodb_that_may_come_again(sw
             run_until_killed(lambda at=at: post(at.worker), at.life)
             assert at.life.killed
             assert asyncio.run(retried(at, {}))["output"]
+
+
+def test_transactions_that_meet_at_one_key_are_tried_again() -> None:
+    """DynamoDB refuses those that are under way at the same time; botocore does not try them again.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling
+    """
+    reasons = [{"Code": "TransactionConflict"}, {"Code": "None"}, {"Code": "None"}, {"Code": "None"}]
+    name = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException"
+    conflict = json.dumps({"__type": name, "message": "cancelled", "CancellationReasons": reasons})
+    with opened_moto() as backend:
+        aws = backend.aws
+        aws.fault = lambda index, attempt, request, answer: refusal(request, 400, conflict) if index < 2 else answer()
+        at = Replaced(Always(), Life(), backend.storage())
+        assert asyncio.run(post(at.worker)).status_code == 200
+        assert [call.operation for call in aws.calls][:3] == ["TransactWriteItems"] * 3

@@ -86,7 +86,8 @@ async def judge(at: Replaced, client: Client, whole: list[Json]) -> None:
     final = check_resumed(seen, rest, log)
     check_response(final)
     for event in rest:
-        check_event(event)
+        if not event["type"].endswith(".delta"):  # nearly all of them, and all alike
+            check_event(event)
     folded = Response(id="", created_at=0, model="")
     for event in log:
         folded = apply(folded, EVENT.validate_python(event))
@@ -105,7 +106,8 @@ def test_an_inline_worker_killed_at_any_event(
 ) -> None:
     whole = heard(turns, waits)
     trials: list[tuple[Replaced, Client]] = []
-    for last in sweep.sample(range(len(whole) - 1), 12):
+    points = range(0, len(whole) - 1, 1 if len(turns) > 1 else 32)  # of a long text, not at each of its words
+    for last in sweep.sample(points, 6):
         at = Replaced(Steady(turns, waits=waits), Life(pace=pace))
         client = at.stream(last, tools=TOOLS)
         assert at.life.killed, "nobody was killed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -99,6 +100,27 @@ async def test_names_that_clients_make_up_do_not_fill_the_memory(shop: Shop) -> 
 async def test_a_secret_is_decrypted(shop: Shop) -> None:
     shop.put("providers/p", "secret", "SecureString")
     assert await shop.parameters.get("providers/p") == "secret"
+
+
+async def test_something_else_is_done_once_while_the_first_value_is_on_its_way(shop: Shop) -> None:
+    done: list[str] = []
+    answered = threading.Event()
+
+    def meanwhile() -> None:
+        answered.wait(5)  # it holds nobody up but the first, who needs it
+        done.append(threading.current_thread().name)
+
+    class Answered(MovingAws):
+        async def call(self, service: Any, operation: str, /, **parameters: object) -> dict[str, Any]:
+            answer = await super().call(service, operation, **parameters)
+            answered.set()
+            return answer
+
+    shop.put("providers/p", "text")
+    parameters = SsmParameters(Answered(), "/kit/", lambda: shop.time, seconds=FRESH_SECONDS, meanwhile=meanwhile)
+    assert [await parameters.get(name) for name in ("providers/p", "providers/q")] == ["text", None]
+    assert len(done) == 1
+    assert done[0].startswith("aws")
 
 
 async def test_a_folder_is_listed_in_pages_and_what_it_holds_is_then_known(shop: Shop) -> None:

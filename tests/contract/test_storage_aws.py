@@ -13,13 +13,13 @@ import pytest
 
 from openresponses.aws.clients import Aws
 from openresponses.core.errors import Superseded
-from openresponses.core.ports import Storage, ToolOutput
+from openresponses.core.ports import Storage
 from openresponses.core.records import Claim
 from tests.contract.storage_suite import (
     TABLE,
     MotoBackend,
+    claimed,
     new_batch,
-    new_call,
     new_record,
     new_response,
     new_run,
@@ -85,11 +85,13 @@ COSTS: dict[str, tuple[Act, list[str]]] = {
     "settle": (lambda s: s.store.settle(new_response(1, status="failed"), []), ["UpdateItem"]),
     "load a run": (lambda s: s.runs.load(rid(1)), ["GetItem"]),
     "save": (lambda s: s.runs.save(new_run(1)), ["UpdateItem"]),
-    "put an output": (lambda s: s.runs.put_output(new_call(1), ToolOutput("x")), ["PutItem", "GetItem"]),
-    "outputs": (lambda s: s.runs.outputs([new_call(1), new_call(1, 2)]), ["BatchGetItem"]),
     "append": (lambda s: s.log.append(rid(1), new_batch(0, "x")), ["PutItem"]),
     "read": (lambda s: s.log.read(rid(1), -1), ["Query"]),
-    "claim": (lambda s: s.claims.claim("key", Claim(rid(1), "hash")), ["PutItem"]),
+    "create with all": (
+        lambda s: s.store.create(new_record(2), new_run(2), new_batch(0, "x"), Claim("new", rid(2), "hash")),
+        ["TransactWriteItems"],
+    ),
+    "release": (lambda s: s.claims.release(Claim("key", rid(1), "hash")), ["PutItem"]),
     "start": (lambda s: s.launcher.start(rid(1), 0), ["StartExecution"]),
     "stop": (lambda s: s.launcher.stop(rid(1), 0), ["StopExecution"]),
 }
@@ -117,12 +119,10 @@ async def test_renewing_writes_an_item_of_one_unit_whatever_the_response_holds(
 async def everything(storage: Storage, size: int) -> None:
     """Response 1 with a value of that size in every place."""
     run = new_run(1, said=text(size, 3))
-    await storage.store.create(new_record(1, asked=text(size, 1), said=text(size, 2)), run)
+    first, claim = new_batch(0, text(size, 5)), Claim("key", rid(1), "hash")
+    await storage.store.create(new_record(1, asked=text(size, 1), said=text(size, 2)), run, first, claim)
     await storage.runs.save(run)
-    await storage.runs.put_output(new_call(1), ToolOutput(text(size, 4)))
-    await storage.log.append(rid(1), new_batch(0, text(size, 5)))
     await storage.store.settle(new_response(1, said=text(size, 6), status="completed"), [])
-    await storage.claims.claim("key", Claim(rid(1), "hash"))
 
 
 async def test_every_item_expires(backend: MotoBackend, storage: Storage) -> None:
@@ -132,7 +132,6 @@ async def test_every_item_expires(backend: MotoBackend, storage: Storage) -> Non
         "record": 30,
         "input": 30,
         "run": 30,
-        f"output#{new_call(1).id}": 30,
         "log#0000000000": 7,
         "claim": 1,
     }
@@ -141,7 +140,7 @@ async def test_every_item_expires(backend: MotoBackend, storage: Storage) -> Non
 async def test_what_has_expired_is_not_there_even_before_it_is_deleted(backend: MotoBackend, storage: Storage) -> None:
     await everything(storage, 10)
     backend.time += 1 * DAY
-    assert await storage.claims.claim("key", Claim(rid(2), "hash")) == Claim(rid(2), "hash")
+    assert await claimed(storage, 2, "key") == rid(2)
     assert len(await storage.log.read(rid(1), -1)) == 1
     backend.time += 6 * DAY
     assert await storage.log.read(rid(1), -1) == []
@@ -149,7 +148,6 @@ async def test_what_has_expired_is_not_there_even_before_it_is_deleted(backend: 
     backend.time += 23 * DAY
     assert await storage.store.load([rid(1)]) == [None]
     assert await storage.runs.load(rid(1)) is None
-    assert await storage.runs.outputs([new_call(1)]) == [None]
 
 
 async def test_large_values_are_objects_under_the_response_and_its_kind(backend: MotoBackend, storage: Storage) -> None:
@@ -160,7 +158,6 @@ async def test_large_values_are_objects_under_the_response_and_its_kind(backend:
         f"{ours}/input": 1,
         f"{ours}/response": 2,
         f"{ours}/run": 1,
-        f"{ours}/output": 1,
         f"log/tenant/{rid(1)}/0": 1,
     }
 
@@ -199,10 +196,8 @@ async def test_those_who_lose_a_race_leave_no_object(backend: MotoBackend, stora
         await storage.log.append(rid(1), new_batch(0, text(BIG, 7)))
     with pytest.raises(Superseded):
         await storage.store.settle(new_response(1, said=text(BIG, 7), status="failed"), [])
-    await storage.runs.put_output(new_call(1), ToolOutput(text(BIG, 7)))
     assert sorted(backend.objects()) == objects
     await storage.store.delete(rid(1))
-    await storage.runs.put_output(new_call(1), ToolOutput(text(BIG, 7)))
     assert backend.objects() == []
 
 
@@ -238,7 +233,7 @@ async def test_a_value_that_moves_while_it_is_read_is_read_again(backend: MotoBa
 
     async def save() -> None:
         for seed in range(1, 6):
-            run.response = new_run(1, said=text(BIG, seed)).response
+            run.request = new_run(1, said=text(BIG, seed)).request
             await storage.runs.save(run)
 
     saving = asyncio.ensure_future(save())

@@ -7,9 +7,21 @@ from collections.abc import Iterator
 
 import pytest
 
+from openresponses.core.errors import Superseded
 from openresponses.core.records import Claim
 from openresponses.storage.memory import Shelf, memory_storage
-from tests.contract.storage_suite import BACKENDS, UNICODE, MemoryBackend, MotoBackend, opened, rid
+from tests.contract.storage_suite import (
+    BACKENDS,
+    UNICODE,
+    MemoryBackend,
+    MotoBackend,
+    claimed,
+    new_batch,
+    new_record,
+    new_run,
+    opened,
+    rid,
+)
 
 
 @pytest.fixture(params=BACKENDS)
@@ -57,38 +69,58 @@ async def test_memory_tells_of_each_start_once() -> None:
     assert (told, shelf.started, shelf.stopped) == ([(rid(1), 0)], [(rid(1), 0)], [(rid(1), 0)])
 
 
-async def test_the_first_claim_holds(backend: MemoryBackend | MotoBackend) -> None:
-    claims = backend.storage().claims
-    first, second = Claim(rid(1), "hash 1"), Claim(rid(2), "hash 2")
-    assert await claims.claim(UNICODE, first) == first
-    assert await claims.claim(UNICODE, second) == first
-    assert await claims.claim(UNICODE, first) == first
-    assert await claims.claim("another key", second) == second
+async def test_a_key_stands_for_the_response_that_came_first(backend: MemoryBackend | MotoBackend) -> None:
+    storage = backend.storage()
+    assert await claimed(storage, 1, UNICODE) == rid(1)
+    assert await claimed(storage, 2, UNICODE) == rid(1)
+    assert await claimed(storage, 3, "another key") == rid(3)
+    assert await storage.store.load([rid(1), rid(2), rid(3)]) == [new_record(1), None, new_record(3)]
+    assert [await storage.runs.load(rid(n)) for n in (1, 2)] == [new_run(1), None]
+    record, run = new_record(4), new_run(4)
+    held = await storage.store.create(record, run, new_batch(0, "x"), Claim(UNICODE, rid(4), "another body"))
+    assert held == Claim(UNICODE, rid(1), "hash")
+    assert await storage.log.read(rid(4), -1) == []
 
 
 async def test_a_released_key_can_be_claimed_again(backend: MemoryBackend | MotoBackend) -> None:
-    claims = backend.storage().claims
-    first, second = Claim(rid(1), "one"), Claim(rid(2), "two")
-    await claims.release(UNICODE, first)  # nothing to release
-    await claims.claim(UNICODE, first)
-    await claims.release(UNICODE, second)  # not the one that holds
-    assert await claims.claim(UNICODE, second) == first
-    await claims.release(UNICODE, first)
-    assert await claims.claim(UNICODE, second) == second
+    storage = backend.storage()
+    await storage.claims.release(Claim(UNICODE, rid(1), "hash"))  # nothing to release
+    await claimed(storage, 1, UNICODE)
+    await storage.claims.release(Claim(UNICODE, rid(2), "hash"))  # not the one that holds
+    assert await claimed(storage, 2, UNICODE) == rid(1)
+    await storage.claims.release(Claim(UNICODE, rid(1), "hash"))
+    assert await claimed(storage, 2, UNICODE) == rid(2)
+
+
+async def test_a_claim_takes_the_place_of_one_of_which_nothing_is_left(backend: MemoryBackend | MotoBackend) -> None:
+    storage = backend.storage()
+    await claimed(storage, 1, "key")
+    await storage.store.delete(rid(1))
+    assert await claimed(storage, 2, "key", instead_of=9) == rid(1)
+    taken = await asyncio.gather(*(claimed(storage, n, "key", instead_of=1) for n in range(2, 6)))
+    assert len({*taken}) == 1
+    assert await claimed(storage, 7, "key", instead_of=1) == taken[0]
 
 
 async def test_of_claims_made_at_once_one_holds_for_all(backend: MemoryBackend | MotoBackend) -> None:
-    claims = backend.storage().claims
-    held = await asyncio.gather(*(claims.claim("key", Claim(rid(n), "hash")) for n in range(8)))
-    assert len({each.response_id for each in held}) == 1
+    storage = backend.storage()
+    held = await asyncio.gather(*(claimed(storage, n, "key") for n in range(8)))
+    assert len({*held}) == 1
+    assert [record.response.id for record in await storage.store.load([rid(n) for n in range(8)]) if record] == held[:1]
+
+
+async def test_a_response_that_is_there_is_not_claimed_once_more(backend: MemoryBackend | MotoBackend) -> None:
+    storage = backend.storage()
+    await storage.store.create(new_record(1), new_run(1))
+    with pytest.raises(Superseded):
+        await claimed(storage, 1, "key")
+    assert await claimed(storage, 2, "key") == rid(2)
 
 
 async def test_a_key_may_be_of_any_length(backend: MemoryBackend | MotoBackend) -> None:
-    claims = backend.storage().claims
-    assert await claims.claim("k" * 5000, Claim(rid(1), "hash")) == Claim(rid(1), "hash")
+    assert await claimed(backend.storage(), 1, "k" * 5000) == rid(1)
 
 
 async def test_a_key_is_its_tenants_own(backend: MemoryBackend | MotoBackend) -> None:
-    ours, theirs = Claim(rid(1), "hash"), Claim(rid(2), "hash")
-    assert await backend.storage("a").claims.claim("key", ours) == ours
-    assert await backend.storage("b").claims.claim("key", theirs) == theirs
+    assert await claimed(backend.storage("a"), 1, "key") == rid(1)
+    assert await claimed(backend.storage("b"), 2, "key") == rid(2)

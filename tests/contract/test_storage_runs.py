@@ -1,4 +1,4 @@
-"""Runs, tools' outputs, event logs: one suite, on memory and on AWS as moto plays it."""
+"""Runs and event logs: one suite, on memory and on AWS as moto plays it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from openresponses.core.errors import Superseded
-from openresponses.core.ports import Storage, ToolOutput
+from openresponses.core.ports import Storage
 from openresponses.core.records import Batch
 from openresponses.core.run import Run
 from openresponses.schema.items import Message
@@ -18,8 +18,8 @@ from tests.contract.storage_suite import (
     MemoryBackend,
     MotoBackend,
     new_batch,
-    new_call,
     new_record,
+    new_response,
     new_run,
     opened,
     rid,
@@ -47,15 +47,17 @@ async def loaded(storage: Storage) -> Run:
     return run
 
 
-async def test_a_run_comes_back_without_its_context(storage: Storage) -> None:
+async def test_a_run_comes_back_without_its_context_and_its_items(storage: Storage) -> None:
+    """They are in the records of its chain, and in its log."""
     run = new_run(2)
+    run.response = new_response(2, said="made so far")
     run.context = [Message.model_validate({"id": "msg_in", "role": "user", "content": "secret"})]
     await storage.store.create(new_record(2), run)
     assert await storage.runs.load(rid(2)) == new_run(2)
     run.turns = 1
     await storage.runs.save(run)
     assert await storage.runs.load(rid(2)) == new_run(2).model_copy(update={"turns": 1, "version": 1})
-    assert len(run.context) == 1
+    assert (len(run.context), len(run.response.output)) == (1, 1)
 
 
 async def test_each_save_counts_one_version(storage: Storage) -> None:
@@ -96,41 +98,22 @@ async def test_a_run_that_is_nowhere_is_not_saved(storage: Storage) -> None:
 async def test_a_run_of_any_size_comes_back_and_shrinks_again(storage: Storage, size: int) -> None:
     run = await loaded(storage)
     for seed in (1, 2):
-        run.response = new_run(1, said=text(size, seed)).response
+        run.request = new_run(1, said=text(size, seed)).request
         await storage.runs.save(run)
         assert await loaded(storage) == run
-    run.response = new_run(1).response
+    run.request = new_run(1).request
     await storage.runs.save(run)
     assert await loaded(storage) == run
 
 
-async def test_the_first_output_stays(storage: Storage) -> None:
-    first = ToolOutput(UNICODE, failed=True)
-    await storage.runs.put_output(new_call(1), first)
-    await storage.runs.put_output(new_call(1), ToolOutput("second"))
-    assert await storage.runs.outputs([new_call(1)]) == [first]
-
-
-async def test_of_outputs_put_at_once_one_stays(storage: Storage) -> None:
-    outputs = [ToolOutput(f"output {n}") for n in range(4)]
-    await asyncio.gather(*(storage.runs.put_output(new_call(1), each) for each in outputs))
-    (kept,) = await storage.runs.outputs([new_call(1)])
-    assert kept in outputs
-    assert await storage.runs.outputs([new_call(1)]) == [kept]
-
-
-async def test_outputs_come_in_the_order_of_their_calls(storage: Storage) -> None:
-    calls = [new_call(1, index) for index in range(130)]
-    kept = {call.id: ToolOutput(call.id) for call in calls[::2]}
-    await asyncio.gather(*(storage.runs.put_output(call, kept[call.id]) for call in calls[::2]))
-    assert await storage.runs.outputs(calls[::-1]) == [kept.get(call.id) for call in calls[::-1]]
-    assert await storage.runs.outputs([]) == []
-
-
-async def test_an_output_of_any_size_comes_back(storage: Storage) -> None:
-    output = ToolOutput(text(3_000_000))
-    await storage.runs.put_output(new_call(1), output)
-    assert await storage.runs.outputs([new_call(1), new_call(1, 2)]) == [output, None]
+async def test_the_first_batch_is_there_as_soon_as_its_response(storage: Storage) -> None:
+    first = new_batch(0, "first", UNICODE)
+    await storage.store.create(new_record(2), new_run(2), first)
+    assert await storage.log.read(rid(2), -1) == [first]
+    with pytest.raises(Superseded):
+        await storage.log.append(rid(2), new_batch(0, "late"))
+    await storage.log.append(rid(2), new_batch(1, "next", first=2))
+    assert [batch.number for batch in await storage.log.read(rid(2), -1)] == [0, 1]
 
 
 async def test_a_log_is_read_in_order_from_any_batch(storage: Storage) -> None:

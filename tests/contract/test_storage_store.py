@@ -8,13 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from openresponses.core.errors import Cancelled, Superseded
-from openresponses.core.ports import Storage, ToolOutput
+from openresponses.core.ports import Storage
 from tests.contract.storage_suite import (
     BACKENDS,
     MemoryBackend,
     MotoBackend,
     new_batch,
-    new_call,
     new_record,
     new_response,
     new_run,
@@ -157,14 +156,12 @@ async def test_cancelling_one_that_is_over_changes_nothing(storage: Storage) -> 
 async def test_deleting_leaves_nothing_and_touches_no_other(storage: Storage) -> None:
     for n in (1, 2):
         await storage.store.create(new_record(n), new_run(n))
-        await storage.runs.put_output(new_call(n), ToolOutput("noon"))
         for number in range(30):
             await storage.log.append(rid(n), new_batch(number, "x"))
     await storage.store.delete(rid(1))
     await storage.store.delete(rid(1))
     assert await storage.store.load([rid(1), rid(2)]) == [None, new_record(2)]
     assert await storage.runs.load(rid(1)) is None
-    assert await storage.runs.outputs([new_call(1), new_call(2)]) == [None, ToolOutput("noon")]
     assert await storage.log.read(rid(1), -1) == []
     assert len(await storage.log.read(rid(2), -1)) == 30
 
@@ -186,10 +183,8 @@ async def test_a_writer_that_still_runs_brings_nothing_back(storage: Storage, ba
     with pytest.raises(Superseded):
         await storage.store.settle(new_response(1, status="completed"), [])
     await storage.store.cancel(rid(1))
-    await storage.runs.put_output(new_call(1), ToolOutput("late"))
     assert await storage.store.load([rid(1)]) == [None]
     assert await storage.runs.load(rid(1)) is None
-    assert await storage.runs.outputs([new_call(1)]) == [None]
     assert await storage.log.read(rid(1), -1) == []
 
 
@@ -206,13 +201,11 @@ async def test_values_of_any_size_come_back(storage: Storage, size: int) -> None
 async def test_tenants_do_not_see_each_other(backend: MemoryBackend | MotoBackend) -> None:
     ours, theirs = backend.storage("a"), backend.storage("b")
     await ours.store.create(new_record(1), new_run(1))
-    await ours.runs.put_output(new_call(1), ToolOutput("noon"))
     await ours.log.append(rid(1), new_batch(0, "x"))
     await theirs.store.delete(rid(1))
     await theirs.store.cancel(rid(1))
     assert await theirs.store.load([rid(1)]) == [None]
     assert await theirs.runs.load(rid(1)) is None
-    assert await theirs.runs.outputs([new_call(1)]) == [None]
     assert await theirs.log.read(rid(1), -1) == []
     with pytest.raises(Superseded):
         await theirs.store.settle(new_response(1, status="failed"), [])

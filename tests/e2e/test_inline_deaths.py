@@ -81,7 +81,7 @@ def answer_of(response: Json) -> Json:
     return without_ids([item | ({"output": ""} if item["type"] == "serverless:clock" else {}) for item in shown])
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_a_client_goes_on_after_its_worker_was_killed(deployment: Deployment, sweep: Sweep) -> None:
     deployment.cloud.watch = workers = Workers()
     lost: list[str] = []

@@ -56,10 +56,10 @@ Point: TypeAlias = AtEvent | AtCall
 
 
 def kind_of(call: AwsCall) -> str:
-    """What a worker does with the call; empty for a batch of events, whose number depends on a timer."""
+    """What a worker does with the call; empty for what a timer makes it do: write a batch of events, renew its lease."""
     if call.service == "lambda":
         return "call a tool"
-    if log_events(call):
+    if log_events(call) or b":lease" in call.body:
         return ""
     found = _SORT_KEY.search(call.body)
     return f"{call.operation} {found[1].decode() if found else ''}".strip()

@@ -58,7 +58,7 @@ def report(capsys: pytest.CaptureFixture[str], record_property: Any, what: str, 
     assert trial.losses == []
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("group", GROUPS)
 async def test_a_loop_of_ten_turns_with_parallel_tools_outlives_its_workers(
     deployment: Deployment, sweep: Sweep, group: str, capsys: pytest.CaptureFixture[str], record_property: Any
@@ -82,7 +82,7 @@ async def test_a_loop_of_ten_turns_with_parallel_tools_outlives_its_workers(
     assert trial.kills == len(chosen)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_a_turn_that_thinks_and_calls_two_tools_at_once_outlives_its_worker(
     deployment: Deployment, sweep: Sweep, capsys: pytest.CaptureFixture[str], record_property: Any
 ) -> None:

@@ -39,7 +39,7 @@ ASKED: Json = {
     "stream_options": {"include_obfuscation": False},
     "tools": TOOLS,
 }
-SHORT = {"timeouts": {"WorkerFunction": 4}, "env": {"OPENRESPONSES_TURN_SECONDS": "1"}}
+SHORT = {"timeouts": {"WorkerFunction": 5}, "env": {"OPENRESPONSES_TURN_SECONDS": "1"}}
 
 
 class Called(Watch):

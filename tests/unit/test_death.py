@@ -54,21 +54,32 @@ async def retried(run: Run, script: Script, tools: Tools) -> Log:
     return log
 
 
+def left_out(log: Log) -> list[str]:
+    """The ids of the items that are in the log, and not in the final response."""
+    kept = [item["id"] for item in log.events[-1]["response"]["output"]]
+    added = [event["item"]["id"] for event in log.events if event["type"] == "response.output_item.added"]
+    return [each for each in added if each not in kept]
+
+
 @every_death
 async def test_items_of_a_dead_turn_are_not_shown_again_nor_are_their_calls_run(death: list[Said]) -> None:
     script, tools, run = Script([death, ANSWER]), Tools(), new_run()
-    final = check_stream((await retried(run, script, tools)).events)
+    log = await retried(run, script, tools)
+    final = check_stream(log.events, deaths=1)
     assert final["status"] == "completed"
     assert script.asked[1].items == script.asked[0].items
     assert tools.called == []
-    assert [item.id for item in run.settled()] == [final["output"][-1]["id"]]
+    assert [item.id for item in run.settled()] == [item["id"] for item in final["output"]]
+    assert left_out(log) == run.discarded
 
 
 @every_death
 async def test_a_death_in_a_later_turn_leaves_the_earlier_ones_alone(death: list[Said]) -> None:
     script, tools, run = Script([[*call("calculator"), *STOP], death, ANSWER]), Tools(), new_run()
-    final = check_stream((await retried(run, script, tools)).events)
+    log = await retried(run, script, tools)
+    final = check_stream(log.events, deaths=1)
     assert final["status"] == "completed"
+    assert left_out(log) == run.discarded
     assert script.asked[2].items == script.asked[1].items
     assert [each.name for each in tools.called] == ["calculator"]
     assert [item.type for item in run.settled()] == ["serverless:calculator", "message"]
@@ -84,7 +95,7 @@ async def test_a_response_that_ends_with_a_death_is_well_formed(death: list[Said
         await drive(run, ports(Script([death])), emit, lambda _: False)
     await finish(run, Stop("failed", error=ResponseError(code="x", message="y")), emit, lambda: 2.0)
     check_stream(log.events)
-    assert run.settled() == []
+    assert run.settled() == left_out(log) == []
 
 
 @every_death

@@ -117,16 +117,16 @@ class Backwards:
         return ToolOutput(f"{call.call_id}: {self._missing} still to come")
 
 
-async def test_calls_run_at_once_and_are_absorbed_in_the_models_order() -> None:
+async def test_calls_run_at_once_and_each_is_absorbed_when_it_is_answered() -> None:
     calls = [hosted("0"), hosted("1"), hosted("2")]
     run, log = new_run(), Log()
     run.response.output = [*calls]
     tools = Ports(models=Script([]), tools=Backwards(3), accounts=Ledger(), now=lambda: 2.0, new_id=lambda: "x")
     await act(run, tools, tuple(calls), Journal(run, log))
     assert [(event["output_index"], event["item"]["output"]) for event in log.events] == [
-        (0, "0: 0 still to come"),
-        (1, "1: 1 still to come"),
         (2, "2: 2 still to come"),
+        (1, "1: 1 still to come"),
+        (0, "0: 0 still to come"),
     ]
 
 

@@ -14,7 +14,6 @@ from pydantic.json_schema import models_json_schema
 from starlette.responses import Response
 
 from ..schema.events import Event
-from ..schema.request import CreateResponse
 from ..schema.response import Response as ResponseResource
 from .body import Query
 from .headers import SPEC_VERSION
@@ -59,7 +58,10 @@ def _details(operation: Operation) -> dict[str, Any]:
     if operation.query is not None:
         details["parameters"] += _in_query(operation.query)
     if operation.body is not None:
-        details["requestBody"] = {"required": True, "content": {"application/json": _reference(operation.body)}}
+        details["requestBody"] = {
+            "required": True,
+            "content": {"application/json": _reference(operation.body.__name__)},
+        }
     match operation.shows:
         case "a response":
             details["responses"] = _answers("The response", {"application/json": "Response"})
@@ -94,7 +96,8 @@ def _reference(model: str) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    _, requests = models_json_schema([(CreateResponse, "validation")], ref_template=_SCHEMAS)
+    bodies = [each.body for each in OPERATIONS if each.body]
+    _, requests = models_json_schema([(body, "validation") for body in bodies], ref_template=_SCHEMAS)
     _, answers = models_json_schema([(ResponseResource, "serialization")], ref_template=_SCHEMAS)
     event = TypeAdapter[Any](Event).json_schema(ref_template=_SCHEMAS, mode="serialization")
     return {**answers["$defs"], **event.pop("$defs"), **requests["$defs"], "Event": event}

@@ -7,6 +7,8 @@ from typing import Literal, TypeAlias
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from ..schema.base import Wire
+from ..schema.request import CreateResponse
 from .body import ListQuery, Query, RetrieveQuery
 from .call import Call
 from .create import create
@@ -42,7 +44,7 @@ class Operation:
     summary: str
     shows: Shown = "other JSON"
     query: type[Query] | None = None
-    body: Literal["CreateResponse"] | None = None
+    body: type[Wire] | None = None
 
 
 async def health(_: Request) -> Response:
@@ -57,7 +59,7 @@ OPERATIONS = (
         Keyed(create),
         "Create a response",
         shows="a response or its events",
-        body="CreateResponse",
+        body=CreateResponse,
     ),
     Operation(
         "GET",

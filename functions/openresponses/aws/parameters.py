@@ -1,8 +1,10 @@
 """Parameters of the SSM Parameter Store under one prefix, cached in memory. Knows nothing of what they mean."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from ..core.errors import StorageUnavailable
@@ -20,10 +22,21 @@ class _Cached(Generic[T]):
 
 
 class SsmParameters:
-    """`prefix` ends in a slash; `now` gives seconds. A value is cached for `seconds`, and longer while SSM fails."""
+    """`prefix` ends in a slash; `now` gives seconds. A value is cached for `seconds`, and longer while SSM fails.
 
-    def __init__(self, aws: Aws, prefix: str, now: Callable[[], float], *, seconds: float) -> None:
-        self._aws, self._prefix, self._now, self._seconds = aws, prefix, now, seconds
+    `meanwhile` is run once, in a thread, while SSM is first waited for.
+    """
+
+    def __init__(
+        self,
+        aws: Aws,
+        prefix: str,
+        now: Callable[[], float],
+        *,
+        seconds: float,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> None:
+        self._aws, self._prefix, self._now, self._seconds, self._meanwhile = aws, prefix, now, seconds, meanwhile
         self._texts: OrderedDict[str, _Cached[str | None]] = OrderedDict()
         self._names: dict[str, _Cached[list[str]]] = {}
 
@@ -64,8 +77,15 @@ class SsmParameters:
         return True
 
     async def _ask(self, name: str) -> str | None:
+        meanwhile, self._meanwhile = self._meanwhile, None
+        if meanwhile is not None:
+            await self._aws.run(partial(self._aws.client, "ssm"))  # no waiting yet: the processor makes the client
+        asking = self._aws.call("ssm", "get_parameter", Name=self._prefix + name, WithDecryption=True)
         try:
-            answer = await self._aws.call("ssm", "get_parameter", Name=self._prefix + name, WithDecryption=True)
+            if meanwhile is None:
+                answer = await asking
+            else:
+                answer, _ = await asyncio.gather(asking, self._aws.run(meanwhile))
         except Refused as refused:
             if refused.code == "ParameterNotFound":
                 return None

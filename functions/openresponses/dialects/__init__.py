@@ -18,3 +18,8 @@ def connect(settings: ProviderSettings) -> Provider:
     module = import_module(f".{settings.dialect}", __name__)
     provider: Provider = module.connect(settings)
     return provider
+
+
+def prepare() -> None:
+    """Import what every dialect over HTTP needs: in a thread, while the settings of a provider are on their way."""
+    import_module("._shared.http_dialect", __name__)

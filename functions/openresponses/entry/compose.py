@@ -7,7 +7,7 @@ from functools import partial
 
 from .. import telemetry
 from ..core.ports import Parameters, Ports, Storage
-from ..dialects import connect
+from ..dialects import connect, prepare
 from ..routing.catalog import Catalog
 from ..routing.cipher import AeadSeal, Keys, kept_in, of_this_process
 from ..routing.router import Router, TenantModels
@@ -68,6 +68,8 @@ def _configured(settings: AwsSettings) -> tuple[Parameters, Keys, Toolbox]:
     from ..toolbox.lambda_functions import LambdaTools
 
     aws = Aws(settings.region, threads=4)
-    parameters = SsmParameters(aws, f"{settings.ssm_prefix}/", time.monotonic, seconds=settings.config_seconds)
+    parameters = SsmParameters(
+        aws, f"{settings.ssm_prefix}/", time.monotonic, seconds=settings.config_seconds, meanwhile=prepare
+    )
     sources = [ToolFiles(), LambdaTools(parameters, LambdaFunctions(settings.region))]
     return parameters, kept_in(parameters), Toolbox(sources)
