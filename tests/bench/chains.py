@@ -25,7 +25,7 @@ async def rows(it: MeteredCloud, http: httpx2.AsyncClient, scale: float) -> list
         calls = await _loading(it, http, end)
         units = Samples([sum(call.read for call in calls)])
         figures += [
-            Figure(f"chain of {length}, read units", "units", units, goal=MOST_UNITS.get(length)),
+            Figure(f"chain of {length}", "read units", units, goal=MOST_UNITS.get(length)),
             Figure("  round trips, one after another", "calls", Samples([float(depth(calls))])),
         ]
     if 150 in ends:

@@ -93,7 +93,7 @@ async def turn_calls(it: MeteredCloud, http: httpx2.AsyncClient, turns: int = 20
     async with held(it, 0.02):
         slow = await _loop_calls(it, http, turns)
     return [
-        Figure("storage calls for a turn and its tool", "calls", Samples([len(made) / turns]), goal=3),
+        Figure("a turn and its tool", "storage calls", Samples([len(made) / turns]), goal=3),
         Figure("  of them one after another", "calls", Samples([depth(slow) / turns]), goal=2),
         Figure("  one storage call, botocore to moto", "ms", Samples(await round_trips(it.aws.endpoint_url, 200))),
     ]
@@ -195,7 +195,14 @@ async def first_event(it: MeteredCloud, http: httpx2.AsyncClient) -> list[Figure
         answer = await stream(http, asked("Say hello."))
     made = it.meter.of(answer.response_id, since, answer.began + answer.first)
     assert made, "a response is stored before its first event is sent"
-    return [Figure("calls before the first event of a stored stream", "calls", Samples([float(depth(made))]), goal=2)]
+    return [
+        Figure(
+            "before the first event of a stored stream, one after another",
+            "storage calls",
+            Samples([float(depth(made))]),
+            goal=2,
+        )
+    ]
 
 
 async def hot_path(it: MeteredCloud, http: httpx2.AsyncClient, rounds: int, words: int) -> list[Figure]:

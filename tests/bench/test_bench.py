@@ -58,8 +58,8 @@ async def test_what_durability_costs_can_be_measured():
     values = {figure.name: figure.value for figure in figures}
     assert all(figure.ours.median > 0 for figure in figures)
     assert values["tailing a response, p50 per event"] < GENEROUS * 150
-    assert values["storage calls for a turn and its tool"] < 6
-    assert values["calls before the first event of a stored stream"] <= 2
+    assert values["a turn and its tool"] < 6
+    assert values["before the first event of a stored stream, one after another"] <= 2
     inline, background = quick
     assert (inline.invocations, inline.requests, inline.transitions) == (1, 1, 0)
     assert (background.invocations, background.requests, background.transitions) == (2, 1, 4)
