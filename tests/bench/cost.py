@@ -160,7 +160,7 @@ def rows(paced: list[Bill]) -> list[Figure]:
         return Samples([sum(bill.usd().values()) * 1e3])
 
     return [
-        Figure("state transitions of 50 turns", "transitions", Samples([float(background.transitions)]), goal=6),
+        Figure("50 turns in the background", "state transitions", Samples([float(background.transitions)]), goal=6),
         Figure("1,000 responses of 50 turns, in the background", "dollars", dollars(background), goal=2.5),
         Figure("  handed off after 10, and followed", "dollars", dollars(handed_off), goal=3.6),
     ]

@@ -10,7 +10,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -90,10 +90,10 @@ def asked(text: str, **more: object) -> dict[str, Any]:
 async def turn_calls(it: MeteredCloud, http: httpx2.AsyncClient, turns: int = 20) -> list[Figure]:
     """What a turn with its tool calls in the state machine, on average over a loop."""
     made = await _loop_calls(it, http, turns)
-    async with _held(it, 0.02):
+    async with held(it, 0.02):
         slow = await _loop_calls(it, http, turns)
     return [
-        Figure("storage calls for a turn and its tool", "calls", Samples([len(made) / turns]), goal=3),
+        Figure("a turn and its tool", "storage calls", Samples([len(made) / turns]), goal=3),
         Figure("  of them one after another", "calls", Samples([depth(slow) / turns]), goal=2),
         Figure("  one storage call, botocore to moto", "ms", Samples(await round_trips(it.aws.endpoint_url, 200))),
     ]
@@ -109,7 +109,7 @@ async def _loop_calls(it: MeteredCloud, http: httpx2.AsyncClient, turns: int) ->
 
 
 @asynccontextmanager
-async def _held(it: MeteredCloud, seconds: float) -> AsyncGenerator[float, None]:
+async def held(it: MeteredCloud, seconds: float) -> AsyncGenerator[float, None]:
     """The time since which every answer of a service is held back for so long."""
     it.meter.hold = seconds
     try:
@@ -143,48 +143,6 @@ async def handoff(it: MeteredCloud, http: httpx2.AsyncClient, rounds: int) -> li
         Figure("handoff, last inline event to first event after it", "ms", Samples(totals)),
         Figure("  of it until the execution is started", "ms", Samples(saves)),
     ]
-
-
-async def chains(it: MeteredCloud, http: httpx2.AsyncClient, rounds: int, lengths: Sequence[int]) -> list[Figure]:
-    """A request that goes on from a chain, and stores nothing: all that it reads is the chain."""
-    goals = {200: 60, 1000: 300}  # linear at most
-    last, ends = None, dict[int, str]()
-    for number in range(1, max(lengths) + 1):
-        request = asked(f"Message {number}: {'tell me more about it, please. ' * 5}", previous_response_id=last)
-        answer = await http.post("/responses", json=request)
-        last = answer.raise_for_status().json()["id"]
-        ends |= {number: last} if number in lengths else {}
-    with_chain = {length: list[float]() for length in lengths}
-    without = {length: list[float]() for length in lengths}
-    for number in range(rounds + 2):
-        for length in lengths:
-            plain = await stream(http, asked("Hello", store=False))
-            chained = await stream(http, asked("Hello", store=False, previous_response_id=ends[length]))
-            if number >= 2:
-                with_chain[length].append(chained.first * 1e3)
-                without[length].append(plain.first * 1e3)
-    trips = {length: await _trips(it, http, ends[length]) for length in lengths}
-    long, short = max(length for length in lengths if length <= 150), min(lengths)
-    pair = Samples(with_chain[long]), Samples(with_chain[short])
-    figures = [Figure(f"first event after a chain of {long}", "ms", *pair, f"after a chain of {short}", 3)]
-    for length in lengths:
-        samples, least = Samples(with_chain[length]), Samples(without[length])
-        figures += [
-            Figure(f"load a chain of {length}", "ms", samples, least, "no chain", kind="difference"),
-            Figure("  round trips", "calls", Samples([float(len(trips[length]))])),
-            Figure("  of them one after another", "calls", Samples([float(depth(trips[length]))])),
-            Figure(
-                "  read units", "units", Samples([sum(call.read for call in trips[length])]), goal=goals.get(length)
-            ),
-        ]
-    return figures
-
-
-async def _trips(it: MeteredCloud, http: httpx2.AsyncClient, end: str) -> list[AwsCall]:
-    """What loading a chain calls."""
-    async with _held(it, 0.2) as since:
-        await stream(http, asked("Hello", store=False, previous_response_id=end))
-    return [call for call in it.meter.calls if call.began > since]
 
 
 async def log_size(it: MeteredCloud, http: httpx2.AsyncClient, words: int) -> list[Figure]:
@@ -233,11 +191,18 @@ async def tailing(http: httpx2.AsyncClient, seconds: float) -> list[Figure]:
 async def first_event(it: MeteredCloud, http: httpx2.AsyncClient) -> list[Figure]:
     """What is called before the first event of a stored stream is sent."""
     await stream(http, asked("Say hello."))
-    async with _held(it, 0.2) as since:
+    async with held(it, 0.2) as since:
         answer = await stream(http, asked("Say hello."))
     made = it.meter.of(answer.response_id, since, answer.began + answer.first)
     assert made, "a response is stored before its first event is sent"
-    return [Figure("calls before the first event of a stored stream", "calls", Samples([float(depth(made))]), goal=2)]
+    return [
+        Figure(
+            "before the first event of a stored stream, one after another",
+            "storage calls",
+            Samples([float(depth(made))]),
+            goal=2,
+        )
+    ]
 
 
 async def hot_path(it: MeteredCloud, http: httpx2.AsyncClient, rounds: int, words: int) -> list[Figure]:
@@ -273,13 +238,12 @@ def _cpu(it: MeteredCloud, *functions: str) -> float:
 
 
 async def everything(it: MeteredCloud, http: httpx2.AsyncClient, scale: float) -> list[Figure]:
-    """All that is measured in one cloud; `scale` shortens the run. Creating the chain comes last: the table is then
-    full."""
+    """All that is measured in one cloud; `scale` shortens the run."""
 
     def times(rounds: int) -> int:
         return max(1, round(rounds * scale))
 
-    async with asyncio.timeout(PATIENCE_S * 4):
+    async with asyncio.timeout(PATIENCE_S * 2):
         return [
             *await turn_calls(it, http),
             *await handoff(it, http, times(15)),
@@ -287,5 +251,4 @@ async def everything(it: MeteredCloud, http: httpx2.AsyncClient, scale: float) -
             *await tailing(http, seconds=max(1.0, 15 * scale)),
             *await first_event(it, http),
             *await hot_path(it, http, times(40), words=1000),
-            *await chains(it, http, times(20), lengths=(1, 50, 150, 200, 1000) if scale >= 0.5 else (1, 20)),
         ]

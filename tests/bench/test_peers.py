@@ -35,6 +35,7 @@ async def absent(folder: Path) -> None:
 
 
 @pytest.mark.bench
+@pytest.mark.timeout(300)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 async def test_servers_are_compared_and_one_that_answers_wrongly_is_told(tmp_path: Path):
     rows = await compare.everything(
