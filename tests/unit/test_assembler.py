@@ -148,6 +148,7 @@ def test_any_delta_sequence_makes_a_well_formed_stream(
 @given(st.lists(delta, max_size=20), st.none() | finish)
 @example([d.ToolCall(0, "", "c", "get_weather"), d.ToolCall(0, "{}")], None)
 @example([d.ToolCall(0, "", "c", "get_weather")], d.Finish("stop"))
+@example([d.Reasoning(0, "\ud800", 1)], None)
 def test_without_a_hearer_there_are_no_deltas_and_all_else_is_the_same(
     deltas: list[d.Delta], end: d.Finish | None
 ) -> None:

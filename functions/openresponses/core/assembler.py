@@ -12,6 +12,7 @@ A block is one output item being built. The rules, all in this file:
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import chain
 from typing import TypeAlias
 
@@ -147,7 +148,8 @@ class Assembler:
     def _close(self, key: d.Key, status: ItemStatus) -> Iterator[ev.Event]:
         block = self._open.pop(key)
         for delta in self._halves.left(key):
-            yield from block.feed(delta)
+            with suppress(StreamViolation):  # the delta that it was cut from was refused
+                yield from block.feed(delta)
         for event in block.close(status):
             if isinstance(event, ev.OutputItemAdded):
                 self._unanswered[event.output_index] = event.item
