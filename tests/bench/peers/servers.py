@@ -188,7 +188,6 @@ def _ogx_config(data: Path, upstream: str, port: int) -> dict[str, object]:
         **provider("files", "inline::localfs", storage_dir=str(data / "files"), metadata_store=table("files")),
         **provider("vector_io", "inline::sqlite-vec", db_path=str(data / "vectors.db"), persistence=vectors),
         **provider("tool_runtime", "inline::file-search"),
-        **provider("file_processors", "inline::auto"),
     }
     model = {"model_id": "model", "provider_id": "openai", "provider_model_id": "model", "model_type": "llm"}
     return {
