@@ -236,18 +236,29 @@ def unpacked(value: bytes | str) -> Any:
 
 def log_events(call: AwsCall) -> list[Json] | None:
     """The events of a batch that `call` writes to the log; None if it does something else."""
-    if call.operation != "PutItem":
-        return None
-    item = json.loads(call.body)["Item"]
-    return unpacked(item["events"]["B"]) if item["sk"]["S"].startswith("log#") else None
+    item = _batch_of(json.loads(call.body)) if call.operation in ("PutItem", "TransactWriteItems") else None
+    return unpacked(item["events"]["B"]) if item else None
+
+
+def _batch_of(request: Json) -> Json | None:
+    """The batch that is written alone, or with the run."""
+    puts = [each.get("Put", {}) for each in request.get("TransactItems", [])] or [request]
+    items = [put["Item"] for put in puts if "Item" in put]
+    return next((item for item in items if item["sk"]["S"].startswith("log#")), None)
 
 
 def shorten(call: AwsCall, last: int) -> None:
     """Let the batch end with event number `last`: what a worker writes whose timer came earlier."""
     request = json.loads(call.body)
-    item = request["Item"]
-    kept = [event for event in unpacked(item["events"]["B"]) if event["sequence_number"] <= last]
+    item = _batch_of(request)
+    assert item
+    events = unpacked(item["events"]["B"])
+    kept = [event for event in events if event["sequence_number"] <= last]
     item["events"], item["last"] = {"B": b64encode(packed(kept)).decode()}, {"N": str(last)}
+    if "TransactItems" in request and len(kept) < len(events):  # the run is saved with all of them, or not yet
+        request["TransactItems"] = [
+            each for each in request["TransactItems"] if each.get("Put", {}).get("Item") is item
+        ]
     call.body = json.dumps(request).encode()
 
 

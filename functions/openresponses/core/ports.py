@@ -150,8 +150,11 @@ class Runs(Protocol):
         """The run as it was last saved, without its context and its items."""
         ...
 
-    async def save(self, run: Run) -> None:
-        """Adds one to `run.version`. Raises Superseded if another save came first."""
+    async def save(self, run: Run, batch: Batch | None = None) -> None:
+        """Save it, with a batch of its log: both or neither. Adds one to `run.version`.
+
+        Raises Superseded if another save came first, or the batch's number is taken.
+        """
         ...
 
 

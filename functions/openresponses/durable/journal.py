@@ -29,6 +29,8 @@ BATCH_EVENTS = 64
 AHEAD = 1024
 """Events that a client may have been sent before the log has them. Who takes over leaves out as many numbers."""
 AHEAD_CHARACTERS = 256 * 1024
+OUTPUT_SECONDS = 0.02
+"""How long a tool's output may wait for the next write: a model that is quick has called the next tool by then."""
 LEASE_SECONDS = 30.0
 RENEW_SECONDS = 1.0
 _OPENING = (ResponseCreated, ResponseQueued, ResponseInProgress)
@@ -41,10 +43,10 @@ async def nowhere(event: StreamEvent) -> None:
 class Recorder:
     """Writes a run's events to its log, in batches, beside the stream.
 
-    A batch is written when a tool's output is there, when a client is to hear that an item is done, when enough events
-    wait, or after `seconds`. A task does this within `async with`. An error that stops it (another worker took over,
-    the response was cancelled, storage is gone) interrupts the block, and is raised at its end. A write in flight is
-    never cancelled: nobody could then know whether it arrived.
+    A batch is written when a client is to hear that an item is added or done, when the run is saved, soon after a tool
+    has answered, when enough events wait, or after `seconds`. A task does this within `async with`. An error that stops
+    it (another worker took over, the response was cancelled, storage is gone) interrupts the block, and is raised at
+    its end. A write in flight is never cancelled: nobody could then know whether it arrived.
 
     `record` is that of a response which is yet to be stored: it is created together with its first batch.
     """
@@ -76,9 +78,10 @@ class Recorder:
         """Whether the events must be in the log before anything else happens: they are too many, or too large."""
         self._events.append(event)
         waiting = len(self._events)
-        done = isinstance(event, OutputItemDone) and (self._run.streams or isinstance(event.item, HostedToolCall))
-        if done or waiting >= BATCH_EVENTS:
+        if waiting >= BATCH_EVENTS or (self._run.streams and isinstance(event, OutputItemDone)):
             self._wake.set()
+        elif isinstance(event, OutputItemDone) and isinstance(event.item, HostedToolCall):
+            asyncio.get_running_loop().call_later(OUTPUT_SECONDS, self._wake.set)
         self._characters += _characters(event)
         return waiting >= AHEAD or self._characters >= AHEAD_CHARACTERS
 
@@ -108,10 +111,9 @@ class Recorder:
             await _to_its_end(self._flush())
 
     async def keep(self, run: Run) -> None:
-        """Save the run, after its events."""
-        await self.flush()
+        """Save the run, with its events."""
         run.kept = len(run.response.output)
-        await _to_its_end(self._storage.runs.save(run))
+        await _to_its_end(self._flush(save=True))
 
     async def settle(self) -> None:
         """Make the response durable, before anyone hears that it is over.
@@ -149,33 +151,37 @@ class Recorder:
         if self.error is not None:
             raise self.error
 
-    async def _flush(self) -> None:
+    async def _flush(self, *, save: bool = False) -> None:
         async with self._writing:
-            if not self._events:
+            if not (self._events or save):
                 return
             events, hearing = self._events[:], self._hearing[:]
             batch = Batch(self._run.next_batch, events)
             try:
-                await self._write(batch)
+                await self._write(batch, save)
             except KitError as error:
                 self.error = self.error or error  # no event may follow one that may be missing
                 raise
-            self._run.next_batch += 1
+            if events:
+                self._run.next_batch += 1
             del self._events[: len(events)]
             self._characters = sum(map(_characters, self._events))
             for hear in hearing:
                 await hear()
                 self._hearing.remove(hear)
 
-    async def _write(self, batch: Batch) -> None:
-        record, self._record = self._record, None
+    async def _write(self, batch: Batch, save: bool) -> None:
+        run, record, self._record = self._run, self._record, None
         if record is None:
-            await self._storage.log.append(self._run.response.id, batch)
+            if save:
+                await self._storage.runs.save(run, batch if batch.events else None)
+            else:
+                await self._storage.log.append(run.response.id, batch)
             return
         self.creates = True
         if record.lease is not None:
             record.lease = self._now() + LEASE_SECONDS
-        await self._storage.store.create(record, self._run, batch)
+        await self._storage.store.create(record, run, batch)
 
     async def _keep_writing(self, task: "asyncio.Task[object] | None") -> bool:
         """Returns whether it had to interrupt `task`."""

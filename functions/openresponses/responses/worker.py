@@ -130,10 +130,9 @@ class Worker:
         closed in the log. If another worker has fenced the log meanwhile, the run is that worker's.
         """
         with suppress(errors.KitError):
-            await self._storage.log.append(run.response.id, Batch(run.next_batch, []))
-            run.next_batch += 1
             run.kept = len(run.response.output)
-            await self._storage.runs.save(run)
+            await self._storage.runs.save(run, Batch(run.next_batch, []))
+            run.next_batch += 1
 
     async def _go_on(self, run: Run, recorder: Recorder, turns: int) -> WorkResult:
         """Save the run for the next task. Another execution goes on before this one's history is full."""

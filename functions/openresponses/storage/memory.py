@@ -175,10 +175,12 @@ class MemoryRuns:
         entry = self._shelf.responses.get(response_id)
         return entry and Run.model_validate_json(entry.run)
 
-    async def save(self, run: Run) -> None:
+    async def save(self, run: Run, batch: Batch | None = None) -> None:
         entry = self._shelf.entry(run.response.id)
         if entry.version != run.version:
             raise Superseded("The run was saved by another")
+        if batch is not None:
+            _append(entry, batch)
         run.version = entry.version = run.version + 1
         entry.run = run.at_rest()
 
@@ -188,15 +190,18 @@ class MemoryEventLog:
         self._shelf = shelf
 
     async def append(self, response_id: str, batch: Batch) -> None:
-        log = self._shelf.entry(response_id).log
-        if batch.number in log:
-            raise Superseded("Another worker writes this log")
-        log[batch.number] = _events().dump_json(batch.events)
+        _append(self._shelf.entry(response_id), batch)
 
     async def read(self, response_id: str, after_batch: int) -> list[Batch]:
         entry = self._shelf.responses.get(response_id)
         log = sorted(entry.log.items()) if entry is not None else []
         return [Batch(number, _events().validate_json(events)) for number, events in log if number > after_batch]
+
+
+def _append(entry: _Entry, batch: Batch) -> None:
+    if batch.number in entry.log:
+        raise Superseded("Another worker writes this log")
+    entry.log[batch.number] = _events().dump_json(batch.events)
 
 
 class MemoryLauncher:

@@ -8,7 +8,7 @@ from ...core.errors import Superseded
 from ...core.records import Batch
 from ...schema.events import Event
 from .layout import LOG_END, LOG_START, TenantLayout, log_key
-from .table import ConditionFailed, Item, number, safe
+from .table import ABSENT, ConditionFailed, Item, Put, number, safe
 from .values import Vanished
 
 
@@ -20,12 +20,7 @@ class DynamoEventLog:
         self._layout = layout
 
     async def append(self, response_id: str, batch: Batch) -> None:
-        item = await batch_item(self._layout, response_id, batch)
-        try:
-            await self._layout.table.put(item)
-        except ConditionFailed:
-            await self._layout.values.discard(item["events"])
-            raise Superseded("Another worker writes this log, or the response is gone") from None
+        await append(self._layout, response_id, batch)
 
     async def read(self, response_id: str, after_batch: int) -> list[Batch]:
         layout = self._layout
@@ -38,6 +33,19 @@ class DynamoEventLog:
             return []
         numbers = [int(item["sk"]["S"].removeprefix(LOG_START)) for item in kept]
         return [Batch(n, _events().validate_json(value)) for n, value in zip(numbers, values, strict=True)]
+
+
+async def append(layout: TenantLayout, response_id: str, batch: Batch, *more: Put) -> None:
+    """Write the batch, and `more` with it: all or nothing. Raises Superseded if a condition does not hold."""
+    item = await batch_item(layout, response_id, batch)
+    try:
+        if more:
+            await layout.table.transact([Put(item, ABSENT), *more])
+        else:
+            await layout.table.put(item)
+    except ConditionFailed:
+        await layout.values.discard(item["events"])
+        raise Superseded("Another worker writes this log, or the response is gone") from None
 
 
 async def batch_item(layout: TenantLayout, response_id: str, batch: Batch) -> Item:

@@ -1,9 +1,11 @@
 """The runs of responses that are not over, on DynamoDB and S3."""
 
 from ...core.errors import Superseded
+from ...core.records import Batch
 from ...core.run import Run
+from .event_log import append
 from .layout import TenantLayout
-from .table import ConditionFailed, Item, number, safe
+from .table import ConditionFailed, Item, Put, number, safe
 from .values import Attribute, Vanished
 
 _READS = 3
@@ -26,12 +28,22 @@ class DynamoRuns:
                 continue
         return None
 
-    async def save(self, run: Run) -> None:
+    async def save(self, run: Run, batch: Batch | None = None) -> None:
+        """With a batch it is one transaction: half of the time of two writes, for twice the units."""
         layout, version = self._layout, run.version
         saved = run.model_copy(update={"version": version + 1})
         value = await pack_run(layout, saved)
         changes: Item = {"run": value, "version": number(version + 1)}
         key = layout.key(run.response.id, "run")
+        if batch is not None and "B" in value:
+            item = {**key, "ttl": layout.ttl(layout.response_days), **changes}
+            await append(
+                layout, run.response.id, batch, Put(item, "#version = :expected", {"expected": number(version)})
+            )
+            run.version = version + 1
+            return
+        if batch is not None:  # what an object's key replaces has to be known, and a transaction doesn't tell it
+            await append(layout, run.response.id, batch)
         try:
             before = await layout.table.update(
                 key, changes, "#version = :expected", {"expected": number(version)}, "UPDATED_OLD"
