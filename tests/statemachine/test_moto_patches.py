@@ -123,7 +123,8 @@ def test_a_stop_may_come_as_an_execution_notes_its_next_state(
     execution = machine.begin(machine.create(one(task("hold", End=True))), {})
     assert stopped.wait(20)
     release.set()
-    assert machine.finish(execution)["status"] == "ABORTED"
+    ended = machine.finish(execution)
+    assert (ended["status"], ended.get("cause")) == ("ABORTED", None)
     until(lambda: not executor_threads())
 
 
