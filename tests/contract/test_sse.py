@@ -71,7 +71,9 @@ def test_a_delta_is_padded_and_renamed_and_else_the_same(event: Any) -> None:
 Produce = Callable[[Sink], Awaitable[object]]
 
 
-async def sent(produce: Produce, heartbeat: float = 60.0, slow: float = 0.0) -> list[tuple[float, bytes]]:
+async def sent(
+    produce: Produce, heartbeat: float = 60.0, slow: float = 0.0, after: int | None = None
+) -> list[tuple[float, bytes]]:
     """The bodies of the messages, and when each was sent. `slow`: sending one takes that long."""
     messages = list[tuple[float, bytes]]()
 
@@ -80,7 +82,7 @@ async def sent(produce: Produce, heartbeat: float = 60.0, slow: float = 0.0) -> 
         if slow:
             await asyncio.sleep(slow)
 
-    stream = EventStream(produce, names="open_responses", obfuscate=False, heartbeat=heartbeat, headers={})
+    stream = EventStream(produce, names="open_responses", obfuscate=False, heartbeat=heartbeat, headers={}, after=after)
     await stream({"type": "http"}, asyncio.Event().wait, send)  # pyright: ignore[reportArgumentType]
     return messages
 
@@ -183,3 +185,17 @@ async def test_what_came_before_a_failure_is_sent_before_it() -> None:
     with pytest.raises(RuntimeError):
         await stream({"type": "http"}, asyncio.Event().wait, send)  # pyright: ignore[reportArgumentType]
     assert b"".join(bodies) == b"".join(frames(0, 1, 2))
+
+
+@pytest.mark.parametrize(("after", "number"), [(None, 9), (4, 8)], ids=["made here", "read from a log"])
+async def test_a_client_that_resumes_after_an_error_misses_no_event(after: int | None, number: int) -> None:
+    """Event 9 is in the log, or will be, if others write it. A writer's own numbers are left out by the next one."""
+
+    async def failing(sink: Sink) -> None:
+        for each in range(5, 9):
+            await sink(delta(each))
+        raise ProviderUnavailable("gone")
+
+    body = b"".join(body for _, body in await sent(failing, after=after)).decode()
+    error = json.loads(body.partition("event: error\ndata: ")[2].partition("\n")[0])
+    assert error["sequence_number"] == number

@@ -113,8 +113,10 @@ class EventStream(Response):
     """Runs `produce(emit)` while the connection is open.
 
     An error that `produce` raises before the first byte is out (`started`) becomes an HTTP error, a later one an event.
-    It is out after `grace` seconds at the latest.
-    `on_start` is called once, as the first byte goes out.
+    It is out after `grace` seconds at the latest. `on_start` is called once, as the first byte goes out.
+
+    `after` is given where the events are read from a log, from that number on. An error takes no number of its own
+    there: a client that resumes after the error's number would miss the event that has it.
     """
 
     media_type = "text/event-stream"
@@ -130,6 +132,7 @@ class EventStream(Response):
         include: Iterable[str] = (),
         on_start: Callable[[], None] | None = None,
         grace: float = GRACE,
+        after: int | None = None,
     ) -> None:
         self.status_code, self.background = 200, None
         self.init_headers({**HEADERS, **headers})
@@ -138,7 +141,7 @@ class EventStream(Response):
         self._on_start, self._grace = on_start, grace
         self._names: EventNames = names
         self._include = frozenset(include)
-        self._last = -1
+        self._follows, self._last = after is not None, -1 if after is None else after
         self._held: list[bytes] = []
         self._quiet = True
         self._open = False  # the head and all that was held back are out
@@ -156,7 +159,7 @@ class EventStream(Response):
         except KitError as error:
             if not self.started:
                 raise
-            await self._emit(_error_event(error, self._last + 1))
+            await self._emit(_error_event(error, max(self._last, 0) if self._follows else self._last + 1))
         finally:
             for task in beside:
                 task.cancel()

@@ -88,4 +88,5 @@ def stream_of(
         headers={"openresponses-version": SPEC_VERSION, "x-request-id": response_id},
         include=include,
         grace=grace,
+        after=after,
     )
