@@ -1,8 +1,10 @@
 """HTTP/1.1 as servers speak it, well or badly: over real sockets, against the library that the wire was tested with."""
 
 import asyncio
+import gc
 import gzip
 import ssl
+import warnings
 import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -346,3 +348,24 @@ async def test_replies_come_over_tls_and_its_connection_is_used_again(certificat
             link.done()
         assert server.connections == 1
         links.close()
+
+
+async def test_who_gives_up_while_a_link_is_made_leaves_no_socket_open() -> None:
+    """At each turn of the event loop until it is made. asyncio's own race of addresses leaves one if it is cancelled."""
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    request = Request(f"http://127.0.0.1:{port}", "/", {}, b"{}")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for turns in range(12):
+            links = Links("127.0.0.1", port, None, seconds=1, timeout=1)
+            asking = asyncio.create_task(links.send(request, asyncio.get_running_loop().time() + 5))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            await asyncio.sleep(0.01)
+            gc.collect()
+        server.close()
+    assert [str(each.message) for each in caught] == []

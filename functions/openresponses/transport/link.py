@@ -321,17 +321,23 @@ class Links:
         """Raises TimedOut, Unreachable, Unsendable, and TimeoutError."""
         loop = asyncio.get_running_loop()
         limit = asyncio.timeout_at(min(until, loop.time() + self._timeout))
+        opening = asyncio.ensure_future(
+            loop.create_connection(
+                lambda: Link(self._kept.append),
+                self._host,
+                self._port,
+                ssl=self._tls,
+                happy_eyeballs_delay=HAPPY_EYEBALLS_SECONDS,
+            )
+        )
         try:
             async with limit:
-                _, link = await loop.create_connection(
-                    lambda: Link(self._kept.append),
-                    self._host,
-                    self._port,
-                    ssl=self._tls,
-                    happy_eyeballs_delay=HAPPY_EYEBALLS_SECONDS,
-                )
-                return link
+                return (await asyncio.shield(opening))[1]
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_unused)
+            raise
         except OSError:  # TimeoutError is one
+            opening.add_done_callback(_close_unused)
             if not limit.expired():
                 raise Unreachable from None
             if loop.time() >= until:
@@ -339,3 +345,9 @@ class Links:
             raise TimedOut("connect") from None
         except ValueError:  # the host is no name
             raise Unsendable from None
+
+
+def _close_unused(opening: "asyncio.Future[tuple[asyncio.Transport, Link]]") -> None:
+    """Nobody waits for it any more. It is not cancelled, since asyncio leaves the socket open that won its race."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result()[1].close()
