@@ -270,14 +270,27 @@ async def http(deployment: Deployment) -> AsyncIterator[httpx2.AsyncClient]:
         yield http
 
 
-async def played(http: httpx2.AsyncClient, faults: Faults, scene: Scene, fault: Fault | None) -> tuple[Case, Heard]:
+async def played(
+    deployment: Deployment, http: httpx2.AsyncClient, faults: Faults, scene: Scene, fault: Fault | None
+) -> tuple[Case, Heard]:
     case = Case(scene.role, fault)
     faults.add(case)
     await scene.prepare(http, case)
     case.armed = True
+    watching = asyncio.create_task(disarmed_at_the_end(deployment, case))
     heard = await scene.act(http, case)
     case.armed = False
+    watching.cancel()
     return case, heard
+
+
+async def disarmed_at_the_end(deployment: Deployment, case: Case) -> None:
+    """AWS is back when the state machine has given the response up: to end it takes minutes of patience otherwise."""
+    while not any(
+        each.name == case.response_id and each.state == "Settle" for each in deployment.cloud.aws.executions()
+    ):
+        await asyncio.sleep(0.1)
+    case.armed = False
 
 
 @pytest.mark.timeout(300)
@@ -292,7 +305,7 @@ async def test_aws_fails_at_each_call_of(
 ) -> None:
     deployment.cloud.watch = faults = Faults()
     scene = SCENES[name]
-    well, heard = await played(http, faults, scene, None)
+    well, heard = await played(deployment, http, faults, scene, None)
     assert heard.said == "ok"
     await scene.after(http, well, heard)
     sites = list(enumerate(well.calls))
@@ -304,7 +317,7 @@ async def test_aws_fails_at_each_call_of(
     async def one(fault: Fault, call: str) -> None:
         async with few:
             try:
-                case, heard = await played(http, faults, scene, fault)
+                case, heard = await played(deployment, http, faults, scene, fault)
                 outcome = await judged(deployment, http, scene, case, heard)
                 found[("for good" if fault.for_good else "once", outcome)] += 1
             except Exception as error:
