@@ -114,7 +114,7 @@ def test_a_stop_may_come_as_an_execution_notes_its_next_state(
 
         def __set__(self, env: Environment, state: object) -> None:
             env.__dict__["_program_state"] = state
-            if isinstance(state, ProgramRunning):
+            if isinstance(state, ProgramRunning) and not env.is_frame():  # a stop begins with the execution itself
                 threading.Thread(target=stop, args=(env,)).start()
                 stopped.wait(0.2)
 
@@ -153,7 +153,7 @@ def test_an_execution_can_be_looked_at_before_it_has_named_its_first_state(
     states = [execution.state for execution in machine.aws.executions() if execution.status == "RUNNING"]
     looked.set()
     started.join()
-    assert {*states} <= {"A"}
+    assert {*states} <= {"A", None}  # none, once it has ended
     until(lambda: not executor_threads())
 
 
