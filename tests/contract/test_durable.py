@@ -280,3 +280,29 @@ async def test_input_items_are_listed_in_pages() -> None:
     assert (len(rest), more) == (4, False)
     last, _ = await house.stored.input_items(second["id"], limit=1, order="desc", after=None, before=None)
     assert last == rest[-1:]
+
+
+class SavedMeanwhile:
+    """Runs of which one is saved by another worker just after it was loaded."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage, self._loaded = storage, 0
+
+    async def load(self, response_id: str) -> Run | None:
+        run, self._loaded = await self._storage.runs.load(response_id), self._loaded + 1
+        if run is not None and self._loaded == 1:
+            log = await self._storage.log.read(response_id, -1)
+            await self._storage.runs.save(run.model_copy(), Batch(len(log), []))
+        return run
+
+    async def save(self, run: Run, batch: Batch | None = None) -> None:
+        await self._storage.runs.save(run, batch)
+
+
+async def test_a_run_that_is_saved_while_it_is_taken_over_is_taken_over_again() -> None:
+    house = House(Script([[*call("clock"), *STOP], ANSWER]))
+    runs = SavedMeanwhile(house.storage)
+    house.worker_ports = lambda: replace(house.ports, storage=replace(house.storage, runs=runs))
+    queued, _ = await house.create(tools=DECLARED, background=True)
+    await house.idle()
+    assert (await house.stored.retrieve(queued["id"])).status == "completed"

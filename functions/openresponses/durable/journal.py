@@ -111,7 +111,7 @@ class Recorder:
             await _to_its_end(self._flush())
 
     async def keep(self, run: Run) -> None:
-        """Save the run, with its events."""
+        """Save the run, with its events. Without any it takes a number of the log too: the fence stops it then."""
         run.kept = len(run.response.output)
         await _to_its_end(self._flush(save=True))
 
@@ -162,8 +162,7 @@ class Recorder:
             except KitError as error:
                 self.error = self.error or error  # no event may follow one that may be missing
                 raise
-            if events:
-                self._run.next_batch += 1
+            self._run.next_batch += 1
             del self._events[: len(events)]
             self._characters = sum(map(_characters, self._events))
             for hear in hearing:
@@ -174,7 +173,7 @@ class Recorder:
         run, record, self._record = self._run, self._record, None
         if record is None:
             if save:
-                await self._storage.runs.save(run, batch if batch.events else None)
+                await self._storage.runs.save(run, batch)
             else:
                 await self._storage.log.append(run.response.id, batch)
             return

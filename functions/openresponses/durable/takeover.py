@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from ..core.engine import is_open
-from ..core.errors import Superseded
+from ..core.errors import StorageUnavailable, Superseded
 from ..core.ports import Storage
 from ..core.records import Batch, Record
 from ..core.reducer import apply
@@ -31,7 +31,8 @@ async def resume(storage: Storage, response_id: str) -> tuple[Run, list[Batch]] 
 async def take_over(run: Run, log: list[Batch], storage: Storage, record: Record) -> Remains:
     """Bring `run` up to its log, and fence the log, so that no earlier worker can write to it any more.
 
-    The run gets its context. Raises Superseded if another worker was faster, or ended the response.
+    The run gets its context. Raises Superseded if another worker was faster, or ended the response, and
+    StorageUnavailable if the run was saved since it was loaded.
     """
     remains = Remains()
     run.response = run.response.model_copy(update={"output": []})  # version 0.1 stored its items with it
@@ -56,7 +57,10 @@ async def _catch_up(run: Run, batches: list[Batch], storage: Storage, remains: R
             batches = await storage.log.read(run.response.id, run.next_batch - 1)
         else:
             run.next_batch += 1
-            return
+            break
+    saved = await storage.runs.load(run.response.id)
+    if saved is None or saved.version != run.version:  # a save needs a batch of the log, so none comes after the fence
+        raise StorageUnavailable("The response was saved while it was taken over: try again")
 
 
 def _fold(run: Run, batches: list[Batch], remains: Remains) -> None:
