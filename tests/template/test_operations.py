@@ -15,7 +15,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import product
-from typing import Any
 
 import pytest
 
@@ -41,12 +40,13 @@ Metric = tuple[str, str, tuple[str, ...]]
 """A namespace, a name, and the names of its dimensions."""
 
 LAMBDA = "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html"
+LAMBDA_METRICS = ("ConcurrentExecutions", "Errors", "Invocations", "Throttles")
 GATEWAY = "https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html"
 STATES = "https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html"
 DYNAMODB = "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html"
 OF_AWS: dict[Metric, str] = {
     **{("AWS/ApiGateway", name, ("ApiName", "Stage")): GATEWAY for name in ("Count", "4XXError", "5XXError")},
-    **{("AWS/Lambda", name, ("FunctionName",)): LAMBDA for name in ("ConcurrentExecutions", "Errors", "Throttles")},
+    **{("AWS/Lambda", name, ("FunctionName",)): LAMBDA for name in LAMBDA_METRICS},
     **{
         ("AWS/States", name, ("StateMachineArn",)): STATES
         for name in (
@@ -214,6 +214,7 @@ def test_these_are_the_alarms(deployed: Json) -> None:
         "WorkerThrottledAlarm": {"Throttles"},
         "ApiDeathsAlarm": {"Errors"},
         "BugsAlarm": {"Errors"},
+        "AuthorizerFailsAlarm": {"Errors", "Invocations"},
         "KeyLookupsAlarm": {"KeyLookupsFailed"},
         "ExecutionsFailedAlarm": {"ExecutionsFailed", "ExecutionsStarted"},
         "ExecutionsTimedOutAlarm": {"ExecutionsTimedOut"},
@@ -231,7 +232,8 @@ def test_every_metric_that_an_alarm_looks_at_exists(deployed: Json, printed: set
 def test_every_metric_that_the_dashboard_shows_exists(deployed: Json, printed: set[Metric]) -> None:
     looked_at = {metric for widget in board(deployed)["widgets"] for metric in shown(widget)}
     assert looked_at - OF_AWS.keys() - printed == set()
-    assert OF_AWS.keys() - looked_at - {("AWS/Lambda", "Errors", ("FunctionName",))} == set(), "a row for nothing"
+    alarmed = {metric_of(each) for alarm in alarms(deployed).values() for each in watched(alarm)}
+    assert OF_AWS.keys() - looked_at - alarmed == set(), "a row for nothing"
 
 
 def test_every_metric_of_ours_is_described(printed: set[Metric]) -> None:
@@ -256,7 +258,7 @@ def test_the_alarm_on_bugs_looks_for_the_code_that_a_bug_has(deployed: Json) -> 
     assert dimensions == {"service": "local", "error": KitError.code}
 
 
-@pytest.mark.parametrize("name", ["ServerErrorsAlarm", "ExecutionsFailedAlarm"])
+@pytest.mark.parametrize("name", ["ServerErrorsAlarm", "ExecutionsFailedAlarm", "AuthorizerFailsAlarm"])
 def test_an_alarm_on_a_share_computes_with_the_metrics_that_it_names(name: str, deployed: Json) -> None:
     share, *parts = alarms(deployed)[name]["Metrics"]
     ids = [each["Id"] for each in parts]
@@ -372,7 +374,7 @@ def test_a_role_uses_the_key_through_the_services_that_it_calls_and_no_more(depl
         (statement,) = policy["PolicyDocument"]["Statement"]
         assert statement["Resource"] == KEY
         assert {*statement["Action"]} == (READ if name == "AuthorizerKeyPolicy" else READ_AND_WRITE)
-        services: Any = statement["Condition"]["StringLike"]["kms:ViaService"]
+        services: list[str] | str = statement["Condition"]["StringLike"]["kms:ViaService"]
         services = services if isinstance(services, list) else [services]
         assert services == [f"{each}.us-east-1.amazonaws.com*" for each in through[name]]
 
