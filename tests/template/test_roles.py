@@ -160,11 +160,13 @@ def without_conditions(template: Json) -> Json:
 
 def created(template: Json, name: str) -> Stack:
     """A stack that CloudFormation has created, whole."""
-    formation = client_of("cloudformation")
+    formation, s3 = client_of("cloudformation"), client_of("s3")
+    s3.create_bucket(Bucket="templates")  # as `sam deploy` does: a body in the call has 51,200 bytes at most
+    s3.put_object(Bucket="templates", Key=name, Body=json.dumps(template).encode())
     given = {"ExampleTool": "true", "SsmPrefix": f"/openresponses/{name}", "ToolFunctionPrefix": f"{name}-tool-"}
     formation.create_stack(
         StackName=name,
-        TemplateBody=json.dumps(template),
+        TemplateURL=f"https://s3.us-east-1.amazonaws.com/templates/{name}",
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
         Capabilities=["CAPABILITY_IAM"],
     )
