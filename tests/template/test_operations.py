@@ -379,6 +379,16 @@ def test_a_role_uses_the_key_through_the_services_that_it_calls_and_no_more(depl
         assert services == [f"{each}.us-east-1.amazonaws.com*" for each in through[name]]
 
 
+def test_the_page_shows_a_key_policy_that_admits_the_log_groups() -> None:
+    """https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html"""
+    section = (ROOT / "docs/deploy.md").read_text().partition("## A key of your own")[2]
+    account, logs = json.loads(section.partition("```json")[2].partition("```")[0])["Statement"]
+    assert account["Action"] == "kms:*", "or no policy of IAM counts"
+    assert logs["Principal"] == {"Service": "logs.<region>.amazonaws.com"}
+    (condition,) = logs["Condition"]["ArnLike"].values()
+    assert condition.endswith(":logs:<region>:<account>:log-group:*")
+
+
 def test_the_example_of_a_tool_has_the_key_only_where_there_is_one(deployed: Json) -> None:
     assert "ExampleToolKeyPolicy" not in as_deployed(deployed, KeyArn=KEY)
     assert "ExampleToolKeyPolicy" not in as_deployed(deployed, ExampleTool="true")
