@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
@@ -202,6 +203,26 @@ async def test_a_task_that_lambda_refused_often_has_filled_more_of_its_execution
     assert (result["step"], result["generation"]) == (step, int(step == "renewed"))
     for execution in house.executions:
         execution.cancel()
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ("Lambda.TooManyRequestsException", "overloaded"),
+        ("NotStarted", "storage_unavailable"),
+        ("Sandbox.Timedout", "turn_timeout"),
+        ("Crashed", "internal_error"),
+    ],
+)
+async def test_a_response_that_the_state_machine_gave_up_tells_what_its_client_can_do(error: str, code: str) -> None:
+    """An alarm looks for internal_error, which only a bug may have."""
+    house = House(Script([ANSWER]))
+    queued, _ = await house.create(background=True)
+    house.executions[0].cancel()
+    await house.worker().settle(queued["id"], error, json.dumps({"errorMessage": "words"}))
+    done = await house.stored.retrieve(queued["id"])
+    assert done.error is not None
+    assert (done.status, done.error.code) == ("failed", code)
 
 
 async def test_a_chain_shows_the_model_all_that_was_said() -> None:

@@ -167,4 +167,6 @@ def readable(error: str, cause: str) -> ResponseError:
         return ResponseError(code=kind.code, message=str(message))
     if error in ("States.Timeout", "Sandbox.Timedout", "TaskTimedOut"):
         return ResponseError(code="turn_timeout", message="A turn took longer than a turn may take")
+    if error == "Lambda.TooManyRequestsException":
+        return ResponseError(code="overloaded", message="The server was busy for too long: try again")
     return ResponseError(code=errors.KitError.code, message="The server had an error while making the response")
