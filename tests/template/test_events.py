@@ -14,7 +14,7 @@ from openresponses_dev.local.seed import local_key
 ROOT = Path(__file__).parents[2]
 AUTHORIZER = ROOT / "events/authorizer.json"
 EVENTS = sorted({*(ROOT / "events").glob("*.json")} - {AUTHORIZER})
-OPEN = ("/health", "/docs", "/openapi.json")
+OPEN = ("/health", "/docs", "/docs/swagger-ui.css", "/openapi.json")
 
 
 def is_open(event: dict[str, Any]) -> bool:
