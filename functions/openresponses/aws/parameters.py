@@ -16,7 +16,7 @@ from typing import Any
 from ..core.errors import StorageUnavailable
 from .clients import Aws, Refused
 
-_EARLY = 0.25
+EARLY = 0.25
 """The largest part of its time that a text may be read again too early: sandboxes that began together drift apart."""
 _FIRST_PAUSE = 1.0
 """Seconds without a call after SSM failed. They double with each failure, up to the time that texts are cached for."""
@@ -93,7 +93,7 @@ class SsmParameters:
         except (StorageUnavailable, Refused):
             seconds = min(self._seconds, _FIRST_PAUSE * 2**cached.failures)
             cached.failures = min(cached.failures + 1, 16)
-        cached.until = self._now() + seconds * (1 - _EARLY * self._chance())
+        cached.until = self._now() + seconds * (1 - EARLY * self._chance())
 
     async def _ask(self, name: str) -> Mapping[str, str]:
         try:

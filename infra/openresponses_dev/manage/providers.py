@@ -104,11 +104,16 @@ def stored_settings(deployment: Deployment, name: str) -> ProviderSettings:
 
 def model_to_try(deployment: Deployment, settings: ProviderSettings) -> str:
     """One that the configuration names, or that everybody has; empty where none is known. Raises Problem."""
+    return next(iter(named_models(deployment, settings)), _everybodys_model(settings))
+
+
+def named_models(deployment: Deployment, settings: ProviderSettings) -> list[str]:
+    """The models of it that the configuration names, by the provider's own names for them. Raises Problem."""
     prefix = f"{settings.name}/"
     aliases = parameters.read_all(deployment, "models")
     targets = (target for alias in naming(aliases, settings.name).values() for target in alias)
-    candidates = [*settings.models, *(each.removeprefix(prefix) for each in targets if each.startswith(prefix))]
-    return next(iter(candidates), _everybodys_model(settings))
+    aliased = (each.removeprefix(prefix) for each in targets if each.startswith(prefix))
+    return list(dict.fromkeys((*settings.models, *aliased)))
 
 
 def unreachable(deployment: Deployment, settings: ProviderSettings) -> str:
