@@ -83,6 +83,7 @@ SCHEMAS: dict[str, Json] = {
     "a pattern that backtracks": {"type": "string", "pattern": "^(a+)+$"},
     "names by a pattern": {**OBJECT, "patternProperties": {"^(a+)+$": {"type": "string"}}, "minProperties": 10**9},
     "an enum of many words": {"enum": ALL},
+    "an enum of many more numbers": {"enum": [1] * 3_000_000},
     "an enum of regular expressions": {"enum": ["(a+)+$" * 10 + str(n) for n in range(MANY)]},
     "an enum of long words": repeated({"enum": ["a " * 5_000 + str(n) for n in range(100)]}),
     "an enum of objects": repeated({"enum": [{"a": ALL}, {"b": ALL}]}),

@@ -10,6 +10,7 @@ import math
 import re
 import sys
 from collections.abc import Iterator
+from itertools import takewhile
 
 from pydantic import JsonValue
 
@@ -116,7 +117,8 @@ class _Maker:
         if "const" in rules:
             return None
         if isinstance(members, list):
-            return next((each for each in members if self._budget.look(_COMPARED) and self._is_spoken(each)), None)
+            compared = takewhile(lambda _: self._budget.look(_COMPARED), members)
+            return next(filter(self._is_spoken, compared), None)
         match _kind(rules):
             case "integer" | "number":
                 return None if self._number is None else _number(rules, self._number)
@@ -140,8 +142,8 @@ class _Maker:
         for _ in range(2 * _MAX_DEPTH):
             if not self._budget.look():
                 break
-            pointer, branches = rules.pop("$ref", None), (rules.pop("anyOf", None), rules.pop("oneOf", None))
-            branches = branches[0] or branches[1]
+            pointer, *alternatives = (rules.pop(key, None) for key in ("$ref", "anyOf", "oneOf"))
+            branches = next(filter(None, alternatives), None)
             if isinstance(pointer, str):
                 chosen = self._at(pointer)
             elif isinstance(branches, list):
