@@ -41,7 +41,9 @@ def parameters(*names: str) -> str:
 
 
 CONFIGURATION_IN_SSM = {
-    "ssm:GetParametersByPath": parameters("providers", "models", "tools"),
+    "ssm:GetParametersByPath": parameters(
+        *(f"{folder}{each}" for folder in ("providers", "models", "tools") for each in ("", "/*"))
+    ),
     "ssm:GetParameter": parameters("sealing-key"),
     "ssm:PutParameter": parameters("sealing-key"),
 }

@@ -27,7 +27,7 @@ from openresponses.schema.request import CreateResponse
 from openresponses.schema.tools import HostedTool
 from openresponses.toolbox.lambda_functions import LambdaTools
 from openresponses_dev.local.template.intrinsics import REGION
-from tests.contract.storage_suite import MotoBackend, new_batch, opened_moto, text
+from tests.contract.storage_suite import AwsBackend, new_batch, opened_aws, text
 from tests.template.reading import Json, grants
 from tests.unit.kit import Ledger, Models, Script, Tools
 
@@ -62,7 +62,7 @@ async def nowhere(event: StreamEvent) -> None: ...
 class Deployment:
     """One of everything, over moto; `asked` are the actions that AWS was asked for."""
 
-    def __init__(self, backend: MotoBackend) -> None:
+    def __init__(self, backend: AwsBackend) -> None:
         backend.add_machine()
         self.backend, self.storage = backend, backend.storage()
         ids = iter(f"{n:032x}" for n in range(100))
@@ -97,7 +97,7 @@ class Deployment:
 
 @pytest.fixture
 def deployment() -> Iterator[Deployment]:
-    with opened_moto() as backend:
+    with opened_aws() as backend:
         yield Deployment(backend)
         assert all("/" in item["pk"]["S"] for item in backend.items()), "the roles reach no other partitions"
 
@@ -167,7 +167,7 @@ async def test_each_function_may_read_its_configuration_as_it_does_and_no_other_
     for function in ("ApiFunction", "WorkerFunction"):
         allowed = grants(resources, f"{function}Role")
         names = {
-            action: {resource.partition(":parameter")[2] for resource in told.split(", ")}
+            action: {resource.partition(":parameter")[2].removesuffix("/*") for resource in told.split(", ")}
             for action, told in allowed.items()
             if action.startswith("ssm:")
         }
