@@ -8,11 +8,14 @@ import subprocess
 import sys
 from typing import Any
 
+import httpx2
 import pytest
 
 from openresponses.core.errors import ProviderThrottled, StorageUnavailable
+from openresponses.entry.api import build
 from openresponses.entry.runner import Crashed, TaskEvent, perform, workers_from
 from openresponses.entry.settings import aws_settings_from, settings_from
+from tests.contract.authorized import authorized
 
 STORED = {"OPENRESPONSES_TABLE": "table", "OPENRESPONSES_BUCKET": "bucket", "OPENRESPONSES_SSM_PREFIX": "/kit"}
 
@@ -189,3 +192,20 @@ def test_what_a_bug_says_is_kept_nowhere(caplog: pytest.LogCaptureFixture) -> No
     assert any("test_entry.py" in place for place in crashed["where"])
     assert (line["msg"], line["error"]) == ("work", "KeyError")
     assert "a prompt" not in f"{crashed} {line}"
+
+
+async def models_of(environment: dict[str, str]) -> list[str]:
+    """What /v1/models of a server lists, and which of two models answer."""
+    app = authorized(build(environment))
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api/v1") as client:
+        listed = [each["id"] for each in (await client.get("/models")).json()["data"]]
+        for model in ("offline/demo", "demo"):
+            answer = await client.post("/responses", json={"model": model, "input": "Hello", "store": False})
+            listed.append(f"{model}: {answer.status_code} {(answer.json()['error'] or {}).get('code', '')}".strip())
+        return listed
+
+
+async def test_the_offline_model_is_there_only_where_it_is_the_default() -> None:
+    assert await models_of({}) == ["offline/demo", "offline/demo: 200", "demo: 200"]
+    elsewhere = {"OPENRESPONSES_DEFAULT_PROVIDER": "openai"}
+    assert await models_of(elsewhere) == ["offline/demo: 404 model_not_found", "demo: 404 model_not_found"]

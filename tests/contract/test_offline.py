@@ -18,6 +18,7 @@ from openresponses.core.errors import ProviderThrottled
 from openresponses.core.settings import ProviderSettings, Settings
 from openresponses.core.turn import Turn, turn_of
 from openresponses.dialects import connect
+from openresponses.dialects.offline.budget import Budget
 from openresponses.dialects.offline.instances import instance
 from openresponses.dialects.offline.script import Ending, Script, parse
 from openresponses.responses.create import NewResponses
@@ -329,6 +330,9 @@ async def test_a_later_turn_can_fail() -> None:
         ("[[call f {broken]] [[words 4", Script("[[call f {broken]] [[words 4")),
         ("[[unknown]] [[callous]]", Script("[[unknown]] [[callous]]")),
         ("[[turns 3]][[parallel 2]][[words 9]]", Script("", turns=3, parallel=2, length=9)),
+        ("[[[words 9]]] a [[call [[words 8]]", Script("[] a [[call", length=8)),
+        ("[[parallel 99]] [[words 123456]]", Script("[[words 123456]]", parallel=32)),
+        ("[[fail in turn 123456]]", Script("[[fail in turn 123456]]")),
     ],
 )
 def test_directives_are_read_and_taken_out_of_the_words(message: str, script: Script) -> None:
@@ -342,6 +346,8 @@ INSTANCES: list[tuple[Json, str, object]] = [
     ({"const": 3}, "", 3),
     ({"enum": ["a", "b"]}, "I want b", "b"),
     ({"enum": ["x", "y"]}, "", "x"),
+    ({"enum": ["new_york", "", "in New York"]}, "I live In New-York.", "in New York"),
+    ({"enum": [1, 7]}, "take 7", 7),
     ({"type": "string", "default": "d"}, "hi", "d"),
     ({"type": ["null", "integer"]}, "", 1),
     ({"type": "null"}, "", None),
@@ -367,15 +373,15 @@ INSTANCES: list[tuple[Json, str, object]] = [
 
 @pytest.mark.parametrize(("schema", "words", "value"), INSTANCES)
 def test_an_instance_of_a_schema(schema: Json, words: str, value: object) -> None:
-    made = instance(schema, words)
-    assert made == value == instance(schema, words)
+    made = instance(schema, words, Budget())
+    assert made == value == instance(schema, words, Budget())
     Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(made)
 
 
 def test_a_recursive_schema_ends() -> None:
     branch = {"anyOf": [{"$ref": "#"}, {"type": "null"}]}
     schema = {**OBJECT, "properties": {"v": {"const": 1}, "next": branch}, "required": ["v", "next"]}
-    Draft202012Validator(schema).validate(instance(schema, ""))
+    Draft202012Validator(schema).validate(instance(schema, "", Budget()))
 
 
 @pytest.mark.parametrize(
@@ -387,7 +393,7 @@ def test_a_recursive_schema_ends() -> None:
     ],
 )
 def test_an_instance_of_any_schema_is_small(schema: Json) -> None:
-    assert len(json.dumps(instance(schema, "words"))) < 20_000
+    assert len(json.dumps(instance(schema, "words", Budget()))) < 50_000
 
 
 class Person(BaseModel):
@@ -399,7 +405,7 @@ class Person(BaseModel):
 
 
 def test_a_model_of_pydantic_gets_its_instance() -> None:
-    made = instance(Person.model_json_schema(), "The reader is Ada, aged 36.")
+    made = instance(Person.model_json_schema(), "The reader is Ada, aged 36.", Budget())
     person = Person.model_validate(made)
     assert (person.name, person.age, person.role) == ("Ada", 36, "reader")
     assert person.friends

@@ -14,8 +14,15 @@ from moto import mock_aws
 
 from openresponses.aws.clients import Aws, Refused
 from openresponses.aws.parameters import SsmParameters
-from openresponses.core.errors import StorageUnavailable
+from openresponses.core.errors import RequestError, StorageUnavailable
+from openresponses.core.ports import ToolOutput
+from openresponses.routing.catalog import Catalog
 from openresponses.routing.cipher import AeadSeal, kept_in
+from openresponses.routing.targets import targets_of
+from openresponses.schema.base import JsonObject
+from openresponses.schema.request import CreateResponse
+from openresponses.schema.tools import HostedTool
+from openresponses.toolbox.lambda_functions import LambdaTools
 from openresponses_dev.local.services.local_aws import client
 from openresponses_dev.local.template.intrinsics import REGION
 from openresponses_dev.manage.deployment import Deployment
@@ -39,6 +46,11 @@ class MovingAws(Aws):
         return await super().run(function)
 
 
+class NoFunctions:
+    async def invoke(self, function: str, payload: JsonObject) -> ToolOutput:
+        raise AssertionError("nothing is called")
+
+
 @dataclass
 class Shop:
     """Parameters of a local Parameter Store, and the time that they live in."""
@@ -47,8 +59,14 @@ class Shop:
     aws: MovingAws
     time: float = 0.0
 
+    early: float = 0.0
+
     def __post_init__(self) -> None:
-        self.parameters = SsmParameters(self.aws, "/kit/", lambda: self.time, seconds=FRESH_SECONDS)
+        self.parameters = self.sandbox(self.aws)
+
+    def sandbox(self, aws: Aws, **more: Any) -> SsmParameters:
+        """Another one, which remembers nothing yet."""
+        return SsmParameters(aws, "/kit/", lambda: self.time, seconds=FRESH_SECONDS, chance=lambda: self.early, **more)
 
     def put(self, name: str, value: str, kind: str = "String") -> None:
         self.ssm.put_parameter(Name=f"/kit/{name}", Value=value, Type=kind, Overwrite=True)
@@ -78,6 +96,72 @@ async def test_that_there_is_no_parameter_is_remembered_as_well(shop: Shop) -> N
     assert await shop.parameters.get("tools/weather") == "new"
 
 
+async def test_names_that_a_client_makes_up_cost_no_call_and_push_nothing_out(shop: Shop) -> None:
+    shop.put("providers/p", '{"dialect": "chat_completions"}', "SecureString")
+    catalog, tools = Catalog(shop.parameters), LambdaTools(shop.parameters, NoFunctions())
+    for n in range(2_000):
+        model = CreateResponse(model=f"made-up-{n}/model", input="hi")
+        alias = CreateResponse(model=f"made-up-{n}", input="hi")
+        order = CreateResponse.model_validate(
+            {"model": "p/model", "input": "hi", "provider": {"order": [f"made-up-{n}/model"]}}
+        )
+        for request in (model, alias, order):
+            with pytest.raises(RequestError):
+                await targets_of(request, catalog, "default")
+        assert await tools.offer(HostedTool(type=f"serverless:made-up-{n}")) == []
+    assert await targets_of(CreateResponse(model="p/model", input="hi"), catalog, "default")
+    assert shop.aws.asked == 3  # a listing of the providers, one of the aliases, one of the tools
+
+
+async def test_a_new_parameter_is_seen_when_the_list_is_read_again(shop: Shop) -> None:
+    assert await shop.parameters.get("providers/new") is None
+    shop.put("providers/new", "text", "SecureString")
+    shop.time = FRESH_SECONDS - 1
+    assert (await shop.parameters.get("providers/new"), shop.aws.asked) == (None, 1)
+    shop.time = FRESH_SECONDS
+    assert (await shop.parameters.get("providers/new"), shop.aws.asked) == ("text", 2)
+
+
+async def test_a_parameter_that_was_deleted_is_gone_when_the_list_is_read_again(shop: Shop) -> None:
+    shop.put("providers/old", "text", "SecureString")
+    assert await shop.parameters.get("providers/old") == "text"
+    shop.ssm.delete_parameter(Name="/kit/providers/old")
+    shop.time = FRESH_SECONDS
+    assert await shop.parameters.get("providers/old") is None
+
+
+async def test_sandboxes_that_began_together_do_not_read_again_together(shop: Shop) -> None:
+    asked: list[int] = []
+    for early in (0.0, 0.5, 1.0):
+        shop.time, shop.early = 0, early
+        aws = MovingAws()
+        parameters = shop.sandbox(aws)
+        for shop.time in range(FRESH_SECONDS + 1):
+            await parameters.get("tools/weather")
+            if aws.asked == 2:
+                break
+        asked.append(int(shop.time))
+    assert asked == [60, 53, 45]
+
+
+async def test_all_who_wait_for_a_list_share_one_reading_of_it(shop: Shop) -> None:
+    shop.put("providers/p", "text", "SecureString")
+    for shop.time in (0, FRESH_SECONDS):
+        names = [f"providers/{name}" for name in ("p", "a", "b", "c", "d")]
+        assert await asyncio.gather(*map(shop.parameters.get, names)) == ["text", None, None, None, None]
+    assert shop.aws.asked == 2
+
+
+async def test_whoever_gives_up_while_reading_leaves_it_to_the_next(shop: Shop) -> None:
+    shop.put("providers/p", "text", "SecureString")
+    first = asyncio.create_task(shop.parameters.get("providers/p"))
+    second = asyncio.create_task(shop.parameters.get("providers/p"))
+    while not shop.aws.asked:
+        await asyncio.sleep(0)
+    first.cancel()
+    assert (await second, shop.aws.asked) == ("text", 2)
+
+
 @pytest.mark.parametrize("error", [StorageUnavailable("down"), Refused("AccessDeniedException", "no", {})])
 async def test_what_was_read_once_is_served_while_ssm_does_not_answer(shop: Shop, error: Exception) -> None:
     shop.put("tools/weather", "old")
@@ -86,18 +170,31 @@ async def test_what_was_read_once_is_served_while_ssm_does_not_answer(shop: Shop
     assert [await shop.parameters.get("tools/weather") for _ in range(3)] == ["old"] * 3
     assert shop.aws.asked == 2
     with pytest.raises(StorageUnavailable, match="could not be read"):
-        await shop.parameters.get("tools/another")
+        await shop.parameters.get("providers/another")
 
 
-async def test_names_that_clients_make_up_do_not_fill_the_memory(shop: Shop) -> None:
-    shop.put("tools/weather", "old")
-    await shop.parameters.get("tools/weather")
-    shop.aws.error = Refused("ParameterNotFound", "", {})
-    for n in range(1_000):
-        assert await shop.parameters.get(f"tools/name{n}") is None
+@pytest.mark.parametrize("known", [True, False])
+async def test_ssm_is_asked_less_and_less_often_while_it_fails(shop: Shop, known: bool) -> None:
+    if known:
+        await shop.parameters.get("tools/weather")
+    asked, started = shop.aws.asked, FRESH_SECONDS if known else 0
+    shop.aws.error = StorageUnavailable("throttled")
+    times: list[int] = []
+    for seconds in range(200):
+        shop.time = started + seconds
+        if known:
+            assert await shop.parameters.get("tools/weather") is None
+        else:
+            with pytest.raises(StorageUnavailable, match="could not be read"):
+                await shop.parameters.get("tools/weather")
+        if shop.aws.asked > asked:
+            asked = shop.aws.asked
+            times.append(seconds)
+    assert times == [0, 1, 3, 7, 15, 31, 63, 123, 183]
     shop.aws.error = None
     shop.put("tools/weather", "new")
-    assert await shop.parameters.get("tools/weather") == "new"  # it had to make room
+    shop.time += FRESH_SECONDS
+    assert await shop.parameters.get("tools/weather") == "new"
 
 
 async def test_a_secret_is_decrypted(shop: Shop) -> None:
@@ -120,7 +217,7 @@ async def test_something_else_is_done_once_while_the_first_value_is_on_its_way(s
             return answer
 
     shop.put("providers/p", "text")
-    parameters = SsmParameters(Answered(), "/kit/", lambda: shop.time, seconds=FRESH_SECONDS, meanwhile=meanwhile)
+    parameters = shop.sandbox(Answered(), meanwhile=meanwhile)
     assert [await parameters.get(name) for name in ("providers/p", "providers/q")] == ["text", None]
     assert len(done) == 1
     assert done[0].startswith("aws")
@@ -148,7 +245,7 @@ async def test_a_list_is_served_while_ssm_does_not_answer(shop: Shop) -> None:
 
 
 async def test_a_parameter_is_made_once_whoever_comes_first(shop: Shop) -> None:
-    other = SsmParameters(MovingAws(), "/kit/", lambda: shop.time, seconds=FRESH_SECONDS)
+    other = shop.sandbox(MovingAws())
     assert await shop.parameters.get("key") is None
     assert await other.get("key") is None
     made = await asyncio.gather(shop.parameters.create("key", "a"), other.create("key", "b"))
@@ -178,7 +275,7 @@ async def test_what_is_made_has_the_stacks_own_kms_key_if_there_is_one(shop: Sho
 
 
 async def test_sandboxes_that_begin_together_seal_with_one_key(shop: Shop) -> None:
-    other = SsmParameters(MovingAws(), "/kit/", lambda: shop.time, seconds=FRESH_SECONDS)
+    other = shop.sandbox(MovingAws())
     one, two = AeadSeal(kept_in(shop.parameters), "acme"), AeadSeal(kept_in(other), "acme")
     sealed = await asyncio.gather(one.seal("a/m", "state"), two.seal("a/m", "state"))
     assert [await one.open(sealed[1]), await two.open(sealed[0])] == [("a/m", "state")] * 2

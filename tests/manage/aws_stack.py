@@ -8,11 +8,15 @@ import socket
 import sys
 import threading
 from unittest.mock import MagicMock
+from urllib.parse import unquote
 
 import boto3
 import httpx2
+from moto.bedrock.exceptions import ResourceNotFoundException
+from moto.bedrock.responses import BedrockResponse
 from moto.iam.access_control import IAMRequestBase
 from moto.server import ThreadedMotoServer
+from moto.ssm.responses import SimpleSystemManagerResponse
 
 STACK, REGION = "openresponses", "eu-west-1"
 DENIED = {
@@ -22,6 +26,8 @@ DENIED = {
         "dynamodb:TransactWriteItems",
         "dynamodb:DescribeTimeToLive",
         "lambda:GetFunctionConfiguration",
+        "ssm:GetServiceSetting",
+        "bedrock:*",
     ],
     "outsider": ["cloudformation:*"],
 }
@@ -35,6 +41,40 @@ for absent in ("", ".validation", ".validation.exceptions"):
 
 # Only permissions are checked: it takes the signatures of Lambda's GET requests for wrong.
 IAMRequestBase.check_signature = lambda self: None
+
+
+SETTING = "/ssm/parameter-store/high-throughput-enabled"
+AGREEMENTS = {"anthropic.claude-haiku-4-5-20251001-v1:0": "AVAILABLE", "cohere.command-r-v1:0": "NOT_AVAILABLE"}
+
+
+def service_setting(response: SimpleSystemManagerResponse) -> str:
+    """moto has none: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetServiceSetting.html"""
+    assert json.loads(response.body)["SettingId"] == SETTING
+    return json.dumps({"ServiceSetting": {"SettingId": SETTING, "SettingValue": "false", "Status": "Default"}})
+
+
+def availability(response: BedrockResponse) -> str:
+    """moto has none: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_GetFoundationModelAvailability.html"""
+    model = unquote(response.path.rpartition("/")[2])
+    return json.dumps(
+        {
+            "modelId": model,
+            "agreementAvailability": {"status": AGREEMENTS.get(model, "NOT_AVAILABLE")},
+            "authorizationStatus": "AUTHORIZED",
+            "entitlementAvailability": "AVAILABLE",
+            "regionAvailability": "AVAILABLE",
+        }
+    )
+
+
+def no_form(response: BedrockResponse) -> str:
+    """https://docs.aws.amazon.com/bedrock/latest/APIReference/API_GetUseCaseForModelAccess.html"""
+    raise ResourceNotFoundException("There is no use case for this account")
+
+
+SimpleSystemManagerResponse.get_service_setting = service_setting
+BedrockResponse.get_foundation_model_availability = availability
+BedrockResponse.get_use_case_for_model_access = no_form
 
 
 def template(base_url: str) -> str:

@@ -91,6 +91,50 @@ def test_each_thing_that_is_wrong_is_found_with_what_mends_it(aws: Aws, cloud: C
     assert "hidden" not in done.out
 
 
+CALLED = "cohere.command-r-v1:0"
+SUBSCRIBED = "eu.anthropic.claude-haiku-4-5-20251001-v1:0"
+NEW = "anthropic.claude-opus-9-v1:0"
+
+
+def test_what_bedrock_wants_once_is_told_for_each_model_that_is_named(aws: Aws) -> None:
+    ssm = client(aws, "ssm")
+    models = ["eu.amazon.nova-micro-v1:0", SUBSCRIBED, CALLED, "arn:aws:bedrock:eu-west-1:1:inference-profile/x"]
+    put = {
+        "providers/ours": ("SecureString", {"dialect": "bedrock", "models": models}),
+        "providers/theirs": ("SecureString", {"dialect": "bedrock", "api_key": "hidden", "models": [f"us.{CALLED}"]}),
+        "providers/bare": ("SecureString", {"dialect": "bedrock"}),
+        "models/clever": ("String", {"targets": [f"ours/{NEW}"]}),
+    }
+    for name, (kind, document) in put.items():
+        ssm.put_parameter(Name=f"/mine/{name}", Type=kind, Value=json.dumps(document))
+    try:
+        done, reader = aws.run("doctor"), aws.run("doctor", user="reader")
+    finally:
+        ssm.delete_parameters(Names=[f"/mine/{name}" for name in put])
+    found = [line.split(maxsplit=2) for line in done.out.splitlines() if " subscription " in line]
+    assert [(state, detail.split()[0].rstrip(":")) for state, _, detail in found] == [
+        ("note", "bare"),
+        ("ok", models[0]),
+        ("ok", SUBSCRIBED),
+        ("problem", CALLED),
+        ("note", models[3]),
+        ("problem", NEW),
+    ]
+    assert f"aws bedrock-runtime converse --region {REGION} --model-id {CALLED} --messages" in done.out
+    assert "aws-marketplace:Subscribe and aws-marketplace:ViewSubscriptions" in done.out
+    assert findings(done.out)["Anthropic's form"][0] == "note"
+    unseen = findings(reader.out)["subscription"]
+    assert unseen == ("note", f"{NEW}: can't be seen: you may not bedrock:GetFoundationModelAvailability")
+
+
+def test_what_the_account_may_read_of_the_parameter_store_is_told(aws: Aws) -> None:
+    enough = "enough for 300 busy sandboxes"  # 40 calls a second; three listings each, every 22.5 of its 30 seconds
+    state, detail = findings(aws.run("doctor").out)["Parameter Store"]
+    assert (state, detail) == ("note", f"40 reads a second for all that the account does, its default: {enough}")
+    state, detail = findings(aws.run("doctor", user="reader").out)["Parameter Store"]
+    assert (state, detail) == ("note", "its throughput can't be seen: you may not ssm:GetServiceSetting")
+
+
 def test_a_missing_permission_is_one_finding_and_the_rest_goes_on(aws: Aws) -> None:
     done = aws.run("doctor", user="reader")
     found = findings(done.out)

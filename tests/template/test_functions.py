@@ -40,7 +40,13 @@ def parameters(*names: str) -> str:
     return ", ".join(f"arn:${{AWS::Partition}}:ssm:{HERE}:parameter${{SsmPrefix}}/{name}" for name in names)
 
 
-SEALING_KEY = {"ssm:PutParameter": parameters("sealing-key")}
+CONFIGURATION_IN_SSM = {
+    "ssm:GetParametersByPath": parameters(
+        *(f"{folder}{each}" for folder in ("providers", "models", "tools") for each in ("", "/*"))
+    ),
+    "ssm:GetParameter": parameters("sealing-key"),
+    "ssm:PutParameter": parameters("sealing-key"),
+}
 START = {"states:StartExecution": f"arn:${{AWS::Partition}}:states:{HERE}:stateMachine:${{AWS::StackName}}-loop"}
 STOP = {"states:StopExecution": f"arn:${{AWS::Partition}}:states:{HERE}:execution:${{AWS::StackName}}-loop:*"}
 
@@ -55,17 +61,12 @@ GRANTS = {
     | START
     | STOP
     | INVOKE_TOOLS
-    | SEALING_KEY
-    | {
-        "ssm:GetParameter": parameters("providers/*", "models/*", "tools/*", "sealing-key"),
-        "ssm:GetParametersByPath": parameters("providers", "models"),
-    },
+    | CONFIGURATION_IN_SSM,
     WORKER: items("BatchGetItem", "ConditionCheckItem", "GetItem", "PutItem", "Query", "UpdateItem")
     | OBJECTS
     | START
     | INVOKE_TOOLS
-    | SEALING_KEY
-    | {"ssm:GetParameter": parameters("providers/*", "models/*", "tools/*", "sealing-key")},
+    | CONFIGURATION_IN_SSM,
     AUTHORIZER: items("GetItem"),
     EXAMPLE: {f"dynamodb:{name}": "ExampleToolTable.Arn" for name in ("GetItem", "PutItem", "UpdateItem")},
 }

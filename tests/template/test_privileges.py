@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from openresponses.aws.clients import Aws, Refused
+from openresponses.aws.functions import LambdaFunctions
+from openresponses.aws.parameters import SsmParameters
 from openresponses.core import deltas as d
 from openresponses.core.chain import Joint, Link, response_link
 from openresponses.core.errors import Superseded
@@ -16,9 +19,14 @@ from openresponses.core.settings import Settings
 from openresponses.responses.create import NewResponses
 from openresponses.responses.stored import StoredResponses
 from openresponses.responses.worker import Worker
+from openresponses.routing.catalog import Catalog
+from openresponses.routing.cipher import kept_in
 from openresponses.schema.events import StreamEvent
 from openresponses.schema.items import HostedToolCall
 from openresponses.schema.request import CreateResponse
+from openresponses.schema.tools import HostedTool
+from openresponses.toolbox.lambda_functions import LambdaTools
+from openresponses_dev.local.template.intrinsics import REGION
 from tests.contract.storage_suite import AwsBackend, new_batch, opened_aws, text
 from tests.template.reading import Json, grants
 from tests.unit.kit import Ledger, Models, Script, Tools
@@ -133,3 +141,34 @@ async def test_the_worker_function_needs_all_it_may_do(deployment: Deployment, r
         with pytest.raises(Superseded):  # it is over
             await deployment.storage.store.settle(record.response, [])
     assert asked | deployment.asked() | LIST | CHECK == allowed(resources, "WorkerFunction")
+
+
+class ReadingAws(Aws):
+    """An empty Parameter Store. `asked` are the names by action, as a policy names them."""
+
+    def __init__(self) -> None:
+        super().__init__(REGION)
+        self.asked: dict[str, set[str]] = {}
+
+    async def call(self, service: Any, operation: str, /, **parameters: object) -> Json:
+        action = f"{service}:{''.join(map(str.capitalize, operation.split('_')))}"
+        self.asked.setdefault(action, set()).add(str(parameters.get("Path") or parameters["Name"]))
+        if operation == "get_parameter":
+            raise Refused("ParameterNotFound", "", {})
+        return {"Parameters": []}
+
+
+async def test_each_function_may_read_its_configuration_as_it_does_and_no_other_way(resources: dict[str, Json]) -> None:
+    aws = ReadingAws()
+    parameters = SsmParameters(aws, "${SsmPrefix}/", lambda: 0.0, seconds=60)
+    await Catalog(parameters).listed()
+    await LambdaTools(parameters, LambdaFunctions(REGION)).offer(HostedTool(type="serverless:weather"))
+    await kept_in(parameters)()
+    for function in ("ApiFunction", "WorkerFunction"):
+        allowed = grants(resources, f"{function}Role")
+        names = {
+            action: {resource.partition(":parameter")[2].removesuffix("/*") for resource in told.split(", ")}
+            for action, told in allowed.items()
+            if action.startswith("ssm:")
+        }
+        assert names == aws.asked

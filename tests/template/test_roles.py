@@ -101,7 +101,7 @@ CALLS: dict[str, Call] = {
         executionArn=s.machine.replace(":stateMachine:", ":execution:") + ":resp_1"
     ),
     "ssm:DeleteParameter": lambda c, s, r: c("ssm").delete_parameter(Name=f"{s.prefix}/sealing-key"),
-    "ssm:GetParameter": lambda c, s, r: c("ssm").get_parameter(Name=f"{s.prefix}/providers/openai"),
+    "ssm:GetParameter": lambda c, s, r: c("ssm").get_parameter(Name=f"{s.prefix}/sealing-key"),
     "ssm:GetParametersByPath": lambda c, s, r: c("ssm").get_parameters_by_path(Path=f"{s.prefix}/providers"),
     "ssm:PutParameter": lambda c, s, r: c("ssm").put_parameter(
         Name=f"{s.prefix}/sealing-key", Value="x", Type="SecureString"

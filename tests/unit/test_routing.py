@@ -25,7 +25,7 @@ from openresponses.core.settings import ProviderSettings, Settings
 from openresponses.core.turn import Turn, turn_of
 from openresponses.entry.settings import OFFLINE
 from openresponses.routing.catalog import Catalog
-from openresponses.routing.connections import FAILURES, OPEN_SECONDS
+from openresponses.routing.connections import FAILURES, MAX_TARGETS, OPEN_SECONDS, Breaker
 from openresponses.routing.router import Router, TenantModels
 from openresponses.routing.targets import Target, targets_of
 from openresponses.schema.request import CreateResponse
@@ -385,3 +385,14 @@ def test_settings_are_values() -> None:
     one = ProviderSettings(name="p", dialect="x", api_key="k")
     assert one == replace(one)
     assert "k'" not in repr(one)
+
+
+def test_targets_that_clients_make_up_do_not_fill_the_breakers_memory() -> None:
+    breaker = Breaker(lambda: 0.0)
+    for _ in range(FAILURES):
+        breaker.failed("openai/gpt")
+    for n in range(MAX_TARGETS - 1):
+        breaker.failed(f"openai/made-up-{n}")
+    assert breaker.is_open("openai/gpt")
+    breaker.failed("openai/one-more")
+    assert not breaker.is_open("openai/gpt")  # it failed least recently

@@ -13,7 +13,7 @@ from ..routing.cipher import AeadSeal, Keys, kept_in, of_this_process
 from ..routing.router import Router, TenantModels
 from ..toolbox import Toolbox
 from ..toolbox.files import ToolFiles
-from .settings import OFFLINE, AwsSettings, aws_settings_from, settings_from
+from .settings import AwsSettings, aws_settings_from, built_in, settings_from
 
 
 class Deployment:
@@ -25,7 +25,8 @@ class Deployment:
         aws = aws_settings_from(environment)
         self._storage = _storage(aws) if aws.table else None
         parameters, self._keys, self._tools = _configured(aws) if aws.ssm_prefix else _unconfigured()
-        self.router = Router(Catalog(parameters, [OFFLINE]), connect, self.settings, time.monotonic, telemetry.answered)
+        catalog = Catalog(parameters, built_in(self.settings.default_provider))
+        self.router = Router(catalog, connect, self.settings, time.monotonic, telemetry.answered)
 
     def ports(self, tenant: str, allowed: Sequence[str] = ()) -> Ports:
         return Ports(

@@ -7,7 +7,12 @@ from ..core.run import REASONING_SHOWN, ReasoningShown
 from ..core.settings import EventNames, ProviderSettings, Settings
 
 OFFLINE = ProviderSettings(name="offline", dialect="offline", models=("demo",), retries=0)
-"""The provider that every deployment has, and the one that it asks by default."""
+"""The model that needs no provider. It pretends to be one, so nobody gets its answers unless it was chosen."""
+
+
+def built_in(default_provider: str) -> tuple[ProviderSettings, ...]:
+    """The providers that are there without a parameter: the offline one, where it is the default."""
+    return (OFFLINE,) if default_provider == OFFLINE.name else ()
 
 
 def settings_from(environment: Mapping[str, str]) -> Settings:
@@ -32,8 +37,8 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
 
 @dataclass(frozen=True, slots=True)
 class AwsSettings:
-    """Where things are. Without a `table` nothing is stored. Without an `ssm_prefix` there is no provider but the
-    offline one, and every tool is a file. A parameter is read again after `config_seconds`. With a `key_arn`, what the
+    """Where things are. Without a `table` nothing is stored. Without an `ssm_prefix` there is no provider but a
+    built-in one, and every tool is a file. A parameter is read again after `config_seconds`. With a `key_arn`, what the
     server itself configures is encrypted with that KMS key.
     """
 

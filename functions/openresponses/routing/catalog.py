@@ -64,7 +64,7 @@ def _valid(kind: type[Kind], value: str | dict[str, JsonValue]) -> Kind:
 
 
 class Catalog:
-    """The `builtin` providers are there without a parameter."""
+    """The `builtin` providers are there without a parameter. What it remembers, operators named and no client."""
 
     def __init__(self, parameters: Parameters, builtin: Iterable[ProviderSettings] = ()) -> None:
         self._parameters = parameters
@@ -77,6 +77,7 @@ class Catalog:
             return self._builtin[name]
         text = await self._text(PROVIDERS, name)
         if text is None:
+            self._parsed.pop(name, None)
             return None
         before = self._parsed.get(name)
         if before is None or before[0] != text:

@@ -1,5 +1,6 @@
 """Connected providers, kept for the life of the sandbox, and replaced when their configuration changes."""
 
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from ..core.settings import ProviderSettings
 
 FAILURES = 5
 OPEN_SECONDS = 30.0
+MAX_TARGETS = 1_000
+"""Targets whose failures are counted. Clients name models, so there is no end of targets that fail."""
 
 
 @dataclass(slots=True)
@@ -26,7 +29,7 @@ class Breaker:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._states: dict[str, _State] = {}
+        self._states: OrderedDict[str, _State] = OrderedDict()
 
     def is_open(self, target: str) -> bool:
         state = self._states.get(target)
@@ -35,6 +38,9 @@ class Breaker:
     def failed(self, target: str, *, busy_for: float | None = None) -> None:
         """`busy_for` is for how many seconds the target itself asked to be left alone."""
         state = self._states.setdefault(target, _State())
+        self._states.move_to_end(target)
+        if len(self._states) > MAX_TARGETS:  # forget the one that failed least recently
+            self._states.popitem(last=False)
         state.failures += 1
         if busy_for:
             state.open_until = max(state.open_until, self._now() + min(busy_for, OPEN_SECONDS))

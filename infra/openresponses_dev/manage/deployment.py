@@ -89,8 +89,9 @@ class Deployment:
         """Where a change was made, and when it counts."""
         return f"in {self.title}, in force within {self.config_seconds} s"
 
-    def client(self, service: str) -> Any:
-        return _client(self.session, service, self.endpoint_url)
+    def client(self, service: str, region: str | None = None) -> Any:
+        """Of the deployment's own Region, unless another one is named."""
+        return _client(self.session, service, self.endpoint_url, region)
 
     def command(self, words: str) -> str:
         """The command that does this to this deployment."""
@@ -192,9 +193,9 @@ def _samconfig() -> Mapping[str, str]:
 
 
 @cache
-def _client(session: Any, service: str, endpoint_url: str | None) -> Any:
+def _client(session: Any, service: str, endpoint_url: str | None, region: str | None = None) -> Any:
     config: Any = import_module("botocore.config").Config(
         connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3}
     )
     with translated(service):
-        return session.client(service, endpoint_url=endpoint_url, config=config)
+        return session.client(service, region_name=region, endpoint_url=endpoint_url, config=config)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from openresponses.entry.settings import OFFLINE
+from openresponses.entry.settings import built_in
 from openresponses.routing.catalog import NAME, parse_alias
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
@@ -59,7 +59,8 @@ def targets_of(alias: str, document: str) -> list[str]:
 
 def provider_names(deployment: Deployment) -> set[str]:
     """Those that requests can name, whether or not they work. Raises Problem."""
-    return {OFFLINE.name, *(each.name for each in parameters.read_all(deployment, "providers"))}
+    built = built_in(deployment.default_provider)
+    return {each.name for each in (*built, *parameters.read_all(deployment, "providers"))}
 
 
 def unconfigured(targets: Iterable[str], configured: set[str]) -> list[str]:

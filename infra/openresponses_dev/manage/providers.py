@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from cyclopts import Parameter
 
 from openresponses.core.settings import ProviderSettings
-from openresponses.entry.settings import OFFLINE
+from openresponses.entry.settings import built_in
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.models import naming
@@ -49,8 +49,9 @@ def set_provider(
 
 
 def list_providers(*, where: Where = Where()) -> int:
-    found = parameters.read_all(deployment_at(where), "providers")
-    rows = [_row(OFFLINE), *map(_stored, found)]
+    deployment = deployment_at(where)
+    found = parameters.read_all(deployment, "providers")
+    rows = [*map(_row, built_in(deployment.default_provider)), *map(_stored, found)]
     print(columns(("NAME", "DIALECT", "BASE URL", "KEY", "MODELS LISTED"), rows))
     return 0
 
@@ -92,8 +93,9 @@ def remove_provider(name: str, /, *, where: Where = Where()) -> int:
 
 def stored_settings(deployment: Deployment, name: str) -> ProviderSettings:
     """Raises Problem."""
-    if name == OFFLINE.name:
-        return OFFLINE
+    for built in built_in(deployment.default_provider):
+        if name == built.name:
+            return built
     found = parameters.read(deployment, "providers", name)
     if found is None:
         raise Problem(f"there is no provider {name} in {deployment.title}", deployment.command(f"providers set {name}"))
@@ -102,11 +104,16 @@ def stored_settings(deployment: Deployment, name: str) -> ProviderSettings:
 
 def model_to_try(deployment: Deployment, settings: ProviderSettings) -> str:
     """One that the configuration names, or that everybody has; empty where none is known. Raises Problem."""
+    return next(iter(named_models(deployment, settings)), _everybodys_model(settings))
+
+
+def named_models(deployment: Deployment, settings: ProviderSettings) -> list[str]:
+    """The models of it that the configuration names, by the provider's own names for them. Raises Problem."""
     prefix = f"{settings.name}/"
     aliases = parameters.read_all(deployment, "models")
     targets = (target for alias in naming(aliases, settings.name).values() for target in alias)
-    candidates = [*settings.models, *(each.removeprefix(prefix) for each in targets if each.startswith(prefix))]
-    return next(iter(candidates), _everybodys_model(settings))
+    aliased = (each.removeprefix(prefix) for each in targets if each.startswith(prefix))
+    return list(dict.fromkeys((*settings.models, *aliased)))
 
 
 def unreachable(deployment: Deployment, settings: ProviderSettings) -> str:

@@ -19,17 +19,22 @@ Directives in the last user message script it, for tests and demonstrations:
 | `[[filter 9]]`, `[[filter]]` | stops for the content filter after 9 words (5)                               |
 | `[[error]]`, `[[throttle]]`  | ProviderUnavailable, ProviderThrottled before the first word                 |
 | `[[fail after 3]]`           | ProviderUnavailable after 3 words                                            |
-| `[[stall after 3]]`          | waits for ever after 3 words                                                 |
+| `[[stall after 3]]`          | waits after 3 words, and then fails                                                 |
 | `[[parallel 3]]`             | three calls in one turn, even if parallel calls are not allowed              |
 | `[[turns 5]]`                | calls tools in five turns before it answers                                  |
 | `[[call name {"a": 1}]]`     | exactly this call, even of a tool that isn't offered; may be repeated        |
+
+A turn has a budget (`budget.py`): of 10,000 words, of 32 calls, of 300 seconds of pauses and stalls, and of what is
+made from a schema. A number has five digits at most.
 
 With `in turn 2`, `error`, `throttle`, `fail`, `stall`, `length` and `filter` apply to that turn only.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Iterator
+import math
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from itertools import takewhile
 
 from ...core import deltas as d
 from ...core.errors import ProviderThrottled, ProviderUnavailable
@@ -37,6 +42,7 @@ from ...core.settings import ProviderSettings
 from ...core.turn import Turn
 from ...schema.response import InputTokensDetails, OutputTokensDetails, Usage
 from .._shared.tools import refuse_upstream_tools
+from .budget import CALLS, Budget
 from .instances import instance
 from .script import Ending, Script, Situation
 
@@ -53,6 +59,9 @@ def connect(settings: ProviderSettings) -> "Offline":
 
 
 class Offline:
+    def __init__(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self._sleep = sleep
+
     async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
         """One turn. Raises ProviderUnavailable or ProviderThrottled if the script says so."""
         refuse_upstream_tools(turn)
@@ -61,26 +70,28 @@ class Offline:
         ending = script.ending if script.ending and script.ending.turn in (None, situation.turn) else None
         if ending and ending.after == 0:
             _strike(ending)
-        meter = _Meter(situation.input_words)
+        meter, budget = _Meter(situation.input_words), Budget()
+        most = min(turn.max_output_tokens or budget.words, budget.words)
         yield meter.usage()
         reason: d.FinishReason = "stop"
-        for delta in _say(turn, situation):
+        for delta in _say(turn, situation, budget):
             if _is_word(delta):
                 if ending and meter.words == ending.after:
                     break
-                if turn.max_output_tokens is not None and meter.words >= turn.max_output_tokens:
+                if meter.words >= most:
                     reason = "length"
                     ending = None
                     break
                 if script.pause:
-                    await asyncio.sleep(script.pause)
+                    await self._sleep(budget.wait(script.pause))
                 meter.count(delta)
             yield delta
         yield meter.usage()
         if ending:
             _strike(ending)
             if ending.kind == "stall":
-                await asyncio.Event().wait()
+                await self._sleep(budget.wait(math.inf))
+                raise ProviderUnavailable("The offline model stalled because its script says so")
             reason = "content_filter" if ending.kind == "filter" else "length"
         yield d.Finish(reason)
 
@@ -132,10 +143,10 @@ def _words(text: str) -> list[str]:
     return [f"{piece} " for piece in pieces[:-1]] + pieces[-1:]
 
 
-def _say(turn: Turn, situation: Situation) -> Iterator[d.Delta]:
+def _say(turn: Turn, situation: Situation, budget: Budget) -> Iterator[d.Delta]:
     """The deltas of a whole turn, without its usage and its finish."""
     script = situation.script
-    calls = [] if script.refuse else _calls(turn, situation)
+    calls = [] if script.refuse else _calls(turn, situation, budget)
     yield from _reason(turn, situation, calls)
     if script.refuse:
         yield from (d.Refusal("refusal", word) for word in _words("I can't help with that: the script says refuse."))
@@ -146,7 +157,7 @@ def _say(turn: Turn, situation: Situation) -> Iterator[d.Delta]:
             yield from (d.ToolCall(key, word) for word in _words(arguments))
             yield d.End(key)
     else:
-        yield from (d.Text("text", word) for word in _words(_answer(turn, situation)))
+        yield from (d.Text("text", word) for word in _words(_answer(turn, situation, budget)))
         yield d.End("text")
 
 
@@ -165,7 +176,7 @@ def _reason(turn: Turn, situation: Situation, calls: list[tuple[str, str]]) -> I
     yield d.End("reasoning")
 
 
-def _calls(turn: Turn, situation: Situation) -> list[tuple[str, str]]:
+def _calls(turn: Turn, situation: Situation, budget: Budget) -> list[tuple[str, str]]:
     """The calls of this turn, as (tool, arguments); none if it is time to answer."""
     script = situation.script
     scripted = bool(script.calls or script.turns)
@@ -175,11 +186,9 @@ def _calls(turn: Turn, situation: Situation) -> list[tuple[str, str]]:
     chosen = script.calls or [(name, None) for name in _chosen(turn, script)]
     offered = {tool.name: tool for tool in turn.tools}
     made: list[tuple[str, str]] = []
-    for name, arguments in chosen:
-        schema = offered[name].parameters if name in offered else None
-        made.append(
-            (name, arguments or json.dumps(instance(schema or {"type": "object"}, script.words), ensure_ascii=False))
-        )
+    for name, arguments in chosen[:CALLS]:
+        schema = (offered[name].parameters if name in offered else None) or {"type": "object"}
+        made.append((name, arguments or json.dumps(instance(schema, script.words, budget), ensure_ascii=False)))
     return made
 
 
@@ -194,15 +203,16 @@ def _chosen(turn: Turn, script: Script) -> list[str]:
     return chosen if turn.request.parallel_tool_calls is not False else chosen[:1]
 
 
-def _answer(turn: Turn, situation: Situation) -> str:
+def _answer(turn: Turn, situation: Situation, budget: Budget) -> str:
     script = situation.script
     shape = turn.request.text.format if turn.request.text else None
     if shape is not None and shape.type == "json_schema":
-        return json.dumps(instance(shape.schema_, script.words), ensure_ascii=False)
+        return json.dumps(instance(shape.schema_, script.words, budget), ensure_ascii=False)
     if shape is not None and shape.type == "json_object":
         return json.dumps({"model": NAME, "you_said": script.words[:_QUOTED]}, ensure_ascii=False)
     said = [_INTRODUCTION]
-    said += [f"The tool {name} answered: {_short(output)}" for name, output in situation.outputs]
+    answers = (f"The tool {name} answered: {_short(output)}" for name, output in situation.outputs)
+    said += takewhile(lambda answer: budget.write(len(answer)), answers)
     if script.words and not situation.outputs:
         said.append(f'You said: "{_short(script.words)}"')
     text = " ".join(said)
@@ -215,5 +225,5 @@ def _answer(turn: Turn, situation: Situation) -> str:
 
 
 def _short(text: str) -> str:
-    text = " ".join(text.split())
+    text = " ".join(text[: 10 * _QUOTED].split())
     return text if len(text) <= _QUOTED else f"{text[:_QUOTED]}..."

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -18,19 +18,20 @@ from ...schema.items import (
     Message,
     Reasoning,
 )
+from .budget import CALLS, COUNTED, SEARCHED
 
 EndingKind: TypeAlias = Literal["error", "throttle", "fail", "stall", "length", "filter"]
 
-_SEARCHED = 10_000
-"""Characters of a message that are read."""
 _ENDINGS: dict[EndingKind, int] = {"error": 0, "throttle": 0, "fail": 0, "stall": 0, "length": 5, "filter": 5}
 _DEFAULTS: dict[str, int] = {"words": 1, "slow": 50, "refuse": 0, "parallel": 1, "turns": 1, **_ENDINGS}
 """Directive -> its number where it has none."""
-_DIRECTIVE = re.compile(
-    rf"\[\[(?:(?P<verb>{'|'.join(_DEFAULTS)})(?: (?:after )?(?P<number>\d{{1,5}})(?:ms)?)?(?: in turn (?P<turn>\d+))?"
-    r"|call (?P<tool>[^\s\]]{1,64})(?: (?P<arguments>\{.{0,2000}?\}))?)\]\]",
-    re.DOTALL,
+_VERB = re.compile(
+    rf"\[\[(?P<verb>{'|'.join(_DEFAULTS)})(?: (?:after )?(?P<number>\d{{1,5}})(?:ms)?)?"
+    r"(?: in turn (?P<turn>\d{1,5}))?\]\]"
 )
+_CALL = re.compile(r"\[\[call (?P<tool>[^\s\]]{1,64})(?:(?P<end>\]\])| (?=\{))")
+_ARGUMENTS = 2_000
+"""Characters that a call's arguments may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,30 +62,46 @@ class Script:
 
 def parse(message: str) -> Script:
     """Read every directive in `message`. What is no directive stays in the words."""
-    message = message[:_SEARCHED]
+    message = message[:SEARCHED]
     calls: list[tuple[str, str | None]] = []
     numbers: dict[str, int] = {}
     ending = None
-    for found in _DIRECTIVE.finditer(message):
-        verb = found["verb"]
-        if verb is None:
-            calls.append((found["tool"], found["arguments"]))
-            continue
-        number = int(found["number"] or _DEFAULTS[verb])
-        if verb in _ENDINGS:
-            ending = Ending(verb, number, int(found["turn"]) if found["turn"] else None)
+    words, read, begins = "", 0, message.find("[[")
+    while begins >= 0:
+        if found := _VERB.match(message, begins):
+            verb, ends = found["verb"], found.end()
+            number = int(found["number"] or _DEFAULTS[verb])
+            if verb in _ENDINGS:
+                ending = Ending(verb, number, int(found["turn"]) if found["turn"] else None)
+            else:
+                numbers[verb] = number
+        elif call := _call(message, begins):
+            name, arguments, ends = call
+            calls.append((name, arguments))
         else:
-            numbers[verb] = number
+            begins = message.find("[[", begins + 1)
+            continue
+        words += message[read:begins]
+        read, begins = ends, message.find("[[", ends)
     return Script(
-        words=" ".join(_DIRECTIVE.sub("", message).split()),
-        calls=tuple(calls),
+        words=" ".join((words + message[read:]).split()),
+        calls=tuple(calls[:CALLS]),
         ending=ending,
         pause=numbers.get("slow", 0) / 1000,
         refuse="refuse" in numbers,
         length=numbers.get("words"),
         turns=numbers.get("turns"),
-        parallel=numbers.get("parallel"),
+        parallel=min(numbers["parallel"], CALLS) if "parallel" in numbers else None,
     )
+
+
+def _call(message: str, begins: int) -> tuple[str, str | None, int] | None:
+    """The tool that is called, its arguments, and where the directive ends."""
+    found = _CALL.match(message, begins)
+    if found is None or found["end"]:
+        return (found["tool"], None, found.end()) if found else None
+    ends = message.find("}]]", found.end() + 1, found.end() + _ARGUMENTS + 4)
+    return (found["tool"], message[found.end() : ends + 1], ends + 3) if ends > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +128,17 @@ class Situation:
             script=script,
             outputs=outputs,
             turns_done=math.ceil(len(outputs) / per_turn),
-            input_words=len((turn.instructions or "").split()) + sum(len(_read(item).split()) for item in turn.items),
+            input_words=_count((turn.instructions or "", *map(_read, turn.items))),
         )
+
+
+def _count(texts: Iterable[str]) -> int:
+    words, left = 0, COUNTED
+    for text in texts:
+        counted = min(len(text), left)
+        left -= counted
+        words += len(text[:counted].split()) + (len(text) - counted) // 6
+    return words
 
 
 def _is_user(item: Item) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from openresponses.entry.settings import OFFLINE
+from openresponses.entry.settings import OFFLINE, built_in
 from openresponses.toolbox.lambda_functions import LambdaTool
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Deployment
@@ -25,8 +25,8 @@ from openresponses_dev.manage.trial import attempt
 def providers(deployment: Deployment) -> Iterator[Finding]:
     found = parameters.read_all(deployment, "providers")
     if not found:
-        mend = deployment.command("providers set NAME")
-        yield note("providers", "none but offline, which only pretends to be a model", mend)
+        pretended = " but offline, which only pretends to be a model" if built_in(deployment.default_provider) else ""
+        yield note("providers", f"none{pretended}", deployment.command("providers set NAME"))
     yield from (_provider(deployment, each) for each in found)
 
 

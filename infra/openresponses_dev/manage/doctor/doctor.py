@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at, session_of
+from openresponses_dev.manage.doctor import checks_account as account
 from openresponses_dev.manage.doctor import checks_configuration as configuration
 from openresponses_dev.manage.doctor import checks_resources as resources
 from openresponses_dev.manage.doctor.findings import Finding, ok, problem, shown, verdict
@@ -25,6 +26,8 @@ _CHECKS: dict[str, Callable[[Deployment], Iterable[Finding]]] = {
     "aliases": configuration.aliases,
     "tools": configuration.tools,
     "sealing key": configuration.sealing_key,
+    "Parameter Store": account.throughput,
+    "subscription": account.subscriptions,
     "client keys": configuration.client_keys,
     "health": resources.health,
     "without a key": resources.closed_door,
