@@ -17,7 +17,8 @@ class Turn:
 
     `tool_choice` says whether the model may or must call a tool; `must_call` names the tool that it must call. The
     other settings are the request's own; None means the provider's default. `upstream_tools` are those that the
-    provider may run itself. If `must_call` names one of them, `tools` is empty.
+    provider may run itself. If `must_call` names one of them, `tools` is empty. `allowed` are patterns of the models that
+    may be asked; none allows all.
     """
 
     model: str
@@ -29,6 +30,7 @@ class Turn:
     max_output_tokens: int | None
     request: CreateResponse
     upstream_tools: tuple[UpstreamTool, ...] = ()
+    allowed: tuple[str, ...] = ()
 
 
 def turn_of(run: Run, model: str) -> Turn:
@@ -45,6 +47,7 @@ def turn_of(run: Run, model: str) -> Turn:
         max_output_tokens=tokens_left(run),
         request=run.request,
         upstream_tools=upstream,
+        allowed=tuple(run.allowed),
     )
 
 
