@@ -39,8 +39,8 @@ def _unobserved(target: Target, error: KitError | None, seconds: float) -> None:
 
 
 class TenantModels:
-    """The models that one tenant may use. `allowed` are patterns of their names; none allows all. Whoever goes on with a
-    response that was asked for elsewhere knows no key: what that one allowed comes with the turn.
+    """The models that one tenant may use. `allowed` are patterns of their names; none allows all. A worker that goes on
+    with a response knows no key: what the key that asked allows comes with the turn.
 
     What a provider wants echoed is sealed for the tenant here, on its way out, and opened on its way back.
     """
