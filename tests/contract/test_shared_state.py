@@ -276,6 +276,12 @@ def test_an_operator_can_share_the_account() -> None:
     assert "s3://b/a.png" in json.dumps(body("bedrock", shared=True, **bucket))
 
 
+@pytest.mark.parametrize("word", ["yes", "true", 1, None])
+def test_only_true_shares_it(word: Any) -> None:
+    with pytest.raises(ValueError, match=r"options\.shared_files"):
+        connected("openai_responses", shared_files=word)
+
+
 @pytest.mark.parametrize("container", [{"type": "auto"}, {"type": "auto", "memory_limit": "4g"}])
 def test_a_new_container_is_nobodys(container: Any) -> None:
     tool = {"type": "code_interpreter", "container": container}

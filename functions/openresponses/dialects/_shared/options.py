@@ -34,7 +34,7 @@ class Options(BaseModel):
 
     vendor: Vendor = ""
     allow_options: tuple[Annotated[str, Field(pattern=r"^[^.\s]+(\.[^.\s]+)*$")], ...] = ()
-    shared_files: bool = False
+    shared_files: Annotated[bool, Field(strict=True)] = False
 
 
 Kind = TypeVar("Kind", bound=Options)
