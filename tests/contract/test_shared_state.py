@@ -276,6 +276,15 @@ def test_an_operator_can_share_the_account() -> None:
     assert "s3://b/a.png" in json.dumps(body("bedrock", shared=True, **bucket))
 
 
+def test_a_stored_prompt_is_no_model() -> None:
+    """Converse takes its ARN in a model's place (AWS, "Invoke a managed prompt")."""
+    arn = f"arn:aws:bedrock:us-east-1:123456789012:prompt/{SECRET}"
+    with pytest.raises(RequestError) as raised:
+        connected("bedrock").encode(turns.turn(arn))
+    assert raised.value.param == "model"
+    assert SECRET in connected("bedrock", shared_files=True).encode(turns.turn(arn)).path
+
+
 @pytest.mark.parametrize("word", ["yes", "true", 1, None])
 def test_only_true_shares_it(word: Any) -> None:
     with pytest.raises(ValueError, match=r"options\.shared_files"):

@@ -34,6 +34,7 @@ A request's own `provider.options.<name>` are those of `allowed`; they join what
 from re import search
 from urllib.parse import quote
 
+from ...core.errors import RequestError
 from ...core.settings import ProviderSettings
 from ...core.turn import Turn
 from ...schema.base import JsonObject
@@ -60,6 +61,8 @@ def connect(settings: ProviderSettings, network: Network | None = None) -> HttpD
 
     def wire(turn: Turn) -> WireTurn:
         refuse_upstream_tools(turn)
+        if ":prompt/" in turn.model and not options.shared_files:
+            raise RequestError("A prompt that is stored with the provider is no model here", param="model")
         traits = traits_of(options.base_models.get(turn.model, turn.model))
         names = tool_names(turn.tools)
         answer = names.another(ANSWER) if answers_with_tool(turn, traits, options) else ""
