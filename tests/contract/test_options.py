@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -261,6 +262,18 @@ def test_what_an_operator_allows_joins_what_the_server_sets_and_never_replaces_i
 def test_what_names_no_field_can_not_be_allowed(allowed: Any) -> None:
     with pytest.raises(ValueError, match=r"options\.allow_options"):
         connected("chat_completions", allow_options=allowed)
+
+
+def test_the_documentation_lists_them_all() -> None:
+    page = (Path(__file__).parents[2] / "docs/providers.md").read_text()
+    listed = page.partition("## What a request may say to its provider")[2].partition("\n## ")[0]
+    paths = {
+        path.removeprefix("generationConfig.")
+        for vendors in ALLOWED.values()
+        for each in vendors.values()
+        for path in each
+    }
+    assert {path for path in paths if f"`{path}`" not in listed} == set()
 
 
 def test_options_for_others_change_nothing() -> None:

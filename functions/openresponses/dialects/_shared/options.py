@@ -73,7 +73,7 @@ class May(NamedTuple):
     """That a request may set a field: why that is harmless, and to which values alone, if not to any.
 
     Harmless is what chooses no other model, costs nothing beyond the turn's own tokens, runs no tool, names nothing
-    that is stored, and leaves the stream and the reasoning that a key may see as they are.
+    that is stored, and leaves the stream as it is.
     """
 
     why: str
