@@ -255,7 +255,8 @@ class _Input:
             self._made({**sent, "id": _upstream_id(_ID_PREFIX[item.type], item.id)})
 
 
-_FUNCTIONS = ("function", "custom", "namespace")
+_FOUND = ("function", "custom", "namespace", "mcp")
+"""What a search for tools may have found: tools that a request could declare itself."""
 
 
 def _points(item: ExtensionItem) -> bool:
@@ -269,7 +270,7 @@ def _points(item: ExtensionItem) -> bool:
             return not item.__pydantic_extra__.get("result")
         case "tool_search_output":
             found = item.__pydantic_extra__.get("tools")
-            return any(each.get("type") not in _FUNCTIONS for each in objects(found)) or names_shared(found)
+            return any(each.get("type") not in _FOUND for each in objects(found)) or names_shared(found)
         case _:
             return False
 
