@@ -775,8 +775,10 @@ def test_blocks_that_only_the_vendor_has_go_back_as_they_came() -> None:
     """The SDK of November 2026 has both; the OpenAPI document is older than the first."""
     file = searched("container_upload", 2, file_id="file_1")
     items = [USER, COMPACTED, said("A"), file, USER]
-    body = encode(turn(model="claude-opus-5-5", input=items), settings(cache=False))
+    body = encode(turn(model="claude-opus-5-5", input=items), settings(cache=False, shared_files=True))
     assert body["messages"] == [user("Hi"), assistant(COMPACTED["block"], "A", file["block"]), user("Hi")]
+    body = encode(turn(model="claude-opus-5-5", input=items), settings(cache=False))
+    assert body["messages"] == [user("Hi"), assistant(COMPACTED["block"], "A"), user("Hi")]
 
 
 def test_instructions_of_all_ranks_are_the_system_prompt_of_an_older_model() -> None:

@@ -120,9 +120,10 @@ async def test_json_is_asked_for_from_every_model(model: str, form: Any) -> None
 
 
 async def test_a_refused_request_says_why() -> None:
+    allowed = {**KEEP, "allow_options": ["n_gram"]}
     async with fake_upstream("anthropic") as upstream:
         with pytest.raises(errors.ProviderRejected) as raised:
-            await driven(upstream, model="claude-opus-5-5!text", provider={"options": {"v": {"n_gram": 3}}})
+            await driven(upstream, allowed, model="claude-opus-5-5!text", provider={"options": {"v": {"n_gram": 3}}})
     why = "The provider refused the request (HTTP 400): n_gram: Extra inputs are not permitted"
     assert raised.value.message == why
 

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import botocore.session
@@ -10,7 +11,6 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from openresponses.core.settings import ProviderSettings
 from openresponses.dialects import connect
 from openresponses.dialects.bedrock.stream import events_of
 from tests.contract.cassettes import FOLDER, Cassette, load, names
@@ -45,8 +45,7 @@ async def by_botocore(upstream: FakeUpstream, model: str, body: dict[str, Any]) 
 
 
 async def by_us(upstream: FakeUpstream, cassette: Cassette, model: str) -> None:
-    settings = ProviderSettings(name="vendor", dialect="bedrock", base_url=upstream.url, api_key="key")
-    provider = connect(settings)
+    provider = connect(replace(cassette.settings, base_url=upstream.url, api_key="key"))
     turn = turn_for(cassette.request.model_copy(update={"model": model}))
     assert [delta async for delta in provider.stream(turn)]
     await provider.aclose()

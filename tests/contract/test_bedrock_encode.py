@@ -298,7 +298,8 @@ CONTENT: list[tuple[str, Any, list[dict[str, Any]]]] = [
 
 @pytest.mark.parametrize(("what", "message", "expected"), CONTENT, ids=[what for what, _, _ in CONTENT])
 def test_what_a_user_sends(what: str, message: Any, expected: list[dict[str, Any]]) -> None:
-    assert said(message) == [{"role": "user", "content": expected}]
+    shared: dict[str, Any] = {"options": {"shared_files": True}} if "s3://" in json.dumps(message) else {}
+    assert said(message, **shared) == [{"role": "user", "content": expected}]
 
 
 AT = "input[0].content[0]"
@@ -705,7 +706,10 @@ def test_a_cache_point_comes_before_documents() -> None:
 def test_options_of_the_settings_and_of_the_request_are_added() -> None:
     extra = {"guardrailConfig": {"guardrailIdentifier": "abc", "guardrailVersion": "1"}, **more(top_k=9)}
     mine = {"inferenceConfig": {"stopSequences": ["x"]}, "requestMetadata": {"team": "a"}, **more(foo=1)}
-    body = sent(options={"extra_body": extra}, max_output_tokens=99, provider={"options": {"v": mine}})
+    allowed = ["requestMetadata", "additionalModelRequestFields.foo"]
+    body = sent(
+        options={"extra_body": extra, "allow_options": allowed}, max_output_tokens=99, provider={"options": {"v": mine}}
+    )
     assert body == {
         "messages": [USER],
         "guardrailConfig": extra["guardrailConfig"],

@@ -33,11 +33,11 @@ def test_a_later_row_wins_over_an_earlier_one(name: str, version: tuple[int, int
 
 @pytest.mark.parametrize(
     "table",
-    ["_shared.vendors", "_shared.rules", *(f"{each}.models" for each in DIALECTS)],
+    ["_shared.vendors", "_shared.rules", *(f"{each}.{name}" for each in DIALECTS for name in ("models", "allowed"))],
 )
 def test_each_fact_has_its_source_and_its_date(table: str) -> None:
     module = import_module(f"openresponses.dialects.{table}")
-    facts: list[Fact] = [fact for each in ("HOSTS", "MODELS", "FACTS") for fact in getattr(module, each, ())]
+    facts: list[Fact] = [fact for each in ("HOSTS", "MODELS", "FACTS", "ALLOWED") for fact in getattr(module, each, ())]
     assert facts
     for fact in facts:
         assert fact.source == UNSOURCED or fact.source.address.startswith("https://"), fact

@@ -130,8 +130,8 @@ KNOBS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {},
     ),
     "own options": (
-        {"temperature": 1, "provider": {"options": {"v": {"generationConfig": {"topK": 40}, "cachedContent": "c"}}}},
-        {**config(temperature=1.0, topK=40), "cachedContent": "c"},
+        {"temperature": 1, "provider": {"options": {"v": {"generationConfig": {"topK": 40}}}}},
+        config(temperature=1.0, topK=40),
     ),
 }
 
@@ -627,7 +627,8 @@ USER_PARTS = {
 
 @pytest.mark.parametrize(("content", "expected"), USER_PARTS.values(), ids=USER_PARTS)
 def test_a_user_s_parts_are_sent(content: list[Any], expected: list[Any]) -> None:
-    assert contents([{"role": "user", "content": content}]) == [user(*expected)]
+    made = body({"input": [{"role": "user", "content": content}]}, shared_files="gs://" in json.dumps(content))
+    assert made["contents"] == [user(*expected)]
 
 
 def asked(*parts: dict[str, Any], role: str = "user") -> dict[str, Any]:

@@ -514,9 +514,14 @@ HISTORIES: dict[str, tuple[list[Any], dict[str, Any], list[Any]]] = {
             output("a"),
         ],
     ),
-    "what a provider that runs tools cited goes back to it": (
+    "addresses that a provider which runs tools cited go back to it": (
         [HI, {**CITED, "id": "msg_1", "content": [said_part(*CITATIONS, {"type": "newer"}), said_part()]}],
         UPSTREAM,
+        [USER, {**CITED, "id": "msg_1", "content": [said_part(CITATIONS[-1]), said_part()]}],
+    ),
+    "all that it cited goes back to one whose files are shared": (
+        [HI, {**CITED, "id": "msg_1", "content": [said_part(*CITATIONS, {"type": "newer"}), said_part()]}],
+        {**UPSTREAM, "shared_files": True},
         [USER, {**CITED, "id": "msg_1", "content": [said_part(*CITATIONS), said_part()]}],
     ),
     "what cites nothing that it knows is a text": (
@@ -581,7 +586,7 @@ USER_PARTS: dict[str, tuple[Any, Any]] = {
 
 @pytest.mark.parametrize(("part", "expected"), USER_PARTS.values(), ids=USER_PARTS)
 def test_a_user_s_parts_are_sent(part: Any, expected: Any) -> None:
-    (message,) = history([{"role": "user", "content": [part]}])
+    (message,) = history([{"role": "user", "content": [part]}], shared_files="file_id" in part)
     assert message["content"] == [expected]
 
 

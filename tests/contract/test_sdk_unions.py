@@ -62,7 +62,8 @@ OTHERS = [
 
 @cache
 def dialect(name: str, dialect: str, base_url: str) -> HttpDialect:
-    provider = connect(ProviderSettings(name=name, dialect=dialect, base_url=base_url))
+    """One whose clients may name what is in its account."""
+    provider = connect(ProviderSettings(name=name, dialect=dialect, base_url=base_url, options={"shared_files": True}))
     assert isinstance(provider, HttpDialect)
     return provider
 

@@ -157,6 +157,86 @@ def test_another_tenants_response_is_as_if_it_were_not_there(
     assert leaks == []
 
 
+def named(victim: Victim) -> dict[str, Json]:
+    """Every other field of a request that takes an id, of ours or of a provider's account, or any word at all."""
+    message: Json = {"role": "user", "content": "Hello"}
+    call: Json = {"type": "function_call", "call_id": victim.item, "name": "f", "arguments": "{}"}
+    output: Json = {"type": "function_call_output", "call_id": victim.item, "output": "x"}
+    return {
+        "an item's id": {"input": [{"type": "message", "id": victim.item, **message}]},
+        "an answer's id": {
+            "input": [message, {"type": "message", "id": victim.item, "role": "assistant", "content": "x"}]
+        },
+        "a reasoning's id": {"input": [message, {"type": "reasoning", "id": victim.item, "summary": []}]},
+        "a call's ids": {"input": [message, {**call, "id": victim.item}, output]},
+        "an output's call_id": {"input": [message, output]},
+        "sealed state": {"input": [message, {"type": "reasoning", "summary": [], "encrypted_content": victim.id}]},
+        "a compaction": {"input": [message, {"type": "compaction", "encrypted_content": victim.id}]},
+        "an approval": {
+            "input": [message, {"type": "mcp_approval_response", "approval_request_id": victim.item, "approve": True}]
+        },
+        "a bare id": {"input": [{"id": victim.item}]},
+        "a response's id for an item's": {"input": [{"type": "item_reference", "id": victim.id}]},
+        "a path for an item's id": {"input": [{"type": "item_reference", "id": f"../acme/{victim.item}"}]},
+        "conversation": {"conversation": victim.id},
+        "conversation.id": {"conversation": {"id": victim.id}},
+        "prompt": {"prompt": {"id": victim.id}},
+        "a file": {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": victim.id}]}]},
+        "an image": {"input": [{"role": "user", "content": [{"type": "input_image", "file_id": victim.id}]}]},
+        "a container": {"tools": [{"type": "code_interpreter", "container": victim.id}]},
+        "a store of vectors": {"tools": [{"type": "file_search", "vector_store_ids": [victim.id]}]},
+        "a tool": {"tools": [{"type": f"serverless:{victim.hex}"}]},
+        "a model": {"model": f"offline/{victim.id}"},
+        "an order": {"provider": {"order": [victim.id]}},
+        "options": {"provider": {"options": {"offline": {"previous_response_id": victim.id}}}},
+        "metadata": {"metadata": {"previous_response_id": victim.id}},
+        "include": {"include": [victim.id]},
+        "cache, user, safety": {"prompt_cache_key": victim.hex, "user": victim.id, "safety_identifier": victim.hex},
+        "a second previous_response_id": {"Previous_Response_Id": victim.id, "previousResponseId": victim.id},
+    }
+
+
+def test_no_other_field_brings_anything_of_another_tenants(
+    it: Cloud, victims: list[Victim], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The model reads as many words as it does where nothing is named, and what the answer says is the same."""
+    tried, leaks = Counter[str](), list[str]()
+    with it.http(it.key("intruder")) as http:
+        for victim in victims[:1]:
+            for more in ({}, {"store": False}):
+                missing = victim.missing()
+                for (name, fields), (_, absent) in zip(named(victim).items(), named(missing).items(), strict=True):
+                    tried[name] += 1
+                    answer = http.post("responses", json={**CREATE, **fields, **more})
+                    baseline = http.post("responses", json={**CREATE, **absent, **more})
+                    shown = [said(answer, victim), said(baseline, missing)]
+                    if shown[0] != shown[1]:
+                        leaks.append(f"{victim.state}, {name}, {more}: {shown}")
+    told(capsys, "every other field", tried, leaks)
+    assert leaks == []
+
+
+def said(answer: httpx2.Response, victim: Victim) -> tuple[int, str]:
+    """What an answer says, without the ids and times that are its own; of a response, what was read and said."""
+    text = answer.text.replace(victim.hex, "<hex>")
+    if answer.status_code != 200:
+        return answer.status_code, text
+    usage = re.findall(r'"input_tokens": ?(\d+)', text)
+    words = re.findall(r'"text": ?("(?:[^"\\]|\\.)*")', text)
+    return 200, f"{usage[-1:]} {words[-1:]}"
+
+
+def test_state_that_was_sealed_for_another_tenant_is_refused(it: Cloud) -> None:
+    asked: Json = {**CREATE, "reasoning": {"effort": "low"}, "include": ["reasoning.encrypted_content"]}
+    with it.http(it.key("acme")) as http:
+        made = http.post("responses", json=asked).raise_for_status().json()
+    state = next(item for item in made["output"] if item["type"] == "reasoning")
+    goes_on = {**CREATE, "input": [{"role": "user", "content": "Hello"}, state]}
+    with it.http(it.key("intruder")) as http:
+        error = http.post("responses", json=goes_on).json()["error"]
+    assert (error["code"], error["param"]) == ("invalid_encrypted_content", "input[1].encrypted_content")
+
+
 def test_an_idempotency_key_is_each_tenants_own(
     it: Cloud, victims: list[Victim], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -52,6 +52,8 @@ WRONG = {
     "an unknown dialect": (("mine", "--dialect", "morse", "--no-key"), "", "unknown dialect 'morse'"),
     "no address": (("mine", "--dialect", "chat_completions", "--no-key"), "", "base_url must be an http or https URL"),
     "an unknown option": (("groq", "--option", "louder=1"), "k", "options.louder"),
+    "a path that is no list": (("groq", "--option", "allow_options=tools"), "k", "options.allow_options"),
+    "neither true nor false": (("groq", "--option", "shared_files=yes"), "k", "options.shared_files"),
     "an option without a value": (("groq", "--option", "louder"), "k", "--option louder: not NAME=VALUE"),
     "a timeout of nothing": (("groq", "--idle-timeout", "0"), "k", "idle_timeout"),
     "no key on standard input": (("groq",), "", "API key of groq is missing"),

@@ -21,13 +21,14 @@ from openresponses.core.errors import (
     StreamViolation,
 )
 from openresponses.core.ports import TurnStream
+from openresponses.core.run import OfferedTool
 from openresponses.core.settings import ProviderSettings, Settings
 from openresponses.core.turn import Turn, turn_of
 from openresponses.entry.settings import OFFLINE
 from openresponses.routing.catalog import Catalog
 from openresponses.routing.connections import FAILURES, MAX_TARGETS, OPEN_SECONDS, Breaker
 from openresponses.routing.router import Router, TenantModels
-from openresponses.routing.targets import Target, targets_of
+from openresponses.routing.targets import Target, allows, targets_of
 from openresponses.schema.request import CreateResponse
 from openresponses.storage.memory import MemoryParameters
 from tests.unit.kit import Said, new_run
@@ -127,7 +128,13 @@ async def test_a_key_that_allows_an_alias_or_all_of_its_targets_may_use_it(allow
     ("model", "allowed", "targets"),
     [
         ("gpt", ["openai/*"], ["openai/gpt"]),
-        ("gpt", ["gpt"], ["openai/gpt"]),
+        ("gpt", ["gpt"], None),  # a name without a provider is an alias's, or nobody's
+        ("gone/small", ["gone/*"], None),  # what would be asked is openai/gone/small
+        ("gone/small", ["openai/gone/*"], ["openai/gone/small"]),
+        ("openai/gpt", ["OpenAI/*"], None),
+        ("offline/demo", ["offline/dem?"], ["offline/demo"]),
+        ("*", ["hf/*"], None),
+        ("hf/*", ["hf/x"], None),
         ("openai/gpt", ["gpt"], None),
         ("gpt", ["hf/*"], None),
         ("fast", ["hf/*"], None),
@@ -150,6 +157,59 @@ async def test_a_preference_opens_no_way_to_a_model_that_the_key_does_not_allow(
     with pytest.raises(RequestError) as missing:
         await names("openai/gpt", ["openai/*"], order=["no/secret"])
     assert hidden.value.message.replace("hf", "no") == missing.value.message
+
+
+@pytest.mark.parametrize(
+    "order", ["other/x", "other", "hf/gpt-mini", "openai/gpt", "openai/small", "fast", "hf/*", "HF"]
+)
+async def test_a_key_for_an_alias_may_put_the_aliass_own_targets_in_order_and_no_others(order: str) -> None:
+    assert await names("fast", ["fast"], order=["hf"]) == ["hf/small", "openai/gpt-mini"]
+    assert await names("fast", ["fast"], order=["hf/small"], allow_fallbacks=False) == ["hf/small"]
+    with pytest.raises(RequestError, match="has no target for this model"):
+        await names("fast", ["fast"], order=[order])
+
+
+async def test_what_a_key_is_shown_is_what_it_may_ask_for() -> None:
+    catalog = Catalog(MemoryParameters(PARAMETERS), [OFFLINE])
+    known = await catalog.listed()
+    for default in ("openai", "offline", ""):
+        house = Router(catalog, Scripted({}).connect, Settings(default_provider=default), lambda: 0.0)
+        for allowed in ([], ["*"], ["fast"], ["lost"], ["openai/*"], ["hf/moonshotai/*", "f?st"], ["offline/demo"]):
+            shown = await TenantModels(house, PlainSeal(), allowed).listed()
+            asked_for = {model for model in known if model != "lost" and (not allowed or allows(allowed, model))}
+            assert set(shown) == asked_for
+            for model in shown:
+                await house.targets(asked(model), allowed)
+
+
+async def test_a_worker_knows_what_the_key_that_asked_may_use() -> None:
+    """It knows no key. Where the provider `gone` is gone meanwhile, its model would be another one's."""
+    house = Clocked({"openai": [DONE]})
+    run = new_run()
+    run.request, run.allowed = asked("gone/small"), ["gone/*"]
+    with pytest.raises(NotFound):
+        async with TenantModels(house.router, PlainSeal()).ask(turn_of(run, run.request.model), None):
+            pass
+    assert house.providers.asked == []
+
+
+async def test_a_model_that_a_tool_would_ask_is_limited_too() -> None:
+    draws = OfferedTool(
+        name="upstream:image_generation", kind="upstream", item_type="image_generation", wire_name="image_generation",
+        parameters={"type": "image_generation", "model": "gpt-image"},
+    )  # fmt: skip
+    house = Clocked({"openai": [DONE]})
+    run = new_run()
+    run.request, run.tools = asked("openai/gpt"), [draws]
+    for allowed, tried in ((["openai/gpt"], False), (["openai/*"], True), ([], True)):
+        models = TenantModels(house.router, PlainSeal(), allowed)
+        if tried:
+            async with models.ask(turn_of(run, "openai/gpt"), None) as answer:
+                assert answer.target == "openai/gpt"
+        else:
+            with pytest.raises(NotFound, match="'gpt-image' does not exist here"):
+                async with models.ask(turn_of(run, "openai/gpt"), None):
+                    pass
 
 
 async def test_what_only_a_client_names_is_told_from_what_the_operator_does() -> None:

@@ -51,7 +51,8 @@ class Run(Wire):
     `usage` is of the turns that ended, `dead_usage` of those that died. `tried` counts, by item id, how often each
     call that has no answer yet was begun. `served` is the target that made the last turn. `next_batch` is where the log
     goes on, `version` counts the saves, `generation` the state machine's executions, `history` the events of the
-    current one. `key_id` is the client key that asked, `created` the Unix time at which it did.
+    current one. `key_id` is the client key that asked, `allowed` patterns of the models that it may use (none: all),
+    `created` the Unix time at which it asked.
 
     `turn_start` is the index of the first item of the last turn that ended, `began` of the last one that began. `kept`
     is how many items there were when the run was last saved. `streams`: a client is sent events that the log may lack.
@@ -84,6 +85,7 @@ class Run(Wire):
     reasoning: ReasoningShown = "all"
     served: str | None = None
     key_id: str = ""
+    allowed: list[str] = []
     created: float = 0.0
 
     def at_rest(self) -> str:

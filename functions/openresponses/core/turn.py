@@ -1,5 +1,6 @@
 """One turn as a provider is asked for it: a view of the run, made anew for each turn."""
 
+import sys
 from dataclasses import dataclass
 
 from ..schema.items import Item
@@ -17,7 +18,8 @@ class Turn:
 
     `tool_choice` says whether the model may or must call a tool; `must_call` names the tool that it must call. The
     other settings are the request's own; None means the provider's default. `upstream_tools` are those that the
-    provider may run itself. If `must_call` names one of them, `tools` is empty.
+    provider may run itself. If `must_call` names one of them, `tools` is empty. `allowed` are patterns of the models
+    that may be asked; none allows all. The items from index `made` on are of this response: no client wrote them.
     """
 
     model: str
@@ -29,6 +31,8 @@ class Turn:
     max_output_tokens: int | None
     request: CreateResponse
     upstream_tools: tuple[UpstreamTool, ...] = ()
+    allowed: tuple[str, ...] = ()
+    made: int = sys.maxsize
 
 
 def turn_of(run: Run, model: str) -> Turn:
@@ -45,6 +49,8 @@ def turn_of(run: Run, model: str) -> Turn:
         max_output_tokens=tokens_left(run),
         request=run.request,
         upstream_tools=upstream,
+        allowed=tuple(run.allowed),
+        made=len(run.context),
     )
 
 

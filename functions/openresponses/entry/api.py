@@ -21,7 +21,8 @@ def build(environment: Mapping[str, str]):
         ports = deployment.ports(access.tenant, access.models)
         settings = deployment.settings
         least = next(each for each in reversed(REASONING_SHOWN) if each in (access.reasoning, settings.reasoning))
-        return NewResponses(ports, replace(settings, reasoning=least), access.key_id), StoredResponses(ports)
+        new = NewResponses(ports, replace(settings, reasoning=least), access.key_id, access.models)
+        return new, StoredResponses(ports)
 
     return create_app(open_to, deployment.settings, deployment.router.aclose)
 

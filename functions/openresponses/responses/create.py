@@ -1,7 +1,7 @@
 """Making responses: what `POST /v1/responses` does."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 
 from ..core.accounts import code_of
@@ -27,10 +27,10 @@ from .intake import check_tool_choice, input_items, new_response, offered_tools,
 
 
 class NewResponses:
-    """The responses that one client key asks for."""
+    """The responses that one client key asks for. `allowed` are patterns of the models that it may use (none: all)."""
 
-    def __init__(self, ports: Ports, settings: Settings, key_id: str = "") -> None:
-        self._ports, self._settings, self._key_id = ports, settings, key_id
+    def __init__(self, ports: Ports, settings: Settings, key_id: str = "", allowed: Sequence[str] = ()) -> None:
+        self._ports, self._settings, self._key_id, self._allowed = ports, settings, key_id, allowed
 
     async def models(self) -> list[str]:
         return await self._ports.models.listed()
@@ -62,6 +62,7 @@ class NewResponses:
             max_turns=self._settings.max_turns,
             reasoning=self._settings.reasoning,
             key_id=self._key_id,
+            allowed=[*self._allowed],
             created=created,
             streams=request.stream is True and not request.background,
         )

@@ -22,7 +22,7 @@ from ..schema.request import CreateResponse
 from .catalog import Catalog
 from .connections import Breaker, Connections
 from .sealing import check_sealed, opened, sealed
-from .targets import Target, allows, targets_of
+from .targets import Target, check_models_of, named, targets_of
 
 FIRST_WAIT, LONGEST_WAIT = 0.25, 8.0
 """Seconds. A retry waits a random part of this, doubled each time (full jitter), or what `retry-after` says."""
@@ -39,7 +39,8 @@ def _unobserved(target: Target, error: KitError | None, seconds: float) -> None:
 
 
 class TenantModels:
-    """The models that one tenant may use. `allowed` are patterns of their names; none allows all.
+    """The models that one tenant may use. `allowed` are patterns of their names; none allows all. A worker that goes on
+    with a response knows no key: what the key that asked allows comes with the turn.
 
     What a provider wants echoed is sealed for the tenant here, on its way out, and opened on its way back.
     """
@@ -52,14 +53,16 @@ class TenantModels:
         await check_sealed(self._seal, request.input if isinstance(request.input, list) else ())
 
     async def listed(self) -> list[str]:
-        return [model for model in await self._router.listed() if allows(self._allowed, model)]
+        return await self._router.listed(self._allowed)
 
     @asynccontextmanager
     async def ask(self, turn: Turn, served: str | None) -> AsyncGenerator[TurnStream, None]:
         async def shown(target: Target) -> Turn:
             return await opened(self._seal, turn, target.name)
 
-        targets = await self._router.targets(turn.request, self._allowed)
+        allowed = self._allowed or turn.allowed
+        targets = await self._router.targets(turn.request, allowed)
+        check_models_of(turn.upstream_tools, targets, allowed)
         async with self._router.ask(targets, shown, served) as stream, aclosing(self._sealed(stream)) as deltas:
             yield TurnStream(stream.target, deltas)
 
@@ -88,8 +91,10 @@ class Router:
     async def aclose(self) -> None:
         await self._connections.aclose()
 
-    async def listed(self) -> list[str]:
-        return await self._catalog.listed()
+    async def listed(self, allowed: Sequence[str] = ()) -> list[str]:
+        """The models that are known by name, and that a request may ask for."""
+        default = self._settings.default_provider
+        return [model for model in await self._catalog.listed() if await named(model, self._catalog, default, allowed)]
 
     async def targets(self, request: CreateResponse, allowed: Sequence[str]) -> list[Target]:
         """At least one, the first choice first. Raises NotFound or RequestError."""

@@ -1,12 +1,13 @@
 """Which targets may serve a request, in which order. A target is one model of one provider: `provider/model`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from ..core.errors import NotFound, RequestError
 from ..core.settings import ProviderSettings
 from ..schema.request import CreateResponse, ProviderPreferences
+from ..schema.tools import UpstreamTool
 from .catalog import Catalog
 
 
@@ -30,42 +31,67 @@ async def targets_of(
     Raises NotFound if there is no such model, or if it isn't allowed (a client can't tell which), and RequestError for
     preferences that can't be met.
     """
-    aliased = await catalog.alias(request.model)
-    if aliased is None:
-        target = await _target(request.model, catalog, default_provider)
-        found = [target] if target else []
-        permitted = allows(allowed, request.model) or all(allows(allowed, each.name) for each in found)
-    else:
-        found = [target._replace(named=True) for name in aliased if (target := await _configured(name, catalog))]
-        permitted = allows(allowed, request.model)
-    if not found or not permitted:
-        raise NotFound(f"The model {request.model!r} does not exist here", param="model", code="model_not_found")
+    found = await named(request.model, catalog, default_provider, allowed)
+    if not found:
+        raise no_such_model(request.model)
     if request.provider is None:
         return found
-    return await _preferred(request.provider, found, catalog, allowed, aliased=aliased is not None)
+    return await _preferred(request, request.provider, found, catalog, allowed)
+
+
+async def named(model: str, catalog: Catalog, default_provider: str, allowed: Sequence[str]) -> list[Target]:
+    """The targets that a request for `model` may be served by; none if there is no such model, or it isn't allowed.
+
+    An alias is allowed by its own name, whatever its targets are. Any other name is allowed by what would be asked:
+    `gone/small` is a model of the default provider where there is no provider `gone`.
+    """
+    aliased = await catalog.alias(model)
+    if aliased is None:
+        target = await _target(model, catalog, default_provider)
+        return [target] if target and allows(allowed, target.name) else []
+    if not allows(allowed, model):
+        return []
+    return [target._replace(named=True) for name in aliased if (target := await _configured(name, catalog))]
 
 
 def allows(allowed: Sequence[str], model: str) -> bool:
     return not allowed or any(fnmatchcase(model, pattern) for pattern in allowed)
 
 
+def no_such_model(name: str, param: str = "model") -> NotFound:
+    return NotFound(f"The model {name!r} does not exist here", param=param, code="model_not_found")
+
+
+def check_models_of(tools: Iterable[UpstreamTool], targets: Iterable[Target], allowed: Sequence[str]) -> None:
+    """Raises NotFound for a tool that would ask a model of the provider's which isn't allowed (`image_generation`)."""
+    for tool in tools:
+        model = tool.__pydantic_extra__.get("model")
+        if isinstance(model, str) and not all(allows(allowed, f"{each.provider.name}/{model}") for each in targets):
+            raise no_such_model(model, "tools")
+
+
 async def _preferred(
-    preferences: ProviderPreferences, found: list[Target], catalog: Catalog, allowed: Sequence[str], *, aliased: bool
+    request: CreateResponse,
+    preferences: ProviderPreferences,
+    found: list[Target],
+    catalog: Catalog,
+    allowed: Sequence[str],
 ) -> list[Target]:
     """The targets that the request names come first. Without fallbacks there are no others; if it names none, there is
-    only the first.
+    only the first. One that isn't among `found` must be allowed by its own name.
     """
     first: list[Target] = []
+    aliased = await catalog.alias(request.model) is not None
     for index, name in enumerate(preferences.order or ()):
         chosen = [target for target in found if name in (target.provider.name, target.name)]
         if not chosen:
-            wanted = name if "/" in name else None if aliased else f"{name}/{found[0].model}"
-            target = await _configured(wanted, catalog) if wanted else None
-            if target is None or not allows(allowed, target.name):
-                raise RequestError(
-                    f"{name!r} has no target for this model", param=f"provider.order[{index}]", code="unknown_provider"
-                )
-            chosen = [target]
+            wanted = name if "/" in name else "" if aliased else f"{name}/{found[0].model}"
+            target = await _configured(wanted, catalog)
+            chosen = [target] if target and allows(allowed, target.name) else []
+        if not chosen:
+            raise RequestError(
+                f"{name!r} has no target for this model", param=f"provider.order[{index}]", code="unknown_provider"
+            )
         first += [target for target in chosen if target not in first]
     if not preferences.allow_fallbacks:
         return first or found[:1]

@@ -12,8 +12,10 @@ from ...transport.errors import TransportError
 from ...transport.http import Http, Network, Sign
 from .errors import UpstreamErrors
 from .events import Decoder, Objects, decoded, objects_of
+from .facts import Fact
 from .json import dumps
 from .options import with_options
+from .shared_state import refuse_shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class HttpDialect:
 
     - `wire` encodes a turn. It raises RequestError for content that the wire can't carry.
     - `headers` are the dialect's; the settings' win over them.
-    - `nested` and `reserved` are as in `with_options`.
+    - `allowed` are the fields that a request may set itself: see `options`.
     - `objects` finds the objects in a reply's bytes. By default, they are server-sent events.
     - `base_url` is asked once, where the settings have no URL. `sign` is asked for each request.
     - `network` replaces the network, for tests.
@@ -48,8 +50,7 @@ class HttpDialect:
     errors: UpstreamErrors
     wire: Callable[[Turn], WireTurn]
     headers: Mapping[str, str]
-    nested: tuple[str, ...] = ()
-    reserved: frozenset[str] = frozenset()
+    allowed: tuple[Fact, ...] = ()
     objects: Callable[[AsyncIterator[bytes]], Objects] = objects_of
     base_url: Callable[[], Awaitable[str]] | None = None
     sign: Sign | None = None
@@ -62,8 +63,10 @@ class HttpDialect:
 
     def encode(self, turn: Turn) -> WireTurn:
         """What is sent for `turn`, with the request's own options. Raises RequestError."""
-        wire, name = self.wire(turn), self.settings.name
-        return replace(wire, body=with_options(wire.body, turn.request, name, self.nested, self.reserved))
+        wire = self.wire(turn)
+        if self.settings.options.get("shared_files") is not True:
+            refuse_shared(turn, self.settings.base_url)
+        return replace(wire, body=with_options(wire.body, turn, self.settings, self.allowed))
 
     async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
         """One turn's deltas. Raises ProviderError, and RequestError for content that this wire can't carry."""

@@ -47,6 +47,7 @@ from .._shared.http_dialect import HttpDialect, WireTurn
 from .._shared.json import fields
 from .._shared.options import read_options
 from .._shared.schemas import constrained, enforceable
+from .allowed import ALLOWED
 from .messages import Prompt, prompt, text_block
 from .models import FACTS, AnthropicOptions, Profile, profile_of
 from .request import order, tools
@@ -82,7 +83,7 @@ def connect(settings: ProviderSettings, network: Network | None = None) -> HttpD
         errors=ERRORS,
         wire=wire,
         headers={"anthropic-version": VERSION, **({"x-api-key": key} if key else {})},
-        reserved=frozenset({"messages", "system"}),
+        allowed=ALLOWED,
         network=network,
     )
 
@@ -90,7 +91,8 @@ def connect(settings: ProviderSettings, network: Network | None = None) -> HttpD
 def encode(turn: Turn, options: AnthropicOptions, profile: Profile, version: str) -> JsonObject:
     """The request's body. Raises RequestError for content that this wire can't carry."""
     form = turn.request.text.format if turn.request.text else None
-    said = prompt(turn, profile, thinking=not is_off(turn, profile), order=order(turn, profile))
+    thinking_back, shared = not is_off(turn, profile), options.shared_files
+    said = prompt(turn, profile, thinking=thinking_back, order=order(turn, profile), shared=shared)
     said.system += _format_instructions(form, profile)
     max_tokens = turn.max_output_tokens or options.max_tokens or profile.max_tokens
     thinks = thinking(

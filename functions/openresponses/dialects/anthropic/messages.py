@@ -28,6 +28,7 @@ from .._shared.history import Entry, ModelTurn, PastCall, Piece, Said, arguments
 from .._shared.json import fields, text
 from .._shared.naming import Naming
 from .._shared.parts import plain_text, said, unsendable
+from .._shared.shared_state import names_shared
 from .models import Profile
 from .thinking import Thought, thinking_block
 
@@ -43,6 +44,12 @@ _CALL, _RESULT = "_tool_use", "_tool_result"
 """End the types of blocks of a tool that the vendor ran."""
 _OURS = ("text", "image", "document", "thinking", "redacted_thinking", "tool_use", "tool_result")
 """Types of blocks that other items stand for. An item that a client made up of one is left out."""
+_HARMLESS = (
+    *("server_tool_use", "web_search_tool_result", "web_fetch_tool_result", "tool_search_tool_result"),
+    *("mcp_tool_use", "mcp_tool_result", "compaction", "fallback"),
+)
+"""Types of blocks that go back whoever may have made them up: they name no file and no container of the account
+(anthropic-sdk-python, `types/beta/beta_content_block.py`)."""
 _TOGETHER = "+"
 
 
@@ -156,12 +163,13 @@ class Prompt:
     messages: list[tuple[str, list[JsonValue]]]
 
 
-def prompt(turn: Turn, profile: Profile, *, thinking: bool, order: str | None) -> Prompt:
-    """`thinking`: send earlier thinking back. `order`: an instruction for this turn alone.
+def prompt(turn: Turn, profile: Profile, *, thinking: bool, order: str | None, shared: bool) -> Prompt:
+    """`thinking`: send earlier thinking back. `order`: an instruction for this turn alone. `shared`: files of the
+    account may be named.
 
     Raises RequestError for what this wire can't carry, and for an output that answers no call.
     """
-    messages = _Messages(turn, profile, thinking)
+    messages = _Messages(turn, profile, thinking, shared)
     ids = tool_names(())
     entries = history(
         turn,
@@ -175,12 +183,12 @@ def prompt(turn: Turn, profile: Profile, *, thinking: bool, order: str | None) -
 
 
 class _Messages:
-    def __init__(self, turn: Turn, profile: Profile, thinking: bool) -> None:
+    def __init__(self, turn: Turn, profile: Profile, thinking: bool, shared: bool) -> None:
         self._names = tool_names(turn.tools)
-        own = [block for item in turn.items if (block := _vendor_s_block(item))]
+        own = [block for item in turn.items if (block := _vendor_s_block(item, shared))]
         self._called, self._found = ({text(block.get(name)) for block in own} for name in ("id", "tool_use_id"))
-        self._paused = _vendor_s_block(turn.items[-1]) if turn.items else None
-        self._profile, self._thinking = profile, thinking
+        self._paused = _vendor_s_block(turn.items[-1], shared) if turn.items else None
+        self._profile, self._thinking, self._shared = profile, thinking, shared
         self._system = [turn.instructions] if turn.instructions else []
         self._later: list[str] = []
         self._messages: list[tuple[str, list[JsonValue]]] = []
@@ -244,7 +252,7 @@ class _Messages:
     def _echoed(self, item: ExtensionItem) -> JsonObject | None:
         """A block of the vendor's own, back to the vendor. A call of a tool that it ran needs its result, unless the
         turn paused there, and a result its call."""
-        block = _vendor_s_block(item) if self._profile.claude else None
+        block = _vendor_s_block(item, self._shared) if self._profile.claude else None
         if block is None:
             return None
         if _is_call([block]):
@@ -286,11 +294,13 @@ def _result(call: PastCall) -> JsonObject:
     return result
 
 
-def _vendor_s_block(item: Item) -> JsonObject | None:
+def _vendor_s_block(item: Item, shared: bool) -> JsonObject | None:
     if not isinstance(item, ExtensionItem) or not item.type.startswith(ANTHROPIC):
         return None
     kind, block = item.type.removeprefix(ANTHROPIC), item.__pydantic_extra__.get("block")
-    return {**block, "type": kind} if isinstance(block, dict) and kind not in _OURS else None
+    if not isinstance(block, dict) or kind in _OURS:
+        return None
+    return {**block, "type": kind} if shared or (kind in _HARMLESS and not names_shared(block)) else None
 
 
 def _is_call(content: Sequence[JsonValue]) -> bool:

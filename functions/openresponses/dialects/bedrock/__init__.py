@@ -16,8 +16,7 @@ unsigned. A model is named by its id, its inference profile's, or an ARN.
 | `structured_output` | "auto" | a JSON schema goes as `outputConfig` ("native"), or as a tool ("tool"), or is told |
 | `extra_body` | {} | fields to add to each request: `guardrailConfig`, `performanceConfig`, `requestMetadata`, ... |
 
-A request's own `provider.options.<name>` are fields of ConverseStream too, but for `system`, `messages` and
-`toolConfig`; those of `inferenceConfig` and `additionalModelRequestFields` join what is there.
+A request's own `provider.options.<name>` are those of `allowed`; they join what is there. `shared_files` admits `s3://`.
 
 | not sent | why |
 |---|---|
@@ -35,6 +34,7 @@ A request's own `provider.options.<name>` are fields of ConverseStream too, but 
 from re import search
 from urllib.parse import quote
 
+from ...core.errors import RequestError
 from ...core.settings import ProviderSettings
 from ...core.turn import Turn
 from ...schema.base import JsonObject
@@ -44,6 +44,7 @@ from .._shared.json import fields
 from .._shared.naming import tool_names
 from .._shared.options import read_options
 from .._shared.tools import refuse_upstream_tools
+from .allowed import ALLOWED
 from .errors import BedrockErrors
 from .messages import conversation
 from .models import BedrockOptions, Traits, traits_of
@@ -60,6 +61,8 @@ def connect(settings: ProviderSettings, network: Network | None = None) -> HttpD
 
     def wire(turn: Turn) -> WireTurn:
         refuse_upstream_tools(turn)
+        if ":prompt/" in turn.model and not options.shared_files:
+            raise RequestError("A prompt that is stored with the provider is no model here", param="model")
         traits = traits_of(options.base_models.get(turn.model, turn.model))
         names = tool_names(turn.tools)
         answer = names.another(ANSWER) if answers_with_tool(turn, traits, options) else ""
@@ -78,8 +81,7 @@ def connect(settings: ProviderSettings, network: Network | None = None) -> HttpD
         errors=BedrockErrors(),
         wire=wire,
         headers={"accept": "application/vnd.amazon.eventstream", **bearer(settings)},
-        nested=("inferenceConfig", "additionalModelRequestFields"),
-        reserved=frozenset({"messages", "modelId", "n", "stream_options", "system", "toolConfig"}),
+        allowed=ALLOWED,
         objects=events_of,
         base_url=base_url,
         sign=None if key else signer.sign,
@@ -89,7 +91,8 @@ def connect(settings: ProviderSettings, network: Network | None = None) -> HttpD
 
 def encode(turn: Turn, options: BedrockOptions, traits: Traits, reading: Reading) -> JsonObject:
     """The request's body; the model is in its path. Raises RequestError for content that this wire can't carry."""
-    past = conversation(turn, traits, reading.names, reasoning=not is_off(turn, traits))
+    reasons = not is_off(turn, traits)
+    past = conversation(turn, traits, reading.names, reasoning=reasons, shared=options.shared_files)
     tools = tool_config(turn, traits, reading.names, past.called, reading.answer)
     thinking = asked(turn, traits, past.messages, forced=bool(tools and "toolChoice" in tools))
     form = text_format(turn, traits, options)

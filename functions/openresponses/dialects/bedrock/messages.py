@@ -28,6 +28,7 @@ from .._shared.history import NO_OUTPUT, Entry, ModelTurn, PastCall, Said, argum
 from .._shared.json import loads, text
 from .._shared.naming import Naming
 from .._shared.parts import data_url, plain_text, said, unsendable, within
+from .._shared.shared_state import names_shared
 from .models import Traits
 from .thinking import restored
 
@@ -193,10 +194,12 @@ def call_ids(traits: Traits) -> Naming:
     return Naming(9, pattern="[a-zA-Z0-9]{9}") if traits.short_ids else Naming(64)
 
 
-def conversation(turn: Turn, traits: Traits, names: Naming, *, reasoning: bool = True) -> Conversation:
+def conversation(
+    turn: Turn, traits: Traits, names: Naming, *, reasoning: bool = True, shared: bool = False
+) -> Conversation:
     """Raises RequestError for what this wire can't carry, and for an output that answers no call. `reasoning` may be
-    left out."""
-    messages = _Messages(turn, traits, names, reasoning)
+    left out. `shared`: buckets may be named."""
+    messages = _Messages(turn, traits, names, reasoning, shared)
     ids = call_ids(traits).another
     for entry in history(turn, ids=ids, sends=lambda piece: isinstance(piece, ExtensionItem) or speaks(piece)):
         messages.add(entry)
@@ -204,15 +207,16 @@ def conversation(turn: Turn, traits: Traits, names: Naming, *, reasoning: bool =
 
 
 class _Messages:
-    def __init__(self, turn: Turn, traits: Traits, names: Naming, reasoning: bool) -> None:
+    def __init__(self, turn: Turn, traits: Traits, names: Naming, reasoning: bool, shared: bool) -> None:
         self._turn, self._traits, self._names, self._reasoning = turn, traits, names, reasoning
+        self._shared = shared
         self._documents = Documents()
         self._system = [turn.instructions or ""]
         self._messages: list[tuple[str, list[JsonObject]]] = []
         self._called: dict[str, None] = {}
         self._own: defaultdict[str, set[str]] = defaultdict(set)
         for item in turn.items:
-            if block := _own_block(item):
+            if block := _own_block(item, shared):
                 self._own[text(block[1].get("toolUseId"))].add(block[0])
 
     def add(self, entry: Entry) -> None:
@@ -265,7 +269,7 @@ class _Messages:
 
     def _echoed(self, item: ExtensionItem) -> JsonObject | None:
         """A block of a tool that the provider ran. A call of it needs its result, and the other way round."""
-        block = _own_block(item)
+        block = _own_block(item, self._shared)
         if block is None or len(self._own[text(block[1].get("toolUseId"))]) < 2:
             return None
         return {block[0]: block[1]}
@@ -294,12 +298,14 @@ class _Messages:
         return all(self._traits.beside & block.keys() for block in content)
 
 
-def _own_block(item: Item) -> tuple[str, JsonObject] | None:
-    """Its kind, and what is in it."""
+def _own_block(item: Item, shared: bool) -> tuple[str, JsonObject] | None:
+    """Its kind, and what is in it. A client may have made it up: it names no bucket, where none may be named."""
     if not isinstance(item, ExtensionItem) or not item.type.startswith(BEDROCK):
         return None
     kind, block = item.type.removeprefix(BEDROCK), item.__pydantic_extra__.get("block")
-    return (kind, block) if isinstance(block, dict) and kind in ("toolUse", "toolResult") else None
+    if not isinstance(block, dict) or kind not in ("toolUse", "toolResult"):
+        return None
+    return (kind, block) if shared or not names_shared(block) else None
 
 
 def _message(role: str, content: list[JsonObject]) -> JsonObject:

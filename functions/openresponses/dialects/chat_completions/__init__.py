@@ -48,6 +48,7 @@ from .._shared.naming import tool_names
 from .._shared.options import read_options, wants_logprobs
 from .._shared.rules import fitted, told_schema
 from .._shared.tools import refuse_upstream_tools
+from .allowed import ALLOWED
 from .errors import ChatErrors
 from .messages import messages
 from .models import FACTS, ChatOptions
@@ -78,7 +79,7 @@ def connect(settings: ProviderSettings, network: Network | None = None) -> HttpD
         errors=ERRORS,
         wire=wire,
         headers=bearer(settings),
-        reserved=frozenset({"messages", "n", "stream_options"}),
+        allowed=ALLOWED,
         network=network,
     )
 

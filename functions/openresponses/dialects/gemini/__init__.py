@@ -13,7 +13,8 @@ are sent too (`authorization: Bearer`, where a token is used).
 | `include_thoughts` | where the request has `reasoning` | ask for summaries of the thoughts |
 | `extra_body` | {} | fields to add to the request, last (`safetySettings`) |
 
-A request's own options for this provider may have a `generationConfig`, with fields that are not set otherwise.
+A request's own options for this provider are those of `allowed`. `shared_files` admits `gs://` and what the
+Files API has.
 
 A format of the answer is told in the instructions where the model refuses one beside tools (before Gemini 3).
 
@@ -39,6 +40,7 @@ from .._shared.checking import Checked, instruction
 from .._shared.errors import UpstreamErrors
 from .._shared.http_dialect import HttpDialect, WireTurn
 from .._shared.options import read_options, wants_logprobs
+from .allowed import ALLOWED
 from .messages import contents, tool_names
 from .models import FACTS, GeminiModel, GeminiOptions
 from .request import model_path, response_format, told_format, tools
@@ -65,8 +67,7 @@ def connect(settings: ProviderSettings, network: Network | None = None) -> HttpD
         errors=ERRORS,
         wire=wire,
         headers={"x-goog-api-key": key} if key else {},
-        nested=("generationConfig",),
-        reserved=frozenset({"candidateCount", "contents", "toolConfig"}),
+        allowed=ALLOWED,
         network=network,
     )
 
@@ -81,7 +82,7 @@ def encode(turn: Turn, options: GeminiOptions) -> JsonObject:
     else:
         config |= response_format(turn)
     config |= thinking(turn.request.reasoning, model, options.include_thoughts)
-    body = contents(turn, model) | tools(turn, model, mixes_tools=options.mixes_tools)
+    body = contents(turn, model, shared=options.shared_files) | tools(turn, model, mixes_tools=options.mixes_tools)
     if config:
         body["generationConfig"] = config
     if turn.request.service_tier in ("flex", "priority"):

@@ -111,6 +111,12 @@ UNSIGNED = "skip_thought_signature_validator"
 """Of the two values that the Gemini API knows, the one that Vertex knows too (pydantic/pydantic-ai#3881)."""
 GOOGLE = "google:"
 """Begins the types of items that hold a part of Google's own tools, as it came."""
+_HARMLESS = {
+    *("executableCode", "codeExecutionResult", "toolCall", "toolResponse", "inlineData", "thought"),
+    *("mediaResolution", "videoMetadata", "partMetadata"),
+}
+"""What a part may hold that goes back whoever may have made it up: it names no file of the account (python-genai,
+`types.Part`)."""
 
 
 def tool_names(tools: Iterable[OfferedTool]) -> Naming:
@@ -118,9 +124,12 @@ def tool_names(tools: Iterable[OfferedTool]) -> Naming:
     return Naming(64, (tool.name for tool in tools), pattern="[a-zA-Z_][a-zA-Z0-9_.-]*", prefix="_")
 
 
-def contents(turn: Turn, model: GeminiModel) -> JsonObject:
-    """`contents` and `systemInstruction`. Raises RequestError for what this wire can't carry."""
-    made = _Contents(turn, model)
+def contents(turn: Turn, model: GeminiModel, *, shared: bool) -> JsonObject:
+    """`contents` and `systemInstruction`. `shared`: the account's files may be named.
+
+    Raises RequestError for what this wire can't carry.
+    """
+    made = _Contents(turn, model, shared)
     for entry in history(turn, sends=_sends, goes_on=_goes_on):
         made.add(entry)
     return made.finished()
@@ -149,8 +158,8 @@ def _goes_on(turn: ModelTurn, piece: Piece) -> bool:
 
 
 class _Contents:
-    def __init__(self, turn: Turn, model: GeminiModel) -> None:
-        self._model = model
+    def __init__(self, turn: Turn, model: GeminiModel, shared: bool) -> None:
+        self._model, self._shared = model, shared
         self._names = tool_names(turn.tools)
         self._contents: list[JsonObject] = []
         self._system: list[str] = [turn.instructions] if turn.instructions else []
@@ -193,7 +202,7 @@ class _Contents:
                     unsigned: JsonObject = {"thoughtSignature": UNSIGNED} if self._model.is_3 and first else {}
                     parts.append(self._call(piece) | (signed or unsigned))
                 case ExtensionItem():
-                    parts += _echo(piece, signed)
+                    parts += _echo(piece, signed, self._shared)
                 case Reasoning():
                     match state_of(piece.encrypted_content):
                         case NextPart() as state:
@@ -235,10 +244,12 @@ class _Contents:
             self._contents.append({"role": role, "parts": [*parts]})
 
 
-def _echo(item: ExtensionItem, signed: JsonObject) -> list[JsonObject]:
+def _echo(item: ExtensionItem, signed: JsonObject, shared: bool) -> list[JsonObject]:
     """A call of Google's own tool, or its response, means something only to the model that made it."""
     part = item.__pydantic_extra__.get("part")
     if not item.type.startswith(GOOGLE) or not isinstance(part, dict):
+        return []
+    if not shared and not part.keys() <= _HARMLESS:
         return []
     return [part | signed] if signed or not part.keys() & {"toolCall", "toolResponse"} else []
 

@@ -48,6 +48,7 @@ from .._shared.naming import Naming, tool_names
 from .._shared.options import read_options
 from .._shared.rules import fitted, told_schema
 from .._shared.tools import refuse_upstream_tools
+from .allowed import ALLOWED
 from .errors import ResponsesErrors
 from .messages import input_items
 from .models import FACTS, ResponsesOptions
@@ -55,8 +56,6 @@ from .request import include, tools
 from .stream import ResponsesDecoder
 
 _MIN_OUTPUT_TOKENS = 16
-_ABOUT_STORAGE = {"background", "context_management", "conversation", "previous_response_id", "prompt", "store"}
-_RESERVED = frozenset(_ABOUT_STORAGE | {"include", "input", "instructions", "stream_options", "tool_choice", "tools"})
 _AS_ASKED = (
     *("temperature", "top_p", "presence_penalty", "frequency_penalty", "top_logprobs", "truncation"),
     *("service_tier", "safety_identifier", "prompt_cache_key", "user"),
@@ -84,7 +83,7 @@ def connect(settings: ProviderSettings, network: Network | None = None) -> HttpD
         errors=ResponsesErrors(meanings=OUT_OF_QUOTA),
         wire=wire,
         headers=bearer(settings) if options.key_header == "authorization" else {options.key_header: key} if key else {},
-        reserved=_RESERVED,
+        allowed=ALLOWED,
         network=network,
     )
 

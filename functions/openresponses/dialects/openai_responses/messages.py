@@ -12,7 +12,17 @@ from pydantic import JsonValue
 
 from ...core.turn import Turn
 from ...schema.base import JsonObject
-from ...schema.content import ExtensionAnnotation, InputFile, InputImage, OutputText, Part, Refusal
+from ...schema.content import (
+    ContainerFileCitation,
+    FileCitation,
+    FilePath,
+    InputFile,
+    InputImage,
+    OutputText,
+    Part,
+    Refusal,
+    UrlCitation,
+)
 from ...schema.items import (
     Compaction,
     CustomToolCall,
@@ -26,9 +36,10 @@ from ...schema.items import (
     Reasoning,
 )
 from .._shared.history import PastCall, arguments_text, past_calls, place
-from .._shared.json import fields, loads
+from .._shared.json import fields, loads, objects
 from .._shared.naming import Naming
 from .._shared.parts import data_url, said, unsendable, within
+from .._shared.shared_state import names_shared
 from .models import ResponsesOptions
 
 
@@ -42,8 +53,9 @@ def spoken(parts: Sequence[Part]) -> str:
     return "".join(said(part) or "" for part in parts)
 
 
-def cited(parts: Sequence[Part]) -> list[JsonObject]:
+def cited(parts: Sequence[Part], *, files: bool) -> list[JsonObject]:
     """What a message of the assistant says, as the provider made it, where it cites something; empty where it doesn't.
+    Without `files`, only addresses of the web are cited.
 
     The citations tell the model which files it made or read. The form is that of `ResponseOutputMessageParam` in
     OpenAI's SDK, which has an id, and four types of citations.
@@ -54,7 +66,8 @@ def cited(parts: Sequence[Part]) -> list[JsonObject]:
             made.append({"type": "refusal", "refusal": part.refusal})
         elif (text := said(part)) is not None:
             annotations = part.annotations if isinstance(part, OutputText) else []
-            citations = [each for each in annotations if not isinstance(each, ExtensionAnnotation)]
+            kinds = (UrlCitation, FileCitation, ContainerFileCitation, FilePath) if files else (UrlCitation,)
+            citations = [each for each in annotations if isinstance(each, kinds)]
             shown: list[JsonValue] = [each.model_dump(mode="json") for each in citations]
             made.append({"type": "output_text", "text": text, "annotations": shown})
     return made if any(each.get("annotations") for each in made) else []
@@ -133,7 +146,7 @@ class _Input:
     def add(self, index: int, item: Item) -> None:
         match item:
             case Message(role="assistant"):
-                self._say(item)
+                self._say(item, self._trusted(index))
             case Message():
                 role = "system" if item.role == "developer" and not self._options.developer_role else item.role
                 parts = content(item.content, place(self._turn, index, "content"))
@@ -147,7 +160,7 @@ class _Input:
             case Compaction():
                 self._given({"type": "compaction", "encrypted_content": item.encrypted_content})
             case ExtensionItem():
-                self._extension(item)
+                self._extension(item, self._trusted(index))
             case _:  # a turn shows all others as one of these: see `core.client_tools`
                 pass
 
@@ -181,10 +194,18 @@ class _Input:
             case _:
                 pass
 
-    def _say(self, item: Message) -> None:
+    def _trusted(self, index: int) -> bool:
+        """Whether an item may name files and containers of the account: a client can't have made it up, or may."""
+        return self._options.shared_files or index >= self._turn.made
+
+    def _say(self, item: Message, trusted: bool) -> None:
         if text := spoken(item.content):
             message: JsonObject = {"type": "message", "role": "assistant", "content": text}
-            if self._options.upstream_tools and self._options.reasoning_ids and (parts := cited(item.content)):
+            if (
+                self._options.upstream_tools
+                and self._options.reasoning_ids
+                and (parts := cited(item.content, files=trusted))
+            ):
                 message |= {"id": _upstream_id("msg", item.id), "status": "completed", "content": [*parts]}
             self._made(message | ({"phase": item.phase} if item.phase else {}))
 
@@ -210,11 +231,18 @@ class _Input:
         else:
             self._given(output)
 
-    def _extension(self, item: ExtensionItem) -> None:
-        """A tool's item goes back where its tool can be. One that was cut short says nothing."""
+    def _extension(self, item: ExtensionItem, trusted: bool) -> None:
+        """A tool's item goes back where its tool can be. One that was cut short says nothing.
+
+        One that names what is in the provider's account goes back within its response alone, unless all who may use the
+        provider may read there. The reasoning before it then stays away too: it must not stand before something else.
+        """
         tool = "mcp" if item.type.startswith("mcp_") else item.type.removesuffix("_call").removesuffix("_output")
         known = item.type in _ID_PREFIX or item.type in _WITHOUT_ID
         if not known or tool not in self._options.upstream_tools or item.status == "incomplete":
+            return
+        if not trusted and _points(item):
+            self._reasoning = []
             return
         sent = _without(item.model_dump(mode="json"), *(("id", "status") if item.type in _WITHOUT_STATUS else ("id",)))
         if request := sent.get("approval_request_id"):
@@ -225,6 +253,26 @@ class _Input:
             self._made(sent)
         else:
             self._made({**sent, "id": _upstream_id(_ID_PREFIX[item.type], item.id)})
+
+
+_FOUND = ("function", "custom", "namespace", "mcp")
+"""What a search for tools may have found: tools that a request could declare itself."""
+
+
+def _points(item: ExtensionItem) -> bool:
+    """Whether it says where something is in the provider's account, and not what it is: a container, which the tool
+    would go on in ("auto mode", OpenAI's guide "Code Interpreter"), files, an image by its id alone, or tools that do.
+    """
+    match item.type:
+        case "code_interpreter_call" | "file_search_call":
+            return True
+        case "image_generation_call":
+            return not item.__pydantic_extra__.get("result")
+        case "tool_search_output":
+            found = item.__pydantic_extra__.get("tools")
+            return any(each.get("type") not in _FOUND for each in objects(found)) or names_shared(found)
+        case _:
+            return False
 
 
 def _state(data: str | None) -> JsonObject:
