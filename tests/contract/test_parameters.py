@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import boto3
 import pytest
 from moto import mock_aws
 
@@ -15,7 +16,7 @@ from openresponses.aws.clients import Aws, Refused
 from openresponses.aws.parameters import SsmParameters
 from openresponses.core.errors import StorageUnavailable
 from openresponses.routing.cipher import AeadSeal, kept_in
-from openresponses_dev.local.services.local_aws import client
+from openresponses_dev.local.services.credentials import Credentials
 from openresponses_dev.local.template.intrinsics import REGION
 
 FRESH_SECONDS = 60
@@ -54,7 +55,7 @@ class Shop:
 @pytest.fixture
 def shop() -> Iterator[Shop]:
     with mock_aws():
-        yield Shop(client("ssm", f"https://ssm.{REGION}.amazonaws.com"), MovingAws())
+        yield Shop(boto3.client("ssm", region_name=REGION, **Credentials.new().for_boto3()), MovingAws())
 
 
 async def test_a_parameter_is_asked_for_once_a_minute(shop: Shop) -> None:

@@ -43,7 +43,7 @@ async def test_a_sandbox_has_lambda_s_environment_and_not_the_developer_s(templa
     assert found == {
         "_HANDLER": "paced.app",
         "_X_AMZN_TRACE_ID": "Root=1-",
-        "AWS_ACCESS_KEY_ID": "local",
+        **cloud.aws.credentials.environment(),
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
@@ -56,8 +56,6 @@ async def test_a_sandbox_has_lambda_s_environment_and_not_the_developer_s(templa
         "AWS_LAMBDA_LOG_STREAM_NAME": "/[$LATEST]" + found["AWS_LAMBDA_LOG_STREAM_NAME"][-1],
         "AWS_LAMBDA_RUNTIME_API": "127.0.0.1",
         "AWS_REGION": "us-east-1",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_SESSION_TOKEN": "local",
         "LAMBDA_TASK_ROOT": str(template.parent / "functions"),
         "LANG": "C.UTF-8",
         "MINE": "1",

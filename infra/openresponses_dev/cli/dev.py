@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -15,6 +16,7 @@ from openresponses_dev.local.address import DEV_PORT
 from openresponses_dev.local.cloud import DEFAULT_CONCURRENCY, LocalCloud
 from openresponses_dev.local.gateway.server import PortTaken
 from openresponses_dev.local.logs import Log
+from openresponses_dev.local.private_folder import NotPrivate, PrivateFolder
 from openresponses_dev.local.status_page import PATH
 from openresponses_dev.local.template.yaml_tree import TemplateError
 from openresponses_dev.manage.problems import fail
@@ -63,11 +65,12 @@ def dev(
             concurrency=concurrency,
             reload=not no_reload,
             log=log,
+            private=PrivateFolder(Path.cwd()),
         )
         asyncio.run(_run(cloud))
     except PortTaken as error:
         return fail(f"{error}: choose another with --port, or --port 0 for any")
-    except (BadOption, TemplateError, ValueError, OSError) as error:
+    except (BadOption, TemplateError, NotPrivate, ValueError, OSError) as error:
         return fail(error)
     finally:
         if log:

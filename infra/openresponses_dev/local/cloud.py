@@ -23,6 +23,7 @@ from openresponses_dev.local.background import Background
 from openresponses_dev.local.gateway.gateway import IDLE_TIMEOUT_S, Gateway
 from openresponses_dev.local.gateway.server import HttpServer
 from openresponses_dev.local.logs import Log
+from openresponses_dev.local.private_folder import PrivateFolder
 from openresponses_dev.local.sandbox.calls import Call
 from openresponses_dev.local.sandbox.environment import sandbox_environment
 from openresponses_dev.local.sandbox.functions import Function
@@ -40,9 +41,10 @@ DEFAULT_CONCURRENCY = 10  # what a new AWS account has
 class LocalCloud:
     """`env` overrides the template's variables in every function. `api_key` lets clients in, as tenant "default";
     without it a random one is made. `providers` and `aliases` are what a deployment gets by command. `ssm` are further
-    parameters; `retry_scale` shortens the state machine's delays, for tests.
+    parameters; `retry_scale` shortens the state machine's delays, for tests. `private` is where the commands find the
+    way to its services while it runs, in a file of the port's name.
 
-    Raises TemplateError and ValueError on construction, PortTaken on entry.
+    Raises TemplateError and ValueError on construction, PortTaken, NotPrivate and OSError on entry.
     """
 
     def __init__(
@@ -61,13 +63,15 @@ class LocalCloud:
         ssm: Mapping[str, str] | None = None,
         retry_scale: float = 1.0,
         log: Log | None = None,
+        private: PrivateFolder | None = None,
     ) -> None:
         self.api_key = api_key or new_token()
         self._key = local_key(self.api_key)
         self.template: Template = read_template(Path(template), parameters)
         self.log = log or Log(None)
         self.origin = ""
-        self._env, self._reload = dict(env or {}), reload
+        self._env, self._reload, self._private = dict(env or {}), reload, private
+        self._access: Path | None = None
         self._background = Background(lambda text: self.log.say(text, failed=True))
         self.functions = {name: self._function(spec, concurrency) for name, spec in self.template.functions.items()}
         self._targets: dict[str, Target] = {}
@@ -113,8 +117,10 @@ class LocalCloud:
         async with AsyncExitStack() as stack:
             if self.aws.needed:
                 await stack.enter_async_context(self.aws)
-                await asyncio.to_thread(let_in, self._key, self.template, self.aws.endpoint_url)
+                await asyncio.to_thread(let_in, self._key, self.template, self.aws)
             self.origin = await self._server.start()
+            stack.push_async_callback(self._server.stop)
+            self._announce(stack)
             self._running = stack.pop_all()
         if self._reload:
             self._background.spawn(self._watch(), "reload")
@@ -147,13 +153,16 @@ class LocalCloud:
 
     def environment(self, spec: FunctionSpec, runtime_api: str) -> dict[str, str]:
         """All the variables of a sandbox whose Runtime API is at this address."""
-        services = {"AWS_ENDPOINT_URL": self.aws.endpoint_url} if self.aws.endpoint_url else {}
-        return sandbox_environment(spec, runtime_api, services, self._env)
+        return sandbox_environment(spec, runtime_api, self.aws.environment(), self._env)
+
+    def _announce(self, stack: AsyncExitStack) -> None:
+        if self._private is not None and self.aws.endpoint_url:
+            name = f"{self.origin.rpartition(':')[2]}.json"
+            self._access = self._private.write(name, self.aws.environment())
+            stack.callback(self._private.remove, name)
 
     def _status_document(self) -> str:
-        return status_page.status_document(
-            self.functions, self._env, base_url=self.base_url, endpoint_url=self.aws.endpoint_url
-        )
+        return status_page.status_document(self.functions, self._env, base_url=self.base_url, access=self._access)
 
     async def _watch(self) -> None:
         roots = {function.spec.task_root for function in self.functions.values()}

@@ -18,7 +18,7 @@ _INHERITED = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL
 def sandbox_environment(
     spec: FunctionSpec, runtime_api: str, services: Mapping[str, str], extra: Mapping[str, str]
 ) -> dict[str, str]:
-    """`services` locates local AWS services (AWS_ENDPOINT_URL...); `extra` is the user's and has the last word."""
+    """`services` are the variables that lead to the local AWS services; `extra` is the user's and has the last word."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     own = {"AWS_LAMBDA_RUNTIME_API": runtime_api}
     return {**inherited, **_lambda(spec), **services, **spec.environment, **extra, **own}
@@ -28,9 +28,6 @@ def _lambda(spec: FunctionSpec) -> dict[str, str]:
     now = datetime.now(UTC)
     return {
         "_HANDLER": spec.handler,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_SESSION_TOKEN": "local",
         "AWS_DEFAULT_REGION": REGION,
         "AWS_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
