@@ -23,7 +23,7 @@ POWERTOOLS = {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOL
 STORAGE = {"TABLE", "BUCKET", "RESPONSE_DAYS", "LOG_DAYS"}
 CONFIGURATION = {"SSM_PREFIX", "CONFIG_SECONDS"}
 READ = {  # what a function does not read, it is not told
-    WORKER: {*STORAGE, *CONFIGURATION, "STATE_MACHINE_ARN", "DEFAULT_PROVIDER", "TURN_SECONDS"},
+    WORKER: {*STORAGE, *CONFIGURATION, "STATE_MACHINE_ARN", "DEFAULT_PROVIDER", "TURN_SECONDS", "LOCAL_AWS"},
 }
 
 TABLE, BUCKET = "ResponsesTable.Arn", "ResponsesBucket.Arn"
@@ -153,9 +153,13 @@ def test_the_environment_is_exactly_what_the_code_reads(resources: dict[str, Jso
     entry = ROOT / "functions/openresponses/entry"
     read = {name for file in entry.rglob("*.py") for name in re.findall(r"\bOPENRESPONSES_[A-Z_]+\b", file.read_text())}
     assert set(variables(resources, API)) == read | POWERTOOLS | {"AWS_LAMBDA_EXEC_WRAPPER"}
-    assert set(variables(resources, AUTHORIZER)) == {"OPENRESPONSES_TABLE"}
+    assert set(variables(resources, AUTHORIZER)) == {"OPENRESPONSES_TABLE", "OPENRESPONSES_LOCAL_AWS"}
     for name, wanted in READ.items():
         assert set(variables(resources, name)) == {f"OPENRESPONSES_{each}" for each in wanted} | POWERTOOLS
+
+
+def test_no_deployment_is_led_to_a_local_cloud(resources: dict[str, Json]) -> None:
+    assert {variables(resources, name)["OPENRESPONSES_LOCAL_AWS"] for name in OURS} == {""}
 
 
 def test_a_variable_is_the_same_in_every_function(resources: dict[str, Json]) -> None:

@@ -125,7 +125,8 @@ def _write(chunk: bytes) -> None:
 
 
 async def _through_rie(cloud: LocalCloud, function: str, event: object) -> None:
-    payload = await invoke_through_rie(cloud, function, json.dumps(event).encode())
+    async with cloud:
+        payload = await invoke_through_rie(cloud, function, json.dumps(event).encode())
     try:
         document: Any = json.loads(payload)
     except ValueError as error:

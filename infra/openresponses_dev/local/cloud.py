@@ -18,7 +18,7 @@ from typing import Self
 from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]
 
 from openresponses.client_keys import new_token
-from openresponses_dev.local import status_page
+from openresponses_dev.local import sam_local, status_page
 from openresponses_dev.local.background import Background
 from openresponses_dev.local.gateway.gateway import IDLE_TIMEOUT_S, Gateway
 from openresponses_dev.local.gateway.server import HttpServer
@@ -160,6 +160,9 @@ class LocalCloud:
             name = f"{self.origin.rpartition(':')[2]}.json"
             self._access = self._private.write(name, self.aws.environment())
             stack.callback(self._private.remove, name)
+            specs = [function.spec for function in self.functions.values()]
+            self._private.write(sam_local.FILE, sam_local.env_vars(specs, self.aws.environment(), self._env))
+            stack.callback(self._private.remove, sam_local.FILE)
 
     def _status_document(self) -> str:
         return status_page.status_document(self.functions, self._env, base_url=self.base_url, access=self._access)
