@@ -73,7 +73,9 @@ def containers(template, env_vars):
 
 def start_api(template, env_vars, port):
     stacks, runner = runner_of(template, env_vars, Elsewhere(json.load(sys.stdin)))
-    context = SimpleNamespace(stacks=stacks, local_lambda_runner=runner, stderr=None, get_cwd=lambda: str(Path(template).parent))
+    context = SimpleNamespace(
+        stacks=stacks, local_lambda_runner=runner, stderr=None, get_cwd=lambda: str(Path(template).parent)
+    )
     LocalApiService(context, int(port), "127.0.0.1", None, False, None).start()
 
 

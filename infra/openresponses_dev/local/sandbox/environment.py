@@ -13,7 +13,7 @@ from openresponses_dev.local.template.template import FunctionSpec
 
 # Without these a process does not start, or cannot verify a certificate. No proxies: their URLs carry passwords.
 _INHERITED = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
-# Where nothing listens: a function that no local service was started for must not reach the real AWS instead. HOME leads
+# Where nothing listens: a function that no local service was started for must not reach the real AWS. And HOME leads
 # to the developer's own AWS profile, which could name other endpoints.
 _NO_AWS = {
     "AWS_CONFIG_FILE": os.devnull,
