@@ -16,6 +16,7 @@ import pytest
 from moto import mock_aws
 
 from openresponses.aws.functions import LambdaFunctions
+from openresponses.aws.session import session
 from openresponses.core.ports import ToolOutput
 from openresponses.core.run import OfferedTool
 from openresponses.schema.items import HostedToolCall
@@ -215,9 +216,11 @@ def local(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lambda]:
     aws.start()
     for name, value in aws.environment().items():
         monkeypatch.setenv(name, value)
+    session.cache_clear()  # it remembers the credentials that it has found
     functions = LambdaFunctions(REGION)
     yield Lambda(functions, targets)
     functions.close()
+    session.cache_clear()
     aws.stop()
 
 

@@ -106,7 +106,7 @@ class WatchedCloud(LocalCloud):
 
     def listen(self) -> None:
         server = self.aws._server._server  # type: ignore[union-attr]
-        server.app = _layer(server.app, self)
+        server.app.application = _layer(server.app.application, self)
 
     async def kill(self, who: str) -> None:
         """SIGKILL the sandbox, if it lives, and see it dead."""

@@ -91,7 +91,7 @@ class LocalAws:
         # Here, since importing moto takes a second.
         from openresponses_dev.local.services.moto_server import MotoServer
 
-        self._server = MotoServer(self._lambda_api, self._retry_scale)
+        self._server = MotoServer(self._lambda_api, self.credentials, self._retry_scale)
         try:
             self._create()
         except BaseException:

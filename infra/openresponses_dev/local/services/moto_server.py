@@ -16,7 +16,9 @@ from werkzeug.serving import make_server
 
 from openresponses_dev.local.sandbox.lambda_api import LambdaApi
 from openresponses_dev.local.services import moto_patches
+from openresponses_dev.local.services.credentials import Credentials
 from openresponses_dev.local.services.executions import Execution
+from openresponses_dev.local.services.signed_requests import SignedRequests
 
 CONFIG: Any = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
 DRAIN_LIMIT_S = 10.0
@@ -33,14 +35,17 @@ class _Handler(MotoRequestHandler):
 
 
 class MotoServer:
-    """Serves from construction to `close()`. Raises RuntimeError while another one does: moto's state is global."""
+    """Serves whoever has the credentials, from construction to `close()`.
 
-    def __init__(self, lambda_api: LambdaApi, retry_scale: float) -> None:
+    Raises RuntimeError while another one does: moto's state is global.
+    """
+
+    def __init__(self, lambda_api: LambdaApi, credentials: Credentials, retry_scale: float) -> None:
         if not _one.acquire(blocking=False):
             raise RuntimeError("another LocalAws runs in this process")
         try:
             moto_patches.apply(lambda_api, retry_scale=retry_scale)
-            application = DomainDispatcherApplication(create_backend_app)
+            application = SignedRequests(DomainDispatcherApplication(create_backend_app), credentials)
             self._server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Handler)
         except BaseException:
             _one.release()
