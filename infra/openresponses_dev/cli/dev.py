@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from openresponses_dev.cli.options import BadOption, CloudOptions
-from openresponses_dev.local.address import DEV_PORT
+from openresponses_dev.local.address import DEV_PORT, LOOPBACK
 from openresponses_dev.local.cloud import DEFAULT_CONCURRENCY, LocalCloud
 from openresponses_dev.local.gateway.server import PortTaken
 from openresponses_dev.local.logs import Log
@@ -48,6 +48,9 @@ def dev(
     concurrency: Annotated[
         int, Parameter(validator=Number(gte=1, lte=1000), help="sandboxes a function may have")
     ] = DEFAULT_CONCURRENCY,
+    sam_host: Annotated[
+        str, Parameter(metavar="ADDRESS", help="at which a container of sam local finds this machine")
+    ] = LOOPBACK,
     no_reload: Annotated[bool, Parameter(help="keep sandboxes when their source changes")] = False,
 ) -> int:
     """The exit status."""
@@ -66,6 +69,7 @@ def dev(
             reload=not no_reload,
             log=log,
             private=PrivateFolder(Path.cwd()),
+            sam_host=sam_host,
         )
         asyncio.run(_run(cloud))
     except PortTaken as error:

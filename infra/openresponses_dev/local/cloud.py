@@ -19,6 +19,7 @@ from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]
 
 from openresponses.client_keys import new_token
 from openresponses_dev.local import sam_local, status_page
+from openresponses_dev.local.address import LOOPBACK
 from openresponses_dev.local.background import Background
 from openresponses_dev.local.gateway.gateway import IDLE_TIMEOUT_S, Gateway
 from openresponses_dev.local.gateway.server import HttpServer
@@ -42,7 +43,8 @@ class LocalCloud:
     """`env` overrides the template's variables in every function. `api_key` lets clients in, as tenant "default";
     without it a random one is made. `providers` and `aliases` are what a deployment gets by command. `ssm` are further
     parameters; `retry_scale` shortens the state machine's delays, for tests. `private` is where the commands find the
-    way to its services while it runs, in a file of the port's name.
+    way to its services while it runs, in a file of the port's name, and `sam local` in another. `sam_host` is the
+    address at which a container finds this machine.
 
     Raises TemplateError and ValueError on construction, PortTaken, NotPrivate and OSError on entry.
     """
@@ -64,6 +66,7 @@ class LocalCloud:
         retry_scale: float = 1.0,
         log: Log | None = None,
         private: PrivateFolder | None = None,
+        sam_host: str = LOOPBACK,
     ) -> None:
         self.api_key = api_key or new_token()
         self._key = local_key(self.api_key)
@@ -81,6 +84,7 @@ class LocalCloud:
             parameters=ssm,
             extra=configuration(self.template, providers or {}, aliases or {}),
             retry_scale=retry_scale,
+            address=sam_local.checked(sam_host),
         )
         self._running = AsyncExitStack()
         gateway = Gateway(
@@ -161,7 +165,9 @@ class LocalCloud:
             self._access = self._private.write(name, self.aws.environment())
             stack.callback(self._private.remove, name)
             specs = [function.spec for function in self.functions.values()]
-            self._private.write(sam_local.FILE, sam_local.env_vars(specs, self.aws.environment(), self._env))
+            self._private.write(
+                sam_local.FILE, sam_local.env_vars(specs, self.aws.environment_in_a_container(), self._env)
+            )
             stack.callback(self._private.remove, sam_local.FILE)
 
     def _status_document(self) -> str:

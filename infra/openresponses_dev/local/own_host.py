@@ -10,10 +10,10 @@ NAMES = ("127.0.0.1", "localhost", "[::1]")
 _HTTP = "80"
 
 
-def is_own_host(host: str, port: int) -> bool:
-    """Whether a `Host` header means this machine itself, and the port that the server listens on."""
+def is_own_host(host: str, port: int, *more: str) -> bool:
+    """Whether a `Host` header means this machine itself, by `more` names too, and the server's port."""
     name, given = _split(host)
-    return name in NAMES and given == str(port)
+    return name in (*NAMES, *more) and given == str(port)
 
 
 def is_own_bucket(host: str, port: int) -> bool:

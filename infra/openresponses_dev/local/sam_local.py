@@ -7,6 +7,7 @@ variable of the template carries them to the functions, where functions/openresp
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Iterable, Mapping
 
@@ -15,6 +16,17 @@ from openresponses_dev.local.template.template import FunctionSpec
 
 FILE = "sam-local.json"
 _CARRIER = "OPENRESPONSES_LOCAL_AWS"
+
+
+def checked(address: str) -> str:
+    """Raises ValueError unless it is the address of one private network: the services listen there."""
+    try:
+        found = ipaddress.IPv4Address(address)
+    except ValueError:
+        found = None
+    if found is None or found.is_unspecified or not found.is_private:
+        raise ValueError(f"{address}: not an IPv4 address of a private network")
+    return address
 
 
 def env_vars(

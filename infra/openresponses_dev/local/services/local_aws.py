@@ -14,6 +14,7 @@ from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from openresponses_dev.local.address import LOOPBACK
 from openresponses_dev.local.sandbox.lambda_api import LambdaApi
 from openresponses_dev.local.services.credentials import Credentials
 from openresponses_dev.local.services.executions import Execution
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 class LocalAws:
     """`parameters` are SSM parameters beside the template's. `retry_scale` shortens Retry's delays, for tests.
+    `address` is where a container finds this machine.
 
     Raises TemplateError on construction, RuntimeError on entry while another one runs.
     """
@@ -39,9 +41,10 @@ class LocalAws:
         parameters: Mapping[str, str] | None = None,
         extra: Sequence[AwsCall] = (),
         retry_scale: float = 1.0,
+        address: str = LOOPBACK,
     ) -> None:
         self.credentials = Credentials.new()
-        self._lambda_api, self._retry_scale = lambda_api, retry_scale
+        self._lambda_api, self._retry_scale, self._address = lambda_api, retry_scale, address
         given = [put_parameter(name, value) for name, value in (parameters or {}).items()]
         self._requests = [*(requests(template) if template else []), *given, *extra]
         self._server: MotoServer | None = None
@@ -60,6 +63,11 @@ class LocalAws:
         """The variables by which an AWS SDK reaches these services. Without an endpoint until entered."""
         endpoint = {"AWS_ENDPOINT_URL": self.endpoint_url} if self.endpoint_url else {}
         return {**endpoint, **self.credentials.environment()}
+
+    def environment_in_a_container(self) -> dict[str, str]:
+        """The same, there. To be asked once entered."""
+        assert self._server is not None
+        return {**self.environment(), "AWS_ENDPOINT_URL": f"http://{self._address}:{self._server.port}"}
 
     def client(self, service: str) -> Any:
         """A boto3 client of one of these services."""
@@ -91,7 +99,7 @@ class LocalAws:
         # Here, since importing moto takes a second.
         from openresponses_dev.local.services.moto_server import MotoServer
 
-        self._server = MotoServer(self._lambda_api, self.credentials, self._retry_scale)
+        self._server = MotoServer(self._lambda_api, self.credentials, self._retry_scale, self._address)
         try:
             self._create()
         except BaseException:

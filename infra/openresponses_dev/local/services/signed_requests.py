@@ -18,6 +18,7 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import quote
 
+from openresponses_dev.local.address import LOOPBACK
 from openresponses_dev.local.own_host import is_own_bucket, is_own_host
 from openresponses_dev.local.services.credentials import Credentials
 
@@ -48,15 +49,17 @@ _FORBIDDEN = ("AccessDenied", "AccessDenied", "AccessDeniedException")
 
 
 class SignedRequests:
-    """A WSGI application in front of `application`: 403 for all that it may not see."""
+    """A WSGI application in front of `application`: 403 for all that it may not see. `address` is one that it is
+    reached at besides loopback.
+    """
 
-    def __init__(self, application: Application, credentials: Credentials) -> None:
+    def __init__(self, application: Application, credentials: Credentials, address: str = LOOPBACK) -> None:
         self.application = application
-        self._credentials = credentials
+        self._credentials, self._address = credentials, address
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         try:
-            _check_origin(environ)
+            _check_origin(environ, self._address)
             _check_signature(environ, self._credentials)
         except Refused as refused:
             kind, body = _worded(refused, environ)
@@ -66,10 +69,10 @@ class SignedRequests:
         return self.application(environ, start_response)
 
 
-def _check_origin(environ: Environ) -> None:
+def _check_origin(environ: Environ, address: str) -> None:
     """No page, whatever it calls itself, and none of moto's own pages. Raises Refused."""
     host, port = environ.get("HTTP_HOST", ""), int(environ["SERVER_PORT"])
-    if not (is_own_host(host, port) or is_own_bucket(host, port)):
+    if not (is_own_host(host, port, address) or is_own_bucket(host, port)):
         raise Refused(_FORBIDDEN, "this server has another name")
     if "HTTP_ORIGIN" in environ:
         raise Refused(_FORBIDDEN, "no web page may call this")
