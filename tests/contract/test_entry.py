@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from openresponses.core.errors import ProviderThrottled, StorageUnavailable
+from openresponses.entry.local_aws import use_local_aws
 from openresponses.entry.runner import Crashed, TaskEvent, perform, workers_from
 from openresponses.entry.settings import aws_settings_from, settings_from
 
@@ -189,3 +190,18 @@ def test_what_a_bug_says_is_kept_nowhere(caplog: pytest.LogCaptureFixture) -> No
     assert any("test_entry.py" in place for place in crashed["where"])
     assert (line["msg"], line["error"]) == ("work", "KeyError")
     assert "a prompt" not in f"{crashed} {line}"
+
+
+@pytest.mark.parametrize("given", [{}, {"OPENRESPONSES_LOCAL_AWS": ""}])
+def test_a_deployment_keeps_its_own_credentials(given: dict[str, str]) -> None:
+    environment = {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "of the role", **given}
+    before = dict(environment)
+    use_local_aws(environment)
+    assert environment == before
+
+
+def test_under_sam_local_those_of_the_local_cloud_are_used() -> None:
+    local = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "local", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    environment = {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "mine", "OPENRESPONSES_LOCAL_AWS": json.dumps(local)}
+    use_local_aws(environment)
+    assert environment.items() >= local.items()

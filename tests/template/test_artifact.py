@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from openresponses_dev.local.sandbox.environment import NO_AWS
 from openresponses_dev.local.sandbox.runtime_api import RuntimeApi
 from tests.template.building import INTERPRETER, make
 from tests.template.reading import ROOT, Json
@@ -33,21 +34,25 @@ def environment(artifact: Path, source: Json, runtime_api: str) -> dict[str, str
         name: values.get(value.get("Ref"), "") if isinstance(value, dict) else value
         for name, value in function["Environment"]["Variables"].items()
     }
-    return declared | {
-        "PATH": os.environ["PATH"],
-        "LANG": "en_US.UTF-8",
-        "TZ": ":UTC",
-        "LAMBDA_TASK_ROOT": str(artifact),
-        "LAMBDA_RUNTIME_DIR": "/var/runtime",
-        "_HANDLER": function["Handler"],
-        "AWS_LAMBDA_RUNTIME_API": runtime_api,
-        "AWS_LAMBDA_FUNCTION_NAME": "ApiFunction",
-        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
+    return (
+        declared
+        | NO_AWS
+        | {
+            "PATH": os.environ["PATH"],
+            "LANG": "en_US.UTF-8",
+            "TZ": ":UTC",
+            "LAMBDA_TASK_ROOT": str(artifact),
+            "LAMBDA_RUNTIME_DIR": "/var/runtime",
+            "_HANDLER": function["Handler"],
+            "AWS_LAMBDA_RUNTIME_API": runtime_api,
+            "AWS_LAMBDA_FUNCTION_NAME": "ApiFunction",
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+    )
 
 
 @asynccontextmanager

@@ -95,10 +95,10 @@ def test_every_event_has_an_answer_to_expect() -> None:
 
 async def test_every_event_is_answered_through_the_emulator_alone() -> None:
     """As `openresponses invoke --rie` does it."""
-    emulator()
+    program = Path(emulator())
     async with LocalCloud(TEMPLATE, api_key=KEY_OF_EVENTS) as cloud:
         for event in EVENTS:
-            payload = await invoke_through_rie(cloud, function_of(event), json.dumps(read(event)).encode())
+            payload = await invoke_through_rie(program, cloud, function_of(event), json.dumps(read(event)).encode())
             check(event, json.loads(payload))
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from openresponses_dev.cli.options import BadOption, CloudOptions
-from openresponses_dev.cli.rie import RieMissing, invoke_through_rie
+from openresponses_dev.cli.rie import RieMissing, invoke_through_rie, locate
 from openresponses_dev.local.address import KEY_OF_EVENTS
 from openresponses_dev.local.cloud import LocalCloud
 from openresponses_dev.local.gateway.answers import Head, Malformed, prepended, read_buffered, read_prelude
@@ -125,8 +125,9 @@ def _write(chunk: bytes) -> None:
 
 
 async def _through_rie(cloud: LocalCloud, function: str, event: object) -> None:
+    program = locate()
     async with cloud:
-        payload = await invoke_through_rie(cloud, function, json.dumps(event).encode())
+        payload = await invoke_through_rie(program, cloud, function, json.dumps(event).encode())
     try:
         document: Any = json.loads(payload)
     except ValueError as error:

@@ -49,10 +49,9 @@ def locate() -> Path:
     return path
 
 
-async def invoke_through_rie(cloud: LocalCloud, function: str, payload: bytes) -> bytes:
+async def invoke_through_rie(program: Path, cloud: LocalCloud, function: str, payload: bytes) -> bytes:
     """The answer, or the error document of a function that failed; `cloud` runs. Raises RieMissing, OSError."""
     spec = cloud.template.functions[function]
-    program = locate()
     front, runtime_api = _free_address(), _free_address()
     # As `sam local` sets it; the emulator names the log stream itself, by which it is known.
     emulated = {"AWS_SAM_LOCAL": "true", "AWS_LAMBDA_FUNCTION_TIMEOUT": str(spec.timeout_s)}

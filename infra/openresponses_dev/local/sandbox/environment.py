@@ -15,7 +15,7 @@ from openresponses_dev.local.template.template import FunctionSpec
 _INHERITED = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
 # Where nothing listens: a function that no local service was started for must not reach the real AWS. And HOME leads
 # to the developer's own AWS profile, which could name other endpoints.
-_NO_AWS = {
+NO_AWS = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
@@ -29,7 +29,7 @@ def sandbox_environment(
     """`services` are the variables that lead to the local AWS services; `extra` is the user's and has the last word."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     own = {"AWS_LAMBDA_RUNTIME_API": runtime_api}
-    return {**inherited, **_NO_AWS, **_lambda(spec), **services, **spec.environment, **extra, **own}
+    return {**inherited, **NO_AWS, **_lambda(spec), **services, **spec.environment, **extra, **own}
 
 
 def _lambda(spec: FunctionSpec) -> dict[str, str]:
