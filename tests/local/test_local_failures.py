@@ -182,9 +182,7 @@ async def test_an_event_just_below_6_mb_does(client: httpx2.AsyncClient) -> None
 async def test_a_body_above_10_mb_stops_at_the_gateway(client: httpx2.AsyncClient, cloud: LocalCloud) -> None:
     assert (await client.post("/huge", content=b"x" * (10 * 2**20 + 1))).status_code == 413
     async with wire(cloud.origin) as connection:
-        await connection.send(
-            b"POST /huge HTTP/1.1\r\nHost: l\r\nExpect: 100-continue\r\nContent-Length: 99999999\r\n\r\n"
-        )
+        await connection.begin("POST /huge HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 99999999")
         assert (await connection.head())[0] == 413
     assert cloud.sandboxes == []
 

@@ -23,6 +23,7 @@ from openresponses_dev.local.address import LOOPBACK
 from openresponses_dev.local.background import Background
 from openresponses_dev.local.gateway.gateway import IDLE_TIMEOUT_S, Gateway
 from openresponses_dev.local.gateway.server import HttpServer
+from openresponses_dev.local.gateway.visitors import Visitors
 from openresponses_dev.local.logs import Log
 from openresponses_dev.local.private_folder import PrivateFolder
 from openresponses_dev.local.sandbox.calls import Call
@@ -97,6 +98,7 @@ class LocalCloud:
                 status_page.PATH: lambda: status_page.status_page(self.functions, self.aws.executions()),
                 status_page.JSON_PATH: self._status_document,
             },
+            visitors=Visitors(self._variables().get("OPENRESPONSES_ALLOWED_ORIGINS", "").replace(",", " ").split()),
         )
         self._server = HttpServer(gateway, port)
 
@@ -171,7 +173,14 @@ class LocalCloud:
             stack.callback(self._private.remove, sam_local.FILE)
 
     def _status_document(self) -> str:
-        return status_page.status_document(self.functions, self._env, base_url=self.base_url, access=self._access)
+        return status_page.status_document(
+            self.functions, self._variables(), base_url=self.base_url, access=self._access
+        )
+
+    def _variables(self) -> dict[str, str]:
+        """What the functions are told, all of them taken together."""
+        told = [function.spec.environment for function in self.functions.values()]
+        return {name: value for variables in (*told, self._env) for name, value in variables.items()}
 
     async def _watch(self) -> None:
         roots = {function.spec.task_root for function in self.functions.values()}

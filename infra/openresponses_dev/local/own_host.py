@@ -6,7 +6,7 @@ and lets it read everything. The `Host` header tells.
 
 from __future__ import annotations
 
-NAMES = ("127.0.0.1", "localhost", "[::1]")
+NAMES = ("127.0.0.1", "localhost")
 _HTTP = "80"
 
 

@@ -60,15 +60,11 @@ _VARIABLES = {
 
 
 def status_document(
-    functions: Mapping[str, Function], env: Mapping[str, str], *, base_url: str, access: Path | None
+    functions: Iterable[str], variables: Mapping[str, str], *, base_url: str, access: Path | None
 ) -> str:
-    """JSON: where the deployment's things are, as its functions are told. `env` overrides what the template says;
-    `access` is the file that leads its user to the services, which nobody reads here.
+    """JSON: where the deployment's things are, by the variables of its functions. `access` is the file that leads its
+    user to the services, which nobody reads here.
     """
-    variables: dict[str, str] = {}
-    for function in functions.values():
-        variables |= function.spec.environment
-    variables |= env
     where = {name: variables.get(variable, "") for name, variable in _VARIABLES.items()}
     here = {"base_url": base_url, "access": str(access or ""), "region": REGION, "functions": list(functions)}
     return json.dumps({**where, **here})
