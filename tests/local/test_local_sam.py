@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,15 +97,17 @@ async def test_no_function_is_started_without_an_endpoint_or_with_the_developer_
             assert environment["AWS_ENDPOINT_URL"] == cloud.aws.endpoint_url
             assert environment["AWS_ACCESS_KEY_ID"] == cloud.aws.credentials.access_key_id
             assert isolated(environment)
-    bare = sandbox_environment(next(iter(read_template(template).functions.values())), "api", {}, {})
+            assert {name for name, value in OTHER_AWS.items() if environment.get(name) == value} == set()
+    spec = replace(next(iter(read_template(template).functions.values())), environment=OTHER_AWS)
+    bare = sandbox_environment(spec, "api", {}, {})
     assert bare["AWS_ENDPOINT_URL"] == "http://127.0.0.1:9"
     assert isolated(bare)
 
 
 def isolated(environment: dict[str, str]) -> bool:
     files = {environment["AWS_CONFIG_FILE"], environment["AWS_SHARED_CREDENTIALS_FILE"]}
-    return files == {os.devnull} and environment["AWS_EC2_METADATA_DISABLED"] == "true" and not _of_another(environment)
-
-
-def _of_another(environment: dict[str, str]) -> set[str]:
-    return {name for name, value in OTHER_AWS.items() if environment.get(name) == value}
+    return (
+        files == {os.devnull}
+        and environment["AWS_EC2_METADATA_DISABLED"] == "true"
+        and environment["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] == "false"
+    )

@@ -49,6 +49,7 @@ async def test_a_sandbox_has_lambda_s_environment_and_not_the_developer_s(templa
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
         "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
         "AWS_LAMBDA_EXEC_WRAPPER": "/var/task/bootstrap",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
         "AWS_LAMBDA_FUNCTION_NAME": "Streaming",

@@ -49,6 +49,7 @@ FOUND: dict[str, tuple[int, str]] = {
     "docs": (200, "<title>"),
     "health": (200, '"status":"ok"'),
     "models": (200, '"id":"offline/demo"'),
+    "models_custom_domain": (200, '"id":"offline/demo"'),
     "openapi": (200, '"openapi":'),
     "preflight": (204, ""),
     "responses_create": (200, '"status":"completed"'),
@@ -190,6 +191,13 @@ def test_sam_passes_on_all_that_the_file_says(sam: Sam, function: str) -> None:
 @pytest.mark.parametrize("event", EVENTS)
 def test_an_event_is_answered(sam: Sam, event: str) -> None:
     check(event, sam.invoke(function_of(event), read(event)))
+
+
+def test_a_key_that_dev_does_not_know_is_refused(sam: Sam) -> None:
+    event = read("authorizer")
+    answer = sam.invoke("AuthorizerFunction", {**event, "authorizationToken": event["authorizationToken"][:-1] + "x"})
+    assert answer is not None
+    assert answer["errorMessage"] == "Unauthorized"
 
 
 def test_a_response_of_an_event_is_one_of_the_running_server(sam: Sam) -> None:

@@ -19,6 +19,7 @@ NO_AWS = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
 
@@ -29,7 +30,7 @@ def sandbox_environment(
     """`services` are the variables that lead to the local AWS services; `extra` is the user's and has the last word."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     own = {"AWS_LAMBDA_RUNTIME_API": runtime_api}
-    return {**inherited, **NO_AWS, **_lambda(spec), **services, **spec.environment, **extra, **own}
+    return {**inherited, **_lambda(spec), **spec.environment, **NO_AWS, **services, **extra, **own}
 
 
 def _lambda(spec: FunctionSpec) -> dict[str, str]:
