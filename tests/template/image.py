@@ -4,12 +4,9 @@ There is no Docker here, so a mount namespace has /var/task and /var/runtime as 
 asks Docker for: the artifact, the environment, and a command without arguments.
 """
 
-import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from openresponses_dev.local.sandbox.sandbox import STOCK_BOOTSTRAP
+from tests.emulator import PATIENCE, emulator, free_port, wait_for
 
-PATIENCE = 60.0
 NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount"]
 OF_THE_IMAGE = {
     "LAMBDA_RUNTIME_DIR": "/var/runtime",
@@ -41,14 +38,6 @@ cd /var/task
 shift 3
 exec "$@"
 """
-
-
-def emulator() -> str:
-    """The Runtime Interface Emulator of SAM CLI."""
-    found = os.environ.get("OPENRESPONSES_RIE") or shutil.which("aws-lambda-rie")
-    if found is None:
-        pytest.skip("no Runtime Interface Emulator: set OPENRESPONSES_RIE")
-    return found
 
 
 @contextmanager
@@ -75,23 +64,3 @@ def running(artifact: Path, environment: Mapping[str, str], folder: Path) -> Ite
     finally:
         process.terminate()  # on which the emulator kills the runtime
         process.wait(PATIENCE)
-
-
-def wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
-    host, _, port = address.rpartition(":")
-    until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            socket.create_connection((host, int(port)), PATIENCE).close()
-        except ConnectionRefusedError:
-            assert process.poll() is None
-            assert time.monotonic() < until
-            time.sleep(0.05)
-        else:
-            return
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
