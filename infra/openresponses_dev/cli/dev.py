@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from openresponses_dev.local.logs import Log
 from openresponses_dev.local.private_folder import NotPrivate, PrivateFolder
 from openresponses_dev.local.status_page import PATH
 from openresponses_dev.local.template.yaml_tree import TemplateError
+from openresponses_dev.local.terminal import say
 from openresponses_dev.manage.problems import fail
 
 # Scripts and tests rely on the first two lines.
@@ -87,7 +89,8 @@ async def _run(cloud: LocalCloud) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with cloud:
-        print(
+        _tell(
+            cloud,
             _READY.format(
                 base_url=cloud.base_url,
                 api_key=cloud.api_key,
@@ -95,7 +98,15 @@ async def _run(cloud: LocalCloud) -> None:
                 page=cloud.origin + PATH,
                 template=cloud.template.path,
             ),
-            flush=True,
         )
         await stop.wait()
         cloud.log.say("stopping")
+
+
+def _tell(cloud: LocalCloud, text: str) -> None:
+    """On standard output. Nothing stops if nobody reads that, or a full disk is behind it."""
+    try:
+        say(text)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter tries once more, and fails
+        cloud.log.say(f"standard output cannot be written: {error.strerror}", failed=True)
