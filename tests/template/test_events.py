@@ -16,7 +16,7 @@ AUTHORIZER = ROOT / "events/authorizer.json"
 WORKER = {"Work": ROOT / "events/worker_work.json", "Settle": ROOT / "events/worker_settle.json"}
 """By the state that sends it."""
 EVENTS = sorted({*(ROOT / "events").glob("*.json")} - {AUTHORIZER, *WORKER.values()})
-OPEN = ("/health", "/docs", "/openapi.json")
+OPEN = ("/health", "/docs", "/docs/swagger-ui.css", "/openapi.json")
 
 
 def is_open(event: dict[str, Any]) -> bool:

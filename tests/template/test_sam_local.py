@@ -40,6 +40,7 @@ MISSING = "resp_" + "0" * 32
 NEW = "a response that was made by an event"
 FOUND: dict[str, tuple[int, str]] = {
     "docs": (200, "<title>"),
+    "docs_file": (200, ".swagger-ui"),
     "health": (200, '"status":"ok"'),
     "models": (200, '"id":"offline/demo"'),
     "models_custom_domain": (200, '"id":"offline/demo"'),
