@@ -30,10 +30,14 @@ def source() -> Json:
 def deployed(source: Json) -> Json:
     """What CloudFormation gets: template.yaml after the SAM transform, parameters still references."""
     template = copy.deepcopy(source)
-    local = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::StateMachine": "DefinitionUri"}
+    local = {
+        "AWS::Serverless::Function": ("CodeUri", "s3://bucket/code"),
+        "AWS::Serverless::StateMachine": ("DefinitionUri", "s3://bucket/loop"),
+    }
     for resource in template["Resources"].values():
         if resource["Type"] in local:
-            resource["Properties"][local[resource["Type"]]] = "s3://bucket/key"  # what `sam package` makes of a path
+            name, uri = local[resource["Type"]]
+            resource["Properties"][name] = uri  # what `sam package` makes of a path
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")  # boto3 must find one, to know the partition
         return json.loads(json.dumps(transform(template, {}, _NoManagedPolicies())))
