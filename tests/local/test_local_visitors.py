@@ -127,6 +127,18 @@ async def test_its_own_page_is_seen_by_its_user_alone(client: httpx2.AsyncClient
     assert (await client.get("/echo", headers={"origin": own})).status_code == 200
 
 
+async def test_no_function_runs_for_what_another_page_embeds(client: httpx2.AsyncClient, cloud: LocalCloud) -> None:
+    for site in ("cross-site", "same-site"):
+        for kind in ("image", "script", "iframe", "empty"):
+            headers = {"sec-fetch-site": site, "sec-fetch-dest": kind}
+            assert error(await client.get("/echo", headers=headers), "origin"), headers
+    assert cloud.sandboxes == []
+    link = {"sec-fetch-site": "cross-site", "sec-fetch-dest": "document", "sec-fetch-mode": "navigate"}
+    assert (await client.get("/echo", headers=link)).status_code == 200
+    for path in OWN:
+        assert error(await client.get(path, headers=link), "origin")
+
+
 async def test_the_document_tells_no_secret(template: Path) -> None:
     async with LocalCloud(template) as cloud, httpx2.AsyncClient(base_url=cloud.origin) as client:
         told = await client.get("/_local.json")

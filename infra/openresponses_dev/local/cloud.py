@@ -21,7 +21,7 @@ from openresponses.client_keys import new_token
 from openresponses_dev.local import sam_local, status_page
 from openresponses_dev.local.address import LOOPBACK
 from openresponses_dev.local.background import Background
-from openresponses_dev.local.gateway.gateway import IDLE_TIMEOUT_S, Gateway
+from openresponses_dev.local.gateway.gateway import IDLE_TIMEOUT_S, QUEUE_S, Gateway
 from openresponses_dev.local.gateway.server import HttpServer
 from openresponses_dev.local.gateway.visitors import Visitors
 from openresponses_dev.local.logs import Log
@@ -63,6 +63,7 @@ class LocalCloud:
         concurrency: int = DEFAULT_CONCURRENCY,
         reload: bool = False,
         idle_timeout_s: float = IDLE_TIMEOUT_S,
+        queue_s: float = QUEUE_S,
         ssm: Mapping[str, str] | None = None,
         retry_scale: float = 1.0,
         log: Log | None = None,
@@ -94,6 +95,7 @@ class LocalCloud:
             background=self._background,
             log=self.log,
             idle_timeout_s=idle_timeout_s,
+            queue_s=queue_s,
             pages={
                 status_page.PATH: lambda: status_page.status_page(self.functions, self.aws.executions()),
                 status_page.JSON_PATH: self._status_document,

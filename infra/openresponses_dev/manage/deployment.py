@@ -163,17 +163,18 @@ def _local(url: str) -> Deployment:
     try:
         answer = httpx2.get(url + JSON_PATH, timeout=10, trust_env=False)
         status: dict[str, Any] = answer.raise_for_status().json()
-    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
+        functions, access = tuple(status.pop("functions")), str(status.pop("access"))
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, AttributeError, LookupError, TypeError):
         raise Problem(
             f"no local cloud answers at {url}", "openresponses dev, or name its address: --local URL"
         ) from None
-    endpoint_url, credentials = _access(url, str(status.pop("access", "")))
+    endpoint_url, credentials = _access(url, access)
     boto3: Any = import_module("boto3")
     return Deployment(
         title=f"the local cloud at {url}",
         flags=" --local" if url == DEV_URL else f" --local {url}",
         session=boto3.Session(region_name=status["region"], **credentials.for_boto3()),
-        functions=tuple(status.pop("functions")),
+        functions=functions,
         endpoint_url=endpoint_url,
         **status,
     )

@@ -21,12 +21,14 @@ from openresponses_dev.local.sandbox.functions import Function
 from openresponses_dev.local.template.template import Api, Route, Template
 
 IDLE_TIMEOUT_S = 300.0  # of a Regional endpoint
+QUEUE_S = 1.0
+"""How long a request waits for a sandbox. Lambda refuses at once, but has a thousand of them."""
 _NO_API = Api("ServerlessRestApi", "Prod", {})  # what SAM makes for events that name no API
 
 
 class Gateway:
     """`idle_timeout_s` is the silence after which a stream is cut. `pages` are the local cloud's own, by path.
-    `visitors` are the web pages that may call.
+    `visitors` are the web pages that may call. A request waits `queue_s` for a function at its limit.
     """
 
     def __init__(
@@ -38,14 +40,15 @@ class Gateway:
         log: Log,
         visitors: Visitors,
         idle_timeout_s: float = IDLE_TIMEOUT_S,
+        queue_s: float = QUEUE_S,
         pages: Mapping[str, Callable[[], str]] | None = None,
     ) -> None:
         self._pages, self._visitors = pages or {}, visitors
         self._apis, self._functions = template.apis, functions
-        self._gatekeeper = Gatekeeper(functions)
+        self._gatekeeper = Gatekeeper(functions, queue_s)
         self._routes = Routes(template.routes)
         self._background, self._log = background, log
-        self._idle_timeout_s = idle_timeout_s
+        self._idle_timeout_s, self._queue_s = idle_timeout_s, queue_s
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, receive, send)
@@ -82,7 +85,8 @@ class Gateway:
         # Not escaped for ASCII, as on AWS: that would count against the limit.
         event = json.dumps(rest_event(request, route, parameters, api.stage, authorizer), ensure_ascii=False)
         try:
-            call = self._functions[route.function].invoke(event.encode(), request.trace_id)
+            function = self._functions[route.function]
+            call = await function.invoke_soon(event.encode(), request.trace_id, patience_s=self._queue_s)
         except EventTooLarge as error:
             return await self._refuse(exchange, "REQUEST_TOO_LARGE", api, str(error))
         except InvokeError as error:  # API Gateway does not pass Lambda's 429 on

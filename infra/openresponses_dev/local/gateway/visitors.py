@@ -38,8 +38,14 @@ class Visitors:
         host = request.header("host") or ""
         if not is_own_host(host, port):
             raise Turned("host", f"The local cloud has another name: use http://127.0.0.1:{port}")
-        others = {value for name, value in request.headers if name == "origin"} - {f"http://{host}"}
-        if own_page and (others or request.header("sec-fetch-site") not in _OF_NOBODY_ELSE):
+        origins = {value for name, value in request.headers if name == "origin"}
+        others = origins - {f"http://{host}"}
+        foreign = request.header("sec-fetch-site") not in _OF_NOBODY_ELSE
+        if own_page and (others or foreign):
             raise Turned("origin", "No other page may see this")
-        if not (others <= {*self.allowed_origins} or "*" in self.allowed_origins):
+        if "*" in self.allowed_origins:
+            return
+        # An image, a script or a frame of another page says no origin. A link that its user follows may lead here.
+        embedded = foreign and not origins and request.header("sec-fetch-dest") != "document"
+        if embedded or not others <= {*self.allowed_origins}:
             raise Turned("origin", "Pages of this origin may not call the API: name it with AllowedOrigins")
