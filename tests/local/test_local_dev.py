@@ -215,19 +215,9 @@ def test_invoke_through_the_emulator_answers_the_same(template: Path) -> None:
 
 
 @pytest.mark.skipif("OPENRESPONSES_RIE" not in os.environ, reason="OPENRESPONSES_RIE names no emulator")
-@pytest.mark.parametrize(
-    ("function", "event", "answer"),
-    [
-        ("ApiFunction", "responses_create", {"status": "completed", "store": True}),
-        ("WorkerFunction", "worker_work", {"step": "over"}),
-    ],
-)
-def test_the_project_s_own_functions_find_their_services_behind_the_emulator(
-    function: str, event: str, answer: dict[str, object]
-) -> None:
-    rie = {"OPENRESPONSES_RIE": os.environ["OPENRESPONSES_RIE"]}
-    paths = {"--template": ROOT / "template.yaml", "--event": ROOT / f"events/{event}.json"}
+def test_the_project_s_own_function_finds_its_services_behind_the_emulator() -> None:
+    paths = {"--template": ROOT / "template.yaml", "--event": ROOT / "events/responses_create.json"}
     options = [str(each) for option in paths.items() for each in option]
-    done = run("invoke", function, *options, "--rie", **rie)
+    done = run("invoke", "ApiFunction", *options, "--rie", OPENRESPONSES_RIE=os.environ["OPENRESPONSES_RIE"])
     assert done.returncode == 0
-    assert json.loads(done.stdout).items() >= answer.items()
+    assert json.loads(done.stdout).items() >= {"status": "completed", "store": True}.items()
