@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -95,7 +96,7 @@ async def turn_calls(it: MeteredCloud, http: httpx2.AsyncClient, turns: int = 20
     return [
         Figure("a turn and its tool", "storage calls", Samples([len(made) / turns]), goal=3),
         Figure("  of them one after another", "calls", Samples([depth(slow) / turns]), goal=2),
-        Figure("  one storage call, botocore to moto", "ms", Samples(await round_trips(it.aws.endpoint_url, 200))),
+        Figure("  one storage call, botocore to moto", "ms", Samples(await round_trips(it.aws.environment(), 200))),
     ]
 
 
@@ -118,10 +119,11 @@ async def held(it: MeteredCloud, seconds: float) -> AsyncGenerator[float, None]:
         it.meter.hold = 0.0
 
 
-async def round_trips(endpoint_url: str, count: int) -> list[float]:
+async def round_trips(aws: Mapping[str, str], count: int) -> list[float]:
     """Milliseconds of calls that another process makes one after another."""
-    command = (sys.executable, "-m", "tests.bench.apps.round_trip", endpoint_url, str(count))
-    child = await asyncio.create_subprocess_exec(*command, cwd=REPO, stdout=asyncio.subprocess.PIPE)
+    command = (sys.executable, "-m", "tests.bench.apps.round_trip", str(count))
+    environment = {**os.environ, **aws}
+    child = await asyncio.create_subprocess_exec(*command, cwd=REPO, env=environment, stdout=asyncio.subprocess.PIPE)
     printed, _ = await child.communicate()
     return json.loads(printed)
 

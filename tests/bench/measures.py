@@ -6,14 +6,16 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Any
 
 import httpx2
 
+from openresponses_dev.local.private_folder import read_private
 from openresponses_dev.local.status_page import JSON_PATH
 from tests.bench.figures import Figure, Samples
 from tests.bench.sandbox import API_KEY, HERE, REPO, SERVER, Checkout, Sandbox, sandbox
@@ -141,7 +143,6 @@ class Cloud:
     """`configuration` is the environment in which a sandbox reads the cloud's parameters, once for the whole run."""
 
     base_url: str
-    endpoint_url: str
     state_machine: str
     configuration: dict[str, str]
     pid: int
@@ -162,12 +163,9 @@ async def local_cloud(url: str, of: Checkout = HERE, **env: str) -> AsyncGenerat
             told = httpx2.get(base_url.removesuffix("/v1") + JSON_PATH).json()
             yield Cloud(
                 base_url,
-                told["endpoint_url"],
                 told["state_machine"],
                 {
-                    "AWS_ACCESS_KEY_ID": "local",
-                    "AWS_SECRET_ACCESS_KEY": "local",
-                    "AWS_ENDPOINT_URL": told["endpoint_url"],
+                    **_access(told),
                     "OPENRESPONSES_SSM_PREFIX": told["prefix"],
                     "OPENRESPONSES_CONFIG_SECONDS": "3600",
                 },
@@ -213,3 +211,12 @@ async def everything(scale: float) -> list[Figure]:
         *await added_latency(times(200)),
         *await memory(100),
     ]
+
+
+def _access(told: Mapping[str, Any]) -> dict[str, str]:
+    """The variables that lead to the cloud's services. A checkout of an earlier version tells its endpoint to everyone,
+    and takes any credentials."""
+    if "access" in told:
+        return {name: str(value) for name, value in read_private(Path(told["access"])).items()}
+    anyone = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+    return {**anyone, "AWS_ENDPOINT_URL": told["endpoint_url"]}

@@ -26,7 +26,6 @@ from openresponses_dev.local.sandbox.functions import Function
 from openresponses_dev.local.seed import Providers
 from openresponses_dev.local.services import moto_server
 from openresponses_dev.local.services.executions import Execution
-from openresponses_dev.local.services.local_aws import client
 from openresponses_dev.local.template.intrinsics import ACCOUNT, REGION
 from tests.bench.sandbox import API_KEY, REPO
 
@@ -182,7 +181,7 @@ class MeteredCloud(LocalCloud):
     async def transitions(self, execution: Execution) -> int:
         """As AWS bills them: every state entered, and the start. The executions here see no retries."""
         arn = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{execution.state_machine}:{execution.name}"
-        sfn = client("stepfunctions", self.aws.endpoint_url)
+        sfn = self.aws.client("stepfunctions")
 
         def count() -> int:
             pages = sfn.get_paginator("get_execution_history").paginate(executionArn=arn)

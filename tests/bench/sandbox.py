@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openresponses_dev.local.address import KEY_OF_EVENTS
+from openresponses_dev.local.sandbox.environment import NO_AWS
 from openresponses_dev.local.sandbox.runtime_api import RuntimeApi
 from openresponses_dev.local.sandbox.sandbox import STOCK_BOOTSTRAP
 
@@ -125,6 +126,7 @@ async def sandbox(
         cwd=functions,
         env={
             "PATH": os.environ["PATH"],
+            **NO_AWS,
             "AWS_LAMBDA_RUNTIME_API": address,
             "AWS_LAMBDA_FUNCTION_NAME": "bench",
             "AWS_LAMBDA_FUNCTION_VERSION": "1",

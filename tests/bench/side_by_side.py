@@ -9,10 +9,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import boto3
 import httpx2
 import psutil
 
-from openresponses_dev.local.services.local_aws import client
+from openresponses_dev.local.template.intrinsics import REGION
 from tests.bench.figures import Figure, Samples
 from tests.bench.measures import Cloud, local_cloud, upstream
 from tests.bench.paced import Script
@@ -79,7 +80,18 @@ async def loops(of: Checkout) -> AsyncGenerator[Loops, None]:
     async with local_cloud("http://127.0.0.1:9", of, OPENRESPONSES_INLINE_TURNS=str(INLINE_TURNS)) as cloud:
         headers = {"authorization": f"Bearer {API_KEY}"}
         async with httpx2.AsyncClient(base_url=cloud.base_url, headers=headers, timeout=PATIENCE) as http:
-            yield Loops(cloud, http, client("stepfunctions", cloud.endpoint_url), cloud.state_machine)
+            yield Loops(cloud, http, _step_functions(cloud), cloud.state_machine)
+
+
+def _step_functions(cloud: Cloud) -> Any:
+    has = cloud.configuration
+    return boto3.client(
+        "stepfunctions",
+        region_name=REGION,
+        endpoint_url=has["AWS_ENDPOINT_URL"],
+        aws_access_key_id=has["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=has["AWS_SECRET_ACCESS_KEY"],
+    )
 
 
 def _asked(turns: int, **more: object) -> dict[str, object]:

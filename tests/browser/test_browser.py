@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 from openresponses.client_keys import new_token
 from openresponses_dev.local.cloud import LocalCloud
 from openresponses_dev.local.gateway.server import HttpServer
+from tests.browser.chromium import opened
 from tests.npm import npm_install
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(500)]
@@ -35,17 +33,7 @@ def sdk() -> Path:
     return PACKAGES / "node_modules/openai"
 
 
-@pytest.fixture(scope="module")
-def chromium() -> str:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
-        pytest.fail("there is no Chromium on this machine: apt-get install chromium")
-    return found
-
-
-async def told_by_page(
-    chromium: str, sdk: Path, profile: Path, settings: dict[str, str], cloud_origin: str
-) -> dict[str, Any]:
+async def told_by_page(sdk: Path, profile: Path, settings: dict[str, str], cloud_origin: str) -> dict[str, Any]:
     told: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
 
     async def tell(request: Request) -> Response:
@@ -62,25 +50,17 @@ async def told_by_page(
     server = HttpServer(Starlette(routes=[*routes, Mount("/openai", StaticFiles(directory=sdk))]), 0)
     origin = await server.start()
     assert origin != cloud_origin
-    browser = await asyncio.create_subprocess_exec(
-        *(chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
-        *("--disable-background-networking", "--remote-debugging-port=0", f"--user-data-dir={profile}", f"{origin}/"),
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,
-    )
     try:
-        return await asyncio.wait_for(told, 90)
+        async with opened(f"{origin}/", profile):
+            return await asyncio.wait_for(told, 90)
     finally:
-        os.killpg(browser.pid, signal.SIGKILL)
-        await browser.wait()
         await server.stop()
 
 
-async def test_a_page_uses_the_sdk_and_sees_every_error(chromium: str, sdk: Path, tmp_path: Path) -> None:
+async def test_a_page_uses_the_sdk_and_sees_every_error(sdk: Path, tmp_path: Path) -> None:
     async with LocalCloud(ROOT / "template.yaml", parameters={"AllowedOrigins": "*"}) as cloud:
         settings = {"baseURL": cloud.base_url, "apiKey": cloud.api_key, "wrongKey": new_token()}
-        told = await told_by_page(chromium, sdk, tmp_path, settings, cloud.origin)
+        told = await told_by_page(sdk, tmp_path, settings, cloud.origin)
     print(json.dumps(told, indent=1))
     assert told["text"]
     assert told["text"] == told["stream"] == told["followed"]
@@ -96,10 +76,10 @@ async def test_a_page_uses_the_sdk_and_sees_every_error(chromium: str, sdk: Path
     }
 
 
-async def test_without_allowed_origins_a_page_sees_no_answer(chromium: str, sdk: Path, tmp_path: Path) -> None:
+async def test_without_allowed_origins_a_page_sees_no_answer(sdk: Path, tmp_path: Path) -> None:
     async with LocalCloud(ROOT / "template.yaml") as cloud:
         settings = {"baseURL": cloud.base_url, "apiKey": cloud.api_key, "wrongKey": new_token()}
-        told = await told_by_page(chromium, sdk, tmp_path, settings, cloud.origin)
+        told = await told_by_page(sdk, tmp_path, settings, cloud.origin)
     without_id = ("followed", "deleted")  # the page got none: the SDK itself refuses these
     assert {each[0] for name, each in told.items() if name not in without_id} == {"APIConnectionError"}
 

@@ -145,7 +145,7 @@ def test_it_imports_no_framework_and_nothing_of_the_product() -> None:
         *("pydantic", "fastapi", "starlette", "mangum", "httpx2", "aws_lambda_powertools", "boto3")
     } == set()
     assert {name.removeprefix("openresponses.") for name in modules if name.startswith("openresponses.")} == {
-        *("entry", "entry.authorizer", "aws", "aws.session", "client_keys"),
+        *("entry", "entry.authorizer", "entry.local_aws", "aws", "aws.session", "client_keys"),
         *("storage", "storage.dynamodb", "storage.dynamodb.client_keys"),
     }
 

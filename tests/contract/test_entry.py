@@ -13,6 +13,7 @@ import pytest
 
 from openresponses.core.errors import ProviderThrottled, StorageUnavailable
 from openresponses.entry.api import build
+from openresponses.entry.local_aws import use_local_aws
 from openresponses.entry.runner import Crashed, TaskEvent, perform, workers_from
 from openresponses.entry.settings import aws_settings_from, settings_from
 from tests.contract.authorized import authorized
@@ -209,3 +210,18 @@ async def test_the_offline_model_is_there_only_where_it_is_the_default() -> None
     assert await models_of({}) == ["offline/demo", "offline/demo: 200", "demo: 200"]
     elsewhere = {"OPENRESPONSES_DEFAULT_PROVIDER": "openai"}
     assert await models_of(elsewhere) == ["offline/demo: 404 model_not_found", "demo: 404 model_not_found"]
+
+
+@pytest.mark.parametrize("given", [{}, {"OPENRESPONSES_LOCAL_AWS": ""}])
+def test_a_deployment_keeps_its_own_credentials(given: dict[str, str]) -> None:
+    environment = {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "of the role", **given}
+    before = dict(environment)
+    use_local_aws(environment)
+    assert environment == before
+
+
+def test_under_sam_local_those_of_the_local_cloud_are_used() -> None:
+    local = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "local", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    environment = {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "mine", "OPENRESPONSES_LOCAL_AWS": json.dumps(local)}
+    use_local_aws(environment)
+    assert environment.items() >= local.items()

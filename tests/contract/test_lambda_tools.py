@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from moto import mock_aws
 
 from openresponses.aws.functions import LambdaFunctions
+from openresponses.aws.session import session
 from openresponses.core.ports import ToolOutput
 from openresponses.core.run import OfferedTool
 from openresponses.schema.items import HostedToolCall
@@ -25,7 +27,8 @@ from openresponses.toolbox.lambda_functions import LambdaTools
 from openresponses.toolbox.source import ToolMisconfigured
 from openresponses_dev.local.sandbox.calls import FunctionError, InvokeError
 from openresponses_dev.local.sandbox.lambda_api import LambdaApi
-from openresponses_dev.local.services.local_aws import LocalAws, client
+from openresponses_dev.local.services.credentials import Credentials
+from openresponses_dev.local.services.local_aws import LocalAws
 from openresponses_dev.local.template.intrinsics import REGION
 
 Json = dict[str, Any]
@@ -211,15 +214,13 @@ def local(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lambda]:
     targets: dict[str, Callable[[bytes], bytes]] = {}
     aws = LocalAws(None, LambdaApi(targets))
     aws.start()
-    for name, value in {
-        "AWS_ENDPOINT_URL": aws.endpoint_url,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-    }.items():
+    for name, value in aws.environment().items():
         monkeypatch.setenv(name, value)
+    session.cache_clear()  # it remembers the credentials that it has found
     functions = LambdaFunctions(REGION)
     yield Lambda(functions, targets)
     functions.close()
+    session.cache_clear()
     aws.stop()
 
 
@@ -308,7 +309,7 @@ def counter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter]:
     monkeypatch.setenv("TABLE", "counter")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     with mock_aws():
-        client("dynamodb", f"https://dynamodb.{REGION}.amazonaws.com").create_table(
+        boto3.client("dynamodb", region_name=REGION, **Credentials.new().for_boto3()).create_table(
             TableName="counter",
             BillingMode="PAY_PER_REQUEST",
             AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],

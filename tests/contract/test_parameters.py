@@ -23,7 +23,7 @@ from openresponses.schema.base import JsonObject
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.tools import HostedTool
 from openresponses.toolbox.lambda_functions import LambdaTools
-from openresponses_dev.local.services.local_aws import client
+from openresponses_dev.local.services.credentials import Credentials
 from openresponses_dev.local.template.intrinsics import REGION
 from openresponses_dev.manage.deployment import Deployment
 from openresponses_dev.manage.parameters import write
@@ -75,7 +75,7 @@ class Shop:
 @pytest.fixture
 def shop() -> Iterator[Shop]:
     with mock_aws():
-        yield Shop(client("ssm", f"https://ssm.{REGION}.amazonaws.com"), MovingAws())
+        yield Shop(boto3.client("ssm", region_name=REGION, **Credentials.new().for_boto3()), MovingAws())
 
 
 async def test_a_parameter_is_asked_for_once_a_minute(shop: Shop) -> None:

@@ -8,6 +8,7 @@ HTML comments right before a block say how it is treated; a reader of the page d
 | `<!-- file: PATH -->` | is the content of this file |
 | `<!-- prints: TEXT -->` | its output contains this text |
 | `<!-- needs: aws -->`, `<!-- needs: key -->` | needs an AWS account, or a vendor's key: left out |
+| `<!-- needs: docker -->` | needs Docker: left out |
 | `<!-- needs: a choice -->` | offers several commands, of which a reader chooses one: left out |
 | `<!-- run by: .ci/run -->` | is a step of `.ci/run` of its own: left out |
 """

@@ -13,7 +13,7 @@ from tests.docs.pages import MARKS, PAGES, REPO, Block, blocks
 
 README = REPO / "README.md"
 BLOCKS = [block for page in PAGES for block in blocks(page)]
-NEEDS = {"aws": "AWS", "key": "key", "a choice": "choose one"}
+NEEDS = {"aws": "AWS", "key": "key", "docker": "Docker", "a choice": "choose one"}
 """What a block may need, and the word that tells it to a reader, in the text before the block."""
 LANGUAGES = {"sh", "python", "json", "text", "toml"}
 

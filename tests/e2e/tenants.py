@@ -10,8 +10,8 @@ import httpx2
 
 from openresponses.client_keys import make, new_token, parse
 from openresponses.storage.dynamodb.client_keys import revoke_key, store_key
-from openresponses_dev.local.services.local_aws import client
 from openresponses_dev.local.status_page import JSON_PATH
+from openresponses_dev.manage.deployment import Where, deployment_at
 from tests.e2e.conftest import Endpoint
 
 
@@ -23,10 +23,11 @@ class Cloud:
         parts = urlsplit(endpoint.base_url)
         self.origin = f"{parts.scheme}://{parts.netloc}"
         self.told: dict[str, Any] = httpx2.get(self.origin + JSON_PATH).raise_for_status().json()
+        self._deployment = deployment_at(Where(local=self.origin))
         self.dynamodb = self.client("dynamodb")
 
     def client(self, service: str) -> Any:
-        return client(service, self.told["endpoint_url"])
+        return self._deployment.client(service)
 
     def key(self, tenant: str, *, ends_in: float | None = None, **more: Any) -> str:
         """A new one. It may have ended already."""

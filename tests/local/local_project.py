@@ -50,15 +50,20 @@ def running(pid: int) -> bool:
 class Wire:
     """One TCP connection, byte by byte."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
+    def __init__(self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.host, self.reader, self.writer = host, reader, writer
 
     async def send(self, data: bytes) -> None:
         self.writer.write(data)
         await self.writer.drain()
 
+    async def begin(self, head: str) -> None:
+        """The head of a request, to which `Host` is added."""
+        await self.send(f"{head}\r\nHost: {self.host}\r\n\r\n".encode())
+
     async def post(self, path: str, body: bytes) -> None:
-        await self.send(f"POST {path} HTTP/1.1\r\nHost: local\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        await self.begin(f"POST {path} HTTP/1.1\r\nContent-Length: {len(body)}")
+        await self.send(body)
 
     async def head(self) -> tuple[int, dict[str, str]]:
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -85,11 +90,12 @@ class Wire:
 
 @asynccontextmanager
 async def wire(origin: str) -> AsyncGenerator[Wire, None]:
-    host, port = origin.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port), limit=2**20)
+    host = origin.removeprefix("http://")
+    address, port = host.split(":")
+    reader, writer = await asyncio.open_connection(address, int(port), limit=2**20)
     try:
         async with asyncio.timeout(PATIENCE):
-            yield Wire(reader, writer)
+            yield Wire(host, reader, writer)
     finally:
         writer.close()
 

@@ -212,3 +212,12 @@ def test_invoke_through_the_emulator_answers_the_same(template: Path) -> None:
     failed = invoke(template, {**EVENT, "body": '{"raise": "no luck"}'}, "--rie", **rie)
     assert (failed.returncode, failed.stdout) == (1, "")
     assert "no luck" in failed.stderr
+
+
+@pytest.mark.skipif("OPENRESPONSES_RIE" not in os.environ, reason="OPENRESPONSES_RIE names no emulator")
+def test_the_project_s_own_function_finds_its_services_behind_the_emulator() -> None:
+    paths = {"--template": ROOT / "template.yaml", "--event": ROOT / "events/responses_create.json"}
+    options = [str(each) for option in paths.items() for each in option]
+    done = run("invoke", "ApiFunction", *options, "--rie", OPENRESPONSES_RIE=os.environ["OPENRESPONSES_RIE"])
+    assert done.returncode == 0
+    assert json.loads(done.stdout).items() >= {"status": "completed", "store": True}.items()

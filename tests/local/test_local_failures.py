@@ -13,7 +13,7 @@ import pytest
 from openresponses_dev.local.cloud import LocalCloud
 from openresponses_dev.local.logs import Log
 from openresponses_dev.local.sandbox.calls import EventTooLarge, Throttled
-from tests.local.local_project import START, steps, until, wire
+from tests.local.local_project import PATIENCE, START, steps, until, wire
 
 INTERNAL = {"message": "Internal server error"}
 
@@ -182,9 +182,7 @@ async def test_an_event_just_below_6_mb_does(client: httpx2.AsyncClient) -> None
 async def test_a_body_above_10_mb_stops_at_the_gateway(client: httpx2.AsyncClient, cloud: LocalCloud) -> None:
     assert (await client.post("/huge", content=b"x" * (10 * 2**20 + 1))).status_code == 413
     async with wire(cloud.origin) as connection:
-        await connection.send(
-            b"POST /huge HTTP/1.1\r\nHost: l\r\nExpect: 100-continue\r\nContent-Length: 99999999\r\n\r\n"
-        )
+        await connection.begin("POST /huge HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 99999999")
         assert (await connection.head())[0] == 413
     assert cloud.sandboxes == []
 
@@ -201,21 +199,56 @@ async def test_each_concurrent_request_has_a_sandbox_of_its_own(
     assert await pid(client) in {sandbox.pid for sandbox in cloud.sandboxes}
 
 
-async def test_a_function_at_its_limit_is_throttled(
-    client: httpx2.AsyncClient, cloud: LocalCloud, tmp_path: Path
+OVERLOADED = {"error": {"message": "The server is busy", "type": "server_error", "param": None, "code": "overloaded"}}
+MAPPED = f"""      GatewayResponses:
+        INTEGRATION_FAILURE:
+          StatusCode: 503
+          ResponseParameters:
+            Headers: {{retry-after: "'1'", x-request-id: context.requestId}}
+          ResponseTemplates:
+            application/json: '{json.dumps(OVERLOADED)}'
+"""
+UNMAPPED = (500, INTERNAL, None)
+
+
+@pytest.mark.parametrize(("responses", "expected"), [(MAPPED, (503, OVERLOADED, "1")), ("", UNMAPPED)])
+async def test_a_function_at_its_limit_is_refused_as_the_template_says(
+    template: Path, tmp_path: Path, responses: str, expected: tuple[int, Any, str | None]
 ) -> None:
+    text = template.read_text()
+    template.write_text(text.replace("      GatewayResponses:\n", responses) if responses else text)
     gate, here = tmp_path / "gate", tmp_path / "here"
     program = {"touch": str(here), "await": str(gate)}
-    first = asyncio.create_task(client.post("/items/1", json=program))
-    await until(here.exists)
-    with pytest.raises(Throttled) as refused:
-        cloud.invoke("Buffered", {})
-    assert refused.value.status == 429
-    response = await client.get("/items/2")
-    assert (response.status_code, response.json()) == (500, INTERNAL)
-    gate.touch()
-    assert (await first).status_code == 201
-    assert (await client.get("/items/3")).status_code == 201
+    async with (
+        LocalCloud(template, queue_s=0.05) as cloud,
+        httpx2.AsyncClient(base_url=cloud.origin, timeout=PATIENCE, trust_env=False) as client,
+    ):
+        first = asyncio.create_task(client.post("/items/1", json=program))
+        await until(here.exists)
+        with pytest.raises(Throttled) as refused:
+            cloud.invoke("Buffered", {})
+        assert refused.value.status == 429
+        response = await client.get("/items/2")
+        assert (response.status_code, response.json(), response.headers.get("retry-after")) == expected
+        gate.touch()
+        assert (await first).status_code == 201
+        assert (await client.get("/items/3")).status_code == 201
+
+
+async def test_a_request_waits_for_a_sandbox_for_a_moment(template: Path, tmp_path: Path) -> None:
+    gate, here = tmp_path / "gate", tmp_path / "here"
+    async with (
+        LocalCloud(template, queue_s=PATIENCE) as cloud,
+        httpx2.AsyncClient(base_url=cloud.origin, timeout=PATIENCE, trust_env=False) as client,
+    ):
+        first = asyncio.create_task(client.post("/items/1", json={"touch": str(here), "await": str(gate)}))
+        await until(here.exists)
+        queued = [asyncio.create_task(client.get(f"/items/{number}")) for number in range(3)]
+        done, _ = await asyncio.wait(queued, timeout=0.2)
+        assert not done
+        gate.touch()
+        assert [answer.status_code for answer in await asyncio.gather(first, *queued)] == [201] * 4
+        assert len(cloud.sandboxes) == 1
 
 
 async def test_an_exception_in_the_app_is_logged_and_the_sandbox_lives(

@@ -114,9 +114,8 @@ async def test_a_status_without_a_body_has_none(client: httpx2.AsyncClient) -> N
 
 async def test_a_client_may_wait_for_the_word_to_continue(cloud: LocalCloud) -> None:
     body = steps(START, {"send": "went on"})
-    head = f"POST /expect HTTP/1.1\r\nHost: local\r\nExpect: 100-continue\r\nContent-Length: {len(body)}\r\n\r\n"
     async with wire(cloud.origin) as connection:
-        await connection.send(head.encode())
+        await connection.begin(f"POST /expect HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: {len(body)}")
         assert (await connection.head())[0] == 100
         await connection.send(body)
         assert await connection.whole() == (200, b"went on")
@@ -125,7 +124,7 @@ async def test_a_client_may_wait_for_the_word_to_continue(cloud: LocalCloud) -> 
 async def test_a_request_body_may_come_in_chunks(cloud: LocalCloud) -> None:
     body = steps(START, {"send": "whole"})
     async with wire(cloud.origin) as connection:
-        await connection.send(b"POST /chunked HTTP/1.1\r\nHost: local\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await connection.begin("POST /chunked HTTP/1.1\r\nTransfer-Encoding: chunked")
         for part in (body[:10], body[10:], b""):
             await connection.send(b"%x\r\n%b\r\n" % (len(part), part))
             await asyncio.sleep(0)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from openresponses_dev.local.sandbox.environment import NO_AWS
 from openresponses_dev.local.sandbox.runtime_api import Invocation, RuntimeApi
 
 REPO = Path(__file__).parents[2]
@@ -114,7 +115,7 @@ async def _all(invocation: Invocation) -> list[bytes]:
 
 
 def environment(api: str, handler: str, task_root: Path, **extra: str) -> dict[str, str]:
-    """What Lambda sets, and nothing that this machine happens to have."""
+    """What Lambda sets, and nothing that this machine happens to have; the way to AWS is barred."""
     lambda_ = {
         "AWS_LAMBDA_RUNTIME_API": api,
         "AWS_LAMBDA_FUNCTION_NAME": "api",
@@ -124,7 +125,12 @@ def environment(api: str, handler: str, task_root: Path, **extra: str) -> dict[s
         "LAMBDA_TASK_ROOT": str(task_root),
         "_HANDLER": handler,
     }
-    return {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "error"} | lambda_ | extra
+    return (
+        {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "error"}
+        | NO_AWS
+        | lambda_
+        | extra
+    )
 
 
 def task_root(directory: Path) -> Path:

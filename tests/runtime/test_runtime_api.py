@@ -138,7 +138,7 @@ async def test_a_trailer_that_was_not_announced_is_not_heard(api: RuntimeApi, co
 
 async def test_a_runtime_that_hangs_up_is_no_longer_polling(api: RuntimeApi) -> None:
     reader, writer = await asyncio.open_connection(*api.address.split(":"))
-    writer.write(f"GET {PREFIX}/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    writer.write(f"GET {PREFIX}/invocation/next HTTP/1.1\r\nHost: {api.address}\r\n\r\n".encode())
     await api.ready.wait()
     polling = api.polling
     writer.close()

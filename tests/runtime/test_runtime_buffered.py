@@ -5,10 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import os
-import platform
-import shutil
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -18,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.emulator import emulator, free_port, wait_for
 from tests.runtime.runtime_driver import PATIENCE, environment, rest_event, task_root
 
 BUFFERED = {
@@ -78,27 +75,10 @@ async def test_a_failure_is_an_invocation_error_even_late(launch, after: int, ty
     assert (answer.chunks, answer.error_type) == ([], type_)
 
 
-def emulator() -> str | None:
-    """The Runtime Interface Emulator: OPENRESPONSES_RIE, or on the PATH, or from uv's cache of aws-sam-cli."""
-    if path := os.environ.get("OPENRESPONSES_RIE") or shutil.which("aws-lambda-rie"):
-        return path
-    find = "import importlib.util; print(importlib.util.find_spec('samcli').origin)"
-    command = ["uv", "tool", "run", "--offline", "--from", "aws-sam-cli", "python", "-c", find]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    machine = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    path = Path(found.stdout.strip()).parent / "local" / "rapid" / f"aws-lambda-rie-{machine}"
-    return str(path) if path.exists() else None
-
-
 @pytest.fixture
 def emulated(tmp_path: Path) -> Iterator[str]:
     """The address of a real emulator that runs our runtime."""
     binary = emulator()
-    if binary is None:
-        pytest.skip("no Runtime Interface Emulator: set OPENRESPONSES_RIE or run `uv tool run --from aws-sam-cli sam`")
     front, api = (f"127.0.0.1:{free_port()}" for _ in range(2))
     root = task_root(tmp_path)
     env = environment(api, "apps.app", root)
@@ -113,16 +93,11 @@ def emulated(tmp_path: Path) -> Iterator[str]:
             stderr=log,
         )
     try:
+        wait_for(front, process)
         yield front
     finally:
         process.terminate()  # on which it kills the runtime
         process.wait(PATIENCE)
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 def emulated_answer(front: str, event: dict[str, Any]) -> dict[str, Any]:
@@ -134,7 +109,6 @@ def emulated_answer(front: str, event: dict[str, Any]) -> dict[str, Any]:
 
 
 async def test_the_real_emulator_is_recognised_and_understands_the_answers(emulated: str) -> None:
-    await asyncio.to_thread(wait_for_port, emulated)
     counted = await asyncio.to_thread(emulated_answer, emulated, rest_event("/count", {"n": 2}))
     failed = await asyncio.to_thread(emulated_answer, emulated, rest_event("/fail", {"after": 2, "how": "raise"}))
     binary = rest_event("/show", base64.b64encode(b"\xff").decode(), isBase64Encoded=True)
@@ -143,13 +117,3 @@ async def test_the_real_emulator_is_recognised_and_understands_the_answers(emula
     assert (counted["statusCode"], counted["body"]) == (200, COUNTED)
     assert (failed["errorType"], failed["errorMessage"]) == ("Function.ValueError", "upstream died")
     assert json.loads(shown["body"])["body"] == "\xff"
-
-
-def wait_for_port(address: str) -> None:
-    host, _, port = address.rpartition(":")
-    while True:
-        try:
-            socket.create_connection((host, int(port)), PATIENCE).close()
-        except ConnectionRefusedError:
-            continue
-        return

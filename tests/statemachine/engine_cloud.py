@@ -29,7 +29,6 @@ from openresponses_dev.local.cloud import LocalCloud
 from openresponses_dev.local.sandbox.functions import Function
 from openresponses_dev.local.sandbox.lambda_api import Target
 from openresponses_dev.local.sandbox.sandbox import Sandbox
-from openresponses_dev.local.services.local_aws import client
 from openresponses_dev.local.template.intrinsics import ACCOUNT, REGION
 from openresponses_dev.local.template.template import FunctionSpec
 
@@ -107,7 +106,7 @@ class WatchedCloud(LocalCloud):
 
     def listen(self) -> None:
         server = self.aws._server._server  # type: ignore[union-attr]
-        server.app = _layer(server.app, self)
+        server.app.application = _layer(server.app.application, self)
 
     async def kill(self, who: str) -> None:
         """SIGKILL the sandbox, if it lives, and see it dead."""
@@ -174,7 +173,7 @@ class Deployment:
         self._thread.start()
         self.do(self.cloud.__aenter__())
         self.cloud.listen()
-        self.dynamodb = client("dynamodb", self.cloud.aws.endpoint_url)
+        self.dynamodb = self.cloud.aws.client("dynamodb")
 
     def stop(self) -> None:
         self.do(self.cloud.__aexit__(None, None, None))
@@ -200,14 +199,14 @@ class Deployment:
 
     def configure(self, name: str, value: object) -> None:
         """Write a parameter, which a sandbox reads that has not read it yet."""
-        ssm, path = client("ssm", self.cloud.aws.endpoint_url), f"/openresponses/{name}"
+        ssm, path = self.cloud.aws.client("ssm"), f"/openresponses/{name}"
         ssm.put_parameter(Name=path, Value=json.dumps(value), Type="SecureString", Overwrite=True)
 
     def history(self, execution: str) -> list[Json]:
         """The events of the execution of this name."""
         machine = f"{self.cloud.aws.executions()[0].state_machine}:{execution}"
         arn = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{machine}"
-        sfn = client("stepfunctions", self.cloud.aws.endpoint_url)
+        sfn = self.cloud.aws.client("stepfunctions")
         return sfn.get_execution_history(executionArn=arn, maxResults=1000)["events"]
 
     def running(self) -> set[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from openresponses_dev.local.sandbox.calls import FunctionError, InvokeError
 from openresponses_dev.local.sandbox.lambda_api import LambdaApi, Target
-from openresponses_dev.local.services.local_aws import LocalAws, client
+from openresponses_dev.local.services.local_aws import LocalAws
 from openresponses_dev.local.services.moto_server import MotoServer
 from openresponses_dev.local.template.aws_resources import ROLE, AwsCall, substitute
 from openresponses_dev.local.template.intrinsics import ACCOUNT, REGION
@@ -96,7 +96,7 @@ class Machine:
         self.aws = aws
         self.functions = functions
         self.scripts: dict[str, Script] = {}
-        self.sfn = client("stepfunctions", aws.endpoint_url)
+        self.sfn = aws.client("stepfunctions")
         functions[WORKER] = target(lambda event: self.scripts[event["response_id"]](event))
 
     def create(self, definition: str | Mapping[str, Any]) -> str:

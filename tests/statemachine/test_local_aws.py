@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from openresponses_dev.local.cloud import LocalCloud
 from openresponses_dev.local.sandbox.lambda_api import LambdaApi
-from openresponses_dev.local.services.local_aws import LocalAws, client
+from openresponses_dev.local.services.local_aws import LocalAws
 from openresponses_dev.local.template.aws_resources import requests
 from openresponses_dev.local.template.template import read_template
 from openresponses_dev.local.template.yaml_tree import TemplateError
@@ -123,7 +123,7 @@ async def call(cloud: LocalCloud, service: str, method: str, **arguments: Any) -
     """A boto3 call, away from the event loop that the sandboxes need."""
 
     def run() -> Any:
-        return getattr(client(service, cloud.aws.endpoint_url), method)(**arguments)
+        return getattr(cloud.aws.client(service), method)(**arguments)
 
     return await asyncio.to_thread(run)
 
@@ -234,11 +234,11 @@ def test_one_runs_at_a_time_and_leaves_nothing_to_the_next(root: Path) -> None:
     first.start()
     with pytest.raises(RuntimeError, match="another LocalAws"):
         second.start()
-    client("dynamodb", first.endpoint_url).put_item(TableName="Table", Item={"pk": {"S": "a"}, "sk": {"S": "b"}})
+    first.client("dynamodb").put_item(TableName="Table", Item={"pk": {"S": "a"}, "sk": {"S": "b"}})
     first.stop()
     second.start()
     try:
-        assert client("dynamodb", second.endpoint_url).scan(TableName="Table")["Items"] == []
+        assert second.client("dynamodb").scan(TableName="Table")["Items"] == []
     finally:
         second.stop()
     until(lambda: not executor_threads())

@@ -20,7 +20,6 @@ from moto.stepfunctions.parser.asl.parse import asl_parser
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from openresponses_dev.local.sandbox.calls import FunctionError
-from openresponses_dev.local.services.local_aws import client
 from openresponses_dev.local.template.intrinsics import ACCOUNT, REGION
 from tests.statemachine.machine import Machine, executor_threads, function_arn, target, until
 
@@ -205,7 +204,7 @@ def test_an_execution_has_its_own_program(machine: Machine) -> None:
 
 @pytest.mark.usefixtures("hasty_threads")
 def test_of_two_conditional_writes_of_an_item_one_wins(machine: Machine) -> None:
-    dynamodb = client("dynamodb", machine.aws.endpoint_url)
+    dynamodb = machine.aws.client("dynamodb")
     dynamodb.create_table(
         TableName="conditions",
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
@@ -232,7 +231,7 @@ def test_of_two_conditional_writes_of_an_item_one_wins(machine: Machine) -> None
 
 @pytest.mark.usefixtures("hasty_threads")
 def test_of_two_conditional_writes_of_an_object_one_wins(machine: Machine) -> None:
-    s3 = client("s3", machine.aws.endpoint_url)
+    s3 = machine.aws.client("s3")
     s3.create_bucket(Bucket="conditions")
     for attempt in range(20):
         outcomes = all_at_once(
@@ -245,7 +244,7 @@ def test_of_two_conditional_writes_of_an_object_one_wins(machine: Machine) -> No
 def test_a_transaction_copies_no_table_and_takes_back_what_it_did(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, range_key: bool
 ) -> None:
-    dynamodb, table = client("dynamodb", machine.aws.endpoint_url), f"transactions-{range_key}"
+    dynamodb, table = machine.aws.client("dynamodb"), f"transactions-{range_key}"
     names = ["pk", "sk"] if range_key else ["pk"]
     dynamodb.create_table(
         TableName=table,
@@ -293,7 +292,7 @@ def test_a_transaction_copies_no_table_and_takes_back_what_it_did(
 
 def test_an_invoke_reaches_the_function(machine: Machine) -> None:
     machine.functions["echo"] = target(lambda event: {"echo": event})
-    answer = client("lambda", machine.aws.endpoint_url).invoke(FunctionName="echo", Payload=b'{"a":"\xc3\xa9"}')
+    answer = machine.aws.client("lambda").invoke(FunctionName="echo", Payload=b'{"a":"\xc3\xa9"}')
     assert json.load(answer["Payload"]) == {"echo": {"a": "é"}}
 
 

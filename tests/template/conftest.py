@@ -9,6 +9,8 @@ import pytest
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
+from tests.template.building import make
+
 ROOT = Path(__file__).parents[2]
 Json = dict[str, Any]
 
@@ -46,3 +48,11 @@ def deployed(source: Json) -> Json:
 @pytest.fixture(scope="session")
 def resources(deployed: Json) -> dict[str, Json]:
     return deployed["Resources"]
+
+
+@pytest.fixture(scope="session")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("build") / "ApiFunction"
+    directory.mkdir()
+    make("ApiFunction", directory)
+    return directory

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import platform
 import re
 import stat
 import subprocess
@@ -13,46 +12,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from openresponses_dev.local.sandbox.environment import NO_AWS
 from openresponses_dev.local.sandbox.runtime_api import RuntimeApi
+from tests.template.building import INTERPRETER, make
+from tests.template.reading import ROOT, Json
 
-ROOT = Path(__file__).parents[2]
-Json = dict[str, Any]
-
-# Not the virtual environment's own python, which would find the source tree and its dependencies.
-INTERPRETER = Path(sys.executable).resolve()
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:ApiFunction"
 
 pytestmark = [pytest.mark.artifact, pytest.mark.timeout(300), pytest.mark.xdist_group("artifact")]
-
-
-def target_platform() -> str:
-    machine = platform.machine().replace("arm64", "aarch64")
-    return f"{machine}-apple-darwin" if sys.platform == "darwin" else f"{machine}-manylinux2014"
-
-
-def make(function: str, directory: Path, *options: str) -> str:
-    """What the makefile says of making the artifact of a function."""
-    variables = {
-        "ARTIFACTS_DIR": directory,
-        "PLATFORM": target_platform(),
-        "PY": "{}.{}".format(*sys.version_info),
-        "PYTHON": INTERPRETER,
-    }
-    assignments = [f"{name}={value}" for name, value in variables.items()]
-    command = ["make", "-f", str(ROOT / "functions/Makefile"), f"build-{function}", *assignments, *options]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-@pytest.fixture(scope="session")
-def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("build") / "ApiFunction"
-    directory.mkdir()
-    make("ApiFunction", directory)
-    return directory
 
 
 def environment(artifact: Path, source: Json, runtime_api: str) -> dict[str, str]:
@@ -64,21 +34,25 @@ def environment(artifact: Path, source: Json, runtime_api: str) -> dict[str, str
         name: values.get(value.get("Ref"), "") if isinstance(value, dict) else value
         for name, value in function["Environment"]["Variables"].items()
     }
-    return declared | {
-        "PATH": os.environ["PATH"],
-        "LANG": "en_US.UTF-8",
-        "TZ": ":UTC",
-        "LAMBDA_TASK_ROOT": str(artifact),
-        "LAMBDA_RUNTIME_DIR": "/var/runtime",
-        "_HANDLER": function["Handler"],
-        "AWS_LAMBDA_RUNTIME_API": runtime_api,
-        "AWS_LAMBDA_FUNCTION_NAME": "ApiFunction",
-        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
+    return (
+        declared
+        | NO_AWS
+        | {
+            "PATH": os.environ["PATH"],
+            "LANG": "en_US.UTF-8",
+            "TZ": ":UTC",
+            "LAMBDA_TASK_ROOT": str(artifact),
+            "LAMBDA_RUNTIME_DIR": "/var/runtime",
+            "_HANDLER": function["Handler"],
+            "AWS_LAMBDA_RUNTIME_API": runtime_api,
+            "AWS_LAMBDA_FUNCTION_NAME": "ApiFunction",
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+    )
 
 
 @asynccontextmanager

@@ -13,7 +13,9 @@ from openresponses_dev.local.seed import local_key
 
 ROOT = Path(__file__).parents[2]
 AUTHORIZER = ROOT / "events/authorizer.json"
-EVENTS = sorted({*(ROOT / "events").glob("*.json")} - {AUTHORIZER})
+WORKER = {"Work": ROOT / "events/worker_work.json", "Settle": ROOT / "events/worker_settle.json"}
+"""By the state that sends it."""
+EVENTS = sorted({*(ROOT / "events").glob("*.json")} - {AUTHORIZER, *WORKER.values()})
 OPEN = ("/health", "/docs", "/docs/swagger-ui.css", "/openapi.json")
 
 
@@ -99,6 +101,17 @@ def test_the_authorizers_event_is_one_of_the_same_api(source: Json) -> None:
         "authorizationToken": f"Bearer {KEY_OF_EVENTS}",
     }
     assert re.fullmatch(expression["ValidationExpression"], event["authorizationToken"])
+
+
+@pytest.mark.parametrize("state", WORKER)
+def test_an_event_of_the_worker_is_what_the_state_machine_sends(state: str) -> None:
+    machine = re.sub(r"\$\{\w+\}", "0", (ROOT / "infra/statemachine/loop.asl.json").read_text())
+    sent = json.loads(machine)["States"][state]["Parameters"]["Payload"]
+    event = read(WORKER[state])
+    assert set(event) == {name.removesuffix(".$") for name in sent}
+    told = read(ROOT / "events/responses_create.json")["requestContext"]["authorizer"]
+    assert event["tenant"] == told["tenant"]
+    assert event["response_id"] in read(ROOT / "events/responses_get.json")["path"]
 
 
 @pytest.mark.parametrize("file", EVENTS, ids=lambda file: file.stem)

@@ -23,7 +23,15 @@ POWERTOOLS = {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOL
 STORAGE = {"TABLE", "BUCKET", "RESPONSE_DAYS", "LOG_DAYS"}
 CONFIGURATION = {"SSM_PREFIX", "CONFIG_SECONDS"}
 READ = {  # what a function does not read, it is not told
-    WORKER: {*STORAGE, *CONFIGURATION, "KEY_ARN", "STATE_MACHINE_ARN", "DEFAULT_PROVIDER", "TURN_SECONDS"},
+    WORKER: {
+        *STORAGE,
+        *CONFIGURATION,
+        "DEFAULT_PROVIDER",
+        "KEY_ARN",
+        "LOCAL_AWS",
+        "STATE_MACHINE_ARN",
+        "TURN_SECONDS",
+    },
 }
 
 TABLE, BUCKET = "ResponsesTable.Arn", "ResponsesBucket.Arn"
@@ -154,9 +162,14 @@ def test_the_environment_is_exactly_what_the_code_reads(resources: dict[str, Jso
     entry = ROOT / "functions/openresponses/entry"
     read = {name for file in entry.rglob("*.py") for name in re.findall(r"\bOPENRESPONSES_[A-Z_]+\b", file.read_text())}
     assert set(variables(resources, API)) == read | POWERTOOLS | {"AWS_LAMBDA_EXEC_WRAPPER"}
-    assert set(variables(resources, AUTHORIZER)) == {"OPENRESPONSES_TABLE"} | POWERTOOLS - {"POWERTOOLS_LOG_LEVEL"}
+    told = {"OPENRESPONSES_TABLE", "OPENRESPONSES_LOCAL_AWS"}
+    assert set(variables(resources, AUTHORIZER)) == told | POWERTOOLS - {"POWERTOOLS_LOG_LEVEL"}
     for name, wanted in READ.items():
         assert set(variables(resources, name)) == {f"OPENRESPONSES_{each}" for each in wanted} | POWERTOOLS
+
+
+def test_no_deployment_is_led_to_a_local_cloud(resources: dict[str, Json]) -> None:
+    assert {variables(resources, name)["OPENRESPONSES_LOCAL_AWS"] for name in OURS} == {""}
 
 
 def test_a_variable_is_the_same_in_every_function(resources: dict[str, Json]) -> None:

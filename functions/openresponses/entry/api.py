@@ -11,6 +11,7 @@ from ..core.run import REASONING_SHOWN
 from ..responses.create import NewResponses
 from ..responses.stored import StoredResponses
 from .compose import Deployment
+from .local_aws import use_local_aws
 
 
 def build(environment: Mapping[str, str]):
@@ -29,4 +30,5 @@ def build(environment: Mapping[str, str]):
 
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "openresponses")
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "openresponses")
+use_local_aws(os.environ)
 app = build(os.environ)

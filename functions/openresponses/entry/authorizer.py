@@ -16,6 +16,7 @@ from typing import Any, TypedDict
 from ..aws.session import make_client
 from ..client_keys import ClientKey, parse, refusal
 from ..storage.dynamodb.client_keys import find_key
+from .local_aws import use_local_aws
 
 
 class AuthorizerEvent(TypedDict):
@@ -83,6 +84,7 @@ _service = os.environ.get("POWERTOOLS_SERVICE_NAME", "openresponses")
 _namespace = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "openresponses")
 # It tries twice at most, since the gateway waits no longer. The client is made as the sandbox starts, when Lambda gives
 # it more processor time.
+use_local_aws(os.environ)
 _region, _table = os.environ.get("AWS_REGION", "us-east-1"), os.environ.get("OPENRESPONSES_TABLE", "")
 _dynamodb = make_client("dynamodb", _region, read_timeout=2.0, attempts=2, connections=1)
 

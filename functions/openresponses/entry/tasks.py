@@ -5,8 +5,10 @@ import time
 from typing import NotRequired, Protocol
 
 from ..responses.worker import WorkResult
+from .local_aws import use_local_aws
 from .runner import TaskEvent, perform, workers_from
 
+use_local_aws(os.environ)
 _worker = workers_from(os.environ)
 MARGIN_SECONDS = 10.0
 """What a task keeps of its time, at most, to close items, write the log and answer."""

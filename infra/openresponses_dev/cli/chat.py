@@ -12,6 +12,7 @@ from typing import Annotated, Any, TextIO
 import httpx2
 from cyclopts import Parameter
 
+from openresponses_dev.local.terminal import say, visible
 from openresponses_dev.manage.problems import fail
 
 Event = dict[str, Any]
@@ -72,7 +73,7 @@ class View:
         if self._open is None and kind == "reasoning":
             text = f"thinking: {text}"
         self._open = kind
-        self._out.write(self._painted(text, colour))
+        self._out.write(self._painted(visible(text), colour))
         self._out.flush()
 
     def _call(self, item: Event) -> None:
@@ -87,7 +88,7 @@ class View:
 
     def _line(self, text: str, colour: str) -> None:
         self.end()
-        self._out.write(self._painted(text, colour) + "\n")
+        self._out.write(self._painted(visible(text), colour) + "\n")
         self._out.flush()
 
     def _painted(self, text: str, colour: str | None) -> str:
@@ -138,7 +139,7 @@ def _once(conversation: Conversation, prompt: str) -> int:
     try:
         return 0 if conversation.say(prompt) else 1
     except TurnFailed as error:
-        print(f"openresponses: {error}", file=sys.stderr)
+        say(f"openresponses: {error}", sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from openresponses_dev.cli.options import BadOption, CloudOptions
-from openresponses_dev.local.address import DEV_PORT
+from openresponses_dev.local.address import DEV_PORT, LOOPBACK
 from openresponses_dev.local.cloud import DEFAULT_CONCURRENCY, LocalCloud
 from openresponses_dev.local.gateway.server import PortTaken
 from openresponses_dev.local.logs import Log
+from openresponses_dev.local.private_folder import NotPrivate, PrivateFolder
 from openresponses_dev.local.status_page import PATH
 from openresponses_dev.local.template.yaml_tree import TemplateError
+from openresponses_dev.local.terminal import say
 from openresponses_dev.manage.problems import fail
 
 # Scripts and tests rely on the first two lines.
@@ -46,6 +50,9 @@ def dev(
     concurrency: Annotated[
         int, Parameter(validator=Number(gte=1, lte=1000), help="sandboxes a function may have")
     ] = DEFAULT_CONCURRENCY,
+    sam_host: Annotated[
+        str, Parameter(metavar="ADDRESS", help="at which a container of sam local finds this machine")
+    ] = LOOPBACK,
     no_reload: Annotated[bool, Parameter(help="keep sandboxes when their source changes")] = False,
 ) -> int:
     """The exit status."""
@@ -63,11 +70,13 @@ def dev(
             concurrency=concurrency,
             reload=not no_reload,
             log=log,
+            private=PrivateFolder(Path.cwd()),
+            sam_host=sam_host,
         )
         asyncio.run(_run(cloud))
     except PortTaken as error:
         return fail(f"{error}: choose another with --port, or --port 0 for any")
-    except (BadOption, TemplateError, ValueError, OSError) as error:
+    except (BadOption, TemplateError, NotPrivate, ValueError, OSError) as error:
         return fail(error)
     finally:
         if log:
@@ -80,7 +89,8 @@ async def _run(cloud: LocalCloud) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with cloud:
-        print(
+        _tell(
+            cloud,
             _READY.format(
                 base_url=cloud.base_url,
                 api_key=cloud.api_key,
@@ -88,7 +98,15 @@ async def _run(cloud: LocalCloud) -> None:
                 page=cloud.origin + PATH,
                 template=cloud.template.path,
             ),
-            flush=True,
         )
         await stop.wait()
         cloud.log.say("stopping")
+
+
+def _tell(cloud: LocalCloud, text: str) -> None:
+    """On standard output. Nothing stops if nobody reads that, or a full disk is behind it."""
+    try:
+        say(text)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter tries once more, and fails
+        cloud.log.say(f"standard output cannot be written: {error.strerror}", failed=True)

@@ -12,13 +12,14 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from openresponses_dev.cli.options import BadOption, CloudOptions
-from openresponses_dev.cli.rie import RieMissing, invoke_through_rie
+from openresponses_dev.cli.rie import RieMissing, invoke_through_rie, locate
 from openresponses_dev.local.address import KEY_OF_EVENTS
 from openresponses_dev.local.cloud import LocalCloud
 from openresponses_dev.local.gateway.answers import Head, Malformed, prepended, read_buffered, read_prelude
 from openresponses_dev.local.logs import Log
 from openresponses_dev.local.sandbox.calls import Call, FunctionError, InvokeError
 from openresponses_dev.local.template.yaml_tree import TemplateError
+from openresponses_dev.local.terminal import body_writer, one_line, say
 from openresponses_dev.manage.problems import fail
 
 
@@ -51,7 +52,7 @@ def invoke(
             raise BadOption(f"no function {function!r}; there are: {', '.join(cloud.functions)}")
         asyncio.run(_through_rie(cloud, function, payload) if rie else _run(cloud, function, payload))
     except FunctionError as error:
-        print(error.document().decode(), file=sys.stderr)
+        say(error.document().decode(), sys.stderr)
         return 1
     except (BadOption, TemplateError, RieMissing, InvokeError, Malformed, ValueError, OSError) as error:
         return fail(error)
@@ -83,6 +84,7 @@ async def _run(cloud: LocalCloud, function: str, event: object) -> None:
 
 
 async def _print_answer(call: Call) -> None:
+    write = body_writer(sys.stdout)
     async with aclosing(call.chunks()) as chunks:
         first = await anext(chunks, None)
         if first is None:
@@ -92,40 +94,39 @@ async def _print_answer(call: Call) -> None:
             return
         head, last = await read_prelude(prepended(first, chunks))
         _print_head(head)
-        _write(last)
+        write(last)
         async for chunk in chunks:
-            _write(last := chunk)
+            write(last := chunk)
         _end_line(last)
 
 
 def print_whole(payload: bytes) -> None:
     """Print a proxy answer as a client would see it, and anything else unchanged."""
+    write = body_writer(sys.stdout)
     try:
         head, body = read_buffered(payload)
     except Malformed:
-        _write(payload + b"\n")
+        write(payload + b"\n")
     else:
         _print_head(head)
-        _write(body)
+        write(body)
         _end_line(body)
 
 
 def _end_line(last: bytes) -> None:
     if sys.stdout.isatty() and not last.endswith(b"\n"):
-        _write(b"\n")
+        say("")
 
 
 def _print_head(head: Head) -> None:
-    print(f"HTTP {head.status}", *(f"{name}: {value}" for name, value in head.headers), sep="\n", file=sys.stderr)
-
-
-def _write(chunk: bytes) -> None:
-    sys.stdout.buffer.write(chunk)
-    sys.stdout.buffer.flush()
+    lines = [f"HTTP {head.status}", *(one_line(f"{name}: {value}") for name, value in head.headers)]
+    say("\n".join(lines), sys.stderr)
 
 
 async def _through_rie(cloud: LocalCloud, function: str, event: object) -> None:
-    payload = await invoke_through_rie(cloud, function, json.dumps(event).encode())
+    program = locate()
+    async with cloud:
+        payload = await invoke_through_rie(program, cloud, function, json.dumps(event).encode())
     try:
         document: Any = json.loads(payload)
     except ValueError as error:

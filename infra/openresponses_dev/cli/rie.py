@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import platform
-import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +20,7 @@ VARIABLE = "OPENRESPONSES_RIE"
 _INVOKE = "/2015-03-31/functions/function/invocations"
 _LOCATE = "import pathlib, samcli; print(pathlib.Path(samcli.__file__).parent / 'local' / 'rapid')"
 _STARTUP_ATTEMPTS = 200
+_ENDS_S = 5
 
 
 class RieMissing(Exception):
@@ -49,10 +49,9 @@ def locate() -> Path:
     return path
 
 
-async def invoke_through_rie(cloud: LocalCloud, function: str, payload: bytes) -> bytes:
-    """The answer, or the error document of a function that failed. Raises RieMissing, OSError."""
+async def invoke_through_rie(program: Path, cloud: LocalCloud, function: str, payload: bytes) -> bytes:
+    """The answer, or the error document of a function that failed; `cloud` runs. Raises RieMissing, OSError."""
     spec = cloud.template.functions[function]
-    program = locate()
     front, runtime_api = _free_address(), _free_address()
     # As `sam local` sets it; the emulator names the log stream itself, by which it is known.
     emulated = {"AWS_SAM_LOCAL": "true", "AWS_LAMBDA_FUNCTION_TIMEOUT": str(spec.timeout_s)}
@@ -70,8 +69,18 @@ async def invoke_through_rie(cloud: LocalCloud, function: str, payload: bytes) -
     try:
         return await _post(f"http://{front}{_INVOKE}", payload, process, spec.timeout_s)
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """The emulator starts the runtime in a process group of its own, and kills it when it is asked to end itself."""
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(_ENDS_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
         await process.wait()
 
 

@@ -18,11 +18,14 @@ from typing import Self
 from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]
 
 from openresponses.client_keys import new_token
-from openresponses_dev.local import status_page
+from openresponses_dev.local import sam_local, status_page
+from openresponses_dev.local.address import LOOPBACK
 from openresponses_dev.local.background import Background
-from openresponses_dev.local.gateway.gateway import IDLE_TIMEOUT_S, Gateway
+from openresponses_dev.local.gateway.gateway import IDLE_TIMEOUT_S, QUEUE_S, Gateway
 from openresponses_dev.local.gateway.server import HttpServer
+from openresponses_dev.local.gateway.visitors import Visitors
 from openresponses_dev.local.logs import Log
+from openresponses_dev.local.private_folder import PrivateFolder
 from openresponses_dev.local.sandbox.calls import Call
 from openresponses_dev.local.sandbox.environment import sandbox_environment
 from openresponses_dev.local.sandbox.functions import Function
@@ -40,9 +43,11 @@ DEFAULT_CONCURRENCY = 10  # what a new AWS account has
 class LocalCloud:
     """`env` overrides the template's variables in every function. `api_key` lets clients in, as tenant "default";
     without it a random one is made. `providers` and `aliases` are what a deployment gets by command. `ssm` are further
-    parameters; `retry_scale` shortens the state machine's delays, for tests.
+    parameters; `retry_scale` shortens the state machine's delays, for tests. `private` is where the commands find the
+    way to its services while it runs, in a file of the port's name, and `sam local` in another. `sam_host` is the
+    address at which a container finds this machine.
 
-    Raises TemplateError and ValueError on construction, PortTaken on entry.
+    Raises TemplateError and ValueError on construction, PortTaken, NotPrivate and OSError on entry.
     """
 
     def __init__(
@@ -58,16 +63,20 @@ class LocalCloud:
         concurrency: int = DEFAULT_CONCURRENCY,
         reload: bool = False,
         idle_timeout_s: float = IDLE_TIMEOUT_S,
+        queue_s: float = QUEUE_S,
         ssm: Mapping[str, str] | None = None,
         retry_scale: float = 1.0,
         log: Log | None = None,
+        private: PrivateFolder | None = None,
+        sam_host: str = LOOPBACK,
     ) -> None:
         self.api_key = api_key or new_token()
         self._key = local_key(self.api_key)
         self.template: Template = read_template(Path(template), parameters)
         self.log = log or Log(None)
         self.origin = ""
-        self._env, self._reload = dict(env or {}), reload
+        self._env, self._reload, self._private = dict(env or {}), reload, private
+        self._access: Path | None = None
         self._background = Background(lambda text: self.log.say(text, failed=True))
         self.functions = {name: self._function(spec, concurrency) for name, spec in self.template.functions.items()}
         self._targets: dict[str, Target] = {}
@@ -77,6 +86,7 @@ class LocalCloud:
             parameters=ssm,
             extra=configuration(self.template, providers or {}, aliases or {}),
             retry_scale=retry_scale,
+            address=sam_local.checked(sam_host),
         )
         self._running = AsyncExitStack()
         gateway = Gateway(
@@ -85,10 +95,12 @@ class LocalCloud:
             background=self._background,
             log=self.log,
             idle_timeout_s=idle_timeout_s,
+            queue_s=queue_s,
             pages={
                 status_page.PATH: lambda: status_page.status_page(self.functions, self.aws.executions()),
                 status_page.JSON_PATH: self._status_document,
             },
+            visitors=Visitors(self._variables().get("OPENRESPONSES_ALLOWED_ORIGINS", "").replace(",", " ").split()),
         )
         self._server = HttpServer(gateway, port)
 
@@ -113,8 +125,10 @@ class LocalCloud:
         async with AsyncExitStack() as stack:
             if self.aws.needed:
                 await stack.enter_async_context(self.aws)
-                await asyncio.to_thread(let_in, self._key, self.template, self.aws.endpoint_url)
+                await asyncio.to_thread(let_in, self._key, self.template, self.aws)
             self.origin = await self._server.start()
+            stack.push_async_callback(self._server.stop)
+            self._announce(stack)
             self._running = stack.pop_all()
         if self._reload:
             self._background.spawn(self._watch(), "reload")
@@ -147,13 +161,28 @@ class LocalCloud:
 
     def environment(self, spec: FunctionSpec, runtime_api: str) -> dict[str, str]:
         """All the variables of a sandbox whose Runtime API is at this address."""
-        services = {"AWS_ENDPOINT_URL": self.aws.endpoint_url} if self.aws.endpoint_url else {}
-        return sandbox_environment(spec, runtime_api, services, self._env)
+        return sandbox_environment(spec, runtime_api, self.aws.environment(), self._env)
+
+    def _announce(self, stack: AsyncExitStack) -> None:
+        if self._private is not None and self.aws.endpoint_url:
+            name = f"{self.origin.rpartition(':')[2]}.json"
+            self._access = self._private.write(name, self.aws.environment())
+            stack.callback(self._private.remove, name)
+            specs = [function.spec for function in self.functions.values()]
+            self._private.write(
+                sam_local.FILE, sam_local.env_vars(specs, self.aws.environment_in_a_container(), self._env)
+            )
+            stack.callback(self._private.remove, sam_local.FILE)
 
     def _status_document(self) -> str:
         return status_page.status_document(
-            self.functions, self._env, base_url=self.base_url, endpoint_url=self.aws.endpoint_url
+            self.functions, self._variables(), base_url=self.base_url, access=self._access
         )
+
+    def _variables(self) -> dict[str, str]:
+        """What the functions are told, all of them taken together."""
+        told = [function.spec.environment for function in self.functions.values()]
+        return {name: value for variables in (*told, self._env) for name, value in variables.items()}
 
     async def _watch(self) -> None:
         roots = {function.spec.task_root for function in self.functions.values()}

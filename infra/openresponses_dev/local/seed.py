@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from openresponses.client_keys import ClientKey, make
 from openresponses.storage.dynamodb.client_keys import store_key
-from openresponses_dev.local.services.local_aws import client
+from openresponses_dev.local.services.local_aws import LocalAws
 from openresponses_dev.local.template.aws_resources import AwsCall, put_parameter
 from openresponses_dev.local.template.template import Template
 
@@ -38,7 +38,7 @@ def configuration(template: Template, providers: Providers, aliases: Aliases) ->
     ]
 
 
-def let_in(key: ClientKey, template: Template, endpoint_url: str) -> None:
+def let_in(key: ClientKey, template: Template, aws: LocalAws) -> None:
     """Store the key where the template's authorizer looks it up. Does nothing if the template has no authorizer."""
     asked = {route.authorizer.function_arn for route in template.routes if route.authorizer}
     tables = {
@@ -47,4 +47,4 @@ def let_in(key: ClientKey, template: Template, endpoint_url: str) -> None:
         if function.arn in asked and _TABLE_VARIABLE in function.environment
     }
     for table in tables:
-        store_key(client("dynamodb", endpoint_url), table, key)
+        store_key(aws.client("dynamodb"), table, key)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from html import escape
+from pathlib import Path
 
 from openresponses_dev.local.sandbox.functions import Function
 from openresponses_dev.local.services.executions import Execution
@@ -59,15 +60,13 @@ _VARIABLES = {
 
 
 def status_document(
-    functions: Mapping[str, Function], env: Mapping[str, str], *, base_url: str, endpoint_url: str
+    functions: Iterable[str], variables: Mapping[str, str], *, base_url: str, access: Path | None
 ) -> str:
-    """JSON: where the deployment's things are, as its functions are told. `env` overrides what the template says."""
-    variables: dict[str, str] = {}
-    for function in functions.values():
-        variables |= function.spec.environment
-    variables |= env
+    """JSON: where the deployment's things are, by the variables of its functions. `access` is the file that leads its
+    user to the services, which nobody reads here.
+    """
     where = {name: variables.get(variable, "") for name, variable in _VARIABLES.items()}
-    here = {"base_url": base_url, "endpoint_url": endpoint_url, "region": REGION, "functions": list(functions)}
+    here = {"base_url": base_url, "access": str(access or ""), "region": REGION, "functions": list(functions)}
     return json.dumps({**where, **here})
 
 

@@ -15,7 +15,8 @@ import httpx2
 from cyclopts import Group, Parameter, Token
 
 from openresponses_dev.local.address import DEV_URL
-from openresponses_dev.local.services.local_aws import CREDENTIALS
+from openresponses_dev.local.private_folder import NotPrivate, read_private
+from openresponses_dev.local.services.credentials import Credentials
 from openresponses_dev.local.status_page import JSON_PATH
 from openresponses_dev.manage.problems import AwsRefused, Problem, translated
 
@@ -165,18 +166,36 @@ def _local(url: str) -> Deployment:
     try:
         answer = httpx2.get(url + JSON_PATH, timeout=10, trust_env=False)
         status: dict[str, Any] = answer.raise_for_status().json()
-    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
+        functions, access = tuple(status.pop("functions")), str(status.pop("access"))
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, AttributeError, LookupError, TypeError):
         raise Problem(
             f"no local cloud answers at {url}", "openresponses dev, or name its address: --local URL"
         ) from None
+    endpoint_url, credentials = _access(url, access)
     boto3: Any = import_module("boto3")
     return Deployment(
         title=f"the local cloud at {url}",
         flags=" --local" if url == DEV_URL else f" --local {url}",
-        session=boto3.Session(region_name=status["region"], **CREDENTIALS),
-        functions=tuple(status.pop("functions")),
+        session=boto3.Session(region_name=status["region"], **credentials.for_boto3()),
+        functions=functions,
+        endpoint_url=endpoint_url,
         **status,
     )
+
+
+def _access(url: str, path: str) -> tuple[str, Credentials]:
+    """What leads to its services, from the file that it says. Only the user who runs it can have made that one."""
+    if not path:
+        raise Problem(f"the local cloud at {url} lets no command in", "start it with openresponses dev")
+    try:
+        found = {name: str(value) for name, value in read_private(Path(path)).items()}
+        credentials = Credentials(found["AWS_ACCESS_KEY_ID"], found["AWS_SECRET_ACCESS_KEY"])
+        return found["AWS_ENDPOINT_URL"], credentials
+    except (NotPrivate, OSError, ValueError, KeyError) as error:
+        raise Problem(
+            f"the secret of the local cloud at {url} cannot be read ({error})",
+            "run this as the user, and on the machine, of openresponses dev",
+        ) from None
 
 
 @cache

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from openresponses.client_keys import ClientKey, make, new_token, parse
 from openresponses.storage.dynamodb.client_keys import UnknownKey, list_keys, revoke_key, store_key
+from openresponses_dev.local.terminal import say
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.problems import Problem, columns, translated
 
@@ -54,14 +55,14 @@ def create_key(
     with translated("dynamodb"):
         store_key(deployment.client("dynamodb"), deployment.table, key)
     ends = f"until {_date(key.expires_at)}" if key.expires_at else "until it is revoked"
-    print(f"key {key.id} of tenant {key.tenant} in {deployment.title}, {ends}; shown only now:", file=sys.stderr)
-    print(token)
+    say(f"key {key.id} of tenant {key.tenant} in {deployment.title}, {ends}; shown only now:", sys.stderr)
+    say(token)
     return 0
 
 
 def show_keys(*, where: Where = Where()) -> int:
     rows = [_row(key, time.time()) for key in all_keys(deployment_at(where))]
-    print(columns(("ID", "TENANT", "NAME", "MODELS", "REASONING", "CREATED", "EXPIRES", "STATE"), rows))
+    say(columns(("ID", "TENANT", "NAME", "MODELS", "REASONING", "CREATED", "EXPIRES", "STATE"), rows))
     return 0
 
 
@@ -79,7 +80,7 @@ def revoke(
             revoke_key(deployment.client("dynamodb"), deployment.table, key_id, time.time())
     except UnknownKey:
         raise Problem(f"there is no key {key_id} in {deployment.title}", deployment.command("keys list")) from None
-    print(f"key {key_id} is revoked in {deployment.title}, in force when the gateway asks again (AuthorizerSeconds)")
+    say(f"key {key_id} is revoked in {deployment.title}, in force when the gateway asks again (AuthorizerSeconds)")
     return 0
 
 

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from openresponses.entry.settings import built_in
 from openresponses.routing.catalog import NAME, parse_alias
+from openresponses_dev.local.terminal import say
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.problems import Problem, columns, warn
@@ -27,7 +28,7 @@ def set_alias(
     document = json.dumps({"targets": targets})
     targets_of(alias, document)
     parameters.write(deployment, "models", alias, document)
-    print(f"{alias} is {', then '.join(targets)} {deployment.soon}")
+    say(f"{alias} is {', then '.join(targets)} {deployment.soon}")
     for provider in unconfigured(targets, provider_names(deployment)):
         warn(f"the provider {provider} is not configured: {deployment.command(f'providers set {provider}')}")
     return 0
@@ -37,7 +38,7 @@ def list_models(*, where: Where = Where()) -> int:
     deployment = deployment_at(where)
     configured = provider_names(deployment)
     rows = [(each.name, _shown(each, configured)) for each in parameters.read_all(deployment, "models")]
-    print(columns(("ALIAS", "TARGETS"), rows))
+    say(columns(("ALIAS", "TARGETS"), rows))
     return 0
 
 
@@ -45,7 +46,7 @@ def remove_alias(alias: str, /, *, where: Where = Where()) -> int:
     deployment = deployment_at(where)
     if not parameters.delete(deployment, "models", alias):
         raise Problem(f"there is no alias {alias} in {deployment.title}", deployment.command("models list"))
-    print(f"{alias} is removed {deployment.soon}")
+    say(f"{alias} is removed {deployment.soon}")
     return 0
 
 

@@ -8,30 +8,32 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from openresponses_dev.local.terminal import one_line, say
+
 
 def columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table without lines. The last column is not padded."""
-    table = [head, *rows]
+    table = [[one_line(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(head))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table)
     return "\n".join(map(str.rstrip, lines))
 
 
 def warn(text: str) -> None:
-    print(f"warning: {text}", file=sys.stderr)
+    say(f"warning: {one_line(text)}", sys.stderr)
 
 
 def fail(error: object) -> int:
     """Say why a command cannot run as it was typed. Its exit status."""
-    print(f"openresponses: {error}", file=sys.stderr)
+    say(f"openresponses: {error}", sys.stderr)
     return 2
 
 
 def tell(problem: Problem) -> int:
     """Say why a command could not do what it was asked. Its exit status."""
-    print(f"openresponses: {problem}", file=sys.stderr)
+    say(f"openresponses: {one_line(str(problem))}", sys.stderr)
     if problem.mend:
-        print(f"  try: {problem.mend}", file=sys.stderr)
+        say(f"  try: {one_line(problem.mend)}", sys.stderr)
     return 1
 
 

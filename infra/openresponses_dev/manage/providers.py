@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from openresponses.core.settings import ProviderSettings
 from openresponses.entry.settings import built_in
+from openresponses_dev.local.terminal import say
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.models import naming
@@ -25,7 +26,7 @@ def show_presets() -> int:
         (name, each.title, each.dialect, each.base_url or "-", "yes" if each.key else "no", each.note)
         for name, each in PRESETS.items()
     ]
-    print(columns(("NAME", "FOR", "DIALECT", "BASE URL", "KEY", "NOTE"), rows))
+    say(columns(("NAME", "FOR", "DIALECT", "BASE URL", "KEY", "NOTE"), rows))
     return 0
 
 
@@ -39,12 +40,12 @@ def set_provider(
     deployment = deployment_at(where)
     document = document_of(name, options)
     parameters.write(deployment, "providers", name, document)
-    print(f"{name} is set {deployment.soon}")
+    say(f"{name} is set {deployment.soon}")
     settings = settings_of(name, document)
     if warning := unreachable(deployment, settings):
         warn(warning)
     model = "" if settings.models or _everybodys_model(settings) else " --model MODEL"
-    print(f"try it:  {deployment.command(f'providers test {name}{model}')}")
+    say(f"try it:  {deployment.command(f'providers test {name}{model}')}")
     return 0
 
 
@@ -52,7 +53,7 @@ def list_providers(*, where: Where = Where()) -> int:
     deployment = deployment_at(where)
     found = parameters.read_all(deployment, "providers")
     rows = [*map(_row, built_in(deployment.default_provider)), *map(_stored, found)]
-    print(columns(("NAME", "DIALECT", "BASE URL", "KEY", "MODELS LISTED"), rows))
+    say(columns(("NAME", "DIALECT", "BASE URL", "KEY", "MODELS LISTED"), rows))
     return 0
 
 
@@ -75,7 +76,7 @@ def try_provider(
     if trial.error:
         raise Problem(f"{settings.name}/{model}: {trial.error}", trial.mend)
     said = f'"{trial.words}"' if trial.words else "nothing that is shown (it thought until its limit)"
-    print(f"{settings.name}/{model} answered after {trial.first:.2f} s, in {trial.total:.2f} s: {said}")
+    say(f"{settings.name}/{model} answered after {trial.first:.2f} s, in {trial.total:.2f} s: {said}")
     return 0
 
 
@@ -83,7 +84,7 @@ def remove_provider(name: str, /, *, where: Where = Where()) -> int:
     deployment = deployment_at(where)
     if not parameters.delete(deployment, "providers", name):
         raise Problem(f"there is no provider {name} in {deployment.title}", deployment.command("providers list"))
-    print(f"{name} is removed {deployment.soon}")
+    say(f"{name} is removed {deployment.soon}")
     if name == deployment.default_provider:
         warn(f"{name} is the default provider: model names without a provider are not found now")
     for alias in naming(parameters.read_all(deployment, "models"), name):

@@ -1,19 +1,21 @@
 """How long one call of storage takes for a process of its own: prints milliseconds, of each of so many.
 
-python -m tests.bench.apps.round_trip <endpoint URL> <count>
+python -m tests.bench.apps.round_trip <count>, with the variables of the cloud's AWS
 """
 
 import json
 import sys
 import time
 
-from openresponses_dev.local.services.local_aws import client
+import boto3
 
-dynamodb = client("dynamodb", sys.argv[1])
+from openresponses_dev.local.template.intrinsics import REGION
+
+dynamodb = boto3.client("dynamodb", region_name=REGION)
 (table, *_) = dynamodb.list_tables()["TableNames"]
 key = {"pk": {"S": "none"}, "sk": {"S": "none"}}
 times = list[float]()
-for _ in range(int(sys.argv[2]) + 20):
+for _ in range(int(sys.argv[1]) + 20):
     began = time.monotonic()
     dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True)
     times.append((time.monotonic() - began) * 1e3)

@@ -55,12 +55,14 @@ class _Asked:
 
 
 class Gatekeeper:
-    """`now` is a clock of seconds."""
+    """An authorizer at its limit is waited for `queue_s`. `now` is a clock of seconds."""
 
-    def __init__(self, functions: Mapping[str, Function], now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, functions: Mapping[str, Function], queue_s: float = 0.0, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self._functions = {function.spec.arn: function for function in functions.values()}
         self._asked: dict[Authorizer, _Asked] = {}
-        self._now = now
+        self._queue_s, self._now = queue_s, now
 
     async def admit(self, request: Request, route: Route, stage: str) -> AuthorizerContext | None:
         """The context for the event; None where the route has no authorizer. Raises Denied."""
@@ -82,7 +84,7 @@ class Gatekeeper:
             if known := self._known(asked, token):
                 return known, True
             event = {"type": "TOKEN", "methodArn": arn, "authorizationToken": token}
-            document = await _invoke(asked.function, json.dumps(event).encode(), trace_id)
+            document = await _invoke(asked.function, json.dumps(event).encode(), trace_id, self._queue_s)
             answer = _read(document, self._now() + authorizer.ttl_s)
             if authorizer.ttl_s:
                 asked.answers[token] = answer
@@ -107,9 +109,9 @@ def _token(request: Request, authorizer: Authorizer) -> str:
     return token
 
 
-async def _invoke(function: Function, event: bytes, trace_id: str) -> bytes:
+async def _invoke(function: Function, event: bytes, trace_id: str, patience_s: float) -> bytes:
     try:
-        call = function.invoke(event, trace_id)
+        call = await function.invoke_soon(event, trace_id, patience_s=patience_s)
     except InvokeError as error:
         raise Denied("AUTHORIZER_FAILURE", f"{error.error_type}: {error}") from error
     document = b"".join([chunk async for chunk in call.chunks()])

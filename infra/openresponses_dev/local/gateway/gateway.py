@@ -14,17 +14,22 @@ from openresponses_dev.local.gateway.answers import Head, Malformed, own_answer,
 from openresponses_dev.local.gateway.gatekeeper import Denied, Gatekeeper
 from openresponses_dev.local.gateway.http_exchange import ClientLeft, Exchange, Message, Receive, Send
 from openresponses_dev.local.gateway.rest_event import Routes, rest_event
+from openresponses_dev.local.gateway.visitors import Turned, Visitors
 from openresponses_dev.local.logs import Log
 from openresponses_dev.local.sandbox.calls import Call, EventTooLarge, InvokeError
 from openresponses_dev.local.sandbox.functions import Function
 from openresponses_dev.local.template.template import Api, Route, Template
 
 IDLE_TIMEOUT_S = 300.0  # of a Regional endpoint
+QUEUE_S = 1.0
+"""How long a request waits for a sandbox. Lambda refuses at once, but has a thousand of them."""
 _NO_API = Api("ServerlessRestApi", "Prod", {})  # what SAM makes for events that name no API
 
 
 class Gateway:
-    """`idle_timeout_s` is the silence after which a stream is cut. `pages` are the local cloud's own, by path."""
+    """`idle_timeout_s` is the silence after which a stream is cut. `pages` are the local cloud's own, by path.
+    `visitors` are the web pages that may call. A request waits `queue_s` for a function at its limit.
+    """
 
     def __init__(
         self,
@@ -33,22 +38,28 @@ class Gateway:
         *,
         background: Background,
         log: Log,
+        visitors: Visitors,
         idle_timeout_s: float = IDLE_TIMEOUT_S,
+        queue_s: float = QUEUE_S,
         pages: Mapping[str, Callable[[], str]] | None = None,
     ) -> None:
-        self._pages = pages or {}
+        self._pages, self._visitors = pages or {}, visitors
         self._apis, self._functions = template.apis, functions
-        self._gatekeeper = Gatekeeper(functions)
+        self._gatekeeper = Gatekeeper(functions, queue_s)
         self._routes = Routes(template.routes)
         self._background, self._log = background, log
-        self._idle_timeout_s = idle_timeout_s
+        self._idle_timeout_s, self._queue_s = idle_timeout_s, queue_s
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, receive, send)
         try:
+            self._visitors.check(exchange.request, scope["server"][1], own_page=exchange.request.path in self._pages)
             await self._serve(exchange)
         except ClientLeft:
             pass
+        except Turned as turned:
+            await exchange.whole(Head(403, [("content-type", "application/json")]), turned.document())
+            self._log.say(f"{exchange}  403  {turned}", failed=True)
         except Exception as error:
             self._log.say(f"{exchange}  the gateway failed: {type(error).__name__}: {error}", failed=True)
             raise
@@ -57,7 +68,8 @@ class Gateway:
         request = exchange.request
         if page := self._pages.get(request.path):
             kind = "application/json" if request.path.endswith(".json") else "text/html; charset=utf-8"
-            return await exchange.whole(Head(200, [("content-type", kind)]), page().encode())
+            headers = [("content-type", kind), ("cross-origin-resource-policy", "same-origin")]
+            return await exchange.whole(Head(200, headers), page().encode())
         matched = self._routes.match(request.method, request.path)
         if matched is None:
             api = next(iter(self._apis.values()), _NO_API)
@@ -73,7 +85,8 @@ class Gateway:
         # Not escaped for ASCII, as on AWS: that would count against the limit.
         event = json.dumps(rest_event(request, route, parameters, api.stage, authorizer), ensure_ascii=False)
         try:
-            call = self._functions[route.function].invoke(event.encode(), request.trace_id)
+            function = self._functions[route.function]
+            call = await function.invoke_soon(event.encode(), request.trace_id, patience_s=self._queue_s)
         except EventTooLarge as error:
             return await self._refuse(exchange, "REQUEST_TOO_LARGE", api, str(error))
         except InvokeError as error:  # API Gateway does not pass Lambda's 429 on

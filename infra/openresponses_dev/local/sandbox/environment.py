@@ -13,27 +13,32 @@ from openresponses_dev.local.template.template import FunctionSpec
 
 # Without these a process does not start, or cannot verify a certificate. No proxies: their URLs carry passwords.
 _INHERITED = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
+# Where nothing listens: a function that no local service was started for must not reach the real AWS. And HOME leads
+# to the developer's own AWS profile, which could name other endpoints.
+NO_AWS = {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+}
 
 
 def sandbox_environment(
     spec: FunctionSpec, runtime_api: str, services: Mapping[str, str], extra: Mapping[str, str]
 ) -> dict[str, str]:
-    """`services` locates local AWS services (AWS_ENDPOINT_URL...); `extra` is the user's and has the last word."""
+    """`services` are the variables that lead to the local AWS services; `extra` is the user's and has the last word."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     own = {"AWS_LAMBDA_RUNTIME_API": runtime_api}
-    return {**inherited, **_lambda(spec), **services, **spec.environment, **extra, **own}
+    return {**inherited, **_lambda(spec), **spec.environment, **NO_AWS, **services, **extra, **own}
 
 
 def _lambda(spec: FunctionSpec) -> dict[str, str]:
     now = datetime.now(UTC)
     return {
         "_HANDLER": spec.handler,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_SESSION_TOKEN": "local",
         "AWS_DEFAULT_REGION": REGION,
         "AWS_REGION": REGION,
-        "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{spec.runtime}",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory_mb),
         "AWS_LAMBDA_FUNCTION_NAME": spec.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 from openresponses_dev.local.background import Background
@@ -29,6 +30,7 @@ class Function:
         self._idle: list[Sandbox] = []
         self._all: set[Sandbox] = set()
         self._running = 0
+        self._freed = asyncio.Event()
 
     @property
     def sandboxes(self) -> list[Sandbox]:
@@ -46,6 +48,15 @@ class Function:
         self._background.spawn(self._run(payload, trace_id, call), f"invocation of {self.spec.name}")
         return call
 
+    async def invoke_soon(self, payload: bytes, trace_id: str | None, *, patience_s: float) -> Call:
+        """The same, once there is a sandbox for it: after so long at most. Raises InvokeError."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                while self._running >= self.limit:
+                    self._freed.clear()
+                    await self._freed.wait()
+        return self.invoke(payload, trace_id)
+
     async def _run(self, payload: bytes, trace_id: str | None, call: Call) -> None:
         sandbox = None
         try:
@@ -55,6 +66,7 @@ class Function:
             call.end(error)
         finally:
             self._running -= 1
+            self._freed.set()
             call.end(FunctionError("Sandbox.Stopped", "the local cloud was stopped"))
             if sandbox:
                 await self._release(sandbox)

@@ -149,6 +149,8 @@ class RuntimeApi:
         try:
             if "host" not in request.headers:
                 raise _RefusedError(400, "InvalidRequest", "missing required Host header")
+            if request.headers["host"] != self.address or "origin" in request.headers:  # a web page, not a runtime
+                raise _RefusedError(403, "InvalidRequest", f"this is for the runtime at {self.address}")
             match request.method, request.path.removeprefix(PREFIX).split("/")[1:]:
                 case "GET", ["invocation", "next"]:
                     return await self._next(request, writer)

@@ -1,7 +1,7 @@
 """The AWS services behind the functions: moto in this process, as the template declares them.
 
 async with LocalAws(template, LambdaApi(targets)) as aws:
-    boto3.client("dynamodb", endpoint_url=aws.endpoint_url)
+    aws.client("dynamodb").list_tables()
 
 Moto keeps its state in module globals: one LocalAws at a time in a process, and no `mock_aws` beside it.
 """
@@ -14,7 +14,9 @@ from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from openresponses_dev.local.address import LOOPBACK
 from openresponses_dev.local.sandbox.lambda_api import LambdaApi
+from openresponses_dev.local.services.credentials import Credentials
 from openresponses_dev.local.services.executions import Execution
 from openresponses_dev.local.template.aws_resources import AwsCall, put_parameter, requests
 from openresponses_dev.local.template.intrinsics import REGION
@@ -23,11 +25,10 @@ from openresponses_dev.local.template.template import Template
 if TYPE_CHECKING:
     from openresponses_dev.local.services.moto_server import MotoServer
 
-CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
-
 
 class LocalAws:
     """`parameters` are SSM parameters beside the template's. `retry_scale` shortens Retry's delays, for tests.
+    `address` is where a container finds this machine.
 
     Raises TemplateError on construction, RuntimeError on entry while another one runs.
     """
@@ -40,8 +41,10 @@ class LocalAws:
         parameters: Mapping[str, str] | None = None,
         extra: Sequence[AwsCall] = (),
         retry_scale: float = 1.0,
+        address: str = LOOPBACK,
     ) -> None:
-        self._lambda_api, self._retry_scale = lambda_api, retry_scale
+        self.credentials = Credentials.new()
+        self._lambda_api, self._retry_scale, self._address = lambda_api, retry_scale, address
         given = [put_parameter(name, value) for name, value in (parameters or {}).items()]
         self._requests = [*(requests(template) if template else []), *given, *extra]
         self._server: MotoServer | None = None
@@ -55,6 +58,21 @@ class LocalAws:
     def endpoint_url(self) -> str:
         """AWS_ENDPOINT_URL of every client of these services. Empty until entered."""
         return self._server.url if self._server else ""
+
+    def environment(self) -> dict[str, str]:
+        """The variables by which an AWS SDK reaches these services. Without an endpoint until entered."""
+        endpoint = {"AWS_ENDPOINT_URL": self.endpoint_url} if self.endpoint_url else {}
+        return {**endpoint, **self.credentials.environment()}
+
+    def environment_in_a_container(self) -> dict[str, str]:
+        """The same, there. To be asked once entered."""
+        assert self._server is not None
+        return {**self.environment(), "AWS_ENDPOINT_URL": f"http://{self._address}:{self._server.port}"}
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of one of these services."""
+        boto3: Any = import_module("boto3")  # untyped, and half a second to import
+        return boto3.client(service, endpoint_url=self.endpoint_url, region_name=REGION, **self.credentials.for_boto3())
 
     def executions(self) -> list[Execution]:
         """Of all state machines, the newest first."""
@@ -81,9 +99,9 @@ class LocalAws:
         # Here, since importing moto takes a second.
         from openresponses_dev.local.services.moto_server import MotoServer
 
-        self._server = MotoServer(self._lambda_api, self._retry_scale)
+        self._server = MotoServer(self._lambda_api, self.credentials, self._retry_scale, self._address)
         try:
-            _create(self._requests, self._server.url)
+            self._create()
         except BaseException:
             self.stop()
             raise
@@ -94,14 +112,7 @@ class LocalAws:
         if server:
             server.close()
 
-
-def client(service: str, endpoint_url: str) -> Any:
-    """A boto3 client of a local service."""
-    boto3: Any = import_module("boto3")  # untyped, and half a second to import
-    return boto3.client(service, endpoint_url=endpoint_url, region_name=REGION, **CREDENTIALS)
-
-
-def _create(wanted: Sequence[AwsCall], url: str) -> None:
-    clients = {service: client(service, url) for service in {request.service for request in wanted}}
-    for request in wanted:
-        getattr(clients[request.service], request.method)(**request.arguments)
+    def _create(self) -> None:
+        clients = {service: self.client(service) for service in {request.service for request in self._requests}}
+        for request in self._requests:
+            getattr(clients[request.service], request.method)(**request.arguments)

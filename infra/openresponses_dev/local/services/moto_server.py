@@ -1,9 +1,12 @@
 # pyright: basic
 # Basic, because most of moto has no types.
-"""Moto as a server in threads of this process, on loopback, with a Step Functions that really executes."""
+"""Moto as a server in threads of this process, on loopback unless it is told otherwise, with a Step Functions that
+really executes.
+"""
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from typing import Any
@@ -14,9 +17,12 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from werkzeug.serving import make_server
 
+from openresponses_dev.local.address import LOOPBACK
 from openresponses_dev.local.sandbox.lambda_api import LambdaApi
 from openresponses_dev.local.services import moto_patches
+from openresponses_dev.local.services.credentials import Credentials
 from openresponses_dev.local.services.executions import Execution
+from openresponses_dev.local.services.signed_requests import SignedRequests
 
 CONFIG: Any = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
 DRAIN_LIMIT_S = 10.0
@@ -33,21 +39,27 @@ class _Handler(MotoRequestHandler):
 
 
 class MotoServer:
-    """Serves from construction to `close()`. Raises RuntimeError while another one does: moto's state is global."""
+    """Serves whoever has the credentials, from construction to `close()`, on `address` if that is this machine's own.
+    One that is not leads to loopback: such is the address of a machine that Docker Desktop runs on.
 
-    def __init__(self, lambda_api: LambdaApi, retry_scale: float) -> None:
+    Raises RuntimeError while another one does: moto's state is global.
+    """
+
+    def __init__(self, lambda_api: LambdaApi, credentials: Credentials, retry_scale: float, address: str) -> None:
         if not _one.acquire(blocking=False):
             raise RuntimeError("another LocalAws runs in this process")
         try:
             moto_patches.apply(lambda_api, retry_scale=retry_scale)
-            application = DomainDispatcherApplication(create_backend_app)
-            self._server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Handler)
+            application = SignedRequests(DomainDispatcherApplication(create_backend_app), credentials, address)
+            here = address if _is_own(address) else LOOPBACK
+            self._server = make_server(here, 0, application, threaded=True, request_handler=_Handler)
         except BaseException:
             _one.release()
             raise
         self._config_before: Any = {key: default_user_config.get(key) for key in CONFIG}
         default_user_config.update(CONFIG)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.port = self._server.server_port
+        self.url = f"http://{here}:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="moto", daemon=True)
         self._thread.start()
 
@@ -78,6 +90,15 @@ class MotoServer:
         finally:
             default_user_config.update(self._config_before)
             _one.release()
+
+
+def _is_own(address: str) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
 
 
 def _executions() -> list[Any]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from openresponses_dev.local.terminal import say
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at, session_of
 from openresponses_dev.manage.doctor import checks_account as account
 from openresponses_dev.manage.doctor import checks_configuration as configuration
@@ -43,8 +44,8 @@ def doctor(
     findings: list[Finding] = []
     for finding in _examine(where, live):
         findings.append(finding)
-        print(shown(finding), flush=True)
-    print(verdict(findings))
+        say(shown(finding))
+    say(verdict(findings))
     return int(any(finding.state == "problem" for finding in findings))
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from openresponses_dev.local.terminal import one_line
+
 _WIDTHS = "{:<8} {:<23} {}"
 
 
@@ -32,9 +34,9 @@ def problem(about: str, detail: str, mend: str = "") -> Finding:
 
 
 def shown(finding: Finding) -> str:
-    lines = [_WIDTHS.format(finding.state, finding.about, finding.detail)]
+    lines = [_WIDTHS.format(finding.state, one_line(finding.about), one_line(finding.detail))]
     if finding.mend:
-        lines.append(_WIDTHS.format("", "  try:", finding.mend))
+        lines.append(_WIDTHS.format("", "  try:", one_line(finding.mend)))
     return "\n".join(lines)
 
 
