@@ -7,6 +7,8 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
+from tests.template.expanding import values
+
 Json = dict[str, Any]
 
 _ABSENT = {"Ref": "AWS::NoValue"}
@@ -192,3 +194,15 @@ def statements(stack: Stack, role: str) -> Iterator[Json]:
 
 def roles(stack: Stack) -> list[str]:
     return [name for name, each in stack.resources.items() if each["Type"] == "AWS::IAM::Role"]
+
+
+def everything(template: Json) -> dict[str, str]:
+    """The parameters with which a stack has most: of each switch the value that adds to it, or the other one."""
+
+    def size(name: str, value: str) -> int:
+        return len(Stack("kit", template, {name: value}).existing["Resources"])
+
+    return {
+        name: max(found, key=lambda value, name=name, found=found: (size(name, value), value != found[0]))
+        for name, found in values(template).items()
+    }

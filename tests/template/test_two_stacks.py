@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.template.expanding import values
+from tests.template.expanding import FREE_TEXT
 from tests.template.reading import Json
-from tests.template.stack import NAMES, Stack, roles, statements
+from tests.template.stack import NAMES, Stack, everything, roles, statements
 
 PAIRS = [
     ("openresponses", "openresponses-2"),
@@ -29,11 +29,9 @@ ANYONES = {
 }
 
 
-def everything(name: str, deployed: Json) -> Stack:
-    """A stack with all that it may have, where what is named is named by default."""
-    names = ("SsmPrefix", "ToolFunctionPrefix", "KeyArn", "AlarmTopicArn")
-    switches = {switch: found[-1] for switch, found in values(deployed).items() if switch not in names}
-    return Stack(name, deployed, {**switches, "AccessLogs": "create-account-role", "Bedrock": "true"})
+def full(name: str, deployed: Json) -> Stack:
+    """A stack with all that it may have, but for what is named or brought by who deploys it."""
+    return Stack(name, deployed, {key: value for key, value in everything(deployed).items() if key not in FREE_TEXT})
 
 
 def reachable(stack: Stack) -> Iterator[str]:
@@ -67,14 +65,14 @@ def granted(stack: Stack) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize(("one", "other"), BOTH_WAYS)
 def test_no_role_reaches_what_another_stack_has(one: str, other: str, deployed: Json) -> None:
-    patterns = {(role, pattern) for role, pattern in granted(everything(one, deployed)) if pattern not in ANYONES}
-    theirs = [*reachable(everything(other, deployed))]
+    patterns = {(role, pattern) for role, pattern in granted(full(one, deployed)) if pattern not in ANYONES}
+    theirs = [*reachable(full(other, deployed))]
     assert {(role, arn) for role, pattern in patterns for arn in theirs if allows(pattern, arn)} == set()
 
 
 def test_a_role_reaches_what_its_own_stack_has(deployed: Json) -> None:
     """Or the test above would find nothing whatever the roles allow."""
-    stack = everything("kit", deployed)
+    stack = full("kit", deployed)
     ours, patterns = [*reachable(stack)], granted(stack)
     unused = {
         pattern for _, pattern in patterns if pattern not in ANYONES and not any(allows(pattern, arn) for arn in ours)
@@ -88,13 +86,13 @@ def named(stack: Stack) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize(("one", "other"), PAIRS)
 def test_no_name_is_in_two_stacks(one: str, other: str, deployed: Json) -> None:
-    assert named(everything(one, deployed)) & named(everything(other, deployed)) == set()
+    assert named(full(one, deployed)) & named(full(other, deployed)) == set()
 
 
 def test_a_name_that_is_given_has_the_stacks_name_in_it(deployed: Json) -> None:
     given = {
         logical: str(properties[key])
-        for logical, each in everything("kit-7", deployed).resources.items()
+        for logical, each in full("kit-7", deployed).resources.items()
         for properties in [each.get("Properties", {})]
         for key in {"Name", NAMES.get(each["Type"], "Name")}
         if key in properties
@@ -110,7 +108,7 @@ def test_nothing_is_exported(deployed: Json) -> None:
 
 def test_every_name_fits_where_the_stacks_name_is_as_long_as_the_docs_allow(deployed: Json) -> None:
     """FunctionName of Lambda's CreateFunction, and name of Step Functions' CreateStateMachine in the API references."""
-    stack = everything("s" * 51, deployed)
+    stack = full("s" * 51, deployed)
     assert len(stack.physical("ExampleToolFunction")) <= 64
     assert len(Stack("s" * 75, deployed).physical("LoopStateMachine")) <= 80
 
