@@ -9,13 +9,8 @@ from samtranslator.yaml_helper import yaml_parse
 
 from tests.template.reading import ROOT, Json
 from tests.template.stack import Stack
-from tests.template.test_storage import KEPT
 
-IDENTIFIERS = {
-    "AWS::DynamoDB::Table": "TableName",
-    "AWS::S3::Bucket": "BucketName",
-    "AWS::S3::BucketPolicy": "Bucket",
-}
+IDENTIFIERS = {"AWS::DynamoDB::Table": "TableName", "AWS::S3::Bucket": "BucketName"}
 """primaryIdentifier in the schemas of CloudFormation's registry."""
 
 
@@ -39,7 +34,7 @@ def test_what_is_kept_is_taken_over_as_a_deploy_with_the_defaults_has_it(adopted
                 return [filled(each) for each in value]
         return value
 
-    expected = {name: filled(resources[name]) for name in KEPT}
+    expected = {name: filled(resources[name]) for name in ("ResponsesTable", "ResponsesBucket")}
     for each in expected.values():
         each["DeletionPolicy"] = "Retain"
     assert adopted == expected
@@ -49,12 +44,13 @@ def test_the_page_names_each_resource_by_what_identifies_it(adopted: Json) -> No
     page = (ROOT / "docs/deploy.md").read_text()
     (listed,) = re.findall(r"--resources-to-import \"(.*?)\"\n", page, re.DOTALL)
     named = json.loads(listed.replace("\\", "").replace("$TABLE", "table").replace("$BUCKET", "bucket"))
-    values = {"AWS::DynamoDB::Table": "table", "AWS::S3::Bucket": "bucket", "AWS::S3::BucketPolicy": "bucket"}
+    values = {"TableName": "table", "BucketName": "bucket"}
     assert named == [
         {
             "ResourceType": resource["Type"],
             "LogicalResourceId": name,
-            "ResourceIdentifier": {IDENTIFIERS[resource["Type"]]: values[resource["Type"]]},
+            "ResourceIdentifier": {key: values[key]},
         }
         for name, resource in adopted.items()
+        for key in [IDENTIFIERS[resource["Type"]]]
     ]
