@@ -48,6 +48,7 @@ _OPT_IN = {
     "browser": "runs a page in Chromium, with a package from npm",
     "bench": "measures, and so needs the machine for itself",
     "clients": "installs real clients, and runs them",
+    "ministack": "installs an emulator of AWS, and runs on it",
     "docs": "runs the command blocks of README and docs",
     "package": "builds the wheel and installs it with pip",
 }

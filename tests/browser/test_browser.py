@@ -102,3 +102,17 @@ async def test_without_allowed_origins_a_page_sees_no_answer(chromium: str, sdk:
         told = await told_by_page(chromium, sdk, tmp_path, settings, cloud.origin)
     without_id = ("followed", "deleted")  # the page got none: the SDK itself refuses these
     assert {each[0] for name, each in told.items() if name not in without_id} == {"APIConnectionError"}
+
+
+async def test_the_documentation_is_shown_with_what_the_server_has(chromium: str, tmp_path: Path) -> None:
+    async with LocalCloud(ROOT / "template.yaml") as cloud:
+        browser = await asyncio.create_subprocess_exec(
+            *(chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
+            *("--disable-background-networking", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
+            *("--virtual-time-budget=20000", f"--user-data-dir={tmp_path}", "--dump-dom", f"{cloud.origin}/docs"),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        shown, _ = await asyncio.wait_for(browser.communicate(), 90)
+    assert "Create a response" in shown.decode()

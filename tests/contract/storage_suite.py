@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.loaders import create_loader
-from botocore.session import get_session
+from botocore.httpsession import URLLib3Session
 from moto import mock_aws
 from moto.core.models import botocore_stubber
 
@@ -31,10 +31,9 @@ from openresponses.schema.request import CreateResponse
 from openresponses.schema.response import Response
 from openresponses.storage.dynamodb.storage import aws_storage
 from openresponses.storage.memory import Shelf, memory_storage
+from tests.contract import ministack
 
 REGION = "us-east-1"
-MODELS = create_loader()
-"""Reads what botocore knows of each service once for all tests, which takes longer than most of them."""
 MACHINE = json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}})
 MACHINE_ARN = f"arn:aws:states:{REGION}:123456789012:stateMachine:loop"
 TABLE: dict[str, Any] = {
@@ -113,10 +112,9 @@ class WatchedAws(Aws):
 
     _moto = threading.RLock()
 
-    def __init__(self, *, attempts: int = 3) -> None:
+    def __init__(self, *, attempts: int = 3, emulator: str = "moto") -> None:
         super().__init__(REGION, attempts=attempts)
-        self._session = get_session()
-        self._session.register_component("data_loader", MODELS)
+        self._http = None if emulator == "moto" else URLLib3Session()
         self.calls: list[Call] = []
         self.pace = 0.0
         self.fault: Callable[[int, int, AWSPreparedRequest, Callable[[], AWSResponse]], AWSResponse] | None = None
@@ -151,6 +149,8 @@ class WatchedAws(Aws):
         self._here.attempt += 1
 
         def answer() -> AWSResponse:
+            if self._http:
+                return self._http.send(request)
             with self._moto:
                 response = botocore_stubber(event_name, request)
                 assert response is not None, request.url
@@ -181,8 +181,8 @@ class MemoryBackend:
         return self._shelves[tenant].started
 
 
-class MotoBackend:
-    """Made within mock_aws."""
+class AwsBackend:
+    """Made within an emulator."""
 
     def __init__(self, aws: WatchedAws) -> None:
         self.time = 1_700_000_000.0
@@ -232,23 +232,25 @@ class MotoBackend:
         return "".join(zlib.decompress(each).decode() for each in packed)
 
 
+EMULATORS = ("moto", pytest.param("ministack", marks=pytest.mark.ministack))
+"""What plays AWS. The second one shares no line with the first, and so no mistake but by chance."""
+BACKENDS = ("memory", *EMULATORS)
+
+
 @contextmanager
-def opened(name: str) -> Iterator[MemoryBackend | MotoBackend]:
+def opened(name: str) -> Iterator[MemoryBackend | AwsBackend]:
     if name == "memory":
         yield MemoryBackend()
         return
-    with opened_moto() as backend:
+    with opened_aws(name) as backend:
         yield backend
 
 
 @contextmanager
-def opened_moto(aws: type[WatchedAws] = WatchedAws) -> Iterator[MotoBackend]:
-    with mock_aws():
-        backend = MotoBackend(aws())
+def opened_aws(emulator: str = "moto", aws: type[WatchedAws] = WatchedAws) -> Iterator[AwsBackend]:
+    with mock_aws() if emulator == "moto" else ministack.emptied():
+        backend = AwsBackend(aws(emulator=emulator))
         try:
             yield backend
         finally:
             backend.aws.close()
-
-
-BACKENDS = ("memory", "moto")

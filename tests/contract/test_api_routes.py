@@ -1,10 +1,12 @@
 """The table of routes: each of its operations is served, is closed to who has no key, and stands in the document."""
 
+import re
 from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
 
+from openresponses.api.app import DOCUMENTATION
 from openresponses.api.routes import OPERATIONS, Keyed, Operation
 from openresponses.entry.api import build
 from tests.contract.authorized import authorized
@@ -74,3 +76,30 @@ async def test_what_the_document_refers_to_is_in_it(client: httpx2.AsyncClient) 
     names = set(answer.json()["components"]["schemas"])
     referred = {part.partition('"')[0] for part in answer.text.split("#/components/schemas/")[1:]}
     assert referred <= names
+
+
+async def test_the_page_loads_nothing_from_elsewhere(client: httpx2.AsyncClient) -> None:
+    page = await client.get("/docs")
+    assert page.headers["content-security-policy"].startswith("default-src 'none'; ")
+    sources = re.findall(r'(?:src|href)="([^"]*)"', page.text)
+    assert sources == ["docs/swagger-ui.css", "data:,", "docs/swagger-ui-bundle.js"]
+    style, script = [await client.get(f"/{path}") for path in (sources[0], sources[2])]
+    assert (style.headers["content-type"], script.headers["content-type"]) == (
+        "text/css; charset=utf-8",
+        "text/javascript; charset=utf-8",
+    )
+    assert ".swagger-ui" in style.text
+    assert "SwaggerUIBundle" in script.text
+
+
+@pytest.mark.parametrize("path", [*DOCUMENTATION, "/docs/redoc.standalone.js", "/docs/..%2f__init__.py"])
+async def test_documentation_that_is_not_public_is_not_there(path: str) -> None:
+    async with client_of(build({"OPENRESPONSES_PUBLIC_DOCS": "false"})) as stranger:
+        answer = await stranger.get(path)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("path", ["/docs/redoc.standalone.js", "/docs/..%2f__init__.py", "/docs/x/swagger-ui.css"])
+async def test_the_documentation_has_no_other_files(client: httpx2.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")

@@ -18,7 +18,7 @@ from openresponses.client_keys import ClientKey, make, new_token
 from openresponses.core.errors import Unauthorized
 from openresponses.entry.authorizer import AuthorizerEvent, authorize
 from openresponses.storage.dynamodb.client_keys import find_key, revoke_key, store_key
-from tests.contract.storage_suite import TABLE, MotoBackend, opened_moto
+from tests.contract.storage_suite import EMULATORS, TABLE, AwsBackend, opened_aws
 
 NOW = 1_800_000_000
 STAGE = "arn:aws:execute-api:eu-north-1:123456789012:a1b2c3d4e5/openresponses"
@@ -26,9 +26,9 @@ TOKEN = new_token()
 KEY = make(TOKEN, "acme", now=NOW, models=["openai/*", "fast"], reasoning="summary", expires_at=NOW + 60)
 
 
-@pytest.fixture
-def backend() -> Iterator[MotoBackend]:
-    with opened_moto() as backend:
+@pytest.fixture(params=EMULATORS)
+def backend(request: pytest.FixtureRequest) -> Iterator[AwsBackend]:
+    with opened_aws(request.param) as backend:
         yield backend
 
 
@@ -104,7 +104,7 @@ def test_where_no_key_can_be_looked_up_nobody_gets_in_and_nobody_is_told_that_a_
         authorize(event(f"Bearer {TOKEN}"), unavailable, NOW)
 
 
-def test_a_revoked_key_is_refused_at_once(backend: MotoBackend) -> None:
+def test_a_revoked_key_is_refused_at_once(backend: AwsBackend) -> None:
     store_key(backend.dynamodb, TABLE["TableName"], KEY)
 
     def ask() -> dict[str, Any]:

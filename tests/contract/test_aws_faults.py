@@ -24,13 +24,14 @@ from openresponses.core.errors import Cancelled, StorageUnavailable, Superseded
 from openresponses.core.ports import Storage
 from openresponses.core.records import Claim
 from tests.contract.storage_suite import (
-    MotoBackend,
+    EMULATORS,
+    AwsBackend,
     WatchedAws,
     new_batch,
     new_record,
     new_response,
     new_run,
-    opened_moto,
+    opened_aws,
     rid,
     text,
 )
@@ -65,7 +66,7 @@ def forgetful(request: AWSPreparedRequest, answer: Answer) -> AWSResponse:
 
 
 def is_s3(request: AWSPreparedRequest) -> bool:
-    return ".s3." in request.url or "//s3." in request.url
+    return "x-amz-target" not in request.headers  # the others speak JSON, and name the operation there
 
 
 def refusal(request: AWSPreparedRequest, status: int, body: str) -> AWSResponse:
@@ -208,17 +209,17 @@ OPERATIONS = {
 }
 
 
-@pytest.fixture
-def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[MotoBackend]:
+@pytest.fixture(params=EMULATORS)
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsBackend]:
     """botocore waits between its attempts for seconds, at random."""
     monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0.001)
-    with opened_moto() as backend:
+    with opened_aws(request.param) as backend:
         yield backend
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_at_each_call_of_an_operation(backend: MotoBackend, sweep: Sweep, name: str, fault: str) -> None:
+async def test_at_each_call_of_an_operation(backend: AwsBackend, sweep: Sweep, name: str, fault: str) -> None:
     operation, aws, storage = OPERATIONS[name], backend.aws, backend.storage()
     if name == "stop":
         backend.add_machine()
@@ -269,7 +270,7 @@ async def fails_for_good(
 
 
 @pytest.mark.parametrize("times", [1, 2])
-async def test_a_large_value_whose_transfer_breaks_is_fetched_once_more(backend: MotoBackend, times: int) -> None:
+async def test_a_large_value_whose_transfer_breaks_is_fetched_once_more(backend: AwsBackend, times: int) -> None:
     class Broken(MockRawResponse):
         def read(self, *_: object, **__: object) -> bytes:
             raise ProtocolError("the connection broke")
@@ -293,7 +294,7 @@ async def test_a_large_value_whose_transfer_breaks_is_fetched_once_more(backend:
 
 
 @pytest.mark.parametrize("operation", ["BatchGetItem", "BatchWriteItem"])
-async def test_a_batch_of_which_nothing_is_ever_done_is_given_up(backend: MotoBackend, operation: str) -> None:
+async def test_a_batch_of_which_nothing_is_ever_done_is_given_up(backend: AwsBackend, operation: str) -> None:
     storage, aws = backend.storage(), backend.aws
     await full(storage, 1)
     aws.forget()
@@ -316,7 +317,7 @@ async def test_a_batch_of_which_nothing_is_ever_done_is_given_up(backend: MotoBa
     assert backend.objects() == []
 
 
-async def test_what_aws_refuses_for_good_is_not_taken_for_an_outage(backend: MotoBackend) -> None:
+async def test_what_aws_refuses_for_good_is_not_taken_for_an_outage(backend: AwsBackend) -> None:
     storage, aws = backend.storage(), backend.aws
     denied = '{"__type": "com.amazonaws#AccessDeniedException", "Message": "not authorized to dynamodb:UpdateItem"}'
     aws.fault = lambda index, attempt, request, answer: refusal(request, 400, denied)

@@ -36,11 +36,12 @@ from tests.bench.metered import size
 from tests.contract.machine import House, Seen
 from tests.contract.storage_suite import (
     BACKENDS,
+    EMULATORS,
     TABLE,
+    AwsBackend,
     MemoryBackend,
-    MotoBackend,
     WatchedAws,
-    opened_moto,
+    opened_aws,
     text,
 )
 from tests.sweeps import Sweep
@@ -57,8 +58,8 @@ class QuickAws(WatchedAws):
     """Writes what transactions write, whatever their conditions, and not before something else is asked for: moto
     copies the whole table for each item of a transaction."""
 
-    def __init__(self) -> None:
-        super().__init__(attempts=1)
+    def __init__(self, *, emulator: str) -> None:
+        super().__init__(attempts=1, emulator=emulator)
         self.quick = True
         self._puts: list[Any] = []
 
@@ -170,22 +171,22 @@ def words(item: Item) -> str:
 
 
 @pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest) -> Iterator[MemoryBackend | MotoBackend]:
+def backend(request: pytest.FixtureRequest) -> Iterator[MemoryBackend | AwsBackend]:
     if request.param == "memory":
         yield MemoryBackend()
         return
-    with opened_moto(QuickAws) as backend:
+    with opened_aws(request.param, QuickAws) as backend:
         yield backend
 
 
 @pytest.fixture
-def storage(backend: MemoryBackend | MotoBackend) -> Storage:
+def storage(backend: MemoryBackend | AwsBackend) -> Storage:
     return backend.storage()
 
 
-@pytest.fixture
-def quick() -> Iterator[MotoBackend]:
-    with opened_moto(QuickAws) as backend:
+@pytest.fixture(params=EMULATORS)
+def quick(request: pytest.FixtureRequest) -> Iterator[AwsBackend]:
+    with opened_aws(request.param, QuickAws) as backend:
         yield backend
 
 
@@ -206,7 +207,7 @@ async def test_a_conversation_of_hundreds_comes_back(storage: Storage) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_every_branch_is_right_whatever_is_deleted(backend: MemoryBackend | MotoBackend, seed: int) -> None:
+async def test_every_branch_is_right_whatever_is_deleted(backend: MemoryBackend | AwsBackend, seed: int) -> None:
     """Branches from anywhere, and deletions."""
     drawn, talk, tips = random.Random(seed), Talk(backend.storage()), [ROOT]
     while len(talk.said) < 130:
@@ -226,7 +227,7 @@ async def test_every_branch_is_right_whatever_is_deleted(backend: MemoryBackend 
 
 
 @pytest.mark.parametrize("gone", [0, 3, 7, 8, 63, 64, 70])
-async def test_nothing_is_left_of_a_deleted_response(quick: MotoBackend, gone: int) -> None:
+async def test_nothing_is_left_of_a_deleted_response(quick: AwsBackend, gone: int) -> None:
     talk = Talk(quick.storage())
     end = await talk.grow(76)
     branch = await talk.grow(12, before=4)
@@ -240,7 +241,7 @@ async def test_nothing_is_left_of_a_deleted_response(quick: MotoBackend, gone: i
         await talk.check(n)
 
 
-async def test_chunks_of_other_branches_stay(quick: MotoBackend) -> None:
+async def test_chunks_of_other_branches_stay(quick: AwsBackend) -> None:
     talk = Talk(quick.storage())
     end = await talk.grow(20)
     branch = await talk.grow(16, before=4)
@@ -254,7 +255,7 @@ async def test_chunks_of_other_branches_stay(quick: MotoBackend) -> None:
     assert await talk.grow(2, branch)
 
 
-async def test_items_of_dead_turns_are_in_no_chunk(quick: MotoBackend) -> None:
+async def test_items_of_dead_turns_are_in_no_chunk(quick: AwsBackend) -> None:
     talk = Talk(quick.storage())
     await talk.grow(11)
     (chunk,) = [item for item in quick.items() if item["sk"]["S"].startswith("chunk#")]
@@ -262,7 +263,7 @@ async def test_items_of_dead_turns_are_in_no_chunk(quick: MotoBackend) -> None:
     assert [f"{word} 000003" in held for word in ("asked", "told", "dead")] == [True, True, False]
 
 
-async def test_another_tenant_reads_and_deletes_nothing(quick: MotoBackend) -> None:
+async def test_another_tenant_reads_and_deletes_nothing(quick: AwsBackend) -> None:
     ours, theirs = Talk(quick.storage("a")), Talk(quick.storage("b"))
     end = await ours.grow(20)
     with pytest.raises(NotFound):
@@ -273,7 +274,7 @@ async def test_another_tenant_reads_and_deletes_nothing(quick: MotoBackend) -> N
     await ours.check(end)
 
 
-async def test_a_chunk_expires_with_its_oldest_response(quick: MotoBackend) -> None:
+async def test_a_chunk_expires_with_its_oldest_response(quick: AwsBackend) -> None:
     talk = Talk(quick.storage())
     end = await talk.say()
     quick.time += 10 * DAY
@@ -293,7 +294,7 @@ async def test_a_chunk_expires_with_its_oldest_response(quick: MotoBackend) -> N
 class Meter:
     """Read units of all that is read from the table, strongly consistent: one for each 4 KB of each item."""
 
-    def __init__(self, backend: MotoBackend) -> None:
+    def __init__(self, backend: AwsBackend) -> None:
         self.units = 0
         backend.dynamodb.meta.events.register("after-call.dynamodb.BatchGetItem", self._count)
 
@@ -302,7 +303,7 @@ class Meter:
         self.units += sum(max(1, math.ceil(size(item) / 4096)) for item in items)
 
 
-async def test_what_it_costs_to_go_on_from_a_conversation(quick: MotoBackend) -> None:
+async def test_what_it_costs_to_go_on_from_a_conversation(quick: AwsBackend) -> None:
     """Read units, round trips, and the size of the chain, at 1 to 1,000 responses."""
     talk, meter, end = Talk(quick.storage()), Meter(quick), ROOT
     units, calls, sizes = dict[int, int](), dict[int, Any](), dict[int, int]()
@@ -373,8 +374,8 @@ class Contest:
 
 
 @asynccontextmanager
-async def contest(level: int, length: int, size: int) -> AsyncGenerator[tuple[MotoBackend, Contest]]:
-    with opened_moto(QuickAws) as backend:
+async def contest(level: int, length: int, size: int) -> AsyncGenerator[tuple[AwsBackend, Contest]]:
+    with opened_aws(aws=QuickAws) as backend:
         talk, aws = Talk(backend.storage(), size=size), backend.aws
         assert isinstance(aws, QuickAws)
         end = await talk.grow(length)
@@ -448,7 +449,7 @@ async def test_a_chunk_that_could_not_be_stored_is_made_by_the_next_response(siz
         assert bool([key for key in backend.objects() if "chunk" in key]) == bool(size)
 
 
-async def test_large_chunks_cost_one_round_trip_more_and_go_with_what_they_hold(quick: MotoBackend) -> None:
+async def test_large_chunks_cost_one_round_trip_more_and_go_with_what_they_hold(quick: AwsBackend) -> None:
     talk = Talk(quick.storage(), size=30_000)
     end = await talk.grow(30)
     quick.aws.forget()
@@ -466,7 +467,7 @@ async def test_large_chunks_cost_one_round_trip_more_and_go_with_what_they_hold(
     assert len(keys & {*quick.objects()}) == 1
 
 
-async def test_a_conversation_of_version_0_1_goes_on_and_can_be_deleted(quick: MotoBackend) -> None:
+async def test_a_conversation_of_version_0_1_goes_on_and_can_be_deleted(quick: AwsBackend) -> None:
     """It kept all ancestors with the input."""
     talk = Talk(quick.storage())
     end = await talk.grow(8)

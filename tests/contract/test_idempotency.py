@@ -23,7 +23,7 @@ from openresponses.core.turn import Turn
 from tests.contract.deaths import Life, Replaced, run_until_killed
 from tests.contract.machine import House, Killed
 from tests.contract.served import client_of, sdk_of
-from tests.contract.storage_suite import opened_moto
+from tests.contract.storage_suite import opened_aws
 from tests.contract.test_aws_faults import refusal
 from tests.conversations import folded
 from tests.sweeps import Sweep
@@ -211,7 +211,7 @@ def test_a_request_that_ends_at_any_call_of_its_storage_may_come_again(
 
 @pytest.mark.parametrize("after", [False, True], ids=["before it takes effect", "before the worker knows"])
 def test_a_worker_that_is_killed_leaves_a_key_in_dynamodb_that_may_come_again(sweep: Sweep, after: bool) -> None:
-    with opened_moto() as backend:
+    with opened_aws() as backend:
         life = Life()
         run_until_killed(lambda: post(Replaced(Always(), life, backend.storage("whole")).worker), life)
         for number in sweep.sample(range(len(life.calls)), 2):
@@ -229,7 +229,7 @@ def test_transactions_that_meet_at_one_key_are_tried_again() -> None:
     reasons = [{"Code": "TransactionConflict"}, {"Code": "None"}, {"Code": "None"}, {"Code": "None"}]
     name = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException"
     conflict = json.dumps({"__type": name, "message": "cancelled", "CancellationReasons": reasons})
-    with opened_moto() as backend:
+    with opened_aws() as backend:
         aws = backend.aws
         aws.fault = lambda index, attempt, request, answer: refusal(request, 400, conflict) if index < 2 else answer()
         at = Replaced(Always(), Life(), backend.storage())

@@ -17,7 +17,7 @@ from openresponses.core.turn import Turn
 from openresponses.schema.response import Response
 from tests.contract.deaths import Client, Life, Replaced
 from tests.contract.sdk_fold import accumulated
-from tests.contract.storage_suite import opened_moto
+from tests.contract.storage_suite import opened_aws
 from tests.openresponses_schema import check_event, check_response
 from tests.stream_checker import check_resumed, check_stream
 from tests.sweeps import Sweep
@@ -181,7 +181,7 @@ def test_announcing_the_first_item_costs_no_call_beyond_the_one_that_creates_the
 def test_creating_a_response_with_its_first_item_is_one_call_of_aws() -> None:
     turns = [[*text("It is sunny"), *STOP]]
     kinds = [event["type"] for event in heard(turns, waits=False)]
-    with opened_moto() as backend:
+    with opened_aws() as backend:
         at = Replaced(Steady(turns), Life(), backend.storage())
         at.stream(kinds.index("response.output_item.added"))
         assert [call.operation for call in backend.aws.calls] == ["TransactWriteItems"]

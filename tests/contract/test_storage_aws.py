@@ -16,14 +16,15 @@ from openresponses.core.errors import Superseded
 from openresponses.core.ports import Storage
 from openresponses.core.records import Claim
 from tests.contract.storage_suite import (
+    EMULATORS,
     TABLE,
-    MotoBackend,
+    AwsBackend,
     claimed,
     new_batch,
     new_record,
     new_response,
     new_run,
-    opened_moto,
+    opened_aws,
     rid,
     text,
 )
@@ -32,18 +33,18 @@ DAY = 86_400
 BIG = 220_000
 
 
-@pytest.fixture
-def backend() -> Iterator[MotoBackend]:
-    with opened_moto() as backend:
+@pytest.fixture(params=EMULATORS)
+def backend(request: pytest.FixtureRequest) -> Iterator[AwsBackend]:
+    with opened_aws(request.param) as backend:
         yield backend
 
 
 @pytest.fixture
-def storage(backend: MotoBackend) -> Storage:
+def storage(backend: AwsBackend) -> Storage:
     return backend.storage()
 
 
-def chain(backend: MotoBackend, length: int) -> list[str]:
+def chain(backend: AwsBackend, length: int) -> list[str]:
     """Copies of response 0 under that many ids: moto takes its time to create each."""
     ids = [rid(n) for n in range(length)]
     items = [item for item in backend.items() if item["sk"]["S"] in ("record", "input")]
@@ -57,7 +58,7 @@ def chain(backend: MotoBackend, length: int) -> list[str]:
 
 @pytest.mark.parametrize(("length", "calls"), [(1, 1), (20, 1), (50, 1), (51, 2), (200, 4)])
 async def test_a_chain_of_any_length_is_loaded_in_one_round_trip(
-    backend: MotoBackend, storage: Storage, length: int, calls: int
+    backend: AwsBackend, storage: Storage, length: int, calls: int
 ) -> None:
     """Two items a response, a hundred a call, all calls at once."""
     await storage.store.create(new_record(0), new_run(0))
@@ -67,7 +68,7 @@ async def test_a_chain_of_any_length_is_loaded_in_one_round_trip(
     assert Counter((call.operation, call.depth) for call in backend.aws.calls) == {("BatchGetItem", 0): calls}
 
 
-async def test_large_values_of_a_chain_cost_one_round_trip_more(backend: MotoBackend, storage: Storage) -> None:
+async def test_large_values_of_a_chain_cost_one_round_trip_more(backend: AwsBackend, storage: Storage) -> None:
     record = new_record(0, asked=text(BIG, 1), said=text(BIG, 2))
     await storage.store.create(record, new_run(0))
     ids = chain(backend, 8)
@@ -98,7 +99,7 @@ COSTS: dict[str, tuple[Act, list[str]]] = {
 
 
 @pytest.mark.parametrize("name", COSTS)
-async def test_an_operation_costs_these_calls(backend: MotoBackend, storage: Storage, name: str) -> None:
+async def test_an_operation_costs_these_calls(backend: AwsBackend, storage: Storage, name: str) -> None:
     act, operations = COSTS[name]
     if name in ("start", "stop"):
         backend.add_machine()
@@ -109,7 +110,7 @@ async def test_an_operation_costs_these_calls(backend: MotoBackend, storage: Sto
 
 
 async def test_renewing_writes_an_item_of_one_unit_whatever_the_response_holds(
-    backend: MotoBackend, storage: Storage
+    backend: AwsBackend, storage: Storage
 ) -> None:
     await storage.store.create(new_record(1, asked=text(100_000), said=text(100_000)), new_run(1))
     (record,) = [item for item in backend.items() if item["sk"]["S"] == "record"]
@@ -125,7 +126,7 @@ async def everything(storage: Storage, size: int) -> None:
     await storage.store.settle(new_response(1, said=text(size, 6), status="completed"), [])
 
 
-async def test_every_item_expires(backend: MotoBackend, storage: Storage) -> None:
+async def test_every_item_expires(backend: AwsBackend, storage: Storage) -> None:
     await everything(storage, 10)
     days = {item["sk"]["S"]: (int(item["ttl"]["N"]) - backend.time) / DAY for item in backend.items()}
     assert days == {
@@ -137,7 +138,7 @@ async def test_every_item_expires(backend: MotoBackend, storage: Storage) -> Non
     }
 
 
-async def test_what_has_expired_is_not_there_even_before_it_is_deleted(backend: MotoBackend, storage: Storage) -> None:
+async def test_what_has_expired_is_not_there_even_before_it_is_deleted(backend: AwsBackend, storage: Storage) -> None:
     await everything(storage, 10)
     backend.time += 1 * DAY
     assert await claimed(storage, 2, "key") == rid(2)
@@ -150,7 +151,7 @@ async def test_what_has_expired_is_not_there_even_before_it_is_deleted(backend: 
     assert await storage.runs.load(rid(1)) is None
 
 
-async def test_large_values_are_objects_under_the_response_and_its_kind(backend: MotoBackend, storage: Storage) -> None:
+async def test_large_values_are_objects_under_the_response_and_its_kind(backend: AwsBackend, storage: Storage) -> None:
     await everything(storage, BIG)
     names = Counter(key.rpartition("-")[0] for key in backend.objects())
     ours = f"response/tenant/{rid(1)}"
@@ -164,7 +165,7 @@ async def test_large_values_are_objects_under_the_response_and_its_kind(backend:
 
 @pytest.mark.parametrize("size", [10, BIG])
 async def test_deleting_leaves_tombstones_of_the_log_and_no_object(
-    backend: MotoBackend, storage: Storage, size: int
+    backend: AwsBackend, storage: Storage, size: int
 ) -> None:
     await storage.store.create(new_record(2, asked=text(size)), new_run(2))
     others = [item for item in backend.items() if rid(2) in item["pk"]["S"]]
@@ -180,12 +181,12 @@ async def test_deleting_leaves_tombstones_of_the_log_and_no_object(
     assert backend.objects() == objects
 
 
-async def test_deleting_what_never_was_writes_nothing(backend: MotoBackend, storage: Storage) -> None:
+async def test_deleting_what_never_was_writes_nothing(backend: AwsBackend, storage: Storage) -> None:
     await storage.store.delete(rid(1))
     assert backend.items() == []
 
 
-async def test_those_who_lose_a_race_leave_no_object(backend: MotoBackend, storage: Storage) -> None:
+async def test_those_who_lose_a_race_leave_no_object(backend: AwsBackend, storage: Storage) -> None:
     await everything(storage, BIG)
     objects = sorted(backend.objects())
     with pytest.raises(Superseded):
@@ -201,7 +202,7 @@ async def test_those_who_lose_a_race_leave_no_object(backend: MotoBackend, stora
     assert backend.objects() == []
 
 
-async def test_a_deletion_beats_a_log_that_is_being_written(backend: MotoBackend, storage: Storage) -> None:
+async def test_a_deletion_beats_a_log_that_is_being_written(backend: AwsBackend, storage: Storage) -> None:
     await storage.store.create(new_record(1), new_run(1))
 
     async def write() -> None:
@@ -219,7 +220,7 @@ async def test_a_deletion_beats_a_log_that_is_being_written(backend: MotoBackend
     assert backend.objects() == []
 
 
-async def test_two_who_delete_at_once_both_succeed(backend: MotoBackend, storage: Storage) -> None:
+async def test_two_who_delete_at_once_both_succeed(backend: AwsBackend, storage: Storage) -> None:
     await everything(storage, BIG)
     await asyncio.gather(*(storage.store.delete(rid(1)) for _ in range(3)))
     assert await storage.store.load([rid(1)]) == [None]
@@ -227,7 +228,7 @@ async def test_two_who_delete_at_once_both_succeed(backend: MotoBackend, storage
     assert backend.objects() == []
 
 
-async def test_a_value_that_moves_while_it_is_read_is_read_again(backend: MotoBackend, storage: Storage) -> None:
+async def test_a_value_that_moves_while_it_is_read_is_read_again(backend: AwsBackend, storage: Storage) -> None:
     run = new_run(1, said=text(BIG, 0))
     await storage.store.create(new_record(1), run)
 
@@ -243,7 +244,7 @@ async def test_a_value_that_moves_while_it_is_read_is_read_again(backend: MotoBa
     assert await storage.runs.load(rid(1)) == run
 
 
-async def test_what_one_call_does_not_manage_is_asked_for_again(backend: MotoBackend, storage: Storage) -> None:
+async def test_what_one_call_does_not_manage_is_asked_for_again(backend: AwsBackend, storage: Storage) -> None:
     """60 items of 300 KB are more than the 16 MB that a call may bring."""
     record = new_record(0, asked=text(190_000, 1), said=text(190_000, 2))
     await storage.store.create(record, new_run(0))
@@ -253,7 +254,7 @@ async def test_what_one_call_does_not_manage_is_asked_for_again(backend: MotoBac
     assert Counter(call.operation for call in backend.aws.calls)["BatchGetItem"] >= 2
 
 
-async def test_clients_are_made_once(backend: MotoBackend) -> None:
+async def test_clients_are_made_once(backend: AwsBackend) -> None:
     aws = Aws("us-east-1")
     made = await asyncio.gather(*(aws.run(lambda: aws.client("dynamodb")) for _ in range(8)))
     assert len({id(client) for client in made}) == 1

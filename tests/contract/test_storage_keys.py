@@ -10,15 +10,15 @@ from botocore.exceptions import ClientError
 
 from openresponses.client_keys import ClientKey, make, new_token
 from openresponses.storage.dynamodb.client_keys import UnknownKey, find_key, list_keys, revoke_key, store_key
-from tests.contract.storage_suite import TABLE, MotoBackend, opened_moto
+from tests.contract.storage_suite import EMULATORS, TABLE, AwsBackend, opened_aws
 
 NAME = TABLE["TableName"]
 NOW = 1_800_000_000
 
 
-@pytest.fixture
-def backend() -> Iterator[MotoBackend]:
-    with opened_moto() as backend:
+@pytest.fixture(params=EMULATORS)
+def backend(request: pytest.FixtureRequest) -> Iterator[AwsBackend]:
+    with opened_aws(request.param) as backend:
         yield backend
 
 
@@ -28,7 +28,7 @@ def new_key(tenant: str = "acme", at: int = NOW, expires_at: int | None = None) 
 
 
 @pytest.mark.parametrize("expires_at", [None, NOW + 60])
-def test_a_key_is_found_as_it_was_stored(backend: MotoBackend, expires_at: int | None) -> None:
+def test_a_key_is_found_as_it_was_stored(backend: AwsBackend, expires_at: int | None) -> None:
     key, plain = new_key(expires_at=expires_at), make(new_token(), "acme", now=NOW)
     store_key(backend.dynamodb, NAME, key)
     store_key(backend.dynamodb, NAME, plain)
@@ -37,13 +37,13 @@ def test_a_key_is_found_as_it_was_stored(backend: MotoBackend, expires_at: int |
     assert find_key(backend.dynamodb, NAME, new_key().id) is None
 
 
-def test_the_secret_is_kept_nowhere(backend: MotoBackend) -> None:
+def test_the_secret_is_kept_nowhere(backend: AwsBackend) -> None:
     token = new_token()
     store_key(backend.dynamodb, NAME, make(token, "acme", now=NOW))
     assert token.split("_")[2] not in str(backend.items())
 
 
-def test_an_id_is_given_to_one_key_only(backend: MotoBackend) -> None:
+def test_an_id_is_given_to_one_key_only(backend: AwsBackend) -> None:
     key = new_key()
     store_key(backend.dynamodb, NAME, key)
     with pytest.raises(ClientError, match="ConditionalCheckFailed"):
@@ -51,18 +51,18 @@ def test_an_id_is_given_to_one_key_only(backend: MotoBackend) -> None:
     assert find_key(backend.dynamodb, NAME, key.id) == key
 
 
-def test_all_keys_are_listed_the_newest_first(backend: MotoBackend) -> None:
+def test_all_keys_are_listed_the_newest_first(backend: AwsBackend) -> None:
     keys = [new_key(at=NOW + n) for n in range(101)]
     for key in keys:
         store_key(backend.dynamodb, NAME, key)
     assert list_keys(backend.dynamodb, NAME) == keys[::-1]
 
 
-def test_no_keys_is_an_empty_list(backend: MotoBackend) -> None:
+def test_no_keys_is_an_empty_list(backend: AwsBackend) -> None:
     assert list_keys(backend.dynamodb, NAME) == []
 
 
-def test_a_revoked_key_stays_and_says_when_it_was_first_revoked(backend: MotoBackend) -> None:
+def test_a_revoked_key_stays_and_says_when_it_was_first_revoked(backend: AwsBackend) -> None:
     key = new_key()
     store_key(backend.dynamodb, NAME, key)
     revoke_key(backend.dynamodb, NAME, key.id, NOW + 5.5)
@@ -72,17 +72,17 @@ def test_a_revoked_key_stays_and_says_when_it_was_first_revoked(backend: MotoBac
     assert list_keys(backend.dynamodb, NAME) == [revoked]
 
 
-def test_only_a_key_that_is_there_can_be_revoked(backend: MotoBackend) -> None:
+def test_only_a_key_that_is_there_can_be_revoked(backend: AwsBackend) -> None:
     with pytest.raises(UnknownKey):
         revoke_key(backend.dynamodb, NAME, new_key().id, NOW)
     assert backend.items() == []
 
 
-def test_an_expired_key_is_forgotten_a_month_later(backend: MotoBackend) -> None:
+def test_an_expired_key_is_forgotten_a_month_later(backend: AwsBackend) -> None:
     store_key(backend.dynamodb, NAME, new_key(expires_at=NOW + 60))
     assert {item["ttl"]["N"] for item in backend.items()} == {str(NOW + 60 + 30 * 86_400)}
 
 
-def test_no_tenant_has_an_item_where_keys_are(backend: MotoBackend) -> None:
+def test_no_tenant_has_an_item_where_keys_are(backend: AwsBackend) -> None:
     store_key(backend.dynamodb, NAME, new_key())
     assert [item["pk"]["S"] for item in backend.items() if "/" in item["pk"]["S"]] == []

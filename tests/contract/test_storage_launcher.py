@@ -13,8 +13,8 @@ from openresponses.storage.memory import Shelf, memory_storage
 from tests.contract.storage_suite import (
     BACKENDS,
     UNICODE,
+    AwsBackend,
     MemoryBackend,
-    MotoBackend,
     claimed,
     new_batch,
     new_record,
@@ -25,12 +25,12 @@ from tests.contract.storage_suite import (
 
 
 @pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest) -> Iterator[MemoryBackend | MotoBackend]:
+def backend(request: pytest.FixtureRequest) -> Iterator[MemoryBackend | AwsBackend]:
     with opened(request.param) as backend:
         yield backend
 
 
-async def test_an_execution_is_started_once_for_each_generation(backend: MemoryBackend | MotoBackend) -> None:
+async def test_an_execution_is_started_once_for_each_generation(backend: MemoryBackend | AwsBackend) -> None:
     backend.add_machine()
     launcher = backend.storage().launcher
     for generation in (0, 0, 1, 1, 0):
@@ -39,7 +39,7 @@ async def test_an_execution_is_started_once_for_each_generation(backend: MemoryB
     assert sorted(backend.started()) == [(rid(1), 0), (rid(1), 1), (rid(2), 0)]
 
 
-async def test_a_stopped_execution_is_not_started_again(backend: MemoryBackend | MotoBackend) -> None:
+async def test_a_stopped_execution_is_not_started_again(backend: MemoryBackend | AwsBackend) -> None:
     backend.add_machine()
     launcher = backend.storage().launcher
     await launcher.start(rid(1), 0)
@@ -49,7 +49,7 @@ async def test_a_stopped_execution_is_not_started_again(backend: MemoryBackend |
     assert backend.started() == [(rid(1), 0)]
 
 
-async def test_stopping_what_never_ran_is_harmless(backend: MemoryBackend | MotoBackend) -> None:
+async def test_stopping_what_never_ran_is_harmless(backend: MemoryBackend | AwsBackend) -> None:
     backend.add_machine()
     await backend.storage().launcher.stop(rid(1), 3)
     assert backend.started() == []
@@ -69,7 +69,7 @@ async def test_memory_tells_of_each_start_once() -> None:
     assert (told, shelf.started, shelf.stopped) == ([(rid(1), 0)], [(rid(1), 0)], [(rid(1), 0)])
 
 
-async def test_a_key_stands_for_the_response_that_came_first(backend: MemoryBackend | MotoBackend) -> None:
+async def test_a_key_stands_for_the_response_that_came_first(backend: MemoryBackend | AwsBackend) -> None:
     storage = backend.storage()
     assert await claimed(storage, 1, UNICODE) == rid(1)
     assert await claimed(storage, 2, UNICODE) == rid(1)
@@ -82,7 +82,7 @@ async def test_a_key_stands_for_the_response_that_came_first(backend: MemoryBack
     assert await storage.log.read(rid(4), -1) == []
 
 
-async def test_a_released_key_can_be_claimed_again(backend: MemoryBackend | MotoBackend) -> None:
+async def test_a_released_key_can_be_claimed_again(backend: MemoryBackend | AwsBackend) -> None:
     storage = backend.storage()
     await storage.claims.release(Claim(UNICODE, rid(1), "hash"))  # nothing to release
     await claimed(storage, 1, UNICODE)
@@ -92,7 +92,7 @@ async def test_a_released_key_can_be_claimed_again(backend: MemoryBackend | Moto
     assert await claimed(storage, 2, UNICODE) == rid(2)
 
 
-async def test_a_claim_takes_the_place_of_one_of_which_nothing_is_left(backend: MemoryBackend | MotoBackend) -> None:
+async def test_a_claim_takes_the_place_of_one_of_which_nothing_is_left(backend: MemoryBackend | AwsBackend) -> None:
     storage = backend.storage()
     await claimed(storage, 1, "key")
     await storage.store.delete(rid(1))
@@ -102,14 +102,14 @@ async def test_a_claim_takes_the_place_of_one_of_which_nothing_is_left(backend: 
     assert await claimed(storage, 7, "key", instead_of=1) == taken[0]
 
 
-async def test_of_claims_made_at_once_one_holds_for_all(backend: MemoryBackend | MotoBackend) -> None:
+async def test_of_claims_made_at_once_one_holds_for_all(backend: MemoryBackend | AwsBackend) -> None:
     storage = backend.storage()
     held = await asyncio.gather(*(claimed(storage, n, "key") for n in range(8)))
     assert len({*held}) == 1
     assert [record.response.id for record in await storage.store.load([rid(n) for n in range(8)]) if record] == held[:1]
 
 
-async def test_a_response_that_is_there_is_not_claimed_once_more(backend: MemoryBackend | MotoBackend) -> None:
+async def test_a_response_that_is_there_is_not_claimed_once_more(backend: MemoryBackend | AwsBackend) -> None:
     storage = backend.storage()
     await storage.store.create(new_record(1), new_run(1))
     with pytest.raises(Superseded):
@@ -117,10 +117,10 @@ async def test_a_response_that_is_there_is_not_claimed_once_more(backend: Memory
     assert await claimed(storage, 2, "key") == rid(2)
 
 
-async def test_a_key_may_be_of_any_length(backend: MemoryBackend | MotoBackend) -> None:
+async def test_a_key_may_be_of_any_length(backend: MemoryBackend | AwsBackend) -> None:
     assert await claimed(backend.storage(), 1, "k" * 5000) == rid(1)
 
 
-async def test_a_key_is_its_tenants_own(backend: MemoryBackend | MotoBackend) -> None:
+async def test_a_key_is_its_tenants_own(backend: MemoryBackend | AwsBackend) -> None:
     assert await claimed(backend.storage("a"), 1, "key") == rid(1)
     assert await claimed(backend.storage("b"), 2, "key") == rid(2)

@@ -15,8 +15,8 @@ from openresponses.schema.items import Message
 from tests.contract.storage_suite import (
     BACKENDS,
     UNICODE,
+    AwsBackend,
     MemoryBackend,
-    MotoBackend,
     new_batch,
     new_record,
     new_response,
@@ -28,13 +28,13 @@ from tests.contract.storage_suite import (
 
 
 @pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest) -> Iterator[MemoryBackend | MotoBackend]:
+def backend(request: pytest.FixtureRequest) -> Iterator[MemoryBackend | AwsBackend]:
     with opened(request.param) as backend:
         yield backend
 
 
 @pytest.fixture
-async def storage(backend: MemoryBackend | MotoBackend) -> Storage:
+async def storage(backend: MemoryBackend | AwsBackend) -> Storage:
     """Response 1 is there, in progress."""
     storage = backend.storage()
     await storage.store.create(new_record(1), new_run(1))

@@ -11,8 +11,8 @@ from openresponses.core.errors import Cancelled, Superseded
 from openresponses.core.ports import Storage
 from tests.contract.storage_suite import (
     BACKENDS,
+    AwsBackend,
     MemoryBackend,
-    MotoBackend,
     new_batch,
     new_record,
     new_response,
@@ -24,13 +24,13 @@ from tests.contract.storage_suite import (
 
 
 @pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest) -> Iterator[MemoryBackend | MotoBackend]:
+def backend(request: pytest.FixtureRequest) -> Iterator[MemoryBackend | AwsBackend]:
     with opened(request.param) as backend:
         yield backend
 
 
 @pytest.fixture
-def storage(backend: MemoryBackend | MotoBackend) -> Storage:
+def storage(backend: MemoryBackend | AwsBackend) -> Storage:
     return backend.storage()
 
 
@@ -198,7 +198,7 @@ async def test_values_of_any_size_come_back(storage: Storage, size: int) -> None
     assert await storage.store.load([rid(1)]) == [record.model_copy(update={"response": final})]
 
 
-async def test_tenants_do_not_see_each_other(backend: MemoryBackend | MotoBackend) -> None:
+async def test_tenants_do_not_see_each_other(backend: MemoryBackend | AwsBackend) -> None:
     ours, theirs = backend.storage("a"), backend.storage("b")
     await ours.store.create(new_record(1), new_run(1))
     await ours.log.append(rid(1), new_batch(0, "x"))

@@ -44,6 +44,7 @@ def test_the_deployed_template_runs_locally() -> None:
     assert {(route.method, route.path): route.authorizer for route in template.routes} == {
         ("ANY", "/health"): None,
         ("ANY", "/docs"): None,
+        ("ANY", "/docs/{file}"): None,
         ("ANY", "/openapi.json"): None,
         ("OPTIONS", "/{proxy+}"): None,
         ("ANY", "/{proxy+}"): authorizer,

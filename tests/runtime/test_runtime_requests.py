@@ -76,6 +76,41 @@ async def test_an_escaped_path_is_unescaped_once(sandbox: Sandbox) -> None:
     assert answer.json["path"] == "/show"
 
 
+# What a custom domain does to an event's path: https://github.com/localstack/localstack/pull/12296
+DOMAINS = {
+    "no custom domain": ("", "/prod"),
+    "neither base path nor stage": ("/prod", ""),
+    "a base path and no stage": ("/ai/prod", ""),
+    "a base path and a stage": ("/ai", ""),
+}
+RESOURCES = {
+    "a resource of its own": ("/show", None),
+    "a proxy resource": ("/{proxy+}", {"proxy": "show"}),
+    "a parameter": ("/{name}", {"name": "show"}),
+}
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+@pytest.mark.parametrize("resource", RESOURCES)
+@pytest.mark.parametrize("path", ["/show", "/sh%6Fw"])
+async def test_a_custom_domain_does_not_change_the_path(
+    sandbox: Sandbox, domain: str, resource: str, path: str
+) -> None:
+    before, stage = DOMAINS[domain]
+    own, parameters = RESOURCES[resource]
+    event = rest_event(f"{before}{path}", resource=own, pathParameters=parameters)
+    event["requestContext"] |= {"stage": "prod", "path": f"{stage}{before}{path}"}
+
+    assert (await sandbox.answer(event)).json["path"] == "/show"
+
+
+@pytest.mark.parametrize("resource", ["/other", "/{proxy+}", "", None])
+async def test_a_path_that_does_not_end_as_its_resource_is_left_alone(sandbox: Sandbox, resource: str | None) -> None:
+    event = rest_event("/show", resource=resource, pathParameters={"proxy": "w"})
+
+    assert (await sandbox.answer(event)).json["path"] == "/show"
+
+
 async def test_context_variables_and_state_do_not_leak_into_the_next_invocation(sandbox: Sandbox) -> None:
     answers = [await sandbox.answer(rest_event("/remember")) for _ in range(2)]
 
@@ -98,6 +133,11 @@ MALFORMED = {
     "no context": (without("requestContext"), "requestContext is missing"),
     "a path of the wrong type": (rest_event() | {"path": 7}, "path is int, not str"),
     "a body of the wrong type": (rest_event() | {"body": {"n": 1}}, "body is dict, not str"),
+    "a resource of the wrong type": (rest_event() | {"resource": 7}, "resource is int, not str"),
+    "a path parameter of the wrong type": (
+        rest_event() | {"resource": "/{secret}", "pathParameters": {"secret": 7}},
+        "TypeError in its headers, query, body or request context",
+    ),
     "headers of the wrong type": (rest_event() | {"headers": ["a"]}, "headers is list, not dict"),
     "a header of the wrong type": (
         rest_event() | {"multiValueHeaders": {"secret": [7]}},

@@ -74,9 +74,9 @@ async def test_a_connection_whose_time_is_up_says_how_to_go_on(short_lived: Depl
             assert detached["type"] == "serverless:detached"
             assert detached["sequence_number"] == events[-1]["sequence_number"]
             response_id = detached["response_id"]
-            path = f"/v1/responses/{response_id}?stream=true&starting_after={detached['sequence_number']}"
+            path = f"responses/{response_id}?stream=true&starting_after={detached['sequence_number']}"
             assert detached["resume"] == path
-            url = f"{short_lived.cloud.origin}{path}&include_obfuscation=false"
+            url = f"{short_lived.cloud.base_url}/{path}&include_obfuscation=false"
             events += await stream(http, "GET", url)
             connections += 1
         assert connections > 1

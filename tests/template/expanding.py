@@ -43,10 +43,14 @@ def expand(source: Json, parameters: Mapping[str, str] | None = None, region: st
     template = copy.deepcopy(source)
     for name, value in (parameters or {}).items():
         template["Parameters"][name]["Default"] = value
-    local = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::StateMachine": "DefinitionUri"}
+    local = {
+        "AWS::Serverless::Function": ("CodeUri", "s3://bucket/code"),
+        "AWS::Serverless::StateMachine": ("DefinitionUri", "s3://bucket/loop"),
+    }
     for resource in template["Resources"].values():
         if resource["Type"] in local:
-            resource["Properties"][local[resource["Type"]]] = "s3://bucket/key"  # what `sam package` makes of a path
+            name, uri = local[resource["Type"]]
+            resource["Properties"][name] = uri  # what `sam package` makes of a path
     logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it tells of switches of its own
     environment, found = patch.dict("os.environ", AWS_DEFAULT_REGION=region), "BOTO_SESSION_REGION_NAME"
     with environment, patch.object(ArnGenerator, found, region):  # it asks boto3 once; the region tells the partition

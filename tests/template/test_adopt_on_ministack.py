@@ -4,37 +4,30 @@ The commands are those of docs/deploy.md. AWS itself was not asked.
 """
 
 import json
-import os
 import re
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import boto3
 import botocore.exceptions
 import pytest
 
+from tests.contract import ministack
 from tests.template.reading import ROOT, Json
 from tests.template.stack import Stack
 from tests.template.test_storage import KEPT
 
-pytestmark = [pytest.mark.artifact, pytest.mark.timeout(180), pytest.mark.xdist_group("ministack")]
+pytestmark = [pytest.mark.ministack, pytest.mark.timeout(300), pytest.mark.xdist_group("adopt")]
 
-MINISTACK = "ministack==1.5.33"
-REGION = "eu-north-1"
+REGION = "us-east-1"
 
 
 class Cloud:
-    def __init__(self, endpoint: str) -> None:
-        self._endpoint = endpoint
+    def __init__(self) -> None:
         self.cloudformation = self.client("cloudformation")
 
     def client(self, service: str) -> Any:
-        given = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": REGION}
-        return boto3.client(service, endpoint_url=self._endpoint, **given)
+        return boto3.client(service, region_name=REGION)
 
     def tables(self) -> list[str]:
         return self.client("dynamodb").list_tables()["TableNames"]
@@ -48,33 +41,15 @@ class Cloud:
         waiter.wait(**arguments)
 
 
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    folder = tmp_path_factory.mktemp("ministack")
-    settings = {"GATEWAY_PORT": port, "BIND_HOST": "127.0.0.1", "TMPDIR": str(folder), "DOCKER_HOST": "unix:///none"}
-    command = ["uv", "tool", "run", "--from", MINISTACK, "ministack"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, env={**os.environ, **settings}, stdout=log, stderr=log, cwd=folder)
-        try:
-            deadline = time.monotonic() + 90
-            while time.monotonic() < deadline and process.poll() is None:
-                try:
-                    socket.create_connection(("127.0.0.1", int(port)), timeout=1).close()
-                    break
-                except OSError:
-                    time.sleep(0.2)
-            yield Cloud(f"http://127.0.0.1:{port}")
-        finally:
-            process.terminate()
-            process.wait(30)
+@pytest.fixture
+def cloud() -> Iterator[Cloud]:
+    with ministack.emptied():
+        yield Cloud()
 
 
 def storage(deployed: Json, **more: Json) -> str:
     """The template's storage, and nothing of the rest but what is given."""
-    template = Stack("kit", deployed, region=REGION).existing
+    template = Stack("kit", deployed).existing
     resources = {name: template["Resources"][name] for name in KEPT} | more
     return json.dumps({"Parameters": template["Parameters"], "Resources": resources})
 
@@ -96,7 +71,7 @@ def test_a_table_that_was_kept_is_taken_over_with_what_is_in_it(cloud: Cloud, de
         StackName="kit",
         ChangeSetName="adopt",
         ChangeSetType="IMPORT",
-        TemplateBody=Path(ROOT / "infra/adopt.yaml").read_text(),
+        TemplateBody=(ROOT / "infra/adopt.yaml").read_text(),
         ResourcesToImport=json.loads(listed.replace("\\", "").replace("$TABLE", table).replace("$BUCKET", bucket)),
     )
     cloud.waits("change_set_create_complete", StackName="kit", ChangeSetName="adopt")
@@ -110,11 +85,9 @@ def test_a_table_that_was_kept_is_taken_over_with_what_is_in_it(cloud: Cloud, de
     assert cloud.client("dynamodb").scan(TableName=table)["Items"] == [item]
     assert cloud.client("s3").get_object(Bucket=bucket, Key="response/one")["Body"].read() == b"kept"
     assert "aws:SecureTransport" in cloud.client("s3").get_bucket_policy(Bucket=bucket)["Policy"]
-    cloud.client("dynamodb").delete_table(TableName=table)
 
 
 def test_a_first_deploy_that_fails_leaves_nothing(cloud: Cloud, deployed: Json) -> None:
-    before = (cloud.tables(), cloud.buckets())
     cloud.client("ssm").put_parameter(Name="/taken", Type="String", Value="another's")
     parameter = {"Name": "/taken", "Type": "String", "Value": "ours"}
     broken = {"Type": "AWS::SSM::Parameter", "DependsOn": [*KEPT], "Properties": parameter}
@@ -123,4 +96,4 @@ def test_a_first_deploy_that_fails_leaves_nothing(cloud: Cloud, deployed: Json) 
         cloud.waits("stack_create_complete", StackName="broken")
     (stack,) = cloud.cloudformation.describe_stacks(StackName="broken")["Stacks"]
     assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
-    assert (cloud.tables(), cloud.buckets()) == before
+    assert (cloud.tables(), cloud.buckets()) == ([], [])

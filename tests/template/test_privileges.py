@@ -19,7 +19,7 @@ from openresponses.responses.worker import Worker
 from openresponses.schema.events import StreamEvent
 from openresponses.schema.items import HostedToolCall
 from openresponses.schema.request import CreateResponse
-from tests.contract.storage_suite import MotoBackend, new_batch, opened_moto, text
+from tests.contract.storage_suite import AwsBackend, new_batch, opened_aws, text
 from tests.template.reading import Json, grants
 from tests.unit.kit import Ledger, Models, Script, Tools
 
@@ -54,7 +54,7 @@ async def nowhere(event: StreamEvent) -> None: ...
 class Deployment:
     """One of everything, over moto; `asked` are the actions that AWS was asked for."""
 
-    def __init__(self, backend: MotoBackend) -> None:
+    def __init__(self, backend: AwsBackend) -> None:
         backend.add_machine()
         self.backend, self.storage = backend, backend.storage()
         ids = iter(f"{n:032x}" for n in range(100))
@@ -89,7 +89,7 @@ class Deployment:
 
 @pytest.fixture
 def deployment() -> Iterator[Deployment]:
-    with opened_moto() as backend:
+    with opened_aws() as backend:
         yield Deployment(backend)
         assert all("/" in item["pk"]["S"] for item in backend.items()), "the roles reach no other partitions"
 

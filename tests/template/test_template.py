@@ -16,7 +16,7 @@ STREAMING_URI = (
     "/2021-11-15/functions/${ApiFunction.Arn}/response-streaming-invocations"
 )
 ANY = "x-amazon-apigateway-any-method"
-OPEN = {(ANY, "/health"), (ANY, "/docs"), (ANY, "/openapi.json"), ("options", "/{proxy+}")}
+OPEN = {(ANY, "/health"), (ANY, "/docs"), (ANY, "/docs/{file}"), (ANY, "/openapi.json"), ("options", "/{proxy+}")}
 ROUTES = {*OPEN, (ANY, "/{proxy+}")}
 # API Gateway's response type, our error type, and the status where the template sets one.
 GATEWAY_RESPONSES = {
@@ -85,7 +85,7 @@ def test_api_gateway_may_invoke_the_functions_for_every_route(resources: dict[st
     permissions = of_type(resources, "AWS::Lambda::Permission").values()
     sources = [permission["Properties"]["SourceArn"]["Fn::Sub"][0] for permission in permissions]
     paths = {source.split("${__ApiId__}/")[1].removeprefix("${__Stage__}/") for source in sources}
-    assert paths == {"*/*", "OPTIONS/*", "*/health", "*/docs", "*/openapi.json", "authorizers/*"}
+    assert paths == {"*/*", "OPTIONS/*", "*/health", "*/docs", "*/docs/*", "*/openapi.json", "authorizers/*"}
 
 
 def test_the_api_is_regional_with_one_stage(resources: dict[str, Json]) -> None:

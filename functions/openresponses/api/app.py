@@ -24,6 +24,7 @@ from .call import Call
 from .headers import check_version
 from .routes import OPERATIONS, Keyed, Open, Operation
 
+DOCUMENTATION = ("/docs", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/openapi.json")
 _Admit: TypeAlias = Callable[[Request], Call]
 
 
@@ -46,7 +47,8 @@ def create_app(
         return Call(request, access, new, stored, settings)
 
     routes = [_route(each, admit) for each in OPERATIONS]
-    routes += [Route(path, _Documentation(), methods=["GET"]) for path in ("/docs", "/openapi.json")]
+    if settings.public_docs:
+        routes += [Route(path, _Documentation(), methods=["GET"]) for path in DOCUMENTATION]
     app = Starlette(
         routes=routes,
         middleware=[*edge.middleware(routes, settings.allowed_origins), Middleware(errors.BugGuard)],

@@ -4,6 +4,7 @@ Imported when somebody asks for these, so that no other request pays for FastAPI
 """
 
 import re
+from importlib.resources import files
 from typing import Any
 
 from fastapi import FastAPI
@@ -11,7 +12,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 
 from ..schema.events import Event
 from ..schema.response import Response as ResponseResource
@@ -20,6 +21,12 @@ from .headers import SPEC_VERSION
 from .routes import OPERATIONS, Open, Operation
 
 _SCHEMAS = "#/components/schemas/{model}"
+_FILES = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
+_POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""The page loads nothing from elsewhere, and tells nobody else what is typed into it."""
 
 
 class Documentation(FastAPI):
@@ -35,17 +42,32 @@ class Documentation(FastAPI):
                 openapi_extra=_details(each),
             )
         self.add_api_route("/docs", self.page, methods=["GET"], include_in_schema=False)
+        self.add_api_route("/docs/{file}", self.file, methods=["GET"], include_in_schema=False)
 
     def openapi(self) -> dict[str, Any]:
         document = get_openapi(title=self.title, version=self.version, routes=self.routes)
         schemes = {"bearer": {"type": "http", "scheme": "bearer"}}
         document["components"] = {"schemas": _schemas(), "securitySchemes": schemes}
         document["security"] = [{"bearer": []}]
+        document["servers"] = [{"url": "."}]  # below the document's own address, whatever stands before the path
         return document
 
     async def page(self) -> Response:
-        # A relative address: behind API Gateway every path has the stage in front.
-        return get_swagger_ui_html(openapi_url="openapi.json", title=self.title)
+        # Relative addresses: behind API Gateway every path has the stage in front.
+        page = get_swagger_ui_html(
+            openapi_url="openapi.json",
+            title=self.title,
+            swagger_js_url="docs/swagger-ui-bundle.js",
+            swagger_css_url="docs/swagger-ui.css",
+            swagger_favicon_url="data:,",
+        )
+        page.headers["content-security-policy"] = _POLICY
+        return page
+
+    async def file(self, file: str) -> Response:
+        """What the page consists of: one of `_FILES`, since there are routes to these alone."""
+        path = str(files("fastapi_offline") / "static" / file)
+        return FileResponse(path, media_type=_FILES[file], headers={"cache-control": "max-age=86400"})
 
 
 async def _served_by_starlette() -> Response:

@@ -53,7 +53,8 @@ class Settings:
     `turn_seconds`, a worst-case turn, is left. `flush_seconds` is how long an event of an inline stream may wait for
     its log. An execution's history may grow to `history_events` before another one goes on (Step Functions ends it at
     25,000). `reasoning` is what clients may see of it. A provider is tried again until `retry_seconds` after a turn
-    began. `allowed_origins` are those of pages that may call the server, `*` for all.
+    began. `allowed_origins` are those of pages that may call the server, `*` for all. `public_docs`: the API's
+    documentation is served to everybody, otherwise to nobody.
     """
 
     default_provider: str = ""
@@ -70,3 +71,4 @@ class Settings:
     reasoning: ReasoningShown = "all"
     retry_seconds: float = 30.0
     allowed_origins: tuple[str, ...] = ()
+    public_docs: bool = True

@@ -34,7 +34,7 @@ async def follow(
     except TimeoutError:
         if not timer.expired():
             raise
-        resume = f"/v1/responses/{response_id}?stream=true&starting_after={last}"
+        resume = f"responses/{response_id}?stream=true&starting_after={last}"
         await sink(Detached(sequence_number=last, response_id=response_id, resume=resume))
 
 

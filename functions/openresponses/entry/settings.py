@@ -26,6 +26,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         flush_seconds=_number(environment, "OPENRESPONSES_FLUSH_MILLISECONDS", 500) / 1000,
         reasoning=_reasoning(get("OPENRESPONSES_REASONING") or "all"),
         allowed_origins=tuple(get("OPENRESPONSES_ALLOWED_ORIGINS", "").replace(",", " ").split()),
+        public_docs=_flag(environment, "OPENRESPONSES_PUBLIC_DOCS", True),
     )
 
 

@@ -6,7 +6,9 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, cast
+from urllib.parse import unquote
 
 from mangum.handlers.api_gateway import APIGateway
 from mangum.types import LambdaConfig
@@ -26,6 +28,8 @@ OPTIONAL = {
     "multiValueQueryStringParameters": dict,
     "body": str,
     "isBase64Encoded": bool,
+    "resource": str,
+    "pathParameters": dict,
 }
 
 
@@ -44,6 +48,7 @@ def request_of(payload: bytes, context: LambdaContext, state: dict[str, Any]) ->
         request = APIGateway(event, cast("Any", context), CONFIG)
         scope, body = request.scope, request.body
         scope["headers"] = _headers(event)
+        scope["path"] = scope["path"].removeprefix(_mount(event)) or "/"
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         # Not chained: the text of such an error quotes the request, and a chain is logged.
         raise MalformedEventError(f"{type(error).__name__} in its headers, query, body or request context") from None
@@ -68,6 +73,18 @@ def _checked(payload: bytes) -> dict[str, Any]:
     if wrong:
         raise MalformedEventError("; ".join(wrong))
     return fields
+
+
+def _mount(event: dict[str, Any]) -> str:
+    """What a custom domain puts before the API's own path: its base path, and the stage where no stage is mapped to it.
+
+    `resource` and `pathParameters` are always the API's own. The forms of `path`, as AWS was seen to send them:
+    https://github.com/localstack/localstack/pull/12296
+    """
+    parameters: dict[str, str] = event.get("pathParameters") or {}
+    own = re.sub(r"\{(\w+)\+?\}", lambda found: parameters.get(found[1], ""), event.get("resource") or "")
+    whole, own = unquote(event["path"]).rstrip("/"), unquote(own).rstrip("/")
+    return whole.removesuffix(own) if own and whole.endswith(own) else ""
 
 
 def _headers(event: dict[str, Any]) -> list[tuple[bytes, bytes]]:

@@ -217,7 +217,8 @@ class ErrorEvent(_Event):
 class Detached(Wire):
     """Our extension, never in a log: the connection's time is up, the response goes on.
 
-    `resume` is the path that gives the rest. `sequence_number` is that of the last event before it.
+    `resume` is the path that gives the rest, relative to the client's base URL, which ends in `/v1`.
+    `sequence_number` is that of the last event before it.
     """
 
     type: Literal["serverless:detached"] = "serverless:detached"
