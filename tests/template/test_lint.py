@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.template.expanding import expand, values, variants
+from tests.template.expanding import FREE_TEXT, expand, values, variants
 from tests.template.reading import ROOT
 from tests.template.stack import Stack, everything
 
@@ -57,12 +57,13 @@ def every_switch(source: Json) -> list[Json]:
 
 
 def fixed(source: Json) -> dict[str, Json]:
-    """Templates without a condition: of the defaults, and with all that may be there."""
-    deployed = expand(source)
-    return {
-        "defaults": Stack("kit", deployed).existing,
-        "everything": Stack("kit", deployed, everything(deployed)).existing,
-    }
+    """Templates without a condition: of the defaults, with all that may be there, and with what of that needs nothing
+    that is not ours.
+    """
+    everywhere = everything(expand(source))
+    ours = {name: value for name, value in everywhere.items() if name not in FREE_TEXT}
+    deploys = {"defaults": {}, "ours": ours, "everything": everywhere}
+    return {name: Stack("kit", expand(source, given)).existing for name, given in deploys.items()}
 
 
 def linted(templates: list[Json]) -> list[list[list[str]]]:
