@@ -285,6 +285,39 @@ async def test_the_region_to_sign_for_is_the_endpoint_s(base_url: str, expected:
     assert signed[0].partition("Credential=")[2].split("/")[2:4] == [expected, "bedrock"]
 
 
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [
+        ("eu-central-1", "bedrock-runtime.eu-central-1.amazonaws.com"),
+        ("us-gov-west-1", "bedrock-runtime.us-gov-west-1.amazonaws.com"),
+        ("eusc-de-east-1", "bedrock-runtime.eusc-de-east-1.amazonaws.eu"),
+    ],
+)
+@pytest.mark.usefixtures("role")
+async def test_a_region_s_endpoint_is_in_its_partition(region: str, host: str) -> None:
+    asked_of: list[str] = []
+
+    def refuse(request: httpx2.Request) -> httpx2.Response:
+        asked_of.append(request.url.host)
+        return httpx2.Response(500)
+
+    configured = ProviderSettings(name="v", dialect="bedrock", options={"region": region})
+    provider = bedrock.connect(configured, Answered(refuse))
+    with pytest.raises(errors.ProviderUnavailable):
+        await asked(provider, turn(SONNET))
+    await provider.aclose()
+    assert asked_of[0] == host
+
+
+@pytest.mark.usefixtures("role")
+async def test_a_region_that_is_none_is_told() -> None:
+    configured = ProviderSettings(name="v", dialect="bedrock", options={"region": "nowhere"})
+    provider = bedrock.connect(configured, Answered(lambda _: httpx2.Response(200)))
+    with pytest.raises(errors.ProviderMisconfigured, match=r"no region of AWS: nowhere"):
+        await asked(provider, turn(SONNET))
+    await provider.aclose()
+
+
 FAULTS: list[tuple[str, type[errors.ProviderError], str]] = [
     ("throttle;after=7", errors.ProviderThrottled, "The provider limits our rate"),
     ("status;code=500", errors.ProviderUnavailable, "The provider failed"),

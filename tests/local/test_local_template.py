@@ -32,7 +32,7 @@ def test_the_deployed_template_runs_locally() -> None:
     template = read_template(ROOT / "template.yaml", {"AuthorizerSeconds": "7"})
     function = template.functions["ApiFunction"]
     assert function.wrapper == ROOT / "functions" / "bootstrap"
-    assert function.environment["OPENRESPONSES_SSM_PREFIX"] == "/openresponses"
+    assert function.environment["OPENRESPONSES_SSM_PREFIX"] == "/openresponses/local"
     assert all(route.streaming for route in template.routes)
     authorizer = Authorizer(
         name="ClientKeys",

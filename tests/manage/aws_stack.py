@@ -112,8 +112,9 @@ def template(base_url: str) -> str:
         "ResponsesTableName": {"Ref": "ResponsesTable"},
         "ResponsesBucketName": {"Ref": "ResponsesBucket"},
         "LoopStateMachineArn": {"Ref": "LoopStateMachine"},
+        "SsmPrefix": "/mine",
     }
-    parameters = {"SsmPrefix": "/mine", "DefaultProvider": "openai", "ConfigSeconds": "30"}
+    parameters = {"DefaultProvider": "openai", "ConfigSeconds": "30"}
     document = {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Parameters": {name: {"Type": "String", "Default": value} for name, value in parameters.items()},

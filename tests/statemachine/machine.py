@@ -30,9 +30,10 @@ def function_arn(name: str) -> str:
 
 
 def substitutions(**seconds: int) -> dict[str, str]:
-    """What the template gives: the function's ARN, and limits in seconds by name."""
+    """What the template gives: the partition, the function's ARN, and limits in seconds by name."""
     limits = {"Execution": 60, WORKER: 60, **seconds}
     return {
+        "Partition": "aws",
         f"{WORKER}FunctionArn": function_arn(WORKER),
         **{f"{name}TimeoutSeconds": str(limit) for name, limit in limits.items()},
     }

@@ -57,6 +57,7 @@ Resources:
     Properties:
       DefinitionUri: loop.asl.json
       DefinitionSubstitutions:
+        Partition: !Ref AWS::Partition
         WorkerFunctionArn: !GetAtt WorkerFunction.Arn
         ExecutionTimeoutSeconds: 60
         WorkerTimeoutSeconds: 30

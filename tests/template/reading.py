@@ -33,7 +33,7 @@ def told(value: object) -> str:
     match value:
         case {"Fn::GetAtt": [logical, attribute]}:
             return f"{logical}.{attribute}"
-        case {"Fn::Sub": str(pattern)}:
+        case {"Fn::Sub": str(pattern) | [str(pattern), dict()]}:
             return pattern
         case list():
             return ", ".join(map(told, value))

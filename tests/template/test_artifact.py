@@ -29,7 +29,6 @@ def environment(artifact: Path, source: Json, runtime_api: str) -> dict[str, str
     """The variables of a sandbox: Lambda's own, and the template's with its defaults, but nothing of AWS."""
     function = source["Resources"]["ApiFunction"]["Properties"]
     values = {name: str(parameter.get("Default", "")) for name, parameter in source["Parameters"].items()}
-    values["SsmPrefix"] = ""
     declared = {
         name: values.get(value.get("Ref"), "") if isinstance(value, dict) else value
         for name, value in function["Environment"]["Variables"].items()

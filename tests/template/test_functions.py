@@ -9,6 +9,8 @@ import pytest
 
 from openresponses.toolbox.lambda_functions import MAX_TIMEOUT, LambdaTool
 from tests.template.reading import ROOT, Json, grants, of_type, statements, told
+from tests.template.stack import Stack
+from tests.template.stack import statements as of_role
 
 API, WORKER, AUTHORIZER = OURS = ("ApiFunction", "WorkerFunction", "AuthorizerFunction")
 EXAMPLE = "ExampleToolFunction"
@@ -37,7 +39,7 @@ READ = {  # what a function does not read, it is not told
 TABLE, BUCKET = "ResponsesTable.Arn", "ResponsesBucket.Arn"
 HERE = "${AWS::Region}:${AWS::AccountId}"
 OBJECTS = {f"s3:{name}Object": f"${{{BUCKET}}}/*" for name in ("Get", "Put", "Delete")} | {"s3:ListBucket": BUCKET}
-INVOKE_TOOLS = {"lambda:InvokeFunction": f"arn:${{AWS::Partition}}:lambda:{HERE}:function:${{ToolFunctionPrefix}}*"}
+INVOKE_TOOLS = {"lambda:InvokeFunction": f"arn:${{AWS::Partition}}:lambda:{HERE}:function:${{Prefix}}*"}
 LEADING_KEYS = {  # a response's partition has a slash in its name, and a client key's has none
     **dict.fromkeys((API, WORKER), "*/*"),
     AUTHORIZER: "key#*",
@@ -45,7 +47,7 @@ LEADING_KEYS = {  # a response's partition has a slash in its name, and a client
 
 
 def parameters(*names: str) -> str:
-    return ", ".join(f"arn:${{AWS::Partition}}:ssm:{HERE}:parameter${{SsmPrefix}}/{name}" for name in names)
+    return ", ".join(f"arn:${{AWS::Partition}}:ssm:{HERE}:parameter${{Prefix}}/{name}" for name in names)
 
 
 CONFIGURATION_IN_SSM = {
@@ -205,7 +207,22 @@ def test_only_the_authorizer_reaches_keys_and_it_reaches_nothing_else(name: str,
         for statement in statements(resources, f"{name}Role")
         if told(statement["Resource"]) == TABLE
     ]
-    assert conditions == [{"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [LEADING_KEYS[name]]}}]
+    assert conditions == [
+        {
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [LEADING_KEYS[name]]},
+            "Null": {"dynamodb:LeadingKeys": "false"},  # or a call without a key would pass for one with good keys
+        }
+    ]
+
+
+@pytest.mark.parametrize("name", [API, WORKER])
+def test_a_function_makes_a_sealing_key_and_overwrites_none(name: str, resources: dict[str, Json]) -> None:
+    conditions = [
+        statement.get("Condition")
+        for statement in statements(resources, f"{name}Role")
+        if statement["Action"] == ["ssm:PutParameter"]
+    ]
+    assert conditions == [{"StringNotEquals": {"ssm:Overwrite": "true"}}]
 
 
 def test_bedrocks_models_may_be_called_unless_the_deployment_says_otherwise(
@@ -238,9 +255,23 @@ def test_the_example_is_deployed_only_when_asked_for(deployed: Json, resources: 
     assert deployed["Parameters"]["ExampleTool"]["Default"] == "false"
 
 
-def test_the_example_is_named_so_that_the_server_may_invoke_it(resources: dict[str, Json]) -> None:
-    assert resources[EXAMPLE]["Properties"]["FunctionName"] == {"Fn::Sub": "${ToolFunctionPrefix}counter"}
-    assert resources["ExampleToolParameter"]["Properties"]["Name"] == {"Fn::Sub": "${SsmPrefix}/tools/counter"}
+@pytest.mark.parametrize(
+    ("given", "function", "parameter"),
+    [
+        ({}, "kit_tool_counter", "/openresponses/kit/tools/counter"),
+        ({"ToolFunctionPrefix": "mine-", "SsmPrefix": "/mine"}, "mine-counter", "/mine/tools/counter"),
+    ],
+    ids=["of its stack", "as told"],
+)
+def test_the_example_is_named_so_that_the_server_may_invoke_it(
+    given: dict[str, str], function: str, parameter: str, deployed: Json
+) -> None:
+    stack = Stack("kit", deployed, {"ExampleTool": "true", **given})
+    assert stack.physical(EXAMPLE) == function
+    assert stack.physical("ExampleToolParameter") == parameter
+    for role in (f"{API}Role", f"{WORKER}Role"):
+        (invokes,) = [each for each in of_role(stack, role) if each["Action"] == ["lambda:InvokeFunction"]]
+        assert invokes["Resource"] == f"{stack.arn(EXAMPLE).removesuffix('counter')}*"
 
 
 def test_the_examples_parameter_is_what_the_server_reads(resources: dict[str, Json]) -> None:
@@ -256,11 +287,11 @@ def test_the_worker_function_outlives_every_turn_and_every_tool(source: Json) ->
     assert TIMEOUTS[WORKER] > source["Parameters"]["TurnSeconds"]["MaxValue"] > MAX_TIMEOUT
 
 
-def test_the_prefix_of_tools_can_not_be_empty(source: Json) -> None:
-    parameter = source["Parameters"]["ToolFunctionPrefix"]
-    assert parameter["MinLength"] >= 3
-    assert re.fullmatch(parameter["AllowedPattern"], parameter["Default"])
-    assert not re.fullmatch(parameter["AllowedPattern"], "tool*")
+@pytest.mark.parametrize(
+    ("prefix", "fits"), [("", True), ("tool-", True), ("to", False), ("tool*", False), ("t" * 49, False)]
+)
+def test_the_prefix_of_tools_is_the_stacks_or_long_enough(prefix: str, fits: bool, source: Json) -> None:
+    assert bool(re.fullmatch(source["Parameters"]["ToolFunctionPrefix"]["AllowedPattern"], prefix)) == fits
 
 
 def test_the_example_is_one_file_that_needs_no_build(source: Json) -> None:

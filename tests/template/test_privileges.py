@@ -160,7 +160,7 @@ class ReadingAws(Aws):
 
 async def test_each_function_may_read_its_configuration_as_it_does_and_no_other_way(resources: dict[str, Json]) -> None:
     aws = ReadingAws()
-    parameters = SsmParameters(aws, "${SsmPrefix}/", lambda: 0.0, seconds=60)
+    parameters = SsmParameters(aws, "${Prefix}/", lambda: 0.0, seconds=60)
     await Catalog(parameters).listed()
     await LambdaTools(parameters, LambdaFunctions(REGION)).offer(HostedTool(type="serverless:weather"))
     await kept_in(parameters)()

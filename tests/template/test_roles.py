@@ -163,8 +163,7 @@ def created(template: Json, name: str, **parameters: str) -> Stack:
     formation, s3 = client_of("cloudformation"), client_of("s3")
     s3.create_bucket(Bucket="templates")  # as `sam deploy` does: a body in the call has 51,200 bytes at most
     s3.put_object(Bucket="templates", Key=name, Body=json.dumps(template).encode())
-    given = {"ExampleTool": "true", "SsmPrefix": f"/openresponses/{name}", "ToolFunctionPrefix": f"{name}-tool-"}
-    given |= parameters
+    given = {"ExampleTool": "true", **parameters}
     formation.create_stack(
         StackName=name,
         TemplateURL=f"https://s3.us-east-1.amazonaws.com/templates/{name}",

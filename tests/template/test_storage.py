@@ -3,13 +3,32 @@
 import json
 import re
 
+import pytest
+
 from openresponses_dev.local.template.aws_resources import substitute
 from tests.template.reading import ROOT, Json, grants, statements
 
+KEPT = ("ResponsesTable", "ResponsesBucket", "ResponsesBucketPolicy")
 
-def test_the_table_is_kept_backed_up_encrypted_and_forgets(resources: dict[str, Json]) -> None:
+
+@pytest.mark.parametrize("name", KEPT)
+def test_what_is_stored_outlives_the_stack_but_not_a_first_deploy_that_failed(
+    name: str, resources: dict[str, Json]
+) -> None:
+    resource = resources[name]
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+
+
+def test_nothing_else_outlives_a_first_deploy_that_failed_but_the_accounts_role(resources: dict[str, Json]) -> None:
+    """CloudFormation leaves the account's setting as it is when it deletes ApiGatewayAccount, whose handler has no
+    right but apigateway:GET. Without the role, every other API of the account would log nowhere.
+    """
+    kept = {name for name, each in resources.items() if each.get("DeletionPolicy") == "Retain"}
+    assert kept == {"ApiGatewayAccount", "ApiGatewayLogsRole"}
+
+
+def test_the_table_is_backed_up_encrypted_and_forgets(resources: dict[str, Json]) -> None:
     table = resources["ResponsesTable"]
-    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
     assert table["Properties"] == {
         "BillingMode": "PAY_PER_REQUEST",
         "AttributeDefinitions": [
@@ -30,9 +49,8 @@ def test_the_table_is_kept_backed_up_encrypted_and_forgets(resources: dict[str, 
     }
 
 
-def test_the_bucket_is_kept_private_encrypted_and_forgets(resources: dict[str, Json]) -> None:
+def test_the_bucket_is_private_encrypted_and_forgets(resources: dict[str, Json]) -> None:
     bucket = resources["ResponsesBucket"]
-    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("Retain", "Retain")
     properties = bucket["Properties"]
     assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
     assert len(properties["PublicAccessBlockConfiguration"]) == 4

@@ -9,6 +9,7 @@ import yaml
 from openresponses.client_keys import new_token
 from openresponses.core.errors import BodyTooLarge, KitError, NotFound, Unauthorized
 from tests.template.reading import ROOT, Json, of_type
+from tests.template.stack import Stack
 
 STREAMING_URI = (
     "arn:aws:apigateway:${AWS::Region}:lambda:path"
@@ -32,7 +33,7 @@ GATEWAY_RESPONSES = {
     "REQUEST_TOO_LARGE": ("invalid_request", "413"),
     "THROTTLED": ("too_many_requests", "429"),
     "QUOTA_EXCEEDED": ("too_many_requests", "429"),
-    "INTEGRATION_FAILURE": ("server_error", "502"),
+    "INTEGRATION_FAILURE": ("server_error", "503"),
     "INTEGRATION_TIMEOUT": ("server_error", "504"),
 }
 
@@ -112,7 +113,6 @@ def test_the_access_log_is_one_json_object_that_measures_the_stream(resources: d
     setting = resources["ApiopenresponsesStage"]["Properties"]["AccessLogSetting"]
     condition, enabled, disabled = setting["Fn::If"]
     assert (condition, disabled) == ("HasAccessLogs", {"Ref": "AWS::NoValue"})
-    assert enabled["DestinationArn"] == {"Fn::GetAtt": ["ApiAccessLogs", "Arn"]}
     assert "\n" not in enabled["Format"]
     fields = set(json.loads(enabled["Format"]).values())
     measures = ("responseTransferMode", "timeToAllHeaders", "timeToFirstContent")
@@ -126,7 +126,26 @@ def test_the_accounts_logging_role_is_made_only_when_asked_for(deployed: Json, r
     }
     for name in ("ApiGatewayAccount", "ApiGatewayLogsRole"):
         assert (resources[name]["Condition"], resources[name]["DeletionPolicy"]) == ("CreatesAccountRole", "Retain")
-    assert resources["Api"]["DependsOn"] == "ApiGatewayAccount"
+    assert [name for name, each in resources.items() if "DependsOn" in each] == []
+
+
+@pytest.mark.parametrize(
+    ("access_logs", "needs"),
+    [
+        ("create-account-role", {"ApiAccessLogs", "ApiGatewayAccount"}),
+        ("use-account-role", {"ApiAccessLogs"}),
+        ("disabled", set[str]()),
+    ],
+)
+def test_the_stage_waits_for_the_accounts_role_where_the_stack_makes_it(
+    access_logs: str, needs: set[str], deployed: Json
+) -> None:
+    stack = Stack("kit", deployed, {"AccessLogs": access_logs})
+    stage = stack.existing["Resources"]["ApiopenresponsesStage"]["Properties"]
+    named = set(re.findall(r"ApiAccessLogs|ApiGatewayAccount", json.dumps(stage)))
+    assert named == needs
+    setting = stack.resources["ApiopenresponsesStage"]["Properties"].get("AccessLogSetting")
+    assert (setting and setting["DestinationArn"]) == (stack.arn("ApiAccessLogs") if needs else None)
 
 
 def test_the_base_url_is_what_an_openai_client_takes(deployed: Json) -> None:
@@ -138,7 +157,9 @@ def test_the_base_url_is_what_an_openai_client_takes(deployed: Json) -> None:
         "ResponsesUrl": {"Fn::Sub": f"{stage}/v1/responses"},
         "HealthUrl": {"Fn::Sub": f"{stage}/health"},
         "DocsUrl": {"Fn::Sub": f"{stage}/docs"},
-        "SsmPrefix": {"Ref": "SsmPrefix"},
+        "SsmPrefix": {
+            "Fn::If": ["HasSsmPrefix", {"Ref": "SsmPrefix"}, {"Fn::Sub": "/openresponses/${AWS::StackName}"}]
+        },
         "ResponsesTableName": {"Ref": "ResponsesTable"},
         "ResponsesBucketName": {"Ref": "ResponsesBucket"},
         "LoopStateMachineArn": {"Ref": "LoopStateMachine"},
@@ -180,6 +201,37 @@ def test_api_gateway_tells_an_error_as_the_function_would(
     response = resources["Api"]["Properties"]["Body"]["x-amazon-apigateway-gateway-responses"][name]
     told = json.loads(response["responseTemplates"]["application/json"])["error"]
     assert (int(response["statusCode"]), told["type"], told["code"]) == (error.status, error.type, error.code)
+
+
+def test_an_invocation_that_lambda_refuses_is_a_server_that_is_busy(resources: dict[str, Json]) -> None:
+    """API Gateway tells a 429 of Lambda as INTEGRATION_FAILURE, "Execution failed due to configuration error: Rate
+    Exceeded.": access logs in https://github.com/DataBiosphere/azul/pull/6624.
+    """
+    response = resources["Api"]["Properties"]["Body"]["x-amazon-apigateway-gateway-responses"]["INTEGRATION_FAILURE"]
+    assert (response["statusCode"], json.loads(response["responseTemplates"]["application/json"])) == (
+        "503",
+        {
+            "error": {
+                "message": "The server is busy: try again",
+                "type": "server_error",
+                "param": None,
+                "code": "overloaded",
+            }
+        },
+    )
+
+
+def test_whoever_is_told_of_a_server_error_or_of_a_rate_is_told_when_to_come_again(resources: dict[str, Json]) -> None:
+    """Every type with a 5xx is here: API_CONFIGURATION_ERROR, the only one without an entry, gets DEFAULT_5XX.
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
+    """
+    responses = resources["Api"]["Properties"]["Body"]["x-amazon-apigateway-gateway-responses"]
+    told = {
+        name: response["responseParameters"].get("gatewayresponse.header.retry-after")
+        for name, response in responses.items()
+    }
+    soon = {name for name, (kind, _) in GATEWAY_RESPONSES.items() if kind == "server_error"} | {"THROTTLED"}
+    assert told == {name: "'1'" if name in soon else None for name in GATEWAY_RESPONSES}
 
 
 @pytest.mark.parametrize("name", sorted(GATEWAY_RESPONSES))

@@ -17,7 +17,7 @@ Providers: TypeAlias = Mapping[str, Mapping[str, object]]
 Aliases: TypeAlias = Mapping[str, Sequence[str]]
 
 TENANT = "default"
-_PREFIX_PARAMETER, _TABLE_VARIABLE = "SsmPrefix", "OPENRESPONSES_TABLE"
+_PREFIX_VARIABLE, _TABLE_VARIABLE = "OPENRESPONSES_SSM_PREFIX", "OPENRESPONSES_TABLE"
 
 
 def local_key(token: str) -> ClientKey:
@@ -27,7 +27,8 @@ def local_key(token: str) -> ClientKey:
 
 def configuration(template: Template, providers: Providers, aliases: Aliases) -> list[AwsCall]:
     """Providers and aliases, by name, as the functions look them up."""
-    prefix = template.parameters.get(_PREFIX_PARAMETER, "/openresponses")
+    told = [function.environment.get(_PREFIX_VARIABLE) for function in template.functions.values()]
+    prefix = next(filter(None, told), "")
     kept = [
         put_parameter(f"{prefix}/providers/{name}", json.dumps(settings), "SecureString")
         for name, settings in providers.items()

@@ -137,7 +137,7 @@ def _on_aws(where: Where) -> Deployment:
             table=outputs["ResponsesTableName"],
             bucket=outputs["ResponsesBucketName"],
             state_machine=outputs["LoopStateMachineArn"],
-            prefix=parameters["SsmPrefix"],
+            prefix=outputs["SsmPrefix"],
             default_provider=parameters["DefaultProvider"],
             config_seconds=parameters["ConfigSeconds"],
             stack=name,

@@ -3,10 +3,10 @@
 Some models take tools, but not in a stream, as Meta's do: where there are tools, those are asked by Converse, and
 answer at once.
 
-`base_url` is the endpoint, or empty for the region's own (outside of the partition `aws`, and for a VPC's or a
-FIPS endpoint, it must be given). `api_key` is a Bedrock API key; without one, requests are signed by the credentials
-that AWS's own chain finds, which in Lambda are those of the function's role. The settings' `headers` are sent too,
-unsigned. A model is named by its id, its inference profile's, or an ARN.
+`base_url` is the endpoint, or empty for the region's own (for a VPC's or a FIPS endpoint it must be given). `api_key`
+is a Bedrock API key; without one, requests are signed by the credentials that AWS's own chain finds, which in Lambda
+are those of the function's role. The settings' `headers` are sent too, unsigned. A model is named by its id, its
+inference profile's, or an ARN.
 
 | option | default | effect |
 |---|---|---|
@@ -73,9 +73,6 @@ def connect(settings: ProviderSettings, network: Network | None = None) -> HttpD
             return WireTurn(path, body, BedrockDecoder(reading), headers, whole=events_of_whole)
         return WireTurn(f"{path}-stream", body, BedrockDecoder(reading))
 
-    async def base_url() -> str:
-        return f"https://bedrock-runtime.{await signer.region()}.amazonaws.com"
-
     return HttpDialect(
         settings=settings,
         errors=BedrockErrors(),
@@ -83,7 +80,7 @@ def connect(settings: ProviderSettings, network: Network | None = None) -> HttpD
         headers={"accept": "application/vnd.amazon.eventstream", **bearer(settings)},
         allowed=ALLOWED,
         objects=events_of,
-        base_url=base_url,
+        base_url=signer.endpoint,
         sign=None if key else signer.sign,
         network=network,
     )

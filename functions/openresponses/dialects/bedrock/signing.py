@@ -9,6 +9,7 @@ Anthropic's SDK does for Bedrock what is done here.
 import asyncio
 from collections.abc import Mapping
 from importlib import import_module
+from re import match
 from typing import Any
 
 from ...aws.session import session, session_lock
@@ -22,10 +23,13 @@ class Signer:
 
     def __init__(self, region: str) -> None:
         self._region = region
+        self._endpoint = ""
 
-    async def region(self) -> str:
-        """Raises ProviderMisconfigured if none is configured."""
-        return self._region or await asyncio.to_thread(self._find_region)
+    async def endpoint(self) -> str:
+        """The region's own address of Bedrock, in whichever partition the region is. Raises ProviderMisconfigured."""
+        if not self._endpoint:
+            self._endpoint = await asyncio.to_thread(self._find_endpoint)
+        return self._endpoint
 
     async def sign(self, url: str, body: bytes) -> Mapping[str, str]:
         """The headers that sign a POST of `body`. Raises ProviderError if there are no credentials."""
@@ -49,6 +53,15 @@ class Signer:
             raise ProviderUnavailable("The AWS credentials for the provider could not be fetched") from None
         except errors.BotoCoreError:
             raise ProviderMisconfigured("The AWS credentials for the provider are incomplete") from None
+
+    def _find_endpoint(self) -> str:
+        region = self._find_region()
+        with session_lock:
+            partitions = session().get_data("partitions")["partitions"]
+        for each in partitions:
+            if match(each["regionRegex"], region):
+                return f"https://bedrock-runtime.{region}.{each['outputs']['dnsSuffix']}"
+        raise ProviderMisconfigured(f"The provider's option 'region' is no region of AWS: {region}")
 
     def _find_region(self) -> str:
         if not self._region:

@@ -1,0 +1,123 @@
+"""Two stacks of one account and Region share nothing: no name, and no role of one reaches what the other has."""
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.template.expanding import FREE_TEXT
+from tests.template.reading import Json
+from tests.template.stack import NAMES, Stack, everything, roles, statements
+
+PAIRS = [
+    ("openresponses", "openresponses-2"),
+    ("a", "a-tool-b"),
+    ("a", "a-loop"),
+    ("kit", "KIT"),
+    ("providers", "models"),
+    ("a" * 50, "a" * 51),
+]
+BOTH_WAYS = [*PAIRS, *(pair[::-1] for pair in PAIRS)]
+ANYONES = {
+    # Step Functions' log delivery takes no resource.
+    "*",
+    # AWS's own models, and profiles of them: they belong to the account.
+    "arn:aws:bedrock:*::foundation-model/*",
+    "arn:aws:bedrock:*:123456789012:inference-profile/*",
+    "arn:aws:bedrock:*:123456789012:application-inference-profile/*",
+}
+
+
+def full(name: str, deployed: Json) -> Stack:
+    """A stack with all that it may have, but for what is named or brought by who deploys it."""
+    return Stack(name, deployed, {key: value for key, value in everything(deployed).items() if key not in FREE_TEXT})
+
+
+def reachable(stack: Stack) -> Iterator[str]:
+    """ARNs that an action on what the stack has would name."""
+    for logical in stack.resources:
+        arn = stack.arn(logical)
+        yield from (arn, f"{arn}/x")
+        yield arn.replace(":stateMachine:", ":execution:") + ":x"
+        yield arn.removesuffix("*") + "log-stream:x"
+    here = f"arn:aws:ssm:{stack.region}:{stack.account}:parameter{stack.outputs['SsmPrefix']}"
+    yield from (f"{here}/{name}" for name in ("sealing-key", "providers", "models", "tools"))
+    yield from (f"{here}/{kind}/x" for kind in ("providers", "models", "tools"))
+    yield f"arn:aws:lambda:{stack.region}:{stack.account}:function:{stack.outputs['ToolFunctionPrefix']}x"
+
+
+def allows(pattern: str, arn: str) -> bool:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html: * and ? only."""
+    expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.fullmatch(expression, arn) is not None
+
+
+def granted(stack: Stack) -> set[tuple[str, str]]:
+    """Each role, and each pattern of what it may do something with."""
+    found: set[tuple[str, str]] = set()
+    for role in roles(stack):
+        for statement in statements(stack, role):
+            several = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+            found |= {(role, each) for each in several}
+    return found
+
+
+@pytest.mark.parametrize(("one", "other"), BOTH_WAYS)
+def test_no_role_reaches_what_another_stack_has(one: str, other: str, deployed: Json) -> None:
+    patterns = {(role, pattern) for role, pattern in granted(full(one, deployed)) if pattern not in ANYONES}
+    theirs = [*reachable(full(other, deployed))]
+    assert {(role, arn) for role, pattern in patterns for arn in theirs if allows(pattern, arn)} == set()
+
+
+def test_a_role_reaches_what_its_own_stack_has(deployed: Json) -> None:
+    """Or the test above would find nothing whatever the roles allow."""
+    stack = full("kit", deployed)
+    ours, patterns = [*reachable(stack)], granted(stack)
+    unused = {
+        pattern for _, pattern in patterns if pattern not in ANYONES and not any(allows(pattern, arn) for arn in ours)
+    }
+    assert unused == set()
+
+
+def named(stack: Stack) -> set[tuple[str, str]]:
+    return {(each["Type"], stack.physical(logical)) for logical, each in stack.resources.items()}
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS)
+def test_no_name_is_in_two_stacks(one: str, other: str, deployed: Json) -> None:
+    assert named(full(one, deployed)) & named(full(other, deployed)) == set()
+
+
+def test_a_name_that_is_given_has_the_stacks_name_in_it(deployed: Json) -> None:
+    given = {
+        logical: str(properties[key])
+        for logical, each in full("kit-7", deployed).resources.items()
+        for properties in [each.get("Properties", {})]
+        for key in {"Name", NAMES.get(each["Type"], "Name")}
+        if key in properties
+    }
+    assert given
+    assert {logical: name for logical, name in given.items() if "kit-7" not in name} == {}
+
+
+def test_nothing_is_exported(deployed: Json) -> None:
+    """An export's name is one for the whole account and Region."""
+    assert [name for name, output in deployed["Outputs"].items() if "Export" in output] == []
+
+
+def test_every_name_fits_where_the_stacks_name_is_as_long_as_the_docs_allow(deployed: Json) -> None:
+    """FunctionName of Lambda's CreateFunction, and name of Step Functions' CreateStateMachine in the API references."""
+    stack = full("s" * 51, deployed)
+    assert len(stack.physical("ExampleToolFunction")) <= 64
+    assert len(Stack("s" * 75, deployed).physical("LoopStateMachine")) <= 80
+
+
+def test_a_stacks_name_can_not_make_the_prefix_of_another(deployed: Json) -> None:
+    """Stack names have letters, digits and hyphens: nothing that separates here.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
+    """
+    stack = Stack("kit", deployed)
+    assert (stack.outputs["ToolFunctionPrefix"], stack.outputs["SsmPrefix"]) == ("kit_tool_", "/openresponses/kit")
+    texts = json.dumps([each.get("Properties", {}).get("Environment") for each in stack.resources.values()])
+    assert f'"OPENRESPONSES_SSM_PREFIX": "{stack.outputs["SsmPrefix"]}"' in texts
