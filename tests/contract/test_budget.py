@@ -188,6 +188,19 @@ async def test_a_request_offers_so_many_tools_with_those_in_namespaces() -> None
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "tools[1]")
 
 
+async def test_a_tool_is_chosen_by_a_type_that_it_can_have() -> None:
+    """A response shows the choice: another type would be none of the standard's."""
+    tools = [{"type": "function", "name": "f"}]
+    for kind, status in (("function", 200), ("functnullion", 400)):
+        chosen = {"type": "allowed_tools", "tools": [{"type": kind, "name": "f"}]}
+        answer = (
+            await Encoding()
+            .client("t")
+            .post("/v1/responses", json={"model": "offline/demo", "input": "hi", "tools": tools, "tool_choice": chosen})
+        )
+        assert answer.status_code == status
+
+
 async def test_an_idempotency_key_has_a_length() -> None:
     sent = {"content": b'{"model":"offline/demo","input":"hi"}', "headers": {"content-type": "application/json"}}
     for length, status in ((headers.MAX_KEY, 200), (headers.MAX_KEY + 1, 400)):
