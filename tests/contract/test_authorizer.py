@@ -96,12 +96,31 @@ def test_any_other_is_a_401_and_one_line_that_says_why(
         assert secret.split("_")[2] not in line
 
 
-def test_where_no_key_can_be_looked_up_nobody_gets_in_and_nobody_is_told_that_a_key_is_wrong() -> None:
+def test_where_no_key_can_be_looked_up_nobody_gets_in_and_nobody_is_told_that_a_key_is_wrong(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     def unavailable(_: str) -> ClientKey | None:
         raise EndpointConnectionError(endpoint_url="https://dynamodb")
 
     with pytest.raises(EndpointConnectionError):
         authorize(event(f"Bearer {TOKEN}"), unavailable, NOW)
+    line = json.loads(capsys.readouterr().out)
+    (described,) = line.pop("_aws")["CloudWatchMetrics"]
+    assert described["Metrics"] == [{"Name": "KeyLookupsFailed", "Unit": "Count"}]
+    assert line == {
+        "level": "ERROR",
+        "message": "lookup failed",
+        "service": "openresponses",
+        "error": "EndpointConnectionError",
+        "KeyLookupsFailed": 1,
+    }
+
+
+def test_a_key_that_is_refused_is_no_lookup_that_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    """For Lambda it is an error as well, so an alarm can't look at the function's errors."""
+    with pytest.raises(Exception, match=r"^Unauthorized$"):
+        asked(f"Bearer {TOKEN}", None)
+    assert "_aws" not in json.loads(capsys.readouterr().out)
 
 
 def test_a_revoked_key_is_refused_at_once(backend: AwsBackend) -> None:

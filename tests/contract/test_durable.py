@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ from openresponses.core.errors import NotFound, ProviderUnavailable, RequestErro
 from openresponses.core.ports import Storage
 from openresponses.core.records import Batch
 from openresponses.core.run import Run
+from openresponses.responses.worker import HISTORY_PER_RETRY, HISTORY_PER_TASK
 from tests.contract.machine import LIFE, House, Killed
 from tests.openresponses_schema import check_response
 from tests.stream_checker import check_stream
@@ -187,6 +189,40 @@ async def test_a_long_loop_goes_on_in_a_new_execution() -> None:
     assert (await house.stored.retrieve(queued["id"])).status == "completed"
     assert [generation for _, generation in house.shelf.started] == list(range(len(house.shelf.started)))
     assert len(house.shelf.started) > 5
+
+
+@pytest.mark.parametrize(("attempt", "step"), [(0, "again"), (10, "again"), (11, "renewed")])
+async def test_a_task_that_lambda_refused_often_has_filled_more_of_its_executions_history(
+    attempt: int, step: str
+) -> None:
+    room = HISTORY_PER_TASK + 10 * HISTORY_PER_RETRY
+    house = House(Script([[*call("clock"), *STOP]] * 3 + [ANSWER]), history_events=room + 1, turn_seconds=2 * LIFE)
+    queued, _ = await house.create(tools=DECLARED, background=True)
+    house.executions[0].cancel()
+    result = await house.worker().work(queued["id"], 0, house.time + LIFE, attempt)
+    assert (result["step"], result["generation"]) == (step, int(step == "renewed"))
+    for execution in house.executions:
+        execution.cancel()
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ("Lambda.TooManyRequestsException", "overloaded"),
+        ("NotStarted", "storage_unavailable"),
+        ("Sandbox.Timedout", "turn_timeout"),
+        ("Crashed", "internal_error"),
+    ],
+)
+async def test_a_response_that_the_state_machine_gave_up_tells_what_its_client_can_do(error: str, code: str) -> None:
+    """An alarm looks for internal_error, which only a bug may have."""
+    house = House(Script([ANSWER]))
+    queued, _ = await house.create(background=True)
+    house.executions[0].cancel()
+    await house.worker().settle(queued["id"], error, json.dumps({"errorMessage": "words"}))
+    done = await house.stored.retrieve(queued["id"])
+    assert done.error is not None
+    assert (done.status, done.error.code) == ("failed", code)
 
 
 async def test_a_chain_shows_the_model_all_that_was_said() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import boto3
 import pytest
 from moto import mock_aws
 
@@ -17,6 +18,8 @@ from openresponses.core.errors import StorageUnavailable
 from openresponses.routing.cipher import AeadSeal, kept_in
 from openresponses_dev.local.services.local_aws import client
 from openresponses_dev.local.template.intrinsics import REGION
+from openresponses_dev.manage.deployment import Deployment
+from openresponses_dev.manage.parameters import write
 
 FRESH_SECONDS = 60
 
@@ -153,6 +156,25 @@ async def test_a_parameter_is_made_once_whoever_comes_first(shop: Shop) -> None:
     text = "a" if made[0] else "b"
     assert [await shop.parameters.get("key"), await other.get("key")] == [text, text]
     assert shop.ssm.get_parameter(Name="/kit/key")["Parameter"]["Type"] == "SecureString"
+
+
+async def test_what_is_made_has_the_stacks_own_kms_key_if_there_is_one(shop: Shop) -> None:
+    key = f"arn:aws:kms:{REGION}:123456789012:key/1"
+    ours = SsmParameters(shop.aws, "/kit/", lambda: shop.time, seconds=FRESH_SECONDS, key=key)
+    assert await ours.create("sealing-key", "a")
+    assert await shop.parameters.create("another", "b")
+    stack = Deployment(*["x"] * 7, "/kit", "x", "60", stack="x", key_arn=key, session=boto3.Session(region_name=REGION))
+    for kind in ("providers", "models"):
+        write(stack, kind, "one", "{}")
+    write(replace(stack, key_arn=""), "providers", "two", "{}")
+    found = shop.ssm.describe_parameters()["Parameters"]
+    assert {each["Name"]: each.get("KeyId") for each in found} == {
+        "/kit/sealing-key": key,
+        "/kit/another": "alias/aws/ssm",
+        "/kit/providers/one": key,
+        "/kit/providers/two": "alias/aws/ssm",
+        "/kit/models/one": None,
+    }
 
 
 async def test_sandboxes_that_begin_together_seal_with_one_key(shop: Shop) -> None:

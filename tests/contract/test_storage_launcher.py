@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from openresponses.core.errors import Superseded
+from openresponses.aws.clients import Aws
+from openresponses.aws.launcher import StepFunctionsLauncher
+from openresponses.core.errors import NotStarted, StorageUnavailable, Superseded
 from openresponses.core.records import Claim
 from openresponses.storage.memory import Shelf, memory_storage
 from tests.contract.storage_suite import (
@@ -53,6 +56,17 @@ async def test_stopping_what_never_ran_is_harmless(backend: MemoryBackend | AwsB
     backend.add_machine()
     await backend.storage().launcher.stop(rid(1), 3)
     assert backend.started() == []
+
+
+class Busy(Aws):
+    async def call(self, service: object, operation: str, /, **parameters: object) -> dict[str, Any]:
+        raise StorageUnavailable("Storage is busy or failing: try again")
+
+
+async def test_an_execution_that_can_not_start_now_is_told_apart_since_nothing_was_begun() -> None:
+    with pytest.raises(NotStarted) as raised:
+        await StepFunctionsLauncher(Busy("us-east-1"), "arn:of:machine", "acme").start(rid(1), 0)
+    assert (raised.value.status, raised.value.code) == (503, "storage_unavailable")
 
 
 async def test_memory_tells_of_each_start_once() -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from openresponses_dev.local.sandbox.calls import FunctionError
+from openresponses_dev.local.sandbox.calls import FunctionError, InvokeError
 from openresponses_dev.local.sandbox.lambda_api import LambdaApi, Target
 from openresponses_dev.local.services.local_aws import LocalAws, client
 from openresponses_dev.local.services.moto_server import MotoServer
@@ -48,7 +48,7 @@ def target(handler: Handler) -> Target:
     def run(event: bytes) -> bytes:
         try:
             return json.dumps(handler(json.loads(event))).encode()
-        except FunctionError:
+        except (FunctionError, InvokeError):
             raise
         except Exception as error:
             raise FunctionError(type(error).__name__, str(error)) from error

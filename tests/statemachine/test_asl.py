@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from openresponses.core import errors
+from openresponses.core.settings import Settings
+from openresponses.responses.worker import HISTORY_PER_RETRY, HISTORY_PER_TASK
 from tests.statemachine.machine import ASL, definition, substitutions
 
 OF_AWS = {
@@ -152,7 +154,30 @@ def test_retries_back_off_with_full_jitter(name: str) -> None:
         assert rule["JitterStrategy"] == "FULL"
         assert rule["BackoffRate"] == 2.0
         assert 0 < rule["IntervalSeconds"] < rule["MaxDelaySeconds"] <= 60
-        assert 3 <= rule["MaxAttempts"] <= 10
+        assert rule in patient(name) or 3 <= rule["MaxAttempts"] <= 10
+
+
+def patient(task: str) -> list[dict[str, Any]]:
+    """The rules of what is waited for as long as it takes, since nothing was begun."""
+    return [rule for rule in tasks()[task]["Retry"] if "Lambda.TooManyRequestsException" in rule["ErrorEquals"]]
+
+
+@pytest.mark.parametrize("name", ["Work", "Settle"])
+def test_a_worker_that_lambda_refuses_is_waited_for_half_a_day(name: str) -> None:
+    """With full jitter a delay is half of its bound on average."""
+    (rule,) = patient(name)
+    assert rule["MaxAttempts"] * rule["MaxDelaySeconds"] / 2 >= 12 * 3600
+    assert {*rule["ErrorEquals"]} <= {"Lambda.TooManyRequestsException", "NotStarted"}
+
+
+def test_an_execution_that_waits_as_long_as_it_may_stays_within_its_history() -> None:
+    """AWS ends an execution at 25,000 events: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
+    retries = sum(rule["MaxAttempts"] for name in tasks() for rule in patient(name))
+    last = 2 * HISTORY_PER_TASK + retries * HISTORY_PER_RETRY
+    assert Settings().history_events + last < 25_000
+    for name in tasks():
+        others = sum(rule["MaxAttempts"] for rule in tasks()[name]["Retry"] if rule not in patient(name))
+        assert 15 + others * HISTORY_PER_RETRY <= HISTORY_PER_TASK, "what a task and the end of an execution add"
 
 
 def test_payloads_hold_ids_only() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections import Counter
@@ -151,6 +152,20 @@ async def test_a_tool_that_is_slower_than_its_worker_lives_is_given_up(fixed: Fi
     assert [*Counter(fixed.called.tokens["slow"]).values()] == [MAX_TRIES]
     assert len(fixed.called.tokens["steady"]) == 1
     assert fixed.failures(events[-1]["response"]["id"]) == []
+
+
+ONE_AT_A_TIME = {"parameters": {"WorkerConcurrency": "1"}}
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("fixed", [ONE_AT_A_TIME], indirect=True)
+async def test_loops_that_lambda_has_no_sandbox_for_wait_and_each_of_them_ends(fixed: Fixed) -> None:
+    """They hold no more than the brake allows, and a refused task of one costs the others nothing."""
+    every = await asyncio.gather(*(fixed.respond(input="[[call steady {}]]") for _ in range(3)))
+    assert [outputs(events, "steady") for events in every] == [[("completed", "fine")]] * 3
+    failures = Counter(error for events in every for error in fixed.failures(events[-1]["response"]["id"]))
+    assert failures.keys() == {"Lambda.TooManyRequestsException"}
+    assert len({*fixed.called.tokens["steady"]}) == len(fixed.called.tokens["steady"]) == 3
 
 
 @pytest.fixture

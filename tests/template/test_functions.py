@@ -23,7 +23,7 @@ POWERTOOLS = {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOL
 STORAGE = {"TABLE", "BUCKET", "RESPONSE_DAYS", "LOG_DAYS"}
 CONFIGURATION = {"SSM_PREFIX", "CONFIG_SECONDS"}
 READ = {  # what a function does not read, it is not told
-    WORKER: {*STORAGE, *CONFIGURATION, "STATE_MACHINE_ARN", "DEFAULT_PROVIDER", "TURN_SECONDS"},
+    WORKER: {*STORAGE, *CONFIGURATION, "KEY_ARN", "STATE_MACHINE_ARN", "DEFAULT_PROVIDER", "TURN_SECONDS"},
 }
 
 TABLE, BUCKET = "ResponsesTable.Arn", "ResponsesBucket.Arn"
@@ -101,7 +101,7 @@ def test_these_are_all_the_servers_functions(source: Json) -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_a_function_runs_python_3_13_on_arm64(name: str, resources: dict[str, Json]) -> None:
     properties = resources[name]["Properties"]
-    incidental = {"Code", "Tags", "Description", "Environment"}
+    incidental = {"Code", "Tags", "Description", "Environment", "ReservedConcurrentExecutions", "TracingConfig"}
     assert {name: value for name, value in properties.items() if name not in incidental} == {
         "Architectures": ["arm64"],
         "Runtime": "python3.13",
@@ -153,7 +153,7 @@ def test_the_environment_is_exactly_what_the_code_reads(resources: dict[str, Jso
     entry = ROOT / "functions/openresponses/entry"
     read = {name for file in entry.rglob("*.py") for name in re.findall(r"\bOPENRESPONSES_[A-Z_]+\b", file.read_text())}
     assert set(variables(resources, API)) == read | POWERTOOLS | {"AWS_LAMBDA_EXEC_WRAPPER"}
-    assert set(variables(resources, AUTHORIZER)) == {"OPENRESPONSES_TABLE"}
+    assert set(variables(resources, AUTHORIZER)) == {"OPENRESPONSES_TABLE"} | POWERTOOLS - {"POWERTOOLS_LOG_LEVEL"}
     for name, wanted in READ.items():
         assert set(variables(resources, name)) == {f"OPENRESPONSES_{each}" for each in wanted} | POWERTOOLS
 
@@ -214,8 +214,12 @@ def test_only_api_gateways_own_role_carries_a_managed_policy(resources: dict[str
 
 
 def test_the_example_is_deployed_only_when_asked_for(deployed: Json, resources: dict[str, Json]) -> None:
-    examples = {name for name, each in resources.items() if each.get("Condition") == "IncludeExampleTool"}
-    assert examples == {name for name in resources if name.startswith("ExampleTool")}
+    conditions = {name: each.get("Condition") for name, each in resources.items() if name.startswith("ExampleTool")}
+    assert conditions.pop("ExampleToolKeyPolicy") == "HasKeyAndExampleTool"
+    assert {*conditions.values()} == {"IncludeExampleTool"}
+    assert [name for name, each in resources.items() if "ExampleTool" in each.get("Condition", "") + name] == [
+        *(name for name in resources if name.startswith("ExampleTool"))
+    ]
     assert deployed["Conditions"]["IncludeExampleTool"] == {"Fn::Equals": [{"Ref": "ExampleTool"}, "true"]}
     assert deployed["Parameters"]["ExampleTool"]["Default"] == "false"
 

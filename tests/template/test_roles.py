@@ -158,13 +158,16 @@ def without_conditions(template: Json) -> Json:
     return template
 
 
-def created(template: Json, name: str) -> Stack:
+def created(template: Json, name: str, **parameters: str) -> Stack:
     """A stack that CloudFormation has created, whole."""
-    formation = client_of("cloudformation")
+    formation, s3 = client_of("cloudformation"), client_of("s3")
+    s3.create_bucket(Bucket="templates")  # as `sam deploy` does: a body in the call has 51,200 bytes at most
+    s3.put_object(Bucket="templates", Key=name, Body=json.dumps(template).encode())
     given = {"ExampleTool": "true", "SsmPrefix": f"/openresponses/{name}", "ToolFunctionPrefix": f"{name}-tool-"}
+    given |= parameters
     formation.create_stack(
         StackName=name,
-        TemplateBody=json.dumps(template),
+        TemplateURL=f"https://s3.us-east-1.amazonaws.com/templates/{name}",
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
         Capabilities=["CAPABILITY_IAM"],
     )
@@ -254,3 +257,35 @@ def test_a_bucket_refuses_what_comes_without_tls(template: Json) -> None:
     clients = clients_of(stack, "ApiFunctionRole")
     calls = [call for action, call in CALLS.items() if action.startswith("s3:")]
     assert all(is_refused(call, clients, stack, "ApiFunctionRole") for call in calls)
+
+
+def test_a_stack_with_all_that_an_operator_may_switch_on_is_created(template: Json) -> None:
+    """But for alarms that compute, which the emulator can't."""
+    template = copy.deepcopy(template)
+    template["Resources"] = {
+        name: each for name, each in template["Resources"].items() if "Metrics" not in each["Properties"]
+    }
+    key = client_of("kms").create_key()["KeyMetadata"]["Arn"]
+    topic = client_of("sns").create_topic(Name="woken")["TopicArn"]
+    stack = created(
+        template,
+        "fourth",
+        KeyArn=key,
+        Alarms="enabled",
+        AlarmTopicArn=topic,
+        Tracing="enabled",
+        RequestsPerSecond="50",
+        ApiConcurrency="5",
+        WorkerConcurrency="5",
+        AuthorizerConcurrency="5",
+    )
+    alarms = client_of("cloudwatch").describe_alarms()["MetricAlarms"]
+    assert {tuple(each["AlarmActions"]) for each in alarms} == {(topic,)}
+    body = client_of("cloudwatch").get_dashboard(DashboardName="fourth-us-east-1")["DashboardBody"]
+    assert len(json.loads(body)["widgets"]) == 12
+    assert all(is_refused(use_key(key), clients_of(stack, role), stack, role) for role in ROLES)
+
+
+def use_key(key: str) -> Call:
+    """Not through a service that the role calls."""
+    return lambda clients, stack, role: clients("kms").encrypt(KeyId=key, Plaintext=b"x")

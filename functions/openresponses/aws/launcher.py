@@ -2,6 +2,7 @@
 
 import json
 
+from ..core.errors import NotStarted, StorageUnavailable
 from .clients import Aws, Refused
 
 
@@ -12,13 +13,18 @@ class StepFunctionsLauncher:
         self._aws, self._arn, self._tenant = aws, state_machine_arn, tenant
 
     async def start(self, response_id: str, generation: int) -> None:
-        """The input of the execution names the tenant: the functions of the state machine see no request."""
+        """The input of the execution names the tenant: the functions of the state machine see no request.
+
+        Raises NotStarted if Step Functions does not answer, or takes no more executions for a while.
+        """
         start_input = {"response_id": response_id, "generation": generation, "tenant": self._tenant}
         name = _name(response_id, generation)
         try:
             await self._aws.call(
                 "stepfunctions", "start_execution", stateMachineArn=self._arn, name=name, input=json.dumps(start_input)
             )
+        except StorageUnavailable as error:
+            raise NotStarted("The response could not be handed over: try again") from error
         except Refused as refused:
             if refused.code != "ExecutionAlreadyExists":
                 raise

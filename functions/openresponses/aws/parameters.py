@@ -24,7 +24,8 @@ class _Cached(Generic[T]):
 class SsmParameters:
     """`prefix` ends in a slash; `now` gives seconds. A value is cached for `seconds`, and longer while SSM fails.
 
-    `meanwhile` is run once, in a thread, while SSM is first waited for.
+    `meanwhile` is run once, in a thread, while SSM is first waited for. `key` is the KMS key of what is created here;
+    empty is the account's own key for parameters.
     """
 
     def __init__(
@@ -35,8 +36,10 @@ class SsmParameters:
         *,
         seconds: float,
         meanwhile: Callable[[], None] | None = None,
+        key: str = "",
     ) -> None:
         self._aws, self._prefix, self._now, self._seconds, self._meanwhile = aws, prefix, now, seconds, meanwhile
+        self._key = key
         self._texts: OrderedDict[str, _Cached[str | None]] = OrderedDict()
         self._names: dict[str, _Cached[list[str]]] = {}
 
@@ -64,10 +67,9 @@ class SsmParameters:
 
     async def create(self, name: str, text: str) -> bool:
         """Write a SecureString unless the parameter exists. Returns whether it did. Raises StorageUnavailable."""
+        named = {"Name": self._prefix + name, **({"KeyId": self._key} if self._key else {})}
         try:
-            await self._aws.call(
-                "ssm", "put_parameter", Name=self._prefix + name, Value=text, Type="SecureString", Overwrite=False
-            )
+            await self._aws.call("ssm", "put_parameter", **named, Value=text, Type="SecureString", Overwrite=False)
         except Refused as refused:
             if refused.code != "ParameterAlreadyExists":
                 raise StorageUnavailable(f"The server may not write its parameter {name!r}") from refused

@@ -2,6 +2,7 @@
 
 KitError                         500
 ├── StorageUnavailable           503  a store did not answer, after retries: try again
+│   └── NotStarted               503  the state machine did not start: nothing is lost by waiting long
 ├── Superseded                   409  another worker has this response now, or it is gone: stop writing
 ├── Cancelled                    409  the response was cancelled: close what is open, and stop
 ├── FirstRequestFailed           409  another request had this idempotency key, and nothing is left of it: try again
@@ -90,6 +91,10 @@ class NoWebSocket(RequestError):
 class StorageUnavailable(KitError):
     status = 503
     code = "storage_unavailable"
+
+
+class NotStarted(StorageUnavailable):
+    pass
 
 
 class Superseded(KitError):

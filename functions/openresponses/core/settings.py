@@ -52,9 +52,9 @@ class Settings:
     A stored loop goes on in the state machine after `inline_turns` or `inline_seconds`, or when less than
     `turn_seconds`, a worst-case turn, is left. `flush_seconds` is how long an event of an inline stream may wait for
     its log. An execution's history may grow to `history_events` before another one goes on (Step Functions ends it at
-    25,000). `reasoning` is what clients may see of it. A provider is tried again until `retry_seconds` after a turn
-    began. `allowed_origins` are those of pages that may call the server, `*` for all. `public_docs`: the API's
-    documentation is served to everybody, otherwise to nobody.
+    25,000, and a task that waits for a sandbox adds thousands). `reasoning` is what clients may see of it. A provider
+    is tried again until `retry_seconds` after a turn began. `allowed_origins` are those of pages that may call the
+    server, `*` for all. `public_docs`: the API's documentation is served to everybody, otherwise to nobody.
     """
 
     default_provider: str = ""
@@ -67,7 +67,7 @@ class Settings:
     inline_seconds: float = 120.0
     turn_seconds: float = 300.0
     flush_seconds: float = 0.5
-    history_events: int = 20_000
+    history_events: int = 12_000
     reasoning: ReasoningShown = "all"
     retry_seconds: float = 30.0
     allowed_origins: tuple[str, ...] = ()

@@ -34,7 +34,11 @@ def authorize(event: AuthorizerEvent, find: Callable[[str], ClientKey | None], n
     token = parse(given) if scheme.lower() == "bearer" else None
     if token is None:
         return _refuse("malformed", "")  # it may be somebody's key elsewhere: none of it is logged
-    key = find(token.id)
+    try:
+        key = find(token.id)
+    except Exception as error:
+        _count_failed_lookup(error, now)
+        raise
     reason = refusal(token, key, now)
     if key is None or reason:
         return _refuse(reason or "unknown", token.id)
@@ -57,10 +61,26 @@ def _refuse(reason: str, key_id: str) -> dict[str, Any]:
     raise Exception("Unauthorized")
 
 
-def _log(level: str, message: str, **fields: str) -> None:
-    print(json.dumps({"level": level, "message": message, "service": "openresponses", **fields}))
+def _count_failed_lookup(error: Exception, now: float) -> None:
+    """A log line that is a metric as well. Lambda counts a key that is refused as an error, too: alarms look at this.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    """
+    metric = {
+        "Namespace": _namespace,
+        "Dimensions": [["service"]],
+        "Metrics": [{"Name": "KeyLookupsFailed", "Unit": "Count"}],
+    }
+    described = {"Timestamp": int(now * 1000), "CloudWatchMetrics": [metric]}
+    _log("ERROR", "lookup failed", error=type(error).__name__, KeyLookupsFailed=1, _aws=described)
 
 
+def _log(level: str, message: str, **fields: object) -> None:
+    print(json.dumps({"level": level, "message": message, "service": _service, **fields}))
+
+
+_service = os.environ.get("POWERTOOLS_SERVICE_NAME", "openresponses")
+_namespace = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "openresponses")
 # It tries twice at most, since the gateway waits no longer. The client is made as the sandbox starts, when Lambda gives
 # it more processor time.
 _region, _table = os.environ.get("AWS_REGION", "us-east-1"), os.environ.get("OPENRESPONSES_TABLE", "")

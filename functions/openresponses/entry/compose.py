@@ -69,7 +69,12 @@ def _configured(settings: AwsSettings) -> tuple[Parameters, Keys, Toolbox]:
 
     aws = Aws(settings.region, threads=4)
     parameters = SsmParameters(
-        aws, f"{settings.ssm_prefix}/", time.monotonic, seconds=settings.config_seconds, meanwhile=prepare
+        aws,
+        f"{settings.ssm_prefix}/",
+        time.monotonic,
+        seconds=settings.config_seconds,
+        meanwhile=prepare,
+        key=settings.key_arn,
     )
     sources = [ToolFiles(), LambdaTools(parameters, LambdaFunctions(settings.region))]
     return parameters, kept_in(parameters), Toolbox(sources)

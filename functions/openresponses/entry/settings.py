@@ -33,7 +33,8 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
 @dataclass(frozen=True, slots=True)
 class AwsSettings:
     """Where things are. Without a `table` nothing is stored. Without an `ssm_prefix` there is no provider but the
-    offline one, and every tool is a file. A parameter is read again after `config_seconds`.
+    offline one, and every tool is a file. A parameter is read again after `config_seconds`. With a `key_arn`, what the
+    server itself configures is encrypted with that KMS key.
     """
 
     region: str
@@ -44,6 +45,7 @@ class AwsSettings:
     log_days: int
     ssm_prefix: str
     config_seconds: int
+    key_arn: str
 
 
 def aws_settings_from(environment: Mapping[str, str]) -> AwsSettings:
@@ -58,6 +60,7 @@ def aws_settings_from(environment: Mapping[str, str]) -> AwsSettings:
         log_days=_number(environment, "OPENRESPONSES_LOG_DAYS", 7),
         ssm_prefix=get("OPENRESPONSES_SSM_PREFIX", "").rstrip("/"),
         config_seconds=_number(environment, "OPENRESPONSES_CONFIG_SECONDS", 60),
+        key_arn=get("OPENRESPONSES_KEY_ARN", ""),
     )
 
 

@@ -20,7 +20,9 @@ from ..schema.response import ResponseError
 FLUSH_SECONDS = 0.1
 """A handed-off response's clients read its log, so a delta must not wait long."""
 HISTORY_PER_TASK = 128
-"""An upper bound of the events that one task, with its retries, adds to an execution's history."""
+"""An upper bound of the events that one task adds to an execution's history, with the retries of what failed in it."""
+HISTORY_PER_RETRY = 4
+"""The same for one retry. A task that Lambda refuses to begin is retried more often than the other bound allows for."""
 
 
 class WorkResult(TypedDict):
@@ -79,7 +81,7 @@ class Worker:
         if isinstance(step, Stop):
             await finish(run, step, journal, self._ports.now)
             return _result(response_id, generation, "over", run.turns - turns)
-        return await self._go_on(run, recorder, run.turns - turns)
+        return await self._go_on(run, recorder, run.turns - turns, attempt)
 
     async def settle(self, response_id: str, error: str, cause: str) -> None:
         """End a response that the state machine gave up."""
@@ -134,9 +136,9 @@ class Worker:
             await self._storage.runs.save(run, Batch(run.next_batch, []))
             run.next_batch += 1
 
-    async def _go_on(self, run: Run, recorder: Recorder, turns: int) -> WorkResult:
+    async def _go_on(self, run: Run, recorder: Recorder, turns: int, attempt: int) -> WorkResult:
         """Save the run for the next task. Another execution goes on before this one's history is full."""
-        run.history += HISTORY_PER_TASK
+        run.history += HISTORY_PER_TASK + HISTORY_PER_RETRY * attempt
         if run.history < self._settings.history_events:
             await recorder.keep(run)
             return _result(run.response.id, run.generation, "again", turns)
@@ -165,4 +167,6 @@ def readable(error: str, cause: str) -> ResponseError:
         return ResponseError(code=kind.code, message=str(message))
     if error in ("States.Timeout", "Sandbox.Timedout", "TaskTimedOut"):
         return ResponseError(code="turn_timeout", message="A turn took longer than a turn may take")
+    if error == "Lambda.TooManyRequestsException":
+        return ResponseError(code="overloaded", message="The server was busy for too long: try again")
     return ResponseError(code=errors.KitError.code, message="The server had an error while making the response")

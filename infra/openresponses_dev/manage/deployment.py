@@ -59,8 +59,8 @@ class Where:
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """`flags` are the options that name it on the command line. `config_seconds` is how long its functions may use
-    what they have read of the configuration. Only on AWS it has a `stack` and its `state`; only the local cloud lists
-    its `functions`.
+    what they have read of the configuration. Only on AWS it has a `stack` and its `state`, and perhaps a KMS key of
+    its own; only the local cloud lists its `functions`.
     """
 
     title: str
@@ -75,6 +75,7 @@ class Deployment:
     config_seconds: str
     stack: str = ""
     state: str = ""
+    key_arn: str = ""
     functions: tuple[str, ...] = ()
     session: Any = field(default=None, repr=False)
     endpoint_url: str | None = None
@@ -139,6 +140,7 @@ def _on_aws(where: Where) -> Deployment:
             config_seconds=parameters["ConfigSeconds"],
             stack=name,
             state=stack["StackStatus"],
+            key_arn=parameters.get("KeyArn", ""),
             session=session,
         )
     except KeyError as missing:

@@ -49,15 +49,16 @@ def read(deployment: Deployment, kind: Kind, name: str) -> Parameter | None:
 
 
 def write(deployment: Deployment, kind: Kind, name: str, text: str) -> None:
-    """Providers are encrypted, with the account's own key for parameters. Raises Problem."""
+    """Providers are encrypted, with the stack's key, or else the account's own for parameters. Raises Problem."""
     path = f"{deployment.prefix}/{kind}/{name}"
     if (size := len(text.encode())) > _MAX_BYTES:
         raise Problem(
             f"{name} would take {size} bytes, and a parameter holds {_MAX_BYTES}", "name fewer models or headers"
         )
     secret = "SecureString" if kind == "providers" else "String"
+    key = {"KeyId": deployment.key_arn} if deployment.key_arn and kind == "providers" else {}
     with translated("ssm"):
-        deployment.client("ssm").put_parameter(Name=path, Value=text, Type=secret, Overwrite=True)
+        deployment.client("ssm").put_parameter(Name=path, Value=text, Type=secret, Overwrite=True, **key)
 
 
 def delete(deployment: Deployment, kind: Kind, name: str) -> bool:
