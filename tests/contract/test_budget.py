@@ -33,7 +33,7 @@ def said(text: str = "hi") -> Json:
 @pytest.mark.parametrize(
     ("fields", "param", "message"),
     [
-        ({"input": [said()] * 8193}, "input", "must have at most 8192 entries"),
+        ({"input": [said("a" * 200)] * 8193}, "input", "must have at most 8192 entries"),
         ({"tools": [{"type": "web_search"}] * 1025}, "tools", "must have at most 1024 entries"),
         ({"include": ["a"] * 65}, "include", "must have at most 64 entries"),
         ({"include": ["a" * 65]}, "include[0]", "must have at most 64 characters"),
@@ -48,7 +48,7 @@ def said(text: str = "hi") -> Json:
             "must have at most 16 entries",
         ),
         ({"max_output_tokens": 2**31}, "max_output_tokens", "must be at most 2.14748e+09"),
-        ({"input": [1] * 8000}, "input[0]", "must be an object"),
+        ({"input": [1] * 6000}, "input[0]", "must be an object"),
         (
             {"input": [said(), *[{"role": "user", "content": [1] * 8000}] * 3]},
             "input[1].content[0]",
