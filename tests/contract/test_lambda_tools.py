@@ -140,8 +140,10 @@ async def test_a_function_is_told_which_call_this_is_and_the_same_on_a_retry() -
     ("arguments", "message"),
     [
         ("{", "The arguments of weather are not JSON: Expecting property name"),
-        ('{"city": NaN}', "NaN is not JSON"),
-        ("[]", "The arguments of weather must be a JSON object."),
+        ('{"city": NaN}', "NaN is no number that JSON has"),
+        ('{"city": "Oslo", "days": 1e999}', "1e999 is no number that JSON has"),
+        ("[" * 100_000, "The arguments of weather are not JSON"),
+        ("[]", "The arguments of weather must be a JSON object with "),
         ("", "Wrong arguments for weather: city is missing. It takes city, days, extra."),
         ('{"city": 1}', "city must be of type string"),
         ('{"city": "Oslo", "days": 1.5}', "days must be of type integer or null"),

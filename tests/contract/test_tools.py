@@ -190,6 +190,7 @@ async def test_an_output_that_is_too_long_is_cut_and_says_so() -> None:
         ("raises", "[" * 100_000, "The arguments of raises are not JSON"),
         ("raises", '["value"]', "The arguments of raises must be a JSON object with reason."),
         ("raises", "null", "must be a JSON object"),
+        ("raises", '{"reason": 1e999}', "1e999 is no number that JSON has"),
         ("raises", "", "reason: Field required"),
         ("describes", '{"place": {"city": 1}}', "place.city: Input should be a valid string"),
         ("overruns", "{}", "overruns took longer than 0.05 seconds and was given up."),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 
 import httpx2
+import pytest
 
 from openresponses_dev.local.cloud import LocalCloud
+from openresponses_dev.local.gateway.http_exchange import Exchange, Message
 from tests.local.local_project import ROOT
 
 # An operation for any method stands beside others, and has the methods that they don't name:
@@ -35,3 +37,18 @@ async def test_methods_encodings_and_pages_pass_the_templates_routes() -> None:
         assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, "*")
         socket = await client.get("/v1/responses", headers={**key, "upgrade": "websocket", "sec-websocket-key": "x"})
         assert socket.status_code == 426
+
+
+@pytest.mark.parametrize("length", ["abc", "-1", "1e9", "\u00b2", ""])
+async def test_a_length_that_is_none_is_no_matter(length: str) -> None:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"{}"}
+
+    async def send(message: Message) -> None:
+        raise AssertionError(message)
+
+    headers = [(b"content-length", length.encode("latin-1")), (b"expect", b"100-continue")]
+    scope = {"method": "POST", "raw_path": b"/v1/responses", "query_string": b"", "headers": headers}
+    exchange = Exchange({**scope, "client": ("127.0.0.1", 1)}, receive, send)
+    assert await exchange.read_body()
+    assert exchange.request.body == b"{}"

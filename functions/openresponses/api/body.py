@@ -8,7 +8,10 @@ from pydantic_core import from_json
 from starlette.requests import Request
 
 from ..core.errors import BodyTooLarge, RequestError, UnsupportedMediaType
-from ..schema.request import CreateResponse
+from ..schema.base import GivenId
+from ..schema.limits import MAX_COUNT, MAX_INCLUDED
+from ..schema.request import CreateResponse, Word
+from .budget import refuse_costly, refuse_unspeakable
 from .habits import refuse_habits
 from .problems import problem
 
@@ -24,16 +27,18 @@ class Query(BaseModel):
 
 class RetrieveQuery(Query):
     stream: bool = False
-    starting_after: Annotated[int | None, Field(ge=0)] = None
-    include: Annotated[list[str], Field(validation_alias=AliasChoices(*_LISTS))] = []
+    starting_after: Annotated[int | None, Field(ge=0, le=MAX_COUNT)] = None
+    include: Annotated[
+        list[Word], Field(max_length=MAX_INCLUDED, fail_fast=True, validation_alias=AliasChoices(*_LISTS))
+    ] = []
     include_obfuscation: bool = True
 
 
 class ListQuery(Query):
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     order: Literal["asc", "desc"] = "desc"
-    after: str | None = None
-    before: str | None = None
+    after: GivenId | None = None
+    before: GivenId | None = None
 
 
 Q = TypeVar("Q", bound=Query)
@@ -86,12 +91,14 @@ def _check_media(content_type: str) -> None:
 
 def parse_create(body: bytes) -> CreateResponse:
     """Raises RequestError; its `param` is the path of the first wrong field, such as `input[0].content`."""
+    refuse_costly(body)
     try:
         data = cast("JsonValue", from_json(body))
     except ValueError as why:
         raise RequestError(f"The body is not JSON: {why}", code="invalid_json") from None
     if not isinstance(data, dict):
         raise RequestError("The body must be a JSON object", code="invalid_json")
+    refuse_unspeakable(data)
     refuse_habits(data)
     try:
         return CreateResponse.model_validate(data)

@@ -14,20 +14,19 @@ from ..schema.request import CreateResponse
 from . import errors
 from .body import parse_create, read_body
 from .call import Call
-from .headers import SPEC_VERSION, event_names, seconds_left
+from .headers import SPEC_VERSION, event_names, idempotency_key, seconds_left
 from .sse import REPEAT_GRACE, EventStream
 from .stored import answer_whole, stream_of
-
-IDEMPOTENCY_HEADER = "idempotency-key"
 
 
 async def create(call: Call) -> Response:
     request, new, settings = call.request, call.new, call.settings
     event_names(request, settings.event_names)  # a wrong name is refused before anything is done
+    named = idempotency_key(request)
     body = await read_body(request, settings.max_body_bytes)
     asked = parse_create(body)
     run, record = await new.accept(asked)
-    name = request.headers.get(IDEMPOTENCY_HEADER) if run.response.store else None
+    name = named if run.response.store else None
     key = IdempotencyKey.of(name, body) if name else None
     if key and (earlier := await new.claim(key, run, record)) != run.response.id:
         return await _again(call, asked, earlier)

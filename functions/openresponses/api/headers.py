@@ -9,6 +9,9 @@ from ..core.settings import EventNames
 
 SPEC_VERSION = "2026-04-24"
 EVENT_NAMES_HEADER = "openresponses-event-names"
+IDEMPOTENCY_HEADER = "idempotency-key"
+MAX_KEY = 255
+"""Characters of an idempotency key: as many as Stripe takes, whose convention it is."""
 RESERVE = 1.0
 """Seconds before the function's deadline at which a connection is ended, so that its last events get out."""
 
@@ -30,6 +33,14 @@ def event_names(request: Request, default: EventNames) -> EventNames:
             return "openai"
         case _:
             raise RequestError("Event names are 'open_responses' or 'openai'", param=EVENT_NAMES_HEADER)
+
+
+def idempotency_key(request: Request) -> str | None:
+    """Raises RequestError."""
+    name = request.headers.get(IDEMPOTENCY_HEADER)
+    if name and len(name) > MAX_KEY:
+        raise RequestError(f"An idempotency key has at most {MAX_KEY} characters", param=IDEMPOTENCY_HEADER)
+    return name
 
 
 def check_version(request: Request) -> None:

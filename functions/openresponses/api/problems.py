@@ -54,13 +54,13 @@ def problem(error: ValidationError, kind: type[BaseModel]) -> RequestError:
     """The error that a client gets where `kind` could not be read.
 
     A union reports an error for each of its members: the one that got furthest says what is wrong. Where several got
-    equally far, any of what they want is allowed.
+    equally far, it is the one whose type is right; if none is, any of what they want is allowed.
     """
     found = cast("list[_Detail]", error.errors(include_url=False))
     details = [(_steps(each["loc"], kind), each) for each in found]
-    steps, detail = max(details, key=lambda each: len(each[0]))
+    steps, detail = max(details, key=lambda each: (len(each[0]), each[1]["type"] not in _TYPES))
     same = [each for others, each in details if others == steps and each["type"] in _TYPES]
-    path = _written(steps)
+    path = written(steps)
     if detail["type"] in _UNKNOWN_TYPES and isinstance(detail["input"], dict):
         path += ".type"
         if "type" not in detail["input"]:
@@ -166,7 +166,7 @@ def _inner(schema: Any, known: dict[str, Any]) -> Any:
                 return schema
 
 
-def _written(steps: Sequence[int | str]) -> str:
+def written(steps: Sequence[int | str]) -> str:
     """Such as `input[0].content[1].image_url`."""
     path = ""
     for step in steps:

@@ -1,6 +1,5 @@
 """What the assembler builds: a block owns one item and its events. One class for each kind of item."""
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import ClassVar
@@ -23,6 +22,7 @@ from ..schema.items import (
 from . import client_tools
 from . import deltas as d
 from .errors import StreamViolation
+from .json import loads
 from .run import OfferedTool
 
 TakeIndex = Callable[[], int]
@@ -338,8 +338,8 @@ def is_cut(arguments: str) -> bool:
 def free_text(arguments: str) -> str:
     """The text of a custom call. The model was offered the tool as a function with one string, `input`."""
     try:
-        parsed = json.loads(arguments)
+        parsed = loads(arguments)
     except ValueError:
         return arguments
-    text = parsed.get("input") if isinstance(parsed, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    text = parsed.get("input") if isinstance(parsed, dict) else None
     return text if isinstance(text, str) else arguments

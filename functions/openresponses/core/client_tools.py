@@ -22,6 +22,7 @@ from ..schema.items import (
     ToolSearchOutput,
 )
 from ..schema.tools import ClientTool, NamespaceTool, Tool
+from .json import object_of
 from .run import OfferedTool, model_name
 
 
@@ -171,7 +172,7 @@ def offered(tool: ClientTool) -> OfferedTool:
 def call_item(tool: OfferedTool, item_id: str, call_id: str, arguments: str) -> ClientCall | None:
     """The call as its SDK knows it. None if the arguments are no object, or lack what the item must have."""
     form = _FORMS[tool.item_type]
-    value = _read(arguments)
+    value = object_of(arguments)
     required = (tool.parameters or {}).get("required")
     if value is None or not all(name in value for name in (required if isinstance(required, list) else ())):
         return None
@@ -210,7 +211,7 @@ def _arguments(call: ClientCall) -> JsonObject:
         if form.call == call.type and isinstance(value, dict):
             left_out = form.within
             return {name: each for name, each in value.items() if name not in left_out or left_out[name] != each}
-        if form.call == call.type and isinstance(value, str) and (read := _read(value)) is not None:
+        if form.call == call.type and isinstance(value, str) and (read := object_of(value)) is not None:
             return read
     return {"actions": fields.get("actions") or []} if call.type == "computer_call" else {}
 
@@ -229,11 +230,3 @@ def _names(tool: Tool) -> list[str]:
         return [model_name(tool.name, each.name) for each in tool.tools]
     name: str | None = getattr(tool, "name", None)
     return [name] if name else []
-
-
-def _read(text: str) -> JsonObject | None:
-    try:
-        value = json.loads(text or "{}")
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None  # pyright: ignore[reportUnknownVariableType]

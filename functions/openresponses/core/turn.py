@@ -92,7 +92,8 @@ def _is_named(tool: OfferedTool, choice: NamedToolChoice) -> bool:
     by_type = tool.kind == "hosted" and choice.type == tool.item_type
     if tool.kind == "client":  # `computer` goes by three names
         return choice.type == tool.item_type or (choice.type.startswith("computer") and tool.name == "computer")
-    by_name = choice.type != "mcp" and choice.name is not None and choice.name in (tool.name, tool.wire_name)
+    named = choice.type in ("function", "custom", tool.item_type) and choice.name is not None
+    by_name = named and choice.name in (tool.name, tool.wire_name)
     return by_type or by_name
 
 

@@ -37,7 +37,7 @@ class NewResponses:
 
     async def check_model(self, name: str) -> None:
         """Raises NotFound if a request could not name this model."""
-        await self._ports.models.admit(CreateResponse(model=name, input=""))
+        await self._ports.models.admit(CreateResponse.model_construct(model=name, input=""))
 
     async def accept(self, request: CreateResponse) -> tuple[Run, Record]:
         """The run that answers `request`. Raises RequestError, naming the field, before anything is done."""

@@ -30,6 +30,7 @@ from ..schema.items import (
     Reasoning,
     ToolSearchOutput,
 )
+from ..schema.limits import MAX_TOOLS
 from ..schema.request import CreateResponse, JsonSchemaFormat, ReasoningSettings, TextFormat, TextSettings
 from ..schema.response import EchoedJsonSchemaFormat, Response, TextField
 from ..schema.tools import (
@@ -114,6 +115,7 @@ def input_items(
     if isinstance(request.input, str):
         return [_with_id(Message(role="user", content=[InputText(text=request.input)]), response_id, 0)]
     items: list[Item] = []
+    ids = set[str]()
     for index, item in enumerate(request.input or ()):
         match item:
             case AdditionalTools() | ConfigurationUpdate():
@@ -136,8 +138,9 @@ def input_items(
             case ItemReference():
                 items.append(stored[item.id])
             case _:
-                taken = item.id == _PLACEHOLDER or any(each.id == item.id for each in items)
+                taken = item.id == _PLACEHOLDER or item.id in ids
                 items.append(_with_id(item.model_copy(update={"id": ""}) if taken else item, response_id, index))
+        ids.add(items[-1].id)
     return items
 
 
@@ -161,7 +164,7 @@ def requested_tools(request: CreateResponse) -> Iterator[tuple[str, Tool]]:
 async def offered_tools(request: CreateResponse, tools: Tools, items: Sequence[Item] = ()) -> list[OfferedTool]:
     """The tools as the model will see them: the declared ones, and those that a search among `items` found.
 
-    Raises RequestError for one that isn't here, or is declared twice.
+    Raises RequestError for one that isn't here, or is declared twice, and for too many.
     """
     offered: dict[str, OfferedTool] = {}
     for param, tool in requested_tools(request):
@@ -169,10 +172,17 @@ async def offered_tools(request: CreateResponse, tools: Tools, items: Sequence[I
             if each.name in offered:
                 raise RequestError(f"The tool {each.name!r} is declared twice", param=param, code="duplicate_tool")
             offered[each.name] = each
+        _refuse_many(offered, param)
     for found in (tool for item in items if isinstance(item, ToolSearchOutput) for tool in item.tools):
         for each in await _offers(found, tools, "input"):
             offered.setdefault(each.name, each)
+        _refuse_many(offered, "input")
     return list(offered.values())
+
+
+def _refuse_many(offered: Collection[str], param: str) -> None:
+    if len(offered) > MAX_TOOLS:
+        raise RequestError(f"A request offers at most {MAX_TOOLS} tools, with those in namespaces", param=param)
 
 
 async def _offers(tool: Tool, tools: Tools, param: str) -> list[OfferedTool]:
@@ -286,9 +296,9 @@ def _shown(tool: Tool) -> Tool | None:
 def _host_alone(address: str) -> str:
     try:
         url = urlsplit(address)
+        return f"{url.scheme}://{url.hostname or ''}/<redacted>"
     except ValueError:
         return "<redacted>"
-    return f"{url.scheme}://{url.hostname or ''}/<redacted>"
 
 
 def _echo_text(text: TextSettings | None) -> TextField:

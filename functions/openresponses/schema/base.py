@@ -3,8 +3,10 @@
 from typing import Annotated, Any, TypeAlias, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, JsonValue
-from pydantic_core import PydanticUseDefault
+from pydantic_core import PydanticKnownError, PydanticUseDefault
 from pydantic_core.core_schema import any_schema
+
+from .limits import MAX_ID, MAX_NAME
 
 SLUG = "serverless"
 """Our implementor slug: it prefixes every tool and item type that the specification doesn't define."""
@@ -54,7 +56,27 @@ def _empty_if_null(value: object) -> object:
     return "" if value is None else value
 
 
-Id: TypeAlias = Annotated[str, BeforeValidator(_empty_if_null)]
+FAST = Field(fail_fast=True)
+"""For a list. It is read up to its first fault: pydantic would make an error of every wrong element."""
+
+
+def entries(most: int) -> BeforeValidator:
+    """For a dict. It is counted first: pydantic would make an error of every wrong value before it counts them."""
+
+    def counted(value: object) -> object:
+        actual = len(cast("dict[str, object]", value)) if isinstance(value, dict) else 0
+        if actual > most:
+            told = {"field_type": "Dictionary", "max_length": most, "actual_length": actual}
+            raise PydanticKnownError("too_long", told)
+        return cast("object", value)
+
+    return BeforeValidator(counted)
+
+
+Name: TypeAlias = Annotated[str, Field(max_length=MAX_NAME)]
+GivenId: TypeAlias = Annotated[str, Field(max_length=MAX_ID)]
+"""The id of something else, which names it."""
+Id: TypeAlias = Annotated[GivenId, BeforeValidator(_empty_if_null)]
 """An item's id. Input items may come without one (or with null): the server then assigns it."""
 
 TOOL_NAME = r"^[a-zA-Z0-9_.-]+$"

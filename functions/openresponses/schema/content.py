@@ -4,9 +4,10 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from .base import ABSENT_IF_NULL, Json, JsonObject, Wire, absent, fields_of
+from .base import ABSENT_IF_NULL, FAST, GivenId, Json, JsonObject, Name, Wire, absent, fields_of
+from .limits import MAX_FILENAME
 
-ImageDetail: TypeAlias = str
+ImageDetail: TypeAlias = Name
 """`low`, `high`, `auto`, OpenAI's `original`, and what comes next: a provider judges it."""
 
 
@@ -21,7 +22,7 @@ class InputImage(Wire):
     type: Literal["input_image"] = "input_image"
     image_url: str | None = None
     detail: Annotated[ImageDetail, ABSENT_IF_NULL] = "auto"
-    file_id: str | None = absent()
+    file_id: GivenId | None = absent()
 
     @classmethod
     def of(cls, fields: JsonObject) -> Self:
@@ -36,10 +37,10 @@ class InputFile(Wire):
     """`file_data` is base64, with or without a data-URL prefix."""
 
     type: Literal["input_file"] = "input_file"
-    filename: str | None = absent()
+    filename: Annotated[str, Field(max_length=MAX_FILENAME)] | None = absent()
     file_url: str | None = absent()
     file_data: str | None = absent()
-    file_id: str | None = absent()
+    file_id: GivenId | None = absent()
 
 
 class InputVideo(Wire):
@@ -50,11 +51,11 @@ class InputVideo(Wire):
 class TopLogProb(Wire):
     token: str
     logprob: float
-    bytes: Annotated[list[int], ABSENT_IF_NULL] = []
+    bytes: Annotated[list[int], FAST, ABSENT_IF_NULL] = []
 
 
 class LogProb(TopLogProb):
-    top_logprobs: Annotated[list[TopLogProb], ABSENT_IF_NULL] = []
+    top_logprobs: Annotated[list[TopLogProb], FAST, ABSENT_IF_NULL] = []
 
 
 class UrlCitation(Wire):
@@ -125,8 +126,8 @@ Annotation: TypeAlias = Annotated[
 class OutputText(Wire):
     type: Literal["output_text"] = "output_text"
     text: Annotated[str, ABSENT_IF_NULL] = ""
-    annotations: Annotated[list[Annotation], ABSENT_IF_NULL] = []
-    logprobs: Annotated[list[LogProb], ABSENT_IF_NULL] = []
+    annotations: Annotated[list[Annotation], FAST, ABSENT_IF_NULL] = []
+    logprobs: Annotated[list[LogProb], FAST, ABSENT_IF_NULL] = []
 
 
 class Refusal(Wire):

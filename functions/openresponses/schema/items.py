@@ -5,15 +5,20 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from .base import ABSENT_IF_NULL, HOSTED_TYPE, SLUG, Id, Json, ToolName, Wire, absent, fields_of
+from .base import ABSENT_IF_NULL, FAST, HOSTED_TYPE, SLUG, GivenId, Id, Json, Name, ToolName, Wire, absent, fields_of
 from .content import InputImage, InputPart, InputText, Part, ReasoningText, SummaryText
+from .limits import MAX_NAME, MAX_PARTS, MAX_TOOLS
 from .tools import Tool
 
 ItemStatus: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 Role: TypeAlias = Literal["user", "assistant", "system", "developer"]
 CallId: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
-Phase: TypeAlias = str
+Phase: TypeAlias = Name
 """`commentary`, `final_answer`, and what comes next: a client's is passed on. A response has the standard's two."""
+OutputParts: TypeAlias = Annotated[
+    list[Annotated[InputPart, Discriminator("type")]], Field(max_length=MAX_PARTS, fail_fast=True)
+]
+Tools: TypeAlias = Annotated[list[Tool], Field(max_length=MAX_TOOLS, fail_fast=True), ABSENT_IF_NULL]
 REJECTED_CALL = f"{SLUG}:rejected_call"
 
 
@@ -41,7 +46,7 @@ class Message(Wire):
     id: Id = ""
     status: Status = "completed"
     role: Role
-    content: list[Part]
+    content: Annotated[list[Part], FAST]
     phase: Phase | None = absent()
 
     @field_validator("content", mode="before")
@@ -64,14 +69,14 @@ class FunctionCall(Wire):
     name: ToolName
     arguments: Annotated[str, ABSENT_IF_NULL] = ""
     status: Status = "completed"
-    namespace: str | None = absent()
+    namespace: Name | None = absent()
 
 
 class FunctionCallOutput(Wire):
     type: Literal["function_call_output"] = "function_call_output"
     id: Id = ""
     call_id: CallId
-    output: str | list[Annotated[InputPart, Discriminator("type")]]
+    output: str | OutputParts
     status: Status = "completed"
 
 
@@ -84,14 +89,14 @@ class CustomToolCall(Wire):
     name: ToolName
     input: Annotated[str, ABSENT_IF_NULL] = ""
     status: Status = "completed"
-    namespace: str | None = absent()
+    namespace: Name | None = absent()
 
 
 class CustomToolCallOutput(Wire):
     type: Literal["custom_tool_call_output"] = "custom_tool_call_output"
     id: Id = ""
     call_id: CallId
-    output: str | list[Annotated[InputPart, Discriminator("type")]]
+    output: str | OutputParts
     status: Status = "completed"
 
 
@@ -99,8 +104,8 @@ class Reasoning(Wire):
     type: Literal["reasoning"] = "reasoning"
     id: Id = ""
     status: Status = "completed"
-    summary: list[SummaryText] = []
-    content: list[ReasoningText] = []
+    summary: Annotated[list[SummaryText], FAST] = []
+    content: Annotated[list[ReasoningText], FAST] = []
     encrypted_content: str | None = absent()
 
     @field_validator("content", "summary", mode="before")
@@ -113,7 +118,7 @@ class Compaction(Wire):
     type: Literal["compaction"] = "compaction"
     id: Id = ""
     encrypted_content: str
-    created_by: str | None = absent()
+    created_by: Name | None = absent()
 
 
 class HostedToolCall(Wire):
@@ -123,7 +128,7 @@ class HostedToolCall(Wire):
     `output` is null until the tool has answered. `failed`: the output says what went wrong.
     """
 
-    type: Annotated[str, Field(pattern=HOSTED_TYPE)]
+    type: Annotated[str, Field(pattern=HOSTED_TYPE, max_length=MAX_NAME)]
     id: Id = ""
     call_id: CallId
     name: ToolName
@@ -143,9 +148,9 @@ class ExtensionItem(Wire):
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Json]  # pyright: ignore[reportIncompatibleVariableOverride]
 
-    type: str
+    type: Name
     id: Id = ""
-    status: Annotated[str, BeforeValidator(_completed_if_null)] = "completed"
+    status: Annotated[Name, BeforeValidator(_completed_if_null)] = "completed"
 
 
 class ClientCall(Wire):
@@ -178,7 +183,7 @@ class ClientCallOutput(Wire):
     type: Literal["local_shell_call_output", "shell_call_output", "apply_patch_call_output", "computer_call_output"]
     id: Id = ""
     call_id: CallId
-    status: Annotated[str, ABSENT_IF_NULL] = "completed"
+    status: Annotated[Name, ABSENT_IF_NULL] = "completed"
     output: Json = None
 
     @model_validator(mode="before")
@@ -201,9 +206,9 @@ class ToolSearchOutput(Wire):
     type: Literal["tool_search_output"] = "tool_search_output"
     id: Id = ""
     call_id: CallId
-    execution: str | None = absent()
+    execution: Name | None = absent()
     status: Status = "completed"
-    tools: Annotated[list[Tool], ABSENT_IF_NULL] = []
+    tools: Tools = []
 
 
 class AgentMessage(Wire):
@@ -218,9 +223,9 @@ class AgentMessage(Wire):
     type: Literal["agent_message"] = "agent_message"
     id: Id = ""
     status: Status = "completed"
-    author: str
-    recipient: str
-    content: Annotated[list[Json], ABSENT_IF_NULL] = []
+    author: Name
+    recipient: Name
+    content: Annotated[list[Json], Field(max_length=MAX_PARTS), ABSENT_IF_NULL] = []
 
     def parts(self) -> Iterator[InputPart]:
         for part in self.content:
@@ -249,14 +254,14 @@ class ItemReference(Wire):
     """Stands for an item of a stored response."""
 
     type: Literal["item_reference"] | None = "item_reference"
-    id: str
+    id: GivenId
 
 
 class AdditionalTools(Wire):
     """Tools declared among the input items (sent by Codex instead of `tools`)."""
 
     type: Literal["additional_tools"] = "additional_tools"
-    tools: Annotated[list[Tool], ABSENT_IF_NULL] = []
+    tools: Tools = []
 
 
 STANDARD = {

@@ -4,15 +4,16 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, StringConstraints
 
-from .base import JsonObject, Wire, absent
+from .base import GivenId, JsonObject, Name, Wire, absent, entries
 from .items import InputItem
+from .limits import MAX_COUNT, MAX_INCLUDED, MAX_ITEMS, MAX_MODEL, MAX_PREFERENCES, MAX_TOOLS
 from .tools import Tool, ToolChoice
 
 Word: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 """Of a vocabulary that grows. A dialect sends what its vendor may know, and a response shows the standard's nearest."""
 Metadata: TypeAlias = Annotated[
     dict[Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=512)]],
-    Field(max_length=16),
+    entries(16),
 ]
 Penalty: TypeAlias = Annotated[float, Field(ge=-2, le=2)]
 
@@ -57,9 +58,15 @@ class ProviderPreferences(Wire):
     is false. `options` has, by a provider's name, fields to add to what is sent to it.
     """
 
-    order: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=16)] | None = None
+    order: (
+        Annotated[
+            list[Annotated[str, Field(min_length=1, max_length=MAX_MODEL)]],
+            Field(min_length=1, max_length=MAX_PREFERENCES, fail_fast=True),
+        ]
+        | None
+    ) = None
     allow_fallbacks: bool = True
-    options: dict[str, JsonObject] = {}
+    options: Annotated[dict[Name, JsonObject], entries(MAX_PREFERENCES)] = {}
 
 
 class CreateResponse(Wire):
@@ -67,12 +74,12 @@ class CreateResponse(Wire):
     the server refuse what it would otherwise have to ignore, since each would change the answer. `provider` is ours.
     """
 
-    model: Annotated[str, Field(min_length=1)]
-    input: str | list[InputItem] | None = None
+    model: Annotated[str, Field(min_length=1, max_length=MAX_MODEL)]
+    input: str | Annotated[list[InputItem], Field(max_length=MAX_ITEMS, fail_fast=True)] | None = None
     instructions: str | None = None
-    previous_response_id: str | None = None
-    include: list[str] | None = None
-    tools: list[Tool] | None = None
+    previous_response_id: GivenId | None = None
+    include: Annotated[list[Word], Field(max_length=MAX_INCLUDED, fail_fast=True)] | None = None
+    tools: Annotated[list[Tool], Field(max_length=MAX_TOOLS, fail_fast=True)] | None = None
     tool_choice: ToolChoice | None = None
     metadata: Metadata | None = None
     text: TextSettings | None = None
@@ -84,8 +91,8 @@ class CreateResponse(Wire):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     background: bool | None = None
-    max_output_tokens: Annotated[int, Field(ge=16)] | None = None
-    max_tool_calls: Annotated[int, Field(ge=1)] | None = None
+    max_output_tokens: Annotated[int, Field(ge=16, le=MAX_COUNT)] | None = None
+    max_tool_calls: Annotated[int, Field(ge=1, le=MAX_COUNT)] | None = None
     reasoning: ReasoningSettings | None = None
     safety_identifier: Annotated[str, Field(max_length=64)] | None = None
     prompt_cache_key: Annotated[str, Field(max_length=64)] | None = None
@@ -93,7 +100,7 @@ class CreateResponse(Wire):
     store: bool | None = None
     service_tier: Word | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
-    user: str | None = None
+    user: GivenId | None = None
     conversation: str | JsonObject | None = absent()
     prompt: JsonObject | None = absent()
     moderation: JsonObject | None = absent()

@@ -5,7 +5,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from .base import ABSENT_IF_NULL, HOSTED_TYPE, SLUG, Json, JsonObject, ToolName, Wire, absent, fields_of
+from .base import ABSENT_IF_NULL, HOSTED_TYPE, SLUG, Json, JsonObject, Name, ToolName, Wire, absent, fields_of
+from .limits import MAX_NAME, MAX_TOOLS
 
 _UPSTREAM = (
     r"^(web_search(_preview)?(_\d{4}_\d{2}_\d{2})?|file_search|code_interpreter|image_generation|mcp|shell"
@@ -27,7 +28,7 @@ class FunctionTool(Wire):
 class HostedTool(Wire):
     """A tool that this server runs: `{"type": "serverless:<tool>"}`."""
 
-    type: Annotated[str, Field(pattern=HOSTED_TYPE)]
+    type: Annotated[str, Field(pattern=HOSTED_TYPE, max_length=MAX_NAME)]
 
 
 class CustomTool(Wire):
@@ -48,7 +49,11 @@ class NamespaceTool(Wire):
     type: Literal["namespace"] = "namespace"
     name: ToolName
     description: str | None = None
-    tools: Annotated[list[Annotated[FunctionTool | CustomTool, Discriminator("type")]], ABSENT_IF_NULL] = []
+    tools: Annotated[
+        list[Annotated[FunctionTool | CustomTool, Discriminator("type")]],
+        Field(max_length=MAX_TOOLS, fail_fast=True),
+        ABSENT_IF_NULL,
+    ] = []
 
 
 class ClientTool(Wire):
@@ -61,7 +66,7 @@ class ClientTool(Wire):
     __pydantic_extra__: dict[str, Json]  # pyright: ignore[reportIncompatibleVariableOverride]
 
     type: Literal["local_shell", "shell", "apply_patch", "computer", "computer_use_preview", "tool_search"]
-    execution: str | None = absent()
+    execution: Name | None = absent()
     description: str | None = absent()
     parameters: JsonObject | None = absent()
     environment: Json = absent()
@@ -127,9 +132,9 @@ class NamedToolChoice(Wire):
     `server_label` tells MCP servers apart; `name` is then a tool of that server.
     """
 
-    type: str
-    name: str | None = absent()
-    server_label: str | None = absent()
+    type: Name
+    name: Name | None = absent()
+    server_label: Name | None = absent()
 
 
 class AllowedTools(Wire):
@@ -137,7 +142,7 @@ class AllowedTools(Wire):
 
     type: Literal["allowed_tools"] = "allowed_tools"
     mode: ToolChoiceMode = "auto"
-    tools: Annotated[list[NamedToolChoice], Field(min_length=1, max_length=128)]
+    tools: Annotated[list[NamedToolChoice], Field(min_length=1, max_length=128, fail_fast=True)]
 
 
 def _choice_tag(value: object) -> str:

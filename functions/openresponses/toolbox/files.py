@@ -9,7 +9,6 @@ Raise ValueError to tell the model what to do better. `TIMEOUT` in the module is
 
 import asyncio
 import inspect
-import json
 import logging
 import re
 from collections.abc import Callable
@@ -26,7 +25,7 @@ from ..core.run import OfferedTool
 from ..schema.base import JsonObject
 from ..schema.items import HostedToolCall
 from ..schema.tools import HostedTool, UpstreamTool
-from .source import ToolFailed, hosted_name, hosted_tool
+from .source import ToolFailed, arguments_of, hosted_name, hosted_tool, listed
 
 DEFAULT_TIMEOUT = 10.0
 """Seconds."""
@@ -98,17 +97,13 @@ class _ToolFile:
             raise ToolFailed(f"{self.name} failed: {type(error).__name__}: {error}") from error
 
     def _check(self, arguments: str) -> BaseModel:
-        try:
-            given = json.loads(arguments or "{}")
-        except (ValueError, RecursionError) as error:
-            raise ToolFailed(f"The arguments of {self.name} are not JSON: {error}") from error
-        if not isinstance(given, dict):
-            raise ToolFailed(f"The arguments of {self.name} must be a JSON object with {_listed(self.parameters)}.")
+        given = arguments_of(self.name, arguments, self.parameters)
         try:
             return self._arguments.model_validate(given)
         except ValidationError as error:
-            wrong = "; ".join(f"{_path(each['loc'])}: {each['msg']}" for each in error.errors()[:5])
-            message = f"Wrong arguments for {self.name}. {wrong}. It takes {_listed(self.parameters)}."
+            found = error.errors(include_url=False, include_context=False, include_input=False)
+            wrong = "; ".join(f"{_path(each['loc'])}: {each['msg']}" for each in found[:5])
+            message = f"Wrong arguments for {self.name}. {wrong}. It takes {listed(self.parameters)}."
             raise ToolFailed(message) from error
 
 
@@ -155,8 +150,3 @@ def _without_titles(schema: dict[str, Any]) -> JsonObject:
 
 def _path(location: tuple[int | str, ...]) -> str:
     return ".".join(str(step) for step in location) or "arguments"
-
-
-def _listed(parameters: JsonObject) -> str:
-    properties = parameters.get("properties")
-    return ", ".join(properties) if isinstance(properties, dict) and properties else "no arguments"

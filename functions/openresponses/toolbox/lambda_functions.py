@@ -11,10 +11,9 @@ the output, or loses it, makes the call again. Knows nothing of AWS's interfaces
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable
-from typing import Annotated, Any, Protocol, cast
+from typing import Annotated, Any, Protocol
 
 from pydantic import BaseModel, Field, JsonValue, ValidationError
 
@@ -24,7 +23,7 @@ from ..core.run import OfferedTool
 from ..schema.base import JsonObject
 from ..schema.items import HostedToolCall
 from ..schema.tools import HostedTool, UpstreamTool
-from .source import ToolFailed, ToolMisconfigured, hosted_name, hosted_tool
+from .source import ToolFailed, ToolMisconfigured, arguments_of, hosted_name, hosted_tool, listed
 
 MAX_TIMEOUT = 300.0
 """Seconds. The Worker function must have longer."""
@@ -97,7 +96,7 @@ class LambdaTools:
 _TYPES: dict[str, Callable[[Any], bool]] = {
     "string": lambda value: isinstance(value, str),
     "boolean": lambda value: isinstance(value, bool),
-    "integer": lambda value: isinstance(value, int | float) and not isinstance(value, bool) and value == int(value),
+    "integer": lambda value: not isinstance(value, bool) and isinstance(value, int | float) and value % 1 == 0,
     "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
     "array": lambda value: isinstance(value, list),
     "object": lambda value: isinstance(value, dict),
@@ -109,13 +108,7 @@ def _checked(name: str, arguments: str, schema: JsonObject) -> JsonObject:
     """The arguments, parsed. Raises ToolFailed unless they are an object with the properties that `schema` requires,
     of the types that it names. The function itself must check the rest.
     """
-    try:
-        given = json.loads(arguments or "{}", parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise ToolFailed(f"The arguments of {name} are not JSON: {error}") from error
-    if not isinstance(given, dict):
-        raise ToolFailed(f"The arguments of {name} must be a JSON object.")
-    values = cast("JsonObject", given)
+    values = arguments_of(name, arguments, schema)
     declared = schema.get("properties")
     properties = declared if isinstance(declared, dict) else {}
     required = schema.get("required")
@@ -127,7 +120,7 @@ def _checked(name: str, arguments: str, schema: JsonObject) -> JsonObject:
         elif kinds and not any(_TYPES[kind](value) for kind in kinds):
             wrong.append(f"{key} must be of type {' or '.join(kinds)}")
     if wrong:
-        raise ToolFailed(f"Wrong arguments for {name}: {'; '.join(wrong[:5])}. It takes {', '.join(properties)}.")
+        raise ToolFailed(f"Wrong arguments for {name}: {'; '.join(wrong[:5])}. It takes {listed(schema)}.")
     return values
 
 
@@ -137,7 +130,3 @@ def _kinds(schema: JsonValue) -> list[str]:
     kinds = kind if isinstance(kind, list) else [kind]
     known = [each for each in kinds if isinstance(each, str) and each in _TYPES]
     return known if len(known) == len(kinds) else []
-
-
-def _refuse_constant(constant: str) -> float:
-    raise ValueError(f"{constant} is not JSON")

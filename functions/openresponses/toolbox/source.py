@@ -1,7 +1,9 @@
 """What a source of tools must do, and what every source shares. Knows none of them."""
 
+import json
 import re
-from typing import Protocol
+from math import isfinite
+from typing import Protocol, cast
 
 from ..core.errors import KitError
 from ..core.run import OfferedTool
@@ -36,6 +38,31 @@ class ToolMisconfigured(KitError):
     """The configuration of a tool is wrong: an operator must correct it."""
 
     code = "tool_misconfigured"
+
+
+def arguments_of(name: str, text: str, parameters: JsonObject) -> JsonObject:
+    """A call's arguments, as the model wrote them. Raises ToolFailed for what is no object of JSON: it has no NaN, and
+    no number that is too large for one."""
+    try:
+        given = json.loads(text or "{}", parse_constant=_number, parse_float=_number)
+    except (ValueError, RecursionError) as error:
+        raise ToolFailed(f"The arguments of {name} are not JSON: {error}") from error
+    if not isinstance(given, dict):
+        raise ToolFailed(f"The arguments of {name} must be a JSON object with {listed(parameters)}.")
+    return cast("JsonObject", given)
+
+
+def listed(parameters: JsonObject) -> str:
+    """The names of the properties that a JSON schema has."""
+    properties = parameters.get("properties")
+    return ", ".join(properties) if isinstance(properties, dict) and properties else "no arguments"
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text[:40]} is no number that JSON has")
+    return number
 
 
 def hosted_name(item_type: str) -> str | None:

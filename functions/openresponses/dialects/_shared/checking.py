@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from pydantic import JsonValue
 
@@ -52,22 +53,43 @@ class Checked(Decoder):
 
     def _check(self) -> None:
         try:
-            found = misfit(loads("".join(self._said)), self._schema, self._schema)
+            found = misfit(loads("".join(self._said)), self._schema, self._schema, Steps())
         except ValueError:
             found = "it is not JSON"
-        except RecursionError:  # of a schema that refers to itself
+        except (Unending, RecursionError):  # of a schema that refers to itself
             found = ""
         if found:
             _log.warning("the answer of %s does not fit the schema of its request: %s", self._model, found)
 
 
-def misfit(value: JsonValue, schema: JsonValue, root: JsonObject, at: str = "$") -> str:
-    """Where `value` doesn't fit, by the keywords that most schemas are made of; empty where nothing tells so."""
+class Unending(Exception):
+    """A schema can lead to itself in two ways at once, and so on."""
+
+
+@dataclass
+class Steps:
+    """Those that are left."""
+
+    left: int = 100_000
+
+    def take(self) -> None:
+        """Raises Unending."""
+        self.left -= 1
+        if self.left < 0:
+            raise Unending
+
+
+def misfit(value: JsonValue, schema: JsonValue, root: JsonObject, steps: Steps, at: str = "$") -> str:
+    """Where `value` doesn't fit, by the keywords that most schemas are made of; empty where nothing tells so.
+
+    Raises Unending.
+    """
+    steps.take()
     rules = fields(schema)
     if ref := text(rules.get("$ref")):
         rules = referred(ref, root)
     options = _list(rules.get("anyOf")) or _list(rules.get("oneOf"))
-    if options and all(misfit(value, each, root, at) for each in options):
+    if options and all(misfit(value, each, root, steps, at) for each in options):
         return at
     kinds = _list(rules.get("type")) or [kind for kind in (rules.get("type"),) if kind]
     constants = _list(rules.get("enum")) or ([rules["const"]] if "const" in rules else [])
@@ -84,7 +106,7 @@ def misfit(value: JsonValue, schema: JsonValue, root: JsonObject, at: str = "$")
         inner = [(each, known[name], f"{at}.{name}") for name, each in value.items() if name in known]
     else:
         return ""
-    return next((found for each, rule, place in inner if (found := misfit(each, rule, root, place))), "")
+    return next((found for each, rule, place in inner if (found := misfit(each, rule, root, steps, place))), "")
 
 
 _KINDS: dict[JsonValue, type | tuple[type, ...]] = {

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ...core.errors import RequestError
+from ...core.json import object_of
 from ...core.run import model_name
 from ...core.turn import Turn
 from ...schema.base import JsonObject
@@ -25,7 +26,6 @@ from ...schema.items import (
     Message,
     Reasoning,
 )
-from .json import loads
 from .parts import said
 
 NO_OUTPUT = "(no output)"
@@ -176,13 +176,13 @@ def arguments(call: Call) -> JsonObject:
     """An object, always. Other arguments that a model wrote are put into one."""
     if isinstance(call, CustomToolCall):
         return {"input": call.input}
-    value = _object(call.arguments)
+    value = object_of(call.arguments)
     return {"invalid_arguments": call.arguments} if value is None else value
 
 
 def arguments_text(call: Call) -> str:
     """An object's JSON, always, since many servers parse it. It is as the model wrote it where that is an object."""
-    if isinstance(call, CustomToolCall) or _object(call.arguments) is None:
+    if isinstance(call, CustomToolCall) or object_of(call.arguments) is None:
         return json.dumps(arguments(call), ensure_ascii=False)
     return call.arguments or "{}"
 
@@ -198,16 +198,6 @@ def _output(answer: Item) -> Output:
     if isinstance(answer, FunctionCallOutput | CustomToolCallOutput | HostedToolCall) and answer.output is not None:
         return answer.output
     return NO_OUTPUT
-
-
-def _object(text: str) -> JsonObject | None:
-    """None for an object with NaN in it, too: JSON has no such number."""
-    try:
-        value = loads(text or "{}")
-        json.dumps(value, allow_nan=False)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def _answers(items: Sequence[Item]) -> dict[int, int]:

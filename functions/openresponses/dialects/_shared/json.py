@@ -4,8 +4,8 @@ import json
 from math import isfinite
 
 from pydantic import JsonValue
-from pydantic_core import from_json
 
+from ...core.json import loads as loads
 from ...core.surrogates import whole
 from ...schema.base import JsonObject
 
@@ -13,21 +13,6 @@ from ...schema.base import JsonObject
 def dumps(value: JsonValue) -> bytes:
     """UTF-8, which has no half of a surrogate pair: one becomes U+FFFD."""
     return whole(json.dumps(value, ensure_ascii=False, separators=(",", ":"))).encode()
-
-
-def loads(data: str | bytes) -> JsonValue:
-    """Raises ValueError. Half of a surrogate pair stays as it is: its other half may come with the next event.
-
-    The quick parser knows no halves, and not all that the other takes; what both take means the same.
-    """
-    try:
-        return from_json(data)
-    except (ValueError, TypeError):
-        pass
-    try:
-        return json.loads(data)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
 
 
 def text(value: JsonValue) -> str:

@@ -40,7 +40,10 @@ def enforceable(schema: JsonObject) -> bool:
             passed.add(ref)
         return True
 
-    return can_be(schema, ())
+    try:
+        return can_be(schema, ())
+    except RecursionError:  # references that lead to references, without end
+        return False
 
 
 def referred(ref: str, root: JsonObject) -> JsonObject:

@@ -12,7 +12,7 @@ What Bedrock insists on, and this file therefore keeps:
 import base64
 import binascii
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from mimetypes import guess_type
@@ -62,15 +62,18 @@ class Documents:
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
+        self._times = Counter[str]()
 
     def name(self, filename: str) -> str:
         stem = filename.rpartition(".")[0] or filename
         name = re.sub(r"\s+", " ", re.sub(r"[^A-Za-z0-9\s()\[\]-]", "-", stem))[:180].strip() or "document"
-        number = 1
-        while (unique := name if number == 1 else f"{name} ({number})") in self._taken:
-            number += 1
-        self._taken.add(unique)
-        return unique
+        while True:
+            self._times[name] += 1
+            number = self._times[name]
+            unique = name if number == 1 else f"{name} ({number})"
+            if unique not in self._taken:
+                self._taken.add(unique)
+                return unique
 
 
 def blocks(parts: Sequence[Part], documents: Documents, where: str) -> list[JsonObject]:

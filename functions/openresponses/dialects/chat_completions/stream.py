@@ -16,7 +16,7 @@ from ...schema.base import JsonObject
 from ...schema.content import Annotation, LogProb
 from ...schema.response import Usage
 from .._shared.events import DONE, Decoder
-from .._shared.json import count, dumps, fields, objects, text
+from .._shared.json import count, dumps, fields, loads, objects, text
 from .._shared.naming import MAX_CALL_ID, CallIds, Naming, tool_names
 from .._shared.think_tags import ThinkSplitter
 from .._shared.values import citation_of, logprobs_of, usage, web_citation
@@ -121,7 +121,7 @@ def _arguments(value: JsonValue) -> str:
 
 def _is_object(arguments: str) -> bool:
     try:
-        return isinstance(json.loads(arguments), dict)
+        return isinstance(loads(arguments), dict)
     except ValueError:
         return False
 

@@ -101,9 +101,16 @@ def _media(url: str, kind: str, filename: str | None = None) -> JsonObject:
     if not url.startswith(("https://", "http://", "gs://")):
         raise unsendable(f"{kind!r} with a URL that is neither of http, of Cloud Storage, nor of data")
     file: JsonObject = {"fileUri": url}
-    if mime_type := guess_type(filename or "")[0] or guess_type(urlsplit(url).path)[0]:
+    if mime_type := guess_type(filename or "")[0] or guess_type(_path(url, kind))[0]:
         file["mimeType"] = mime_type
     return {"fileData": file}
+
+
+def _path(url: str, kind: str) -> str:
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        raise unsendable(f"{kind!r} with a URL that is none") from None
 
 
 GO_ON = "(go on)"

@@ -75,15 +75,18 @@ def _merged(schema: JsonObject) -> JsonObject:
     """`allOf` is not known: its schemas become one."""
     merged = {name: value for name, value in schema.items() if name != "allOf"}
     parts = objects(schema.get("allOf"))
+    properties, required = dict(fields(schema.get("properties"))), [*_list(schema.get("required"))]
     for part in parts:
         part = _merged(part)
         if "$ref" in part and len(parts) > 1:
             raise Unsayable("'allOf' with references")
-        both = {
-            "properties": fields(merged.get("properties")) | fields(part.get("properties")),
-            "required": [*_list(merged.get("required")), *_list(part.get("required"))],
-        }
-        merged |= part | {name: value for name, value in both.items() if value}
+        merged |= part
+        properties |= fields(part.get("properties"))
+        required += _list(part.get("required"))
+    if parts and properties:
+        merged["properties"] = properties
+    if parts and required:
+        merged["required"] = required
     return merged
 
 

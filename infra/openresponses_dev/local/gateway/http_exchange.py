@@ -41,7 +41,8 @@ class Exchange:
     async def read_body(self) -> bool:
         """Whether the body is small enough; it is read to its end, for a client that only then reads. ClientLeft."""
         length = self.request.header("content-length")
-        if length and int(length) > MAX_REQUEST_BYTES and self.request.header("expect"):
+        told = int(length) if length and length.isdecimal() and length.isascii() else 0
+        if told > MAX_REQUEST_BYTES and self.request.header("expect"):
             return False
         body, size, more = bytearray(), 0, True
         while more:

@@ -1,0 +1,27 @@
+"""How long what a client fills may be. What a model fills too has no limit here: it must be read again once it is kept.
+
+The whole body has a budget as well: see `api.budget`.
+"""
+
+MAX_ITEMS = 8192
+"""Items of an input. OpenAI documents no number: a conversation of thousands of items is one that real clients hold."""
+MAX_TOOLS = 1024
+"""Tools of a request. OpenAI takes 128 ("array too long. Expected an array with maximum length 128"); Codex puts those
+of many MCP servers into namespaces, and other providers take more than OpenAI."""
+MAX_PARTS = 2048
+"""Parts of what a tool or an agent of the client says."""
+MAX_INCLUDED = 64
+"""Words of `include`. OpenAI has eight (openai.types.responses.ResponseIncludable)."""
+MAX_PREFERENCES = 16
+"""Providers that a request names."""
+MAX_ID = 2048
+"""Characters of an id. OpenAI takes 64, and others make longer ones, which their clients send back: 1,760 characters
+in github/app#499."""
+MAX_MODEL = 2048
+"""Characters of a model's name. Bedrock's are the longest: 2,048 (`modelId` in botocore's bedrock-runtime)."""
+MAX_FILENAME = 1024
+"""Characters of a file's name. Most file systems take 255 bytes, and S3 keys have 1,024."""
+MAX_NAME = 256
+"""Characters of any other name. OpenAI takes 64 or 128."""
+MAX_COUNT = 2**31 - 1
+"""Of tokens, calls, or events: the most that vendors' fields of 32 bits hold."""

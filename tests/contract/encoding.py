@@ -1,0 +1,90 @@
+"""A deployment in memory whose providers encode each turn, and answer without a network: everything up to the wire."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+
+import httpx2
+
+from openresponses import dialects as providers
+from openresponses.api.access import Access
+from openresponses.api.app import create_app
+from openresponses.core import deltas as d
+from openresponses.core.ports import Provider
+from openresponses.core.settings import ProviderSettings, Settings
+from openresponses.core.turn import Turn
+from openresponses.dialects._shared.http_dialect import HttpDialect
+from openresponses.dialects._shared.json import dumps
+from openresponses.entry.settings import OFFLINE
+from openresponses.responses.create import NewResponses
+from openresponses.responses.stored import StoredResponses
+from openresponses.routing.catalog import Catalog
+from openresponses.routing.cipher import AeadSeal, of_this_process
+from openresponses.routing.router import Router, TenantModels
+from openresponses.storage.memory import MemoryParameters
+from openresponses.toolbox import Toolbox
+from openresponses.toolbox.files import ToolFiles
+from tests.contract.authorized import authorized
+from tests.contract.machine import House
+from tests.fakes.server import FakeUpstream, dialects, wire_of
+from tests.fakes.wire import Rules
+
+os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "openresponses")  # as `entry` does, where the API's metrics go
+DIALECTS = dialects()
+
+
+class Encodes:
+    """Says what it would have sent was so long, with reasoning before it."""
+
+    def __init__(self, dialect: HttpDialect) -> None:
+        self._dialect = dialect
+
+    async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
+        sent = dumps(self._dialect.encode(turn).body)
+        yield d.Text("text", f"{len(sent)} bytes")
+        yield d.Finish("stop")
+
+    async def aclose(self) -> None:
+        await self._dialect.aclose()
+
+
+def connect(settings: ProviderSettings) -> Provider:
+    provider = providers.connect(settings)
+    return Encodes(provider) if isinstance(provider, HttpDialect) else provider
+
+
+class Encoding:
+    """`models` has a model of each provider. A tenant's house makes 999 ids at most: see `House`."""
+
+    def __init__(self) -> None:
+        kinds = {name: wire_of(name) for name in DIALECTS}
+        self.models = ["offline/demo", *(f"{name}/{kind.model}" for name, kind in kinds.items())]
+        texts = {
+            f"providers/{name}": json.dumps(FakeUpstream(kind(Rules()), "http://127.0.0.1:9/v1").settings)
+            for name, kind in kinds.items()
+        }
+        self._router = Router(Catalog(MemoryParameters(texts), [OFFLINE]), connect, Settings(), time.monotonic)
+        self._keys, self._houses = of_this_process(), dict[str, House]()
+        self.app = create_app(self._open_to, replace(Settings()), self._router.aclose)
+
+    def client(self, tenant: str) -> httpx2.AsyncClient:
+        transport = httpx2.ASGITransport(authorized(self.app, tenant=tenant))
+        return httpx2.AsyncClient(transport=transport, base_url="http://api")
+
+    def house(self, tenant: str) -> House:
+        if tenant not in self._houses:
+            models, tools = TenantModels(self._router, AeadSeal(self._keys, tenant)), Toolbox([ToolFiles()])
+            self._houses[tenant] = House(models, tools)  # type: ignore[arg-type]
+        return self._houses[tenant]
+
+    def forget(self) -> None:
+        """Everything that is stored."""
+        self._houses.clear()
+
+    def _open_to(self, access: Access) -> tuple[NewResponses, StoredResponses]:
+        house = self.house(access.tenant)
+        return house.new, house.stored
