@@ -8,6 +8,7 @@ from typing import ClassVar
 from pydantic_core import from_json
 
 from ..schema import events as ev
+from ..schema.base import fields_of
 from ..schema.content import Annotation, LogProb, OutputText, ReasoningText, Refusal, SummaryText
 from ..schema.items import (
     REJECTED_CALL,
@@ -313,6 +314,7 @@ class ProgressBlock(Block):
         if delta.event:
             yield delta.event.model_copy(update={"item_id": self._id, "output_index": self._index})
         if delta.item:
+            self._check(delta.item)
             self._item = self._ours(delta.item)
 
     def close(self, status: ItemStatus) -> Iterator[ev.Event]:
@@ -320,8 +322,17 @@ class ProgressBlock(Block):
         final = self._item.status if self._item.status in ("failed", "incomplete") else status
         yield ev.OutputItemDone(output_index=self._index, item=self._item.model_copy(update={"status": final}))
 
+    def _check(self, item: ExtensionItem) -> None:
+        """Whatever is known of what the item is, stays."""
+        known, now = fields_of(self._item), fields_of(item)
+        if changed := [name for name in _IDENTITY if known.get(name) not in (None, now.get(name))]:
+            raise StreamViolation(f"The provider changed the {changed[0]} of an item")
+
     def _ours(self, item: ExtensionItem) -> ExtensionItem:
         return item.model_copy(update={"id": self._id})
+
+
+_IDENTITY = ("type", "call_id", "name", "role")
 
 
 def is_cut(arguments: str) -> bool:

@@ -1,11 +1,13 @@
 """Characters outside of the Basic Multilingual Plane that a provider cut in two: `\\ud83d`, then `\\ude00`.
 
 JSON can hold half of a surrogate pair, but no output of ours can: UTF-8 has none. A half that ends a delta is held
-back and joined with the block's next one. A half that stays alone becomes U+FFFD.
+back and joined with the block's next one. A half that stays alone becomes U+FFFD. A number that JSON doesn't have, in
+what is kept as it came, becomes null.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import isfinite
 from typing import TypeVar
 
 from pydantic import BaseModel, JsonValue
@@ -98,6 +100,8 @@ def _whole_value(value: JsonValue) -> JsonValue:
     match value:
         case str():
             return whole(value)
+        case float() if not isfinite(value):
+            return None
         case list():
             return [_whole_value(each) for each in value]
         case dict():

@@ -33,6 +33,7 @@ _LATE: Mapping[t.Phase, str] = {
     "first_byte": "did not start to answer in time",
     "idle": "did not go on with its answer in time",
 }
+_STATUS = re.compile("[45][0-9][0-9]")
 _WORDS_BY_STATUS = {
     402: ("quota", "billing", "credit"),
     429: ("rate_limit", "ratelimit", "too_many_requests", "throttl"),
@@ -125,7 +126,7 @@ class UpstreamErrors:
         """What a code's words mean counts before a status that comes with them, and a status before other words.
         Unknown errors in a stream count as the provider's own: a retry may help.
         """
-        numbers = (int(code) if isinstance(code, str) and code.isdecimal() else code for code in error.codes)
+        numbers = (int(code) if isinstance(code, str) and _STATUS.fullmatch(code) else code for code in error.codes)
         status = next((each for each in numbers if isinstance(each, int) and 400 <= each < 600), None)
         return (_status_in(error.codes[:1]) or status if status else _status_in(error.codes)) or 503
 
@@ -224,6 +225,6 @@ def _number(digits: str) -> float | None:
 def _date(words: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(words)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)

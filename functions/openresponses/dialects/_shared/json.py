@@ -1,7 +1,7 @@
 """Reading and writing vendors' JSON: values of unknown shape, narrowed without trust."""
 
 import json
-from math import isfinite
+from collections.abc import Iterable
 
 from pydantic import JsonValue
 from pydantic_core import from_json
@@ -10,24 +10,50 @@ from ...core.surrogates import whole
 from ...schema.base import JsonObject
 
 
+MAX_DEPTH = 64
+"""How deeply a vendor's values may be nested. What is kept of them is nested in values of ours, which parsers and
+serializers have to take: those of pydantic take about 200."""
+MAX_COUNT = 2**40
+"""Sums of such counts are still integers that every JSON parser reads alike (RFC 8259, section 6)."""
+
+
 def dumps(value: JsonValue) -> bytes:
     """UTF-8, which has no half of a surrogate pair: one becomes U+FFFD."""
     return whole(json.dumps(value, ensure_ascii=False, separators=(",", ":"))).encode()
 
 
 def loads(data: str | bytes) -> JsonValue:
-    """Raises ValueError. Half of a surrogate pair stays as it is: its other half may come with the next event.
+    """Raises ValueError. Half of a surrogate pair stays as it is: its other half may come with the next event. A number
+    that JSON doesn't have is null.
 
     The quick parser knows no halves, and not all that the other takes; what both take means the same.
     """
     try:
-        return from_json(data)
+        value = from_json(data, allow_inf_nan=False)
     except (ValueError, TypeError):
-        pass
-    try:
-        return json.loads(data)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+        try:
+            value = json.loads(data, parse_constant=_nothing)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+    opened = data.count("{") + data.count("[") if isinstance(data, str) else data.count(b"{") + data.count(b"[")
+    if opened > MAX_DEPTH and _is_deep(value):
+        raise ValueError("nested too deeply")
+    return value
+
+
+def _nothing(_constant: str) -> None:
+    return None
+
+
+def _is_deep(value: JsonValue) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [each for holder in level for each in _held(holder)]
+    return bool(level)
+
+
+def _held(value: JsonValue) -> Iterable[JsonValue]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def text(value: JsonValue) -> str:
@@ -46,5 +72,5 @@ def objects(value: JsonValue) -> list[JsonObject]:
 
 
 def count(value: JsonValue) -> int:
-    """A number of things, or zero for anything else."""
-    return int(value) if isinstance(value, int | float) and isfinite(value) and value > 0 else 0
+    """A number of things, `MAX_COUNT` at most, or zero for anything else."""
+    return int(min(value, MAX_COUNT)) if isinstance(value, int | float) and value > 0 else 0
