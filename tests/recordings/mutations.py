@@ -265,7 +265,9 @@ def end_lines_otherwise(body: bytes, chance: random.Random) -> bytes:
 
 
 def begin_otherwise(body: bytes, chance: random.Random) -> bytes:
-    return chance.choice((b"\xef\xbb\xbf", b"\r", b": hi\n\n", b"{", b"<html>", b"data: 1\n\n", b"\xff\xfe", b"")) + body
+    return (
+        chance.choice((b"\xef\xbb\xbf", b"\r", b": hi\n\n", b"{", b"<html>", b"data: 1\n\n", b"\xff\xfe", b"")) + body
+    )
 
 
 Change = Callable[[list[Event], random.Random], None]

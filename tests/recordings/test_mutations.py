@@ -16,9 +16,9 @@ from openresponses.api.sse import frame
 from openresponses.core.errors import KitError
 from openresponses.core.ports import Provider
 from openresponses.core.settings import ProviderSettings, Settings
+from openresponses.responses.create import NewResponses
 from openresponses.routing.catalog import Catalog
 from openresponses.routing.cipher import AeadSeal, of_this_process
-from openresponses.responses.create import NewResponses
 from openresponses.routing.router import Router, TenantModels
 from openresponses.schema.events import StreamEvent
 from openresponses.schema.request import CreateResponse

@@ -24,6 +24,7 @@ from ..schema.items import (
 from . import client_tools
 from . import deltas as d
 from .errors import StreamViolation
+from .room import MAX_ITEMS
 from .run import OfferedTool
 
 TakeIndex = Callable[[], int]
@@ -165,6 +166,8 @@ class ReasoningBlock(Block):
         if part not in self._summaries:
             if part != len(self._summaries):
                 raise StreamViolation(f"The provider opened summary {part} before summary {len(self._summaries)}")
+            if part >= MAX_ITEMS:
+                raise StreamViolation(f"The provider opened more than {MAX_ITEMS:,} summaries of an item")
             self._summaries[part] = []
             yield ev.SummaryPartAdded(
                 item_id=self._id, output_index=self._index, summary_index=part, part=SummaryText()

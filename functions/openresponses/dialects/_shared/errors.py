@@ -78,6 +78,8 @@ class UpstreamErrors:
                 return ProviderMisconfigured("The provider's settings make no valid request")
             case t.EventTooLong():
                 return StreamViolation(f"The provider sent an event longer than {error.limit} bytes")
+            case t.TooLong():
+                return StreamViolation(f"The provider sent more than {error.limit} bytes")
             case _:
                 return ProviderUnavailable("The connection to the provider broke")
 

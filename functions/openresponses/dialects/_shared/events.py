@@ -2,7 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from os.path import basename
 from traceback import extract_tb
 from typing import TypeAlias
@@ -76,14 +76,18 @@ class Decoder(ABC):
 
 
 async def decoded(
-    objects: AsyncIterator[JsonObject], decoder: Decoder, errors: UpstreamErrors
+    objects: AsyncIterator[JsonObject],
+    decoder: Decoder,
+    errors: UpstreamErrors,
+    heard: Callable[[], None] = lambda: None,
 ) -> AsyncGenerator[d.Delta, None]:
-    """Raises ProviderError, also for an object that tells of an error, and TransportError.
+    """Raises ProviderError, also for an object that tells of an error, and TransportError. `heard` is called with each.
 
     Whatever else comes of reading what the provider sent is its fault to a client, and a bug of ours in the log.
     """
     try:
         async for event in objects:
+            heard()
             if error := errors.of_object(event):
                 raise error
             for delta in decoder.feed(event):

@@ -9,7 +9,6 @@ from pydantic_core import from_json
 from ...core.surrogates import whole
 from ...schema.base import JsonObject
 
-
 MAX_DEPTH = 64
 """How deeply a vendor's values may be nested. What is kept of them is nested in values of ours, which parsers and
 serializers have to take: those of pydantic take about 200."""
