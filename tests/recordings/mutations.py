@@ -119,10 +119,10 @@ def _unframed(body: bytes) -> list[Event]:
 
 def _framed(events: list[Event]) -> bytes:
     """Right in all that is checked of a frame: only what is in it may be wrong."""
-    return b"".join(_frame(event) for event in events)
+    return b"".join(map(frame_of, events))
 
 
-def _frame(event: Event) -> bytes:
+def frame_of(event: Event) -> bytes:
     payload = _json(event.value).encode()
     kind = "exception" if event.name.endswith("Exception") else "event"
     named = {":message-type": kind, f":{kind}-type": event.name, ":content-type": "application/json"}

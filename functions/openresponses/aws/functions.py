@@ -33,7 +33,7 @@ class LambdaFunctions:
         except Refused as refused:
             _log.error("invoking %s was refused: %s", function, refused)
             return ToolOutput(f"The tool can't be called: {refused.code}. Go on without it.", failed=True)
-        except ValueError:
+        except (ValueError, RecursionError):
             return ToolOutput("The tool's answer is not JSON.", failed=True)
         if failed:
             return ToolOutput(_failure_of(value), failed=True)

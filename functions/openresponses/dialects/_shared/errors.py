@@ -28,6 +28,8 @@ from ...transport import errors as t
 from .json import loads, objects, text
 
 MAX_MESSAGE = 500
+MAX_WAIT = 86_400.0
+"""Seconds. Some limits are those of a day."""
 _LATE: Mapping[t.Phase, str] = {
     "connect": "could not be reached in time",
     "first_byte": "did not start to answer in time",
@@ -159,16 +161,18 @@ class UpstreamErrors:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from `retry-after` as seconds or as a date (RFC 9110, 10.2.3), or `retry-after-ms`."""
-    if (value := headers.get("retry-after-ms")) and (seconds := _number(value)) is not None:
-        return seconds / 1000
+    """Seconds to wait, `MAX_WAIT` at most, from `retry-after` as seconds or as a date (RFC 9110, 10.2.3), or
+    `retry-after-ms`.
+    """
+    if (value := headers.get("retry-after-ms")) and (seconds := _seconds(value, unit=0.001)) is not None:
+        return seconds
     value = headers.get("retry-after")
     if not value:
         return None
-    if (seconds := _number(value)) is not None:
+    if (seconds := _seconds(value)) is not None:
         return seconds
     until, now = _date(value), _date(headers.get("date", "")) or datetime.now(UTC)
-    return max(0.0, (until - now).total_seconds()) if until else None
+    return min(max(0.0, (until - now).total_seconds()), MAX_WAIT) if until else None
 
 
 def _status_in(codes: Sequence[JsonValue]) -> int | None:
@@ -188,7 +192,7 @@ class _Error:
         self.message = _message(value)
         self.codes = [fields.get(name) for name in ("code", "status_code", "http_code", "status", "type", "error_type")]
         self.codes += [detail.get("reason") for detail in details]
-        delays = [_number(text(detail.get("retryDelay")).removesuffix("s")) for detail in details]
+        delays = [_seconds(text(detail.get("retryDelay")).removesuffix("s")) for detail in details]
         self.retry_after = next((delay for delay in delays if delay is not None), None)
 
 
@@ -216,12 +220,12 @@ def _parsed(body: bytes) -> JsonValue:
     return value if not isinstance(value, list) else value[0] if value else None
 
 
-def _number(digits: str) -> float | None:
+def _seconds(digits: str, unit: float = 1.0) -> float | None:
     try:
         number = float(digits)
     except ValueError:
         return None
-    return max(0.0, number) if isfinite(number) else None
+    return min(max(0.0, number * unit), MAX_WAIT) if isfinite(number) else None
 
 
 def _date(words: str) -> datetime | None:

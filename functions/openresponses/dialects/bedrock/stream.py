@@ -153,7 +153,7 @@ class Reading:
 @dataclass(slots=True)
 class _Thought:
     text: list[str] = field(default_factory=list[str])
-    signature: str = ""
+    signature: list[str] = field(default_factory=list[str])
     redacted: list[str] = field(default_factory=list[str])
 
     def state(self, *, plain: bool) -> str | None:
@@ -165,8 +165,8 @@ class _Thought:
                 raise StreamViolation("The provider sent encrypted reasoning that is not base64") from None
             return kept({"redactedContent": base64.b64encode(data).decode()})
         said: JsonObject = {"text": "".join(self.text)}
-        if self.signature:
-            return kept({"reasoningText": {**said, "signature": self.signature}})
+        if signature := "".join(self.signature):
+            return kept({"reasoningText": {**said, "signature": signature}})
         return kept({"reasoningText": said}) if plain and self.text else None
 
 
@@ -176,17 +176,19 @@ class _Foreign:
 
     kind: str
     block: JsonObject
-    arguments: str = ""
+    arguments: list[str] = field(default_factory=list[str])
+    content: list[JsonValue] = field(default_factory=list[JsonValue])
 
     def feed(self, delta: JsonObject) -> None:
-        self.arguments += text(fields(delta.get("toolUse")).get("input"))
-        if self.kind == "toolResult":
-            self.block["content"] = [*objects(self.block["content"]), *objects(delta.get("toolResult"))]
+        self.arguments.append(text(fields(delta.get("toolUse")).get("input")))
+        self.content += objects(delta.get("toolResult"))
 
     def item(self) -> ExtensionItem:
-        if self.arguments:
+        if self.kind == "toolResult":
+            self.block["content"] = self.content
+        if arguments := "".join(self.arguments):
             with suppress(ValueError):
-                self.block["input"] = loads(self.arguments)
+                self.block["input"] = loads(arguments)
         return ExtensionItem.model_validate({"type": f"{BEDROCK}{self.kind}", "block": self.block})
 
 
@@ -326,7 +328,7 @@ class BedrockDecoder(Decoder):
 
     def _reason(self, index: Index, delta: JsonObject) -> Iterator[d.Delta]:
         thought = self._thoughts.setdefault(index, _Thought())
-        thought.signature += text(delta.get("signature"))
+        thought.signature.append(text(delta.get("signature")))
         if redacted := text(delta.get("redactedContent")):
             thought.redacted.append(redacted)
         if words := text(delta.get("text")):
