@@ -151,7 +151,7 @@ def _wrong(chance: random.Random) -> Any:
     """A value that is not what anybody expects."""
     number = chance.choice((0, -1, 1, 2, 7, 0.5, -0.5, 1e308, 2**31, 2**63, -(2**63), 10**400, float("nan")))
     words = chance.choice(("", "x", "0", "\ud83d", "a\ude00", "\0\r\n", "é" * 300, "9" * 5000, "error", "null", "{"))
-    deep = _nested(chance.choice((10, 40, 70)), fields=chance.random() < 0.5)
+    deep = _nested(chance.choice((10, 60, 70, 150)), fields=chance.random() < 0.5)
     holds = chance.choice(([], {}, [None], [[]], {"": ""}, [{}], [1, "x"], {"type": {}}, {"text": []}, {"0": None}))
     return chance.choice((None, True, False, number, number, words, words, holds, holds, deep, chance.choice([*RAW])))
 

@@ -55,18 +55,16 @@ def test_no_answer_grows_without_end(growing: Callable[[int], d.Delta]) -> None:
     with pytest.raises(StreamViolation, match=r"too long|more than 1,024"):
         say_all()
     events += assembler.abandon()
-    assert room.taken <= MAX_TURN + len(MEGA) * 2
     added = [event for event in events if event.type == "response.output_item.added"]
     assert len(added) <= MAX_ITEMS
     assert len(added) == len([event for event in events if event.type == "response.output_item.done"])
 
 
 def test_an_answer_of_128_000_tokens_has_room_though_each_comes_alone_with_its_usage() -> None:
-    room, used = Room(), d.Usage(Usage())
+    room, token, used = Room(), d.Text("t", " token"), d.Usage(Usage())
     for _ in range(128_000):
-        room.take(d.Text("t", " token"))
+        room.take(token)
         room.take(used)
-    assert room.taken == 6 * 128_000
 
 
 @pytest.mark.parametrize("piece", [d.Text("t", ""), d.ToolCall("c", "é"), d.End("t"), d.Usage(Usage())])
@@ -83,16 +81,16 @@ async def test_what_was_said_before_there_was_no_room_is_kept_and_closed() -> No
         await play(run, Script([[d.Text("t", MEGA), *[d.Text("t", MEGA * 4)] * 4]]))
     [item] = run.response.output
     assert item.status == "incomplete"  # type: ignore[union-attr]
-    assert run.said > MAX_TURN
+    assert MAX_TURN / 2 < run.said < MAX_TURN
 
 
 async def test_the_turns_of_a_response_share_its_room() -> None:
     run = new_run(max_turns=8)
     call = d.ToolCall("c", "{}", name="calculator")
     turn = [d.Text("t", MEGA * 7), call, d.Finish("stop")]
-    with pytest.raises(StreamViolation, match=r"The response is too long: it may have 33,554,432 characters"):
+    with pytest.raises(StreamViolation, match=r"too long: a response may have 33,554,432 characters"):
         await play(run, Script([turn] * 5))
-    assert (run.turns, run.said > MAX_RESPONSE) == (4, True)
+    assert (run.turns, run.said > MAX_RESPONSE - MAX_TURN) == (4, True)
 
 
 def test_a_turn_that_ran_out_of_room_is_well_formed() -> None:

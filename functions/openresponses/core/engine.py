@@ -12,7 +12,7 @@ from .assembler import Assembler
 from .errors import ProviderUnavailable
 from .ids import item_ids
 from .ports import Emit, Keep, Pause, Ports, ToolOutput
-from .room import MAX_RESPONSE, Room
+from .room import MAX_RESPONSE, Room, size_of
 from .run import ReasoningShown, Run, add_usage
 from .steps import Act, Step, Stop, Think, next_step
 from .turn import callable_tools, turn_of
@@ -49,14 +49,13 @@ async def drive(run: Run, ports: Ports, emit: Emit, pause: Pause, keep: Keep = u
 async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> None:
     """One turn of the model. A turn that dies, for whatever reason, leaves no item open."""
     run.began = start = len(run.response.output)
-    room = Room(MAX_RESPONSE - run.said)
     assembler = Assembler(
         start,
         item_ids(run.response.id),
         callable_tools(run),
         parallel_calls=run.request.parallel_tool_calls is not False,
         heard=heard,
-        room=room,
+        room=Room(MAX_RESPONSE - run.said),
     )
     events: Iterator[ev.Event] = iter(())
     try:
@@ -75,7 +74,7 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
         run.discarded += [item.id for item in run.response.output[start:]]
         raise
     finally:
-        run.said += room.taken
+        run.said += size_of(run.response.output[start:])
     run.usage = add_usage(run.usage, assembler.usage)
     run.turns += 1
     run.turn_start = start

@@ -55,7 +55,7 @@ class Run(Wire):
 
     `turn_start` is the index of the first item of the last turn that ended, `began` of the last one that began. `kept`
     is how many items there were when the run was last saved. `streams`: a client is sent events that the log may lack.
-    `said` counts the characters of all turns.
+    `said` counts the characters of what all turns made.
     """
 
     model_config = ConfigDict(defer_build=True)  # no model contains a run

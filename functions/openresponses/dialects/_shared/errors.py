@@ -196,17 +196,19 @@ class _Error:
         self.retry_after = next((delay for delay in delays if delay is not None), None)
 
 
-def _message(value: JsonValue) -> str:
+def _message(value: JsonValue, levels: int = 8) -> str:
     """Never more of the object than its message: other fields may quote the prompt (pydantic's `input` does)."""
     match value:
         case str():
             return value
+        case _ if levels == 0:
+            return ""
         case {"message": message} | {"detail": message} if message:
-            return _message(message)
+            return _message(message, levels - 1)
         case {"msg": str(problem), "loc": list(place)}:
             return f"{'.'.join(map(str, place))}: {problem}"
         case list():
-            return "; ".join(filter(None, map(_message, value)))
+            return "; ".join(filter(None, (_message(each, levels - 1) for each in value)))
         case _:
             return ""
 

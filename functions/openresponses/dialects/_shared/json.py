@@ -9,9 +9,8 @@ from pydantic_core import from_json
 from ...core.surrogates import whole
 from ...schema.base import JsonObject
 
-MAX_DEPTH = 64
-"""How deeply a vendor's values may be nested. What is kept of them is nested in values of ours, which parsers and
-serializers have to take: those of pydantic take about 200."""
+MAX_DEPTH = 200
+"""How deeply a vendor's values may be nested, as the quick parser has it. What is kept of them may be less."""
 MAX_COUNT = 2**40
 """Sums of such counts are still integers that every JSON parser reads alike (RFC 8259, section 6)."""
 
@@ -28,14 +27,14 @@ def loads(data: str | bytes) -> JsonValue:
     The quick parser knows no halves, and not all that the other takes; what both take means the same.
     """
     try:
-        value = from_json(data, allow_inf_nan=False)
+        return from_json(data, allow_inf_nan=False)
     except (ValueError, TypeError):
-        try:
-            value = json.loads(data, parse_constant=_nothing)
-        except RecursionError:
-            raise ValueError("nested too deeply") from None
-    opened = data.count("{") + data.count("[") if isinstance(data, str) else data.count(b"{") + data.count(b"[")
-    if opened > MAX_DEPTH and _is_deep(value):
+        pass
+    try:
+        value = json.loads(data, parse_constant=_nothing)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if _is_deep(value):
         raise ValueError("nested too deeply")
     return value
 
