@@ -7,6 +7,8 @@ import json
 import sys
 from collections.abc import Callable
 
+import pytest
+
 from openresponses.core.room import MAX_TURN
 from tests.contract.long_answer import SAID
 from tests.recordings.recordings import DIALECTS
@@ -19,6 +21,7 @@ MOST = 256
 """MB. A function of 1 GB has to have room for it; it took 957 MB before an answer had an end."""
 
 
+@pytest.mark.timeout(600)
 async def test_100_mb_of_answer_take_a_bounded_part_of_the_memory(
     sweep: Sweep, record_property: Callable[[str, object], None]
 ) -> None:

@@ -161,6 +161,7 @@ _WORDS = {"type", "status", "role", "phase", "reason", "object"}
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.timeout(600)
 async def test_no_stream_of_a_provider_can_hurt(
     dialect: str, sweep: Sweep, record_property: Callable[[str, object], None]
 ) -> None:
