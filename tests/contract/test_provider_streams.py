@@ -228,7 +228,7 @@ def test_an_error_s_words_are_bounded_whatever_they_are(body: str, status: int) 
     errors = UpstreamErrors()
     found = errors.of_body(body.encode()) if status == 200 else errors.of_reply(status, body.encode(), {})
     assert isinstance(found, ProviderError)
-    assert len(found.message) < MAX_MESSAGE + 100
+    assert len(found.message.encode()) < MAX_MESSAGE + 100
     assert not [character for character in found.message if character < " " or character == "\x7f"]
 
 

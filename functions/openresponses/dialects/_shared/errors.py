@@ -23,6 +23,7 @@ from ...core.errors import (
     ProviderUnavailable,
     StreamViolation,
 )
+from ...core.surrogates import whole
 from ...schema.base import JsonObject
 from ...transport import errors as t
 from .json import loads, objects, text
@@ -123,7 +124,7 @@ class UpstreamErrors:
         """One bounded line, without the secrets."""
         for secret in self.secrets:
             message = message.replace(secret, "[redacted]")
-        message = re.sub(r"[\x00-\x20\x7f]+", " ", message).strip() or "it gave no reason"
+        message = re.sub(r"[\x00-\x20\x7f]+", " ", whole(message)).strip() or "it gave no reason"
         return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"
 
     def _status_of(self, error: "_Error") -> int:
