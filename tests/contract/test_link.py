@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from openresponses.transport import errors
 from openresponses.transport.http import Http
-from openresponses.transport.link import MAX_HEAD, MAX_WAITING, Links, Request
+from openresponses.transport.link import MAX_BARE, MAX_INFLATED, MAX_WAITING, Links, Request
 
 Said = Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]
 
@@ -144,8 +144,6 @@ BROKEN: dict[str, bytes] = {
     "no size": CHUNKED + b"x\r\nhello\r\n",
     "not gzip": OK + b"content-encoding: gzip\r\ncontent-length: 5\r\n\r\nhello",
     "an upgrade": b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
-    "a head without end": OK + b"x: y\r\n" * (MAX_HEAD // 5),
-    "a header without end": OK + b"x: " + b"y" * 2 * MAX_HEAD,
 }
 
 
@@ -156,6 +154,38 @@ async def test_what_is_no_whole_reply_is_an_error(reply: bytes, cut: bool) -> No
     async with Server(reply, once=cut).listening() as port:
         client = http(port, first_byte_timeout=0.2, idle_timeout=0.2)
         with pytest.raises((errors.BrokenOff,) if cut else (errors.BrokenOff, errors.TimedOut)):
+            await said(client)
+        await client.aclose()
+
+
+GZIPPED = OK + b"content-encoding: %b\r\ntransfer-encoding: chunked\r\n\r\n"
+BOMB = gzip.compress(bytes(8 * MAX_INFLATED))
+NOTHING = zlib.compressobj(wbits=31).flush(zlib.Z_SYNC_FLUSH)
+HOSTILE: dict[str, bytes] = {
+    "a head without end": OK + b"x: y\r\n" * (MAX_BARE // 5),
+    "a header without end": OK + b"x: " + b"y" * 2 * MAX_BARE,
+    "informational replies without end": b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" * (MAX_BARE // 30),
+    "trailers without end": CHUNKED + b"5\r\nhello\r\n0\r\n" + b"x: y\r\n" * MAX_BARE,
+    "a trailer without end": CHUNKED + b"5\r\nhello\r\n0\r\nx: " + b"y" * 8 * MAX_BARE,
+    "a chunk's extension without end": CHUNKED + b"5;" + b"a" * 8 * MAX_BARE,
+    "a chunk's size without end": CHUNKED + b"0" * 8 * MAX_BARE,
+    "a bomb": GZIPPED % b"gzip" + chunked(BOMB),
+    "a bomb that was deflated": GZIPPED % b"deflate" + chunked(zlib.compress(bytes(8 * MAX_INFLATED))),
+    "a bomb in a bomb": GZIPPED % b"gzip, gzip" + chunked(gzip.compress(BOMB)),
+    "a bomb in many chunks": GZIPPED % b"gzip"
+    + chunked(*(BOMB[start : start + 16] for start in range(0, len(BOMB), 16))),
+    "codings without end": GZIPPED % b", ".join([b"gzip"] * 3) + chunked(b"x"),
+    "what is compressed of nothing": GZIPPED % b"gzip" + chunked(NOTHING + NOTHING[-5:] * MAX_BARE),
+    "what follows what was compressed": GZIPPED % b"gzip" + chunked(gzip.compress(b"hello"), b"x" * 8 * MAX_BARE),
+}
+
+
+@pytest.mark.parametrize("reply", HOSTILE.values(), ids=HOSTILE)
+async def test_a_server_that_means_to_fill_the_memory_is_hung_up_on(reply: bytes) -> None:
+    server = Server(reply)
+    async with server.listening() as port:
+        client = http(port)
+        with pytest.raises((errors.BrokenOff, errors.TooLong)):
             await said(client)
         await client.aclose()
 
@@ -188,7 +218,7 @@ async def test_a_reader_that_does_not_read_makes_its_server_wait() -> None:
     async with Server(OK + b"content-length: 99999999\r\n\r\n" + b"x" * 99999999).listening() as port:
         client = http(port)
         async with client.post("/", b"") as reply:
-            chunks = reply.whole()
+            chunks = reply.stream()
             first = await anext(chunks)
             await asyncio.sleep(0.1)
             second = await anext(chunks)
@@ -198,13 +228,13 @@ async def test_a_reader_that_does_not_read_makes_its_server_wait() -> None:
 
 
 async def test_a_link_whose_reply_was_not_read_is_not_used_again() -> None:
-    server = Server(OK + b"content-length: 9999999\r\n\r\n" + b"x" * 9999999)
+    server = Server(OK + b"content-length: 7999999\r\n\r\n" + b"x" * 7999999)
     async with server.listening() as port:
         client = http(port)
         for _ in range(2):
             async with client.post("/", b"") as reply:
                 assert await anext(reply.whole())
-        assert (len(await said(client)), server.connections) == (9999999, 3)
+        assert (len(await said(client)), server.connections) == (7999999, 3)
         await client.aclose()
 
 

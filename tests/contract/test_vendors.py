@@ -13,7 +13,7 @@ from openresponses.core.errors import ProviderRejected
 from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn
 from openresponses.dialects import connect
-from openresponses.dialects._shared.checking import Steps, misfit
+from openresponses.dialects._shared.checking import misfit
 from openresponses.dialects._shared.http_dialect import HttpDialect
 from openresponses.dialects._shared.vendors import vendor_at
 from openresponses.schema.effort import nearest
@@ -334,7 +334,7 @@ FITS = {
 
 @pytest.mark.parametrize(("schema", "value", "where"), FITS.values(), ids=FITS)
 def test_where_a_value_does_not_fit(schema: Any, value: Any, where: str) -> None:
-    assert misfit(value, schema, schema if isinstance(schema, dict) else {}, Steps()) == where
+    assert misfit(value, schema, schema if isinstance(schema, dict) else {}) == where
 
 
 STRICT = {

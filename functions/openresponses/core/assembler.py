@@ -22,6 +22,7 @@ from ..schema.response import Usage
 from . import deltas as d
 from .blocks import Block, CallBlock, ProgressBlock, ReasoningBlock, TextBlock, WholeCallBlock
 from .errors import StreamViolation
+from .room import Room
 from .run import OfferedTool
 from .surrogates import Halves
 
@@ -35,6 +36,7 @@ class Assembler:
     """Builds one turn's items. `first_index` is the number of items that the response already has.
 
     `heard`: somebody hears the events of each piece of text. If not, there are none: a finished item has all of it.
+    `room` is what there is for the turn.
     """
 
     def __init__(
@@ -45,12 +47,14 @@ class Assembler:
         *,
         parallel_calls: bool = True,
         heard: bool = True,
+        room: Room | None = None,
     ) -> None:
         self._next_index = first_index
         self._new_id = new_id
         self._tools = tools
         self._parallel_calls = parallel_calls
         self._heard = heard
+        self._room = room or Room()
         self._open: dict[d.Key, Block] = {}
         self._unanswered: dict[int, Item] = {}
         self._halves = Halves()
@@ -64,7 +68,10 @@ class Assembler:
             raise StreamViolation(f"The provider sent {type(delta).__name__} after the end of its turn")
         joined = self._halves.joined(delta)
         if len(joined) == 1:
+            self._room.take(joined[0])
             return iter(self._absorb(joined[0]))
+        for each in joined:
+            self._room.take(each)
         return chain.from_iterable(map(self._absorb, joined))
 
     def _absorb(self, delta: d.Delta) -> Iterable[ev.Event]:
@@ -84,6 +91,7 @@ class Assembler:
                 if delta.key in self._open:
                     yield from self._close(delta.key, "completed")
             case d.Whole():
+                self._room.begin()
                 yield from self._close_prose()
                 index = self._take_index()
                 item = delta.item.model_copy(update={"id": self._new_id("ext", index)})
@@ -101,6 +109,7 @@ class Assembler:
             yield ev.OutputItemDone(output_index=index, item=item.model_copy(update={"status": "incomplete"}))
 
     def _begin(self, delta: _Piece) -> Iterator[ev.Event]:
+        self._room.begin()
         block = self._block_for(delta)
         block.heard = self._heard
         yield from self._close_prose()

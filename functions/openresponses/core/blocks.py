@@ -7,6 +7,7 @@ from typing import ClassVar
 from pydantic_core import from_json
 
 from ..schema import events as ev
+from ..schema.base import fields_of
 from ..schema.content import Annotation, LogProb, OutputText, ReasoningText, Refusal, SummaryText
 from ..schema.items import (
     REJECTED_CALL,
@@ -23,6 +24,7 @@ from . import client_tools
 from . import deltas as d
 from .errors import StreamViolation
 from .json import loads
+from .room import MAX_ITEMS
 from .run import OfferedTool
 
 TakeIndex = Callable[[], int]
@@ -164,6 +166,8 @@ class ReasoningBlock(Block):
         if part not in self._summaries:
             if part != len(self._summaries):
                 raise StreamViolation(f"The provider opened summary {part} before summary {len(self._summaries)}")
+            if part >= MAX_ITEMS:
+                raise StreamViolation(f"The provider opened more than {MAX_ITEMS:,} summaries of an item")
             self._summaries[part] = []
             yield ev.SummaryPartAdded(
                 item_id=self._id, output_index=self._index, summary_index=part, part=SummaryText()
@@ -313,6 +317,7 @@ class ProgressBlock(Block):
         if delta.event:
             yield delta.event.model_copy(update={"item_id": self._id, "output_index": self._index})
         if delta.item:
+            self._check(delta.item)
             self._item = self._ours(delta.item)
 
     def close(self, status: ItemStatus) -> Iterator[ev.Event]:
@@ -320,8 +325,17 @@ class ProgressBlock(Block):
         final = self._item.status if self._item.status in ("failed", "incomplete") else status
         yield ev.OutputItemDone(output_index=self._index, item=self._item.model_copy(update={"status": final}))
 
+    def _check(self, item: ExtensionItem) -> None:
+        """Whatever is known of what the item is, stays."""
+        known, now = fields_of(self._item), fields_of(item)
+        if changed := [name for name in _IDENTITY if known.get(name) not in (None, now.get(name))]:
+            raise StreamViolation(f"The provider changed the {changed[0]} of an item")
+
     def _ours(self, item: ExtensionItem) -> ExtensionItem:
         return item.model_copy(update={"id": self._id})
+
+
+_IDENTITY = ("type", "call_id", "name", "role")
 
 
 def is_cut(arguments: str) -> bool:

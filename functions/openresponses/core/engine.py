@@ -12,6 +12,7 @@ from .assembler import Assembler
 from .errors import ProviderUnavailable
 from .ids import item_ids
 from .ports import Emit, Keep, Pause, Ports, ToolOutput
+from .room import MAX_RESPONSE, Room, size_of
 from .run import ReasoningShown, Run, add_usage
 from .steps import Act, Step, Stop, Think, next_step
 from .turn import callable_tools, turn_of
@@ -54,6 +55,7 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
         callable_tools(run),
         parallel_calls=run.request.parallel_tool_calls is not False,
         heard=heard,
+        room=Room(MAX_RESPONSE - run.said),
     )
     events: Iterator[ev.Event] = iter(())
     try:
@@ -71,6 +73,8 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
             await emit(event)
         run.discarded += [item.id for item in run.response.output[start:]]
         raise
+    finally:
+        run.said += size_of(run.response.output[start:])
     run.usage = add_usage(run.usage, assembler.usage)
     run.turns += 1
     run.turn_start = start

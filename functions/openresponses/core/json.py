@@ -11,22 +11,27 @@ DEPTH = 200
 """Levels of lists and objects. The quick parser takes no more, and what writes them again takes 255."""
 
 
-def loads(data: str | bytes) -> JsonValue:
+def loads(data: str | bytes, *, numbers_only: bool = False) -> JsonValue:
     """Raises ValueError. Half of a surrogate pair stays as it is: its other half may come with the next event.
+    `numbers_only`: a number that JSON doesn't have is null.
 
     The quick parser knows no halves, and not all that the other takes; what both take means the same.
     """
     try:
-        return from_json(data)
+        return from_json(data, allow_inf_nan=not numbers_only)
     except (ValueError, TypeError):
         pass
     try:
-        value = json.loads(data)
+        value = json.loads(data, parse_constant=_nothing if numbers_only else None)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if not _fits(value, DEPTH):
         raise ValueError("nested too deeply")
     return value
+
+
+def _nothing(_constant: str) -> None:
+    return None
 
 
 def object_of(text: str) -> JsonObject | None:

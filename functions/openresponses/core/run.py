@@ -56,6 +56,7 @@ class Run(Wire):
 
     `turn_start` is the index of the first item of the last turn that ended, `began` of the last one that began. `kept`
     is how many items there were when the run was last saved. `streams`: a client is sent events that the log may lack.
+    `said` counts the characters of what all turns made.
     """
 
     model_config = ConfigDict(defer_build=True)  # no model contains a run
@@ -81,6 +82,7 @@ class Run(Wire):
     tried: dict[str, int] = {}
     began: int = 0
     kept: int = 0
+    said: int = 0
     streams: bool = False
     reasoning: ReasoningShown = "all"
     served: str | None = None

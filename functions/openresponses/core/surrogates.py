@@ -1,20 +1,25 @@
 """Characters outside of the Basic Multilingual Plane that a provider cut in two: `\\ud83d`, then `\\ude00`.
 
 JSON can hold half of a surrogate pair, but no output of ours can: UTF-8 has none. A half that ends a delta is held
-back and joined with the block's next one. A half that stays alone becomes U+FFFD.
+back and joined with the block's next one. A half that stays alone becomes U+FFFD. A number that JSON doesn't have, in
+what is kept as it came, becomes null.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import isfinite
 from typing import TypeVar
 
 from pydantic import BaseModel, JsonValue
 
 from . import deltas as d
+from .errors import StreamViolation
 
 _Said = d.Text | d.Refusal | d.Reasoning
 _M = TypeVar("_M", bound=BaseModel)
 LONE = "\ufffd"
+MAX_DEPTH = 64
+"""How deeply what is kept as it came may be nested: it is nested in values of ours, and pydantic reads 200 levels."""
 
 
 def whole(text: str) -> str:
@@ -90,17 +95,21 @@ def _with(delta: _Said | d.ToolCall, text: str) -> _Said | d.ToolCall:
 
 def _whole_model(model: _M) -> _M:
     value = model.model_dump()
-    mended = _whole_value(value)
+    mended = _whole_value(value, MAX_DEPTH)
     return model if mended == value else model.model_validate(mended)
 
 
-def _whole_value(value: JsonValue) -> JsonValue:
+def _whole_value(value: JsonValue, levels: int) -> JsonValue:
+    if levels < 0:
+        raise StreamViolation(f"The provider sent an item with more than {MAX_DEPTH} levels of values in values")
     match value:
         case str():
             return whole(value)
+        case float() if not isfinite(value):
+            return None
         case list():
-            return [_whole_value(each) for each in value]
+            return [_whole_value(each, levels - 1) for each in value]
         case dict():
-            return {whole(name): _whole_value(each) for name, each in value.items()}
+            return {whole(name): _whole_value(each, levels - 1) for name, each in value.items()}
         case _:
             return value

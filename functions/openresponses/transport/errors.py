@@ -7,7 +7,8 @@ TransportError
 ├── BrokenOff          the connection broke, or what came over it is not HTTP
 ├── BadStatus          the reply is no success: `status`, `headers` (lower-case names) and `body`
 ├── NotAStream         the reply is a success, but JSON or a web page: `body`
-└── EventTooLong       an event of the stream is longer than `limit` bytes
+└── TooLong            the reply is longer than `limit` bytes
+    └── EventTooLong   one event of it is
 
 No message quotes a header, a URL or a body, since they may hold secrets.
 """
@@ -52,7 +53,11 @@ class NotAStream(TransportError):
         self.body = body
 
 
-class EventTooLong(TransportError):
+class TooLong(TransportError):
     def __init__(self, limit: int) -> None:
         super().__init__(f"more than {limit} bytes")
         self.limit = limit
+
+
+class EventTooLong(TooLong):
+    pass

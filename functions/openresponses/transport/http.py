@@ -15,13 +15,19 @@ from os.path import isdir, isfile
 from typing import Protocol, TypeAlias
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
-from .errors import BadStatus, NotAStream, TimedOut, TransportError
+from .errors import BadStatus, NotAStream, TimedOut, TooLong, TransportError
 from .link import Links, Request
 
 KEEP_ALIVE_SECONDS = 60.0
 """Below what vendors' load balancers keep idle connections for, and long enough to bridge a tool's run."""
 DRAIN_SECONDS = 0.25
 MAX_ERROR_BYTES = 64 * 1024
+MAX_WHOLE_BYTES = 8 * 1024 * 1024
+"""Of a reply that is no stream: as much as of one event."""
+MAX_STREAM_BYTES = 128 * 1024 * 1024
+"""128,000 tokens, as many as any model says in a turn, come in events of a few hundred bytes: in 50 MB."""
+PIECE = 256 * 1024
+"""Bytes of a stream that are handed on at once."""
 
 Sign: TypeAlias = Callable[[str, bytes], Awaitable[Mapping[str, str]]]
 """(URL, body) -> the headers that sign this request."""
@@ -103,7 +109,8 @@ class Http:
         """Send `body`, JSON, to `path` below the base URL. Raises TransportError for every reply but a success.
 
         `path` is percent-encoded already; `query` joins the base URL's own; `headers` win over all others.
-        The first byte's timeout counts from here, connecting included, to the first byte of the reply's body.
+        The first byte's timeout counts from here, connecting included, to the first byte of the reply's body, and, of
+        a stream that begins with something else, to its first event.
         """
         until = asyncio.get_running_loop().time() + self._first_byte_timeout
         more = query or {}
@@ -111,7 +118,7 @@ class Http:
         target = f"{self._path}{path}?{urlencode(joined)}" if joined else f"{self._path}{path}"
         answer = await self._send(target, body, _lower(headers or {}), until)
         try:
-            reply = Reply(answer, until, self._idle_timeout)
+            reply = Reply(answer, until, self._first_byte_timeout, self._idle_timeout)
             if not 200 <= answer.status < 300:
                 raise await reply.failure()
             yield reply
@@ -133,29 +140,41 @@ class Http:
 
 
 class Reply:
-    """A reply whose body is being read."""
+    """A reply whose body is being read.
 
-    def __init__(self, answer: Answer, until: float, idle_timeout: float) -> None:
-        self._answer, self._idle_timeout = answer, idle_timeout
-        self._first_byte_until: float | None = until
+    Its reader says what it has `heard`. What only keeps the connection alive, such as comments, holds off the idle
+    timeout, but for no longer than the first byte's timeout since an event was heard.
+    """
+
+    def __init__(self, answer: Answer, until: float, first_byte_timeout: float, idle_timeout: float) -> None:
+        self._answer, self._first_byte_timeout, self._idle_timeout = answer, first_byte_timeout, idle_timeout
+        self._quiet_until, self._news, self._answered, self._length = until, False, False, 0
         self._now = asyncio.get_running_loop().time
 
+    def heard(self) -> None:
+        """An event came."""
+        self._news = True
+
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        """The body's bytes as they come. Raises TransportError where they are JSON or a web page, stall or break."""
+        """The body's bytes as they come. Raises TransportError where they are JSON or a web page, stall, break, or are
+        more than `MAX_STREAM_BYTES`.
+        """
         recognized = False
         while chunk := await self._next():
             if not recognized and (start := chunk.lstrip(b"\xef\xbb\xbf\r\n\t ")):
                 recognized = True
                 if start[0] in b'{["<':
                     raise NotAStream(await self._rest(chunk))
-            yield chunk
+            for start in range(0, len(chunk), PIECE):
+                yield chunk[start : start + PIECE]
 
     async def whole(self) -> AsyncGenerator[bytes, None]:
-        """The body's bytes as they come, of a reply that is no stream. Raises TransportError where they stall or break.
+        """The body's bytes as they come, of a reply that is no stream. Raises TransportError where they stall, break,
+        or are more than `MAX_WHOLE_BYTES`.
 
         Nothing comes until all is there, so the first byte's timeout is that of the whole.
         """
-        while chunk := await self._next():
+        while chunk := await self._next(MAX_WHOLE_BYTES):
             yield chunk
 
     async def drain(self) -> None:
@@ -177,14 +196,20 @@ class Reply:
             body += chunk
         return body
 
-    async def _next(self) -> bytes:
+    async def _next(self, limit: int = MAX_STREAM_BYTES) -> bytes:
         """The next bytes; none at the end."""
-        until = self._first_byte_until
+        now = self._now()
+        if self._news:
+            self._news, self._answered, self._quiet_until = False, True, now + self._first_byte_timeout
+        until = min(now + self._idle_timeout, self._quiet_until) if self._length else self._quiet_until
         try:
-            chunk = await self._answer.read(until or self._now() + self._idle_timeout)
+            chunk = await self._answer.read(until)
         except TimeoutError:
-            raise TimedOut("first_byte" if until else "idle") from None
-        self._first_byte_until = None
+            late = until == self._quiet_until and not self._answered
+            raise TimedOut("first_byte" if late else "idle") from None
+        self._length += len(chunk)
+        if self._length > limit:
+            raise TooLong(limit)
         return chunk
 
 

@@ -10,21 +10,21 @@ import select
 import ssl
 import zlib
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from .errors import BrokenOff, TimedOut, Unreachable, Unsendable
 
-MAX_HEAD = 100 * 1024
+MAX_BARE = 100 * 1024
+"""Bytes in a row that bring nothing of the body: heads, trailers, what chunks say of themselves, empty compression."""
 MAX_WAITING = 256 * 1024
 """Bytes that were not read yet: above it the server has to wait."""
+MAX_INFLATED = 8 * 1024 * 1024
+"""Bytes that what comes at once is decompressed to: asyncio reads 256 KiB at once. Events compress to a tenth, bombs to
+a thousandth."""
+MAX_CODINGS = 2
 HAPPY_EYEBALLS_SECONDS = 0.25
-
-
-class _Decompressor(Protocol):
-    def decompress(self, data: bytes, /) -> bytes: ...
-    def flush(self) -> bytes: ...
 
 
 class Link(asyncio.Protocol):
@@ -53,10 +53,10 @@ class Link(asyncio.Protocol):
         self.status = 0
         self.headers: dict[str, str] = {}
         self.untouched = True
-        self._head = 0
+        self._bare = 0
         self._begun = False
         self._ends_with_connection = False
-        self._decompressors: list[_Decompressor] = []
+        self._inflaters: list[_Inflater] = []
         self._body: list[bytes] = []
         self._waiting = 0
         self._keeps = False
@@ -151,15 +151,15 @@ class Link(asyncio.Protocol):
             self._keeps = False
             return
         self.untouched = False
-        if not self._begun:
-            self._head += len(data)
+        waiting = self._waiting
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade, zlib.error):
             self._keeps = False
             if not self.complete:
                 self._fail()
-        if not self._begun and self._head > MAX_HEAD:
+        self._bare = self._bare + len(data) if self._waiting == waiting else 0
+        if self._bare > MAX_BARE and not self.complete:
             self._fail()
         if self._waiting > MAX_WAITING and self._socket is not None:
             self._socket.pause_reading()
@@ -190,15 +190,19 @@ class Link(asyncio.Protocol):
         chunked = self.headers.get("transfer-encoding", "").lower().endswith("chunked")
         self._ends_with_connection = not chunked and "content-length" not in self.headers
         for coding in reversed(self.headers.get("content-encoding", "").lower().split(",")):
-            if decompressor := _DECOMPRESSORS.get(coding.strip()):
-                self._decompressors.append(decompressor())
+            if (bits := _CODINGS.get(coding.strip())) is not None:
+                self._inflaters.append(_Inflater(bits))
+        if len(self._inflaters) > MAX_CODINGS:
+            raise zlib.error("too many codings")
 
     def on_body(self, data: bytes) -> None:
-        for decompressor in self._decompressors:
-            data = decompressor.decompress(data)
+        for inflater in self._inflaters:
+            data = inflater.inflated(data)
         if data:
             self._body.append(data)
             self._waiting += len(data)
+            if self._waiting > MAX_INFLATED:
+                raise zlib.error("a bomb")
 
     def on_message_complete(self) -> None:
         if self._begun:
@@ -206,38 +210,40 @@ class Link(asyncio.Protocol):
             self._end()
 
     def _end(self) -> None:
-        for decompressor in self._decompressors:
-            if rest := decompressor.flush():
+        for inflater in self._inflaters:
+            if rest := inflater.rest():
                 self._body.append(rest)
         self.complete = True
 
 
-class _Deflate:
-    """With or without zlib's header: servers differ (RFC 9110, section 8.4.1.2)."""
+class _Inflater:
+    """Decompresses what `bits` tell to zlib. Raises zlib.error, for a bomb too. What follows the end is passed over."""
 
-    def __init__(self) -> None:
-        self._zlib = zlib.decompressobj()
+    def __init__(self, bits: int) -> None:
+        self._zlib, self._bits = zlib.decompressobj(bits), bits
         self._first = True
 
-    def decompress(self, data: bytes, /) -> bytes:
+    def inflated(self, data: bytes) -> bytes:
+        if self._zlib.eof:
+            return b""
         first, self._first = self._first, False
         try:
-            return self._zlib.decompress(data)
+            inflated = self._zlib.decompress(data, MAX_INFLATED)
         except zlib.error:
-            if not first:
+            if not first or self._bits != zlib.MAX_WBITS:
                 raise
-            self._zlib = zlib.decompressobj(-zlib.MAX_WBITS)
-            return self._zlib.decompress(data)
+            self._zlib = zlib.decompressobj(-zlib.MAX_WBITS)  # without a header: servers differ
+            inflated = self._zlib.decompress(data, MAX_INFLATED)
+        if self._zlib.unconsumed_tail:
+            raise zlib.error("a bomb")
+        return inflated
 
-    def flush(self) -> bytes:
+    def rest(self) -> bytes:
         return self._zlib.flush()
 
 
-def _gzip() -> _Decompressor:
-    return zlib.decompressobj(zlib.MAX_WBITS | 16)
-
-
-_DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {"gzip": _gzip, "x-gzip": _gzip, "deflate": _Deflate}
+_CODINGS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
+"""`deflate` comes with or without zlib's header (RFC 9110, section 8.4.1.2)."""
 
 
 class Request(NamedTuple):

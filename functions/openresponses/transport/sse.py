@@ -31,12 +31,15 @@ class SseParser:
         self._line: list[bytes] = []
         self._data: list[bytes] = []
         self._event = b""
-        self._size = 0
+        self._size = 0  # of the line, and of the data
+        self._held = 0  # of the data, with what it takes to keep a line of it
         self._after_cr = False
         self._at_start = True
 
     def feed(self, chunk: bytes) -> list[SseEvent]:
-        """Raises EventTooLong where one event, or one line, is longer than `max_event_bytes`."""
+        """Raises EventTooLong where one event, or one line, is longer than `max_event_bytes`, its fields' names and
+        its empty lines of data included.
+        """
         if self._after_cr and chunk:
             self._after_cr = False
             chunk = chunk.removeprefix(b"\n")
@@ -56,6 +59,7 @@ class SseParser:
         for line in lines:
             if line.startswith(b"data: "):  # nearly all lines are such a one, or empty
                 self._data.append(line[6:])
+                self._held += len(line)
             elif line.startswith(b'{"'):
                 events.append(SseEvent("", line.decode(errors="replace")))
             elif line:
@@ -64,7 +68,7 @@ class SseParser:
                 events.append(self._take())
             else:
                 self._event = b""
-        self._size = sum(map(len, self._line)) + sum(map(len, self._data))
+        self._size = self._held + sum(map(len, self._line))
         if not events:  # what came before counts: the next bytes are too much
             self._check_size()
         return events
@@ -73,6 +77,7 @@ class SseParser:
         name, _, value = line.partition(b":")
         if name in (b"data", b"error"):
             self._data.append(value.removeprefix(b" "))
+            self._held += len(line)
         if name == b"error":
             self._event = name
         elif name == b"event":
@@ -82,7 +87,7 @@ class SseParser:
         data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
         event = SseEvent(self._event.decode(errors="replace") if self._event else "", data.decode(errors="replace"))
         self._data.clear()
-        self._event = b""
+        self._event, self._held = b"", 0
         return event
 
     def _check_size(self) -> None:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from pydantic import JsonValue
 
@@ -12,6 +11,7 @@ from .events import Decoder
 from .json import dumps, fields, loads, text
 from .schemas import referred
 
+MAX_CHECKS = 20_000
 _log = logging.getLogger(__name__)
 
 
@@ -53,60 +53,54 @@ class Checked(Decoder):
 
     def _check(self) -> None:
         try:
-            found = misfit(loads("".join(self._said)), self._schema, self._schema, Steps())
+            found = misfit(loads("".join(self._said)), self._schema, self._schema)
         except ValueError:
             found = "it is not JSON"
-        except (Unending, RecursionError):  # of a schema that refers to itself
+        except (RecursionError, TypeError):  # of a schema that refers to itself, or is none
             found = ""
         if found:
             _log.warning("the answer of %s does not fit the schema of its request: %s", self._model, found)
 
 
-class Unending(Exception):
-    """A schema can lead to itself in two ways at once, and so on."""
+def misfit(value: JsonValue, schema: JsonValue, root: JsonObject) -> str:
+    """Where `value` doesn't fit, by the keywords that most schemas are made of; empty where nothing tells so."""
+    return _Fitting(root).misfit(value, schema, "$")
 
 
-@dataclass
-class Steps:
-    """Those that are left."""
-
-    left: int = 100_000
-
-    def take(self) -> None:
-        """Raises Unending."""
-        self.left -= 1
-        if self.left < 0:
-            raise Unending
-
-
-def misfit(value: JsonValue, schema: JsonValue, root: JsonObject, steps: Steps, at: str = "$") -> str:
-    """Where `value` doesn't fit, by the keywords that most schemas are made of; empty where nothing tells so.
-
-    Raises Unending.
+class _Fitting:
+    """One answer held to one schema. After `MAX_CHECKS` values it is not known whether it fits: alternatives that refer
+    to their schema again multiply with each level.
     """
-    steps.take()
-    rules = fields(schema)
-    if ref := text(rules.get("$ref")):
-        rules = referred(ref, root)
-    options = _list(rules.get("anyOf")) or _list(rules.get("oneOf"))
-    if options and all(misfit(value, each, root, steps, at) for each in options):
-        return at
-    kinds = _list(rules.get("type")) or [kind for kind in (rules.get("type"),) if kind]
-    constants = _list(rules.get("enum")) or ([rules["const"]] if "const" in rules else [])
-    if (kinds and not any(_is(value, kind) for kind in kinds)) or (constants and value not in constants):
-        return at
-    if isinstance(value, list):
-        inner = [(each, rules.get("items"), f"{at}[{index}]") for index, each in enumerate(value)]
-    elif isinstance(value, dict):
-        known = fields(rules.get("properties"))
-        if missing := [name for name in _list(rules.get("required")) if name not in value]:
-            return f"{at}.{missing[0]}"
-        if rules.get("additionalProperties") is False and not value.keys() <= known.keys():
+
+    def __init__(self, root: JsonObject) -> None:
+        self._root, self._left = root, MAX_CHECKS
+
+    def misfit(self, value: JsonValue, schema: JsonValue, at: str) -> str:
+        self._left -= 1
+        if self._left < 0:
+            return ""
+        rules = fields(schema)
+        if ref := text(rules.get("$ref")):
+            rules = referred(ref, self._root)
+        options = _list(rules.get("anyOf")) or _list(rules.get("oneOf"))
+        if options and all(self.misfit(value, each, at) for each in options):
             return at
-        inner = [(each, known[name], f"{at}.{name}") for name, each in value.items() if name in known]
-    else:
-        return ""
-    return next((found for each, rule, place in inner if (found := misfit(each, rule, root, steps, place))), "")
+        kinds = _list(rules.get("type")) or [kind for kind in (rules.get("type"),) if kind]
+        constants = _list(rules.get("enum")) or ([rules["const"]] if "const" in rules else [])
+        if (kinds and not any(_is(value, kind) for kind in kinds)) or (constants and value not in constants):
+            return at
+        if isinstance(value, list):
+            inner = [(each, rules.get("items"), f"{at}[{index}]") for index, each in enumerate(value)]
+        elif isinstance(value, dict):
+            known = fields(rules.get("properties"))
+            if missing := [name for name in _list(rules.get("required")) if name not in value]:
+                return f"{at}.{missing[0]}"
+            if rules.get("additionalProperties") is False and not value.keys() <= known.keys():
+                return at
+            inner = [(each, known[name], f"{at}.{name}") for name, each in value.items() if name in known]
+        else:
+            return ""
+        return next((found for each, rule, place in inner if (found := self.misfit(each, rule, place))), "")
 
 
 _KINDS: dict[JsonValue, type | tuple[type, ...]] = {

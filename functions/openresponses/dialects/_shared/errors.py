@@ -23,16 +23,20 @@ from ...core.errors import (
     ProviderUnavailable,
     StreamViolation,
 )
+from ...core.surrogates import whole
 from ...schema.base import JsonObject
 from ...transport import errors as t
 from .json import loads, objects, text
 
 MAX_MESSAGE = 500
+MAX_WAIT = 86_400.0
+"""Seconds. Some limits are those of a day."""
 _LATE: Mapping[t.Phase, str] = {
     "connect": "could not be reached in time",
     "first_byte": "did not start to answer in time",
     "idle": "did not go on with its answer in time",
 }
+_STATUS = re.compile("[45][0-9][0-9]")
 _WORDS_BY_STATUS = {
     402: ("quota", "billing", "credit"),
     429: ("rate_limit", "ratelimit", "too_many_requests", "throttl"),
@@ -77,6 +81,8 @@ class UpstreamErrors:
                 return ProviderMisconfigured("The provider's settings make no valid request")
             case t.EventTooLong():
                 return StreamViolation(f"The provider sent an event longer than {error.limit} bytes")
+            case t.TooLong():
+                return StreamViolation(f"The provider sent more than {error.limit} bytes")
             case _:
                 return ProviderUnavailable("The connection to the provider broke")
 
@@ -118,14 +124,14 @@ class UpstreamErrors:
         """One bounded line, without the secrets."""
         for secret in self.secrets:
             message = message.replace(secret, "[redacted]")
-        message = re.sub(r"[\x00-\x20\x7f]+", " ", message).strip() or "it gave no reason"
+        message = re.sub(r"[\x00-\x20\x7f]+", " ", whole(message)).strip() or "it gave no reason"
         return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"
 
     def _status_of(self, error: "_Error") -> int:
         """What a code's words mean counts before a status that comes with them, and a status before other words.
         Unknown errors in a stream count as the provider's own: a retry may help.
         """
-        numbers = (int(code) if isinstance(code, str) and code.isdecimal() else code for code in error.codes)
+        numbers = (int(code) if isinstance(code, str) and _STATUS.fullmatch(code) else code for code in error.codes)
         status = next((each for each in numbers if isinstance(each, int) and 400 <= each < 600), None)
         return (_status_in(error.codes[:1]) or status if status else _status_in(error.codes)) or 503
 
@@ -156,16 +162,18 @@ class UpstreamErrors:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from `retry-after` as seconds or as a date (RFC 9110, 10.2.3), or `retry-after-ms`."""
-    if (value := headers.get("retry-after-ms")) and (seconds := _number(value)) is not None:
-        return seconds / 1000
+    """Seconds to wait, `MAX_WAIT` at most, from `retry-after` as seconds or as a date (RFC 9110, 10.2.3), or
+    `retry-after-ms`.
+    """
+    if (value := headers.get("retry-after-ms")) and (seconds := _seconds(value, unit=0.001)) is not None:
+        return seconds
     value = headers.get("retry-after")
     if not value:
         return None
-    if (seconds := _number(value)) is not None:
+    if (seconds := _seconds(value)) is not None:
         return seconds
     until, now = _date(value), _date(headers.get("date", "")) or datetime.now(UTC)
-    return max(0.0, (until - now).total_seconds()) if until else None
+    return min(max(0.0, (until - now).total_seconds()), MAX_WAIT) if until else None
 
 
 def _status_in(codes: Sequence[JsonValue]) -> int | None:
@@ -185,21 +193,23 @@ class _Error:
         self.message = _message(value)
         self.codes = [fields.get(name) for name in ("code", "status_code", "http_code", "status", "type", "error_type")]
         self.codes += [detail.get("reason") for detail in details]
-        delays = [_number(text(detail.get("retryDelay")).removesuffix("s")) for detail in details]
+        delays = [_seconds(text(detail.get("retryDelay")).removesuffix("s")) for detail in details]
         self.retry_after = next((delay for delay in delays if delay is not None), None)
 
 
-def _message(value: JsonValue) -> str:
+def _message(value: JsonValue, levels: int = 8) -> str:
     """Never more of the object than its message: other fields may quote the prompt (pydantic's `input` does)."""
     match value:
         case str():
             return value
+        case _ if levels == 0:
+            return ""
         case {"message": message} | {"detail": message} if message:
-            return _message(message)
+            return _message(message, levels - 1)
         case {"msg": str(problem), "loc": list(place)}:
             return f"{'.'.join(map(str, place))}: {problem}"
         case list():
-            return "; ".join(filter(None, map(_message, value)))
+            return "; ".join(filter(None, (_message(each, levels - 1) for each in value)))
         case _:
             return ""
 
@@ -213,17 +223,17 @@ def _parsed(body: bytes) -> JsonValue:
     return value if not isinstance(value, list) else value[0] if value else None
 
 
-def _number(digits: str) -> float | None:
+def _seconds(digits: str, unit: float = 1.0) -> float | None:
     try:
         number = float(digits)
     except ValueError:
         return None
-    return max(0.0, number) if isfinite(number) else None
+    return min(max(0.0, number * unit), MAX_WAIT) if isfinite(number) else None
 
 
 def _date(words: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(words)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)

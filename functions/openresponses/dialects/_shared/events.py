@@ -1,16 +1,21 @@
 """From a reply's bytes to its JSON objects, and from those to deltas."""
 
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from os.path import basename
+from traceback import extract_tb
 from typing import TypeAlias
 
 from ...core import deltas as d
-from ...core.errors import StreamViolation
+from ...core.errors import KitError, StreamViolation
 from ...schema.base import JsonObject
+from ...transport.errors import TransportError
 from ...transport.sse import SseParser
 from .errors import UpstreamErrors
 from .json import loads
 
+_log = logging.getLogger(__name__)
 Objects: TypeAlias = AsyncGenerator[JsonObject, None]
 DONE: JsonObject = {}
 """Stands for `[DONE]`, with which some servers end their streams. There is nothing in it."""
@@ -71,15 +76,35 @@ class Decoder(ABC):
 
 
 async def decoded(
-    objects: AsyncIterator[JsonObject], decoder: Decoder, errors: UpstreamErrors
+    objects: AsyncIterator[JsonObject],
+    decoder: Decoder,
+    errors: UpstreamErrors,
+    heard: Callable[[], None] = lambda: None,
 ) -> AsyncGenerator[d.Delta, None]:
-    """Raises ProviderError, also for an object that tells of an error."""
-    async for event in objects:
-        if error := errors.of_object(event):
-            raise error
-        for delta in decoder.feed(event):
+    """Raises ProviderError, also for an object that tells of an error, and TransportError. `heard` is called with each.
+
+    Whatever else comes of reading what the provider sent is its fault to a client, and a bug of ours in the log.
+    """
+    try:
+        async for event in objects:
+            heard()
+            if error := errors.of_object(event):
+                raise error
+            for delta in decoder.feed(event):
+                yield delta
+            if decoder.over:
+                break
+        for delta in decoder.end():
             yield delta
-        if decoder.over:
-            break
-    for delta in decoder.end():
-        yield delta
+    except (KitError, TransportError):
+        raise
+    except Exception as error:
+        raise unreadable(error) from None
+
+
+def unreadable(error: Exception) -> StreamViolation:
+    """The log gets the place alone: a message may quote the provider's words."""
+    frames = extract_tb(error.__traceback__)
+    where = ", ".join(f"{basename(frame.filename)}:{frame.lineno} {frame.name}" for frame in frames[-6:])
+    _log.error("a provider's stream could not be read: %s at %s", type(error).__name__, where)
+    return StreamViolation("The provider sent something that could not be read")

@@ -80,7 +80,7 @@ class HttpDialect:
                 async with (
                     aclosing(reply.whole() if wire.whole else reply.stream()) as chunks,
                     aclosing((wire.whole or self.objects)(chunks)) as objects,
-                    aclosing(decoded(objects, wire.decoder, self.errors)) as deltas,
+                    aclosing(decoded(objects, wire.decoder, self.errors, reply.heard)) as deltas,
                 ):
                     async for delta in deltas:
                         yield delta

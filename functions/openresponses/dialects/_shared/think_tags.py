@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 _OPEN, _CLOSE = "<think>", "</think>"
+_MOST_SPACE = 1024
+"""Characters that may come before the tag."""
 
 
 class ThinkSplitter:
@@ -25,7 +27,7 @@ class ThinkSplitter:
             stripped = text.lstrip()
             if stripped.startswith(_OPEN):
                 self._state, text = "inside", stripped.removeprefix(_OPEN)
-            elif _OPEN.startswith(stripped):
+            elif _OPEN.startswith(stripped) and len(text) < _MOST_SPACE:
                 self._held = text
                 return
             else:

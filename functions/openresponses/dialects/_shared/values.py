@@ -46,10 +46,14 @@ def document_citation(document: JsonValue, title: JsonValue, at: int) -> FileCit
     return FileCitation(file_id=text(document), filename=text(title), index=at)
 
 
+_NEVER = 9999.0
+"""The logarithm of a probability of nothing, negated, as OpenAI writes it ("Chat completion object", `logprob`)."""
+
+
 def top_logprob(token: JsonValue, logprob: JsonValue, octets: JsonValue) -> TopLogProb:
     return TopLogProb(
         token=whole(text(token)),
-        logprob=logprob if isinstance(logprob, int | float) else -9999.0,
+        logprob=logprob if isinstance(logprob, int | float) and -_NEVER <= logprob <= _NEVER else -_NEVER,
         bytes=[count(each) for each in octets] if isinstance(octets, list) else [],
     )
 

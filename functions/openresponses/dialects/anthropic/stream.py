@@ -42,6 +42,7 @@ class _Block:
     signature: list[str] = field(default_factory=list[str])
     cited: list[JsonObject] = field(default_factory=list[JsonObject])
     whole: JsonObject = field(default_factory=dict[str, JsonValue])
+    grown: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
 
 
 class AnthropicDecoder(Decoder):
@@ -147,7 +148,7 @@ class AnthropicDecoder(Decoder):
             case _Block() as block, "input_json_delta":
                 block.text.append(text(delta.get("partial_json")))
             case _Block() as block, _:
-                _grow(block.whole, delta)
+                _grow(block, delta)
             case None, _:
                 raise StreamViolation("The provider sent a part of a block that is not open")
 
@@ -199,18 +200,23 @@ class AnthropicDecoder(Decoder):
             yield d.Usage(_usage(self._used))
 
 
-def _grow(block: JsonObject, delta: JsonObject) -> None:
+def _grow(block: _Block, delta: JsonObject) -> None:
     """Add a delta's fields to a block of a type that has no rules here: strings grow, all else is replaced."""
     for name, value in delta.items():
-        before = block.get(name)
-        if name != "type" and value is not None:
-            block[name] = before + value if isinstance(before, str) and isinstance(value, str) else value
+        before = block.whole.get(name)
+        if name == "type" or value is None:
+            continue
+        if isinstance(before, str) and isinstance(value, str):
+            block.grown.setdefault(name, [before]).append(value)
+        else:
+            block.whole[name] = value
+            block.grown.pop(name, None)
 
 
 def _kept(block: _Block) -> ExtensionItem:
     """A block of a tool that the provider ran, or of another type, kept to go back as it came: what it says is what
     later turns know."""
-    whole = {**block.whole}
+    whole = {**block.whole, **{name: "".join(pieces) for name, pieces in block.grown.items()}}
     if arguments := "".join(block.text):
         with suppress(ValueError):
             whole["input"] = loads(arguments)

@@ -7,12 +7,13 @@ over, but for images, which no item can hold. `p` is padding.
 import asyncio
 import base64
 import binascii
-from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from struct import error as StructError  # noqa: N812
 from typing import Any, TypeAlias
+from zlib import crc32
 
 from pydantic import JsonValue
 
@@ -22,6 +23,8 @@ from ...schema.base import JsonObject
 from ...schema.content import FileCitation, UrlCitation
 from ...schema.items import ExtensionItem
 from ...schema.response import Usage
+from ...transport.errors import EventTooLong
+from ...transport.sse import MAX_EVENT_BYTES
 from .._shared.events import Decoder, Objects, object_of
 from .._shared.json import count, dumps, fields, loads, objects, text
 from .._shared.naming import CallIds, Naming, tool_names
@@ -32,19 +35,46 @@ from .thinking import kept
 
 
 async def events_of(chunks: AsyncIterator[bytes]) -> Objects:
-    """Raises StreamViolation for bytes that are no such stream."""
+    """Raises StreamViolation for bytes that are no such stream, and EventTooLong."""
     module = await asyncio.to_thread(import_module, "botocore.eventstream")
     buffer: Any = module.EventStreamBuffer()
-    async for chunk in chunks:
-        buffer.add_data(chunk)
-        while True:
+    async with aclosing(_messages(chunks)) as messages:
+        async for message in messages:
             try:
-                if (message := next(buffer, None)) is None:
-                    break
-                event = _event(message.headers, message.payload)
+                buffer.add_data(message)
+                read = next(buffer)
+                event = _event(read.headers, read.payload)
             except (module.ParserError, StructError, KeyError, UnicodeDecodeError):
-                raise StreamViolation("The provider sent something that is not its event stream") from None
+                raise _no_stream() from None
             yield event
+
+
+async def _messages(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """Each message, whole: the buffer would copy what it has with each chunk. A message begins with its length, the
+    length of its headers, and the checksum of both ("Event stream encoding", Amazon Transcribe)."""
+    held, begun = bytearray(), 0
+    async for chunk in chunks:
+        held += chunk
+        while len(held) - begun >= _LEAST:
+            length, checked = int.from_bytes(held[begun : begun + 4]), int.from_bytes(held[begun + 8 : begun + 12])
+            if length < _LEAST or crc32(held[begun : begun + 8]) != checked:
+                raise _no_stream()
+            if length > MAX_EVENT_BYTES:
+                raise EventTooLong(MAX_EVENT_BYTES)
+            if len(held) - begun < length:
+                break
+            yield bytes(held[begun : begun + length])
+            begun += length
+        del held[:begun]
+        begun = 0
+
+
+_LEAST = 16
+"""Bytes of a message without headers and payload."""
+
+
+def _no_stream() -> StreamViolation:
+    return StreamViolation("The provider sent something that is not its event stream")
 
 
 async def events_of_whole(chunks: AsyncIterator[bytes]) -> Objects:
@@ -123,7 +153,7 @@ class Reading:
 @dataclass(slots=True)
 class _Thought:
     text: list[str] = field(default_factory=list[str])
-    signature: str = ""
+    signature: list[str] = field(default_factory=list[str])
     redacted: list[str] = field(default_factory=list[str])
 
     def state(self, *, plain: bool) -> str | None:
@@ -135,8 +165,8 @@ class _Thought:
                 raise StreamViolation("The provider sent encrypted reasoning that is not base64") from None
             return kept({"redactedContent": base64.b64encode(data).decode()})
         said: JsonObject = {"text": "".join(self.text)}
-        if self.signature:
-            return kept({"reasoningText": {**said, "signature": self.signature}})
+        if signature := "".join(self.signature):
+            return kept({"reasoningText": {**said, "signature": signature}})
         return kept({"reasoningText": said}) if plain and self.text else None
 
 
@@ -146,17 +176,19 @@ class _Foreign:
 
     kind: str
     block: JsonObject
-    arguments: str = ""
+    arguments: list[str] = field(default_factory=list[str])
+    content: list[JsonValue] = field(default_factory=list[JsonValue])
 
     def feed(self, delta: JsonObject) -> None:
-        self.arguments += text(fields(delta.get("toolUse")).get("input"))
-        if self.kind == "toolResult":
-            self.block["content"] = [*objects(self.block["content"]), *objects(delta.get("toolResult"))]
+        self.arguments.append(text(fields(delta.get("toolUse")).get("input")))
+        self.content += objects(delta.get("toolResult"))
 
     def item(self) -> ExtensionItem:
-        if self.arguments:
+        if self.kind == "toolResult":
+            self.block["content"] = self.content
+        if arguments := "".join(self.arguments):
             with suppress(ValueError):
-                self.block["input"] = loads(self.arguments)
+                self.block["input"] = loads(arguments)
         return ExtensionItem.model_validate({"type": f"{BEDROCK}{self.kind}", "block": self.block})
 
 
@@ -296,7 +328,7 @@ class BedrockDecoder(Decoder):
 
     def _reason(self, index: Index, delta: JsonObject) -> Iterator[d.Delta]:
         thought = self._thoughts.setdefault(index, _Thought())
-        thought.signature += text(delta.get("signature"))
+        thought.signature.append(text(delta.get("signature")))
         if redacted := text(delta.get("redactedContent")):
             thought.redacted.append(redacted)
         if words := text(delta.get("text")):

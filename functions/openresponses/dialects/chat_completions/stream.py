@@ -12,6 +12,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from ...core import deltas as d
 from ...core.errors import ProviderUnavailable, StreamViolation
+from ...core.room import MAX_ITEMS
 from ...schema.base import JsonObject
 from ...schema.content import Annotation, LogProb
 from ...schema.response import Usage
@@ -21,7 +22,7 @@ from .._shared.naming import MAX_CALL_ID, CallIds, Naming, tool_names
 from .._shared.think_tags import ThinkSplitter
 from .._shared.values import citation_of, logprobs_of, usage, web_citation
 from .models import ThinkTags
-from .thinking import PARTS, CallState, State, call_fields, merged, message_fields
+from .thinking import PARTS, CallState, Grown, State, call_fields, message_fields
 
 
 @dataclass(slots=True)
@@ -32,7 +33,7 @@ class _Call:
     name: str = ""
     arguments: list[str] = field(default_factory=list[str])
     opened: bool = False
-    state: JsonObject = field(default_factory=dict[str, JsonValue])
+    state: Grown = field(default_factory=Grown)
 
 
 class Calls:
@@ -50,6 +51,7 @@ class Calls:
         self._names = names
         self._ids = CallIds()
         self._calls: list[_Call] = []
+        self.opened = 0
         self._by_id: dict[str, _Call] = {}
         self._by_index: dict[int, _Call] = {}
 
@@ -61,13 +63,14 @@ class Calls:
         call = self._find(index, call_id, name, arguments) or self._new(index, call_id)
         call.name = call.name or name
         if state := call_fields(chunk):
-            call.state = merged(call.state, state)
+            call.state.add(state)
         if arguments:
             call.arguments.append(arguments)
         if call.opened and arguments:
             yield d.ToolCall(call.key, arguments)
         elif call.name and not call.opened:
             call.opened = True
+            self.opened += 1
             yield d.ToolCall(call.key, "".join(call.arguments), call.id, self._names.ours(call.name))
 
     @property
@@ -78,9 +81,9 @@ class Calls:
     def states(self) -> tuple[CallState, ...]:
         """What came with the calls since it was asked for last."""
         told = [call for call in self._calls if call.state and call.name]
-        states = tuple(CallState(id=call.id, name=call.name, fields=call.state) for call in told)
+        states = tuple(CallState(id=call.id, name=call.name, fields=call.state.fields()) for call in told)
         for call in told:
-            call.state = {}
+            call.state = Grown()
         return states
 
     def end(self) -> None:
@@ -97,16 +100,18 @@ class Calls:
             return call
         if not call.name:
             return None if call_id and call.id else call
-        repeated = not call_id and name == call.name and not (arguments and _is_object("".join(call.arguments)))
+        repeated = not call_id and name == call.name and not (arguments and _is_object(call.arguments))
         return call if repeated else None
 
     def _new(self, index: int | None, call_id: str) -> _Call:
         """A second call with the same id gets none, nor does one with too long an id: the engine makes one. But an id
         may hold a signature (LiteLLM's `encode_tool_call_id_with_signature`), so it is state.
         """
+        if len(self._calls) >= MAX_ITEMS:
+            raise StreamViolation(f"The provider sent more than {MAX_ITEMS:,} tool calls")
         call = _Call(f"call_{len(self._calls)}", index, self._ids.take(call_id))
         if len(call_id) > MAX_CALL_ID or "__thought__" in call_id:
-            call.state = {"id": call_id}
+            call.state.add({"id": call_id})
         self._calls.append(call)
         if call.id:
             self._by_id[call.id] = call
@@ -119,11 +124,17 @@ def _arguments(value: JsonValue) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else text(value)
 
 
-def _is_object(arguments: str) -> bool:
+def _is_object(pieces: list[str]) -> bool:
+    """Asked with each piece, so long ones are not looked at: they are of one call."""
+    if sum(map(len, pieces[:_MANY_PIECES])) > _LONG_ARGUMENTS or len(pieces) > _MANY_PIECES:
+        return False
     try:
-        return isinstance(loads(arguments), dict)
+        return isinstance(loads("".join(pieces)), dict)
     except ValueError:
         return False
+
+
+_LONG_ARGUMENTS, _MANY_PIECES = 64 * 1024, 256
 
 
 REASONING = ("reasoning_content", "reasoning", "reasoning_text")
@@ -145,12 +156,12 @@ class ChatDecoder(Decoder):
         self._finish = ""
         self._echo = echo
         self._thoughts: list[str] = []
-        self._message: JsonObject = {}
+        self._message = Grown()
         self._calls = Calls(names or tool_names(()))
         self._think = ThinkSplitter(opened=think_tags == "open") if think_tags else None
         self._last = ""
         self._said = False
-        self._cited: list[Annotation] = []
+        self._cited = set[str]()
         self._uncited: list[d.Annotation] = []
         self._used: JsonValue = None
 
@@ -179,7 +190,7 @@ class ChatDecoder(Decoder):
                     yield from self._leave(delta.reason)
                 case d.Text() | d.Refusal() | d.Annotation() | d.ToolCall():
                     opens = isinstance(delta, d.ToolCall) and bool(delta.name)
-                    if self._last == "reasoning" or (self._last != delta.key and len(self._calls.keys) == opens):
+                    if self._last == "reasoning" or (self._last != delta.key and self._calls.opened == opens):
                         yield from self._state()
                     self._last = str(delta.key)
                 case _:
@@ -187,11 +198,11 @@ class ChatDecoder(Decoder):
             yield delta
 
     def _state(self, after: int = 0) -> Iterator[d.Delta]:
-        state = State(message=self._message, calls=self._calls.states(), after=after)
+        state = State(message=self._message.fields(), calls=self._calls.states(), after=after)
         if self._echo and not state.reasons:
             state = state.model_copy(update={"text": "".join(self._thoughts)})
         self._thoughts.clear()
-        self._message = {}
+        self._message = Grown()
         if state.text or state.message or state.calls:
             yield d.Opaque("reasoning", dumps(state.model_dump(exclude_defaults=True)).decode())
 
@@ -234,7 +245,7 @@ class ChatDecoder(Decoder):
         more = len(given) > 1 or not isinstance(content, str)
         if more:
             if state := message_fields(given):
-                self._message = merged(self._message, state)
+                self._message.add(state)
             if reasoning := _reasoning(given):
                 yield d.Reasoning("reasoning", reasoning)
         if content:
@@ -267,9 +278,10 @@ class ChatDecoder(Decoder):
         """In the text that is open. What comes before it is held back until there is a text: it must not cut reasoning
         in two. Some vendors send all of their sources again in each chunk.
         """
-        new = [each for each in citations if each not in self._cited]
-        self._cited += new
-        self._uncited += [d.Annotation("text", each) for each in new]
+        for each in citations:
+            if (written := repr(each)) not in self._cited:
+                self._cited.add(written)
+                self._uncited.append(d.Annotation("text", each))
         if self._last == "text":
             yield from self._held()
 

@@ -5,6 +5,8 @@ came: only which fields they are is known here.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
@@ -91,32 +93,89 @@ def call_fields(call: JsonObject) -> JsonObject:
 
 
 def merged(known: JsonObject, more: JsonObject) -> JsonObject:
-    """`known` with a further piece of the same message or call. Texts and lists grow; an object comes whole."""
-    return known | {name: _joined(known.get(name), value) for name, value in more.items()}
+    """`known` with a further piece of the same message or call."""
+    grown = Grown(known)
+    grown.add(more)
+    return grown.fields()
 
 
-def _joined(known: JsonValue, more: JsonValue) -> JsonValue:
-    match known, more:
-        case str(), str():
-            return known + more
-        case dict(), dict():
-            return known | more
-        case list(), list():
-            blocks = [*known]
-            for block in more:
-                _append(blocks, block)
-            return blocks
+class Grown:
+    """The fields of one message or call, of the pieces that come of it. Texts and lists grow; an object comes whole.
+
+    Texts are joined once, at the end: a stream has many pieces.
+    """
+
+    def __init__(self, first: JsonObject | None = None) -> None:
+        self._fields: dict[str, Any] = {name: _opened(value) for name, value in (first or {}).items()}
+
+    def __bool__(self) -> bool:
+        return bool(self._fields)
+
+    def add(self, more: JsonObject) -> None:
+        for name, value in more.items():
+            self._fields[name] = _joined(self._fields.get(name), value)
+
+    def fields(self) -> JsonObject:
+        return {name: _closed(value) for name, value in self._fields.items()}
+
+
+@dataclass(slots=True)
+class _Words:
+    pieces: list[str]
+
+
+def _opened(value: JsonValue) -> Any:
+    match value:
+        case str():
+            return _Words([value])
+        case dict():
+            return {**value}
+        case list():
+            return [_opened_block(block) for block in value]
         case _:
-            return more
+            return value
 
 
-def _append(blocks: list[JsonValue], block: JsonValue) -> None:
+def _opened_block(block: JsonValue) -> Any:
+    if not isinstance(block, dict):
+        return block
+    return {name: _opened(value) if name in _GROWING else value for name, value in block.items()}
+
+
+def _closed(value: Any) -> JsonValue:
+    match value:
+        case _Words():
+            return "".join(value.pieces)
+        case dict():
+            fields = cast("dict[str, Any]", value)
+            return {name: _closed(each) for name, each in fields.items()}
+        case list():
+            return [_closed(each) for each in cast("list[Any]", value)]
+        case _:
+            return value
+
+
+def _joined(known: Any, more: JsonValue) -> Any:
+    match known, more:
+        case _Words(), str():
+            known.pieces.append(more)
+        case dict(), dict():
+            cast("dict[str, Any]", known).update(more)
+        case list(), list():
+            for block in more:
+                _append(cast("list[Any]", known), block)
+        case _:
+            return _opened(more)
+    return cast("Any", known)
+
+
+def _append(blocks: list[Any], block: JsonValue) -> None:
     last = blocks[-1] if blocks else None
-    if isinstance(last, dict) and isinstance(block, dict) and _goes_on(last, block):
-        grown = {name: _joined(last.get(name), block[name]) for name in _GROWING if name in block}
-        blocks[-1] = last | {name: value for name, value in block.items() if value} | grown
+    if isinstance(last, dict) and isinstance(block, dict) and _goes_on(fields := cast("dict[str, Any]", last), block):
+        grown = {name: _joined(fields.get(name), block[name]) for name in _GROWING if name in block}
+        fields.update({name: value for name, value in block.items() if value} | grown)
     else:
-        blocks.append(block)
+        blocks.append(_opened_block(block))
 
 
 def _goes_on(last: JsonObject, block: JsonObject) -> bool:

@@ -6,7 +6,9 @@ type are passed over.
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
+from itertools import accumulate
 
 from pydantic import JsonValue
 
@@ -36,11 +38,11 @@ def citations(said: str, candidate: JsonObject) -> Iterator[UrlCitation | FileCi
     """Of the web, of maps and of documents: one of a file search may have no address, and then its store stands for it.
     Google counts bytes of UTF-8, an annotation counts characters.
     """
-    octets = said.encode(errors="replace")
+    ends = [0, *accumulate(len(character.encode(errors="replace")) for character in said)]
 
     def cited(source: JsonObject, segment: JsonObject) -> Iterator[UrlCitation | FileCitation]:
-        start = len(octets[: count(segment.get("startIndex"))].decode(errors="ignore"))
-        end = len(octets[: count(segment.get("endIndex"))].decode(errors="ignore"))
+        start = bisect_right(ends, count(segment.get("startIndex"))) - 1
+        end = bisect_right(ends, count(segment.get("endIndex"))) - 1
         title = text(source.get("title"))
         if (url := text(source.get("uri"))) and start <= end:
             yield UrlCitation(url=url, title=title, start_index=start, end_index=end)
@@ -113,7 +115,8 @@ class GeminiDecoder(Decoder):
         self._stateful = False
         self._thoughts = 0
         self._calls, self._call_ids = 0, CallIds()
-        self._text = ""
+        self._text: list[str] = []
+        self._length = 0
         self._signed: list[tuple[int, str, str]] = []
         self._silent = True
         self._about: JsonObject = {}
@@ -138,7 +141,7 @@ class GeminiDecoder(Decoder):
         if finish is None:
             raise _without_answer(self._finish)
         if self._open == "text":
-            for citation in citations(self._text, self._about):
+            for citation in citations("".join(self._text), self._about):
                 yield d.Annotation("text", citation)
         if finish == "stop":
             yield from self._leave()
@@ -187,8 +190,9 @@ class GeminiDecoder(Decoder):
                 self._open = "text"
             yield d.Text("text", words, tokens)
         if signature:
-            self._signed.append((len(self._text), words, signature))
-        self._text += words
+            self._signed.append((self._length, words, signature))
+        self._text.append(words)
+        self._length += len(words)
 
     def _call(self, call: JsonObject, signature: str) -> Iterator[d.Delta]:
         """Whole, with its arguments. A second call with the same id, or one with too long an id, gets none."""
@@ -229,8 +233,8 @@ class GeminiDecoder(Decoder):
 
     def _leave(self) -> Iterator[d.Delta]:
         """The text is over. Its signatures come after it: what was said of it is out already."""
-        state = Spoken(spoken=tuple(self._signed), length=len(self._text))
-        self._signed, self._text = [], ""
+        state = Spoken(spoken=tuple(self._signed), length=self._length)
+        self._signed, self._text, self._length = [], [], 0
         if state.spoken:
             self._open = "thought"
             self._stateful = True

@@ -16,6 +16,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from ...core import deltas as d
 from ...core.errors import StreamViolation
+from ...core.room import MAX_ITEMS
 from ...schema.base import JsonObject
 from ...schema.content import Annotation
 from ...schema.events import UpstreamProgress
@@ -66,20 +67,22 @@ class _Said:
     """A text that comes in pieces."""
 
     chunks: list[str] = field(default_factory=list[str])
+    length: int = 0
     logprobs: bool = False
-    annotations: list[JsonValue] = field(default_factory=list[JsonValue])
+    annotations: set[str] = field(default_factory=set[str])
 
     def __str__(self) -> str:
         return "".join(self.chunks)
 
     def more(self, piece: str) -> str:
         self.chunks.append(piece)
+        self.length += len(piece)
         return piece
 
     def rest(self, whole: str) -> str:
         """What of `whole` was not said. Nothing, where it goes on otherwise than what was."""
-        said = str(self)
-        return self.more(whole[len(said) :]) if len(whole) > len(said) and whole.startswith(said) else ""
+        goes_on = len(whole) > self.length and whole.startswith(str(self))
+        return self.more(whole[self.length :]) if goes_on else ""
 
 
 class OutputItem(ABC):
@@ -117,7 +120,8 @@ class MessageItem(OutputItem):
         super().__init__(key, item)
         self._parts = defaultdict[str, _Said](_Said)
         self._phase: Phase | None = phase_of(item)
-        self._before = before if before and str(before) else None
+        self._repeated, self._matched = str(before) if before else "", 0
+        self._before = before if self._repeated else None
         self._held: list[d.Text | d.Annotation] = []
         self._keys: dict[str, str] = {}
         self._finished = set[str]()
@@ -163,10 +167,13 @@ class MessageItem(OutputItem):
         """The part's, unless its whole text was said under another index, as servers do that count otherwise in their
         events than in the finished item.
         """
+        if len(self._parts) > MAX_ITEMS:
+            raise StreamViolation(f"The provider sent a message of more than {MAX_ITEMS:,} parts")
         key, said = f"{self.key}.{index}", text(whole.get("text")) if isinstance(whole, dict) else ""
         if said and not self._parts[key].chunks:
-            others = ((each, str(part)) for each, part in self._parts.items() if each not in self._finished)
-            return next((each for each, words in others if words == said), key)
+            others = ((each, part) for each, part in self._parts.items() if each not in self._finished)
+            same = (each for each, part in others if part.length == len(said) and str(part) == said)
+            return next(same, key)
         return key
 
     def _part(self, index: int, part: JsonValue) -> Iterator[d.Delta]:
@@ -195,13 +202,16 @@ class MessageItem(OutputItem):
             yield replace(delta, key=self._keys.get(str(delta.key), delta.key))
             return
         self._held.append(delta)
-        ours, theirs = str(self), str(self._before)
-        if len(ours) > len(theirs) and ours.startswith(theirs) and isinstance(delta, d.Text):
+        if not isinstance(delta, d.Text):
+            return
+        same = self._repeated[self._matched : self._matched + len(delta.text)]
+        self._matched += len(same)
+        if not delta.text.startswith(same) or (len(same) < len(delta.text) and self._matched < len(self._repeated)):
+            yield from self.let_go()
+        elif len(same) < len(delta.text):
             key = str(delta.key)
             self._keys[key], self._before, self._held = self._before.last_key, None, []
-            yield d.Text(self._keys[key], ours[len(theirs) :], (), self._phase)
-        elif not theirs.startswith(ours):
-            yield from self.let_go()
+            yield d.Text(self._keys[key], delta.text[len(same) :], (), self._phase)
 
     @property
     def last_key(self) -> str:
@@ -222,8 +232,10 @@ class MessageItem(OutputItem):
         """Each once, though it comes in an event, and with the part, and with the item."""
         told = self._parts[key].annotations
         for annotation in annotations:
-            if isinstance(annotation, dict) and annotation not in told and (read := annotation_of(annotation)):
-                told.append(annotation)
+            if not isinstance(annotation, dict) or (written := json.dumps(annotation, sort_keys=True)) in told:
+                continue
+            if read := annotation_of(annotation):
+                told.add(written)
                 yield from self._tell(d.Annotation(key, read))
 
 

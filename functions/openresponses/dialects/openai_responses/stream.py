@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from ...core import deltas as d
 from ...core.errors import StreamViolation
+from ...core.room import MAX_ITEMS
 from ...schema.base import SLUG, JsonObject
 from ...schema.items import STANDARD
 from ...schema.response import Usage
@@ -99,12 +100,12 @@ class ResponsesDecoder(Decoder):
 
     def _end(self, response: JsonObject, *, cut: bool) -> Iterator[d.Delta]:
         """Some servers send an item, or all, only here."""
-        known = list(self._items)
+        known = dict.fromkeys(self._items)
         for value in objects(response.get("output")):
             same = self._by_id.get(text(value.get("id")))
             item = same or next((each for each in known if each.type == value.get("type")), None)
-            if item in known:
-                known.remove(item)
+            if item:
+                known.pop(item, None)
             yield from self._close(item, value, {})
         for item in self._items:
             if isinstance(item, MessageItem):
@@ -140,6 +141,8 @@ class ResponsesDecoder(Decoder):
         return self._new({"type": implied, "id": item_id}, event) if implied else None
 
     def _new(self, value: JsonObject, event: JsonObject) -> OutputItem:
+        if len(self._items) >= MAX_ITEMS:
+            raise StreamViolation(f"The provider's turn has more than {MAX_ITEMS:,} items")
         item = self._item(f"item{len(self._items)}", value)
         self._items.append(item)
         if item_id := text(value.get("id")):
