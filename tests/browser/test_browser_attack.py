@@ -25,7 +25,7 @@ from tests.browser.chromium import opened
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 ROOT = Path(__file__).parents[2]
 PAGE = Path(__file__).with_name("attack.html")
-PARAMETER = "/openresponses/providers/openai"
+PARAMETER = "/openresponses/local/providers/openai"
 SETTINGS = {"dialect": "chat_completions", "base_url": "http://127.0.0.1:9/v1", "api_key": "sk-planted-provider-key"}
 STOLEN = {**SETTINGS, "base_url": "http://evil.example/v1"}
 PUT = {"Name": PARAMETER, "Value": json.dumps(STOLEN), "Type": "SecureString", "Overwrite": True}

@@ -15,11 +15,12 @@ import pytest
 from openresponses.aws.functions import LambdaFunctions
 from openresponses.core import deltas as d
 from openresponses.core.errors import ProviderError, ProviderTimeout, StreamViolation
+from openresponses.core.json import DEPTH
 from openresponses.dialects._shared.checking import misfit
 from openresponses.dialects._shared.errors import MAX_MESSAGE, MAX_WAIT, UpstreamErrors, retry_after
 from openresponses.dialects._shared.events import Decoder, decoded, objects_of
 from openresponses.dialects._shared.http_dialect import HttpDialect, WireTurn
-from openresponses.dialects._shared.json import MAX_COUNT, MAX_DEPTH, count, loads
+from openresponses.dialects._shared.json import MAX_COUNT, count, loads
 from openresponses.dialects.anthropic.stream import AnthropicDecoder
 from openresponses.dialects.bedrock.stream import BedrockDecoder, events_of
 from openresponses.dialects.chat_completions import connect
@@ -267,8 +268,8 @@ def test_what_is_nested_too_deeply_is_not_read(opened: str) -> None:
         return f"{begun}1{closed}"
 
     levels = len(opened.replace('"a":', ""))
-    assert loads(nested(MAX_DEPTH // levels))
-    for depth in (MAX_DEPTH // levels + 10, 500, 100_000):
+    assert loads(nested(DEPTH // levels))
+    for depth in (DEPTH // levels + 10, 500, 100_000):
         with pytest.raises(ValueError, match="nested"):
             loads(nested(depth))
 

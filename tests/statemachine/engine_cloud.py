@@ -199,7 +199,7 @@ class Deployment:
 
     def configure(self, name: str, value: object) -> None:
         """Write a parameter, which a sandbox reads that has not read it yet."""
-        ssm, path = self.cloud.aws.client("ssm"), f"/openresponses/{name}"
+        ssm, path = self.cloud.aws.client("ssm"), f"/openresponses/local/{name}"
         ssm.put_parameter(Name=path, Value=json.dumps(value), Type="SecureString", Overwrite=True)
 
     def history(self, execution: str) -> list[Json]:

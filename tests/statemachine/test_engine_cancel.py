@@ -53,7 +53,7 @@ class Gate(Watch):
 
 @pytest.fixture(scope="module")
 def _deployment() -> Iterator[Deployment]:
-    with deployed(ssm={"/openresponses/tools/slow": json.dumps(PARAMETER)}, retry_scale=0.1) as deployment:
+    with deployed(ssm={"/openresponses/local/tools/slow": json.dumps(PARAMETER)}, retry_scale=0.1) as deployment:
         yield deployment
 
 

@@ -30,7 +30,7 @@ from tests.stream_checker import check_stream
 NAMES = ("steady", "lethal", "slow")
 TOOLS = [{"type": f"serverless:{name}"} for name in NAMES]
 PARAMETERS = {
-    f"/openresponses/tools/{name}": json.dumps({"function": f"openresponses-tool-{name}", "timeout": 100})
+    f"/openresponses/local/tools/{name}": json.dumps({"function": f"openresponses-tool-{name}", "timeout": 100})
     for name in NAMES
 }
 ASKED: Json = {
