@@ -20,12 +20,29 @@ def find_chromium() -> str:
     return found
 
 
+_SWITCHES = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
+    "--disable-background-networking",
+)
+
+
+async def dumped(url: str, profile: Path, *more: str) -> str:
+    """The page's document, as its scripts have made it."""
+    browser = await asyncio.create_subprocess_exec(
+        *(find_chromium(), *_SWITCHES, "--virtual-time-budget=20000", "--dump-dom"),
+        *(f"--user-data-dir={profile}", *more, url),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    shown, _ = await asyncio.wait_for(browser.communicate(), 90)
+    return shown.decode()
+
+
 @asynccontextmanager
 async def opened(url: str, profile: Path, *more: str) -> AsyncGenerator[None, None]:
     """The page in a browser with a profile of its own. `more` are further switches."""
     browser = await asyncio.create_subprocess_exec(
-        *(find_chromium(), "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
-        *("--no-first-run", "--disable-background-networking", "--remote-debugging-port=0"),
+        *(find_chromium(), *_SWITCHES, "--remote-debugging-port=0"),
         *(f"--user-data-dir={profile}", *more, url),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
