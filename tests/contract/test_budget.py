@@ -168,9 +168,9 @@ async def test_what_real_clients_send_is_within_it(asked: Json) -> None:
 
 
 async def test_ids_and_names_that_collide_take_no_longer() -> None:
-    """Each was compared with all before it once: 8,000 items took 32 million steps."""
+    """Each was compared with all before it once: 3,000 items took 4.5 million steps."""
     file = {"type": "input_file", "filename": "a.txt", "file_data": "data:text/plain;base64,QUJD"}
-    items = [{"id": "same", "role": "user", "content": [file]} for _ in range(4000)]
+    items = [{"id": "same", "role": "user", "content": [file]} for _ in range(3000)]
     encoding = Encoding()
     (bedrock,) = (model for model in encoding.models if model.startswith("bedrock"))
     answer = await encoding.client("t").post("/v1/responses", json={"model": bedrock, "store": False, "input": items})

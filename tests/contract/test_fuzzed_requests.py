@@ -404,6 +404,17 @@ NAMED: dict[str, dict[str, Any]] = {
     "an address that is none, of a file": {
         "input": [{"role": "user", "content": [{"type": "input_file", "file_url": "http://[", "filename": "f"}]}]
     },
+    **{
+        f"{kind} that is not of ASCII, as {field}": {
+            "input": [{"role": "user", "content": [{"type": part, field: data}]}]
+        }
+        for part, field in (("input_image", "image_url"), ("input_file", "file_data"))
+        for kind, data in (
+            ("an image", "data:image/png;base64,\u2100"),
+            ("a text", "data:text/plain;base64,\u2100"),
+            ("an address", "http://\u2100/"),
+        )
+    },
     "a deep search": {"input": [{"type": "tool_search_call", "call_id": "c", "arguments": DEEP}]},
     "a deep custom call": {"input": [{"type": "custom_tool_call", "call_id": "c", "name": "f", "input": DEEP}]},
     "a deep function call": {"input": [{"type": "function_call", "call_id": "c", "name": "f", "arguments": DEEP}]},

@@ -14,8 +14,8 @@ from .problems import written
 
 VALUES, BYTES_OF_VALUE = 32_768, 64
 """Values of a body, and one more for so many bytes. Each takes 260 bytes at most, as a name in a tool's parameters."""
-OBJECTS, BYTES_OF_OBJECT = 6_144, 256
-"""Objects among them. Each takes 1,250 bytes at most, as a part of a message."""
+OBJECTS, BYTES_OF_OBJECT = 4_608, 256
+"""Objects among them. Each takes 2,200 bytes at most, as an item of the input."""
 MAX_DEPTH = 100
 """Levels of lists and objects. What is stored nests a body deeper, and has to be parsed again: the parser takes 200."""
 _MARKS = re.compile(rb'[\[{,]|"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)

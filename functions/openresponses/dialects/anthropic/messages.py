@@ -12,7 +12,6 @@ What the API insists on, and this file therefore keeps:
 """
 
 import base64
-import binascii
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from mimetypes import guess_type
@@ -148,7 +147,7 @@ def _data_url(value: str) -> tuple[str, str]:
 def _decoded(data: str) -> str:
     try:
         return base64.b64decode(data, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         raise unsendable("a text file that is not base64 of UTF-8") from None
 
 

@@ -10,7 +10,6 @@ What Bedrock insists on, and this file therefore keeps:
 """
 
 import base64
-import binascii
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -167,7 +166,7 @@ def _base64(data: str, where: str) -> str:
     try:
         if not base64.b64decode(data, validate=True):
             raise unsendable("data that is empty", where)
-    except binascii.Error:
+    except ValueError:
         raise unsendable("data that is not base64", where) from None
     return data
 

@@ -6,7 +6,6 @@ over, but for images, which no item can hold. `p` is padding.
 
 import asyncio
 import base64
-import binascii
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
@@ -161,7 +160,7 @@ class _Thought:
         if self.redacted:
             try:
                 data = b"".join(base64.b64decode(each, validate=True) for each in self.redacted)
-            except binascii.Error:
+            except ValueError:
                 raise StreamViolation("The provider sent encrypted reasoning that is not base64") from None
             return kept({"redactedContent": base64.b64encode(data).decode()})
         said: JsonObject = {"text": "".join(self.text)}
