@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from openresponses.core import deltas as d
-from openresponses.core.errors import NotFound, ProviderUnavailable, RequestError
+from openresponses.core.errors import Cancelled, NotFound, ProviderUnavailable, RequestError
 from openresponses.core.ports import Storage
 from openresponses.core.records import Batch
 from openresponses.core.run import Run
@@ -295,6 +295,29 @@ async def test_a_response_is_cancelled_while_the_model_speaks(background: bool) 
     assert await house.events(response_id) == events
     assert (await house.stored.cancel(response_id)) == cancelled
     await house.idle()
+
+
+async def test_a_worker_that_is_late_to_end_what_was_cancelled_leaves_it_as_it_is() -> None:
+    """Whoever cancels takes the log over, while the worker hears of it and ends the response too."""
+    house = House(Endless([]), flush_seconds=0.01)
+    renew = house.storage.store.renew
+
+    async def cancelled_meanwhile(response_id: str, lease: float | None) -> None:
+        try:
+            await renew(response_id, lease)
+        except Cancelled:
+            await house.stored.cancel(response_id)
+            raise
+
+    house.storage.store.renew = cancelled_meanwhile  # type: ignore[method-assign]
+    queued, _ = await house.create(background=True)
+    while (await house.stored.retrieve(queued["id"])).output == []:
+        await asyncio.sleep(0.01)
+    await house.storage.store.cancel(queued["id"])
+    house.time += 2
+    await house.idle()
+    assert (await house.stored.retrieve(queued["id"])).status == "cancelled"
+    assert len(house.ledger.accounts) == 1
 
 
 async def test_a_finished_response_stays_as_it_is_when_cancelled() -> None:

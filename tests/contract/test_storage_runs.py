@@ -150,17 +150,36 @@ async def test_an_empty_batch_is_a_fence_that_readers_see(storage: Storage) -> N
     assert await storage.log.read(rid(1), -1) == [Batch(0, []), new_batch(1, "on")]
 
 
+async def steps(storage: Storage) -> list[list[Batch]]:
+    """The whole log, as it is read."""
+    found = list[list[Batch]]()
+    while read := await storage.log.read(rid(1), found[-1][-1].number if found else -1):
+        found.append(read)
+    return found
+
+
 @pytest.mark.parametrize("size", [400_000, 3_000_000])
 async def test_a_batch_of_any_size_comes_back(storage: Storage, size: int) -> None:
     batches = [new_batch(0, text(size, 1)), new_batch(1, "small", first=1), new_batch(2, text(size, 2), first=2)]
     for batch in batches:
         await storage.log.append(rid(1), batch)
-    assert await storage.log.read(rid(1), -1) == batches
+    assert [batch for step in await steps(storage) for batch in step] == batches
 
 
-async def test_a_long_log_is_read_whole(storage: Storage) -> None:
-    """2.6 MB in items of 100 KB: more than one page of a query."""
+async def test_a_long_log_is_read_in_steps(storage: Storage) -> None:
+    """3.4 MB in items of 100 KB: more than one page of a query, and more than one read."""
     batches = [new_batch(n, text(130_000, n), first=n) for n in range(26)]
     for batch in batches:
         await storage.log.append(rid(1), batch)
-    assert await storage.log.read(rid(1), -1) == batches
+    read = await steps(storage)
+    assert [batch for step in read for batch in step] == batches
+    assert [len(step) for step in read] == [17, 9], "one more than 2 MiB hold"
+
+
+async def test_a_log_of_many_small_batches_is_read_in_few_steps(storage: Storage) -> None:
+    batches = [new_batch(n, "x", first=n) for n in range(300)]
+    for batch in batches:
+        await storage.log.append(rid(1), batch)
+    read = await steps(storage)
+    assert [batch for step in read for batch in step] == batches
+    assert len(read) <= 2

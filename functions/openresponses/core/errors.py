@@ -8,6 +8,7 @@ KitError                         500
 ├── FirstRequestFailed           409  another request had this idempotency key, and nothing is left of it: try again
 ├── RequestError                 400  the request is wrong: `param` names the field
 │   ├── IdempotencyKeyReused     400
+│   ├── ContextTooLong           400  what it leads to is more than a request may load
 │   ├── Unauthorized             401
 │   ├── NotFound                 404
 │   ├── MethodNotAllowed         405
@@ -55,6 +56,12 @@ class IdempotencyKeyReused(RequestError):
 
     def __init__(self) -> None:
         super().__init__("This idempotency key came with another body before", param="idempotency-key")
+
+
+class ContextTooLong(RequestError):
+    """Its code is OpenAI's, for an input that its model can't read: clients know it."""
+
+    code = "context_length_exceeded"
 
 
 class Unauthorized(RequestError):

@@ -13,6 +13,7 @@ from ..schema.tools import HostedTool, UpstreamTool
 from .accounts import Account, account_of
 from .chain import Joint, Link, Passage
 from .deltas import Delta
+from .loading import Allowance
 from .records import Batch, Claim, Record
 from .run import OfferedTool, Run
 from .steps import Step
@@ -103,7 +104,7 @@ class Tools(Protocol):
 
 
 class Store(Protocol):
-    """Responses at rest. Every method may raise StorageUnavailable."""
+    """Responses at rest. Every method may raise StorageUnavailable. What is loaded is taken of an allowance."""
 
     async def create(
         self, record: Record, run: Run, batch: Batch | None = None, claim: Claim | None = None
@@ -114,12 +115,14 @@ class Store(Protocol):
         """
         ...
 
-    async def load(self, response_ids: Sequence[str]) -> list[Record | None]:
-        """Any number of records, in a constant number of round trips."""
+    async def load(self, response_ids: Sequence[str], within: Allowance | None = None) -> list[Record | None]:
+        """Any number of records, in a constant number of round trips. Raises ContextTooLong."""
         ...
 
-    async def load_links(self, links: Sequence[Link]) -> list[Passage | None]:
-        """What each link holds, in a constant number of round trips; None if a response of it is gone."""
+    async def load_links(self, links: Sequence[Link], within: Allowance | None = None) -> list[Passage | None]:
+        """What each link holds, in a constant number of round trips; None if a response of it is gone.
+
+        Raises ContextTooLong."""
         ...
 
     async def join(self, joint: Joint, items: Sequence[Item]) -> bool:
@@ -165,7 +168,9 @@ class EventLog(Protocol):
         """Raises Superseded if the number is taken, or the response is gone."""
         ...
 
-    async def read(self, response_id: str, after_batch: int) -> list[Batch]: ...
+    async def read(self, response_id: str, after_batch: int) -> list[Batch]:
+        """The next batches, not always all of them: a long log is read in steps. None are left if none come."""
+        ...
 
 
 class Launcher(Protocol):

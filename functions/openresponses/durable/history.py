@@ -1,25 +1,32 @@
 """A run's context: the conversation before it, and the items that its request refers to."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from ..core.chain import Link, Passage, next_joint, response_link, shown
-from ..core.errors import NotFound, RequestError, StorageUnavailable
+from ..core.errors import ContextTooLong, NotFound, RequestError, StorageUnavailable
 from ..core.ids import owner
+from ..core.loading import Allowance
 from ..core.ports import Store
 from ..core.records import Record
 from ..schema.items import Item, ItemReference
+from ..schema.limits import MAX_REFERRED
 from ..schema.request import CreateResponse
 
 
-async def inherited(store: Store, record: Record) -> list[Item]:
-    """The items of the chain before `record`, oldest first. Raises NotFound if part of the chain is gone."""
-    return [item for passage in await _passages(store, record) for item in passage.items]
+async def inherited(store: Store, record: Record, within: Allowance | None = None) -> list[Item]:
+    """The items of the chain before `record`, oldest first. Raises NotFound if part of the chain is gone, and
+    ContextTooLong.
+    """
+    return [item for passage in await _passages(store, record, within) for item in passage.items]
 
 
-async def continued(store: Store, record: Record) -> tuple[list[Link], list[Item]]:
-    """What a response that goes on from `record` inherits: its chain, and the items of it. Raises NotFound."""
-    passages, own = await _passages(store, record), shown_of(record)
+async def continued(store: Store, record: Record, within: Allowance | None = None) -> tuple[list[Link], list[Item]]:
+    """What a response that goes on from `record` inherits: its chain, and the items of it.
+
+    Raises NotFound and ContextTooLong.
+    """
+    passages, own = await _passages(store, record, within), shown_of(record)
     chain = [
         link.model_copy(update={"items": len(passage.items), "expires": passage.expires})
         for link, passage in zip(record.chain, passages, strict=True)
@@ -44,9 +51,11 @@ async def grown(store: Store, chain: list[Link], context: Sequence[Item]) -> lis
     return chain
 
 
-async def _passages(store: Store, record: Record) -> list[Passage]:
+async def _passages(store: Store, record: Record, within: Allowance | None) -> list[Passage]:
     found = list[Passage]()
-    for link, passage in zip(record.chain, await store.load_links(record.chain), strict=True):
+    with _too_long_is("previous_response_id"):
+        passages = await store.load_links(record.chain, within)
+    for link, passage in zip(record.chain, passages, strict=True):
         if passage is None:
             which = repr(link.first) if link.level == 0 else f"the responses from {link.first!r} to {link.last!r}"
             gone = "which is gone" if link.level == 0 else "and one of them is gone"
@@ -55,9 +64,10 @@ async def _passages(store: Store, record: Record) -> list[Passage]:
     return found
 
 
-async def previous(store: Store, response_id: str) -> Record:
-    """The response that a request goes on from. Raises NotFound, or RequestError if it is not over."""
-    (record,) = await store.load([response_id])
+async def previous(store: Store, response_id: str, within: Allowance | None = None) -> Record:
+    """The response that a request goes on from. Raises NotFound, ContextTooLong, or RequestError if it is not over."""
+    with _too_long_is("previous_response_id"):
+        (record,) = await store.load([response_id], within)
     if record is None:
         raise _previous_gone(f"There is no response {response_id!r}")
     if not record.over:
@@ -77,15 +87,35 @@ def _previous_gone(why: str) -> NotFound:
     return NotFound(why, param="previous_response_id", code="previous_response_not_found")
 
 
-async def referenced(store: Store, request: CreateResponse) -> dict[str, Item]:
-    """The stored items that the input refers to, by id. An item's id names its response. Raises NotFound."""
-    wanted = {
-        item.id: index
-        for index, item in enumerate(request.input if isinstance(request.input, list) else ())
-        if isinstance(item, ItemReference)
-    }
-    owners = sorted({owner(item_id) for item_id in wanted})
-    records = await store.load(owners) if owners else []
+@contextmanager
+def _too_long_is(param: str) -> Generator[None]:
+    """Names what leads to more than a request may load."""
+    try:
+        yield
+    except ContextTooLong as error:
+        error.param = param
+        raise
+
+
+async def referenced(store: Store, request: CreateResponse, within: Allowance | None = None) -> dict[str, Item]:
+    """The stored items that the input refers to, by id. An item's id names its response.
+
+    Raises NotFound, ContextTooLong, and RequestError for items of too many responses.
+    """
+    wanted: dict[str, int] = {}
+    owners = set[str]()
+    for index, item in enumerate(request.input if isinstance(request.input, list) else ()):
+        if isinstance(item, ItemReference):
+            wanted[item.id] = index
+            owners.add(owner(item.id))
+            if len(owners) > MAX_REFERRED:
+                raise RequestError(
+                    f"An input refers to items of at most {MAX_REFERRED} responses",
+                    param=f"input[{index}].id",
+                    code="too_many_references",
+                )
+    with _too_long_is("input"):
+        records = await store.load(sorted(owners), within) if owners else []
     found = {item.id: item for record in records if record for item in shown_of(record)}
     for item_id, index in wanted.items():
         if item_id not in found:

@@ -108,8 +108,9 @@ async def hand_over(storage: Storage, response_id: str, generation: int) -> None
 async def folded(storage: Storage, record: Record) -> Response:
     """The response as it is now. The log of one that is still being made has more than its record."""
     response = record.response
-    if not record.over:
-        for batch in await storage.log.read(response.id, -1):
-            for event in batch.events:
-                response = apply(response, event)
+    last = -1
+    while not record.over and (batches := await storage.log.read(response.id, last)):
+        last = batches[-1].number
+        for event in (event for batch in batches for event in batch.events):
+            response = apply(response, event)
     return response

@@ -23,7 +23,7 @@ class Remains:
 
 
 async def resume(storage: Storage, response_id: str) -> tuple[Run, list[Batch]] | None:
-    """The run of a response that is not over, as it was last saved, and its log. None if it is gone."""
+    """The run of a response that is not over, as it was last saved, and the begin of its log. None if it is gone."""
     run, log = await asyncio.gather(storage.runs.load(response_id), storage.log.read(response_id, -1))
     return None if run is None else (run, log)
 
@@ -46,7 +46,9 @@ async def take_over(run: Run, log: list[Batch], storage: Storage, record: Record
 async def _catch_up(run: Run, batches: list[Batch], storage: Storage, remains: Remains) -> None:
     refused = -1
     while True:
-        _fold(run, batches, remains)
+        while batches:
+            _fold(run, batches, remains)
+            batches = await storage.log.read(run.response.id, run.next_batch - 1)
         try:
             await storage.log.append(run.response.id, Batch(run.next_batch, []))
         except Superseded:

@@ -8,6 +8,7 @@ from ..core.accounts import code_of
 from ..core.chain import Link
 from ..core.engine import begin, drive, finish, unkept
 from ..core.errors import Cancelled, KitError, NotFound
+from ..core.loading import Allowance
 from ..core.ports import Pause, Ports, Sink, Storage
 from ..core.records import Record
 from ..core.reducer import apply
@@ -94,12 +95,13 @@ class NewResponses:
             if request.previous_response_id is not None:
                 raise NotFound("This server stores nothing", param="previous_response_id")
             return [], [], {}
+        store, within = storage.store, Allowance()
         if request.previous_response_id is None:
-            return [], [], await referenced(storage.store, request)
+            return [], [], await referenced(store, request, within)
         before, found = await asyncio.gather(
-            previous(storage.store, request.previous_response_id), referenced(storage.store, request)
+            previous(store, request.previous_response_id, within), referenced(store, request, within)
         )
-        return *await continued(storage.store, before), found
+        return *await continued(store, before, within), found
 
     async def claim(self, key: IdempotencyKey, run: Run, record: Record) -> str:
         """The id of the response that `key` stands for: that of `run`, which is stored now, or an earlier one.

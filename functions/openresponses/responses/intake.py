@@ -135,6 +135,10 @@ def input_items(
                 )
             case ItemReference() if item.id not in stored:
                 raise NotFound("This server stores nothing", param=f"input[{index}].id", code="item_not_found")
+            case ItemReference() if item.id in ids:
+                raise RequestError(
+                    f"The input refers to the item {item.id!r} twice", param=f"input[{index}].id", code="duplicate_item"
+                )
             case ItemReference():
                 items.append(stored[item.id])
             case _:

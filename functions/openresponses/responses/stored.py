@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from ..core.engine import finish
 from ..core.errors import NotFound, Superseded
+from ..core.loading import Allowance
 from ..core.ports import Ports, Sink, Storage
 from ..core.records import Record
 from ..core.steps import Stop
@@ -120,5 +121,5 @@ class StoredResponses:
         """One page of what the model was shown, and whether there is more. NotFound is also for an unknown cursor."""
         storage = self._need(response_id)
         record = await require(storage, response_id)
-        items = [*await inherited(storage.store, record), *record.input]
+        items = [*await inherited(storage.store, record, Allowance()), *record.input]
         return page(items, limit=limit, order=order, after=after, before=before)

@@ -79,7 +79,8 @@ class Worker:
                 if run.turns == turns:
                     raise _of(error) from None
         if isinstance(step, Stop):
-            await finish(run, step, journal, self._ports.now)
+            with suppress(errors.Superseded):  # whoever cancelled it ended it too, and was faster
+                await finish(run, step, journal, self._ports.now)
             return _result(response_id, generation, "over", run.turns - turns)
         return await self._go_on(run, recorder, run.turns - turns, attempt)
 

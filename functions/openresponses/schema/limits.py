@@ -5,6 +5,8 @@ The whole body has a budget as well: see `api.budget`.
 
 MAX_ITEMS = 8192
 """Items of an input. OpenAI documents no number: a conversation of thousands of items is one that real clients hold."""
+MAX_REFERRED = 1024
+"""Responses to whose items an input refers. Clients that store their items send a reference for each of them."""
 MAX_TOOLS = 1024
 """Tools of a request. OpenAI takes 128 ("array too long. Expected an array with maximum length 128"); Codex puts those
 of many MCP servers into namespaces, and other providers take more than OpenAI."""

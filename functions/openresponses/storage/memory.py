@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from ..core.chain import Joint, Link, Passage, shown
 from ..core.errors import Cancelled, Superseded
+from ..core.loading import MAX_LOG_READ, Allowance, unlimited
 from ..core.ports import Storage
 from ..core.records import Batch, Claim, Record
 from ..core.run import Run
@@ -106,12 +107,12 @@ class MemoryStore:
         self._shelf.responses[record.response.id] = entry
         return None
 
-    async def load(self, response_ids: Sequence[str]) -> list[Record | None]:
+    async def load(self, response_ids: Sequence[str], within: Allowance | None = None) -> list[Record | None]:
         found = [self._shelf.responses.get(each) for each in response_ids]
-        return [entry and Record.model_validate_json(entry.record) for entry in found]
+        return [entry and _record(entry, within or unlimited()) for entry in found]
 
-    async def load_links(self, links: Sequence[Link]) -> list[Passage | None]:
-        return [self._passage(link) for link in links]
+    async def load_links(self, links: Sequence[Link], within: Allowance | None = None) -> list[Passage | None]:
+        return [self._passage(link, within or unlimited()) for link in links]
 
     async def join(self, joint: Joint, items: Sequence[Item]) -> bool:
         members = [self._responses(link) for link in joint.members]
@@ -142,15 +143,18 @@ class MemoryStore:
         chunks = self._shelf.chunks
         self._shelf.chunks = {key: chunk for key, chunk in chunks.items() if response_id not in chunk.responses}
 
-    def _passage(self, link: Link) -> Passage | None:
+    def _passage(self, link: Link, within: Allowance) -> Passage | None:
         if link.level == 0:
             entry = self._shelf.responses.get(link.first)
             if entry is None:
                 return None
-            record = Record.model_validate_json(entry.record)
+            record = _record(entry, within)
             return Passage(shown(record.input, record.response.output, record.discarded), math.inf)
         chunk = self._shelf.chunks.get((link.level, link.last))
-        return chunk and Passage(_items().validate_json(chunk.items), math.inf)
+        if chunk is None:
+            return None
+        within.take(len(chunk.items))
+        return Passage(_items().validate_json(chunk.items), math.inf)
 
     def _responses(self, link: Link) -> frozenset[str]:
         """Those that a link holds; none if one of them is gone."""
@@ -195,7 +199,17 @@ class MemoryEventLog:
     async def read(self, response_id: str, after_batch: int) -> list[Batch]:
         entry = self._shelf.responses.get(response_id)
         log = sorted(entry.log.items()) if entry is not None else []
-        return [Batch(number, _events().validate_json(events)) for number, events in log if number > after_batch]
+        batches, size = list[Batch](), 0
+        for number, events in log:
+            if number > after_batch and size < MAX_LOG_READ:
+                batches.append(Batch(number, _events().validate_json(events)))
+                size += len(events)
+        return batches
+
+
+def _record(entry: _Entry, within: Allowance) -> Record:
+    within.take(len(entry.record))
+    return Record.model_validate_json(entry.record)
 
 
 def _append(entry: _Entry, batch: Batch) -> None:

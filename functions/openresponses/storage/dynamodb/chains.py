@@ -14,6 +14,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from ...core.chain import Joint, Link, Passage, chunk_start, response_link, shown
+from ...core.loading import Allowance, unlimited
 from ...schema.base import Wire
 from ...schema.items import Item as ResponseItem
 from .layout import DELETED, TenantLayout
@@ -45,11 +46,13 @@ async def chain_of(layout: TenantLayout, start: Item) -> list[Link]:
     return []
 
 
-async def load_links(layout: TenantLayout, links: Sequence[Link]) -> list[Passage | None]:
-    keys = [_keys(layout, link) for link in links]
-    found = await layout.table.get_all([key for each in keys for key in each])
+async def load_links(
+    layout: TenantLayout, links: Sequence[Link], within: Allowance | None = None
+) -> list[Passage | None]:
+    within, keys = within or unlimited(), [_keys(layout, link) for link in links]
+    found = await layout.table.get_all([key for each in keys for key in each], within)
     items = [[found.get((key["pk"]["S"], key["sk"]["S"])) for key in each] for each in keys]
-    return await asyncio.gather(*(_passage(layout, each) for each in items))
+    return await asyncio.gather(*(_passage(layout, each, within) for each in items))
 
 
 async def join(layout: TenantLayout, joint: Joint, items: Sequence[ResponseItem]) -> bool:
@@ -89,13 +92,18 @@ async def delete_chunks(layout: TenantLayout, response_id: str, chain: Sequence[
     while names:
         level = len(levels) + 1
         first, start = chunk_start(chain, response_id, level), f"chunk#{level}#"
-        kept = await layout.table.query(layout.pk(first), start, f"{start}~")
-        levels.append([item for item in kept if names & {*item["members"]["SS"]}])
+        kept = layout.table.query(layout.pk(first), start, f"{start}~")
+        levels.append([_place(item) async for item in kept if names & {*item["members"]["SS"]}])
         await asyncio.gather(*(_mark(layout, item) for item in levels[-1]))
         names = {item["sk"]["S"].removeprefix(start) for item in levels[-1]}
     for found in reversed(levels):
         await asyncio.gather(*(layout.values.delete(item["items"]) for item in found))
         await layout.table.write_all([], [{"pk": item["pk"], "sk": item["sk"]} for item in found])
+
+
+def _place(item: Item) -> Item:
+    """Where a chunk is, without its text: a conversation may have many branches."""
+    return {**item, "items": {name: value for name, value in item["items"].items() if name == "S"}}
 
 
 async def _mark(layout: TenantLayout, item: Item) -> None:
@@ -113,7 +121,7 @@ def _keys(layout: TenantLayout, link: Link) -> list[Item]:
     return [layout.key(link.first, sk) for sk in sks]
 
 
-async def _passage(layout: TenantLayout, items: Sequence[Item | None]) -> Passage | None:
+async def _passage(layout: TenantLayout, items: Sequence[Item | None], within: Allowance) -> Passage | None:
     """Of the items of a link. Those of a response are read without the rest of it: its tools can be large."""
     there = [item for item in items if item and layout.alive(item)]
     if len(there) < len(items):
@@ -121,10 +129,11 @@ async def _passage(layout: TenantLayout, items: Sequence[Item | None]) -> Passag
     expires = min(float(item["ttl"]["N"]) for item in there)
     try:
         if len(there) == 1:
-            return Passage(Given.model_validate_json(await layout.values.unpack(there[0]["items"])).input, expires)
+            packed = await layout.values.unpack(there[0]["items"], within)
+            return Passage(Given.model_validate_json(packed).input, expires)
         record, start = there
         values = [start["input"], record.get("response", start["response"])]
-        given, outcome = map(from_json, await layout.values.unpack_all(values))
+        given, outcome = map(from_json, await layout.values.unpack_all(values, within))
     except Vanished:
         return None
     everything: list[Any] = [*given["input"], *outcome["response"]["output"]]

@@ -24,8 +24,7 @@ async def delete(layout: TenantLayout, response_id: str) -> None:
     start = layout.key(response_id, "input")
     with suppress(Vanished):  # an earlier attempt got further than this
         await delete_chunks(layout, response_id, await chain_of(layout, await layout.table.get(start)))
-    items = await layout.table.query(layout.pk(response_id), keys_only=True)
-    keys = [_key(item) for item in items]
+    keys = [_key(item) async for item in layout.table.query(layout.pk(response_id), keys_only=True)]
     places = [key for key in keys if key["sk"]["S"].startswith(LOG_START)]
     others = [key for key in keys if key not in (record, start, *places)]
     await layout.table.write_all([_tombstone(layout, place) for place in places], others)
@@ -38,9 +37,8 @@ async def _close_log(layout: TenantLayout, response_id: str) -> None:
     """Take the place after the last batch. Numbers have no gaps, so no writer is further than that."""
     free = 0
     while True:
-        items = await layout.table.query(layout.pk(response_id), log_key(free), LOG_END, keys_only=True)
-        if items:
-            free = int(items[-1]["sk"]["S"].removeprefix(LOG_START)) + 1
+        async for item in layout.table.query(layout.pk(response_id), log_key(free), LOG_END, keys_only=True):
+            free = int(item["sk"]["S"].removeprefix(LOG_START)) + 1
         try:
             await layout.table.put(_tombstone(layout, layout.key(response_id, log_key(free))))
         except ConditionFailed:  # a writer was faster: try the next place

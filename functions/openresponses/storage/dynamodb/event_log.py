@@ -1,15 +1,20 @@
 """The event logs of responses, on DynamoDB and S3: an item for each batch."""
 
+from contextlib import aclosing
 from functools import cache
 
 from pydantic import TypeAdapter
 
 from ...core.errors import Superseded
+from ...core.loading import MAX_LOG_READ
 from ...core.records import Batch
 from ...schema.events import Event
 from .layout import LOG_END, LOG_START, TenantLayout, log_key
 from .table import ABSENT, ConditionFailed, Item, Put, number, safe
 from .values import Vanished
+
+_MOST = 256
+"""Batches of one read. Most have some tens of events."""
 
 
 class DynamoEventLog:
@@ -25,14 +30,20 @@ class DynamoEventLog:
     async def read(self, response_id: str, after_batch: int) -> list[Batch]:
         layout = self._layout
         first = log_key(after_batch + 1)
-        items = await layout.table.query(layout.pk(response_id), first, LOG_END)
-        kept = [item for item in items if "events" in item and layout.alive(item)]
-        try:
-            values = await layout.values.unpack_all([item["events"] for item in kept])
-        except Vanished:  # the objects of a log are deleted only with their response
-            return []
-        numbers = [int(item["sk"]["S"].removeprefix(LOG_START)) for item in kept]
-        return [Batch(n, _events().validate_json(value)) for n, value in zip(numbers, values, strict=True)]
+        batches, size = list[Batch](), 0
+        async with aclosing(layout.table.query(layout.pk(response_id), first, LOG_END, page=_MOST)) as items:
+            async for item in items:
+                if "events" not in item or not layout.alive(item):
+                    continue
+                try:
+                    events = await layout.values.unpack(item["events"])
+                except Vanished:  # the objects of a log are deleted only with their response
+                    return []
+                batches.append(Batch(int(item["sk"]["S"].removeprefix(LOG_START)), _events().validate_json(events)))
+                size += len(events)
+                if size >= MAX_LOG_READ or len(batches) == _MOST:
+                    break
+        return batches
 
 
 async def append(layout: TenantLayout, response_id: str, batch: Batch, *more: Put) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from ...core.chain import Joint, Link, Passage
 from ...core.errors import Cancelled, Superseded
+from ...core.loading import Allowance
 from ...core.records import Batch, Claim, Record
 from ...core.run import Run
 from ...schema.base import Wire
@@ -69,18 +70,18 @@ class DynamoStore:
             raise Superseded("There is a response of this id already") from None
         return None
 
-    async def load(self, response_ids: Sequence[str]) -> list[Record | None]:
+    async def load(self, response_ids: Sequence[str], within: Allowance | None = None) -> list[Record | None]:
         """Reads a record again if it changes meanwhile."""
         found: dict[str, Record | None] = {}
         left = set(response_ids)
         for _ in range(_READS):
             if left:
-                found |= await self._read(sorted(left))
+                found |= await self._read(sorted(left), within)
                 left -= found.keys()
         return [found.get(each) for each in response_ids]
 
-    async def load_links(self, links: Sequence[Link]) -> list[Passage | None]:
-        return await load_links(self._layout, links)
+    async def load_links(self, links: Sequence[Link], within: Allowance | None = None) -> list[Passage | None]:
+        return await load_links(self._layout, links, within)
 
     async def join(self, joint: Joint, items: Sequence[ResponseItem]) -> bool:
         return await join(self._layout, joint, items)
@@ -119,15 +120,15 @@ class DynamoStore:
     async def _pack(self, response_id: str, name: str, value: Wire) -> Attribute:
         return await self._layout.values.pack("response", safe(response_id), name, value.model_dump_json())
 
-    async def _read(self, response_ids: Sequence[str]) -> dict[str, Record | None]:
+    async def _read(self, response_ids: Sequence[str], within: Allowance | None) -> dict[str, Record | None]:
         """The records by id; a record that changed meanwhile is left out."""
         layout = self._layout
         keys = [layout.key(each, sk) for each in response_ids for sk in ("record", "input")]
-        items = await layout.table.get_all(keys)
+        items = await layout.table.get_all(keys, within)
         pairs = [
             (items.get((layout.pk(each), "record")), items.get((layout.pk(each), "input"))) for each in response_ids
         ]
-        records = await asyncio.gather(*(self._record(*pair) for pair in pairs), return_exceptions=True)
+        records = await asyncio.gather(*(self._record(*pair, within) for pair in pairs), return_exceptions=True)
         found: dict[str, Record | None] = {}
         for response_id, record in zip(response_ids, records, strict=True):
             if isinstance(record, BaseException):
@@ -137,11 +138,11 @@ class DynamoStore:
                 found[response_id] = record
         return found
 
-    async def _record(self, record: Item | None, start: Item | None) -> Record | None:
+    async def _record(self, record: Item | None, start: Item | None, within: Allowance | None) -> Record | None:
         if not record or not start or not self._layout.alive(record) or not self._layout.alive(start):
             return None
         response = record.get("response", start["response"])
-        packed = await self._layout.values.unpack_all([start["input"], response])
+        packed = await self._layout.values.unpack_all([start["input"], response], within)
         given, outcome = Given.model_validate_json(packed[0]), _Outcome.model_validate_json(packed[1])
         lease = record["lease"].get("N")
         return Record(

@@ -4,7 +4,7 @@ import asyncio
 import random
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, TypeAlias
@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from ...aws.clients import Aws, Refused
 from ...core.errors import StorageUnavailable
+from ...core.loading import Allowance, unlimited
 
 Item: TypeAlias = dict[str, Any]
 """Names of attributes, to DynamoDB's form of a value: {"S": text}, {"N": digits}, {"B": bytes}, {"BOOL": ...}"""
@@ -19,6 +20,8 @@ Item: TypeAlias = dict[str, Any]
 ABSENT = "attribute_not_exists(pk)"
 PRESENT = "attribute_exists(pk)"
 _READ_CHUNK, _WRITE_CHUNK = 100, 25
+_READS_AT_ONCE = 4
+"""Each may bring 16 MB, which take several times as much while they are parsed."""
 _FRUITLESS = 6
 """A batch is given up after so many calls in a row that do nothing: the table stays throttled."""
 
@@ -105,14 +108,30 @@ class Table:
         answer = await self._aws.call("dynamodb", "get_item", TableName=self._name, Key=key, ConsistentRead=True)
         return answer.get("Item", {})
 
-    async def get_all(self, keys: Sequence[Item]) -> dict[tuple[str, str], Item]:
-        """The items that are there, by pk and sk, all at once. The keys must differ."""
-        chunks = [list(keys[start : start + _READ_CHUNK]) for start in range(0, len(keys), _READ_CHUNK)]
-        found = await asyncio.gather(*map(self._get_chunk, chunks))
-        return {(item["pk"]["S"], item["sk"]["S"]): item for items in found for item in items}
+    async def get_all(self, keys: Sequence[Item], within: Allowance | None = None) -> dict[tuple[str, str], Item]:
+        """The items that are there, by pk and sk, few calls at once. The keys must differ.
 
-    async def query(self, pk: str, first: str = " ", last: str = "~", *, keys_only: bool = False) -> list[Item]:
-        """The items of a partition, in order, between two sort keys."""
+        Raises ContextTooLong if their values, compressed as they are, have more bytes than `within` has left.
+        """
+        within, fetched = within or unlimited(), list[Item]()
+        calls, size = asyncio.Semaphore(_READS_AT_ONCE), 0
+
+        async def get_chunk(chunk: Sequence[Item]) -> None:
+            nonlocal size
+            async with calls:
+                async for items in self._get_chunk(chunk):
+                    fetched.extend(items)
+                    size += sum(len(value.get("B", b"")) for item in items for value in item.values())
+                    within.check(size)
+
+        chunks = [keys[start : start + _READ_CHUNK] for start in range(0, len(keys), _READ_CHUNK)]
+        await asyncio.gather(*map(get_chunk, chunks))
+        return {(item["pk"]["S"], item["sk"]["S"]): item for item in fetched}
+
+    async def query(
+        self, pk: str, first: str = " ", last: str = "~", *, keys_only: bool = False, page: int | None = None
+    ) -> AsyncGenerator[Item]:
+        """The items of a partition, in order, between two sort keys. A call brings 1 MB at most, and `page` items."""
         values = {":pk": {"S": pk}, ":first": {"S": first}, ":last": {"S": last}}
         query: Item = {
             "TableName": self._name,
@@ -120,14 +139,15 @@ class Table:
             "ExpressionAttributeValues": values,
             "ConsistentRead": True,
             **({"ProjectionExpression": "pk, sk"} if keys_only else {}),
+            **({"Limit": page} if page else {}),
         }
-        items: list[Item] = []
         while True:
-            page = await self._aws.call("dynamodb", "query", **query)
-            items += page["Items"]
-            if "LastEvaluatedKey" not in page:
-                return items
-            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+            answer = await self._aws.call("dynamodb", "query", **query)
+            for item in answer["Items"]:
+                yield item
+            if "LastEvaluatedKey" not in answer:
+                return
+            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     async def write_all(self, puts: Sequence[Item], deletes: Sequence[Item]) -> None:
         """Write without conditions, in any order."""
@@ -137,19 +157,17 @@ class Table:
         chunks = [writes[start : start + _WRITE_CHUNK] for start in range(0, len(writes), _WRITE_CHUNK)]
         await asyncio.gather(*map(self._write_chunk, chunks))
 
-    async def _get_chunk(self, keys: list[Item]) -> list[Item]:
-        items: list[Item] = []
+    async def _get_chunk(self, keys: Sequence[Item]) -> AsyncIterator[list[Item]]:
         fruitless = 0
         while keys:
             request = {self._name: {"Keys": keys, "ConsistentRead": True}}
             answer = await self._aws.call("dynamodb", "batch_get_item", RequestItems=request)
             got = answer["Responses"].get(self._name, [])
-            items += got
+            yield got
             keys = answer.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
             fruitless = 0 if got else fruitless + 1
             if keys:
                 await _back_off(fruitless)
-        return items
 
     async def _write_chunk(self, writes: list[Item]) -> None:
         fruitless = 0

@@ -3,13 +3,14 @@
 import asyncio
 import secrets
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from typing import Any, Literal, TypeAlias
 
 from ...aws.clients import Aws, Refused
-from ...core.errors import StorageUnavailable
+from ...core.errors import ContextTooLong, StorageUnavailable
+from ...core.loading import Allowance, unlimited
 
 Attribute: TypeAlias = dict[str, Any]
 """DynamoDB's form of a value: {"B": bytes}, {"S": text}, ..."""
@@ -19,6 +20,8 @@ Kind: TypeAlias = Literal["response", "log"]
 _MAX_INLINE = 150_000
 """Compressed bytes. An item may hold 400 KB, and two values share one. A write costs 1 unit per KB; an object as much
 as 8 units."""
+_STEP = 2**20
+"""Bytes that are decompressed before they are counted: what compresses well is small at rest."""
 _QUICK = 16_000
 """Bytes. Less is compressed on the event loop: another thread would cost more time."""
 
@@ -50,19 +53,20 @@ class Values:
     async def put(self, attribute: Attribute, packed: bytes) -> None:
         await self._aws.call("s3", "put_object", Bucket=self._bucket, Key=attribute["S"], Body=packed)
 
-    async def unpack(self, attribute: Attribute) -> bytes:
-        """Raises Vanished."""
+    async def unpack(self, attribute: Attribute, within: Allowance | None = None) -> bytearray:
+        """Raises Vanished, or ContextTooLong."""
+        within = within or unlimited()
         if "B" in attribute:
-            return zlib.decompress(attribute["B"])
+            return _decompressed([attribute["B"]], within)
         try:
-            return await self._aws.run(lambda: zlib.decompress(self._get(attribute["S"])))
+            return await self._aws.run(lambda: self._get(attribute["S"], within))
         except Refused as refused:
             if refused.code != "NoSuchKey":
                 raise
             raise Vanished(attribute["S"]) from None
 
-    async def unpack_all(self, attributes: Sequence[Attribute]) -> list[bytes]:
-        return await asyncio.gather(*map(self.unpack, attributes))
+    async def unpack_all(self, attributes: Sequence[Attribute], within: Allowance | None = None) -> list[bytearray]:
+        return await asyncio.gather(*(self.unpack(each, within) for each in attributes))
 
     async def discard(self, attribute: Attribute) -> None:
         """Delete a value that no item points to. If that fails, it expires like the rest."""
@@ -89,14 +93,37 @@ class Values:
             if not found.get("IsTruncated"):
                 return
 
-    def _get(self, key: str) -> bytes:
+    def _get(self, key: str, within: Allowance) -> bytearray:
         """botocore does not retry while it reads a body, so this tries once more."""
         client = self._aws.client("s3")
         errors = import_module("botocore.exceptions")
         try:
-            return client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            return _decompressed(client.get_object(Bucket=self._bucket, Key=key)["Body"].iter_chunks(_STEP), within)
         except (errors.HTTPClientError, errors.IncompleteReadError):
-            return client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            return _decompressed(client.get_object(Bucket=self._bucket, Key=key)["Body"].iter_chunks(_STEP), within)
 
     def _prefix(self, kind: Kind, owner: str) -> str:
         return f"{kind}/{self._tenant}/{owner}/"
+
+
+def _decompressed(chunks: Iterable[bytes], within: Allowance) -> bytearray:
+    """In steps, each of which is counted. A transfer that breaks gives back what it took: it is tried again."""
+    machine, text = zlib.decompressobj(), bytearray()
+    try:
+        for chunk in chunks:
+            packed = chunk
+            while packed:
+                within.check(0)
+                part = machine.decompress(packed, _STEP)
+                text += part
+                within.take(len(part))
+                packed = machine.unconsumed_tail
+    except ContextTooLong:
+        raise
+    except Exception:
+        within.take(-len(text))
+        raise
+    text += machine.flush()
+    if not machine.eof:
+        raise zlib.error("the value ends too early")
+    return text
