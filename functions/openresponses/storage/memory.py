@@ -10,12 +10,13 @@ from functools import cache
 from typing import TypeAlias
 
 from pydantic import TypeAdapter
+from pydantic_core import from_json, to_json
 
 from ..core.chain import Joint, Link, Passage, shown
 from ..core.errors import Cancelled, Superseded
 from ..core.loading import MAX_LOG_READ, Allowance, unlimited
 from ..core.ports import Storage
-from ..core.records import Batch, Claim, Record
+from ..core.records import TERMINAL_STATUSES, Batch, Claim, Record
 from ..core.run import Run
 from ..schema.events import Event
 from ..schema.items import Item
@@ -124,19 +125,17 @@ class MemoryStore:
         return True
 
     async def renew(self, response_id: str, lease: float | None) -> None:
-        entry, record = self._live(response_id)
-        if entry.cancelled:
+        if self._live(response_id).cancelled:
             raise Cancelled("The response was cancelled")
-        entry.record = record.model_copy(update={"lease": lease}).model_dump_json()
+        self._change(response_id, lease=lease)
 
     async def cancel(self, response_id: str) -> None:
         if response_id in self._shelf.responses:
             self._shelf.responses[response_id].cancelled = True
 
     async def settle(self, response: Response, discarded: Sequence[str]) -> None:
-        entry, record = self._live(response.id)
-        final = {"response": response, "discarded": list(discarded)}
-        entry.record = record.model_copy(update=final).model_dump_json()
+        self._live(response.id)
+        self._change(response.id, response=response.model_dump(mode="json"), discarded=list(discarded))
 
     async def delete(self, response_id: str) -> None:
         self._shelf.responses.pop(response_id, None)
@@ -163,12 +162,16 @@ class MemoryStore:
         chunk = self._shelf.chunks.get((link.level, link.last))
         return frozenset() if chunk is None else chunk.responses
 
-    def _live(self, response_id: str) -> tuple[_Entry, Record]:
+    def _live(self, response_id: str) -> _Entry:
         entry = self._shelf.entry(response_id)
-        record = Record.model_validate_json(entry.record)
-        if record.over:
+        if from_json(entry.record)["response"]["status"] in TERMINAL_STATUSES:
             raise Superseded("The response is over")
-        return entry, record
+        return entry
+
+    def _change(self, response_id: str, **fields: object) -> None:
+        """The rest is not read as what it is: the input of a request can be large."""
+        entry = self._shelf.entry(response_id)
+        entry.record = to_json({**from_json(entry.record), **fields}).decode()
 
 
 class MemoryRuns:
