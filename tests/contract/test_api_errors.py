@@ -191,7 +191,8 @@ async def test_an_upstream_that_refuses_before_its_first_delta_is_an_http_error(
     client: httpx2.AsyncClient, stream: bool
 ) -> None:
     body = {"model": "offline/demo", "input": "[[error]]", "stream": stream}
-    assert (await client.post("/v1/responses", json=body)).status_code == 503
+    answer = await client.post("/v1/responses", json=body)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     body["input"] = "[[throttle]]"
     answer = await client.post("/v1/responses", json=body)
     assert (answer.status_code, answer.json()["error"]["type"]) == (429, "too_many_requests")

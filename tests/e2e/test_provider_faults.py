@@ -64,7 +64,9 @@ async def told(client: httpx2.AsyncClient, *targets: str) -> str:
     if answer.status_code != 200:
         error = answer.json()["error"]
         assert set(error) == {"message", "type", "param", "code"}
-        assert answer.headers.get("retry-after") == ("7" if answer.status_code == 429 else None)
+        assert answer.headers.get("retry-after") == (
+            "7" if answer.status_code == 429 else "1" if answer.status_code >= 500 else None
+        )
         return f"{answer.status_code} {error['code']}"
     frames = [frame for frame in answer.text.split("\n\n") if frame and not frame.startswith(":")]
     assert frames[-1] == "data: [DONE]"

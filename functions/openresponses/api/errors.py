@@ -23,6 +23,8 @@ def error_response(error: KitError) -> Response:
         headers["www-authenticate"] = "Bearer"
     if isinstance(error, ProviderThrottled) and error.retry_after is not None:
         headers["retry-after"] = str(max(0, round(error.retry_after)))
+    elif error.status >= 500:  # as API Gateway's own, by the template
+        headers["retry-after"] = "1"
     return JSONResponse(error_body(error), status_code=error.status, headers=headers)
 
 
