@@ -409,3 +409,9 @@ def test_a_model_of_pydantic_gets_its_instance() -> None:
     person = Person.model_validate(made)
     assert (person.name, person.age, person.role) == ("Ada", 36, "reader")
     assert person.friends
+
+
+async def test_it_has_no_options_that_a_request_may_set() -> None:
+    other = {"model": "other"}
+    assert await deltas("Hello", provider={"options": {"offline": other}}) == ["RequestError"]
+    assert "RequestError" not in await deltas("Hello", provider={"options": {"another": other}})

@@ -24,6 +24,7 @@ from openresponses.dialects.offline import Offline, hints
 from openresponses.dialects.offline.budget import CALLS, Budget
 from openresponses.dialects.offline.instances import instance
 from openresponses.dialects.offline.script import parse
+from openresponses.entry.settings import OFFLINE
 from openresponses.responses.create import NewResponses
 from openresponses.schema.items import FunctionCall, FunctionCallOutput, Item
 from openresponses.schema.request import CreateResponse
@@ -199,7 +200,7 @@ def test_no_words_take_longer_than_they_are_long(bomb: str) -> None:
 
 
 def turn(said: str, tools: tuple[OfferedTool, ...] = (), items: tuple[Item, ...] = ()) -> Turn:
-    new = NewResponses(ports_of(Models(Offline()), Toolbox([])), Settings())
+    new = NewResponses(ports_of(Models(Offline(OFFLINE)), Toolbox([])), Settings())
     run, _ = immediately(new.accept(CreateResponse(model="m", input=said)))
     asked = turn_of(run, "demo")
     return replace(asked, tools=tools, items=(*asked.items, *items))
@@ -218,7 +219,7 @@ async def spoken(asked: Turn) -> tuple[list[d.Delta], float]:
 
     heard: list[d.Delta] = []
     with cheap(), suppress(ProviderUnavailable):
-        async with aclosing(Offline(sleep).stream(asked)) as deltas:
+        async with aclosing(Offline(OFFLINE, sleep).stream(asked)) as deltas:
             async for each in deltas:
                 heard += [each]
     said = sum(len(getattr(each, "text", "") or getattr(each, "arguments", "")) for each in heard)

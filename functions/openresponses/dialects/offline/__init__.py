@@ -55,16 +55,20 @@ _QUOTED = 300
 
 def connect(settings: ProviderSettings) -> "Offline":
     """The offline model has nothing to configure."""
-    return Offline()
+    return Offline(settings)
 
 
 class Offline:
-    def __init__(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        self._sleep = sleep
+    def __init__(self, settings: ProviderSettings, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self._settings, self._sleep = settings, sleep
 
     async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
-        """One turn. Raises ProviderUnavailable or ProviderThrottled if the script says so."""
+        """One turn. Raises ProviderUnavailable or ProviderThrottled if the script says so, RequestError for options."""
         refuse_upstream_tools(turn)
+        if turn.request.provider and turn.request.provider.options:  # there are none: import what refuses them late
+            from .._shared.options import with_options
+
+            with_options({}, turn, self._settings, ())
         situation = Situation.of(turn)
         script = situation.script
         ending = script.ending if script.ending and script.ending.turn in (None, situation.turn) else None
