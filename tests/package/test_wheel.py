@@ -95,7 +95,7 @@ def test_the_command_says_its_version_and_its_help(openresponses: Path, wheel: P
 
 
 def test_the_local_cloud_streams_an_answer_from_an_empty_folder(cloud: httpx2.Client, tmp_path: Path) -> None:
-    assert [*tmp_path.iterdir()] == []
+    assert [each.name for each in tmp_path.iterdir()] == [".openresponses"]  # what is said of it in the documentation
     body = {"model": "offline/demo", "input": "Hello", "stream": True}
     with cloud.stream("POST", "responses", json=body) as response:
         assert response.status_code == 200
