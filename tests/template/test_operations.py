@@ -315,7 +315,11 @@ def test_all_or_nothing_is_traced(tracing: str, mode: str, deployed: Json) -> No
 
 # A key of one's own
 
-TABLES = {"ResponsesTable", "ExampleToolTable"}
+TABLES = ("ResponsesTable", "ExampleToolTable")
+LOG_GROUPS = (
+    *("ApiFunctionLogs", "WorkerFunctionLogs", "AuthorizerFunctionLogs", "ExampleToolFunctionLogs"),
+    *("LoopStateMachineLogs", "ApiAccessLogs"),
+)
 THROUGH = {"KeyPolicy": ("dynamodb", "s3", "ssm"), "AuthorizerKeyPolicy": ("dynamodb",)}
 READ = {"kms:Decrypt", "kms:DescribeKey"}
 READ_AND_WRITE = {
@@ -327,21 +331,15 @@ READ_AND_WRITE = {
 
 def test_everything_at_rest_is_encrypted_with_the_key(deployed: Json) -> None:
     resources = as_deployed(deployed, KeyArn=KEY, ExampleTool="true", AccessLogs="use-account-role")
-    tables = of_type(resources, "AWS::DynamoDB::Table")
     encrypted = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY}
-    assert {name: each["Properties"]["SSESpecification"] for name, each in tables.items()} == dict.fromkeys(
-        TABLES, encrypted
-    )
-    (bucket,) = of_type(resources, "AWS::S3::Bucket").values()
-    assert bucket["Properties"]["BucketEncryption"]["ServerSideEncryptionConfiguration"] == [
+    assert [resources[name]["Properties"]["SSESpecification"] for name in TABLES] == [encrypted] * len(TABLES)
+    assert resources["ResponsesBucket"]["Properties"]["BucketEncryption"]["ServerSideEncryptionConfiguration"] == [
         {
             "ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY},
             "BucketKeyEnabled": True,
         }
     ]
-    groups = of_type(resources, "AWS::Logs::LogGroup")
-    assert len(groups) == 6
-    assert {each["Properties"].get("KmsKeyId") for each in groups.values()} == {KEY}
+    assert {resources[name]["Properties"].get("KmsKeyId") for name in LOG_GROUPS} == {KEY}
     for name in ("ApiFunction", "WorkerFunction"):
         assert resources[name]["Properties"]["Environment"]["Variables"]["OPENRESPONSES_KEY_ARN"] == KEY
 
