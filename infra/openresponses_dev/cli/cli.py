@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from itertools import count
+from typing import TextIO
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
@@ -103,9 +104,18 @@ def main() -> None:
     except Problem as problem:
         status = tell(problem)
     except BrokenPipeError:  # such as `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go(sys.stdout)
         status = 1
+    try:
+        sys.stderr.flush()
+    except OSError:  # a full disk, say: what was done is done, and no failure for want of a line about it
+        _let_go(sys.stderr)
     sys.exit(status)
+
+
+def _let_go(stream: TextIO) -> None:
+    """What is left to be written goes nowhere, or Python would end with a status of its own."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":
