@@ -231,7 +231,9 @@ async def spoken(asked: Turn) -> tuple[list[d.Delta], float]:
 @pytest.mark.parametrize("bomb", SCRIPTS)
 @pytest.mark.parametrize("schema", [None, {}, SCHEMAS["a large constant, often"]], ids=["no tool", "plain", "large"])
 async def test_no_script_costs_much(bomb: str, schema: Json | None) -> None:
-    await spoken(turn(SCRIPTS[bomb], () if schema is None else (tool("get_weather", schema),)))
+    heard, waited = await spoken(turn(SCRIPTS[bomb], () if schema is None else (tool("get_weather", schema),)))
+    assert heard
+    assert waited <= 300
 
 
 async def test_a_turn_says_ten_thousand_words_and_stops_for_length() -> None:

@@ -65,6 +65,8 @@ def test_an_answer_of_128_000_tokens_has_room_though_each_comes_alone_with_its_u
     for _ in range(128_000):
         room.take(token)
         room.take(used)
+    with pytest.raises(StreamViolation):  # it had an end, all the same
+        room.take(d.Text("t", "x" * MAX_TURN))
 
 
 @pytest.mark.parametrize("piece", [d.Text("t", ""), d.ToolCall("c", "é"), d.End("t"), d.Usage(Usage())])
