@@ -5,24 +5,22 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 
 from ..core.accounts import code_of
-from ..core.chain import Link
 from ..core.engine import begin, drive, finish, unkept
-from ..core.errors import Cancelled, KitError, NotFound
-from ..core.loading import Allowance
+from ..core.errors import Cancelled, KitError
 from ..core.ports import Pause, Ports, Sink, Storage
 from ..core.records import Record
 from ..core.reducer import apply
 from ..core.run import Run
 from ..core.settings import Settings
 from ..core.steps import Step, Stop
-from ..durable.history import continued, grown, previous, referenced
+from ..durable.history import grown
 from ..durable.journal import LEASE_SECONDS, Journal, Recorder
 from ..durable.tail import follow, hand_over
 from ..schema.events import Detached, ResponseCreated, ResponseQueued, StreamEvent
-from ..schema.items import Item, ItemReference
 from ..schema.request import CreateResponse
 from ..schema.response import ResponseError
 from . import idempotency
+from .before import admitted
 from .idempotency import IdempotencyKey
 from .intake import check_tool_choice, input_items, new_response, offered_tools, refuse_unstored, refuse_unsupported
 
@@ -45,9 +43,10 @@ class NewResponses:
         refuse_unsupported(request)
         created = self._ports.now()
         response_id = f"resp_{self._ports.new_id()}"
-        chain, inherited, found = await self._admitted(request)
-        own = input_items(request, response_id, found, {item.id for item in inherited})
-        tools = await offered_tools(request, self._ports.tools, [*inherited, *own])
+        before = await admitted(request, self._ports)
+        own = input_items(request, response_id, before.referred, {item.id for item in before.items})
+        context = [*before.items, *own]
+        tools = await offered_tools(request, self._ports.tools, context)
         check_tool_choice(request, tools)
         response = new_response(request, response_id, int(created))
         response.store = self._is_stored(request)
@@ -58,7 +57,7 @@ class NewResponses:
         run = Run(
             response=response,
             request=request.model_copy(update={"input": None, "tools": None}),
-            context=[*inherited, *own],
+            context=context,
             tools=tools,
             max_turns=self._settings.max_turns,
             reasoning=self._settings.reasoning,
@@ -67,41 +66,11 @@ class NewResponses:
             created=created,
             streams=request.stream is True and not request.background,
         )
-        return run, Record(response=response, input=own, chain=chain, lease=created + LEASE_SECONDS)
+        return run, Record(response=response, input=own, chain=before.chain, lease=created + LEASE_SECONDS)
 
     def _is_stored(self, request: CreateResponse) -> bool:
         wanted = self._settings.store if request.store is None else request.store
         return wanted and self._ports.storage is not None
-
-    async def _admitted(self, request: CreateResponse) -> tuple[list[Link], list[Item], dict[str, Item]]:
-        """The history of a request that is not refused. Neither waits for the other."""
-        said = request.input if isinstance(request.input, list) else []
-        if request.previous_response_id is None and not any(isinstance(item, ItemReference) for item in said):
-            await self._ports.models.admit(request)
-            return [], [], {}
-        refused, history = await asyncio.gather(
-            self._ports.models.admit(request), self._history(request), return_exceptions=True
-        )
-        if isinstance(refused, BaseException):
-            raise refused
-        if isinstance(history, BaseException):
-            raise history
-        return history
-
-    async def _history(self, request: CreateResponse) -> tuple[list[Link], list[Item], dict[str, Item]]:
-        """The chain that the response goes on from, the chain's items, and the items that the input refers to."""
-        storage = self._ports.storage
-        if storage is None:
-            if request.previous_response_id is not None:
-                raise NotFound("This server stores nothing", param="previous_response_id")
-            return [], [], {}
-        store, within = storage.store, Allowance()
-        if request.previous_response_id is None:
-            return [], [], await referenced(store, request, within)
-        before, found = await asyncio.gather(
-            previous(store, request.previous_response_id, within), referenced(store, request, within)
-        )
-        return *await continued(store, before, within), found
 
     async def claim(self, key: IdempotencyKey, run: Run, record: Record) -> str:
         """The id of the response that `key` stands for: that of `run`, which is stored now, or an earlier one.
