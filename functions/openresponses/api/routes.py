@@ -12,6 +12,7 @@ from .body import ListQuery, Query, RetrieveQuery
 from .call import Call
 from .create import create
 from .headers import SPEC_VERSION
+from .input_tokens import input_tokens
 from .models import model, models
 from .stored import cancel, delete, input_items, retrieve
 
@@ -56,6 +57,9 @@ OPERATIONS = (
         "Create a response",
         shows="a response or its events",
         body=CreateResponse,
+    ),
+    Operation(
+        "POST", "/v1/responses/input_tokens", Keyed(input_tokens), "Count the tokens of an input", body=CreateResponse
     ),
     Operation(
         "GET",
