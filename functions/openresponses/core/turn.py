@@ -7,8 +7,8 @@ from ..schema.items import Item
 from ..schema.request import CreateResponse
 from ..schema.tools import AllowedTools, NamedToolChoice, ToolChoiceMode, UpstreamTool
 from .client_tools import shown_to_model
-from .run import OfferedTool, Run
-from .steps import tokens_left
+from .run import OfferedTool, Run, tokens_left
+from .window import window
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,9 @@ class Turn:
     other settings are the request's own; None means the provider's default. `upstream_tools` are those that the
     provider may run itself. If `must_call` names one of them, `tools` is empty. `allowed` are patterns of the models
     that may be asked; none allows all. The items from index `made` on are of this response: no client wrote them.
+
+    `keeps` is given where the turn is to compact its conversation: the items that the result carries as they are. The
+    last item asks for the summary then.
     """
 
     model: str
@@ -33,15 +36,17 @@ class Turn:
     upstream_tools: tuple[UpstreamTool, ...] = ()
     allowed: tuple[str, ...] = ()
     made: int = sys.maxsize
+    keeps: tuple[Item, ...] | None = None
 
 
 def turn_of(run: Run, model: str) -> Turn:
     mode, must_call = _choice(run)
     tools = () if mode == "none" else tuple(callable_tools(run).values())
     upstream = () if mode == "none" else _upstream_tools(run)
+    items, made = window(run.context, run.settled())
     return Turn(
         model=model,
-        items=tuple(map(shown_to_model, (*run.context, *run.settled()))),
+        items=tuple(map(shown_to_model, items)),
         instructions=run.request.instructions,
         tools=tools,
         tool_choice=mode if tools or upstream else "none",
@@ -50,7 +55,7 @@ def turn_of(run: Run, model: str) -> Turn:
         request=run.request,
         upstream_tools=upstream,
         allowed=tuple(run.allowed),
-        made=len(run.context),
+        made=made,
     )
 
 
