@@ -14,6 +14,7 @@ from .call import Call
 from .compact import compact
 from .create import create
 from .headers import SPEC_VERSION
+from .input_tokens import input_tokens
 from .models import model, models
 from .stored import cancel, delete, input_items, retrieve
 
@@ -66,6 +67,9 @@ OPERATIONS = (
         "Compact a conversation",
         shows="a compaction",
         body=CompactRequest,
+    ),
+    Operation(
+        "POST", "/v1/responses/input_tokens", Keyed(input_tokens), "Count the tokens of an input", body=CreateResponse
     ),
     Operation(
         "GET",

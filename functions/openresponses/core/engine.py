@@ -25,7 +25,8 @@ from .ports import Emit, Keep, Pause, Ports, ToolOutput
 from .room import MAX_RESPONSE, Room, size_of
 from .run import ReasoningShown, Run, add_usage
 from .steps import Act, Compact, Step, Stop, Think, next_step
-from .turn import callable_tools, turn_of
+from .truncation import asked
+from .turn import callable_tools
 
 MAX_TRIES = 2
 """How often a call is begun whose worker dies."""
@@ -71,7 +72,7 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
     )
     events: Iterator[ev.Event] = iter(())
     try:
-        async with ports.models.ask(turn_of(run, run.request.model), run.served) as answer:
+        async with asked(run, ports.models) as answer:
             run.served = answer.target
             async for delta in answer.deltas:
                 events = assembler.feed(visible(delta, run.reasoning))
@@ -107,7 +108,7 @@ async def compact(run: Run, ports: Ports, emit: Emit, keep: Keep = unkept) -> No
     item = begun(run, item_ids(run.response.id)("cmp", start))
     sealed, usage = "", Usage()
     try:
-        async with ports.models.ask(compacting(run), run.served) as answer:
+        async with asked(run, ports.models, compacting) as answer:
             run.served = answer.target
             await emit(ev.OutputItemAdded(output_index=start, item=item))
             await emit(ev.CompactionCompacting(item_id=item.id, output_index=start))
@@ -128,7 +129,7 @@ async def compact(run: Run, ports: Ports, emit: Emit, keep: Keep = unkept) -> No
     await emit(ev.OutputItemDone(output_index=start, item=item))
     run.summary_usage = add_usage(run.summary_usage, usage)
     run.said += size_of([item])
-    run.rendered = 0
+    run.rendered = run.cut = 0
     await keep(run)
 
 

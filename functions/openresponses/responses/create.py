@@ -7,12 +7,13 @@ from contextlib import AsyncExitStack, suppress
 from ..core.accounts import code_of
 from ..core.engine import begin, drive, finish, unkept
 from ..core.errors import Cancelled, KitError
-from ..core.ports import Pause, Ports, Sink, Storage
+from ..core.ports import Counted, Pause, Ports, Sink, Storage
 from ..core.records import Record
 from ..core.reducer import apply
 from ..core.run import Run
 from ..core.settings import Settings
 from ..core.steps import Step, Stop
+from ..core.turn import turn_of
 from ..durable.history import grown
 from ..durable.journal import LEASE_SECONDS, Journal, Recorder, nowhere
 from ..durable.tail import follow, hand_over
@@ -86,6 +87,11 @@ class NewResponses:
         run.compacts = "request"
         await self.respond(run, record, nowhere, seconds=seconds, committed=lambda: False)
         return compacted(run)
+
+    async def count(self, request: CreateResponse) -> Counted:
+        """The tokens that a model would read of this request. Nothing is stored. Raises RequestError as `accept`."""
+        run, _ = await self.accept(request)
+        return await self._ports.models.count(turn_of(run, run.request.model))
 
     def _is_stored(self, request: CreateResponse) -> bool:
         wanted = self._settings.store if request.store is None else request.store
