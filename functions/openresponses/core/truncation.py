@@ -3,7 +3,8 @@
 The run remembers its cut, so that no later turn is refused for the same items, whoever goes on with it.
 """
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequencefrom contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
