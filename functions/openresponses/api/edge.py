@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -46,9 +47,6 @@ async def no_route(request: Request, error: Exception) -> Response:
     where = f"{request.method} {request.url.path}"
     if error.status_code != 405:
         return error_response(NotFound(f"{where}: there is nothing here"))
-    # API Gateway keeps the header `upgrade` to itself. A client that is told 426 goes on over HTTP.
-    if "sec-websocket-key" in request.headers:
-        return error_response(NoWebSocket(f"{where}: this server speaks no WebSocket: send the request over HTTP"))
     allowed = methods_of(request.app.router.routes, request.scope)
     answer = error_response(MethodNotAllowed(f"{where}: this path has the methods {allowed}"))
     answer.headers["allow"] = allowed
@@ -67,6 +65,8 @@ class Edge:
             return
         scope = {**scope, "path": _SLASHES.sub("/", scope["path"]).rstrip("/") or "/"}
         match scope["method"]:
+            case "GET" if "sec-websocket-key" in Headers(scope=scope):  # API Gateway keeps `upgrade` to itself
+                await _no_websocket(scope)(scope, receive, send)
             case "OPTIONS":
                 await self._options(scope)(scope, receive, send)
             case "HEAD":
@@ -81,6 +81,12 @@ class Edge:
         return error_response(NotFound(f"{scope['path']}: there is nothing here"))
 
 
+def _no_websocket(scope: Scope) -> Response:
+    """A client that is told 426 goes on over HTTP."""
+    where = f"GET {scope['path']}"
+    return error_response(NoWebSocket(f"{where}: this server speaks no WebSocket: send the request over HTTP"))
+
+
 def _headless(send: Send) -> Send:
     """Sends the head alone."""
 
@@ -91,7 +97,6 @@ def _headless(send: Send) -> Send:
 
 
 def _sharing(origins: Sequence[str]) -> list[Middleware]:
-    from starlette.datastructures import Headers
     from starlette.middleware.cors import CORSMiddleware
 
     class Sharing(CORSMiddleware):
