@@ -32,7 +32,10 @@ def test_the_table_is_backed_up_encrypted_and_forgets(resources: dict[str, Json]
     assert table["Properties"] == {
         "BillingMode": "PAY_PER_REQUEST",
         "AttributeDefinitions": [
-            {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "list_pk", "list_sk")
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "sk", "AttributeType": "S"},
+            {"AttributeName": "list_pk", "AttributeType": "S"},
+            {"AttributeName": "list_sk", "AttributeType": "S"},
         ],
         "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
         "GlobalSecondaryIndexes": [
@@ -103,6 +106,9 @@ def test_every_log_group_has_a_retention_and_outlives_the_stack(resources: dict[
         "ApiFunction",
         "WorkerFunction",
         "AuthorizerFunction",
+        "SocketFunction",
+        "SocketWorkerFunction",
+        "SocketAuthorizerFunction",
         "ExampleToolFunction",
         "LoopStateMachine",
         "ApiAccess",
