@@ -23,6 +23,7 @@ from . import idempotency
 from .before import admitted
 from .idempotency import IdempotencyKey
 from .intake import check_tool_choice, input_items, new_response, offered_tools, refuse_unstored, refuse_unsupported
+from .prompts import resolved
 
 
 class NewResponses:
@@ -40,11 +41,12 @@ class NewResponses:
 
     async def accept(self, request: CreateResponse) -> tuple[Run, Record]:
         """The run that answers `request`. Raises RequestError, naming the field, before anything is done."""
+        request, messages = await resolved(request, self._ports)
         refuse_unsupported(request)
         created = self._ports.now()
         response_id = f"resp_{self._ports.new_id()}"
         before = await admitted(request, self._ports)
-        own = input_items(request, response_id, before.referred, {item.id for item in before.items})
+        own = input_items(request, response_id, before.referred, {item.id for item in before.items}, messages)
         context = [*before.items, *own]
         tools = await offered_tools(request, self._ports.tools, context)
         check_tool_choice(request, tools)
