@@ -56,7 +56,8 @@ class Run(Wire):
 
     `turn_start` is the index of the first item of the last turn that ended, `began` of the last one that began. `kept`
     is how many items there were when the run was last saved. `streams`: a client is sent events that the log may lack.
-    `said` counts the characters of what all turns made.
+    `said` counts the characters of what all turns made. `generate` is false for a response that only
+    prepares the next one: no model is asked.
     """
 
     model_config = ConfigDict(defer_build=True)  # no model contains a run
@@ -89,6 +90,7 @@ class Run(Wire):
     key_id: str = ""
     allowed: list[str] = []
     created: float = 0.0
+    generate: bool = True
 
     def at_rest(self) -> str:
         """The run as it is stored: without its context, which the records of its chain have, and without the items that
