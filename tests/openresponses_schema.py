@@ -85,6 +85,25 @@ def check_event(event: Json, *, openai_names: bool = False) -> None:
     _check(event, event_schemas()[kind])
 
 
+def check_frame(frame: Json) -> None:
+    """Of a socket: an event, or the error that a message gets in place of a stream."""
+    if frame["type"] == "error":
+        _check(frame, "WebSocketErrorEvent")
+        assert frame["error"]["message"], "an error without a message"
+    else:
+        check_event(frame)
+
+
+def check_compacted(window: Json) -> None:
+    """Raises AssertionError where `window` is not a CompactResource, or has fields that it doesn't know."""
+    known = set(_document()["components"]["schemas"]["CompactResource"]["properties"])
+    assert set(window) <= known, f"window: fields that the schema doesn't know: {sorted(set(window) - known)}"
+    for item in window["output"]:
+        check_item(item)
+    standard = [_STAND_IN if _is_extension(item, OPENAI_ITEMS) else item for item in window["output"]]
+    _check({**window, "output": standard}, "CompactResource")
+
+
 def check_extension(item: Json) -> None:
     """What the specification asks of an implementor's own item."""
     kind = item.get("type")
