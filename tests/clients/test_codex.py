@@ -13,8 +13,8 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -43,11 +43,11 @@ class Codex:
     home: Path
     work: Path
 
-    def run(self, model: str, prompt: str, *more: str, **settings: str | int | Sequence[str]) -> str:
+    def run(self, model: str, prompt: str, *more: str, **settings: bool | str | int | Sequence[str]) -> str:
         """Its last message. Raises AssertionError for an exit code, or a turn that failed. `more` are arguments."""
         last = self.home / "last.txt"
         provider = {"name": "ours", "base_url": self.cloud.base_url, "env_key": "OURS", "wire_api": "responses"}
-        settings |= {f"model_providers.ours.{name}": value for name, value in provider.items()}
+        settings = {f"model_providers.ours.{name}": value for name, value in provider.items()} | settings
         settings |= {"model_provider": "ours"} | ({"model": model} if model else {})
         command = [str(self.program), "exec", "--json", "--skip-git-repo-check", "-o", str(last)]
         command += ["--dangerously-bypass-approvals-and-sandbox"]
@@ -207,3 +207,55 @@ def test_a_conversation_that_outgrows_the_model_is_compacted(codex: Codex, diale
 def test_no_model_needs_to_be_named(codex: Codex) -> None:
     """An alias may have the name of its default."""
     assert codex.run("", "Say hello.").split()[-2:] == ["Say", "hello."]
+
+
+OWN_COMPACTION = {"model_providers.ours.name": "OpenAI"}
+"""Codex asks a provider of this name to compact, and gives others a prompt of its own."""
+
+
+@pytest.mark.xfail(reason="until the server has it")
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_its_own_compaction_keeps_what_a_tool_said(codex: Codex, dialect: str) -> None:
+    fact, model = f"fact-{secrets.token_hex(4)}", f"{dialect}/gpt-5.5!recalls"
+    half = len(fact) // 2
+    line = f"echo {fact[:half]}''{fact[half:]}"
+    codex.run(model, calls(command("gpt-5.5", line)), **OWN_COMPACTION)
+    resumed = {"model_auto_compact_token_limit": 1000, **OWN_COMPACTION}
+    said = codex.run(model, "What do you recall?", "resume", "--last", **resumed)
+    assert fact in said
+    codex.sent(dialect, fact, "What do you recall?", without=[line])
+
+
+SOCKETS = {"model_providers.ours.supports_websockets": True}
+ON_HTTP, ON_A_SOCKET = "ApiFunction POST /v1/responses", "SocketWorkerFunction"
+
+
+def served(cloud: Cloud, by: str) -> int:
+    """How many lines of the server's log say so."""
+    return sum(by in line for line in cloud.log_file.read_text().splitlines())
+
+
+@pytest.mark.xfail(reason="until the server has it")
+@pytest.mark.parametrize("options", [(), ("--websocket-origin", "separate")], ids=["small", "separate"])
+def test_it_falls_back_to_http_where_a_socket_is_elsewhere_or_too_small(
+    codex: Codex, cloud_with: Callable[..., Cloud], options: Sequence[str]
+) -> None:
+    """Its first frame has 38 KB, and API Gateway takes 32."""
+    codex = replace(codex, cloud=cloud_with(*options))
+    model, word = "chat_completions/gpt-5.5!echo", secrets.token_hex(4)
+    said = codex.run(model, calls(command("gpt-5.5", f"echo {word}")), **SOCKETS)
+    assert word in said
+    assert served(codex.cloud, ON_HTTP) == 2
+    assert served(codex.cloud, "426" if options else "$connect")
+
+
+@pytest.mark.xfail(reason="until the server has it")
+def test_it_stays_on_a_socket_that_is_large_enough(codex: Codex, cloud_with: Callable[..., Cloud]) -> None:
+    codex = replace(codex, cloud=cloud_with("--websocket-limits", "off"))
+    fact, model = f"fact-{secrets.token_hex(4)}", "chat_completions/gpt-5.5!recalls"
+    asked = calls(command("gpt-5.5", f"echo {fact[:8]}''{fact[8:]}"))
+    assert fact in codex.run(model, asked, **SOCKETS, **OWN_COMPACTION)
+    resumed = {"model_auto_compact_token_limit": 1000, **SOCKETS, **OWN_COMPACTION}
+    assert fact in codex.run(model, "What do you recall?", "resume", "--last", **resumed)
+    assert served(codex.cloud, ON_HTTP) == 0
+    assert served(codex.cloud, ON_A_SOCKET) >= 4
