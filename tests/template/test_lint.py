@@ -22,7 +22,8 @@ pytestmark = [pytest.mark.artifact, pytest.mark.timeout(600), pytest.mark.xdist_
 
 CHECKOV = "checkov==3.3.30"
 
-FUNCTIONS = ("ApiFunction", "AuthorizerFunction", "ExampleToolFunction", "WorkerFunction")
+SOCKETS = ("SocketAuthorizerFunction", "SocketFunction", "SocketWorkerFunction")
+FUNCTIONS = ("ApiFunction", "AuthorizerFunction", "ExampleToolFunction", "WorkerFunction", *SOCKETS)
 TABLES = ("ExampleToolTable", "ResponsesTable")
 LOGS = (*(f"{name}Logs" for name in FUNCTIONS), "ApiAccessLogs", "LoopStateMachineLogs")
 STAGE = "ApiopenresponsesStage"

@@ -34,6 +34,7 @@ from tests.template.reading import ROOT, Json, of_type
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:woken"
 FUNCTIONS = ("ApiFunction", "WorkerFunction", "AuthorizerFunction")
+SOCKETS = ("SocketFunction", "SocketWorkerFunction", "SocketAuthorizerFunction")
 NAMESPACE = "openresponses"
 
 Metric = tuple[str, str, tuple[str, ...]]
