@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import httpx2
 from websockets.asyncio.client import ClientConnection, connect
 
+from openresponses.schema.response import Response
 from tests.openresponses_schema import check_compacted, check_event, check_frame, check_response
 from tests.stream_checker import TERMINAL, check_stream
 
@@ -126,11 +127,16 @@ async def assistant_phase(server: Server) -> None:
 
 
 async def response_output_phase_schema(server: Server) -> None:
-    """The suite holds a fixture of its own to its schema. Ours is a response of the server, with phases put in."""
-    response = await answer(server, "Say hello.")
-    (said,) = [item for item in response["output"] if item["type"] == "message"]
-    for phase in ("commentary", "final_answer"):
-        check_response({**response, "output": [{**said, "phase": phase}]})
+    """No request: the suite holds a response with phases to its schema. Ours reads one, and gives it back."""
+    text = {"type": "output_text", "text": "Four.", "annotations": [], "logprobs": []}
+    phases = ["commentary", "final_answer"]
+    said = [message("assistant", [text], id=f"msg_{phase}", status="completed", phase=phase) for phase in phases]
+    response = Response.model_validate({
+        "id": "resp_phase_schema", "created_at": 1764967971, "completed_at": 1764967972, "model": server.model,
+        "status": "completed", "output": said,
+    })  # fmt: skip
+    shown = completed(json.loads(response.model_dump_json()))
+    assert [item["phase"] for item in shown["output"]] == phases
 
 
 async def streaming_response(server: Server) -> None:
