@@ -9,14 +9,17 @@ from starlette.requests import Request
 
 from ..core.errors import BodyTooLarge, RequestError, UnsupportedMediaType
 from ..schema.base import GivenId
-from ..schema.limits import MAX_COUNT, MAX_INCLUDED
-from ..schema.request import CreateResponse, Word
+from ..schema.limits import MAX_COUNT, MAX_INCLUDED, MAX_MODEL
+from ..schema.request import CreateResponse, Metadata, Word
+from ..schema.response import ResponseStatus
 from .budget import refuse_costly, refuse_unspeakable
 from .habits import refuse_habits
 from .problems import problem
 
 _LISTS = ("include", "include[]")
 """The OpenAI SDKs write a list in a query as `include[]=...`."""
+_MAPS = ("metadata",)
+"""They write a map as `metadata[key]=value`, for each of its keys."""
 
 
 class Query(BaseModel):
@@ -41,15 +44,30 @@ class ListQuery(Query):
     before: GivenId | None = None
 
 
+class ResponsesQuery(Query):
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    order: Literal["asc", "desc"] = "desc"
+    after: GivenId | None = None
+    status: ResponseStatus | None = None
+    model: Annotated[str | None, Field(max_length=MAX_MODEL)] = None
+    metadata: Metadata = {}
+
+
 Q = TypeVar("Q", bound=Query)
 
 
 def parse_query(kind: type[Q], request: Request) -> Q:
     """Raises RequestError, which names the parameter."""
-    given = request.query_params
-    values = {name: given.getlist(name) if name in _LISTS else given[name] for name in given}
+    given, values = request.query_params, dict[str, object]()
+    maps: dict[str, dict[str, str]] = {}
+    for name in given:
+        field, _, key = name.partition("[")
+        if field in _MAPS and key.endswith("]"):
+            maps.setdefault(field, {})[key[:-1]] = given[name]
+        else:
+            values[name] = given.getlist(name) if name in _LISTS else given[name]
     try:
-        return kind.model_validate(values)
+        return kind.model_validate(values | maps)
     except ValidationError as error:
         raise problem(error, kind) from None
 

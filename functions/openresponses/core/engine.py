@@ -15,7 +15,8 @@ from .ports import Emit, Keep, Pause, Ports, ToolOutput
 from .room import MAX_RESPONSE, Room, size_of
 from .run import ReasoningShown, Run, add_usage
 from .steps import Act, Step, Stop, Think, next_step
-from .turn import callable_tools, turn_of
+from .truncation import asked
+from .turn import callable_tools
 
 MAX_TRIES = 2
 """How often a call is begun whose worker dies."""
@@ -59,7 +60,7 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
     )
     events: Iterator[ev.Event] = iter(())
     try:
-        async with ports.models.ask(turn_of(run, run.request.model), run.served) as answer:
+        async with asked(run, ports.models) as answer:
             run.served = answer.target
             async for delta in answer.deltas:
                 events = assembler.feed(visible(delta, run.reasoning))

@@ -17,6 +17,7 @@ KitError                         500
 │   └── NoWebSocket              426
 └── ProviderError                502  the turn is dead
     ├── ProviderRejected         400  the provider refused the request: retry will not help
+    │   └── InputTooLong         400  the model's context can't hold the input: less of it may fit
     ├── ProviderMisconfigured    502  the provider refused our key, or isn't there: an operator must act
     ├── ProviderThrottled        429  retry may help, after `retry_after` seconds
     ├── ProviderUnavailable      503  retry may help
@@ -137,6 +138,16 @@ class ProviderRejected(ProviderError):
     status = 400
     type = "invalid_request"
     code = "provider_rejected"
+
+
+class InputTooLong(ProviderRejected):
+    """`tokens` is what the provider counted, and `most` what it takes; 0 where it doesn't say so."""
+
+    code = "context_length_exceeded"
+
+    def __init__(self, message: str, *, tokens: int = 0, most: int = 0) -> None:
+        super().__init__(message, param="input")
+        self.tokens, self.most = tokens, most
 
 
 class ProviderMisconfigured(ProviderError):

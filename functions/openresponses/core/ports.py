@@ -13,6 +13,7 @@ from ..schema.tools import HostedTool, UpstreamTool
 from .accounts import Account, account_of
 from .chain import Joint, Link, Passage
 from .deltas import Delta
+from .listing import Listing, Order, Wanted
 from .loading import Allowance
 from .records import Batch, Claim, Record
 from .run import OfferedTool, Run
@@ -117,6 +118,14 @@ class Store(Protocol):
 
     async def load(self, response_ids: Sequence[str], within: Allowance | None = None) -> list[Record | None]:
         """Any number of records, in a constant number of round trips. Raises ContextTooLong."""
+        ...
+
+    async def page(self, wanted: Wanted, *, limit: int, order: Order, after: str | None = None) -> Listing | None:
+        """One page of the tenant's responses by time, from the one of the id `after` on; None if that one is gone.
+
+        A change may be missing from it for a moment. At most `MAX_READ` responses are read, so it may be short, even
+        empty, and yet there is more.
+        """
         ...
 
     async def load_links(self, links: Sequence[Link], within: Allowance | None = None) -> list[Passage | None]:

@@ -56,7 +56,8 @@ class Run(Wire):
 
     `turn_start` is the index of the first item of the last turn that ended, `began` of the last one that began. `kept`
     is how many items there were when the run was last saved. `streams`: a client is sent events that the log may lack.
-    `said` counts the characters of what all turns made.
+    `said` counts the characters of what all turns made. `cut` is where the conversation begins that the model is shown:
+    0 as long as all of it fits.
     """
 
     model_config = ConfigDict(defer_build=True)  # no model contains a run
@@ -83,6 +84,7 @@ class Run(Wire):
     began: int = 0
     kept: int = 0
     said: int = 0
+    cut: int = 0
     streams: bool = False
     reasoning: ReasoningShown = "all"
     served: str | None = None

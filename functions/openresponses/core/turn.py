@@ -7,6 +7,7 @@ from ..schema.items import Item
 from ..schema.request import CreateResponse
 from ..schema.tools import AllowedTools, NamedToolChoice, ToolChoiceMode, UpstreamTool
 from .client_tools import shown_to_model
+from .cut import left_after
 from .run import OfferedTool, Run
 from .steps import tokens_left
 
@@ -20,6 +21,7 @@ class Turn:
     other settings are the request's own; None means the provider's default. `upstream_tools` are those that the
     provider may run itself. If `must_call` names one of them, `tools` is empty. `allowed` are patterns of the models
     that may be asked; none allows all. The items from index `made` on are of this response: no client wrote them.
+    `dropped` counts the items that are not shown any more, since all were too many.
     """
 
     model: str
@@ -33,15 +35,18 @@ class Turn:
     upstream_tools: tuple[UpstreamTool, ...] = ()
     allowed: tuple[str, ...] = ()
     made: int = sys.maxsize
+    dropped: int = 0
 
 
 def turn_of(run: Run, model: str) -> Turn:
     mode, must_call = _choice(run)
     tools = () if mode == "none" else tuple(callable_tools(run).values())
     upstream = () if mode == "none" else _upstream_tools(run)
+    items = conversation(run)
+    shown = left_after(items, run.cut) if run.cut else range(len(items))
     return Turn(
         model=model,
-        items=tuple(map(shown_to_model, (*run.context, *run.settled()))),
+        items=tuple(items[index] for index in shown),
         instructions=run.request.instructions,
         tools=tools,
         tool_choice=mode if tools or upstream else "none",
@@ -50,8 +55,14 @@ def turn_of(run: Run, model: str) -> Turn:
         request=run.request,
         upstream_tools=upstream,
         allowed=tuple(run.allowed),
-        made=len(run.context),
+        made=sum(index < len(run.context) for index in shown) if run.cut else len(run.context),
+        dropped=len(items) - len(shown),
     )
+
+
+def conversation(run: Run) -> tuple[Item, ...]:
+    """All that was said, as a model may be shown it."""
+    return tuple(map(shown_to_model, (*run.context, *run.settled())))
 
 
 def callable_tools(run: Run) -> dict[str, OfferedTool]:

@@ -42,12 +42,12 @@ from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.request import Format, JsonObjectFormat, JsonSchemaFormat
 from ...transport.http import Network
-from .._shared.errors import UpstreamErrors
 from .._shared.http_dialect import HttpDialect, WireTurn
 from .._shared.json import fields
 from .._shared.options import read_options
 from .._shared.schemas import constrained, enforceable
 from .allowed import ALLOWED
+from .errors import ERRORS
 from .messages import Prompt, prompt, text_block
 from .models import FACTS, AnthropicOptions, Profile, profile_of
 from .request import order, tools
@@ -57,10 +57,6 @@ from .thinking import BINDING_BETA, began_without_thinking, effort, is_off, thin
 VERSION = "2023-06-01"
 """The one that all servers know. Nothing in 2026-10-21 is of use here, and it takes no sampling parameters."""
 WITHOUT_SAMPLING = "2026-10-21"
-
-
-ERRORS = UpstreamErrors(meanings={"Your credit balance is too low": 402, "You have reached your specified": 402})
-"""Both come with a 400, as if the request were wrong; the latter goes on: "API usage limits"."""
 
 
 def connect(settings: ProviderSettings, network: Network | None = None) -> HttpDialect:

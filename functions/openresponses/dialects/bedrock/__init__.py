@@ -45,7 +45,7 @@ from .._shared.naming import tool_names
 from .._shared.options import read_options
 from .._shared.tools import refuse_upstream_tools
 from .allowed import ALLOWED
-from .errors import BedrockErrors
+from .errors import ERRORS
 from .messages import conversation
 from .models import BedrockOptions, Traits, traits_of
 from .request import ANSWER, answers_with_tool, format_instructions, mark, text_format, tool_config
@@ -75,7 +75,7 @@ def connect(settings: ProviderSettings, network: Network | None = None) -> HttpD
 
     return HttpDialect(
         settings=settings,
-        errors=BedrockErrors(),
+        errors=ERRORS,
         wire=wire,
         headers={"accept": "application/vnd.amazon.eventstream", **bearer(settings)},
         allowed=ALLOWED,

@@ -37,18 +37,15 @@ from ...schema.base import JsonObject
 from ...schema.request import JsonSchemaFormat
 from ...transport.http import Network
 from .._shared.checking import Checked, instruction
-from .._shared.errors import UpstreamErrors
 from .._shared.http_dialect import HttpDialect, WireTurn
 from .._shared.options import read_options, wants_logprobs
 from .allowed import ALLOWED
+from .errors import ERRORS
 from .messages import contents, tool_names
 from .models import FACTS, GeminiModel, GeminiOptions
 from .request import model_path, response_format, told_format, tools
 from .stream import GeminiDecoder
 from .thinking import thinking
-
-ERRORS = UpstreamErrors(meanings={"API_KEY_INVALID": 401})
-"""A wrong key comes with a 400 that has this reason."""
 
 
 def connect(settings: ProviderSettings, network: Network | None = None) -> HttpDialect:

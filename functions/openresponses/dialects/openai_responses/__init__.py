@@ -42,14 +42,13 @@ from ...schema.base import JsonObject
 from ...schema.request import CreateResponse
 from ...transport.http import Network
 from .._shared.checking import Checked
-from .._shared.errors import OUT_OF_QUOTA
 from .._shared.http_dialect import HttpDialect, WireTurn, bearer
 from .._shared.naming import Naming, tool_names
 from .._shared.options import read_options
 from .._shared.rules import fitted, told_schema
 from .._shared.tools import refuse_upstream_tools
 from .allowed import ALLOWED
-from .errors import ResponsesErrors
+from .errors import ERRORS
 from .messages import input_items
 from .models import FACTS, ResponsesOptions
 from .request import include, tools
@@ -80,7 +79,7 @@ def connect(settings: ProviderSettings, network: Network | None = None) -> HttpD
 
     return HttpDialect(
         settings=settings,
-        errors=ResponsesErrors(meanings=OUT_OF_QUOTA),
+        errors=ERRORS,
         wire=wire,
         headers=bearer(settings) if options.key_header == "authorization" else {options.key_header: key} if key else {},
         allowed=ALLOWED,

@@ -7,9 +7,12 @@ import contextlib
 import errno
 import socket
 from collections.abc import Generator
-from typing import TYPE_CHECKING, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
+
+from openresponses_dev.local.gateway.socket_line import Limits, Line
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGIApplication
@@ -42,13 +45,15 @@ class _Uvicorn(uvicorn.Server):
 
 
 class HttpServer:
-    """Serves one ASGI app. Port 0 is any free port."""
+    """Serves one ASGI app. Port 0 is any free port. Without limits for them, WebSockets are requests like others."""
 
-    def __init__(self, app: object, port: int) -> None:
+    def __init__(self, app: object, port: int, sockets: Limits | None = None) -> None:
+        line: Any = "none" if sockets is None else partial(Line, limits=sockets)
         config = uvicorn.Config(
             cast("ASGIApplication", app),
             http="h11",
-            ws="none",
+            ws=line,
+            ws_ping_interval=None,
             lifespan="off",
             interface="asgi3",
             log_config=_QUIET,

@@ -8,7 +8,14 @@ from collections.abc import Callable
 
 from openresponses_dev.local.background import Background
 from openresponses_dev.local.logs import Log
-from openresponses_dev.local.sandbox.calls import MAX_EVENT_BYTES, Call, EventTooLarge, FunctionError, Throttled
+from openresponses_dev.local.sandbox.calls import (
+    MAX_EVENT_BYTES,
+    Call,
+    EventTooLarge,
+    FunctionError,
+    InvokeError,
+    Throttled,
+)
 from openresponses_dev.local.sandbox.sandbox import Sandbox
 from openresponses_dev.local.template.template import FunctionSpec
 
@@ -31,6 +38,7 @@ class Function:
         self._all: set[Sandbox] = set()
         self._running = 0
         self._freed = asyncio.Event()
+        self._closed = False
 
     @property
     def sandboxes(self) -> list[Sandbox]:
@@ -39,6 +47,8 @@ class Function:
 
     def invoke(self, payload: bytes, trace_id: str | None = None) -> Call:
         """Start an invocation; it runs to its end whether or not anyone reads the answer. Raises InvokeError."""
+        if self._closed:
+            raise InvokeError(500, "ServiceException", "the local cloud was stopped")
         if len(payload) > MAX_EVENT_BYTES:
             raise EventTooLarge(len(payload))
         if self._running >= self.limit:
@@ -48,14 +58,33 @@ class Function:
         self._background.spawn(self._run(payload, trace_id, call), f"invocation of {self.spec.name}")
         return call
 
-    async def invoke_soon(self, payload: bytes, trace_id: str | None, *, patience_s: float) -> Call:
-        """The same, once there is a sandbox for it: after so long at most. Raises InvokeError."""
+    async def invoke_soon(self, payload: bytes, trace_id: str | None, *, patience_s: float | None) -> Call:
+        """The same, once there is a sandbox for it: after so long at most, or however long. Raises InvokeError."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience_s):
                 while self._running >= self.limit:
                     self._freed.clear()
                     await self._freed.wait()
         return self.invoke(payload, trace_id)
+
+    def enqueue(self, payload: bytes) -> None:
+        """Invoke asynchronously: it runs when there is a sandbox for it, and again when it fails, as often as the
+        template says. AWS waits minutes before it runs one again; nobody waits for them here.
+        """
+        self._background.spawn(self._run_queued(payload), f"asynchronous invocation of {self.spec.name}")
+
+    async def _run_queued(self, payload: bytes) -> None:
+        for attempt in range(1 + self.spec.retries):
+            try:
+                call = await self.invoke_soon(payload, None, patience_s=None)
+            except InvokeError:  # the end of the local cloud
+                return
+            async for _ in call.chunks():
+                pass
+            again = f", attempt {attempt + 1}" if attempt else ""
+            self._log.say(call.summary(f"asynchronously{again}", _status(call)), failed=call.error is not None)
+            if call.error is None:
+                return
 
     async def _run(self, payload: bytes, trace_id: str | None, call: Call) -> None:
         sandbox = None
@@ -121,5 +150,11 @@ class Function:
             await self._release(sandbox)
 
     async def close(self) -> None:
+        """Kill what runs, and run nothing more that was queued."""
+        self._closed = True
         await asyncio.gather(*(sandbox.stop() for sandbox in [*self._all]))
         self._idle.clear()
+
+
+def _status(call: Call) -> str:
+    return "failed" if call.error else "done"

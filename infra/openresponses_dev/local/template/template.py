@@ -1,4 +1,4 @@
-"""A SAM template, read as far as the local cloud runs it: functions, their routes and the REST API in front.
+"""A SAM template, read as far as the local cloud runs it: functions, their routes and the APIs in front.
 
 It knows nothing of processes or HTTP. Everything it refuses, it refuses with the place in the template.
 """
@@ -18,11 +18,16 @@ from openresponses_dev.local.template.authorization import (
 )
 from openresponses_dev.local.template.intrinsics import Resolver
 from openresponses_dev.local.template.properties import Properties
+from openresponses_dev.local.template.websocket import Declarations, SocketApi, read_websocket
 from openresponses_dev.local.template.yaml_tree import Table, TemplateError, Value, parse, table, text
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "ANY")
 TASK_ROOT = "/var/task"
 MAX_TIMEOUT_S = 900
+ASYNC_RETRIES = 2
+"""How often a function that failed is run again, of those that were invoked asynchronously, unless it says otherwise:
+https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+"""
 _TRANSFER_MODES = {"BUFFERED": False, "RESPONSE_STREAM": True}
 
 
@@ -72,6 +77,7 @@ class FunctionSpec:
     environment: Mapping[str, str]
     concurrency: int | None
     routes: tuple[Route, ...]
+    retries: int = ASYNC_RETRIES
 
     @property
     def wrapper(self) -> Path | None:
@@ -89,21 +95,29 @@ class Template:
     apis: Mapping[str, Api]
     parameters: Mapping[str, Value]
     resolver: Resolver = field(repr=False)
+    websocket: SocketApi | None = None
 
     @property
     def routes(self) -> tuple[Route, ...]:
         return tuple(route for function in self.functions.values() for route in function.routes)
 
 
-def read_template(path: Path, parameters: Mapping[str, str] | None = None) -> Template:
-    """Read the template at `path`; `parameters` override defaults. Raises TemplateError."""
+def read_template(
+    path: Path, parameters: Mapping[str, str] | None = None, preferred: Mapping[str, str] | None = None
+) -> Template:
+    """Read the template at `path`; `parameters` override defaults, and so do the `preferred` that it declares.
+
+    Raises TemplateError.
+    """
     try:
         source = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise TemplateError(str(path), str(error)) from error
     document = parse(source, str(path))
+    declared = table(document.get("Parameters"), "Parameters")
+    ours = {name: value for name, value in (preferred or {}).items() if name in declared}
     resolver = Resolver(
-        _parameters(table(document.get("Parameters"), "Parameters"), parameters or {}),
+        _parameters(declared, {**ours, **(parameters or {})}),
         table(document.get("Resources"), "Resources"),
         table(document.get("Conditions"), "Conditions"),
         table(document.get("Mappings"), "Mappings"),
@@ -113,7 +127,8 @@ def read_template(path: Path, parameters: Mapping[str, str] | None = None) -> Te
     functions = {name: reader.function(name, apis) for name in reader.named("AWS::Serverless::Function")}
     if not functions:
         raise TemplateError(str(path), "declares no AWS::Serverless::Function")
-    return Template(path, functions, apis, resolver.parameters, resolver)
+    declarations = Declarations(reader.named, reader.read, {spec.arn: name for name, spec in functions.items()})
+    return Template(path, functions, apis, resolver.parameters, resolver, read_websocket(declarations))
 
 
 def _parameters(declared: Table, given: Mapping[str, str]) -> dict[str, Value]:
@@ -157,7 +172,8 @@ class _Reader:
                 found.append(name)
         return found
 
-    def _properties(self, name: str, section: str, keys: tuple[str, ...]) -> Properties:
+    def read(self, name: str, keys: tuple[str, ...], section: str = "") -> Properties:
+        """These properties of a resource, to which the globals of the section belong."""
         where = f"Resources.{name}.Properties"
         own = table(table(self.resolver.resources[name], f"Resources.{name}").get("Properties"), where)
         merged = merge(table(self.defaults.get(section), f"Globals.{section}"), own)
@@ -167,7 +183,7 @@ class _Reader:
 
     def function(self, name: str, apis: Mapping[str, Api]) -> FunctionSpec:
         keys = ("Handler", "Runtime", "CodeUri", "Timeout", "MemorySize", "ReservedConcurrentExecutions")
-        properties = self._properties(name, "Function", (*keys, "Environment", "Events"))
+        properties = self.read(name, (*keys, "Environment", "EventInvokeConfig", "Events"), "Function")
         task_root = (self.root / properties.text("CodeUri")).resolve()
         if not task_root.is_dir():
             raise TemplateError(properties.at("CodeUri"), f"{task_root} is not a directory")
@@ -189,10 +205,11 @@ class _Reader:
                 for event in map(events.table, events.values)
                 if event.text("Type") == "Api"
             ),
+            retries=properties.table("EventInvokeConfig").number("MaximumRetryAttempts", ASYNC_RETRIES, 0, 2),
         )
 
     def api(self, name: str) -> Api:
-        properties = self._properties(name, "Api", ("StageName", "GatewayResponses", "Auth", "Cors", "DefinitionBody"))
+        properties = self.read(name, ("StageName", "GatewayResponses", "Auth", "Cors", "DefinitionBody"), "Api")
         for key in ("Cors", "DefinitionBody"):
             if key in properties.values:
                 raise TemplateError(properties.at(key), "the local cloud does not run this")
