@@ -100,7 +100,7 @@ def _run(script: str, cloud: Cloud, node: Path, weather: str, **more: str) -> di
 def _command(script: str, node: Path) -> list[str]:
     if script.endswith(".py"):
         return ["uv", "run", "--quiet", "--exclude-newer", BEFORE, "--script", str(SCRIPTS / script)]
-    return ["node", str(node / script)]
+    return ["node", "--experimental-websocket", str(node / script)]
 
 
 def _holds(cell: str, value: Any, weather: str, asked_last: str) -> bool:

@@ -236,14 +236,16 @@ def served(cloud: Cloud, by: str) -> int:
 
 
 @pytest.mark.xfail(reason="until the server has it")
+@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("options", [(), ("--websocket-origin", "separate")], ids=["small", "separate"])
 def test_it_falls_back_to_http_where_a_socket_is_elsewhere_or_too_small(
-    codex: Codex, cloud_with: Callable[..., Cloud], options: Sequence[str]
+    codex: Codex, cloud_with: Callable[..., Cloud], options: Sequence[str], model: str
 ) -> None:
-    """Its first frame has 38 KB, and API Gateway takes 32."""
+    """Its first message with a prompt has 32 to 62 KB, and API Gateway takes 32 in a frame."""
     codex = replace(codex, cloud=cloud_with(*options))
-    model, word = "chat_completions/gpt-5.5!echo", secrets.token_hex(4)
-    said = codex.run(model, calls(command("gpt-5.5", f"echo {word}")), **SOCKETS)
+    word = secrets.token_hex(4)
+    asked = calls(command(model, f"echo {word}"))
+    said = codex.run(f"chat_completions/{model}!echo", f"{'Well. ' * 1000}{asked}", **SOCKETS)
     assert word in said
     assert served(codex.cloud, ON_HTTP) == 2
     assert served(codex.cloud, "426" if options else "$connect")
