@@ -97,8 +97,11 @@ def refusal(token: Token, key: ClientKey | None, now: float) -> Refusal | None:
     known = hmac.compare_digest(token.hash, key.hash if key else _NOBODYS)
     if key is None:
         return "unknown"
-    if not known:
-        return "wrong_secret"
+    return ended(key, now) if known else "wrong_secret"
+
+
+def ended(key: ClientKey, now: float) -> Refusal | None:
+    """Why a key that was let in before may not go on."""
     if key.revoked_at is not None:
         return "revoked"
     if key.expires_at is not None and key.expires_at <= now:

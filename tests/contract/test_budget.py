@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from openresponses.api import budget, headers
+from openresponses.api import headers
 from openresponses.api.body import parse_create
 from openresponses.core.errors import BodyTooLarge, RequestError
 from openresponses.core.json import loads, object_of
+from openresponses.parsing import budget
 from openresponses.schema import limits
 from tests.contract.encoding import Encoding
 from tests.unit.kit import Json

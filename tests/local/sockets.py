@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -44,3 +46,12 @@ async def ask(socket: ClientConnection, **asked: Any) -> Any:
 
 async def connection_id(socket: ClientConnection) -> str:
     return (await ask(socket, tell=True))["event"]["requestContext"]["connectionId"]
+
+
+async def alone(code: str, folder: Path) -> list[str]:
+    """The lines that this program prints, in a process of its own: there is one local cloud at a time in a process."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-W", "error", "-c", code, str(folder), stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
+    return out.decode().splitlines()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-import sys
 import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -19,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from openresponses_dev.local.cloud import LocalCloud
 from openresponses_dev.local.logs import Log
 from tests.local.local_project import PATIENCE, until, wire
-from tests.local.sockets import KEY, ask, connection_id, opened, socket_project
+from tests.local.sockets import KEY, alone, ask, connection_id, opened, socket_project
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("local websocket")]
 ID = re.compile("[A-Za-z0-9_-]{15}=")
@@ -218,11 +216,11 @@ async def test_a_client_that_says_no_code_or_nothing_at_all_is_told_of(cloud: Lo
 
 
 async def test_other_paths_and_plain_requests_find_nothing(cloud: LocalCloud) -> None:
-    for base in (cloud.socket_origin.replace("http", "ws"), f"{cloud.websocket_base_url}/other"):
+    for origin, status in ((cloud.socket_origin, 403), (cloud.origin, 426)):
         with pytest.raises(InvalidStatus) as caught:
-            async with opened(cloud, base=f"{base}/other"):
+            async with opened(cloud, base=f"{origin.replace('http', 'ws')}/other"):
                 pass
-        assert (caught.value.response.status_code, caught.value.response.body) == (403, b'{"message":"Forbidden"}')
+        assert caught.value.response.status_code == status
     async with httpx2.AsyncClient(trust_env=False) as client:
         assert (await client.get(f"{cloud.socket_origin}/responses")).status_code == 403
         assert (await client.get(f"{cloud.origin}/v1/responses")).json() == {"key": False, "path": "/v1/responses"}
@@ -250,7 +248,7 @@ async def test_the_rest_address_and_its_own_lead_to_the_same_api(cloud: LocalClo
         async with opened(cloud, base=base) as socket:
             where = (await ask(socket, tell=True))["where"]
             assert where["AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"] == f"{cloud.socket_origin}/responses"
-            assert where["OPENRESPONSES_WEBSOCKET_URL"] == cloud.websocket_base_url
+            assert where["OPENRESPONSES_WEBSOCKET_URL"] == cloud.websocket_url
     async with httpx2.AsyncClient(trust_env=False) as client:
         told = (await client.get(f"{cloud.origin}/_local.json")).json()
     assert told["websocket_base_url"] == cloud.websocket_base_url
@@ -287,7 +285,6 @@ async def test_an_own_page_opens_one(cloud: LocalCloud) -> None:
 
 async def test_at_an_origin_of_its_own_the_rest_address_knows_no_upgrade(tmp_path: Path) -> None:
     """As on AWS, where the function of the REST API says so."""
-    # Runs in a process of its own: one LocalAws at a time.
     code = """
 import asyncio, sys
 from contextlib import AsyncExitStack
@@ -312,15 +309,11 @@ async def run(stack):
             async with opened(cloud, base=cloud.base_url.replace("http", "ws")):
                 pass
         except InvalidStatus as refused:
-            print(where["OPENRESPONSES_WEBSOCKET_URL"] == cloud.websocket_base_url, refused.response.status_code,
+            print(where["OPENRESPONSES_WEBSOCKET_URL"] == cloud.websocket_url, refused.response.status_code,
                   refused.response.body.decode())
         return [await stack.enter_async_context(opened(cloud)) for _ in range(3)]
 
 asyncio.run(main())
 """
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-W", "error", "-c", code, str(tmp_path), stdout=asyncio.subprocess.PIPE
-    )
-    out, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
     told = 'True 426 {"key": true, "path": "/v1/responses"}'
-    assert out.decode().splitlines() == [told, *["1001 Going away"] * 3]
+    assert await alone(code, tmp_path) == [told, *["1001 Going away"] * 3]

@@ -1,20 +1,19 @@
-"""Reading and parsing what a request says, in its body and its query. An error names the wrong field."""
+"""Reading what a request says in its body and its query. An error names the wrong field."""
 
 from codecs import BOM_UTF8
-from typing import Annotated, Literal, TypeVar, cast
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, ValidationError
-from pydantic_core import from_json
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
 from ..core.errors import BodyTooLarge, RequestError, UnsupportedMediaType
+from ..parsing.habits import refuse_habits
+from ..parsing.json import read_as, read_object
+from ..parsing.problems import problem
 from ..schema.base import GivenId
 from ..schema.limits import MAX_COUNT, MAX_INCLUDED, MAX_MODEL
 from ..schema.request import CreateResponse, Metadata, Word
 from ..schema.response import ResponseStatus
-from .budget import refuse_costly, refuse_unspeakable
-from .habits import refuse_habits
-from .problems import problem
 
 _LISTS = ("include", "include[]")
 """The OpenAI SDKs write a list in a query as `include[]=...`."""
@@ -109,16 +108,6 @@ def _check_media(content_type: str) -> None:
 
 def parse_create(body: bytes) -> CreateResponse:
     """Raises RequestError; its `param` is the path of the first wrong field, such as `input[0].content`."""
-    refuse_costly(body)
-    try:
-        data = cast("JsonValue", from_json(body))
-    except ValueError as why:
-        raise RequestError(f"The body is not JSON: {why}", code="invalid_json") from None
-    if not isinstance(data, dict):
-        raise RequestError("The body must be a JSON object", code="invalid_json")
-    refuse_unspeakable(data)
+    data = read_object(body)
     refuse_habits(data)
-    try:
-        return CreateResponse.model_validate(data)
-    except ValidationError as error:
-        raise problem(error, CreateResponse) from None
+    return read_as(CreateResponse, data)

@@ -40,6 +40,8 @@ CALL_CUT_OFF = f"{SLUG}:call_cut_off"
 
 def next_step(run: Run) -> Step:
     """The one decision of the loop. A budget that ends stops the run as incomplete, never as completed."""
+    if not run.generate:
+        return Stop("completed")
     if run.turns == 0:
         return Think()
     if run.finish == "length":

@@ -5,9 +5,10 @@ from urllib.parse import urlsplit
 
 from ..core.client_tools import offered as offered_to_client
 from ..core.errors import NotFound, RequestError
+from ..core.estimate import tokens_in
 from ..core.ports import Tools
-from ..core.run import OfferedTool, model_name
-from ..core.turn import find_tool
+from ..core.run import OfferedTool, Run, model_name
+from ..core.turn import find_tool, turn_of
 from ..schema.content import InputText
 from ..schema.effort import nearest
 from ..schema.items import (
@@ -32,7 +33,7 @@ from ..schema.items import (
 )
 from ..schema.limits import MAX_TOOLS
 from ..schema.request import CreateResponse, JsonSchemaFormat, ReasoningSettings, TextFormat, TextSettings
-from ..schema.response import EchoedJsonSchemaFormat, Response, TextField
+from ..schema.response import EchoedJsonSchemaFormat, Response, TextField, Usage
 from ..schema.tools import (
     AllowedTools,
     ClientTool,
@@ -243,6 +244,36 @@ def _upstream(tool: UpstreamTool) -> OfferedTool:
         ["upstream", tool.type, *([str(definition["server_label"])] if "server_label" in definition else [])]
     )
     return OfferedTool(name=name, kind="upstream", item_type=tool.type, wire_name=tool.type, parameters=definition)
+
+
+_CALLS = FunctionCall | CustomToolCall | ClientCall
+_ANSWERS = FunctionCallOutput | CustomToolCallOutput | ClientCallOutput
+
+
+def check_answers(request: CreateResponse, context: Sequence[Item]) -> None:
+    """Raises RequestError for the output of a call that never was, in a `context` that ends with the input.
+
+    A compaction stands for items that nobody can read here.
+    """
+    asked = request.input if isinstance(request.input, list) else []
+    answers = [index for index, item in enumerate(asked) if isinstance(item, _ANSWERS)]
+    if not answers or any(isinstance(item, Compaction) for item in context):
+        return
+    called = {item.call_id for item in context if isinstance(item, _CALLS)}
+    for index in answers:
+        item = asked[index]
+        if isinstance(item, _ANSWERS) and item.call_id not in called:
+            raise RequestError(
+                f"No call before it has the output's call_id {item.call_id!r}",
+                param=f"input[{index}].call_id",
+                code="call_not_found",
+            )
+
+
+def estimated(run: Run) -> Usage:
+    """The tokens of what a model would be asked."""
+    tokens = tokens_in(turn_of(run, run.request.model))
+    return Usage(input_tokens=tokens, total_tokens=tokens)
 
 
 def check_tool_choice(request: CreateResponse, tools: list[OfferedTool]) -> None:

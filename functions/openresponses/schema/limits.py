@@ -1,6 +1,6 @@
 """How long what a client fills may be. What a model fills too has no limit here: it must be read again once it is kept.
 
-The whole body has a budget as well: see `api.budget`.
+The whole body has a budget as well: see `parsing.budget`.
 """
 
 MAX_ITEMS = 8192

@@ -21,10 +21,9 @@ from openresponses.client_keys import new_token
 from openresponses_dev.local import sam_local, status_page
 from openresponses_dev.local.address import LOOPBACK
 from openresponses_dev.local.background import Background
-from openresponses_dev.local.gateway.doors import Doors
 from openresponses_dev.local.gateway.gateway import IDLE_TIMEOUT_S, QUEUE_S, Gateway
 from openresponses_dev.local.gateway.management import Management
-from openresponses_dev.local.gateway.server import HttpServer
+from openresponses_dev.local.gateway.server import Doors, HttpServer
 from openresponses_dev.local.gateway.socket_gateway import GOING_AWAY, SocketGateway
 from openresponses_dev.local.gateway.socket_line import AS_ON_AWS, Limits
 from openresponses_dev.local.gateway.visitors import Visitors
@@ -123,10 +122,10 @@ class LocalCloud:
             return
         api = self._sockets.api
         management = Management(api.stage, self._sockets.connections, self.aws.credentials, socket_limits)
-        own = Doors(management, {f"/{api.stage}": self._sockets})
-        self._socket_server = HttpServer(own, 0, socket_limits)
-        both = Doors(gateway, {SOCKET_PATH: self._sockets})
-        self._server = HttpServer(gateway, port) if separate_origin else HttpServer(both, port, socket_limits)
+        own = Doors(management, self._sockets)
+        self._socket_server = HttpServer(own, 0, f"/{api.stage}", socket_limits)
+        path = "" if separate_origin else SOCKET_PATH
+        self._server = HttpServer(Doors(gateway, self._sockets), port, path, socket_limits)
 
     @property
     def base_url(self) -> str:
@@ -134,12 +133,17 @@ class LocalCloud:
         return f"{self.origin}/v1"
 
     @property
-    def websocket_base_url(self) -> str:
-        """What an OpenAI client takes for WebSockets. Empty where the template declares none, and until entered."""
-        if not self.socket_origin:
+    def websocket_url(self) -> str:
+        """Where WebSockets are opened. Empty where the template declares none, and until entered."""
+        if self._sockets is None or not self.socket_origin:
             return ""
-        url = self.socket_origin if self._separate else self.base_url
-        return url.replace("http://", "ws://", 1)
+        own, same = f"{self.socket_origin}/{self._sockets.api.stage}", f"{self.origin}{SOCKET_PATH}"
+        return (own if self._separate else same).replace("http://", "ws://", 1)
+
+    @property
+    def websocket_base_url(self) -> str:
+        """What an OpenAI client takes for WebSockets: it adds `/responses`."""
+        return self.websocket_url.removesuffix("/responses")
 
     @property
     def sandboxes(self) -> list[Sandbox]:
@@ -222,7 +226,7 @@ class LocalCloud:
         """The variables that lead to the WebSocket API, and to its management API, as botocore names that."""
         if self._sockets is None:
             return {}
-        told = {_WEBSOCKET_VARIABLE: self.websocket_base_url} if _WEBSOCKET_VARIABLE in spec.environment else {}
+        told = {_WEBSOCKET_VARIABLE: self.websocket_url} if _WEBSOCKET_VARIABLE in spec.environment else {}
         endpoint = f"{self.socket_origin}/{self._sockets.api.stage}"
         return {**told, "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": endpoint}
 

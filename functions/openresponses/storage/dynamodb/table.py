@@ -97,6 +97,21 @@ class Table:
         answer = await self._guarded("update_item", {**fixed, "Key": key, "ReturnValues": returns, **write}, writer)
         return answer.get("Attributes", {})
 
+    async def change(self, key: Item, expression: str, condition: str, values: Item) -> Item:
+        """Update by an expression of one's own that begins with SET. Returns the item as it was.
+
+        Raises ConditionFailed, also where there is no item.
+        """
+        writer = {"S": secrets.token_hex(8)}
+        write = _expressions(
+            {**values, "writer": writer},
+            UpdateExpression=expression.replace("SET ", "SET #writer = :writer, ", 1),
+            ConditionExpression=f"{PRESENT} AND ({condition})",
+        )
+        fixed = {"TableName": self._name, "ReturnValuesOnConditionCheckFailure": "ALL_OLD", "ReturnValues": "ALL_OLD"}
+        answer = await self._guarded("update_item", {**fixed, "Key": key, **write}, writer)
+        return answer.get("Attributes", {})
+
     async def transact(self, puts: Sequence[Put], checks: Sequence[Check] = ()) -> None:
         """Write all items or none. Raises ConditionFailed for the first one whose condition does not hold."""
         writer = {"S": secrets.token_hex(8)}

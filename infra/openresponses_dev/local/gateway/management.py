@@ -1,7 +1,8 @@
 """The management API of the WebSocket API: how functions speak to a connection, by signed requests.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html
-Errors: https://docs.aws.amazon.com/boto3/latest/reference/services/apigatewaymanagementapi.html
+Errors: https://docs.aws.amazon.com/boto3/latest/reference/services/apigatewaymanagementapi.html, and that of an id that
+is none: https://github.com/brefphp/bref (tests/Websocket/Samples/message-failure-invalid-connectionid.json).
 """
 
 from __future__ import annotations
@@ -42,9 +43,10 @@ class Management:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, receive, send)
         try:
-            whole = await exchange.read_body()
-            self._check(exchange.request, scope["server"][1])
-            if not whole or len(exchange.request.body) > (self._limits.message or len(exchange.request.body)):
+            whole, size = await exchange.read_body(), len(exchange.request.body)
+            if whole:  # of another one there is no signature
+                self._check(exchange.request, scope["server"][1])
+            if not whole or size > (self._limits.message or size):
                 raise Failed(413, "PayloadTooLargeException", "Payload Too Large")
             body = await self._serve(exchange.request)
         except ClientLeft:

@@ -58,8 +58,8 @@ class Function:
         self._background.spawn(self._run(payload, trace_id, call), f"invocation of {self.spec.name}")
         return call
 
-    async def invoke_soon(self, payload: bytes, trace_id: str | None, *, patience_s: float | None) -> Call:
-        """The same, once there is a sandbox for it: after so long at most, or however long. Raises InvokeError."""
+    async def invoke_soon(self, payload: bytes, trace_id: str | None, *, patience_s: float) -> Call:
+        """The same, once there is a sandbox for it: after so long at most. Raises InvokeError."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience_s):
                 while self._running >= self.limit:
@@ -76,8 +76,9 @@ class Function:
     async def _run_queued(self, payload: bytes) -> None:
         for attempt in range(1 + self.spec.retries):
             try:
-                call = await self.invoke_soon(payload, None, patience_s=None)
-            except InvokeError:  # the end of the local cloud
+                call = await self.invoke_soon(payload, None, patience_s=self.spec.max_event_age_s)
+            except InvokeError as error:
+                self._log.say(f"{self.spec.name} asynchronously  dropped  {error}", failed=True)
                 return
             async for _ in call.chunks():
                 pass

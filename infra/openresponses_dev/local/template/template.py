@@ -24,10 +24,9 @@ from openresponses_dev.local.template.yaml_tree import Table, TemplateError, Val
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "ANY")
 TASK_ROOT = "/var/task"
 MAX_TIMEOUT_S = 900
+# Of asynchronous invocations: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 ASYNC_RETRIES = 2
-"""How often a function that failed is run again, of those that were invoked asynchronously, unless it says otherwise:
-https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
-"""
+MAX_EVENT_AGE_S = 6 * 3600
 _TRANSFER_MODES = {"BUFFERED": False, "RESPONSE_STREAM": True}
 
 
@@ -65,7 +64,9 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class FunctionSpec:
-    """A function as Lambda would hold its configuration."""
+    """A function as Lambda would hold its configuration. Invoked asynchronously, it is run so many times more when it
+    fails, and not at all when it finds no sandbox for so long.
+    """
 
     name: str
     arn: str
@@ -78,6 +79,7 @@ class FunctionSpec:
     concurrency: int | None
     routes: tuple[Route, ...]
     retries: int = ASYNC_RETRIES
+    max_event_age_s: int = MAX_EVENT_AGE_S
 
     @property
     def wrapper(self) -> Path | None:
@@ -187,7 +189,7 @@ class _Reader:
         task_root = (self.root / properties.text("CodeUri")).resolve()
         if not task_root.is_dir():
             raise TemplateError(properties.at("CodeUri"), f"{task_root} is not a directory")
-        events = properties.table("Events")
+        events, queue = properties.table("Events"), properties.table("EventInvokeConfig")
         return FunctionSpec(
             name=name,
             arn=self.resolver.arn(name),
@@ -205,7 +207,8 @@ class _Reader:
                 for event in map(events.table, events.values)
                 if event.text("Type") == "Api"
             ),
-            retries=properties.table("EventInvokeConfig").number("MaximumRetryAttempts", ASYNC_RETRIES, 0, 2),
+            retries=queue.number("MaximumRetryAttempts", ASYNC_RETRIES, 0, ASYNC_RETRIES),
+            max_event_age_s=queue.number("MaximumEventAgeInSeconds", MAX_EVENT_AGE_S, 60, MAX_EVENT_AGE_S),
         )
 
     def api(self, name: str) -> Api:
