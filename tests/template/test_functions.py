@@ -34,14 +34,14 @@ CONFIGURATION = {"SSM_PREFIX", "CONFIG_SECONDS", "KEY_ARN"}
 LOOP = {*STORAGE, *CONFIGURATION, "DEFAULT_PROVIDER", "LOCAL_AWS", "STATE_MACHINE_ARN", "TURN_SECONDS"}
 READ = {  # what a function does not read, it is not told
     WORKER: LOOP,
-    SOCKET: {*STORAGE, *CONFIGURATION, "LOCAL_AWS", "SOCKET_WORKER"},
+    SOCKET: {"TABLE", "BUCKET", "EVENT_NAMES", "KEY_ARN", "LOCAL_AWS", "SOCKET_WORKER", "SSM_PREFIX"},
     SOCKET_WORKER: {
         *LOOP,
         *("EVENT_NAMES", "FLUSH_MILLISECONDS", "INLINE_SECONDS", "INLINE_TURNS", "MAX_TURNS", "REASONING", "STORE"),
-        "SOCKET_WORKER",
+        *("SOCKET_FRAME_BYTES", "SOCKET_WORKER"),
     },
 }
-OF_SOCKETS = {"OPENRESPONSES_SOCKET_WORKER"}
+OF_SOCKETS = {"OPENRESPONSES_SOCKET_FRAME_BYTES", "OPENRESPONSES_SOCKET_WORKER"}
 
 TABLE, BUCKET = "ResponsesTable.Arn", "ResponsesBucket.Arn"
 HERE = "${AWS::Region}:${AWS::AccountId}"
@@ -100,7 +100,7 @@ GRANTS = {
     | INVOKE_TOOLS
     | CONFIGURATION_IN_SSM,
     AUTHORIZER: items("GetItem"),
-    SOCKET: items("BatchWriteItem", "ConditionCheckItem", "GetItem", "PutItem", "Query", "UpdateItem")
+    SOCKET: items("GetItem", "PutItem", "Query", "UpdateItem")
     | OBJECTS
     | {name: CONFIGURATION_IN_SSM[name] for name in ("ssm:GetParameter", "ssm:PutParameter")}
     | {"lambda:InvokeFunction": SOCKETS_WORKER}
@@ -212,7 +212,7 @@ def test_no_deployment_is_led_to_a_local_cloud(resources: dict[str, Json]) -> No
 
 
 def test_a_variable_is_the_same_in_every_function(resources: dict[str, Json]) -> None:
-    everything = {**variables(resources, SOCKET), **variables(resources, API)}
+    everything = {**variables(resources, SOCKET_WORKER), **variables(resources, API)}
     for name in OURS:
         ours = variables(resources, name)
         assert ours == {each: everything[each] for each in ours}

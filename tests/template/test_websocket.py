@@ -106,6 +106,7 @@ def test_lambda_tries_no_message_again_and_drops_one_that_waits(stack: Stack) ->
     assert settings["MaximumRetryAttempts"] == 0
     assert settings["MaximumEventAgeInSeconds"] == 60  # the least that Lambda takes
     assert settings["Qualifier"] == "$LATEST"
+    assert settings["DestinationConfig"] == {"OnFailure": {"Destination": stack.arn("SocketWorkerFunction")}}
 
 
 def test_who_hands_over_names_the_function_that_may_be_invoked(stack: Stack) -> None:
