@@ -25,7 +25,8 @@ BUILD = Path(__file__).parents[2] / "build/clients"
 @dataclass(frozen=True)
 class Cloud:
     """`demo` is the alias of a model that does what a request is fit for: see `willing` in `tests.fakes.scenarios`.
-    `gpt-6.2-sol`, Codex's default, is that of one which says back what it is told.
+    `gpt-6.2-sol`, Codex's default, is that of one which says back what it is told, and `gpt-recalls` of one that says each
+    word `fact-...` that it is shown.
     """
 
     base_url: str
@@ -63,7 +64,7 @@ def _dev(folder: Path, upstreams: dict[str, FakeUpstream], *options: str) -> Ite
     command = [
         str(Path(sys.executable).parent / "openresponses"), "dev", "--port", "0", "--api-key", CLIENT_KEY,
         "--providers", str(folder / "providers.json"), "--alias", "demo=chat_completions/text!willing",
-        "--alias", "gpt-6.2-sol=chat_completions/text!echo",
+        "--alias", "gpt-6.2-sol=chat_completions/text!echo", "--alias", "gpt-recalls=chat_completions/gpt-5.5!recalls",
         "--log-file", str(log_file), "--no-reload", *options,
     ]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

@@ -19,8 +19,8 @@ SCRIPTS = Path(__file__).parent / "scripts"
 PAGE = Path(__file__).parents[2] / "docs/clients.md"
 BEFORE = "2026-11-27"
 """What the Python clients depend on is no newer than this; they have no lock files."""
-RECALLS = "chat_completions/gpt-5.5!recalls"
-"""Named as the compacting sessions of the Agents SDKs want it."""
+RECALLS = "gpt-recalls"
+"""Begins as the compacting sessions of the Agents SDKs want it."""
 CELLS = ("text", "stream", "tools", "structured", "turns")
 STATE_CELLS = ("compaction", "count", "conversation", "socket")
 
@@ -78,7 +78,6 @@ def test_a_client_does_what_its_row_says(cloud: Cloud, node: Path, script: str) 
 @pytest.mark.timeout(500)
 @pytest.mark.parametrize("script", sorted(STATE_ROWS))
 def test_what_a_client_leaves_to_the_server_is_known_there(cloud: Cloud, node: Path, script: str) -> None:
-    """The model says each `fact-...` that it is shown."""
     fact = f"fact-{secrets.token_hex(4)}"
     told = _run(script, cloud, node, secrets.token_hex(8), CLIENT_MODEL=RECALLS, CLIENT_FACT=fact)
     does = ["-" if cell not in told else "yes" if fact in (told[cell] or "") else "no" for cell in STATE_CELLS]
