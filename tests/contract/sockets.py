@@ -142,6 +142,7 @@ class Line:
             now=lambda: self.house.time,
             new_id=self._new_id,
             tenant="acme",
+            names="open_responses",
             limit=self.limit,
         )
         worker = lanes.LaneWorker(house, self.about, heir["lane"], heir["holder"], self.house.time + self.life)

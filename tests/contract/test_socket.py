@@ -21,7 +21,7 @@ def saying(*words: str) -> list[Said]:
 
 
 def calling(name: str = "get_weather") -> list[Said]:
-    return [d.ToolCall("0", "{}", "call_1", name), usage(3), d.Finish("tool_calls")]
+    return [d.ToolCall("0", "{}", "call_1", name), d.End("0"), usage(3), d.Finish("stop")]
 
 
 class Slow(Script):

@@ -76,8 +76,13 @@ async def _perform(event: SocketEvent, tenant: str) -> str:
 def _about(event: SocketEvent) -> About:
     asked = event["requestContext"]
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    wanted = headers.get("openresponses-event-names") or os.environ.get("OPENRESPONSES_EVENT_NAMES")
-    names: Literal["openai", "open_responses"] = "openai" if wanted == "openai" else "open_responses"
+    match headers.get("openresponses-event-names"):
+        case "openai":
+            names: Literal["openai", "open_responses", ""] = "openai"
+        case "open_responses":
+            names = "open_responses"
+        case _:
+            names = ""
     endpoint = f"https://{asked['domainName']}/{asked['stage']}"
     return {"connected": asked["connectedAt"] / 1000, "endpoint": endpoint, "names": names}
 

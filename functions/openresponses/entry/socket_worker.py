@@ -80,6 +80,7 @@ async def _work(event: LaneEvent, ends: float) -> None:
         now=time.time,
         new_id=lambda: secrets.token_hex(16),
         tenant=tenant,
+        names=deployment.settings.event_names,
         limit=int(os.environ.get("OPENRESPONSES_SOCKET_FRAME_BYTES") or MAX_FRAME),
     )
     await LaneWorker(house, known, event["lane"], event["holder"], ends).work(event.get("follow"))

@@ -18,11 +18,13 @@ LIFE = 3600.0
 
 
 class About(TypedDict):
-    """What is known of a connection since it is open. `connected` is in Unix seconds. `names` are those of events."""
+    """What is known of a connection since it is open. `connected` is in Unix seconds. `names` are those of events,
+    as the handshake asked for them; empty is the deployment's choice.
+    """
 
     connected: float
     endpoint: str
-    names: Literal["open_responses", "openai"]
+    names: Literal["open_responses", "openai", ""]
 
 
 class Sent(TypedDict):

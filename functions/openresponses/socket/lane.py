@@ -24,6 +24,7 @@ from ..core.loading import MAX_CONTEXT
 from ..core.ports import Sink
 from ..core.records import Record
 from ..core.run import Run
+from ..core.settings import EventNames
 from ..responses.before import Remembered, memory_of
 from ..responses.create import NewResponses
 from ..responses.stored import StoredResponses
@@ -48,7 +49,7 @@ class UseCases(NamedTuple):
 class House(NamedTuple):
     """What a lane's worker needs. `open_to` gives what the sender of a message may use, `invoke` starts a holder.
 
-    `limit` is the most bytes of a frame.
+    `names` are those of events, `limit` is the most bytes of a frame.
     """
 
     sockets: Sockets
@@ -58,6 +59,7 @@ class House(NamedTuple):
     now: Callable[[], float]
     new_id: Callable[[], str]
     tenant: str
+    names: EventNames
     limit: int
 
 
@@ -205,7 +207,7 @@ class LaneWorker:
         await self._client.post(frame)
 
     def form(self, asked: CreateMessage) -> Form:
-        return Form(self._lane, self._about["names"], asked.include or (), self._house.limit)
+        return Form(self._lane, self._about["names"] or self._house.names, asked.include or (), self._house.limit)
 
     async def settled(self, asked: CreateMessage, event: Terminal, memory: Remembered | None) -> bool:
         """The turn is over at rest; False if the lane is another worker's by now, which has told the client so."""
