@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from openresponses_dev.local.template.intrinsics import REGION
 from tests.local.local_project import until
 from tests.local.sockets import alone, ask, connection_id, opened, socket_project
 
+ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("local connections")]
 
 
@@ -181,21 +183,47 @@ async def test_a_worker_that_dies_is_reported_and_run_again_as_the_template_says
     cloud: LocalCloud, folder: Path
 ) -> None:
     """`Retries` is 1; see the sources of the default, 2, in template.py."""
-    assert (cloud.functions["LaterFunction"].spec.retries, cloud.functions["TalkFunction"].spec.retries) == (1, 2)
+    later, talk = (cloud.functions[name].spec for name in ("LaterFunction", "TalkFunction"))
+    assert (later.event_invoke.retries, talk.event_invoke.retries) == (1, 2)
     async with opened(cloud) as socket:
         connection = await connection_id(socket)
         assert await ask(socket, later={"die": True}) == 202
-        payload = json.dumps({"raise": "planted", "requestContext": {"connectionId": connection}})
-        given = {"FunctionName": "LaterFunction", "InvocationType": "Event", "Payload": payload}
-        await asyncio.to_thread(cloud.aws.client("lambda").invoke, **given)
+        told = json.loads(await socket.recv())
+        failures = ["LaterFunction asynchronously  failed", "LaterFunction asynchronously, attempt 2  failed"]
+        found = [line for line in (folder / "log").read_text().splitlines() if line.startswith(tuple(failures))]
+        assert [line.partition("failed")[0] + "failed" for line in found] == failures
+        assert all("Runtime exited with error: signal: killed" in line for line in found)
+    # https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
+    assert ID.fullmatch(told["requestContext"].pop("requestId"))
+    assert datetime.fromisoformat(told.pop("timestamp")) <= datetime.now(UTC)
+    assert told == {
+        "version": "1.0",
+        "requestContext": {
+            "functionArn": f"{later.arn}:$LATEST",
+            "condition": "RetriesExhausted",
+            "approximateInvokeCount": 2,
+        },
+        "requestPayload": {"die": True, "requestContext": {"connectionId": connection}},
+        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
+        "responsePayload": {
+            "errorType": "Runtime.ExitError",
+            "errorMessage": "Runtime exited with error: signal: killed",
+        },
+    }
 
-        def lines(what: str) -> list[str]:
-            found = (folder / "log").read_text().splitlines()
-            return [each for each in found if each.startswith("LaterFunction asynchronously") and what in each]
 
-        await until(lambda: len(lines("signal: killed")) == 2)
-        await until(lambda: len(lines("ValueError: planted")) == 2)
-        assert [", attempt 2" in line for line in lines("signal: killed")] == [False, True]
+async def test_a_function_that_leads_to_itself_is_stopped(cloud: LocalCloud) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html: after 16 times or so."""
+    async with opened(cloud) as socket:
+        assert await ask(socket, later={"raise": "planted", "again": True}) == 202
+        depths: list[int] = []
+        for _ in range(16):
+            told, depth = json.loads(await socket.recv()), 0
+            while "requestPayload" in told:
+                told, depth = told["requestPayload"], depth + 1
+            depths.append(depth)
+        assert depths == list(range(1, 17))
+        assert await connection_id(socket), "no further one came in between"
 
 
 async def test_an_event_is_a_megabyte_at_most(cloud: LocalCloud) -> None:

@@ -64,6 +64,8 @@ def test_the_projects_own_is_run() -> None:
         ("functions/${TalkFunction.Arn}/", "functions/arn:aws:lambda:us-east-1:1:function:x/", "is no function of the"),
         ("RouteKey: hasty,", "RouteKey: hasty, ApiKeyRequired: true,", "does not run this"),
         ("MaximumRetryAttempts: !Ref Retries", "MaximumRetryAttempts: 3", "3 is not between 0 and 2"),
+        ("{OnFailure: {Type: Lambda,", "{OnSuccess: {Type: Lambda,", "OnSuccess.*does not run this"),
+        ("{OnFailure: {Type: Lambda,", "{OnFailure: {Type: SQS,", "runs Lambda, not 'SQS'"),
         ("ApiId: !Ref WebSocketApi, StageName", "ApiId: Other, StageName", "has 0 stages"),
     ],
 )

@@ -31,6 +31,7 @@ from openresponses_dev.local.logs import Log
 from openresponses_dev.local.private_folder import PrivateFolder
 from openresponses_dev.local.sandbox.calls import Call
 from openresponses_dev.local.sandbox.environment import sandbox_environment
+from openresponses_dev.local.sandbox.events import Events
 from openresponses_dev.local.sandbox.functions import Function
 from openresponses_dev.local.sandbox.lambda_api import LambdaApi, Target, sandboxed
 from openresponses_dev.local.sandbox.sandbox import Sandbox
@@ -91,7 +92,8 @@ class LocalCloud:
         self._background = Background(lambda text: self.log.say(text, failed=True))
         self.functions = {name: self._function(spec, concurrency) for name, spec in self.template.functions.items()}
         self._targets: dict[str, Target] = {}
-        self._queues: dict[str, Function] = {}
+        self._arns: dict[str, str] = {}
+        self._events = Events(self.functions.values(), self._background, self.log)
         self.aws = LocalAws(
             self.template,
             LambdaApi(self._targets, self._enqueue),
@@ -158,7 +160,7 @@ class LocalCloud:
         self._loop = loop = asyncio.get_running_loop()
         for function in self.functions.values():
             name = function.spec.arn.rpartition(":")[2]
-            self._queues[name], self._targets[name] = function, sandboxed(function, loop)
+            self._arns[name], self._targets[name] = function.spec.arn, sandboxed(function, loop)
         async with AsyncExitStack() as stack:
             if self.aws.needed:
                 await stack.enter_async_context(self.aws)
@@ -215,7 +217,7 @@ class LocalCloud:
 
     def _enqueue(self, name: str, event: bytes) -> None:
         """In any thread, while the cloud runs."""
-        self._loop.call_soon_threadsafe(self._queues[name].enqueue, event)
+        self._loop.call_soon_threadsafe(self._events.put, self._arns[name], event)
 
     def environment(self, spec: FunctionSpec, runtime_api: str) -> dict[str, str]:
         """All the variables of a sandbox whose Runtime API is at this address."""

@@ -86,6 +86,16 @@ def later(event, context):
     return do(event, event)
 
 
+def mourn(event, context):
+    """Tells of one that failed, and fails at the second."""
+    first = event["requestPayload"]
+    while "requestPayload" in first:
+        first = first["requestPayload"]
+    post(first["requestContext"]["connectionId"], json.dumps(event))
+    if "again" in first:
+        raise ValueError("planted")
+
+
 def post(connection, text):
     client("apigatewaymanagementapi").post_to_connection(ConnectionId=connection, Data=text)
 

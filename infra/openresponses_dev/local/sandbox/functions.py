@@ -21,7 +21,7 @@ from openresponses_dev.local.template.template import FunctionSpec
 
 
 class Function:
-    """`limit` is the number of sandboxes it may have: one invocation each."""
+    """`limit` is the number of sandboxes it may have: one invocation each. One that is closed runs nothing more."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Function:
         self._all: set[Sandbox] = set()
         self._running = 0
         self._freed = asyncio.Event()
-        self._closed = False
+        self.closed = False
 
     @property
     def sandboxes(self) -> list[Sandbox]:
@@ -47,7 +47,7 @@ class Function:
 
     def invoke(self, payload: bytes, trace_id: str | None = None) -> Call:
         """Start an invocation; it runs to its end whether or not anyone reads the answer. Raises InvokeError."""
-        if self._closed:
+        if self.closed:
             raise InvokeError(500, "ServiceException", "the local cloud was stopped")
         if len(payload) > MAX_EVENT_BYTES:
             raise EventTooLarge(len(payload))
@@ -66,26 +66,6 @@ class Function:
                     self._freed.clear()
                     await self._freed.wait()
         return self.invoke(payload, trace_id)
-
-    def enqueue(self, payload: bytes) -> None:
-        """Invoke asynchronously: it runs when there is a sandbox for it, and again when it fails, as often as the
-        template says. AWS waits minutes before it runs one again; nobody waits for them here.
-        """
-        self._background.spawn(self._run_queued(payload), f"asynchronous invocation of {self.spec.name}")
-
-    async def _run_queued(self, payload: bytes) -> None:
-        for attempt in range(1 + self.spec.retries):
-            try:
-                call = await self.invoke_soon(payload, None, patience_s=self.spec.max_event_age_s)
-            except InvokeError as error:
-                self._log.say(f"{self.spec.name} asynchronously  dropped  {error}", failed=True)
-                return
-            async for _ in call.chunks():
-                pass
-            again = f", attempt {attempt + 1}" if attempt else ""
-            self._log.say(call.summary(f"asynchronously{again}", _status(call)), failed=call.error is not None)
-            if call.error is None:
-                return
 
     async def _run(self, payload: bytes, trace_id: str | None, call: Call) -> None:
         sandbox = None
@@ -151,11 +131,7 @@ class Function:
             await self._release(sandbox)
 
     async def close(self) -> None:
-        """Kill what runs, and run nothing more that was queued."""
-        self._closed = True
+        """Kill what runs, and run nothing more."""
+        self.closed = True
         await asyncio.gather(*(sandbox.stop() for sandbox in [*self._all]))
         self._idle.clear()
-
-
-def _status(call: Call) -> str:
-    return "failed" if call.error else "done"

@@ -15,6 +15,7 @@ from openresponses_dev.local.template.authorization import (
     Authorization,
     Authorizer,
     read_authorization,
+    refuse_unknown,
 )
 from openresponses_dev.local.template.intrinsics import Resolver
 from openresponses_dev.local.template.properties import Properties
@@ -24,9 +25,7 @@ from openresponses_dev.local.template.yaml_tree import Table, TemplateError, Val
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "ANY")
 TASK_ROOT = "/var/task"
 MAX_TIMEOUT_S = 900
-# Of asynchronous invocations: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
-ASYNC_RETRIES = 2
-MAX_EVENT_AGE_S = 6 * 3600
+MAX_RETRIES, MAX_EVENT_AGE_S = 2, 6 * 3600
 _TRANSFER_MODES = {"BUFFERED": False, "RESPONSE_STREAM": True}
 
 
@@ -63,10 +62,20 @@ class Api:
 
 
 @dataclass(frozen=True, slots=True)
-class FunctionSpec:
-    """A function as Lambda would hold its configuration. Invoked asynchronously, it is run so many times more when it
-    fails, and not at all when it finds no sandbox for so long.
+class EventInvokeConfig:
+    """What becomes of an asynchronous invocation: it is run so many times more when it fails, and not at all when it
+    finds no sandbox for so long. Then the function of an ARN, if there is one, is told. The defaults are AWS's:
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
     """
+
+    retries: int = MAX_RETRIES
+    max_age_s: int = MAX_EVENT_AGE_S
+    on_failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSpec:
+    """A function as Lambda would hold its configuration."""
 
     name: str
     arn: str
@@ -78,8 +87,7 @@ class FunctionSpec:
     environment: Mapping[str, str]
     concurrency: int | None
     routes: tuple[Route, ...]
-    retries: int = ASYNC_RETRIES
-    max_event_age_s: int = MAX_EVENT_AGE_S
+    event_invoke: EventInvokeConfig = EventInvokeConfig()
 
     @property
     def wrapper(self) -> Path | None:
@@ -189,7 +197,7 @@ class _Reader:
         task_root = (self.root / properties.text("CodeUri")).resolve()
         if not task_root.is_dir():
             raise TemplateError(properties.at("CodeUri"), f"{task_root} is not a directory")
-        events, queue = properties.table("Events"), properties.table("EventInvokeConfig")
+        events = properties.table("Events")
         return FunctionSpec(
             name=name,
             arn=self.resolver.arn(name),
@@ -207,8 +215,7 @@ class _Reader:
                 for event in map(events.table, events.values)
                 if event.text("Type") == "Api"
             ),
-            retries=queue.number("MaximumRetryAttempts", ASYNC_RETRIES, 0, ASYNC_RETRIES),
-            max_event_age_s=queue.number("MaximumEventAgeInSeconds", MAX_EVENT_AGE_S, 60, MAX_EVENT_AGE_S),
+            event_invoke=_event_invoke(properties.table("EventInvokeConfig")),
         )
 
     def api(self, name: str) -> Api:
@@ -253,6 +260,19 @@ def _route(function: str, event: Properties, apis: Mapping[str, Api]) -> Route:
     authorization = apis[api].authorization if api in apis else NO_AUTHORIZATION
     authorizer = authorization.of(event.table("Auth"))
     return Route(function, api, method, path, streaming, timeout_ms / 1000, authorizer)
+
+
+def _event_invoke(config: Properties) -> EventInvokeConfig:
+    destinations = config.table("DestinationConfig")
+    refuse_unknown(destinations, "OnFailure")
+    failed = destinations.table("OnFailure")
+    if (kind := failed.text("Type", "Lambda")) != "Lambda":
+        raise TemplateError(failed.at("Type"), f"the local cloud runs Lambda, not {kind!r}")
+    return EventInvokeConfig(
+        config.number("MaximumRetryAttempts", MAX_RETRIES, 0, MAX_RETRIES),
+        config.number("MaximumEventAgeInSeconds", MAX_EVENT_AGE_S, 60, MAX_EVENT_AGE_S),
+        failed.text("Destination", ""),
+    )
 
 
 def _gateway_response(response: Properties) -> GatewayResponse:
