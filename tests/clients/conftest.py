@@ -24,9 +24,9 @@ BUILD = Path(__file__).parents[2] / "build/clients"
 
 @dataclass(frozen=True)
 class Cloud:
-    """`demo` is the alias of a model that does what a request is fit for: see `willing` in `tests.fakes.scenarios`.
-    `gpt-6.2-sol`, Codex's default, is that of one which says back what it is told, and `gpt-recalls` of one that says each
-    word `fact-...` that it is shown.
+    """Aliases: `demo` is a model that does what a request is fit for (see `willing` in `tests.fakes.scenarios`),
+    `gpt-6.2-sol`, Codex's default, one which says back what it is told, and `gpt-recalls` one which says each word
+    `fact-...` that it is shown.
     """
 
     base_url: str

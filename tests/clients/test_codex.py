@@ -241,11 +241,11 @@ def served(cloud: Cloud, by: str) -> int:
 def test_it_falls_back_to_http_where_a_socket_is_elsewhere_or_too_small(
     codex: Codex, cloud_with: Callable[..., Cloud], options: Sequence[str], model: str
 ) -> None:
-    """Its first message with a prompt has 32 to 62 KB, and API Gateway takes 32 in a frame."""
+    """API Gateway takes 32 KB in a frame; a message of Codex has that soon, and with some of its tools at once."""
     codex = replace(codex, cloud=cloud_with(*options))
     word = secrets.token_hex(4)
     asked = calls(command(model, f"echo {word}"))
-    said = codex.run(f"chat_completions/{model}!echo", f"{'Well. ' * 1000}{asked}", **SOCKETS)
+    said = codex.run(f"chat_completions/{model}!echo", f"{'Well. ' * 4000}{asked}", **SOCKETS)
     assert word in said
     assert served(codex.cloud, ON_HTTP) == 2
     assert served(codex.cloud, "426" if options else "$connect")

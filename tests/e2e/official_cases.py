@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import httpx2
@@ -90,9 +91,13 @@ def message(role: str, content: Any, **more: Any) -> Json:
 
 
 def whole(frames: Turn) -> Json:
-    """The completed response at the end of a whole stream."""
-    response = check_stream(frames)
-    return completed(response)
+    """The completed response at the end of a turn that is a whole stream. Deltas that were sent as one have the number
+    of the last of them.
+    """
+    numbers = [frame["sequence_number"] for frame in frames]
+    for (before, after), frame in zip(pairwise([-1, *numbers]), frames, strict=True):
+        assert after == before + 1 or (after > before and frame["type"].endswith(".delta")), numbers
+    return completed(check_stream([{**frame, "sequence_number": n} for n, frame in enumerate(frames)]))
 
 
 def completed(response: Json) -> Json:
@@ -146,7 +151,7 @@ async def streaming_response(server: Server) -> None:
     events = [json.loads(each) for each in data if each != "[DONE]"]
     for event in events:
         check_event(event)
-    whole(events)
+    completed(check_stream(events))
 
 
 async def websocket_response(server: Server) -> None:

@@ -117,7 +117,6 @@ async def test_a_conversation_and_its_items(client: httpx2.AsyncClient) -> None:
     assert len(listed["data"]) == len(TOLD) + 1 + len(response["output"]) + 2
 
 
-@PENDING
 async def test_the_frames_of_a_socket(cloud: Endpoint) -> None:
     server = Server(cloud.base_url, cloud.api_key, ANSWERER)
     missing = {"previous_response_id": "resp_missing", "input": "Go on.", "stream_id": "b"}
