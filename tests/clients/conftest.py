@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -81,10 +82,16 @@ def cloud(tmp_path_factory: pytest.TempPathFactory, upstreams: dict[str, FakeUps
         yield cloud
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def cloud_with(
-    tmp_path_factory: pytest.TempPathFactory, upstreams: dict[str, FakeUpstream]
+    cloud: Cloud, tmp_path_factory: pytest.TempPathFactory, upstreams: dict[str, FakeUpstream]
 ) -> Iterator[Callable[..., Cloud]]:
-    """One more, started with options of `dev`."""
+    """One that was started with these options of `dev`."""
     with ExitStack() as stack:
-        yield lambda *options: stack.enter_context(_dev(tmp_path_factory.mktemp("cloud"), upstreams, *options))
+
+        @cache
+        def started(*options: str) -> Cloud:
+            folder = tmp_path_factory.mktemp("cloud")
+            return stack.enter_context(_dev(folder, upstreams, *options)) if options else cloud
+
+        yield started

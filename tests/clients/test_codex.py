@@ -13,7 +13,9 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -227,12 +229,17 @@ def test_its_own_compaction_keeps_what_a_tool_said(codex: Codex, dialect: str) -
 
 
 SOCKETS = {"model_providers.ours.supports_websockets": True}
-ON_HTTP, ON_A_SOCKET = "ApiFunction POST /v1/responses", "SocketWorkerFunction"
+ON_HTTP, ON_A_SOCKET = "ApiFunction POST /v1/responses", "SocketWorkerFunction asynchronously"
+CONNECTED, REFUSED = "SocketFunction $connect", "GET /v1/responses  426"
 
 
-def served(cloud: Cloud, by: str) -> int:
-    """How many lines of the server's log say so."""
-    return sum(by in line for line in cloud.log_file.read_text().splitlines())
+@contextmanager
+def served(cloud: Cloud) -> Iterator[Counter[str]]:
+    """How many lines that the server logs meanwhile have each of these."""
+    counts, begin = Counter[str](), len(cloud.log_file.read_text())
+    yield counts
+    told = cloud.log_file.read_text()[begin:]
+    counts.update({each: told.count(each) for each in (ON_HTTP, ON_A_SOCKET, CONNECTED, REFUSED)})
 
 
 @pytest.mark.xfail(reason="until the server has it")
@@ -245,10 +252,10 @@ def test_it_falls_back_to_http_where_a_socket_is_elsewhere_or_too_small(
     codex = replace(codex, cloud=cloud_with(*options))
     word = secrets.token_hex(4)
     asked = calls(command(model, f"echo {word}"))
-    said = codex.run(f"chat_completions/{model}!echo", f"{'Well. ' * 4000}{asked}", **SOCKETS)
+    with served(codex.cloud) as lines:
+        said = codex.run(f"chat_completions/{model}!echo", f"{'Well. ' * 4000}{asked}", **SOCKETS)
     assert word in said
-    assert served(codex.cloud, ON_HTTP) == 2
-    assert served(codex.cloud, "426" if options else "$connect")
+    assert (lines[ON_HTTP], bool(lines[CONNECTED]), bool(lines[REFUSED])) == (2, not options, bool(options))
 
 
 @pytest.mark.xfail(reason="until the server has it")
@@ -256,8 +263,9 @@ def test_it_stays_on_a_socket_that_is_large_enough(codex: Codex, cloud_with: Cal
     codex = replace(codex, cloud=cloud_with("--websocket-limits", "off"))
     fact, model = f"fact-{secrets.token_hex(4)}", "chat_completions/gpt-5.5!recalls"
     asked = calls(command("gpt-5.5", f"echo {fact[:8]}''{fact[8:]}"))
-    assert fact in codex.run(model, asked, **SOCKETS, **OWN_COMPACTION)
     resumed = {"model_auto_compact_token_limit": 1000, **SOCKETS, **OWN_COMPACTION}
-    assert fact in codex.run(model, "What do you recall?", "resume", "--last", **resumed)
-    assert served(codex.cloud, ON_HTTP) == 0
-    assert served(codex.cloud, ON_A_SOCKET) >= 4
+    with served(codex.cloud) as lines:
+        assert fact in codex.run(model, asked, **SOCKETS, **OWN_COMPACTION)
+        assert fact in codex.run(model, "What do you recall?", "resume", "--last", **resumed)
+    assert lines[ON_HTTP] == 0
+    assert lines[ON_A_SOCKET] >= 4

@@ -11,8 +11,8 @@ from ..schema.request import CreateResponse
 from .envelope import MAX_LANE
 
 HTTP_ONLY = ("stream", "stream_options", "background")
-"""`WebSocketResponseCreateEvent` gives them a length of at least 1 and at most 0: nothing can be sent in them. Yet Codex
-0.171 and the Agents SDKs (0.24 in Python, 0.20 in JavaScript) send `"stream": true`, which is what they get.
+"""`WebSocketResponseCreateEvent` gives them a length of at least 1 and at most 0: nothing can be sent in them. Yet
+Codex 0.171 and the Agents SDKs (0.24 in Python, 0.20 in JavaScript) send `"stream": true`, which is what they get.
 """
 
 
