@@ -106,8 +106,15 @@ def _check_media(content_type: str) -> None:
         raise UnsupportedMediaType(f"The body must be UTF-8, not {charset!r}", param="content-type")
 
 
+B = TypeVar("B", bound=BaseModel)
+
+
 def parse_create(body: bytes) -> CreateResponse:
+    return parse_body(CreateResponse, body)
+
+
+def parse_body(kind: type[B], body: bytes) -> B:
     """Raises RequestError; its `param` is the path of the first wrong field, such as `input[0].content`."""
     data = read_object(body)
     refuse_habits(data)
-    return read_as(CreateResponse, data)
+    return read_as(kind, data)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from ..schema.events import Event, StreamEvent
 from ..schema.items import HostedToolCall, Item
@@ -42,6 +42,14 @@ class TurnStream:
     deltas: AsyncIterator[Delta]
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The tokens of a turn's input: as its provider counts them, or estimated here."""
+
+    tokens: int
+    estimated: bool = False
+
+
 class Provider(Protocol):
     """One configured model vendor, speaking one wire dialect."""
 
@@ -50,6 +58,15 @@ class Provider(Protocol):
         ...
 
     async def aclose(self) -> None: ...
+
+
+@runtime_checkable
+class Counts(Protocol):
+    """A provider whose vendor counts the tokens of a turn's input."""
+
+    async def count(self, turn: Turn) -> int | None:
+        """None if it doesn't, for this model or at this address. Raises ProviderError and RequestError."""
+        ...
 
 
 class Models(Protocol):
@@ -64,6 +81,10 @@ class Models(Protocol):
 
         Entering raises ProviderError or RequestError if no target begins to answer; after that the deltas raise them.
         """
+        ...
+
+    async def count(self, turn: Turn) -> Counted:
+        """What a provider would read. Raises ProviderError or RequestError if no target would take the turn."""
         ...
 
     async def listed(self) -> list[str]: ...

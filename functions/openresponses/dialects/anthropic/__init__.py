@@ -42,7 +42,7 @@ from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.request import Format, JsonObjectFormat, JsonSchemaFormat
 from ...transport.http import Network
-from .._shared.http_dialect import HttpDialect, WireTurn
+from .._shared.http_dialect import CountingDialect, HttpDialect, WireCount, WireTurn
 from .._shared.json import fields
 from .._shared.options import read_options
 from .._shared.schemas import constrained, enforceable
@@ -74,14 +74,24 @@ def connect(settings: ProviderSettings, network: Network | None = None) -> HttpD
         betas = {"anthropic-beta": ",".join(filter(None, (beta, BINDING_BETA)))} if bound else {}
         return WireTurn("/messages", body, AnthropicDecoder(turn.tools, summarised=profile.claude), betas)
 
-    return HttpDialect(
+    return CountingDialect(
         settings=settings,
         errors=ERRORS,
         wire=wire,
         headers={"anthropic-version": VERSION, **({"x-api-key": key} if key else {})},
         allowed=ALLOWED,
+        counting=_count,
         network=network,
     )
+
+
+_COUNTED = ("model", "messages", "system", "tools", "tool_choice", "thinking", "output_config")
+"""anthropic.types.MessageCountTokensParams."""
+
+
+def _count(wire: WireTurn) -> WireCount:
+    body: JsonObject = {name: wire.body[name] for name in _COUNTED if name in wire.body}
+    return WireCount("/messages/count_tokens", body, "input_tokens", wire.headers)
 
 
 def encode(turn: Turn, options: AnthropicOptions, profile: Profile, version: str) -> JsonObject:
