@@ -89,7 +89,14 @@ def _check_media(content_type: str) -> None:
         raise UnsupportedMediaType(f"The body must be UTF-8, not {charset!r}", param="content-type")
 
 
+B = TypeVar("B", bound=BaseModel)
+
+
 def parse_create(body: bytes) -> CreateResponse:
+    return parse_body(CreateResponse, body)
+
+
+def parse_body(kind: type[B], body: bytes) -> B:
     """Raises RequestError; its `param` is the path of the first wrong field, such as `input[0].content`."""
     refuse_costly(body)
     try:
@@ -101,6 +108,6 @@ def parse_create(body: bytes) -> CreateResponse:
     refuse_unspeakable(data)
     refuse_habits(data)
     try:
-        return CreateResponse.model_validate(data)
+        return kind.model_validate(data)
     except ValidationError as error:
-        raise problem(error, CreateResponse) from None
+        raise problem(error, kind) from None

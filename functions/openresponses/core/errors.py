@@ -23,6 +23,7 @@ KitError                         500
     ├── ProviderUnavailable      503  retry may help
     │   ├── ProviderTimeout      504
     │   └── TurnTimeout          504  the turn took longer than its worker lives
+    ├── CompactionFailed         502  the provider wrote no summary: retry may help
     └── StreamViolation          502  the provider's stream broke its own protocol
 
 Types and codes follow the specification's error section. Callers branch on class, never on text.
@@ -181,3 +182,7 @@ class TurnTimeout(ProviderUnavailable):
 
 class StreamViolation(ProviderError):
     code = "provider_stream_broken"
+
+
+class CompactionFailed(ProviderError):
+    code = "compaction_failed"

@@ -3,7 +3,7 @@
 The run remembers its cut, so that no later turn is refused for the same items, whoever goes on with it.
 """
 
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import NamedTuple
@@ -24,15 +24,20 @@ HALF = 0.5
 """What is left where the provider tells no numbers."""
 
 
+def next_turn(run: Run) -> Turn:
+    return turn_of(run, run.request.model)
+
+
 @asynccontextmanager
-async def asked(run: Run, models: Models) -> AsyncGenerator[TurnStream, None]:
-    """The run's next turn, which a target has begun to answer. Raises InputTooLong if too little can be dropped.
+async def asked(run: Run, models: Models, made: Callable[[Run], Turn] = next_turn) -> AsyncGenerator[TurnStream, None]:
+    """A turn that is `made` of the run, which a target has begun to answer. Raises InputTooLong if too little can be
+    dropped.
 
     Nothing is dropped before every target was asked: one with a larger context reads it all.
     """
     async with AsyncExitStack() as stack:
         for left in reversed(range(MAX_CUTS + 1)):
-            turn = turn_of(run, run.request.model)
+            turn = made(run)
             try:
                 answer = await stack.enter_async_context(models.ask(turn, run.served))
             except InputTooLong as error:

@@ -8,8 +8,8 @@ from ..schema.request import CreateResponse
 from ..schema.tools import AllowedTools, NamedToolChoice, ToolChoiceMode, UpstreamTool
 from .client_tools import shown_to_model
 from .cut import left_after
-from .run import OfferedTool, Run
-from .steps import tokens_left
+from .run import OfferedTool, Run, tokens_left
+from .window import window
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,9 @@ class Turn:
     provider may run itself. If `must_call` names one of them, `tools` is empty. `allowed` are patterns of the models
     that may be asked; none allows all. The items from index `made` on are of this response: no client wrote them.
     `dropped` counts the items that are not shown any more, since all were too many.
+
+    `keeps` is given where the turn is to compact its conversation: the items that the result carries as they are. The
+    last item asks for the summary then.
     """
 
     model: str
@@ -36,13 +39,14 @@ class Turn:
     allowed: tuple[str, ...] = ()
     made: int = sys.maxsize
     dropped: int = 0
+    keeps: tuple[Item, ...] | None = None
 
 
 def turn_of(run: Run, model: str) -> Turn:
     mode, must_call = _choice(run)
     tools = () if mode == "none" else tuple(callable_tools(run).values())
     upstream = () if mode == "none" else _upstream_tools(run)
-    items = conversation(run)
+    items, given = _windowed(run)
     shown = left_after(items, run.cut) if run.cut else range(len(items))
     return Turn(
         model=model,
@@ -55,14 +59,20 @@ def turn_of(run: Run, model: str) -> Turn:
         request=run.request,
         upstream_tools=upstream,
         allowed=tuple(run.allowed),
-        made=sum(index < len(run.context) for index in shown) if run.cut else len(run.context),
+        made=sum(index < given for index in shown) if run.cut else given,
         dropped=len(items) - len(shown),
     )
 
 
-def conversation(run: Run) -> tuple[Item, ...]:
-    """All that was said, as a model may be shown it."""
-    return tuple(map(shown_to_model, (*run.context, *run.settled())))
+def conversation(run: Run) -> list[Item]:
+    """All that was said since it was compacted, as a model may be shown it."""
+    return _windowed(run)[0]
+
+
+def _windowed(run: Run) -> tuple[list[Item], int]:
+    """The conversation, and how much of it came before this response."""
+    items, given = window(run.context, run.settled())
+    return [*map(shown_to_model, items)], given
 
 
 def callable_tools(run: Run) -> dict[str, OfferedTool]:

@@ -15,15 +15,24 @@ from ..core.settings import Settings
 from ..core.steps import Step, Stop
 from ..core.turn import turn_of
 from ..durable.history import grown
-from ..durable.journal import LEASE_SECONDS, Journal, Recorder
+from ..durable.journal import LEASE_SECONDS, Journal, Recorder, nowhere
 from ..durable.tail import follow, hand_over
+from ..schema.compact import CompactedResponse, CompactRequest
 from ..schema.events import Detached, ResponseCreated, ResponseQueued, StreamEvent
 from ..schema.request import CreateResponse
 from ..schema.response import ResponseError
 from . import idempotency
 from .before import admitted
 from .idempotency import IdempotencyKey
-from .intake import check_tool_choice, input_items, new_response, offered_tools, refuse_unstored, refuse_unsupported
+from .intake import (
+    asks_to_compact,
+    check_tool_choice,
+    input_items,
+    new_response,
+    offered_tools,
+    refuse_unstored,
+    refuse_unsupported,
+)
 
 
 class NewResponses:
@@ -65,9 +74,19 @@ class NewResponses:
             key_id=self._key_id,
             allowed=[*self._allowed],
             created=created,
+            compacts="trigger" if asks_to_compact(request) else None,
             streams=request.stream is True and not request.background,
         )
         return run, Record(response=response, input=own, chain=before.chain, lease=created + LEASE_SECONDS)
+
+    async def compact(self, request: CompactRequest, *, seconds: float | None) -> CompactedResponse:
+        """Raises RequestError, or ProviderError if there is no summary."""
+        from .compact import asked_for, compacted  # few requests need it
+
+        run, record = await self.accept(asked_for(request))
+        run.compacts = "request"
+        await self.respond(run, record, nowhere, seconds=seconds, committed=lambda: False)
+        return compacted(run)
 
     async def count(self, request: CreateResponse) -> Counted:
         """The tokens that a model would read of this request. Nothing is stored. Raises RequestError as `accept`."""

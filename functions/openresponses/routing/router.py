@@ -54,8 +54,9 @@ class TenantModels:
         self._router, self._seal, self._allowed = router, seal, allowed
 
     async def admit(self, request: CreateResponse) -> None:
-        await self._router.targets(request, self._allowed)
-        await check_sealed(self._seal, request.input if isinstance(request.input, list) else ())
+        targets = await self._router.targets(request, self._allowed)
+        said = request.input if isinstance(request.input, list) else ()
+        await check_sealed(self._seal, said, [target.name for target in targets])
 
     async def listed(self) -> list[str]:
         return await self._router.listed(self._allowed)
@@ -63,7 +64,7 @@ class TenantModels:
     @asynccontextmanager
     async def ask(self, turn: Turn, served: str | None) -> AsyncGenerator[TurnStream, None]:
         targets, shown = await self._asked(turn)
-        async with self._router.ask(targets, shown, served) as stream, aclosing(self._sealed(stream)) as deltas:
+        async with self._router.ask(targets, shown, served) as stream, aclosing(self._sealed(turn, stream)) as deltas:
             yield TurnStream(stream.target, deltas)
 
     async def count(self, turn: Turn) -> Counted:
@@ -80,7 +81,13 @@ class TenantModels:
         check_models_of(turn.upstream_tools, targets, allowed)
         return targets, shown
 
-    async def _sealed(self, stream: TurnStream) -> AsyncGenerator[d.Delta, None]:
+    async def _sealed(self, turn: Turn, stream: TurnStream) -> AsyncGenerator[d.Delta, None]:
+        if turn.keeps is not None:
+            from .compacted import compacted
+
+            async for delta in compacted(self._seal, stream.deltas, stream.target, turn.keeps):
+                yield delta
+            return
         async for delta in stream.deltas:
             yield await sealed(self._seal, delta, stream.target) if isinstance(delta, d.Opaque) else delta
 
