@@ -96,9 +96,9 @@ class Run(Wire):
     key_id: str = ""
     allowed: list[str] = []
     created: float = 0.0
-    generate: bool = True
     compacts: Literal["trigger", "request"] | None = None
     rendered: int = 0
+    generate: bool = True
 
     def at_rest(self) -> str:
         """The run as it is stored: without its context, which the records of its chain have, and without the items that
