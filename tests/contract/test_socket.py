@@ -161,7 +161,7 @@ async def test_prepared_state_asks_no_model_and_goes_on_with_an_empty_input() ->
         ({"type": "response.cancel"}, "unknown_message_type", "type"),
         ({"type": "response.inject"}, "unknown_message_type", "type"),
         ({"type": 3}, "unknown_message_type", "type"),
-        ({"stream": True}, "unsupported_parameter", "stream"),
+        ({"stream": False}, "unsupported_parameter", "stream"),
         ({"stream": None}, "unsupported_parameter", "stream"),
         ({"stream_options": {}}, "unsupported_parameter", "stream_options"),
         ({"background": False}, "unsupported_parameter", "background"),
