@@ -36,6 +36,8 @@ SETTINGS = (
 MAX_FILLED = 2**23
 """Characters that the variables of a request fill in. One may stand in many places: what it makes is no longer than the
 longest request, and a little more."""
+NAME = re.compile("[A-Za-z0-9_.-]{1,128}")
+"""Of a prompt."""
 _VERSION = re.compile("[1-9][0-9]{0,8}")
 _Value: TypeAlias = str | InputImage | InputFile
 _TEXTS = (InputText, OutputText, Text)
