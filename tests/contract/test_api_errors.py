@@ -88,7 +88,7 @@ async def test_bad_json_is_a_400(client: httpx2.AsyncClient, content: bytes) -> 
         ({"tools": [{"type": "mcp", "server_label": "s", "server_url": "https://[bad"}]}, 400),
         ({"input": [{"type": "agent_message", "author": "a", "recipient": "b", "content": [{"type": "input_image",
           "image_url": 5}]}]}, 200),
-        ({"input": [{"type": "computer_call_output", "call_id": "c", "output": {"image_url": 5}}]}, 200),
+        ({"input": [{"type": "computer_call_output", "call_id": "c", "output": {"image_url": 5}}]}, 400),
     ],
 )  # fmt: skip
 async def test_no_body_is_a_bug_of_this_server(
