@@ -34,7 +34,7 @@ CONFIGURATION = {"SSM_PREFIX", "CONFIG_SECONDS", "KEY_ARN"}
 LOOP = {*STORAGE, *CONFIGURATION, "DEFAULT_PROVIDER", "LOCAL_AWS", "STATE_MACHINE_ARN", "TURN_SECONDS"}
 READ = {  # what a function does not read, it is not told
     WORKER: LOOP,
-    SOCKET: {"TABLE", "BUCKET", "EVENT_NAMES", "KEY_ARN", "LOCAL_AWS", "SOCKET_WORKER", "SSM_PREFIX"},
+    SOCKET: {"TABLE", "BUCKET", "KEY_ARN", "LOCAL_AWS", "SOCKET_WORKER", "SSM_PREFIX"},
     SOCKET_WORKER: {
         *LOOP,
         *("EVENT_NAMES", "FLUSH_MILLISECONDS", "INLINE_SECONDS", "INLINE_TURNS", "MAX_TURNS", "REASONING", "STORE"),
@@ -174,7 +174,7 @@ def test_only_the_function_behind_the_api_runs_through_the_wrapper(resources: di
     assert permitted == {"{'Ref': 'ApiFunction'}", "AuthorizerFunction.Arn", *sockets}
 
 
-@pytest.mark.parametrize("name", [API, WORKER, AUTHORIZER, SOCKET_AUTHORIZER])
+@pytest.mark.parametrize("name", OURS)
 def test_the_handler_names_an_attribute_of_a_module(name: str) -> None:
     module, _, attribute = HANDLERS[name].rpartition(".")
     tree = ast.parse((ROOT / "functions" / f"{module.replace('.', '/')}.py").read_text())
