@@ -10,10 +10,12 @@ from typing import Any
 
 from tests.fakes.openai_responses_rules import CALLS, DIALECT, OUTPUTS, check, reasons
 from tests.fakes.server import main
-from tests.fakes.wire import Asked, Body, Reason, Received, Script, Stream, Tool, Wire, sign
+from tests.fakes.wire import Asked, Body, Reason, Received, Script, Stream, Tool, Wire, need, sign, tokens_of
 
 INCOMPLETE = {"length": "max_output_tokens", "filter": "content_filter"}
 ERRORS = {429: "rate_limit_exceeded", 400: "invalid_prompt"}
+COUNTED = {*("model", "input", "instructions", "previous_response_id", "conversation", "tools", "tool_choice", "text")}
+COUNTED |= {"reasoning", "truncation", "parallel_tool_calls", "personality"}
 INPUT = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
 
 
@@ -52,6 +54,21 @@ class Responses(Wire):
 
     def stream(self, request: Received, asked: Asked, script: Script) -> Stream:
         return Events(request, asked, script)
+
+    def counts(self, path: str) -> bool:
+        return path.endswith("/responses/input_tokens")
+
+    def count(self, request: Received) -> Body:
+        """The fields of openai.types.responses.InputTokenCountParams; the answer is its InputTokenCountResponse."""
+        for name in request.body:
+            need(name in COUNTED, f"Unknown parameter: '{name}'.", code="unknown_parameter")
+        check(request.headers, {**request.body, "stream": True, "store": False}, self.rules)
+        return {"object": "response.input_tokens", "input_tokens": tokens_of(request.body)}
+
+    def too_long(self, tokens: int, window: int) -> tuple[int, str, str | None]:
+        """dyad-sh/dyad#1672."""
+        message = "Your input exceeds the context window of this model. Please adjust your input and try again."
+        return 400, message, "context_length_exceeded"
 
     def error(self, status: int, message: str, code: str | int | None = None) -> Body:
         kind = "requests" if status == 429 else "invalid_request_error" if status < 500 else "server_error"

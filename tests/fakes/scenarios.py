@@ -8,6 +8,7 @@ the last user message, or else the model's name, or its end after a `!`. A direc
 |--------------|-------------------------------------------------------------------------------------------|
 | `text`       | `tokens` (5) words, or the words of `say`                                                 |
 | `echo`       | the last user message, said back                                                          |
+| `recalls`    | the words `fact-...` of all that it is shown, once each                                   |
 | `tools`      | calls offered tools for `turns` (1) turns, `parallel` (1) at once, after the words of     |
 |              | `say` (none), then says the outputs                                                       |
 | `calls`      | one call a turn, each `<name>=<arguments>`, of the tool whose name ends so, where         |
@@ -29,10 +30,11 @@ the last user message, or else the model's name, or its end after a `!`. A direc
 | `throttle`   | 429 with `retry-after: <after>` (2)                                                       |
 | `status`     | `code` (500), with an error object                                                        |
 
-And for all of them: `delay_ms` per token (0), `first_delay_ms` before the first (0), `reasoning` words before
-all else (0), `args` (a call's arguments, JSON), `fails=N`: only the first N requests of this directive fare so,
-and later ones as `text`. A dialect may know more of them. A model's name that is no directive is answered
-with 404, as real servers do.
+And for all of them: `window`, tokens that the model's context holds, and more are refused in the vendor's words
+(none; `told=stream`: by an error in the stream, before the first delta); `delay_ms` per token (0), `first_delay_ms`
+before the first (0), `reasoning` words before all else (0), `args` (a call's arguments, JSON), `fails=N`: only the
+first N requests of this directive fare so, and later ones as `text`. A dialect may know more of them. A model's name
+that is no directive is answered with 404, as real servers do.
 """
 
 import asyncio
@@ -53,6 +55,24 @@ class Exchange:
         self.wire, self.script, self.asked, self.reply = wire, script, asked, reply
         self._stream = stream
         self._pause = script.number("delay_ms", 0) / 1000
+
+    @property
+    def shown(self) -> str:
+        """All of the request's body."""
+        return json.dumps(self._stream.request.body)
+
+    @property
+    def overflows(self) -> bool:
+        return self._stream.prompt > self.script.number("window", 2**63)
+
+    async def overflow(self) -> bool:
+        """The input is too long for the model."""
+        status, message, code = self.wire.too_long(self._stream.prompt, self.script.number("window", 0))
+        if self.script.values.get("told") != "stream":
+            return await self.error(status, message, code)
+        self.reply.start(self._stream.content_type or self.wire.content_type)
+        self.reply.send(self._stream.begin())
+        return await self.fail(status, message)
 
     async def begin(self, cut: int | None = None) -> None:
         await asyncio.sleep(self.script.number("first_delay_ms", 0) / 1000)
@@ -146,6 +166,12 @@ async def _text(to: Exchange) -> bool:
 async def _echo(to: Exchange) -> bool:
     await to.begin()
     await to.say(_words_of(to.asked.user) or ["(nothing) "])
+    return await to.end()
+
+
+async def _recalls(to: Exchange) -> bool:
+    await to.begin()
+    await to.say(f"{word} " for word in dict.fromkeys(re.findall(r"fact-\w+", to.shown)) or ["nothing"])
     return await to.end()
 
 
@@ -276,6 +302,7 @@ Scenario: TypeAlias = Callable[[Exchange], Awaitable[bool]]
 SCENARIOS: Mapping[str, Scenario] = {
     "text": _text,
     "echo": _echo,
+    "recalls": _recalls,
     "tools": _tools,
     "calls": _calls,
     "insists": _insists,

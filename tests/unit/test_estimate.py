@@ -81,7 +81,7 @@ def test_more_items_are_never_less(items: list[Item], size: int) -> None:
     assert tokens_of(items) <= sum(tokens_of([each]) for each in items) <= tokens_of(items) + len(items)
 
 
-@given(_TEXT, _OBJECT, _OBJECT)
+@given(_TEXT, st.dictionaries(st.text("abc"), _JSON, max_size=3), _OBJECT)
 def test_instructions_tools_and_a_schema_count(text: str, parameters: Any, schema: Any) -> None:
     empty = tokens_in(turn())
     tool = OfferedTool(name="f", kind="function", item_type="function", wire_name="f", parameters=parameters)

@@ -11,11 +11,14 @@ from ..parsing.habits import refuse_habits
 from ..parsing.json import read_as, read_object
 from ..parsing.problems import problem
 from ..schema.base import GivenId
-from ..schema.limits import MAX_COUNT, MAX_INCLUDED
-from ..schema.request import CreateResponse, Word
+from ..schema.limits import MAX_COUNT, MAX_INCLUDED, MAX_MODEL
+from ..schema.request import CreateResponse, Metadata, Word
+from ..schema.response import ResponseStatus
 
 _LISTS = ("include", "include[]")
 """The OpenAI SDKs write a list in a query as `include[]=...`."""
+_MAPS = ("metadata",)
+"""They write a map as `metadata[key]=value`, for each of its keys."""
 
 
 class Query(BaseModel):
@@ -40,15 +43,30 @@ class ListQuery(Query):
     before: GivenId | None = None
 
 
+class ResponsesQuery(Query):
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    order: Literal["asc", "desc"] = "desc"
+    after: GivenId | None = None
+    status: ResponseStatus | None = None
+    model: Annotated[str | None, Field(max_length=MAX_MODEL)] = None
+    metadata: Metadata = {}
+
+
 Q = TypeVar("Q", bound=Query)
 
 
 def parse_query(kind: type[Q], request: Request) -> Q:
     """Raises RequestError, which names the parameter."""
-    given = request.query_params
-    values = {name: given.getlist(name) if name in _LISTS else given[name] for name in given}
+    given, values = request.query_params, dict[str, object]()
+    maps: dict[str, dict[str, str]] = {}
+    for name in given:
+        field, _, key = name.partition("[")
+        if field in _MAPS and key.endswith("]"):
+            maps.setdefault(field, {})[key[:-1]] = given[name]
+        else:
+            values[name] = given.getlist(name) if name in _LISTS else given[name]
     try:
-        return kind.model_validate(values)
+        return kind.model_validate(values | maps)
     except ValidationError as error:
         raise problem(error, kind) from None
 
@@ -88,8 +106,15 @@ def _check_media(content_type: str) -> None:
         raise UnsupportedMediaType(f"The body must be UTF-8, not {charset!r}", param="content-type")
 
 
+B = TypeVar("B", bound=BaseModel)
+
+
 def parse_create(body: bytes) -> CreateResponse:
+    return parse_body(CreateResponse, body)
+
+
+def parse_body(kind: type[B], body: bytes) -> B:
     """Raises RequestError; its `param` is the path of the first wrong field, such as `input[0].content`."""
     data = read_object(body)
     refuse_habits(data)
-    return read_as(CreateResponse, data)
+    return read_as(kind, data)

@@ -22,11 +22,13 @@ KitError                         500
 │   └── ConnectionTooOld         400  a WebSocket lives an hour: connect again
 └── ProviderError                502  the turn is dead
     ├── ProviderRejected         400  the provider refused the request: retry will not help
+    │   └── InputTooLong         400  the model's context can't hold the input: less of it may fit
     ├── ProviderMisconfigured    502  the provider refused our key, or isn't there: an operator must act
     ├── ProviderThrottled        429  retry may help, after `retry_after` seconds
     ├── ProviderUnavailable      503  retry may help
     │   ├── ProviderTimeout      504
     │   └── TurnTimeout          504  the turn took longer than its worker lives
+    ├── CompactionFailed         502  the provider wrote no summary: retry may help
     └── StreamViolation          502  the provider's stream broke its own protocol
 
 Types and codes follow the specification's error section. Callers branch on class, never on text.
@@ -170,6 +172,16 @@ class ProviderRejected(ProviderError):
     code = "provider_rejected"
 
 
+class InputTooLong(ProviderRejected):
+    """`tokens` is what the provider counted, and `most` what it takes; 0 where it doesn't say so."""
+
+    code = "context_length_exceeded"
+
+    def __init__(self, message: str, *, tokens: int = 0, most: int = 0) -> None:
+        super().__init__(message, param="input")
+        self.tokens, self.most = tokens, most
+
+
 class ProviderMisconfigured(ProviderError):
     code = "provider_misconfigured"
 
@@ -201,3 +213,7 @@ class TurnTimeout(ProviderUnavailable):
 
 class StreamViolation(ProviderError):
     code = "provider_stream_broken"
+
+
+class CompactionFailed(ProviderError):
+    code = "compaction_failed"

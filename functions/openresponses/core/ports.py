@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from ..schema.events import Event, StreamEvent
 from ..schema.items import HostedToolCall, Item
@@ -13,6 +13,7 @@ from ..schema.tools import HostedTool, UpstreamTool
 from .accounts import Account, account_of
 from .chain import Joint, Link, Passage
 from .deltas import Delta
+from .listing import Listing, Order, Wanted
 from .loading import Allowance
 from .records import Batch, Claim, Record
 from .run import OfferedTool, Run
@@ -41,6 +42,14 @@ class TurnStream:
     deltas: AsyncIterator[Delta]
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The tokens of a turn's input: as its provider counts them, or estimated here."""
+
+    tokens: int
+    estimated: bool = False
+
+
 class Provider(Protocol):
     """One configured model vendor, speaking one wire dialect."""
 
@@ -49,6 +58,15 @@ class Provider(Protocol):
         ...
 
     async def aclose(self) -> None: ...
+
+
+@runtime_checkable
+class Counts(Protocol):
+    """A provider whose vendor counts the tokens of a turn's input."""
+
+    async def count(self, turn: Turn) -> int | None:
+        """None if it doesn't, for this model or at this address. Raises ProviderError and RequestError."""
+        ...
 
 
 class Models(Protocol):
@@ -63,6 +81,10 @@ class Models(Protocol):
 
         Entering raises ProviderError or RequestError if no target begins to answer; after that the deltas raise them.
         """
+        ...
+
+    async def count(self, turn: Turn) -> Counted:
+        """What a provider would read. Raises ProviderError or RequestError if no target would take the turn."""
         ...
 
     async def listed(self) -> list[str]: ...
@@ -117,6 +139,14 @@ class Store(Protocol):
 
     async def load(self, response_ids: Sequence[str], within: Allowance | None = None) -> list[Record | None]:
         """Any number of records, in a constant number of round trips. Raises ContextTooLong."""
+        ...
+
+    async def page(self, wanted: Wanted, *, limit: int, order: Order, after: str | None = None) -> Listing | None:
+        """One page of the tenant's responses by time, from the one of the id `after` on; None if that one is gone.
+
+        A change may be missing from it for a moment. At most `MAX_READ` responses are read, so it may be short, even
+        empty, and yet there is more.
+        """
         ...
 
     async def load_links(self, links: Sequence[Link], within: Allowance | None = None) -> list[Passage | None]:

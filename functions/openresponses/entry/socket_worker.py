@@ -25,6 +25,10 @@ from .connections import connections_at
 from .local_aws import use_local_aws
 
 
+MAX_DEATHS = 5
+"""In a row: who takes care of a worker that died may die as well."""
+
+
 class LaneEvent(TypedDict):
     """A lane, and who is to hold it. Where an invocation failed, Lambda sends it on as `requestPayload`, if the
     function has a destination for that: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
@@ -43,9 +47,12 @@ class Context(Protocol):
 
 def handler(event: dict[str, Any], context: Context) -> None:
     failed = "requestPayload" in event
-    lane = cast("LaneEvent", event["requestPayload"] if failed else event)
-    if "requestPayload" in lane:
-        return  # what failed is this very care
+    found, deaths = event, 0
+    while "requestPayload" in found:
+        found, deaths = found["requestPayload"], deaths + 1
+    if deaths > MAX_DEATHS:
+        return
+    lane = cast("LaneEvent", found)
     ends = time.time() + context.get_remaining_time_in_millis() / 1000
     began = perf_counter()
     line: dict[str, object] = {"tenant": lane["tenant"], "connection_id": lane["connection_id"], "lane": lane["lane"]}

@@ -7,15 +7,17 @@ from contextlib import AsyncExitStack, suppress
 from ..core.accounts import code_of
 from ..core.engine import begin, drive, finish, unkept
 from ..core.errors import Cancelled, KitError
-from ..core.ports import Pause, Ports, Sink, Storage
+from ..core.ports import Counted, Pause, Ports, Sink, Storage
 from ..core.records import Record
 from ..core.reducer import apply
 from ..core.run import Run
 from ..core.settings import Settings
 from ..core.steps import Step, Stop
+from ..core.turn import turn_of
 from ..durable.history import grown
-from ..durable.journal import LEASE_SECONDS, Journal, Recorder
+from ..durable.journal import LEASE_SECONDS, Journal, Recorder, nowhere
 from ..durable.tail import follow, hand_over
+from ..schema.compact import CompactedResponse, CompactRequest
 from ..schema.events import Detached, ResponseCreated, ResponseQueued, StreamEvent
 from ..schema.request import CreateResponse
 from ..schema.response import ResponseError
@@ -23,6 +25,7 @@ from . import idempotency
 from .before import Recall, admitted
 from .idempotency import IdempotencyKey
 from .intake import (
+    asks_to_compact,
     check_answers,
     check_tool_choice,
     estimated,
@@ -79,6 +82,7 @@ class NewResponses:
             key_id=self._key_id,
             allowed=[*self._allowed],
             created=created,
+            compacts="trigger" if asks_to_compact(request) else None,
             streams=request.stream is True and not request.background,
             generate=generate,
         )
@@ -86,6 +90,20 @@ class NewResponses:
             run.usage = estimated(run)
         given = [*before.unstored, *own]
         return run, Record(response=response, input=given, chain=before.chain, lease=created + LEASE_SECONDS)
+
+    async def compact(self, request: CompactRequest, *, seconds: float | None) -> CompactedResponse:
+        """Raises RequestError, or ProviderError if there is no summary."""
+        from .compact import asked_for, compacted  # few requests need it
+
+        run, record = await self.accept(asked_for(request))
+        run.compacts = "request"
+        await self.respond(run, record, nowhere, seconds=seconds, committed=lambda: False)
+        return compacted(run)
+
+    async def count(self, request: CreateResponse) -> Counted:
+        """The tokens that a model would read of this request. Nothing is stored. Raises RequestError as `accept`."""
+        run, _ = await self.accept(request)
+        return await self._ports.models.count(turn_of(run, run.request.model))
 
     def _is_stored(self, request: CreateResponse) -> bool:
         wanted = self._settings.store if request.store is None else request.store

@@ -9,6 +9,7 @@ from ..core.estimate import tokens_in
 from ..core.ports import Tools
 from ..core.run import OfferedTool, Run, model_name
 from ..core.turn import find_tool, turn_of
+from ..core.window import BY_TRIGGER
 from ..schema.content import InputText
 from ..schema.effort import nearest
 from ..schema.items import (
@@ -121,11 +122,11 @@ def input_items(
         match item:
             case AdditionalTools() | ConfigurationUpdate():
                 continue
+            case CompactionTrigger() if index == len(request.input or ()) - 1:
+                continue
             case CompactionTrigger():
                 raise RequestError(
-                    "This server can't compact a conversation: 'compaction_trigger' is not supported",
-                    param=f"input[{index}].type",
-                    code="unsupported_item",
+                    "A 'compaction_trigger' must be the last item of the input", param=f"input[{index}].type"
                 )
             case _ if item.id in inherited:
                 raise RequestError(
@@ -146,10 +147,18 @@ def input_items(
                 taken = item.id == _PLACEHOLDER or item.id in ids
                 items.append(_with_id(item.model_copy(update={"id": ""}) if taken else item, response_id, index))
         ids.add(items[-1].id)
+    if asks_to_compact(request) and not items and request.previous_response_id is None:
+        raise RequestError("There is nothing to compact before the 'compaction_trigger'", param="input")
     return items
 
 
+def asks_to_compact(request: CreateResponse) -> bool:
+    return isinstance(request.input, list) and any(isinstance(item, CompactionTrigger) for item in request.input[-1:])
+
+
 def _with_id(item: Item, response_id: str, index: int) -> Item:
+    if isinstance(item, Compaction) and item.created_by == BY_TRIGGER:
+        item = item.model_copy(update={"created_by": None})
     if item.id:
         return item
     token = response_id.removeprefix("resp_")

@@ -25,5 +25,9 @@ MAX_FILENAME = 1024
 """Characters of a file's name. Most file systems take 255 bytes, and S3 keys have 1,024."""
 MAX_NAME = 256
 """Characters of any other name. OpenAI takes 64 or 128."""
+MAX_SEALED = 10_485_760
+"""Characters of a compaction item's `encrypted_content` (the standard's `CompactionSummaryItemParam`)."""
+MAX_MANAGED = 16
+"""Entries of `context_management`. OpenAI has one kind."""
 MAX_COUNT = 2**31 - 1
 """Of tokens, calls, or events: the most that vendors' fields of 32 bits hold."""

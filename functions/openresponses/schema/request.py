@@ -6,7 +6,7 @@ from pydantic import Discriminator, Field, StringConstraints
 
 from .base import GivenId, JsonObject, Name, Wire, absent, entries
 from .items import InputItem
-from .limits import MAX_COUNT, MAX_INCLUDED, MAX_ITEMS, MAX_MODEL, MAX_PREFERENCES, MAX_TOOLS
+from .limits import MAX_COUNT, MAX_INCLUDED, MAX_ITEMS, MAX_MANAGED, MAX_MODEL, MAX_PREFERENCES, MAX_TOOLS
 from .tools import Tool, ToolChoice
 
 Word: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -69,6 +69,13 @@ class ProviderPreferences(Wire):
     options: Annotated[dict[Name, JsonObject], entries(MAX_PREFERENCES)] = {}
 
 
+class ContextManagement(Wire):
+    """OpenAI's (`ContextManagement` in its SDK): the context is compacted where it has more tokens than that."""
+
+    type: Literal["compaction"]
+    compact_threshold: Annotated[int, Field(ge=1, le=MAX_COUNT)] | None = None
+
+
 class CreateResponse(Wire):
     """Fields follow `CreateResponseBody`. `conversation`, `prompt` and `moderation` are OpenAI's: naming them here lets
     the server refuse what it would otherwise have to ignore, since each would change the answer. `provider` is ours.
@@ -97,6 +104,9 @@ class CreateResponse(Wire):
     safety_identifier: Annotated[str, Field(max_length=64)] | None = None
     prompt_cache_key: Annotated[str, Field(max_length=64)] | None = None
     truncation: Word | None = None
+    context_management: Annotated[list[ContextManagement], Field(max_length=MAX_MANAGED, fail_fast=True)] | None = (
+        absent()
+    )
     store: bool | None = None
     service_tier: Word | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None

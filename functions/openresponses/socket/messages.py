@@ -11,7 +11,9 @@ from ..schema.request import CreateResponse
 from .envelope import MAX_LANE
 
 HTTP_ONLY = ("stream", "stream_options", "background")
-"""`WebSocketResponseCreateEvent` gives them a length of at least 1 and at most 0: nothing can be sent in them."""
+"""`WebSocketResponseCreateEvent` gives them a length of at least 1 and at most 0: nothing can be sent in them. Yet
+Codex 0.171 and the Agents SDKs (0.24 in Python, 0.20 in JavaScript) send `"stream": true`, which is what they get.
+"""
 
 
 class CreateMessage(CreateResponse):
@@ -44,7 +46,7 @@ def parse(text: str) -> CreateMessage:
 
 def _refuse_http(data: dict[str, JsonValue]) -> None:
     for name in HTTP_ONLY:
-        if name in data:
+        if name in data and not (name == "stream" and data[name] is True):
             raise RequestError(
                 f"{name!r} has no meaning on a WebSocket: leave it out", param=name, code="unsupported_parameter"
             )

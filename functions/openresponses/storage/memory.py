@@ -14,6 +14,7 @@ from pydantic_core import from_json, to_json
 
 from ..core.chain import Joint, Link, Passage, shown
 from ..core.errors import Cancelled, Superseded
+from ..core.listing import MAX_READ, ListedResponse, Listing, Order, Wanted, listed, place_in_time
 from ..core.loading import MAX_LOG_READ, Allowance, unlimited
 from ..core.ports import Storage
 from ..core.records import TERMINAL_STATUSES, Batch, Claim, Record
@@ -45,6 +46,7 @@ class _Entry:
     record: str
     run: str
     version: int
+    place: str
     cancelled: bool = False
     log: dict[int, bytes] = field(default_factory=dict[int, bytes])
 
@@ -100,7 +102,8 @@ class MemoryStore:
                 return held
         if record.response.id in self._shelf.responses:
             raise Superseded("There is a response of this id already")
-        entry = _Entry(record.model_dump_json(), run.at_rest(), run.version)
+        place = place_in_time(record.response, run.created)
+        entry = _Entry(record.model_dump_json(), run.at_rest(), run.version, place)
         if batch is not None:
             entry.log[batch.number] = _events().dump_json(batch.events)
         if claim is not None:
@@ -111,6 +114,22 @@ class MemoryStore:
     async def load(self, response_ids: Sequence[str], within: Allowance | None = None) -> list[Record | None]:
         found = [self._shelf.responses.get(each) for each in response_ids]
         return [entry and _record(entry, within or unlimited()) for entry in found]
+
+    async def page(self, wanted: Wanted, *, limit: int, order: Order, after: str | None = None) -> Listing | None:
+        responses = self._shelf.responses
+        if after is not None and after not in responses:
+            return None
+        ids = sorted(responses, key=lambda each: responses[each].place, reverse=order == "desc")
+        left = ids[0 if after is None else ids.index(after) + 1 :]
+        found, last_id = list[ListedResponse](), None
+        for read, response_id in enumerate(left):
+            if len(found) == limit or read == MAX_READ:
+                return Listing(found, last_id, more=True)
+            response = listed(_record(responses[response_id], unlimited()).response)
+            last_id = response_id
+            if wanted.fits(response):
+                found.append(response)
+        return Listing(found, last_id, more=False)
 
     async def load_links(self, links: Sequence[Link], within: Allowance | None = None) -> list[Passage | None]:
         return [self._passage(link, within or unlimited()) for link in links]

@@ -45,6 +45,8 @@ DEFAULT_CONCURRENCY = 10  # what a new AWS account has
 _WEBSOCKET_VARIABLE = "OPENRESPONSES_WEBSOCKET_URL"
 PREFERRED = {"WebSocket": "true"}
 """Parameters that have another default in the local cloud than on AWS."""
+UNLIMITED_FRAME_BYTES = 1024 * 1024
+"""What functions send without limits: Python's `websockets` takes no more by default, and the OpenAI SDK uses it."""
 SOCKET_PATH = "/v1/responses"
 """Of the REST address: there a proxy in front of both APIs would have the WebSocket API."""
 
@@ -229,6 +231,8 @@ class LocalCloud:
         if self._sockets is None:
             return {}
         told = {_WEBSOCKET_VARIABLE: self.websocket_url} if _WEBSOCKET_VARIABLE in spec.environment else {}
+        if self._sockets.limits.message is None:
+            told["OPENRESPONSES_SOCKET_FRAME_BYTES"] = str(UNLIMITED_FRAME_BYTES)
         endpoint = f"{self.socket_origin}/{self._sockets.api.stage}"
         return {**told, "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": endpoint}
 

@@ -42,14 +42,13 @@ from ...schema.base import JsonObject
 from ...schema.request import CreateResponse
 from ...transport.http import Network
 from .._shared.checking import Checked
-from .._shared.errors import OUT_OF_QUOTA
-from .._shared.http_dialect import HttpDialect, WireTurn, bearer
+from .._shared.http_dialect import CountingDialect, HttpDialect, WireCount, WireTurn, bearer
 from .._shared.naming import Naming, tool_names
 from .._shared.options import read_options
 from .._shared.rules import fitted, told_schema
 from .._shared.tools import refuse_upstream_tools
 from .allowed import ALLOWED
-from .errors import ResponsesErrors
+from .errors import ERRORS
 from .messages import input_items
 from .models import FACTS, ResponsesOptions
 from .request import include, tools
@@ -78,14 +77,27 @@ def connect(settings: ProviderSettings, network: Network | None = None) -> HttpD
             Checked(decoder, schema, turn.model) if schema is not None else decoder,
         )
 
-    return HttpDialect(
+    return CountingDialect(
         settings=settings,
-        errors=ResponsesErrors(meanings=OUT_OF_QUOTA),
+        errors=ERRORS,
         wire=wire,
         headers=bearer(settings) if options.key_header == "authorization" else {options.key_header: key} if key else {},
         allowed=ALLOWED,
+        counting=_count,
         network=network,
     )
+
+
+_COUNTED = (
+    *("model", "input", "instructions", "tools", "tool_choice", "text", "reasoning", "truncation"),
+    "parallel_tool_calls",
+)
+"""openai.types.responses.InputTokenCountParams."""
+
+
+def _count(wire: WireTurn) -> WireCount:
+    body: JsonObject = {name: wire.body[name] for name in _COUNTED if name in wire.body}
+    return WireCount("/responses/input_tokens", body, "input_tokens")
 
 
 def encode(turn: Turn, options: ResponsesOptions, names: Naming) -> JsonObject:
