@@ -215,7 +215,6 @@ OWN_COMPACTION = {"model_providers.ours.name": "OpenAI"}
 """Codex asks a provider of this name to compact, and gives others a prompt of its own."""
 
 
-@pytest.mark.xfail(reason="until the server has it")
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_its_own_compaction_keeps_what_a_tool_said(codex: Codex, dialect: str) -> None:
     fact, model = f"fact-{secrets.token_hex(4)}", f"{dialect}/gpt-5.5!recalls"
@@ -242,7 +241,6 @@ def served(cloud: Cloud) -> Iterator[Counter[str]]:
     counts.update({each: told.count(each) for each in (ON_HTTP, ON_A_SOCKET, CONNECTED, REFUSED)})
 
 
-@pytest.mark.xfail(reason="until the server has it")
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("options", [(), ("--websocket-origin", "separate")], ids=["small", "separate"])
 def test_it_falls_back_to_http_where_a_socket_is_elsewhere_or_too_small(
@@ -258,7 +256,6 @@ def test_it_falls_back_to_http_where_a_socket_is_elsewhere_or_too_small(
     assert (lines[ON_HTTP], bool(lines[CONNECTED]), bool(lines[REFUSED])) == (2, not options, bool(options))
 
 
-@pytest.mark.xfail(reason="until the server has it")
 def test_it_stays_on_a_socket_that_is_large_enough(codex: Codex, cloud_with: Callable[..., Cloud]) -> None:
     codex = replace(codex, cloud=cloud_with("--websocket-limits", "off"))
     fact, model = f"fact-{secrets.token_hex(4)}", "chat_completions/gpt-5.5!recalls"
