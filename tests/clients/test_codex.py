@@ -213,6 +213,9 @@ def test_no_model_needs_to_be_named(codex: Codex) -> None:
 
 OWN_COMPACTION = {"model_providers.ours.name": "OpenAI"}
 """Codex asks a provider of this name to compact, and gives others a prompt of its own."""
+RECALL = "What do you recall? /fake recalls"
+CODEX_SAYS = "Process exited with code 0"
+"""Of each command, in its output."""
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -222,9 +225,9 @@ def test_its_own_compaction_keeps_what_a_tool_said(codex: Codex, dialect: str) -
     line = f"echo {fact[:half]}''{fact[half:]}"
     codex.run(model, calls(command("gpt-5.5", line)), **OWN_COMPACTION)
     resumed = {"model_auto_compact_token_limit": 1000, **OWN_COMPACTION}
-    said = codex.run(model, "What do you recall?", "resume", "--last", **resumed)
+    said = codex.run(model, RECALL, "resume", "--last", **resumed)
     assert fact in said
-    codex.sent(dialect, fact, "What do you recall?", without=[line])
+    codex.sent(dialect, fact, RECALL, without=[CODEX_SAYS])
 
 
 SOCKETS = {"model_providers.ours.supports_websockets": True}
@@ -263,6 +266,6 @@ def test_it_stays_on_a_socket_that_is_large_enough(codex: Codex, cloud_with: Cal
     resumed = {"model_auto_compact_token_limit": 1000, **SOCKETS, **OWN_COMPACTION}
     with served(codex.cloud) as lines:
         assert fact in codex.run(model, asked, **SOCKETS, **OWN_COMPACTION)
-        assert fact in codex.run(model, "What do you recall?", "resume", "--last", **resumed)
+        assert fact in codex.run(model, RECALL, "resume", "--last", **resumed)
     assert lines[ON_HTTP] == 0
     assert lines[ON_A_SOCKET] >= 4
