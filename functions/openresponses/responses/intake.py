@@ -82,7 +82,7 @@ _ECHOED = (
 )
 
 
-UNSUPPORTED = ("conversation", "prompt", "moderation")
+UNSUPPORTED = ("prompt", "moderation")
 
 
 def refuse_unsupported(request: CreateResponse) -> None:
@@ -90,6 +90,12 @@ def refuse_unsupported(request: CreateResponse) -> None:
     for param in UNSUPPORTED:
         if getattr(request, param) is not None:
             raise RequestError(f"{param!r} is not supported by this server", param=param, code="unsupported_parameter")
+    if request.conversation is not None and request.previous_response_id is not None:
+        raise RequestError(
+            "A request goes on from a 'conversation' or from a 'previous_response_id', not from both",
+            param="conversation",
+            code="mutually_exclusive_parameters",
+        )
 
 
 def refuse_unstored(request: CreateResponse) -> None:
@@ -110,10 +116,11 @@ def input_items(
     `stored` has the items for its references. `inherited` are the ids of the chain that it goes on from: the model
     would read an item of it twice.
     """
-    if not request.input and request.previous_response_id is None:
+    if not request.input and request.previous_response_id is None and request.conversation is None:
         raise RequestError("The request has no input", param="input", code="missing_required_parameter")
+    token = response_id.removeprefix("resp_")
     if isinstance(request.input, str):
-        return [_with_id(Message(role="user", content=[InputText(text=request.input)]), response_id, 0)]
+        return [with_id(Message(role="user", content=[InputText(text=request.input)]), token, 0)]
     items: list[Item] = []
     ids = set[str]()
     for index, item in enumerate(request.input or ()):
@@ -127,8 +134,9 @@ def input_items(
                     code="unsupported_item",
                 )
             case _ if item.id in inherited:
+                brings = "previous_response_id" if request.conversation is None else "conversation"
                 raise RequestError(
-                    f"The item {item.id!r} is in the conversation already, which 'previous_response_id' brings along: "
+                    f"The item {item.id!r} is in the conversation already, which {brings!r} brings along: "
                     "send only what is new",
                     param=f"input[{index}].id",
                     code="duplicate_item",
@@ -143,15 +151,15 @@ def input_items(
                 items.append(stored[item.id])
             case _:
                 taken = item.id == _PLACEHOLDER or item.id in ids
-                items.append(_with_id(item.model_copy(update={"id": ""}) if taken else item, response_id, index))
+                items.append(with_id(item.model_copy(update={"id": ""}) if taken else item, token, index))
         ids.add(items[-1].id)
     return items
 
 
-def _with_id(item: Item, response_id: str, index: int) -> Item:
+def with_id(item: Item, token: str, index: int) -> Item:
+    """`item`, with an id that holds `token` if it has none."""
     if item.id:
         return item
-    token = response_id.removeprefix("resp_")
     return item.model_copy(update={"id": f"{_ID_PREFIX[type(item)]}_{token}i{index:04x}"})
 
 
@@ -272,7 +280,12 @@ def new_response(request: CreateResponse, response_id: str, created_at: int) -> 
     echoed = {name: value for name in _ECHOED if (value := getattr(request, name)) is not None}
     tools = [shown for _, tool in requested_tools(request) if (shown := _shown(tool))]
     response = Response(
-        id=response_id, created_at=created_at, model=request.model, tools=tools, text=_echo_text(request.text)
+        id=response_id,
+        created_at=created_at,
+        model=request.model,
+        tools=tools,
+        text=_echo_text(request.text),
+        conversation=request.conversation,
     )
     if request.truncation not in _STANDARD_TRUNCATIONS:
         echoed.pop("truncation", None)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Discriminator, Field, StringConstraints
+from pydantic import BeforeValidator, Discriminator, Field, StringConstraints
 
 from .base import GivenId, JsonObject, Name, Wire, absent, entries
 from .items import InputItem
@@ -69,9 +69,20 @@ class ProviderPreferences(Wire):
     options: Annotated[dict[Name, JsonObject], entries(MAX_PREFERENCES)] = {}
 
 
+def _id_alone(value: object) -> object:
+    return {"id": value} if isinstance(value, str) else value
+
+
+class ConversationName(Wire):
+    """Of the conversation that a response belongs to. A request may give the id alone."""
+
+    id: GivenId
+
+
 class CreateResponse(Wire):
-    """Fields follow `CreateResponseBody`. `conversation`, `prompt` and `moderation` are OpenAI's: naming them here lets
-    the server refuse what it would otherwise have to ignore, since each would change the answer. `provider` is ours.
+    """Fields follow `CreateResponseBody`. `conversation`, `prompt` and `moderation` are OpenAI's: naming the last two
+    here lets the server refuse what it would otherwise have to ignore, since each would change the answer. `provider`
+    is ours.
     """
 
     model: Annotated[str, Field(min_length=1, max_length=MAX_MODEL)]
@@ -101,7 +112,7 @@ class CreateResponse(Wire):
     service_tier: Word | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     user: GivenId | None = None
-    conversation: str | JsonObject | None = absent()
+    conversation: Annotated[ConversationName | None, BeforeValidator(_id_alone)] = absent()
     prompt: JsonObject | None = absent()
     moderation: JsonObject | None = absent()
     provider: ProviderPreferences | None = absent()

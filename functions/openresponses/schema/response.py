@@ -6,7 +6,7 @@ from pydantic import Field
 
 from .base import Wire, absent
 from .items import Item
-from .request import JsonObjectFormat, Metadata, ReasoningSettings, TextFormat
+from .request import ConversationName, JsonObjectFormat, Metadata, ReasoningSettings, TextFormat
 from .tools import Tool, ToolChoice
 
 ResponseStatus: TypeAlias = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
@@ -94,3 +94,4 @@ class Response(Wire):
     metadata: Metadata = {}
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
+    conversation: ConversationName | None = absent()
