@@ -108,10 +108,10 @@ class Chunks(Stream):
 
     def call(self, index: int, call_id: str, name: str, arguments: str) -> Iterable[bytes]:
         part: Body = {"functionCall": {"name": name, "args": json.loads(arguments)}}
-        if self._calls == 0:
-            part["thoughtSignature"] = sign("gemini", *signed(part, self.asked.all_calls))
         if self.script.number("ids", 1):
             part["functionCall"]["id"] = f"gemini_{call_id}"
+        if self._calls == 0:
+            part["thoughtSignature"] = sign("gemini", *signed(part, self.asked.all_calls))
         self._calls += 1
         yield self._chunk({"content": {"parts": [part], "role": "model"}, "index": 0})
 

@@ -8,6 +8,7 @@ the last user message, or else the model's name, or its end after a `!`. A direc
 |--------------|-------------------------------------------------------------------------------------------|
 | `text`       | `tokens` (5) words, or the words of `say`                                                 |
 | `echo`       | the last user message, said back                                                          |
+| `recalls`    | the words `fact-...` of all that it is shown, once each                                   |
 | `tools`      | calls offered tools for `turns` (1) turns, `parallel` (1) at once, after the words of     |
 |              | `say` (none), then says the outputs                                                       |
 | `calls`      | one call a turn, each `<name>=<arguments>`, of the tool whose name ends so, where         |
@@ -57,6 +58,11 @@ class Exchange:
         self._stream = stream
         self.body = stream.request.body
         self._pause = script.number("delay_ms", 0) / 1000
+
+    @property
+    def shown(self) -> str:
+        """All of the request's body."""
+        return json.dumps(self._stream.request.body)
 
     @property
     def overflows(self) -> bool:
@@ -163,6 +169,12 @@ async def _text(to: Exchange) -> bool:
 async def _echo(to: Exchange) -> bool:
     await to.begin()
     await to.say(_words_of(to.asked.user) or ["(nothing) "])
+    return await to.end()
+
+
+async def _recalls(to: Exchange) -> bool:
+    await to.begin()
+    await to.say(f"{word} " for word in dict.fromkeys(re.findall(r"fact-\w+", to.shown)) or ["nothing"])
     return await to.end()
 
 
@@ -305,6 +317,7 @@ Scenario: TypeAlias = Callable[[Exchange], Awaitable[bool]]
 SCENARIOS: Mapping[str, Scenario] = {
     "text": _text,
     "echo": _echo,
+    "recalls": _recalls,
     "tools": _tools,
     "calls": _calls,
     "remembers": _remembers,

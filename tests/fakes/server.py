@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -128,6 +128,8 @@ async def _exchange(upstream: FakeUpstream, reader: asyncio.StreamReader, writer
         upstream.refused.append(str(refused))
         body = wire.error(refused.status, str(refused), refused.code)
         return await reply.json(refused.status, body, wire.error_headers(refused.status))
+    if "window" in script.values:  # its calls are no longer all of the conversation's: number them anew
+        asked = replace(asked, all_calls=asked.all_calls + 1000 * len(upstream.requests))
     to = Exchange(wire, script, asked, wire.stream(request, asked, script), reply)
     return await to.overflow() if to.overflows else await SCENARIOS[scenario](to)
 

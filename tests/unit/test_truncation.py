@@ -56,6 +56,8 @@ TABLE = {
     "reasoning stays with what follows": ([USER, THOUGHT, THOUGHT, HOSTED, THOUGHT, SAID, USER], [1, 4, 6]),
     "a call without an output": ([USER, call("a"), USER], [1, 2]),
     "turns of hosted calls": ([USER, HOSTED, HOSTED, HOSTED], [1, 2, 3]),
+    "hosted calls after reasoning may be parallel": ([USER, THOUGHT, HOSTED, SAID, HOSTED, THOUGHT, HOSTED], [1, 5]),
+    "a client's answers end a turn": ([USER, THOUGHT, call("a"), answer("a"), call("b"), answer("b")], [1, 4]),
 }
 
 
@@ -185,6 +187,15 @@ async def test_a_loop_that_grows_is_cut_again() -> None:
         left = await asked_of(run, models)
         assert (left[0], left[-1]) == ("i0", f"h{turn}")
     assert len(models.asked) < 200 + 200 / 8, "few turns are asked twice"
+
+
+async def test_a_model_that_reasons_only_once_is_cut_amid_its_calls_where_nothing_else_helps() -> None:
+    run, models = run_of(USER, THOUGHT, *[HOSTED] * 40, SAID, USER), Small(2_000, tells=False)
+    assert await asked_of(run, models) == ["i43"]
+    run, models = run_of(USER, THOUGHT, *[HOSTED] * 40), Small(2_000)
+    left = await asked_of(run, models)
+    assert (left[0], left[-1]) == ("i0", "i41")
+    assert 10 < len(left) < 20
 
 
 async def test_the_newest_question_is_not_dropped() -> None:

@@ -13,8 +13,10 @@ from ..schema.items import (
     Compaction,
     CustomToolCall,
     CustomToolCallOutput,
+    ExtensionItem,
     FunctionCall,
     FunctionCallOutput,
+    HostedToolCall,
     Item,
     Message,
     Reasoning,
@@ -28,14 +30,21 @@ class Cut(NamedTuple):
     question: int | None = None
 
 
-def cuts(items: Sequence[Item]) -> Iterator[Cut]:
-    """Every place where what is left may begin, oldest first. `items` are as a turn shows them."""
+def cuts(items: Sequence[Item], *, amid_turns: bool = False) -> Iterator[Cut]:
+    """Every place where what is left may begin, oldest first. `items` are as a turn shows them.
+
+    A turn that began with reasoning is not cut, unless `amid_turns`: hosted calls carry their outputs, so the turns of
+    a model that reasons only once can't be told from one turn with parallel calls.
+    """
     amid, asks = _amid_calls(items), _asks(items)
-    question = None
+    question, reasoned = None, False
     for place in range(1, len(items)):
-        if _is_users(items[place - 1]):
+        before, item = items[place - 1], items[place]
+        if _is_users(before):
             question = place - 1
-        if not amid[place] and not isinstance(items[place - 1], Reasoning):
+        reasoned = isinstance(before, Reasoning) or (reasoned and _is_models(before))
+        parts = isinstance(before, Reasoning) or (reasoned and _is_models(item) and not isinstance(item, Reasoning))
+        if not amid[place] and (not parts or (amid_turns and not isinstance(before, Reasoning))):
             yield Cut(place, None if asks[place] else question)
 
 
@@ -53,6 +62,12 @@ def stays(item: Item) -> bool:
 
 def _is_users(item: Item) -> bool:
     return isinstance(item, Message) and item.role == "user"
+
+
+def _is_models(item: Item) -> bool:
+    if isinstance(item, Message):
+        return item.role == "assistant"
+    return isinstance(item, Reasoning | FunctionCall | CustomToolCall | HostedToolCall | ExtensionItem)
 
 
 def _asks(items: Sequence[Item]) -> list[bool]:

@@ -3,13 +3,13 @@
 The run remembers its cut, so that no later turn is refused for the same items, whoever goes on with it.
 """
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
 from ..schema.items import Item
-from .cut import cuts, stays
+from .cut import Cut, cuts, stays
 from .errors import InputTooLong
 from .estimate import tokens_in, tokens_of
 from .ports import Models, TurnStream
@@ -55,7 +55,8 @@ def _next_cut(run: Run, turn: Turn, error: InputTooLong, *, last: bool) -> int |
     fixed = tokens_in(replace(turn, items=()))
     share = ROOM * error.most / error.tokens if error.tokens else HALF
     fits = share * (fixed + sum(map(_tokens, turn.items))) - fixed
-    ways = [way for way in _ways(conversation(run)) if way.cut > run.cut and way.items < len(turn.items)]
+    said = conversation(run)
+    ways = _less(_ways(said, cuts(said)), run, turn) or _less(_ways(said, cuts(said, amid_turns=True)), run, turn)
     enough = (way.cut for way in ways if way.tokens <= fits and not last)
     return next(enough, ways[-1].cut if ways else None)
 
@@ -68,10 +69,14 @@ class _Way(NamedTuple):
     tokens: int
 
 
-def _ways(items: Sequence[Item]) -> Iterator[_Way]:
+def _less(ways: Iterable[_Way], run: Run, turn: Turn) -> list[_Way]:
+    return [way for way in ways if way.cut > run.cut and way.items < len(turn.items)]
+
+
+def _ways(items: Sequence[Item], places: Iterable[Cut]) -> Iterator[_Way]:
     costs = [_tokens(item) for item in items]
     left, kept, kept_tokens, at = sum(costs), 0, 0, 0
-    for place, question in cuts(items):
+    for place, question in places:
         for passed in range(at, place):
             left -= costs[passed]
             if stays(items[passed]):
