@@ -95,6 +95,15 @@ def check_event(event: Json, *, openai_names: bool = False) -> None:
     _check(event, event_schemas()[kind])
 
 
+def check_frame(frame: Json) -> None:
+    """Of a socket: an event, or the error that a message gets in place of a stream."""
+    if frame["type"] == "error":
+        _check(frame, "WebSocketErrorEvent")
+        assert frame["error"]["message"], "an error without a message"
+    else:
+        check_event(frame)
+
+
 def check_extension(item: Json) -> None:
     """What the specification asks of an implementor's own item."""
     kind = item.get("type")

@@ -74,6 +74,7 @@ def tries(victim: Victim, own: str) -> Iterator[Try]:
         yield Try(f"list input of {name}", "GET", f"{path}/input_items")
         yield Try(f"cancel by {name}", "POST", f"{path}/cancel")
     yield Try("include", "GET", f"responses/{victim.id}", {"include": "reasoning.encrypted_content"})
+    yield Try("list responses after", "GET", "responses", {"after": victim.id, "limit": 1})
     for cursor in ("after", "before"):
         listing = f"responses/{own}/input_items"
         yield Try(f"cursor {cursor}, own list", "GET", listing, {cursor: victim.item})
@@ -158,6 +159,18 @@ def test_another_tenants_response_is_as_if_it_were_not_there(
                     leaks.append(f"{victim.state}, {attempt.name}: {answer} instead of {expected}")
     told(capsys, "another tenant's key", tried, leaks)
     assert leaks == []
+
+
+def test_a_list_has_the_tenants_own_responses_alone(it: Cloud, victims: list[Victim]) -> None:
+    with it.http(it.key("lister")) as http:
+        own = own_response(http)
+        listed = http.get("responses", params={"limit": 100}).json()["data"]
+    assert [each["id"] for each in listed] == [own]
+    with it.http(it.key("acme")) as http:
+        listed = http.get("responses", params={"limit": 100}).json()["data"]
+    states = {each["id"]: each["status"] for each in listed}
+    assert [victim.state for victim in victims if victim.id not in states] == ["deleted"]
+    assert states.keys().isdisjoint({own})
 
 
 def named(victim: Victim) -> dict[str, Json]:

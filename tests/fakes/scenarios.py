@@ -8,11 +8,14 @@ the last user message, or else the model's name, or its end after a `!`. A direc
 |--------------|-------------------------------------------------------------------------------------------|
 | `text`       | `tokens` (5) words, or the words of `say`                                                 |
 | `echo`       | the last user message, said back                                                          |
+| `recalls`    | the words `fact-...` of all that it is shown, once each                                   |
 | `tools`      | calls offered tools for `turns` (1) turns, `parallel` (1) at once, after the words of     |
 |              | `say` (none), then says the outputs                                                       |
 | `calls`      | one call a turn, each `<name>=<arguments>`, of the tool whose name ends so, where         |
 |              | `$<field>` is what an output's JSON has there; then says the outputs                      |
 | `insists`    | calls the tool `name` in every turn, offered or not                                       |
+| `remembers`  | calls the first tool once a turn, then says every word `fact-...` that it was sent; where |
+|              | it is asked for a summary of all that, says the same at once                              |
 | `json`       | a smallest instance of the asked schema                                                   |
 | `willing`    | what fits the request: `tools` where there are any, or `json` for a schema, or `echo`     |
 | `refusal`    | a refusal                                                                                 |
@@ -53,7 +56,13 @@ class Exchange:
     def __init__(self, wire: Wire, script: Script, asked: Asked, stream: Stream, reply: Reply) -> None:
         self.wire, self.script, self.asked, self.reply = wire, script, asked, reply
         self._stream = stream
+        self.body = stream.request.body
         self._pause = script.number("delay_ms", 0) / 1000
+
+    @property
+    def shown(self) -> str:
+        """All of the request's body."""
+        return json.dumps(self._stream.request.body)
 
     @property
     def overflows(self) -> bool:
@@ -163,6 +172,12 @@ async def _echo(to: Exchange) -> bool:
     return await to.end()
 
 
+async def _recalls(to: Exchange) -> bool:
+    await to.begin()
+    await to.say(f"{word} " for word in dict.fromkeys(re.findall(r"fact-\w+", to.shown)) or ["nothing"])
+    return await to.end()
+
+
 async def _tools(to: Exchange) -> bool:
     script, asked = to.script, to.asked
     parallel = script.number("parallel", 1)
@@ -191,6 +206,18 @@ async def _calls(to: Exchange) -> bool:
     told = dict(re.findall(r'"(\w+)": ?"([^"]*)"', " ".join(asked.outputs)))
     arguments = re.sub(r"\$(\w+)", lambda found: told.get(found[1], found[0]), arguments)
     await to.call(0, f"call_fake_{asked.all_calls}", name, arguments)
+    return await to.end("tools")
+
+
+async def _remembers(to: Exchange) -> bool:
+    asked = to.asked
+    facts = " ".join(dict.fromkeys(re.findall(r"fact-\w+", json.dumps(to.body))))
+    await to.begin()
+    if "to be replaced by a summary" in asked.user or asked.calls or not asked.tools:
+        await to.say(_words_of(f"I know {facts or 'nothing'}"))
+        return await to.end()
+    arguments = to.script.values.get("args") or json.dumps(instance(asked.tools[0].schema))
+    await to.call(0, f"call_fake_{asked.all_calls}", asked.tools[0].name, arguments)
     return await to.end("tools")
 
 
@@ -290,8 +317,10 @@ Scenario: TypeAlias = Callable[[Exchange], Awaitable[bool]]
 SCENARIOS: Mapping[str, Scenario] = {
     "text": _text,
     "echo": _echo,
+    "recalls": _recalls,
     "tools": _tools,
     "calls": _calls,
+    "remembers": _remembers,
     "insists": _insists,
     "json": _json,
     "willing": _willing,

@@ -107,7 +107,14 @@ def _in_path(path: str) -> list[dict[str, Any]]:
 
 def _in_query(kind: type[Query]) -> list[dict[str, Any]]:
     schemas = kind.model_json_schema(by_alias=False)["properties"]
-    return [{"name": name, "in": "query", "required": False, "schema": schema} for name, schema in schemas.items()]
+    return [
+        {"name": name, "in": "query", "required": False, "schema": schema, **_style(schema)}
+        for name, schema in schemas.items()
+    ]
+
+
+def _style(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"style": "deepObject", "explode": True} if schema.get("type") == "object" else {}
 
 
 def _answers(description: str, kinds: dict[str, str]) -> dict[str, Any]:

@@ -9,14 +9,14 @@ from starlette.responses import JSONResponse, Response
 from ..schema.base import Wire
 from ..schema.compact import CompactRequest
 from ..schema.request import CreateResponse
-from .body import ListQuery, Query, RetrieveQuery
+from .body import ListQuery, Query, ResponsesQuery, RetrieveQuery
 from .call import Call
 from .compact import compact
 from .create import create
 from .headers import SPEC_VERSION
 from .input_tokens import input_tokens
 from .models import model, models
-from .stored import cancel, delete, input_items, retrieve
+from .stored import cancel, delete, input_items, responses, retrieve
 
 
 class Keyed(NamedTuple):
@@ -60,6 +60,7 @@ OPERATIONS = (
         shows="a response or its events",
         body=CreateResponse,
     ),
+    Operation("GET", "/v1/responses", Keyed(responses), "List responses", query=ResponsesQuery),
     Operation(
         "POST",
         "/v1/responses/compact",

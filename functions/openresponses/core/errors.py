@@ -5,6 +5,9 @@ KitError                         500
 │   └── NotStarted               503  the state machine did not start: nothing is lost by waiting long
 ├── Superseded                   409  another worker has this response now, or it is gone: stop writing
 ├── Cancelled                    409  the response was cancelled: close what is open, and stop
+├── ConnectionGone               410  the client of a WebSocket has left: send it nothing more
+├── WorkerDied                   500  the worker that made a response on a WebSocket is gone, with the response
+├── Overloaded                   503  no worker can be started: try again
 ├── FirstRequestFailed           409  another request had this idempotency key, and nothing is left of it: try again
 ├── RequestError                 400  the request is wrong: `param` names the field
 │   ├── IdempotencyKeyReused     400
@@ -14,7 +17,9 @@ KitError                         500
 │   ├── MethodNotAllowed         405
 │   ├── BodyTooLarge             413
 │   ├── UnsupportedMediaType     415
-│   └── NoWebSocket              426
+│   ├── NoWebSocket              426
+│   ├── TooManyMessages          429  too many messages of a connection wait
+│   └── ConnectionTooOld         400  a WebSocket lives an hour: connect again
 └── ProviderError                502  the turn is dead
     ├── ProviderRejected         400  the provider refused the request: retry will not help
     │   └── InputTooLong         400  the model's context can't hold the input: less of it may fit
@@ -97,6 +102,18 @@ class NoWebSocket(RequestError):
     code = "websocket_unsupported"
 
 
+class TooManyMessages(RequestError):
+    status = 429
+    type = "too_many_requests"
+    code = "too_many_messages"
+
+
+class ConnectionTooOld(RequestError):
+    """Its code is the specification's."""
+
+    code = "websocket_connection_limit_reached"
+
+
 class StorageUnavailable(KitError):
     status = 503
     code = "storage_unavailable"
@@ -114,6 +131,20 @@ class Superseded(KitError):
 class Cancelled(KitError):
     status = 409
     code = "cancelled"
+
+
+class ConnectionGone(KitError):
+    status = 410
+    code = "connection_gone"
+
+
+class WorkerDied(KitError):
+    code = "worker_died"
+
+
+class Overloaded(KitError):
+    status = 503
+    code = "overloaded"
 
 
 class FirstRequestFailed(KitError):

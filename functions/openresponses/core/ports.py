@@ -13,7 +13,9 @@ from ..schema.tools import HostedTool, UpstreamTool
 from .accounts import Account, account_of
 from .chain import Joint, Link, Passage
 from .deltas import Delta
+from .listing import Listing, Order, Wanted
 from .loading import Allowance
+from .prompts import Prompt, PromptVersion
 from .records import Batch, Claim, Record
 from .run import OfferedTool, Run
 from .steps import Step
@@ -140,6 +142,14 @@ class Store(Protocol):
         """Any number of records, in a constant number of round trips. Raises ContextTooLong."""
         ...
 
+    async def page(self, wanted: Wanted, *, limit: int, order: Order, after: str | None = None) -> Listing | None:
+        """One page of the tenant's responses by time, from the one of the id `after` on; None if that one is gone.
+
+        A change may be missing from it for a moment. At most `MAX_READ` responses are read, so it may be short, even
+        empty, and yet there is more.
+        """
+        ...
+
     async def load_links(self, links: Sequence[Link], within: Allowance | None = None) -> list[Passage | None]:
         """What each link holds, in a constant number of round trips; None if a response of it is gone.
 
@@ -212,6 +222,26 @@ class Claims(Protocol):
         ...
 
 
+class Prompts(Protocol):
+    """Prompts by name, each in versions that never change. Every method may raise StorageUnavailable."""
+
+    async def find(self, prompt_id: str, version: str | None = None) -> Prompt | None:
+        """The newest version, unless one is named; None if it is not there."""
+        ...
+
+    async def add(self, prompt_id: str, body: CreateResponse) -> PromptVersion:
+        """As the next version. No number is given twice, also after the prompt was removed."""
+        ...
+
+    async def listed(self) -> list[PromptVersion]:
+        """The newest of each, by name."""
+        ...
+
+    async def remove(self, prompt_id: str) -> bool:
+        """With all its versions. False if there was none."""
+        ...
+
+
 class Accounts(Protocol):
     """Where accounts go: logs, metrics, budgets."""
 
@@ -232,6 +262,7 @@ class Storage:
     log: EventLog
     launcher: Launcher
     claims: Claims
+    prompts: Prompts
 
 
 @dataclass(frozen=True, slots=True)

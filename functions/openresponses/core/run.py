@@ -57,7 +57,7 @@ class Run(Wire):
     `turn_start` is the index of the first item of the last turn that ended, `began` of the last one that began. `kept`
     is how many items there were when the run was last saved. `streams`: a client is sent events that the log may lack.
     `said` counts the characters of what all turns made. `cut` is where the conversation begins that the model is shown:
-    0 as long as all of it fits.
+    0 as long as all of it fits. `generate` is false for a response that only prepares the next one: no model is asked.
 
     `compacts` says that this response is one compaction and nothing else, and what asked for it: a trigger in the
     input, or `/responses/compact`. `summary_usage` is of the summaries that compactions took. `rendered` are the tokens
@@ -98,6 +98,7 @@ class Run(Wire):
     created: float = 0.0
     compacts: Literal["trigger", "request"] | None = None
     rendered: int = 0
+    generate: bool = True
 
     def at_rest(self) -> str:
         """The run as it is stored: without its context, which the records of its chain have, and without the items that

@@ -46,6 +46,8 @@ CALL_CUT_OFF = f"{SLUG}:call_cut_off"
 
 def next_step(run: Run) -> Step:
     """The one decision of the loop. A budget that ends stops the run as incomplete, never as completed."""
+    if not run.generate:
+        return Stop("completed")
     if run.compacts:
         return Stop("completed") if any(isinstance(item, Compaction) for item in run.settled()) else Compact()
     if run.turns == 0:

@@ -1,33 +1,54 @@
 """What a response goes on from: the items before its own input."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
-from ..core.chain import Link
-from ..core.errors import NotFound
+from ..core.chain import Link, shown
 from ..core.loading import Allowance
 from ..core.ports import Ports
-from ..durable.history import continued, previous, referenced
+from ..core.records import Record
+from ..core.run import Run
+from ..durable.history import continued, loaded, previous, previous_gone, referenced
+from ..schema.base import Wire
 from ..schema.items import Item, ItemReference
 from ..schema.request import CreateResponse
 
 
+class Remembered(Wire):
+    """What goes on from a response that is not stored: `chain` leads to stored ones before it, `items` are the rest."""
+
+    chain: list[Link] = []
+    items: list[Item] = []
+
+
+Recall: TypeAlias = Callable[[str], Awaitable[Remembered | None]]
+"""The response of this id, if it is remembered where the request came in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Before:
-    """`chain` leads to the responses that `items` are of, oldest first. `referred` are what the input names, by id."""
+    """`chain` leads to the responses that `items` are of, oldest first. `referred` are what the input names, by id.
+
+    `unstored` are the last of the items, to which no chain leads.
+    """
 
     chain: list[Link] = field(default_factory=list[Link])
     items: list[Item] = field(default_factory=list[Item])
     referred: dict[str, Item] = field(default_factory=dict[str, Item])
+    unstored: list[Item] = field(default_factory=list[Item])
 
 
-async def admitted(request: CreateResponse, ports: Ports) -> Before:
+async def admitted(request: CreateResponse, ports: Ports, recall: Recall | None = None) -> Before:
     """What is before a request that is not refused. Neither waits for the other. Raises RequestError or NotFound."""
     said = request.input if isinstance(request.input, list) else []
     if request.previous_response_id is None and not any(isinstance(item, ItemReference) for item in said):
         await ports.models.admit(request)
         return Before()
-    refused, before = await asyncio.gather(ports.models.admit(request), _before(request, ports), return_exceptions=True)
+    refused, before = await asyncio.gather(
+        ports.models.admit(request), _before(request, ports, recall), return_exceptions=True
+    )
     if isinstance(refused, BaseException):
         raise refused
     if isinstance(before, BaseException):
@@ -35,17 +56,28 @@ async def admitted(request: CreateResponse, ports: Ports) -> Before:
     return before
 
 
-async def _before(request: CreateResponse, ports: Ports) -> Before:
-    storage = ports.storage
+async def _before(request: CreateResponse, ports: Ports, recall: Recall | None) -> Before:
+    storage, previous_id = ports.storage, request.previous_response_id
+    remembered = await recall(previous_id) if recall and previous_id is not None else None
     if storage is None:
-        if request.previous_response_id is not None:
-            raise NotFound("This server stores nothing", param="previous_response_id")
+        if remembered is not None:
+            return Before(items=remembered.items, unstored=remembered.items)
+        if previous_id is not None:
+            raise previous_gone("This server stores nothing")
         return Before()
     store, within = storage.store, Allowance()
-    if request.previous_response_id is None:
+    if previous_id is None:
         return Before(referred=await referenced(store, request, within))
-    found, referred = await asyncio.gather(
-        previous(store, request.previous_response_id, within), referenced(store, request, within)
-    )
+    if remembered is not None:
+        (chain, items), referred = await asyncio.gather(
+            loaded(store, previous_id, remembered.chain, within), referenced(store, request, within)
+        )
+        return Before(chain, [*items, *remembered.items], referred, remembered.items)
+    found, referred = await asyncio.gather(previous(store, previous_id, within), referenced(store, request, within))
     chain, items = await continued(store, found, within)
     return Before(chain, items, referred)
+
+
+def memory_of(run: Run, record: Record) -> Remembered:
+    """What goes on from the response of a run that is over, and that is not stored."""
+    return Remembered(chain=record.chain, items=shown(record.input, run.response.output, run.discarded))

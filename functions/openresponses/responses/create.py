@@ -22,17 +22,20 @@ from ..schema.events import Detached, ResponseCreated, ResponseQueued, StreamEve
 from ..schema.request import CreateResponse
 from ..schema.response import ResponseError
 from . import idempotency
-from .before import admitted
+from .before import Recall, admitted
 from .idempotency import IdempotencyKey
 from .intake import (
     asks_to_compact,
+    check_answers,
     check_tool_choice,
+    estimated,
     input_items,
     new_response,
     offered_tools,
     refuse_unstored,
     refuse_unsupported,
 )
+from .prompts import resolved
 
 
 class NewResponses:
@@ -48,14 +51,21 @@ class NewResponses:
         """Raises NotFound if a request could not name this model."""
         await self._ports.models.admit(CreateResponse.model_construct(model=name, input=""))
 
-    async def accept(self, request: CreateResponse) -> tuple[Run, Record]:
-        """The run that answers `request`. Raises RequestError, naming the field, before anything is done."""
+    async def accept(
+        self, request: CreateResponse, recall: Recall | None = None, *, generate: bool = True
+    ) -> tuple[Run, Record]:
+        """The run that answers `request`. Raises RequestError, naming the field, before anything is done.
+
+        `recall` finds responses that are not stored. What is not to `generate` an answer is only made ready.
+        """
+        request, messages = await resolved(request, self._ports)
         refuse_unsupported(request)
         created = self._ports.now()
         response_id = f"resp_{self._ports.new_id()}"
-        before = await admitted(request, self._ports)
-        own = input_items(request, response_id, before.referred, {item.id for item in before.items})
+        before = await admitted(request, self._ports, recall)
+        own = input_items(request, response_id, before.referred, {item.id for item in before.items}, messages)
         context = [*before.items, *own]
+        check_answers(request, context)
         tools = await offered_tools(request, self._ports.tools, context)
         check_tool_choice(request, tools)
         response = new_response(request, response_id, int(created))
@@ -76,8 +86,12 @@ class NewResponses:
             created=created,
             compacts="trigger" if asks_to_compact(request) else None,
             streams=request.stream is True and not request.background,
+            generate=generate,
         )
-        return run, Record(response=response, input=own, chain=before.chain, lease=created + LEASE_SECONDS)
+        if not generate:
+            run.usage = estimated(run)
+        given = [*before.unstored, *own]
+        return run, Record(response=response, input=given, chain=before.chain, lease=created + LEASE_SECONDS)
 
     async def compact(self, request: CompactRequest, *, seconds: float | None) -> CompactedResponse:
         """Raises RequestError, or ProviderError if there is no summary."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from ...core.chain import Joint, Link, Passage
 from ...core.errors import Cancelled, Superseded
+from ...core.listing import Listing, Order, Wanted
 from ...core.loading import Allowance
 from ...core.records import Batch, Claim, Record
 from ...core.run import Run
@@ -16,6 +17,7 @@ from .claims import claim_put, held
 from .deletion import delete
 from .event_log import batch_item
 from .layout import TenantLayout
+from .listing import index_keys, pack_listed, page
 from .runs import pack_run
 from .table import ABSENT, ConditionFailed, Item, Put, number, safe
 from .values import Attribute, Vanished
@@ -48,9 +50,14 @@ class DynamoStore:
         )
         given = {"input": input_value, "response": response_value, "chain": pack_chain(record.chain)}
         ttl = {"ttl": layout.ttl(layout.response_days)}
-        status, lease = {"S": record.response.status}, _lease(record.lease)
+        state: Item = {
+            "status": {"S": record.response.status},
+            "lease": _lease(record.lease),
+            **index_keys(layout, record.response, run.created),
+            "listed": pack_listed(layout, record.response),
+        }
         puts = [
-            Put({**layout.key(response_id, "record"), **ttl, "status": status, "lease": lease}, ABSENT),
+            Put({**layout.key(response_id, "record"), **ttl, **state}, ABSENT),
             Put({**layout.key(response_id, "input"), **ttl, **given}),
             Put({**layout.key(response_id, "run"), **ttl, "run": run_value, "version": number(run.version)}),
         ]
@@ -80,6 +87,9 @@ class DynamoStore:
                 left -= found.keys()
         return [found.get(each) for each in response_ids]
 
+    async def page(self, wanted: Wanted, *, limit: int, order: Order, after: str | None = None) -> Listing | None:
+        return await page(self._layout, wanted, limit=limit, order=order, after=after)
+
     async def load_links(self, links: Sequence[Link], within: Allowance | None = None) -> list[Passage | None]:
         return await load_links(self._layout, links, within)
 
@@ -107,7 +117,8 @@ class DynamoStore:
         layout = self._layout
         outcome = _Outcome(response=response, discarded=list(discarded))
         value = await self._pack(response.id, "response", outcome)
-        changes: Item = {"response": value, "status": {"S": response.status}}
+        status: Item = {"S": response.status}
+        changes: Item = {"response": value, "status": status, "listed": pack_listed(layout, response)}
         try:
             await layout.table.update(layout.key(response.id, "record"), changes, LIVE, LIVE_VALUES)
         except ConditionFailed:
