@@ -8,7 +8,7 @@ from pydantic_core import from_json
 from starlette.requests import Request
 
 from ..core.errors import BodyTooLarge, RequestError, UnsupportedMediaType
-from ..schema.base import GivenId
+from ..schema.base import GivenId, Wire
 from ..schema.limits import MAX_COUNT, MAX_INCLUDED, MAX_MODEL
 from ..schema.request import CreateResponse, Metadata, Word
 from ..schema.response import ResponseStatus
@@ -28,12 +28,15 @@ class Query(BaseModel):
     model_config = ConfigDict(defer_build=True)
 
 
-class RetrieveQuery(Query):
-    stream: bool = False
-    starting_after: Annotated[int | None, Field(ge=0, le=MAX_COUNT)] = None
+class IncludeQuery(Query):
     include: Annotated[
         list[Word], Field(max_length=MAX_INCLUDED, fail_fast=True, validation_alias=AliasChoices(*_LISTS))
     ] = []
+
+
+class RetrieveQuery(IncludeQuery):
+    stream: bool = False
+    starting_after: Annotated[int | None, Field(ge=0, le=MAX_COUNT)] = None
     include_obfuscation: bool = True
 
 
@@ -53,7 +56,14 @@ class ResponsesQuery(Query):
     metadata: Metadata = {}
 
 
+class ItemsQuery(IncludeQuery):
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    order: Literal["asc", "desc"] = "desc"
+    after: GivenId | None = None
+
+
 Q = TypeVar("Q", bound=Query)
+W = TypeVar("W", bound=Wire)
 
 
 def parse_query(kind: type[Q], request: Request) -> Q:
@@ -109,6 +119,17 @@ def _check_media(content_type: str) -> None:
 
 def parse_create(body: bytes) -> CreateResponse:
     """Raises RequestError; its `param` is the path of the first wrong field, such as `input[0].content`."""
+    data = _object(body)
+    refuse_habits(data)
+    return _validated(CreateResponse, data)
+
+
+def parse_body(kind: type[W], body: bytes) -> W:
+    """Raises RequestError as `parse_create` does."""
+    return _validated(kind, _object(body))
+
+
+def _object(body: bytes) -> dict[str, JsonValue]:
     refuse_costly(body)
     try:
         data = cast("JsonValue", from_json(body))
@@ -117,8 +138,11 @@ def parse_create(body: bytes) -> CreateResponse:
     if not isinstance(data, dict):
         raise RequestError("The body must be a JSON object", code="invalid_json")
     refuse_unspeakable(data)
-    refuse_habits(data)
+    return data
+
+
+def _validated(kind: type[W], data: dict[str, JsonValue]) -> W:
     try:
-        return CreateResponse.model_validate(data)
+        return kind.model_validate(data)
     except ValidationError as error:
-        raise problem(error, CreateResponse) from None
+        raise problem(error, kind) from None
