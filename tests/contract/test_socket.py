@@ -449,3 +449,21 @@ async def test_another_tenants_key_opens_nothing_on_this_connection() -> None:
     line.key = replace(line.key, tenant="other")
     frames = await line.turn({"type": "response.create", "model": "m", "input": "x"})
     assert (code_of(frames), line.far.closed) == ("invalid_api_key", True)
+
+
+async def test_frames_around_the_limit_fit_and_say_the_same() -> None:
+    sizes = range(300, 9_000, 173)
+    line = await line_of(*(saying("é" * (size // 2)) for size in sizes))
+    line.limit = 8_192
+    whole = set[bool]()
+    for size in sizes:
+        start = len(line.far.frames)
+        frames = await line.create(store=False)
+        assert all(len(frame) <= line.limit for frame in line.far.frames[start:])
+        deltas = "".join(frame["delta"] for frame in frames if frame["type"].endswith(".delta"))
+        assert deltas == "é" * (size // 2)
+        output = frames[-1]["response"]["output"]
+        whole.add(bool(output))
+        assert frames[-1]["type"] == ("response.completed" if output else "response.incomplete")
+        assert not output or output[0]["content"][0]["text"] == deltas
+    assert whole == {True, False}
