@@ -12,9 +12,9 @@ from typing import Annotated, Any, TypeVar, cast
 
 import yaml
 from cyclopts import Parameter
+from openresponses.api.problems import problem
 from pydantic import ValidationError
 
-from openresponses.api.problems import problem
 from openresponses.aws.clients import Aws, Refused
 from openresponses.aws.session import Service
 from openresponses.client_keys import check_tenant

@@ -37,17 +37,21 @@ class Events:
             try:
                 call = await function.invoke_soon(event, None, patience_s=config.max_age_s)
             except InvokeError as error:
+                if function.closed:
+                    return
                 self._log.say(f"{function.spec.name} asynchronously  dropped  {error}", failed=True)
                 break
             attempts += 1
             async for _ in call.chunks():
                 pass
+            if function.closed:
+                return  # killed with the local cloud
             again = f", attempt {attempts}" if attempts > 1 else ""
             status = "failed" if call.error else "done"
             self._log.say(call.summary(f"asynchronously{again}", status), failed=call.error is not None)
             if call.error is None:
                 return
-        if config.on_failure in self._functions and depth < MAX_DEPTH and not function.closed:
+        if config.on_failure in self._functions and depth < MAX_DEPTH:
             record = _record(function.spec.arn, event, call, attempts)
             self.put(config.on_failure, json.dumps(record, ensure_ascii=False).encode(), depth + 1)
 
