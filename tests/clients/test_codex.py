@@ -213,9 +213,11 @@ def test_no_model_needs_to_be_named(codex: Codex) -> None:
 
 OWN_COMPACTION = {"model_providers.ours.name": "OpenAI"}
 """Codex asks a provider of this name to compact, and gives others a prompt of its own."""
+RECALL = "What do you recall? /fake recalls"
+CODEX_SAYS = "Process exited with code 0"
+"""Of each command, in its output."""
 
 
-@pytest.mark.xfail(reason="until the server has it")
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_its_own_compaction_keeps_what_a_tool_said(codex: Codex, dialect: str) -> None:
     fact, model = f"fact-{secrets.token_hex(4)}", f"{dialect}/gpt-5.5!recalls"
@@ -223,9 +225,9 @@ def test_its_own_compaction_keeps_what_a_tool_said(codex: Codex, dialect: str) -
     line = f"echo {fact[:half]}''{fact[half:]}"
     codex.run(model, calls(command("gpt-5.5", line)), **OWN_COMPACTION)
     resumed = {"model_auto_compact_token_limit": 1000, **OWN_COMPACTION}
-    said = codex.run(model, "What do you recall?", "resume", "--last", **resumed)
+    said = codex.run(model, RECALL, "resume", "--last", **resumed)
     assert fact in said
-    codex.sent(dialect, fact, "What do you recall?", without=[line])
+    codex.sent(dialect, fact, RECALL, without=[CODEX_SAYS])
 
 
 SOCKETS = {"model_providers.ours.supports_websockets": True}
@@ -242,7 +244,6 @@ def served(cloud: Cloud) -> Iterator[Counter[str]]:
     counts.update({each: told.count(each) for each in (ON_HTTP, ON_A_SOCKET, CONNECTED, REFUSED)})
 
 
-@pytest.mark.xfail(reason="until the server has it")
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("options", [(), ("--websocket-origin", "separate")], ids=["small", "separate"])
 def test_it_falls_back_to_http_where_a_socket_is_elsewhere_or_too_small(
@@ -258,7 +259,6 @@ def test_it_falls_back_to_http_where_a_socket_is_elsewhere_or_too_small(
     assert (lines[ON_HTTP], bool(lines[CONNECTED]), bool(lines[REFUSED])) == (2, not options, bool(options))
 
 
-@pytest.mark.xfail(reason="until the server has it")
 def test_it_stays_on_a_socket_that_is_large_enough(codex: Codex, cloud_with: Callable[..., Cloud]) -> None:
     codex = replace(codex, cloud=cloud_with("--websocket-limits", "off"))
     fact, model = f"fact-{secrets.token_hex(4)}", "chat_completions/gpt-5.5!recalls"
@@ -266,6 +266,6 @@ def test_it_stays_on_a_socket_that_is_large_enough(codex: Codex, cloud_with: Cal
     resumed = {"model_auto_compact_token_limit": 1000, **SOCKETS, **OWN_COMPACTION}
     with served(codex.cloud) as lines:
         assert fact in codex.run(model, asked, **SOCKETS, **OWN_COMPACTION)
-        assert fact in codex.run(model, "What do you recall?", "resume", "--last", **resumed)
+        assert fact in codex.run(model, RECALL, "resume", "--last", **resumed)
     assert lines[ON_HTTP] == 0
     assert lines[ON_A_SOCKET] >= 4

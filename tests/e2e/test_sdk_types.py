@@ -51,7 +51,6 @@ async def test_a_response(client: httpx2.AsyncClient) -> None:
     assert unknown_fields(answer, Response) == OF_THE_STANDARD
 
 
-@PENDING
 async def test_a_compacted_window(client: httpx2.AsyncClient) -> None:
     window = await asked(client, "POST", "/responses/compact", {"model": ANSWERER, "input": TOLD})
     assert window["output"][-1]["type"] == "compaction"
@@ -61,7 +60,6 @@ async def test_a_compacted_window(client: httpx2.AsyncClient) -> None:
     assert unknown_fields({**window, "output": others}, CompactedResponse) == set()
 
 
-@PENDING
 async def test_the_events_of_a_compaction_that_a_threshold_made(client: httpx2.AsyncClient) -> None:
     managed = [{"type": "compaction", "compact_threshold": 1000}]
     events = await events_of(client, input="Well. " * 2000, context_management=managed)
@@ -69,7 +67,6 @@ async def test_the_events_of_a_compaction_that_a_threshold_made(client: httpx2.A
     check_events(events, ResponseStreamEvent)
 
 
-@PENDING
 async def test_the_events_of_a_compaction_that_was_triggered(client: httpx2.AsyncClient) -> None:
     events = await events_of(client, input=[*TOLD, {"type": "compaction_trigger"}])
     assert [item["type"] for item in events[-1]["response"]["output"]] == ["compaction"]
@@ -77,12 +74,20 @@ async def test_the_events_of_a_compaction_that_was_triggered(client: httpx2.Asyn
 
 
 def check_events(events: list[Json], of: Any) -> None:
+    """An item of ours has a status, whatever its type; the SDK's compaction has none. The standard's deltas have a field
+    that hides their length.
+    """
+    known = {
+        ".item.status",
+        ".response.output[].status",
+        ".obfuscation",
+        *(f".response{path}" for path in OF_THE_STANDARD),
+    }
     assert events[-1]["type"] == "response.completed"
     for event in events:
-        assert unknown_fields(event, of) <= {f".response{path}" for path in OF_THE_STANDARD}, event
+        assert unknown_fields(event, of) <= known, event
 
 
-@PENDING
 async def test_a_count(client: httpx2.AsyncClient) -> None:
     count = await asked(client, "POST", "/responses/input_tokens", {"model": ANSWERER, "input": "Hello."})
     assert unknown_fields(count, InputTokenCountResponse) <= {".serverless:estimated"}

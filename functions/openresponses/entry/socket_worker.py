@@ -24,9 +24,8 @@ from .compose import Deployment
 from .connections import connections_at
 from .local_aws import use_local_aws
 
-
-MAX_DEATHS = 5
-"""In a row: who takes care of a worker that died may die as well."""
+MAX_FAILURES = 4
+"""In a row, after which a lane waits for its client's next message."""
 
 
 class LaneEvent(TypedDict):
@@ -46,18 +45,17 @@ class Context(Protocol):
 
 
 def handler(event: dict[str, Any], context: Context) -> None:
-    failed = "requestPayload" in event
-    found, deaths = event, 0
-    while "requestPayload" in found:
-        found, deaths = found["requestPayload"], deaths + 1
-    if deaths > MAX_DEATHS:
+    failures = 0
+    while "requestPayload" in event:  # the care for one that failed can fail, too
+        event, failures = event["requestPayload"], failures + 1
+    if failures > MAX_FAILURES:
         return
-    lane = cast("LaneEvent", found)
+    lane = cast("LaneEvent", event)
     ends = time.time() + context.get_remaining_time_in_millis() / 1000
     began = perf_counter()
     line: dict[str, object] = {"tenant": lane["tenant"], "connection_id": lane["connection_id"], "lane": lane["lane"]}
     try:
-        _runner.run(_replace(lane) if failed else _work(lane, ends))
+        _runner.run(_replace(lane) if failures else _work(lane, ends))
     except Exception as error:
         line["error"] = type(error).__name__
         if not isinstance(error, KitError):

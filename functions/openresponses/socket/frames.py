@@ -120,8 +120,8 @@ def _cut(event: Terminal, response: Response, output: list[Item], path: str | No
 class Outbox:
     """The sink of a turn, within `async with`. It sends beside the response being made, and never makes it wait.
 
-    `on_end` is awaited when all but the last event is sent: it says whether that may be, too. `on_first` is called once, as
-    the first frame goes out. When the client has left, `gone` is set, and nothing more is sent.
+    `on_end` is awaited when all but the last event is sent: it says whether that may be, too. `on_first` is called
+    once, when the first one goes. When the client has left, `gone` is set, and nothing more is sent.
     """
 
     def __init__(
