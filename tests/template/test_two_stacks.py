@@ -117,6 +117,7 @@ def test_every_name_fits_where_the_stacks_name_is_as_long_as_the_docs_allow(depl
     assert {name for name in declared if len(stack.physical(name)) > 64} == set()
     assert declared == {"ExampleToolFunction", "SocketWorkerFunction"}
     assert len(Stack("s" * 75, deployed).physical("LoopStateMachine")) <= 80
+    assert len(Stack("s" * 57, deployed).physical("SocketWorkerFunction")) <= 64
 
 
 def test_a_stacks_name_can_not_make_the_prefix_of_another(deployed: Json) -> None:

@@ -57,14 +57,14 @@ def _key(deployment: Deployment) -> Finding:
 def _worker(deployment: Deployment) -> Finding:
     """What was answered in part would be answered again."""
     name = f"{deployment.stack}-socket"
+    configuration: dict[str, Any] = {}
     try:
         with translated("lambda"):
             configuration = deployment.client("lambda").get_function_event_invoke_config(FunctionName=name)
     except AwsRefused as refused:
         if refused.code != "ResourceNotFoundException":
             raise
-        configuration = dict[str, Any]()
-    retries = configuration.get("MaximumRetryAttempts", 2)  # Lambda's own default
+    retries: int = configuration.get("MaximumRetryAttempts", 2)  # Lambda's own default
     if retries:
         return problem("WebSocket's worker", f"{name} is run again up to {retries} times for one message", _DEPLOY)
     return ok("WebSocket's worker", "answers a message once")
