@@ -74,9 +74,7 @@ async def test_the_events_of_a_compaction_that_was_triggered(client: httpx2.Asyn
 
 
 def check_events(events: list[Json], of: Any) -> None:
-    """An item of ours has a status, whatever its type; the SDK's compaction has none. The standard's deltas have a field
-    that hides their length.
-    """
+    """Each item of ours has a status, and the SDK's compaction has none. The standard's deltas hide their length."""
     known = {
         ".item.status",
         ".response.output[].status",
