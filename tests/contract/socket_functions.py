@@ -148,6 +148,10 @@ def played() -> dict[str, Any]:
     told["payload"] = sorted(payload)
     worker.handler({"requestPayload": payload, "requestContext": {"condition": "RetriesExhausted"}}, Context())
     told["replaced"] = len(queued)
+    nested: Any = payload
+    for _ in range(5):
+        nested = {"requestPayload": nested}
+    worker.handler(nested, Context())
     worker.handler(payload, Context())  # late
     told["late"] = frames()
     worker.handler(queued.pop(), Context())

@@ -75,6 +75,7 @@ class Line:
         self.about: About = {"connected": house.time, "endpoint": "https://x/responses", "names": "open_responses"}
         self.tasks: list[asyncio.Task[None]] = []
         self.invoked: list[Heir] = []
+        self.said: list[str] = []
         self.refuses_to_start = False
         self.before_work: Callable[[], Awaitable[None]] | None = None
         self.life = LIFE
@@ -88,8 +89,9 @@ class Line:
     async def say(self, message: Json | str) -> str:
         """Returns what became of it at the door."""
         text = message if isinstance(message, str) else json.dumps(message)
+        self.said.append(text)
         return await self.door.take(
-            Arrived(self.connection_id, self._new_id(), "acme", self.key.id, self.about["connected"], text)
+            Arrived(self.connection_id, f"{len(self.said):015d}#m", "acme", self.key.id, self.about["connected"], text)
         )
 
     async def create(self, said: Any = "hello", **fields: Any) -> list[Json]:
@@ -147,6 +149,12 @@ class Line:
         )
         worker = lanes.LaneWorker(house, self.about, heir["lane"], heir["holder"], self.house.time + self.life)
         await worker.work(heir.get("follow"))
+
+    async def replace(self) -> None:
+        """What Lambda's destination for failures does."""
+        dead, heir = self.invoked[-1], self._new_id()
+        await self.sockets.pass_on(dead["lane"], dead["holder"], heir)
+        await self._invoke({"lane": dead["lane"], "holder": heir})
 
     def _open_to(self, sent: Sent) -> lanes.UseCases:
         return lanes.UseCases(self.house.new, self.house.stored)

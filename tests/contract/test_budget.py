@@ -108,7 +108,7 @@ def test_a_deep_schema_is_stored_and_read_again() -> None:
     deep: Any = {}
     for _ in range(budget.MAX_DEPTH - 5):
         deep = {"not": deep}
-    parsed = parse_create(json.dumps({"model": "m", "prompt": deep}).encode())
+    parsed = parse_create(json.dumps({"model": "m", "moderation": deep}).encode())
     assert parse_create(parsed.model_dump_json().encode()) == parsed
 
 

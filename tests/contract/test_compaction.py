@@ -12,6 +12,8 @@ from openresponses.core.errors import ProviderUnavailable, RequestError
 from tests.contract.compacting import Reader, house, models, said, seal, text_in, text_of
 from tests.contract.machine import House
 from tests.contract.served import client_of, sdk_of
+from tests.contract.vendors import vendors
+from tests.fakes.wire import Rules
 from tests.openresponses_schema import check_compacted, check_event, check_response
 from tests.unit.kit import Json
 
@@ -248,3 +250,52 @@ async def test_a_keys_limit_holds_for_a_compaction() -> None:
             await client.post("/responses/compact", json={"model": name, "input": "x"}) for name in ("m", "p/n", "q/m")
         ]
     assert [answer.status_code for answer in answers] == [404, 404, 200]
+
+
+NATIVE: Json = {"options": {"native_compaction": True}}
+
+
+@pytest.mark.parametrize("way", ["compact", "trigger", "by itself"])
+async def test_a_provider_that_compacts_itself_is_asked_to(way: str) -> None:
+    name = "openai_responses"
+    async with vendors([name, f"{name}-2"], Rules(reasoning=True), NATIVE) as at, at.client() as client:
+        upstream, model = at.upstreams[name], f"{at.model(name)}!remembers"
+        talk = [*TALK, said("assistant", "old-words " * 400)]
+        if way == "compact":
+            body = {"model": model, "input": talk, "instructions": "Stay.", "prompt_cache_key": "k"}
+            answer = (await client.post("/responses/compact", json=body)).json()
+            check_compacted(answer)
+            assert answer["usage"] == {
+                "input_tokens": 100,
+                "input_tokens_details": {"cached_tokens": 3, "cache_write_tokens": 0},
+                "output_tokens": 7,
+                "output_tokens_details": {"reasoning_tokens": 2},
+                "total_tokens": 107,
+            }
+            assert {**upstream.counted[0].body, "input": 0} == {**body, "model": model.partition("/")[2], "input": 0}
+        elif way == "trigger":
+            answer = await at.ask(model=model, input=[*talk, TRIGGER], store=False)
+        else:
+            managed = [{"type": "compaction", "compact_threshold": 500}]
+            answer = await at.ask(model=model, input=talk, store=False, context_management=managed)
+            assert text_of(answer).split() == ["I", "know", "fact-blue"]
+        sent = upstream.counted[0].body["input"]
+        assert [item.get("role", item["type"]) for item in sent] == ["developer", "user", "assistant", "assistant"]
+        (item,) = (each for each in answer["output"] if each["type"] == "compaction")
+        back = await at.ask(model=model, input=[item, said("user", "So?")])
+        assert text_of(back).split() == ["I", "know", "fact-blue"]
+        assert [each["type"] for each in upstream.requests[-1].body["input"]] == ["compaction", "message"]
+        elsewhere = {"model": at.model(f"{name}-2"), "input": [item, said("user", "So?")]}
+        refused = await client.post("/responses", json=elsewhere)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_encrypted_content")
+        assert item["id"] in refused.json()["error"]["message"]
+        assert at.refused == []
+
+
+async def test_a_provider_that_cannot_compact_fails_the_compaction() -> None:
+    async with vendors(["chat_completions"]) as at, at.client() as client:
+        upstream = at.upstreams["chat_completions"]
+        more = {"dialect": "openai_responses", "base_url": upstream.url, "options": {"native_compaction": True}}
+        at.parameters["providers/old"] = json.dumps({**more, "models": ["m"], "retries": 0})
+        answer = await client.post("/responses/compact", json={"model": "old/m", "input": "x"})
+    assert answer.status_code == 502

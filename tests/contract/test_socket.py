@@ -393,3 +393,28 @@ async def test_a_request_that_fills_a_frame_is_echoed_without_what_the_client_kn
     assert (frames[0]["response"]["tools"], frames[0]["response"]["instructions"]) == ([], None)
     assert frames[-1]["type"] == "response.completed"
     assert json.dumps(frames[-1]["response"]["output"]).count("one") == 1
+
+
+@pytest.mark.parametrize("store", [True, False])
+@pytest.mark.parametrize("frame", range(9))
+async def test_a_worker_that_dies_at_any_frame_leaves_one_end(frame: int, store: bool) -> None:
+    """All but the last one: that may be out when its worker dies, or not."""
+    line = await line_of(saying("one"), saying("two"))
+    turn = {"type": "response.create", "model": "m", "input": "x", "store": store}
+
+    def die(_: bytes) -> None:
+        if len(line.far.frames) == frame:
+            line.far.on_post = lambda _: None
+            raise Killed
+
+    line.far.on_post = die
+    await line.say(turn)
+    with pytest.raises(Killed):
+        await line.tasks.pop()
+    seen = line.far.events
+    assert len(seen) == frame
+    await line.replace()
+    await line.quiet()
+    ends = [event["type"] for event in line.far.events if event["type"] in TERMINAL]
+    assert ends == ([] if frame == 8 else ["error"])
+    assert (await line.create(store=store))[-1]["type"] == "response.completed"

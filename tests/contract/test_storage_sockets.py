@@ -58,18 +58,18 @@ async def sockets(desks: Desks) -> Sockets:
 async def test_a_connection_is_known_until_it_closes(desks: Desks, sockets: Sockets) -> None:
     assert await sockets.about() == ABOUT
     assert (await desks.of("other").about(), await desks.of(tenant="other").about()) == (None, None)
-    await sockets.add("", "m1", b"{}", "h1")
+    await sockets.add("", "000000000000001#m", b"{}", "h1")
     await sockets.close()
     assert await sockets.about() is None
-    assert await sockets.add("", "m2", b"{}", "h2") == "gone"
+    assert await sockets.add("", "000000000000002#m", b"{}", "h2") == "gone"
     with pytest.raises(Superseded):
         await sockets.begin("", "h1", resumes=False)
 
 
 async def test_a_lane_has_one_holder_and_keeps_its_order(sockets: Sockets) -> None:
     said = UNICODE.encode()
-    assert [await sockets.add("ü/#", f"m{n}", said, f"h{n}") for n in range(3)] == ["held", "queued", "queued"]
-    assert await sockets.add("other", "m9", b"", "h9") == "held"
+    assert [await sockets.add("ü/#", f"{n:015d}#m", said, f"h{n}") for n in range(3)] == ["held", "queued", "queued"]
+    assert await sockets.add("other", "000000000000009#m", b"", "h9") == "held"
     assert await sockets.begin("ü/#", "h0", resumes=False) is None
     with pytest.raises(Superseded):
         await sockets.begin("ü/#", "h0", resumes=False)
@@ -77,72 +77,83 @@ async def test_a_lane_has_one_holder_and_keeps_its_order(sockets: Sockets) -> No
         with pytest.raises(Superseded):
             await sockets.next("ü/#", holder)
     for n in range(3):
-        assert await sockets.next("ü/#", "h0") == (f"m{n}", said)
-        assert await sockets.message(f"m{n}") == said
+        assert await sockets.next("ü/#", "h0") == (f"{n:015d}#m", said)
+        assert await sockets.message(f"{n:015d}#m") == said
         await sockets.settle("ü/#", "h0")
     assert await sockets.next("ü/#", "h0") is None
     with pytest.raises(Superseded):
         await sockets.renew("ü/#", "h0")
-    assert [await sockets.message(f"m{n}") for n in range(3)] == [None] * 3
-    assert await sockets.add("ü/#", "m4", b"", "h4") == "held"
+    assert [await sockets.message(f"{n:015d}#m") for n in range(3)] == [None] * 3
+    assert await sockets.add("ü/#", "000000000000004#m", b"", "h4") == "held"
 
 
 async def test_a_holder_whose_lease_ends_is_replaced_and_its_message_is_told_of_once(
     desks: Desks, sockets: Sockets
 ) -> None:
-    await sockets.add("", "m1", b"1", "h1")
+    await sockets.add("", "000000000000001#m", b"1", "h1")
     await sockets.begin("", "h1", resumes=False)
     await sockets.next("", "h1")
     desks.time += 29
     await sockets.renew("", "h1")
     desks.time += 29
-    assert await sockets.add("", "m2", b"2", "h2") == "queued"
+    assert await sockets.add("", "000000000000002#m", b"2", "h2") == "queued"
     desks.time += 2
-    assert await sockets.add("", "m3", b"3", "h3") == "held"
-    assert await sockets.begin("", "h3", resumes=False) == "m1"
+    assert await sockets.add("", "000000000000003#m", b"3", "h3") == "held"
+    assert await sockets.begin("", "h3", resumes=False) == "000000000000001#m"
     for use in (sockets.settle("", "h1", "resp_1", b"{}"), sockets.renew("", "h1"), sockets.next("", "h1")):
         with pytest.raises(Superseded):
             await use
     assert await sockets.recall("resp_1") is None
-    assert [await sockets.next("", "h3"), await sockets.next("", "h3")] == [("m2", b"2"), ("m3", b"3")]
+    assert [await sockets.next("", "h3"), await sockets.next("", "h3")] == [
+        ("000000000000002#m", b"2"),
+        ("000000000000003#m", b"3"),
+    ]
 
 
 async def test_a_lane_is_passed_on_with_what_it_answers(sockets: Sockets) -> None:
-    await sockets.add("", "m1", b"1", "h1")
+    await sockets.add("", "000000000000001#m", b"1", "h1")
     await sockets.begin("", "h1", resumes=False)
     await sockets.next("", "h1")
     await sockets.pass_on("", "h1", "h2")
     assert await sockets.begin("", "h2", resumes=True) is None
-    assert await sockets.message("m1") == b"1"
+    assert await sockets.message("000000000000001#m") == b"1"
     await sockets.pass_on("", "h2", "h3")
-    assert await sockets.begin("", "h3", resumes=False) == "m1"
+    assert await sockets.begin("", "h3", resumes=False) == "000000000000001#m"
     assert await sockets.next("", "h3") is None
 
 
 async def test_a_lane_has_room_for_so_many_messages_and_a_connection_for_so_many_lanes(sockets: Sockets) -> None:
-    added = [await sockets.add("", f"m{n}", b"", f"h{n}") for n in range(18)]
+    added = [await sockets.add("", f"{n:015d}#m", b"", f"h{n}") for n in range(18)]
     assert added == ["held", *["queued"] * 15, "full", "full"]
-    assert await sockets.message("m17") is None
+    assert await sockets.message("000000000000017#m") is None
     lanes = [await sockets.add(f"l{n}", f"n{n}", b"", f"i{n}") for n in range(16)]
     assert lanes == [*["held"] * 15, "full"]
     assert await sockets.withdraw("", "h1") == []
-    assert await sockets.withdraw("", "h0") == [f"m{n}" for n in range(16)]
-    assert await sockets.add("", "m20", b"", "h20") == "held"
+    assert await sockets.withdraw("", "h0") == [f"{n:015d}#m" for n in range(16)]
+    assert await sockets.add("", "000000000000020#m", b"", "h20") == "held"
 
 
 async def test_messages_that_come_at_once_have_one_holder_and_all_are_kept(sockets: Sockets) -> None:
-    added = await asyncio.gather(*(sockets.add("", f"m{n}", b"", f"h{n}") for n in range(12)))
+    added = await asyncio.gather(*(sockets.add("", f"{n:015d}#m", b"", f"h{n}") for n in range(12)))
     assert sorted(added) == ["held", *["queued"] * 11]
     holder = f"h{added.index('held')}"
     await sockets.begin("", holder, resumes=False)
     taken = {(await sockets.next("", holder) or ("", b""))[0] for _ in range(12)}
-    assert taken == {f"m{n}" for n in range(12)}
+    assert taken == {f"{n:015d}#m" for n in range(12)}
+
+
+async def test_messages_are_taken_as_they_came_to_the_gateway(sockets: Sockets) -> None:
+    for n in (2, 1, 3):
+        await sockets.add("", f"{n:015d}#{9 - n}", b"", f"h{n}")
+    await sockets.begin("", "h2", resumes=False)
+    taken = [(await sockets.next("", "h2") or ("", b""))[0][14] for _ in range(3)]
+    assert taken == ["1", "2", "3"]
 
 
 async def test_a_lane_remembers_its_newest_response(desks: Desks, sockets: Sockets) -> None:
     large = text(400_000).encode()
     for lane in ("", "b"):
-        await sockets.add(lane, f"m{lane}", b"", f"h{lane}")
+        await sockets.add(lane, f"1#{lane}", b"", f"h{lane}")
         await sockets.begin(lane, f"h{lane}", resumes=False)
     await sockets.settle("", "h", "resp_1", large)
     await sockets.settle("b", "hb", "resp_b", b"b")
@@ -160,7 +171,7 @@ async def test_a_lane_remembers_its_newest_response(desks: Desks, sockets: Socke
 
 async def test_what_a_client_said_is_sealed_and_goes_with_the_connection(desks: Desks, sockets: Sockets) -> None:
     backend = desks.backend
-    await sockets.add("", "m1", b"secret words", "h1")
+    await sockets.add("", "000000000000001#m", b"secret words", "h1")
     await sockets.begin("", "h1", resumes=False)
     await sockets.settle("", "h1", "resp_1", b"secret memory" + text(300_000).encode())
     if isinstance(backend, MemoryBackend):
@@ -181,7 +192,7 @@ async def test_what_a_client_said_is_sealed_and_goes_with_the_connection(desks: 
 async def test_nothing_outlives_its_hours(desks: Desks, sockets: Sockets) -> None:
     if isinstance(desks.backend, MemoryBackend):
         return
-    await sockets.add("", "m1", b"1", "h1")
+    await sockets.add("", "000000000000001#m", b"1", "h1")
     desks.time += 3 * 3600 + 1
-    assert [await sockets.about(), await sockets.message("m1")] == [None, None]
-    assert await sockets.add("", "m2", b"", "h2") == "gone"
+    assert [await sockets.about(), await sockets.message("000000000000001#m")] == [None, None]
+    assert await sockets.add("", "000000000000002#m", b"", "h2") == "gone"

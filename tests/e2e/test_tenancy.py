@@ -89,6 +89,9 @@ def tries(victim: Victim, own: str) -> Iterator[Try]:
             )
         reference = [{"type": "item_reference", "id": victim.item}]
         yield Try(f"item_reference{name}", "POST", "responses", json={**CREATE, **more, "input": reference})
+        if not more:
+            for field in ({"previous_response_id": victim.id, "input": "a"}, {"input": reference}):
+                yield Try(f"count {next(iter(field))}", "POST", "responses/input_tokens", json={**CREATE, **field})
     unstored = {"store": False, "previous_response_id": victim.id}
     yield Try("previous, not stored", "POST", "responses", json={**CREATE, **unstored})
     yield Try("delete", "DELETE", f"responses/{victim.id}")

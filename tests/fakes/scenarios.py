@@ -14,6 +14,8 @@ the last user message, or else the model's name, or its end after a `!`. A direc
 | `calls`      | one call a turn, each `<name>=<arguments>`, of the tool whose name ends so, where         |
 |              | `$<field>` is what an output's JSON has there; then says the outputs                      |
 | `insists`    | calls the tool `name` in every turn, offered or not                                       |
+| `remembers`  | calls the first tool once a turn, then says every word `fact-...` that it was sent; where |
+|              | it is asked for a summary of all that, says the same at once                              |
 | `json`       | a smallest instance of the asked schema                                                   |
 | `willing`    | what fits the request: `tools` where there are any, or `json` for a schema, or `echo`     |
 | `refusal`    | a refusal                                                                                 |
@@ -54,6 +56,7 @@ class Exchange:
     def __init__(self, wire: Wire, script: Script, asked: Asked, stream: Stream, reply: Reply) -> None:
         self.wire, self.script, self.asked, self.reply = wire, script, asked, reply
         self._stream = stream
+        self.body = stream.request.body
         self._pause = script.number("delay_ms", 0) / 1000
 
     @property
@@ -206,6 +209,18 @@ async def _calls(to: Exchange) -> bool:
     return await to.end("tools")
 
 
+async def _remembers(to: Exchange) -> bool:
+    asked = to.asked
+    facts = " ".join(dict.fromkeys(re.findall(r"fact-\w+", json.dumps(to.body))))
+    await to.begin()
+    if "to be replaced by a summary" in asked.user or asked.calls or not asked.tools:
+        await to.say(_words_of(f"I know {facts or 'nothing'}"))
+        return await to.end()
+    arguments = to.script.values.get("args") or json.dumps(instance(asked.tools[0].schema))
+    await to.call(0, f"call_fake_{asked.all_calls}", asked.tools[0].name, arguments)
+    return await to.end("tools")
+
+
 async def _insists(to: Exchange) -> bool:
     await to.begin()
     await to.call(0, f"call_fake_{to.asked.all_calls}", to.script.values["name"], to.script.values.get("args", "{}"))
@@ -305,6 +320,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "recalls": _recalls,
     "tools": _tools,
     "calls": _calls,
+    "remembers": _remembers,
     "insists": _insists,
     "json": _json,
     "willing": _willing,

@@ -101,7 +101,7 @@ GRANTS = {
     | CONFIGURATION_IN_SSM,
     AUTHORIZER: items("GetItem"),
     SOCKET: items("GetItem", "PutItem", "Query", "UpdateItem")
-    | OBJECTS
+    | {name: OBJECTS[name] for name in ("s3:PutObject", "s3:DeleteObject")}
     | {name: CONFIGURATION_IN_SSM[name] for name in ("ssm:GetParameter", "ssm:PutParameter")}
     | {"lambda:InvokeFunction": SOCKETS_WORKER}
     | SEND,

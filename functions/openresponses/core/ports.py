@@ -15,6 +15,7 @@ from .chain import Joint, Link, Passage
 from .deltas import Delta
 from .listing import Listing, Order, Wanted
 from .loading import Allowance
+from .prompts import Prompt, PromptVersion
 from .records import Batch, Claim, Record
 from .run import OfferedTool, Run
 from .steps import Step
@@ -221,6 +222,26 @@ class Claims(Protocol):
         ...
 
 
+class Prompts(Protocol):
+    """Prompts by name, each in versions that never change. Every method may raise StorageUnavailable."""
+
+    async def find(self, prompt_id: str, version: str | None = None) -> Prompt | None:
+        """The newest version, unless one is named; None if it is not there."""
+        ...
+
+    async def add(self, prompt_id: str, body: CreateResponse) -> PromptVersion:
+        """As the next version. No number is given twice, also after the prompt was removed."""
+        ...
+
+    async def listed(self) -> list[PromptVersion]:
+        """The newest of each, by name."""
+        ...
+
+    async def remove(self, prompt_id: str) -> bool:
+        """With all its versions. False if there was none."""
+        ...
+
+
 class Accounts(Protocol):
     """Where accounts go: logs, metrics, budgets."""
 
@@ -241,6 +262,7 @@ class Storage:
     log: EventLog
     launcher: Launcher
     claims: Claims
+    prompts: Prompts
 
 
 @dataclass(frozen=True, slots=True)

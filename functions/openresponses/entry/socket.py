@@ -32,6 +32,7 @@ class RequestContext(TypedDict):
     routeKey: str
     connectionId: str
     connectedAt: int
+    requestTimeEpoch: int
     domainName: str
     stage: str
     authorizer: dict[str, Any]
@@ -68,7 +69,7 @@ async def _perform(event: SocketEvent, tenant: str) -> str:
         case _:
             text = None if event.get("isBase64Encoded") else event.get("body") or ""
             connected = asked["connectedAt"] / 1000
-            message_id = asked.get("messageId") or secrets.token_hex(8)
+            message_id = f"{asked['requestTimeEpoch']:015d}#{asked.get('messageId') or secrets.token_hex(8)}"
             key_id = asked["authorizer"]["key_id"]
             return await door.take(Arrived(asked["connectionId"], message_id, tenant, key_id, connected, text))
 

@@ -24,6 +24,9 @@ from .compose import Deployment
 from .connections import connections_at
 from .local_aws import use_local_aws
 
+MAX_FAILURES = 4
+"""In a row, after which a lane waits for its client's next message."""
+
 
 class LaneEvent(TypedDict):
     """A lane, and who is to hold it. Where an invocation failed, Lambda sends it on as `requestPayload`, if the
@@ -42,15 +45,17 @@ class Context(Protocol):
 
 
 def handler(event: dict[str, Any], context: Context) -> None:
-    failed = "requestPayload" in event
-    lane = cast("LaneEvent", event["requestPayload"] if failed else event)
-    if "requestPayload" in lane:
-        return  # what failed is this very care
+    failures = 0
+    while "requestPayload" in event:  # the care for one that failed can fail, too
+        event, failures = event["requestPayload"], failures + 1
+    if failures > MAX_FAILURES:
+        return
+    lane = cast("LaneEvent", event)
     ends = time.time() + context.get_remaining_time_in_millis() / 1000
     began = perf_counter()
     line: dict[str, object] = {"tenant": lane["tenant"], "connection_id": lane["connection_id"], "lane": lane["lane"]}
     try:
-        _runner.run(_replace(lane) if failed else _work(lane, ends))
+        _runner.run(_replace(lane) if failures else _work(lane, ends))
     except Exception as error:
         line["error"] = type(error).__name__
         if not isinstance(error, KitError):

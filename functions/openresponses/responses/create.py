@@ -35,6 +35,7 @@ from .intake import (
     refuse_unstored,
     refuse_unsupported,
 )
+from .prompts import resolved
 
 
 class NewResponses:
@@ -57,11 +58,12 @@ class NewResponses:
 
         `recall` finds responses that are not stored. What is not to `generate` an answer is only made ready.
         """
+        request, messages = await resolved(request, self._ports)
         refuse_unsupported(request)
         created = self._ports.now()
         response_id = f"resp_{self._ports.new_id()}"
         before = await admitted(request, self._ports, recall)
-        own = input_items(request, response_id, before.referred, {item.id for item in before.items})
+        own = input_items(request, response_id, before.referred, {item.id for item in before.items}, messages)
         context = [*before.items, *own]
         check_answers(request, context)
         tools = await offered_tools(request, self._ports.tools, context)

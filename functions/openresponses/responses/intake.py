@@ -32,7 +32,7 @@ from ..schema.items import (
     Reasoning,
     ToolSearchOutput,
 )
-from ..schema.limits import MAX_TOOLS
+from ..schema.limits import MAX_ITEMS, MAX_TOOLS
 from ..schema.request import CreateResponse, JsonSchemaFormat, ReasoningSettings, TextFormat, TextSettings
 from ..schema.response import EchoedJsonSchemaFormat, Response, TextField, Usage
 from ..schema.tools import (
@@ -81,10 +81,11 @@ _ECHOED = (
     "metadata",
     "safety_identifier",
     "prompt_cache_key",
+    "prompt",
 )
 
 
-UNSUPPORTED = ("conversation", "prompt", "moderation")
+UNSUPPORTED = ("conversation", "moderation")
 
 
 def refuse_unsupported(request: CreateResponse) -> None:
@@ -105,18 +106,24 @@ _PLACEHOLDER = "__fake_id__"
 
 
 def input_items(
-    request: CreateResponse, response_id: str, stored: Mapping[str, Item], inherited: Collection[str] = ()
+    request: CreateResponse,
+    response_id: str,
+    stored: Mapping[str, Item],
+    inherited: Collection[str] = (),
+    prompted: Sequence[Message] = (),
 ) -> list[Item]:
-    """The input as items, each with an id of its own. Raises RequestError.
+    """The messages of its prompt, and the input as items, each with an id of its own. Raises RequestError.
 
     `stored` has the items for its references. `inherited` are the ids of the chain that it goes on from: the model
     would read an item of it twice.
     """
-    if not request.input and request.previous_response_id is None:
+    if not request.input and not prompted and request.previous_response_id is None:
         raise RequestError("The request has no input", param="input", code="missing_required_parameter")
+    items: list[Item] = [_with_id(each, response_id, MAX_ITEMS + index) for index, each in enumerate(prompted)]
     if isinstance(request.input, str):
-        return [_with_id(Message(role="user", content=[InputText(text=request.input)]), response_id, 0)]
-    items: list[Item] = []
+        if request.input or not items:
+            items.append(_with_id(Message(role="user", content=[InputText(text=request.input)]), response_id, 0))
+        return items
     ids = set[str]()
     for index, item in enumerate(request.input or ()):
         match item:

@@ -16,6 +16,8 @@ MAX_INCLUDED = 64
 """Words of `include`. OpenAI has eight (openai.types.responses.ResponseIncludable)."""
 MAX_PREFERENCES = 16
 """Providers that a request names."""
+MAX_VARIABLES = 256
+"""Variables of a prompt that a request fills. OpenAI documents no number."""
 MAX_ID = 2048
 """Characters of an id. OpenAI takes 64, and others make longer ones, which their clients send back: 1,760 characters
 in github/app#499."""

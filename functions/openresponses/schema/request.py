@@ -4,9 +4,19 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, StringConstraints
 
-from .base import GivenId, JsonObject, Name, Wire, absent, entries
+from .base import ABSENT_IF_NULL, GivenId, JsonObject, Name, Wire, absent, entries
+from .content import InputFile, InputImage, InputText
 from .items import InputItem
-from .limits import MAX_COUNT, MAX_INCLUDED, MAX_ITEMS, MAX_MANAGED, MAX_MODEL, MAX_PREFERENCES, MAX_TOOLS
+from .limits import (
+    MAX_COUNT,
+    MAX_INCLUDED,
+    MAX_ITEMS,
+    MAX_MANAGED,
+    MAX_MODEL,
+    MAX_PREFERENCES,
+    MAX_TOOLS,
+    MAX_VARIABLES,
+)
 from .tools import Tool, ToolChoice
 
 Word: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -76,12 +86,27 @@ class ContextManagement(Wire):
     compact_threshold: Annotated[int, Field(ge=1, le=MAX_COUNT)] | None = None
 
 
+Variable: TypeAlias = str | Annotated[InputText | InputImage | InputFile, Discriminator("type")]
+
+
+class PromptReference(Wire):
+    """A stored prompt that a request begins with (openai.types.responses.ResponsePrompt), and what fills its
+    placeholders, by name. Without a `version` it is the newest one.
+    """
+
+    id: Annotated[GivenId, Field(min_length=1)]
+    version: Name | None = None
+    variables: Annotated[dict[Name, Variable], entries(MAX_VARIABLES)] | None = None
+
+
 class CreateResponse(Wire):
     """Fields follow `CreateResponseBody`. `conversation`, `prompt` and `moderation` are OpenAI's: naming them here lets
     the server refuse what it would otherwise have to ignore, since each would change the answer. `provider` is ours.
+
+    `model` is empty only where a prompt is to say it.
     """
 
-    model: Annotated[str, Field(min_length=1, max_length=MAX_MODEL)]
+    model: Annotated[str, Field(min_length=1, max_length=MAX_MODEL), ABSENT_IF_NULL] = ""
     input: str | Annotated[list[InputItem], Field(max_length=MAX_ITEMS, fail_fast=True)] | None = None
     instructions: str | None = None
     previous_response_id: GivenId | None = None
@@ -112,6 +137,6 @@ class CreateResponse(Wire):
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     user: GivenId | None = None
     conversation: str | JsonObject | None = absent()
-    prompt: JsonObject | None = absent()
+    prompt: PromptReference | None = absent()
     moderation: JsonObject | None = absent()
     provider: ProviderPreferences | None = absent()

@@ -120,8 +120,8 @@ def _cut(event: Terminal, response: Response, output: list[Item], path: str | No
 class Outbox:
     """The sink of a turn, within `async with`. It sends beside the response being made, and never makes it wait.
 
-    `on_end` is awaited before the last event is sent: it says whether it may be. `on_first` is called once, as the
-    first frame goes out. When the client has left, `gone` is set, and nothing more is sent.
+    `on_end` is awaited when all but the last event is sent: it says whether that may be, too. `on_first` is called
+    once, when the first one goes. When the client has left, `gone` is set, and nothing more is sent.
     """
 
     def __init__(
@@ -137,7 +137,9 @@ class Outbox:
         self._waiting: deque[StreamEvent] = deque()
         self._more = asyncio.Event()
         self._over = False
-        self.begun = self.gone = self.ended = False
+        self.begun = self.gone = False
+        self.ended = False
+        """Whether the last event has come."""
         self.last = -1
         """The number of the last event."""
         self.detached = False
@@ -173,10 +175,7 @@ class Outbox:
             self.detached = True
             return
         self.last = event.sequence_number
-        if isinstance(event, TERMINAL):
-            if not await self._on_end(event):
-                self._drop()
-            self.ended = True
+        self.ended = self.ended or isinstance(event, TERMINAL)
         if self._over:
             return
         if not self._joined(event):
@@ -205,6 +204,8 @@ class Outbox:
             if not self.begun:
                 self.begun = True
                 self._on_first()
+            if isinstance(event, TERMINAL) and not await self._on_end(event):
+                return
             if not self.gone:
                 await self._send(event)
 

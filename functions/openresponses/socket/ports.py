@@ -26,8 +26,9 @@ class Sockets(Protocol):
         ...
 
     async def add(self, lane: str, message_id: str, message: bytes, holder: str) -> Added:
-        """Put a message at the end of a lane. `held`: nobody had the lane, and now `holder` has. `full`: too many wait,
-        or the connection has too many lanes.
+        """Put a message into a lane. Its id begins with the time at which it came, of a fixed width, and `#`.
+
+        `held`: nobody had the lane, and now `holder` has. `full`: too many wait, or the connection has too many lanes.
         """
         ...
 
@@ -44,7 +45,7 @@ class Sockets(Protocol):
     async def renew(self, lane: str, holder: str) -> None: ...
 
     async def next(self, lane: str, holder: str) -> tuple[str, bytes] | None:
-        """Take the next message: its id, and itself. If none waits, the lane is nobody's, and None is returned."""
+        """Take the message that came first: its id, and itself. None if none waits: the lane is nobody's then."""
         ...
 
     async def message(self, message_id: str) -> bytes | None:

@@ -17,10 +17,12 @@ from ..core.errors import Cancelled, Superseded
 from ..core.listing import MAX_READ, ListedResponse, Listing, Order, Wanted, listed, place_in_time
 from ..core.loading import MAX_LOG_READ, Allowance, unlimited
 from ..core.ports import Storage
+from ..core.prompts import Prompt, PromptVersion, number_of
 from ..core.records import TERMINAL_STATUSES, Batch, Claim, Record
 from ..core.run import Run
 from ..schema.events import Event
 from ..schema.items import Item
+from ..schema.request import CreateResponse
 from ..schema.response import Response
 
 Started: TypeAlias = Callable[[str, int], Awaitable[None]]
@@ -67,6 +69,7 @@ class Shelf:
     chunks: dict[tuple[int, str], _Chunk] = field(default_factory=dict[tuple[int, str], _Chunk])
     responses: dict[str, _Entry] = field(default_factory=dict[str, _Entry])
     claims: dict[str, Claim] = field(default_factory=dict[str, Claim])
+    prompts: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     started: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     stopped: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
 
@@ -86,6 +89,7 @@ def memory_storage(shelf: Shelf | None = None, on_start: Started | None = None) 
         log=MemoryEventLog(shelf),
         launcher=MemoryLauncher(shelf, on_start),
         claims=MemoryClaims(shelf),
+        prompts=MemoryPrompts(shelf),
     )
 
 
@@ -263,6 +267,33 @@ class MemoryClaims:
         held = self._shelf.claims.get(claim.key)
         if held is not None and held.response_id == claim.response_id:
             del self._shelf.claims[claim.key]
+
+
+class MemoryPrompts:
+    def __init__(self, shelf: Shelf) -> None:
+        self._prompts = shelf.prompts
+
+    async def find(self, prompt_id: str, version: str | None = None) -> Prompt | None:
+        bodies = self._prompts.get(prompt_id, [])
+        number = len(bodies) if version is None else number_of(version)
+        if not number or number > len(bodies) or not bodies[number - 1]:
+            return None
+        return Prompt(number, CreateResponse.model_validate_json(bodies[number - 1]))
+
+    async def add(self, prompt_id: str, body: CreateResponse) -> PromptVersion:
+        bodies = self._prompts.setdefault(prompt_id, [])
+        bodies.append(body.model_dump_json(exclude_unset=True))
+        return PromptVersion(prompt_id, len(bodies), 0)
+
+    async def listed(self) -> list[PromptVersion]:
+        found = sorted(self._prompts.items())
+        return [PromptVersion(prompt_id, len(bodies), 0) for prompt_id, bodies in found if bodies[-1]]
+
+    async def remove(self, prompt_id: str) -> bool:
+        bodies = self._prompts.get(prompt_id, [])
+        there = any(bodies)
+        bodies[:] = [""] * len(bodies)
+        return there
 
 
 @cache

@@ -95,7 +95,8 @@ class MemorySockets:
         if not at.queue:
             at.holder, at.lease = "", 0.0
             return None
-        at.current = at.queue.pop(0)
+        at.current = min(at.queue, key=lambda message_id: message_id.partition("#")[0])
+        at.queue.remove(at.current)
         return at.current, self._desk.messages.get(at.current, b"")
 
     async def message(self, message_id: str) -> bytes | None:

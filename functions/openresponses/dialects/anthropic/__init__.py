@@ -106,7 +106,8 @@ def encode(turn: Turn, options: AnthropicOptions, profile: Profile, version: str
         profile,
         max_tokens,
         began_without=began_without_thinking(said.messages),
-        drop_stale=options.drop_stale_thinking,
+        # What was thought before is bound to the tools, of which a turn that compacts offers none.
+        drop_stale=options.drop_stale_thinking or turn.keeps is not None,
     )
     body: dict[str, JsonValue | None] = {
         "model": turn.model,

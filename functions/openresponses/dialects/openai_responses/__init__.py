@@ -14,6 +14,7 @@ sent too, and win. Nothing is passed through: ids, sequence numbers and storage 
 | `encrypted_reasoning` | by model | ask for it; by default of all models but those that OpenAI has without reasoning |
 | `echo_reasoning` | "encrypted" | send reasoning back that is encrypted; "content": raw text too; or "never" |
 | `reasoning_ids` | true | send it back under its id |
+| `native_compaction` | false | compact by `/responses/compact`; what comes of it goes back to this provider only |
 | `efforts` | as asked | the efforts that are taken, each with the word for it; "" says nothing |
 | `samples_at` | at all | the efforts at which sampling settings are taken; "" stands for none asked for |
 | `forced_calls` | "as_asked" | or "not_thinking": without thinking; "told": in the instructions |
@@ -32,6 +33,7 @@ The vendors that `models` knows have their own defaults, some by the model.
 | items of other implementors, reasoning of other providers | nobody there could read them |
 """
 
+from dataclasses import replace
 from typing import cast
 
 from pydantic import JsonValue
@@ -51,6 +53,7 @@ from .allowed import ALLOWED
 from .errors import ERRORS
 from .messages import input_items
 from .models import FACTS, ResponsesOptions
+from .native import compaction
 from .request import include, tools
 from .stream import ResponsesDecoder
 
@@ -69,6 +72,8 @@ def connect(settings: ProviderSettings, network: Network | None = None) -> HttpD
     def wire(turn: Turn) -> WireTurn:
         options = read_options(ResponsesOptions, settings, FACTS, turn.model)
         names = tool_names(turn.tools)
+        if turn.keeps is not None and options.native_compaction:  # no instructions of ours, which come last
+            return compaction(encode(replace(turn, items=turn.items[:-1]), options, names))
         decoder = ResponsesDecoder(names, keep_content=options.echo_reasoning == "content")
         schema = told_schema(turn, options)
         return WireTurn(

@@ -12,8 +12,10 @@ One table, of string keys `pk` and `sk`. A response's items share the `pk` "<ten
     chunk#<level>#<id>  items, of the responses from this one to that of the id; members, the last ids of what it was
                         made of; status, once it is being deleted. `ttl` is the smallest of its members
 
-A connection of the WebSocket API has the `pk` "<tenant>/socket/<connection id>"; `sockets` describes its items. An
-idempotency key has the `pk` "<tenant>/key/<SHA-256>" and the `sk` "claim", with response_id and body_hash. The keys
+`prompts` describes where prompts are. A connection of the WebSocket API has the `pk` "<tenant>/socket/<connection id>";
+`sockets` describes its items.
+
+An idempotency key has the `pk` "<tenant>/key/<SHA-256>" and the `sk` "claim", with response_id and body_hash. The keys
 of clients have a `pk` without a slash, which no tenant's has: `client_keys` describes them, and of the functions' roles
 only the authorizer's may read them.
 

@@ -8,6 +8,7 @@ from ...core.ports import Storage
 from .claims import DynamoClaims
 from .event_log import DynamoEventLog
 from .layout import TenantLayout
+from .prompts import DynamoPrompts
 from .runs import DynamoRuns
 from .store import DynamoStore
 from .table import Table, safe
@@ -35,4 +36,5 @@ def aws_storage(
         log=DynamoEventLog(layout),
         launcher=StepFunctionsLauncher(aws, state_machine_arn, tenant),
         claims=DynamoClaims(layout),
+        prompts=DynamoPrompts(layout),
     )

@@ -14,8 +14,8 @@ from ...core.loading import Allowance, unlimited
 
 Attribute: TypeAlias = dict[str, Any]
 """DynamoDB's form of a value: {"B": bytes}, {"S": text}, ..."""
-Kind: TypeAlias = Literal["response", "log"]
-"""The first part of a key: the bucket's lifecycle has a rule for each."""
+Kind: TypeAlias = Literal["response", "log", "prompt"]
+"""The first part of a key: the bucket's lifecycle has a rule for each, but none for prompts, which are kept."""
 
 _MAX_INLINE = 150_000
 """Compressed bytes. An item may hold 400 KB, and two values share one. A write costs 1 unit per KB; an object as much
@@ -77,9 +77,9 @@ class Values:
         if "S" in attribute:
             await self._aws.call("s3", "delete_object", Bucket=self._bucket, Key=attribute["S"])
 
-    async def delete_all(self, owner: str) -> None:
-        """Delete every object of a response, also those that no item points to."""
-        await asyncio.gather(*(self._delete_under(self._prefix(kind, owner)) for kind in ("response", "log")))
+    async def delete_all(self, owner: str, kinds: Iterable[Kind] = ("response", "log")) -> None:
+        """Delete every object of a response, or of something else, also those that no item points to."""
+        await asyncio.gather(*(self._delete_under(self._prefix(kind, owner)) for kind in kinds))
 
     async def _delete_under(self, prefix: str) -> None:
         while True:
