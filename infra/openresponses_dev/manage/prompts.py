@@ -14,13 +14,13 @@ import yaml
 from cyclopts import Parameter
 from pydantic import ValidationError
 
-from openresponses.api.problems import problem
 from openresponses.aws.clients import Aws, Refused
 from openresponses.aws.session import Service
 from openresponses.client_keys import check_tenant
 from openresponses.core.errors import RequestError, StorageUnavailable
 from openresponses.core.ports import Prompts
 from openresponses.core.prompts import NAME, SETTINGS, placeholders
+from openresponses.parsing.problems import problem
 from openresponses.schema.request import CreateResponse
 from openresponses.storage.dynamodb.storage import aws_storage
 from openresponses_dev.local.terminal import say
