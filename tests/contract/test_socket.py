@@ -168,7 +168,7 @@ async def test_prepared_state_asks_no_model_and_goes_on_with_an_empty_input() ->
         ({"generate": "perhaps"}, "invalid_value", "generate"),
         ({"stream_id": 3}, "invalid_value", "stream_id"),
         ({"stream_id": "x" * 65}, "invalid_value", "stream_id"),
-        ({"model": None}, "invalid_value", "model"),
+        ({"model": None}, "missing_required_parameter", "model"),
         ({"messages": [1]}, "unsupported_parameter", "messages"),
         ({"metadata": {"k": "v" * 100_000}}, "invalid_value", "metadata.k"),
     ],
