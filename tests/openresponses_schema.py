@@ -42,12 +42,14 @@ OPENAI_EVENTS = {
 }
 _LIFECYCLE = ("created", "queued", "in_progress", "completed", "failed", "incomplete")
 RESPONSE_EVENTS = {f"response.{name}" for name in _LIFECYCLE}
+OPENAI_FIELDS = {"conversation"}
+"""Of a response that belongs to one of OpenAI's conversations."""
 _STAND_IN = {"type": "compaction", "id": "x", "encrypted_content": ""}
 
 
 def check_response(response: Json) -> None:
     """Raises AssertionError where `response` is not a ResponseResource."""
-    known = set(_document()["components"]["schemas"]["ResponseResource"]["properties"])
+    known = set(_document()["components"]["schemas"]["ResponseResource"]["properties"]) | OPENAI_FIELDS
     assert set(response) <= known, f"response: fields that the schema doesn't know: {sorted(set(response) - known)}"
     _check(_standard_response(response), "ResponseResource")
 

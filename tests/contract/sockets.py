@@ -56,6 +56,22 @@ class Far:
         return [json.loads(frame) for frame in self.frames]
 
 
+class Aside:
+    """The same client, as the door reaches it: beside a worker."""
+
+    def __init__(self, far: Far) -> None:
+        self._far = far
+
+    async def post(self, frame: bytes) -> None:
+        if self._far.gone:
+            raise ConnectionGone("gone")
+        self._far.frames.append(frame)
+        self._far.came.set()
+
+    async def close(self) -> None:
+        await self._far.close()
+
+
 class Line:
     """One connection to a house. Each invocation of the worker is a task."""
 
@@ -79,8 +95,9 @@ class Line:
         self.refuses_to_start = False
         self.before_work: Callable[[], Awaitable[None]] | None = None
         self.life = LIFE
+        self.open_to: Callable[[Sent], lanes.UseCases] = lambda _: self.uses()
         self._ids = iter(f"{n:016x}" for n in range(1, 100_000))
-        self.door = Door(self.sockets, self.far, self._find, self._invoke, lambda: house.time, self._new_id)
+        self.door = Door(self.sockets, Aside(self.far), self._find, self._invoke, lambda: house.time, self._new_id)
 
     async def open(self) -> Line:
         await self.door.connect(self.about)
@@ -139,7 +156,7 @@ class Line:
         house = lanes.House(
             sockets=self.sockets,
             client=self.far,
-            open_to=self._open_to,
+            open_to=lambda sent: self.open_to(sent),
             invoke=self._invoke,
             now=lambda: self.house.time,
             new_id=self._new_id,
@@ -156,5 +173,5 @@ class Line:
         await self.sockets.pass_on(dead["lane"], dead["holder"], heir)
         await self._invoke({"lane": dead["lane"], "holder": heir})
 
-    def _open_to(self, sent: Sent) -> lanes.UseCases:
+    def uses(self) -> lanes.UseCases:
         return lanes.UseCases(self.house.new, self.house.stored)

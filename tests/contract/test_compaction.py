@@ -299,3 +299,39 @@ async def test_a_provider_that_cannot_compact_fails_the_compaction() -> None:
         at.parameters["providers/old"] = json.dumps({**more, "models": ["m"], "retries": 0})
         answer = await client.post("/responses/compact", json={"model": "old/m", "input": "x"})
     assert answer.status_code == 502
+
+
+async def test_codex_compacts_with_what_it_sends() -> None:
+    """The body is `CompactionInput` (codex-rs/codex-api/src/common.rs of openai/codex), which has the tools along; the
+    other way is a create whose input ends with a trigger (codex-rs/core/src/compact_remote_v2.rs).
+    """
+    talk = [
+        {"type": "additional_tools", "tools": [{"type": "custom", "name": "exec"}]},
+        *TALK,
+        {"type": "reasoning", "summary": [], "encrypted_content": await seal().seal("p/m", "state")},
+        {"type": "custom_tool_call", "call_id": "c1", "name": "exec", "input": "ls"},
+        {"type": "custom_tool_call_output", "call_id": "c1", "output": "old-words"},
+    ]
+    asked: Json = {
+        "model": "m",
+        "instructions": "You are Codex.",
+        "tools": [{"type": "function", "name": "shell", "parameters": {"type": "object"}}],
+        "parallel_tool_calls": True,
+        "reasoning": {"effort": "high", "summary": "auto"},
+        "service_tier": "priority",
+        "prompt_cache_key": "session",
+        "text": {"verbosity": "low"},
+    }
+    window = await made(Reader(), **{**asked, "input": talk})
+    kept = [item for item in window["output"] if item.get("role") == "user" or item["type"] == "compaction"]
+    assert kinds(kept) == ["user", "compaction"]
+    trigger, _ = await house(Reader()).create(**asked, input=[*talk, TRIGGER], store=False, stream=True)
+    reader = Reader()
+    environment = said("user", "<environment_context>")
+    for item in (kept[-1], trigger["output"][0]):
+        stripped = {name: item[name] for name in ("type", "encrypted_content")}
+        go_on = [environment, kept[0], stripped, said("user", "Go on.")]
+        response, _ = await house(reader).create(**asked, input=go_on, store=False)
+        assert text_of(response) == "I know fact-blue"
+        assert "environment_context" in text_in(reader.asked[-1])
+        assert "old-words" not in text_in(reader.asked[-1])

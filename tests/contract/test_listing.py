@@ -94,6 +94,14 @@ async def test_what_is_not_stored_is_not_listed() -> None:
     assert await listed(at) == {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
 
 
+async def test_a_response_of_a_conversation_names_it() -> None:
+    at = house()
+    async with client_of(at) as http:
+        conversation = (await http.post("/conversations", json={})).json()["id"]
+    await at.create(conversation=conversation)
+    assert (await listed(at))["data"][0]["conversation"] == {"id": conversation}
+
+
 async def test_a_background_response_is_queued_until_it_is_over() -> None:
     at = house()
     response, _ = await at.create(background=True)

@@ -28,7 +28,7 @@ def steps_in(request: Received) -> set[int]:
 async def sixty(dialect: str, *, stored: bool) -> None:
     async with vendors([dialect], Rules(reasoning=True)) as at:
         upstream, model = at.upstreams[dialect], f"{at.model(dialect)}!remembers;reasoning=2"
-        talk = Conversation(at.ask, stored, OPTIONS)
+        talk = Conversation(at.ask, stored, {**OPTIONS, "stream": not stored})
         await talk.say(model, user("Remember fact-blue. That is step-0."))
         begins = compactions = 0
         for step in range(1, TURNS + 1):

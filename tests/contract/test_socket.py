@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from openresponses.client_keys import ClientKey
 from openresponses.core import deltas as d
 from openresponses.core.errors import ProviderUnavailable
 from tests.contract.machine import House, Killed
@@ -168,7 +170,7 @@ async def test_prepared_state_asks_no_model_and_goes_on_with_an_empty_input() ->
         ({"generate": "perhaps"}, "invalid_value", "generate"),
         ({"stream_id": 3}, "invalid_value", "stream_id"),
         ({"stream_id": "x" * 65}, "invalid_value", "stream_id"),
-        ({"model": None}, "missing_required_parameter", "model"),
+        ({"model": 5}, "invalid_value", "model"),
         ({"messages": [1]}, "unsupported_parameter", "messages"),
         ({"metadata": {"k": "v" * 100_000}}, "invalid_value", "metadata.k"),
     ],
@@ -291,8 +293,6 @@ async def test_no_worker_that_starts_is_told() -> None:
 
 
 async def test_a_key_that_ends_ends_the_connection() -> None:
-    from dataclasses import replace
-
     line = await line_of(saying("one"), saying("two"))
     await line.create()
     line.key = replace(line.key, revoked_at=1)
@@ -418,3 +418,52 @@ async def test_a_worker_that_dies_at_any_frame_leaves_one_end(frame: int, store:
     ends = [event["type"] for event in line.far.events if event["type"] in TERMINAL]
     assert ends == ([] if frame == 8 else ["error"])
     assert (await line.create(store=store))[-1]["type"] == "response.completed"
+
+
+async def test_ten_thousand_messages_at_once_are_answered_each_once() -> None:
+    line = await line_of(*[saying("x")] * 17)
+    message = {"type": "response.create", "model": "m", "input": "x", "store": False}
+    outcomes = await asyncio.gather(*(line.say(message) for _ in range(10_000)))
+    await line.quiet()
+    ends = [kind for kind in kinds(line.far.events) if kind in TERMINAL]
+    assert len(ends) == 10_000
+    assert ends.count("response.completed") == sum(outcome in ("held", "queued") for outcome in outcomes) <= 17
+    assert line.desk.messages == {}
+
+
+async def test_a_message_is_answered_with_what_its_key_may_now() -> None:
+    line = await Line(house_of(), key=ClientKey("k1", "", "acme", models=("small/*",), reasoning="summary")).open()
+    seen: list[Any] = []
+
+    def open_to(sent: Any) -> Any:
+        seen.append((sent["key_id"], sent["models"], sent["reasoning"]))
+        return line.uses()
+
+    line.open_to = open_to
+    await line.turn({"type": "response.create", "model": "m", "input": "x", "tools": [{"type": "nonsense:tool"}]})
+    assert seen == [("k1", ["small/*"], "summary")]
+
+
+async def test_another_tenants_key_opens_nothing_on_this_connection() -> None:
+    line = await line_of()
+    line.key = replace(line.key, tenant="other")
+    frames = await line.turn({"type": "response.create", "model": "m", "input": "x"})
+    assert (code_of(frames), line.far.closed) == ("invalid_api_key", True)
+
+
+async def test_frames_around_the_limit_fit_and_say_the_same() -> None:
+    sizes = range(300, 9_000, 173)
+    line = await line_of(*(saying("é" * (size // 2)) for size in sizes))
+    line.limit = 8_192
+    whole = set[bool]()
+    for size in sizes:
+        start = len(line.far.frames)
+        frames = await line.create(store=False)
+        assert all(len(frame) <= line.limit for frame in line.far.frames[start:])
+        deltas = "".join(frame["delta"] for frame in frames if frame["type"].endswith(".delta"))
+        assert deltas == "é" * (size // 2)
+        output = frames[-1]["response"]["output"]
+        whole.add(bool(output))
+        assert frames[-1]["type"] == ("response.completed" if output else "response.incomplete")
+        assert not output or output[0]["content"][0]["text"] == deltas
+    assert whole == {True, False}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic_core import from_json, to_json
 
+from openresponses.core.conversations import Conversation
 from openresponses.core.listing import MAX_READ, Listing, Order, Wanted, listed
 from openresponses.core.ports import Storage
 from openresponses.schema.response import Response
@@ -256,6 +257,13 @@ async def test_a_record_of_an_older_version_is_not_listed_and_is_no_cursor(aws: 
     assert await storage.store.page(ALL, limit=1, order="desc", after=rid(1)) is None
     await storage.store.settle(new_response(1, status="completed"), [])
     assert await ids(storage) == []
+
+
+async def test_a_conversation_is_no_cursor(aws: AwsBackend) -> None:
+    """Its record has no `ttl`."""
+    storage = aws.storage()
+    await storage.conversations.create(Conversation(id="conv_1", created_at=1), [])
+    assert await storage.store.page(ALL, limit=1, order="desc", after="conv_1") is None
 
 
 def read_units(aws: AwsBackend) -> list[float]:

@@ -125,6 +125,19 @@ async def test_without_truncation_the_client_is_told(
         assert not at.house.shelf.responses, "nothing is kept"
 
 
+@pytest.mark.parametrize("background", [True, False])
+async def test_a_loop_that_grows_too_long_fails_and_says_why(background: bool) -> None:
+    directive = f"tools;turns=999;say={WORDS};args={SUM}"
+    async with small("anthropic", 3_000, "reply", directive, inline_turns=2) as at:
+        body = {"model": at.model("anthropic"), "input": [user("Add up")], "tools": [CALCULATOR]}
+        async with at.client() as client:
+            made = (await client.post("/responses", json={**body, "background": background})).json()
+            await at.house.idle()
+            response = (await client.get(f"/responses/{made['id']}")).json()
+    assert (response["status"], response["error"]["code"]) == ("failed", "context_length_exceeded")
+    assert response["error"]["message"].startswith("The input is too long for the model (HTTP 400): it has 3,")
+
+
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_a_question_that_never_fits_is_refused_after_few_tries(dialect: str) -> None:
     async with small(dialect, 1_000, "reply") as at:

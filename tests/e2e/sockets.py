@@ -22,6 +22,7 @@ from openresponses_dev.local.cloud import LocalCloud
 from openresponses_dev.local.gateway.server import HttpServer
 from openresponses_dev.local.logs import Log
 
+PATIENCE = 600.0
 ROOT = Path(__file__).parents[2]
 TERMINAL = ("response.completed", "response.incomplete", "response.failed", "error")
 Json = dict[str, Any]
@@ -90,7 +91,7 @@ async def turn(socket: ClientConnection, message: str) -> list[Json]:
 async def rest(socket: ClientConnection, frames: list[Json]) -> list[Json]:
     """These and the further frames of a turn, its last one included."""
     while not frames or frames[-1]["type"] not in TERMINAL:
-        frames.append(json.loads(await asyncio.wait_for(socket.recv(), 110)))
+        frames.append(json.loads(await asyncio.wait_for(socket.recv(), PATIENCE)))
     return frames
 
 

@@ -53,5 +53,5 @@ async def alone(code: str, folder: Path) -> list[str]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-W", "error", "-c", code, str(folder), stdout=asyncio.subprocess.PIPE
     )
-    out, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
+    out, _ = await asyncio.wait_for(process.communicate(), 110)
     return out.decode().splitlines()

@@ -8,6 +8,8 @@ import pytest
 from openresponses_dev.local.template.aws_resources import substitute
 from tests.template.reading import ROOT, Json, grants, statements
 
+KEPT_KINDS = ("conversation", "prompt")
+"""Objects that do not expire."""
 KEPT = ("ResponsesTable", "ResponsesBucket", "ResponsesBucketPolicy")
 
 
@@ -83,7 +85,7 @@ def test_every_kind_of_object_expires_as_its_items_do(resources: dict[str, Json]
         re.M,
     )
     assert kinds
-    assert set(json.loads(f"[{kinds[1]}]")) == {"response", "log", "prompt"}  # prompts are kept
+    assert set(json.loads(f"[{kinds[1]}]")) == {"response", "log", *KEPT_KINDS}
     assert {rule["Status"] for rule in rules} == {"Enabled"}
     assert [rule["AbortIncompleteMultipartUpload"] for rule in rules if "Prefix" not in rule] == [
         {"DaysAfterInitiation": 1}

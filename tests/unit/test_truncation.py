@@ -57,6 +57,7 @@ TABLE = {
     "a call without an output": ([USER, call("a"), USER], [1, 2]),
     "turns of hosted calls": ([USER, HOSTED, HOSTED, HOSTED], [1, 2, 3]),
     "hosted calls after reasoning may be parallel": ([USER, THOUGHT, HOSTED, SAID, HOSTED, THOUGHT, HOSTED], [1, 5]),
+    "instructions alone are no conversation": ([USER, HOSTED, SYSTEM, SYSTEM], [1]),
     "a client's answers end a turn": ([USER, THOUGHT, call("a"), answer("a"), call("b"), answer("b")], [1, 4]),
 }
 
@@ -231,4 +232,4 @@ async def test_an_answer_that_breaks_off_is_no_reason_to_drop_anything() -> None
 def test_the_largest_conversation_is_cut_in_a_moment() -> None:
     run = run_of(USER, *[HOSTED] * 8_000, *[SYSTEM] * 100)
     assert len(left_after(conversation(run), 8_000)) == 102
-    assert len(list(cuts(conversation(run)))) == 8_100
+    assert len(list(cuts(conversation(run)))) == 8_000

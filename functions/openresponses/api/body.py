@@ -27,12 +27,15 @@ class Query(BaseModel):
     model_config = ConfigDict(defer_build=True)
 
 
-class RetrieveQuery(Query):
-    stream: bool = False
-    starting_after: Annotated[int | None, Field(ge=0, le=MAX_COUNT)] = None
+class IncludeQuery(Query):
     include: Annotated[
         list[Word], Field(max_length=MAX_INCLUDED, fail_fast=True, validation_alias=AliasChoices(*_LISTS))
     ] = []
+
+
+class RetrieveQuery(IncludeQuery):
+    stream: bool = False
+    starting_after: Annotated[int | None, Field(ge=0, le=MAX_COUNT)] = None
     include_obfuscation: bool = True
 
 
@@ -41,6 +44,12 @@ class ListQuery(Query):
     order: Literal["asc", "desc"] = "desc"
     after: GivenId | None = None
     before: GivenId | None = None
+
+
+class ItemsQuery(IncludeQuery):
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    order: Literal["asc", "desc"] = "desc"
+    after: GivenId | None = None
 
 
 class ResponsesQuery(Query):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from starlette.responses import Response
 
 from .. import telemetry
+from ..core.errors import RequestError
 from ..core.ports import Sink
 from ..core.records import Record
 from ..core.run import Run
@@ -25,11 +26,19 @@ async def create(call: Call) -> Response:
     named = idempotency_key(request)
     body = await read_body(request, settings.max_body_bytes)
     asked = parse_create(body)
-    run, record = await new.accept(asked)
-    name = named if run.response.store else None
-    key = IdempotencyKey.of(name, body) if name else None
-    if key and (earlier := await new.claim(key, run, record)) != run.response.id:
-        return await _again(call, asked, earlier)
+    key = IdempotencyKey.of(named, body) if named else None
+    try:
+        run, record = await new.accept(asked)
+    except RequestError:  # the first request may hold the conversation now, or have made it too long for another
+        if key and asked.conversation and (earlier := await new.repeated(key)):
+            return await _again(call, asked, earlier)
+        raise
+    if not run.response.store:
+        key = None
+    if key or run.lock:
+        earlier = await new.claim(key, run, record)
+        if earlier != run.response.id:
+            return await _again(call, asked, earlier)
     return await _answer(call, asked, run, record, key)
 
 
@@ -49,7 +58,8 @@ async def _answer(call: Call, asked: CreateResponse, run: Run, record: Record, k
 
     async def produce(sink: Sink, committed: Callable[[], bool]) -> None:
         try:
-            await call.new.respond(run, record, sink, seconds=seconds, committed=committed, key=key)
+            claimed = run.lock is not None
+            await call.new.respond(run, record, sink, seconds=seconds, committed=committed, key=key, claimed=claimed)
         except Exception:
             if committed():
                 telemetry.requested(watch, run)

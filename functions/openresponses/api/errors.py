@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import telemetry
-from ..core.errors import KitError, ProviderThrottled, Unauthorized
+from ..core.errors import ConversationLocked, KitError, ProviderThrottled, Unauthorized
 
 
 def error_body(error: KitError) -> dict[str, dict[str, str | None]]:
@@ -23,7 +23,7 @@ def error_response(error: KitError) -> Response:
         headers["www-authenticate"] = "Bearer"
     if isinstance(error, ProviderThrottled) and error.retry_after is not None:
         headers["retry-after"] = str(max(0, round(error.retry_after)))
-    elif error.status >= 500:  # as API Gateway's own, by the template
+    elif error.status >= 500 or isinstance(error, ConversationLocked):  # as API Gateway's own, by the template
         headers["retry-after"] = "1"
     return JSONResponse(error_body(error), status_code=error.status, headers=headers)
 

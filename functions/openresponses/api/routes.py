@@ -8,10 +8,21 @@ from starlette.responses import JSONResponse, Response
 
 from ..schema.base import Wire
 from ..schema.compact import CompactRequest
+from ..schema.conversation import ConversationChange, NewConversation, NewItems
 from ..schema.request import CreateResponse
-from .body import ListQuery, Query, ResponsesQuery, RetrieveQuery
+from .body import IncludeQuery, ItemsQuery, ListQuery, Query, ResponsesQuery, RetrieveQuery
 from .call import Call
 from .compact import compact
+from .conversations import (
+    create_conversation,
+    create_items,
+    delete_conversation,
+    delete_item,
+    list_items,
+    retrieve_conversation,
+    retrieve_item,
+    update_conversation,
+)
 from .create import create
 from .headers import SPEC_VERSION
 from .input_tokens import input_tokens
@@ -51,6 +62,10 @@ async def health(_: Request) -> Response:
 
 
 _STORED = "/v1/responses/{response_id}"
+_CONVERSATIONS = "/v1/conversations"
+_CONVERSATION = f"{_CONVERSATIONS}/{{conversation_id}}"
+_ITEMS = f"{_CONVERSATION}/items"
+_ITEM = f"{_ITEMS}/{{item_id}}"
 OPERATIONS = (
     Operation(
         "POST",
@@ -83,6 +98,14 @@ OPERATIONS = (
     Operation("DELETE", _STORED, Keyed(delete), "Delete a response"),
     Operation("POST", f"{_STORED}/cancel", Keyed(cancel), "Cancel a response", shows="a response"),
     Operation("GET", f"{_STORED}/input_items", Keyed(input_items), "List what the model was shown", query=ListQuery),
+    Operation("POST", _CONVERSATIONS, Keyed(create_conversation), "Create a conversation", body=NewConversation),
+    Operation("GET", _CONVERSATION, Keyed(retrieve_conversation), "Read a conversation"),
+    Operation("POST", _CONVERSATION, Keyed(update_conversation), "Describe a conversation", body=ConversationChange),
+    Operation("DELETE", _CONVERSATION, Keyed(delete_conversation), "Delete a conversation"),
+    Operation("POST", _ITEMS, Keyed(create_items), "Add items to a conversation", query=IncludeQuery, body=NewItems),
+    Operation("GET", _ITEMS, Keyed(list_items), "List the items of a conversation", query=ItemsQuery),
+    Operation("GET", _ITEM, Keyed(retrieve_item), "Read an item of a conversation", query=IncludeQuery),
+    Operation("DELETE", _ITEM, Keyed(delete_item), "Remove an item from a conversation"),
     Operation("GET", "/v1/models", Keyed(models), "List models"),
     Operation("GET", "/v1/models/{model:path}", Keyed(model), "Read a model"),
     Operation("GET", "/health", Open(health), "Is it up"),

@@ -38,7 +38,8 @@ def cuts(items: Sequence[Item], *, amid_turns: bool = False) -> Iterator[Cut]:
     """
     amid, asks = _amid_calls(items), _asks(items)
     question, reasoned = None, False
-    for place in range(1, len(items)):
+    last = max((at for at, item in enumerate(items) if not stays(item)), default=0)
+    for place in range(1, last + 1):
         before, item = items[place - 1], items[place]
         if _is_users(before):
             question = place - 1

@@ -14,6 +14,7 @@ KitError                         500
 │   ├── ContextTooLong           400  what it leads to is more than a request may load
 │   ├── Unauthorized             401
 │   ├── NotFound                 404
+│   ├── ConversationLocked       409  a response goes on from this conversation now, or did a moment ago: try again
 │   ├── MethodNotAllowed         405
 │   ├── BodyTooLarge             413
 │   ├── UnsupportedMediaType     415
@@ -80,6 +81,14 @@ class NotFound(RequestError):
     status = 404
     type = "not_found"
     code = "not_found"
+
+
+class ConversationLocked(RequestError):
+    status = 409
+    code = "conversation_locked"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{why}: try again when it is over", param="conversation")
 
 
 class MethodNotAllowed(RequestError):

@@ -6,8 +6,8 @@ from typing import Literal, TypeAlias
 
 from pydantic import ConfigDict
 
-from ..schema.base import JsonObject, Wire, absent
-from ..schema.request import Metadata
+from ..schema.base import Wire, absent
+from ..schema.request import ConversationName, Metadata
 from ..schema.response import IncompleteDetails, Response, ResponseError, ResponseStatus, Usage
 
 MAX_READ = 1000
@@ -28,7 +28,7 @@ class ListedResponse(Wire):
     model: str
     background: bool = False
     previous_response_id: str | None = None
-    conversation: JsonObject | None = absent()
+    conversation: ConversationName | None = absent()
     metadata: Metadata = {}
     usage: Usage | None = None
     incomplete_details: IncompleteDetails | None = None

@@ -1,6 +1,6 @@
 """What the core needs from the world. Adapters implement these; the core never imports them."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
@@ -12,6 +12,7 @@ from ..schema.response import Response
 from ..schema.tools import HostedTool, UpstreamTool
 from .accounts import Account, account_of
 from .chain import Joint, Link, Passage
+from .conversations import Conversation, Lock, Piece
 from .deltas import Delta
 from .listing import Listing, Order, Wanted
 from .loading import Allowance
@@ -133,8 +134,10 @@ class Store(Protocol):
         self, record: Record, run: Run, batch: Batch | None = None, claim: Claim | None = None
     ) -> Claim | None:
         """Store a new response, with the first batch of its log and the claim of its idempotency key: all or nothing.
+        With the record's lock, the response holds its conversation.
 
-        Returns the claim that holds the key already; nothing is stored then.
+        Returns the claim that holds the key already; nothing is stored then. Raises ConversationLocked, or NotFound if
+        the conversation is gone.
         """
         ...
 
@@ -168,8 +171,13 @@ class Store(Protocol):
         """Ask its worker to stop. Does nothing to a response that is over or gone."""
         ...
 
-    async def settle(self, response: Response, discarded: Sequence[str]) -> None:
-        """Store its final state. Only one worker can: Superseded is raised if the response is over already, or gone."""
+    async def settle(
+        self, response: Response, discarded: Sequence[str], lock: Lock | None = None, added: Sequence[Item] = ()
+    ) -> None:
+        """Store its final state. Only one worker can: Superseded is raised if the response is over already, or gone.
+
+        At once the conversation of `lock` is given free, with `added` appended.
+        """
         ...
 
     async def delete(self, response_id: str) -> None:
@@ -217,6 +225,10 @@ class Launcher(Protocol):
 class Claims(Protocol):
     """Idempotency keys. `Store.create` claims them."""
 
+    async def held(self, key: str) -> Claim | None:
+        """The claim that holds a key."""
+        ...
+
     async def release(self, claim: Claim) -> None:
         """Let the key be claimed again, if this claim holds it."""
         ...
@@ -242,6 +254,54 @@ class Prompts(Protocol):
         ...
 
 
+class Conversations(Protocol):
+    """Conversations. They stay until they are deleted. Every method may raise StorageUnavailable.
+
+    One that changes a conversation's items takes a lock of it, and raises ConversationLocked if the conversation has
+    changed since, has a holder, or is gone.
+    """
+
+    async def create(self, conversation: Conversation, items: Sequence[Item]) -> None: ...
+
+    async def load(self, conversation_id: str) -> Conversation | None: ...
+
+    async def describe(self, conversation_id: str, metadata: Mapping[str, str]) -> bool:
+        """Replace its metadata. False if it is gone."""
+        ...
+
+    async def items(self, conversation_id: str, until: int, within: Allowance | None = None) -> list[Item]:
+        """The items up to a place, oldest first, in few round trips. Raises ContextTooLong."""
+        ...
+
+    async def pieces(self, conversation_id: str, beyond: int | None, *, newest_first: bool) -> list[Piece]:
+        """The next pieces beyond a place (None: from the begin, or the end), not always all of them. None are left if
+        none come.
+        """
+        ...
+
+    async def append(self, lock: Lock, items: Sequence[Item]) -> None: ...
+
+    async def rewrite(self, lock: Lock, piece: Piece) -> None:
+        """Put `piece` in the place of the one that is there."""
+        ...
+
+    async def hold(self, lock: Lock, holder: str, lease: float) -> None:
+        """Let a response that is not stored hold the conversation until `lease`."""
+        ...
+
+    async def renew(self, lock: Lock, holder: str, lease: float) -> None:
+        """Raises Superseded if the conversation is not that response's any more."""
+        ...
+
+    async def release(self, lock: Lock, holder: str, added: Sequence[Item] = ()) -> None:
+        """Give the conversation free, with `added` appended. Raises Superseded as `renew` does."""
+        ...
+
+    async def delete(self, lock: Lock) -> bool:
+        """Delete it with all its items. False if it is not there. A deletion that failed may be repeated."""
+        ...
+
+
 class Accounts(Protocol):
     """Where accounts go: logs, metrics, budgets."""
 
@@ -263,6 +323,7 @@ class Storage:
     launcher: Launcher
     claims: Claims
     prompts: Prompts
+    conversations: Conversations
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from ..schema.events import Event
 from ..schema.items import Item
 from ..schema.response import Response
 from .chain import Link
+from .conversations import Lock
 
 TERMINAL_STATUSES = ("completed", "incomplete", "failed", "cancelled")
 
@@ -16,9 +17,9 @@ TERMINAL_STATUSES = ("completed", "incomplete", "failed", "cancelled")
 class Record(Wire):
     """One stored response.
 
-    `input` is what its own request brought; `chain` leads to the responses before it. `discarded` names output items
-    of dead turns. `lease`, in Unix seconds, is how long an inline worker vouches for it; null once a state machine has
-    it.
+    `input` is what its own request brought; `chain` leads to the responses before it, `lock` is of the conversation
+    before it: it has one of them at most. `discarded` names output items of dead turns. `lease`, in Unix seconds, is
+    how long an inline worker vouches for it; null once a state machine has it.
     """
 
     model_config = ConfigDict(defer_build=True)  # no model contains a record
@@ -26,6 +27,7 @@ class Record(Wire):
     response: Response
     input: list[Item] = []
     chain: list[Link] = []
+    lock: Lock | None = None
     discarded: list[str] = []
     lease: float | None = None
 

@@ -8,6 +8,7 @@ from ..schema.base import JsonObject, Wire
 from ..schema.items import ClientCall, CustomToolCall, FunctionCall, HostedToolCall, Item
 from ..schema.request import CreateResponse
 from ..schema.response import InputTokensDetails, OutputTokensDetails, Response, Usage
+from .conversations import Lock
 from .deltas import FinishReason
 
 ReasoningShown: TypeAlias = Literal["all", "summary", "encrypted"]
@@ -58,6 +59,8 @@ class Run(Wire):
     is how many items there were when the run was last saved. `streams`: a client is sent events that the log may lack.
     `said` counts the characters of what all turns made. `cut` is where the conversation begins that the model is shown:
     0 as long as all of it fits. `generate` is false for a response that only prepares the next one: no model is asked.
+    `lock` is of the conversation that the response goes on from, `inherited` counts the items of `context` that are
+    before the request's own.
 
     `compacts` says that this response is one compaction and nothing else, and what asked for it: a trigger in the
     input, or `/responses/compact`. `summary_usage` is of the summaries that compactions took. `rendered` are the tokens
@@ -70,6 +73,8 @@ class Run(Wire):
     response: Response
     request: CreateResponse
     context: list[Item] = []
+    inherited: int = 0
+    lock: Lock | None = None
     tools: list[OfferedTool] = []
     max_turns: int
     turns: int = 0
@@ -109,6 +114,13 @@ class Run(Wire):
     def settled(self, start: int = 0) -> list[Item]:
         """This response's items from index `start` on, without those of dead turns."""
         return [item for item in self.response.output[start:] if item.id not in self.discarded]
+
+    def added(self) -> list[Item]:
+        """What this response adds to its conversation: what its request brought, and what it said; nothing if it failed
+        or was cancelled.
+        """
+        ended_well = self.response.status in ("completed", "incomplete")
+        return [*self.context[self.inherited :], *self.settled()] if ended_well else []
 
     def pending(self) -> tuple[HostedToolCall, ...]:
         """Calls that wait for this server to run them."""

@@ -56,7 +56,10 @@ def _next_cut(run: Run, turn: Turn, error: InputTooLong, *, last: bool) -> int |
     share = ROOM * error.most / error.tokens if error.tokens else HALF
     fits = share * (fixed + sum(map(_tokens, turn.items))) - fixed
     said = conversation(run)
-    ways = _less(_ways(said, cuts(said)), run, turn) or _less(_ways(said, cuts(said, amid_turns=True)), run, turn)
+    shown = len(said) - turn.dropped
+    ways = _less(_ways(said, cuts(said)), run.cut, shown) or _less(
+        _ways(said, cuts(said, amid_turns=True)), run.cut, shown
+    )
     enough = (way.cut for way in ways if way.tokens <= fits and not last)
     return next(enough, ways[-1].cut if ways else None)
 
@@ -69,8 +72,9 @@ class _Way(NamedTuple):
     tokens: int
 
 
-def _less(ways: Iterable[_Way], run: Run, turn: Turn) -> list[_Way]:
-    return [way for way in ways if way.cut > run.cut and way.items < len(turn.items)]
+def _less(ways: Iterable[_Way], cut: int, shown: int) -> list[_Way]:
+    """Those that leave less than what is shown now."""
+    return [way for way in ways if way.cut > cut and way.items < shown]
 
 
 def _ways(items: Sequence[Item], places: Iterable[Cut]) -> Iterator[_Way]:

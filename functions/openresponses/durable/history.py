@@ -9,9 +9,8 @@ from ..core.ids import owner
 from ..core.loading import Allowance
 from ..core.ports import Store
 from ..core.records import Record
-from ..schema.items import Item, ItemReference
+from ..schema.items import InputItem, Item, ItemReference
 from ..schema.limits import MAX_REFERRED
-from ..schema.request import CreateResponse
 
 
 async def inherited(store: Store, record: Record, within: Allowance | None = None) -> list[Item]:
@@ -61,7 +60,7 @@ async def grown(store: Store, chain: list[Link], context: Sequence[Item]) -> lis
 
 async def _passages(store: Store, response_id: str, chain: Sequence[Link], within: Allowance | None) -> list[Passage]:
     found = list[Passage]()
-    with _too_long_is("previous_response_id"):
+    with too_long_is("previous_response_id"):
         passages = await store.load_links(chain, within)
     for link, passage in zip(chain, passages, strict=True):
         if passage is None:
@@ -74,7 +73,7 @@ async def _passages(store: Store, response_id: str, chain: Sequence[Link], withi
 
 async def previous(store: Store, response_id: str, within: Allowance | None = None) -> Record:
     """The response that a request goes on from. Raises NotFound, ContextTooLong, or RequestError if it is not over."""
-    with _too_long_is("previous_response_id"):
+    with too_long_is("previous_response_id"):
         (record,) = await store.load([response_id], within)
     if record is None:
         raise previous_gone(f"There is no response {response_id!r}")
@@ -96,7 +95,7 @@ def previous_gone(why: str) -> NotFound:
 
 
 @contextmanager
-def _too_long_is(param: str) -> Generator[None]:
+def too_long_is(param: str) -> Generator[None]:
     """Names what leads to more than a request may load."""
     try:
         yield
@@ -105,29 +104,31 @@ def _too_long_is(param: str) -> Generator[None]:
         raise
 
 
-async def referenced(store: Store, request: CreateResponse, within: Allowance | None = None) -> dict[str, Item]:
-    """The stored items that the input refers to, by id. An item's id names its response.
+async def referenced(
+    store: Store, given: Sequence[InputItem], within: Allowance | None = None, field: str = "input"
+) -> dict[str, Item]:
+    """The stored items that `given` refers to, by id. An item's id names its response. `field` is what errors name.
 
     Raises NotFound, ContextTooLong, and RequestError for items of too many responses.
     """
     wanted: dict[str, int] = {}
     owners = set[str]()
-    for index, item in enumerate(request.input if isinstance(request.input, list) else ()):
+    for index, item in enumerate(given):
         if isinstance(item, ItemReference):
             wanted[item.id] = index
             owners.add(owner(item.id))
             if len(owners) > MAX_REFERRED:
                 raise RequestError(
                     f"An input refers to items of at most {MAX_REFERRED} responses",
-                    param=f"input[{index}].id",
+                    param=f"{field}[{index}].id",
                     code="too_many_references",
                 )
-    with _too_long_is("input"):
+    with too_long_is(field):
         records = await store.load(sorted(owners), within) if owners else []
     found = {item.id: item for record in records if record for item in shown_of(record)}
     for item_id, index in wanted.items():
         if item_id not in found:
-            raise NotFound(f"There is no stored item {item_id!r}", param=f"input[{index}].id", code="item_not_found")
+            raise NotFound(f"There is no stored item {item_id!r}", param=f"{field}[{index}].id", code="item_not_found")
     return found
 
 

@@ -116,14 +116,15 @@ class Recorder:
         await _to_its_end(self._flush(save=True))
 
     async def settle(self) -> None:
-        """Make the response durable, before anyone hears that it is over.
+        """Make the response durable, and with it what its conversation gets, before anyone hears that it is over.
 
         Raises Superseded if another worker ended it.
         """
         await self.flush()
-        response = self._run.response
+        run, response = self._run, self._run.response
         left = {item.id for item in response.output}
-        await self._storage.store.settle(response, [each for each in self._run.discarded if each in left])
+        discarded = [each for each in run.discarded if each in left]
+        await self._storage.store.settle(response, discarded, run.lock, run.added() if run.lock else ())
 
     async def close(self, terminal: Event) -> None:
         """Write the last event. The response is over as soon as its record is stored, and readers add the last event to
@@ -233,7 +234,8 @@ class Journal:
     begins or is done, before the log has it: so whoever takes over from this worker closes what the client saw open,
     and nothing else.
 
-    `on_end` is called when the end of the response is durable and its last event was sent, even if that was in vain.
+    `settle` is called before anyone hears that a response without a recorder is over. `on_end` is called when the end
+    of the response is durable and its last event was sent, even if that was in vain.
     """
 
     def __init__(
@@ -242,8 +244,10 @@ class Journal:
         sink: Emit,
         recorder: Recorder | None = None,
         on_end: Callable[[Run], Awaitable[None]] | None = None,
+        settle: Callable[[Run], Awaitable[None]] | None = None,
     ) -> None:
         self._run, self._sink, self._recorder, self._on_end = run, sink, recorder, on_end
+        self._settle = settle
         self.ended = False
         self.heard = recorder is not None or sink is not nowhere  # else only what comes of the events counts
 
@@ -273,6 +277,8 @@ class Journal:
         recorder = self._recorder
         if recorder is not None:
             await recorder.settle()
+        elif self._settle is not None:
+            await self._settle(self._run)
         self.ended = True
         closing = asyncio.ensure_future(recorder.close(terminal)) if recorder is not None else None
         try:

@@ -11,7 +11,7 @@ from ..core.reducer import apply
 from ..core.run import Run
 from ..schema.events import Event, OutputItemAdded
 from .closing import closing
-from .history import inherited
+from .conversation import before as context_before
 from .journal import AHEAD, Journal
 
 
@@ -36,8 +36,8 @@ async def take_over(run: Run, log: list[Batch], storage: Storage, record: Record
     """
     remains = Remains()
     run.response = run.response.model_copy(update={"output": []})  # version 0.1 stored its items with it
-    before, _ = await asyncio.gather(inherited(storage.store, record), _catch_up(run, log, storage, remains))
-    run.context = [*before, *record.input]
+    before, _ = await asyncio.gather(context_before(storage, record), _catch_up(run, log, storage, remains))
+    run.context, run.inherited = [*before, *record.input], len(before)
     if run.streams and run.next_sequence:
         run.next_sequence += AHEAD + 1  # the client may have seen so many events more, and one of an error
     return remains

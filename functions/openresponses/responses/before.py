@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ..core.chain import Link, shown
+from ..core.conversations import Lock
 from ..core.loading import Allowance
 from ..core.ports import Ports
 from ..core.records import Record
 from ..core.run import Run
+from ..durable.conversation import found, free, items_at, no_conversation
 from ..durable.history import continued, loaded, previous, previous_gone, referenced
 from ..schema.base import Wire
-from ..schema.items import Item, ItemReference
+from ..schema.items import InputItem, Item, ItemReference
 from ..schema.request import CreateResponse
 
 
@@ -29,21 +31,21 @@ Recall: TypeAlias = Callable[[str], Awaitable[Remembered | None]]
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """`chain` leads to the responses that `items` are of, oldest first. `referred` are what the input names, by id.
-
-    `unstored` are the last of the items, to which no chain leads.
+    """`chain` leads to the responses that `items` are of, oldest first, or `lock` is of the conversation that they are
+    of. `referred` are what the input names, by id. `unstored` are the last of the items, to which no chain leads.
     """
 
     chain: list[Link] = field(default_factory=list[Link])
     items: list[Item] = field(default_factory=list[Item])
     referred: dict[str, Item] = field(default_factory=dict[str, Item])
     unstored: list[Item] = field(default_factory=list[Item])
+    lock: Lock | None = None
 
 
 async def admitted(request: CreateResponse, ports: Ports, recall: Recall | None = None) -> Before:
     """What is before a request that is not refused. Neither waits for the other. Raises RequestError or NotFound."""
-    said = request.input if isinstance(request.input, list) else []
-    if request.previous_response_id is None and not any(isinstance(item, ItemReference) for item in said):
+    goes_on = request.previous_response_id is not None or request.conversation is not None
+    if not goes_on and not any(isinstance(item, ItemReference) for item in _said(request)):
         await ports.models.admit(request)
         return Before()
     refused, before = await asyncio.gather(
@@ -64,20 +66,31 @@ async def _before(request: CreateResponse, ports: Ports, recall: Recall | None) 
             return Before(items=remembered.items, unstored=remembered.items)
         if previous_id is not None:
             raise previous_gone("This server stores nothing")
+        if request.conversation is not None:
+            raise no_conversation(request.conversation.id, "conversation")
         return Before()
-    store, within = storage.store, Allowance()
+    store, within, said = storage.store, Allowance(), _said(request)
+    if request.conversation is not None:
+        conversation = await found(storage, request.conversation.id, "conversation")
+        lock = await free(storage, conversation, ports.now())
+        items, referred = await asyncio.gather(items_at(storage, lock, within), referenced(store, said, within))
+        return Before(items=items, referred=referred, lock=lock)
     if previous_id is None:
-        return Before(referred=await referenced(store, request, within))
+        return Before(referred=await referenced(store, said, within))
     if remembered is not None:
         (chain, items), referred = await asyncio.gather(
-            loaded(store, previous_id, remembered.chain, within), referenced(store, request, within)
+            loaded(store, previous_id, remembered.chain, within), referenced(store, said, within)
         )
         return Before(chain, [*items, *remembered.items], referred, remembered.items)
-    found, referred = await asyncio.gather(previous(store, previous_id, within), referenced(store, request, within))
-    chain, items = await continued(store, found, within)
+    last, referred = await asyncio.gather(previous(store, previous_id, within), referenced(store, said, within))
+    chain, items = await continued(store, last, within)
     return Before(chain, items, referred)
 
 
 def memory_of(run: Run, record: Record) -> Remembered:
     """What goes on from the response of a run that is over, and that is not stored."""
     return Remembered(chain=record.chain, items=shown(record.input, run.response.output, run.discarded))
+
+
+def _said(request: CreateResponse) -> list[InputItem]:
+    return request.input if isinstance(request.input, list) else []

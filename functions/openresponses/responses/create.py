@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, nullcontext, suppress
 
 from ..core.accounts import code_of
 from ..core.engine import begin, drive, finish, unkept
@@ -14,6 +14,7 @@ from ..core.run import Run
 from ..core.settings import Settings
 from ..core.steps import Step, Stop
 from ..core.turn import turn_of
+from ..durable.conversation import Unstored
 from ..durable.history import grown
 from ..durable.journal import LEASE_SECONDS, Journal, Recorder, nowhere
 from ..durable.tail import follow, hand_over
@@ -78,6 +79,8 @@ class NewResponses:
             response=response,
             request=request.model_copy(update={"input": None, "tools": None}),
             context=context,
+            inherited=len(before.items),
+            lock=before.lock,
             tools=tools,
             max_turns=self._settings.max_turns,
             reasoning=self._settings.reasoning,
@@ -90,8 +93,8 @@ class NewResponses:
         )
         if not generate:
             run.usage = estimated(run)
-        given = [*before.unstored, *own]
-        return run, Record(response=response, input=given, chain=before.chain, lease=created + LEASE_SECONDS)
+        given, lease = [*before.unstored, *own], created + LEASE_SECONDS
+        return run, Record(response=response, input=given, chain=before.chain, lock=before.lock, lease=lease)
 
     async def compact(self, request: CompactRequest, *, seconds: float | None) -> CompactedResponse:
         """Raises RequestError, or ProviderError if there is no summary."""
@@ -111,13 +114,25 @@ class NewResponses:
         wanted = self._settings.store if request.store is None else request.store
         return wanted and self._ports.storage is not None
 
-    async def claim(self, key: IdempotencyKey, run: Run, record: Record) -> str:
+    async def repeated(self, key: IdempotencyKey) -> str | None:
+        """The id of the response that an earlier request with this key and this body made, if there is one."""
+        return None if self._ports.storage is None else await idempotency.earlier(self._ports.storage, key)
+
+    async def claim(self, key: IdempotencyKey | None, run: Run, record: Record) -> str:
         """The id of the response that `key` stands for: that of `run`, which is stored now, or an earlier one.
 
-        Raises IdempotencyKeyReused if the key came with another body, FirstRequestFailed if requests with it fail.
+        From then on `run` holds its conversation, if it has one. Raises ConversationLocked, IdempotencyKeyReused if the
+        key came with another body, FirstRequestFailed if requests with it fail.
         """
+        if not run.response.store:
+            await self._unstored(run).hold()
+            return run.response.id
         record.chain = await grown(self._storage.store, record.chain, run.context)
         return await idempotency.create(self._storage, key, record, run)
+
+    def _unstored(self, run: Run) -> Unstored:
+        assert run.lock is not None, "only who goes on from a conversation holds it"
+        return Unstored(self._storage, run.lock, run.response.id, self._ports.now)
 
     async def respond(
         self,
@@ -128,19 +143,27 @@ class NewResponses:
         seconds: float | None,
         committed: Callable[[], bool],
         key: IdempotencyKey | None = None,
+        claimed: bool = False,
     ) -> None:
         """Make the response, sending its events to `sink`; `run.response` is what came of it.
 
         `seconds` is how long the connection may last. A stored response goes on without it, another one ends as
         incomplete. `committed` says whether the client has seen any of the response. Before that a failure is raised
         and nothing is kept, so that the client can try again, with the same `key`; after it the response fails.
+        `claimed`: `claim` was called. A response that goes on from a conversation holds it before the model is asked.
         """
         ends = None if seconds is None else self._ports.now() + seconds
-        recorder = self._recorder(run, None if key else record) if run.response.store else None
-        journal = Journal(run, sink, recorder, self._ports.account)
+        claimed = claimed or key is not None
+        if run.lock is not None and not claimed:
+            await self.claim(None, run, record)
+            claimed = True
+        recorder = self._recorder(run, None if claimed else record) if run.response.store else None
+        unstored = self._unstored(run) if run.lock is not None and recorder is None else None
+        journal = Journal(run, sink, recorder, self._ports.account, unstored and unstored.settle)
         try:
             if recorder is None:
-                over = await self._inline(run, journal, None, ends, committed)
+                async with unstored or nullcontext():
+                    over = await self._inline(run, journal, None, ends, committed)
             else:
                 over = await self._stored(run, journal, recorder, ends, committed)
         except Exception as error:
@@ -148,8 +171,10 @@ class NewResponses:
             goes_on = recorder is not None and seen  # its reader lets the state machine take it over
             if not journal.ended and not goes_on:
                 await self._ports.account(run, error)
-            if not seen and recorder is not None and (key or recorder.creates):
+            if not seen and recorder is not None and (claimed or recorder.creates):
                 await self._forget(run, key)
+            elif not journal.ended and unstored is not None:
+                await self._let_go(run)
             raise
         if over or (run.request.background and not run.request.stream):
             return
@@ -171,10 +196,17 @@ class NewResponses:
 
     async def _forget(self, run: Run, key: IdempotencyKey | None) -> None:
         """Keep nothing of a response that failed before its client saw any of it."""
+        await self._let_go(run)
         with suppress(KitError):  # what could not be deleted expires
             await self._storage.store.delete(run.response.id)
         if key is not None:
             await idempotency.release(self._storage, key, run.response.id)
+
+    async def _let_go(self, run: Run) -> None:
+        """Give the conversation free of which nothing came. If that fails, the response's lease runs out."""
+        if run.lock is not None:
+            with suppress(KitError):
+                await self._storage.conversations.release(run.lock, run.response.id)
 
     async def _stored(
         self, run: Run, journal: Journal, recorder: Recorder, ends: float | None, committed: Callable[[], bool]

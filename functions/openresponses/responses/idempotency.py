@@ -30,7 +30,16 @@ class IdempotencyKey:
         return Claim(self.name, response_id, self.body_hash, instead_of)
 
 
-async def create(storage: Storage, key: IdempotencyKey, record: Record, run: Run) -> str:
+async def earlier(storage: Storage, key: IdempotencyKey) -> str | None:
+    """The id of the response that the key stands for, if the same request made one that is still there."""
+    held = await storage.claims.held(key.name)
+    if held is None or held.body_hash != key.body_hash:
+        return None
+    (record,) = await storage.store.load([held.response_id])
+    return None if record is None else held.response_id
+
+
+async def create(storage: Storage, key: IdempotencyKey | None, record: Record, run: Run) -> str:
     """The id of the response that `key` stands for: that of `record`, which is stored now, or an earlier one.
 
     The claim and the record are stored together. So a response that is gone was deleted, or came to nothing: its claim
@@ -40,13 +49,14 @@ async def create(storage: Storage, key: IdempotencyKey, record: Record, run: Run
     instead_of = ""
     for attempt in range(TRIES):
         try:
-            held = await storage.store.create(record, run, claim=key.claim(record.response.id, instead_of))
+            claim = key and key.claim(record.response.id, instead_of)
+            held = await storage.store.create(record, run, claim=claim)
         except StorageUnavailable:  # DynamoDB refuses transactions that meet at one key
             if attempt == TRIES - 1:
                 raise
             await asyncio.sleep(random.random() * 0.05 * 2**attempt)
             continue
-        if held is None:
+        if held is None or key is None:
             return record.response.id
         if held.body_hash != key.body_hash:
             raise IdempotencyKeyReused

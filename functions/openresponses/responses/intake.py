@@ -85,7 +85,7 @@ _ECHOED = (
 )
 
 
-UNSUPPORTED = ("conversation", "moderation")
+UNSUPPORTED = ("moderation",)
 
 
 def refuse_unsupported(request: CreateResponse) -> None:
@@ -93,6 +93,12 @@ def refuse_unsupported(request: CreateResponse) -> None:
     for param in UNSUPPORTED:
         if getattr(request, param) is not None:
             raise RequestError(f"{param!r} is not supported by this server", param=param, code="unsupported_parameter")
+    if request.conversation is not None and request.previous_response_id is not None:
+        raise RequestError(
+            "A request goes on from a 'conversation' or from a 'previous_response_id', not from both",
+            param="conversation",
+            code="mutually_exclusive_parameters",
+        )
 
 
 def refuse_unstored(request: CreateResponse) -> None:
@@ -117,12 +123,14 @@ def input_items(
     `stored` has the items for its references. `inherited` are the ids of the chain that it goes on from: the model
     would read an item of it twice.
     """
-    if not request.input and not prompted and request.previous_response_id is None:
+    goes_on = request.previous_response_id is not None or request.conversation is not None
+    if not request.input and not prompted and not goes_on:
         raise RequestError("The request has no input", param="input", code="missing_required_parameter")
-    items: list[Item] = [_with_id(each, response_id, MAX_ITEMS + index) for index, each in enumerate(prompted)]
+    token = response_id.removeprefix("resp_")
+    items: list[Item] = [with_id(each, token, MAX_ITEMS + index) for index, each in enumerate(prompted)]
     if isinstance(request.input, str):
         if request.input or not items:
-            items.append(_with_id(Message(role="user", content=[InputText(text=request.input)]), response_id, 0))
+            items.append(with_id(Message(role="user", content=[InputText(text=request.input)]), token, 0))
         return items
     ids = set[str]()
     for index, item in enumerate(request.input or ()):
@@ -136,8 +144,9 @@ def input_items(
                     "A 'compaction_trigger' must be the last item of the input", param=f"input[{index}].type"
                 )
             case _ if item.id in inherited:
+                brings = "previous_response_id" if request.conversation is None else "conversation"
                 raise RequestError(
-                    f"The item {item.id!r} is in the conversation already, which 'previous_response_id' brings along: "
+                    f"The item {item.id!r} is in the conversation already, which {brings!r} brings along: "
                     "send only what is new",
                     param=f"input[{index}].id",
                     code="duplicate_item",
@@ -152,9 +161,9 @@ def input_items(
                 items.append(stored[item.id])
             case _:
                 taken = item.id == _PLACEHOLDER or item.id in ids
-                items.append(_with_id(item.model_copy(update={"id": ""}) if taken else item, response_id, index))
+                items.append(with_id(item.model_copy(update={"id": ""}) if taken else item, token, index))
         ids.add(items[-1].id)
-    if asks_to_compact(request) and not items and request.previous_response_id is None:
+    if asks_to_compact(request) and not items and not goes_on:
         raise RequestError("There is nothing to compact before the 'compaction_trigger'", param="input")
     return items
 
@@ -163,12 +172,12 @@ def asks_to_compact(request: CreateResponse) -> bool:
     return isinstance(request.input, list) and any(isinstance(item, CompactionTrigger) for item in request.input[-1:])
 
 
-def _with_id(item: Item, response_id: str, index: int) -> Item:
+def with_id(item: Item, token: str, index: int) -> Item:
+    """`item`, with an id that holds `token` if it has none."""
     if isinstance(item, Compaction) and item.created_by == BY_TRIGGER:
         item = item.model_copy(update={"created_by": None})
     if item.id:
         return item
-    token = response_id.removeprefix("resp_")
     return item.model_copy(update={"id": f"{_ID_PREFIX[type(item)]}_{token}i{index:04x}"})
 
 
@@ -319,7 +328,12 @@ def new_response(request: CreateResponse, response_id: str, created_at: int) -> 
     echoed = {name: value for name in _ECHOED if (value := getattr(request, name)) is not None}
     tools = [shown for _, tool in requested_tools(request) if (shown := _shown(tool))]
     response = Response(
-        id=response_id, created_at=created_at, model=request.model, tools=tools, text=_echo_text(request.text)
+        id=response_id,
+        created_at=created_at,
+        model=request.model,
+        tools=tools,
+        text=_echo_text(request.text),
+        conversation=request.conversation,
     )
     if request.truncation not in _STANDARD_TRUNCATIONS:
         echoed.pop("truncation", None)

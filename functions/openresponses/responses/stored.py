@@ -10,12 +10,14 @@ from ..core.loading import Allowance
 from ..core.ports import Ports, Sink, Storage
 from ..core.records import Record
 from ..core.steps import Stop
-from ..durable.history import inherited, page
+from ..durable.conversation import before as context_before
+from ..durable.history import page
 from ..durable.journal import Journal, Recorder, nowhere
 from ..durable.tail import folded, follow, not_found, require, revive
 from ..durable.takeover import bury, resume, take_over
 from ..schema.items import Item
 from ..schema.response import Response
+from .conversations import StoredConversations
 
 PATIENCE = 5.0
 """Seconds that another worker, or another cancel, is given to end a response that was cancelled."""
@@ -28,6 +30,7 @@ class StoredResponses:
 
     def __init__(self, ports: Ports) -> None:
         self._ports, self._now = ports, ports.now
+        self.conversations = StoredConversations(ports)
 
     def _need(self, response_id: str) -> Storage:
         if self._ports.storage is None:
@@ -132,5 +135,5 @@ class StoredResponses:
         """One page of what the model was shown, and whether there is more. NotFound is also for an unknown cursor."""
         storage = self._need(response_id)
         record = await require(storage, response_id)
-        items = [*await inherited(storage.store, record, Allowance()), *record.input]
+        items = [*await context_before(storage, record, Allowance()), *record.input]
         return page(items, limit=limit, order=order, after=after, before=before)

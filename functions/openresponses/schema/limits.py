@@ -5,6 +5,8 @@ The whole body has a budget as well: see `parsing.budget`.
 
 MAX_ITEMS = 8192
 """Items of an input. OpenAI documents no number: a conversation of thousands of items is one that real clients hold."""
+MAX_ADDED = 20
+"""Items that are added to a conversation at once (openai.types.conversations.ConversationCreateParams)."""
 MAX_REFERRED = 1024
 """Responses to whose items an input refers. Clients that store their items send a reference for each of them."""
 MAX_TOOLS = 1024

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Discriminator, Field, StringConstraints
+from pydantic import BeforeValidator, Discriminator, Field, StringConstraints
 
 from .base import ABSENT_IF_NULL, GivenId, JsonObject, Name, Wire, absent, entries
 from .content import InputFile, InputImage, InputText
@@ -99,9 +99,20 @@ class PromptReference(Wire):
     variables: Annotated[dict[Name, Variable], entries(MAX_VARIABLES)] | None = None
 
 
+def _id_alone(value: object) -> object:
+    return {"id": value} if isinstance(value, str) else value
+
+
+class ConversationName(Wire):
+    """Of the conversation that a response belongs to. A request may give the id alone."""
+
+    id: GivenId
+
+
 class CreateResponse(Wire):
-    """Fields follow `CreateResponseBody`. `conversation`, `prompt` and `moderation` are OpenAI's: naming them here lets
-    the server refuse what it would otherwise have to ignore, since each would change the answer. `provider` is ours.
+    """Fields follow `CreateResponseBody`. `conversation`, `prompt` and `moderation` are OpenAI's: naming the last one
+    here lets the server refuse what it would otherwise have to ignore, since it would change the answer. `provider` is
+    ours.
 
     `model` is empty only where a prompt is to say it.
     """
@@ -136,7 +147,7 @@ class CreateResponse(Wire):
     service_tier: Word | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     user: GivenId | None = None
-    conversation: str | JsonObject | None = absent()
+    conversation: Annotated[ConversationName | None, BeforeValidator(_id_alone)] = absent()
     prompt: PromptReference | None = absent()
     moderation: JsonObject | None = absent()
     provider: ProviderPreferences | None = absent()

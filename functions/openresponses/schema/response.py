@@ -6,7 +6,14 @@ from pydantic import Field
 
 from .base import Wire, absent
 from .items import Item
-from .request import JsonObjectFormat, Metadata, PromptReference, ReasoningSettings, TextFormat
+from .request import (
+    ConversationName,
+    JsonObjectFormat,
+    Metadata,
+    PromptReference,
+    ReasoningSettings,
+    TextFormat,
+)
 from .tools import Tool, ToolChoice
 
 ResponseStatus: TypeAlias = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
@@ -97,3 +104,4 @@ class Response(Wire):
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
     prompt: PromptReference | None = absent()
+    conversation: ConversationName | None = absent()

@@ -44,6 +44,11 @@ answered with an error frame, and leaves no response behind."""
 TOO_LARGE = f"{SLUG}:too_large"
 _DELTAS = (OutputTextDelta, RefusalDelta, ReasoningDelta, SummaryTextDelta, ArgumentsDelta)
 _LIFECYCLE = (ResponseCreated, ResponseInProgress, *TERMINAL)
+_ECHOED: tuple[dict[str, object], ...] = (
+    {"tools": [], "instructions": None, "prompt": None},
+    {"tool_choice": "auto", "metadata": {}},
+)
+"""What a response repeats of its request, and what is shown of it where it does not fit."""
 _ESCAPED = 6
 """Bytes of a character at most, as JSON: `\\u0000`."""
 _ENVELOPE = 4096
@@ -92,9 +97,13 @@ class Form:
 
     def _smaller(self, event: Lifecycle, path: str | None) -> bytes:
         """Without what the client sent itself; then, if it must be, without the items that are largest."""
-        response = event.response.model_copy(update={"tools": [], "instructions": None})
-        frame = self._frame(event.model_copy(update={"response": response}))
-        if len(frame) <= self._limit or not isinstance(event, TERMINAL):
+        response, frame = event.response, b""
+        for echoed in _ECHOED:
+            response = response.model_copy(update=echoed)
+            frame = self._frame(event.model_copy(update={"response": response}))
+            if len(frame) <= self._limit:
+                return frame
+        if not isinstance(event, TERMINAL):
             return frame
         sizes = [len(item.model_dump_json().encode()) for item in response.output]
         kept, excess = set(range(len(sizes))), len(frame) + _ENVELOPE - self._limit

@@ -4,7 +4,7 @@ Values are kept as JSON, so that nobody shares an object with the storage.
 """
 
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TypeAlias
@@ -13,7 +13,8 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
 from ..core.chain import Joint, Link, Passage, shown
-from ..core.errors import Cancelled, Superseded
+from ..core.conversations import Conversation, Lock, Piece
+from ..core.errors import Cancelled, ConversationLocked, Superseded
 from ..core.listing import MAX_READ, ListedResponse, Listing, Order, Wanted, listed, place_in_time
 from ..core.loading import MAX_LOG_READ, Allowance, unlimited
 from ..core.ports import Storage
@@ -62,6 +63,22 @@ class _Chunk:
 
 
 @dataclass
+class _Talk:
+    """A conversation as JSON, and its pieces by their places."""
+
+    conversation: str
+    version: int = 0
+    holder: str = ""
+    lease: float | None = None
+    pieces: dict[int, bytes] = field(default_factory=dict[int, bytes])
+
+    def write(self, place: int, items: Sequence[Item]) -> None:
+        """Every write is a new version."""
+        self.version += 1
+        self.pieces[place] = _items().dump_json(list(items))
+
+
+@dataclass
 class Shelf:
     """What is stored for one tenant. `started` and `stopped` are (response id, generation), in order. A chunk's key is
     its level and its last response: they say all that is before."""
@@ -72,6 +89,29 @@ class Shelf:
     prompts: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     started: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     stopped: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
+
+    conversations: dict[str, _Talk] = field(default_factory=dict[str, _Talk])
+
+    def free(self, lock: Lock) -> _Talk:
+        """The conversation, if it is as the lock says. Raises ConversationLocked."""
+        talk = self.conversations.get(lock.conversation_id)
+        if talk is None or talk.version != lock.version or talk.holder not in ("", lock.instead_of):
+            raise ConversationLocked("The conversation has just changed")
+        return talk
+
+    def take(self, lock: Lock, holder: str, lease: float | None) -> None:
+        talk = self.free(lock)
+        talk.holder, talk.lease = holder, lease
+
+    def release(self, lock: Lock, holder: str, added: Sequence[Item]) -> bool:
+        """Whether it was the holder's."""
+        talk = self.conversations.get(lock.conversation_id)
+        if talk is None or talk.holder != holder:
+            return False
+        talk.holder, talk.lease = "", None
+        if added:
+            talk.write(lock.version + 1, added)
+        return True
 
     def entry(self, response_id: str) -> _Entry:
         """Raises Superseded if the response was never there or was deleted."""
@@ -90,6 +130,7 @@ def memory_storage(shelf: Shelf | None = None, on_start: Started | None = None) 
         launcher=MemoryLauncher(shelf, on_start),
         claims=MemoryClaims(shelf),
         prompts=MemoryPrompts(shelf),
+        conversations=MemoryConversations(shelf),
     )
 
 
@@ -106,6 +147,8 @@ class MemoryStore:
                 return held
         if record.response.id in self._shelf.responses:
             raise Superseded("There is a response of this id already")
+        if record.lock is not None:
+            self._shelf.take(record.lock, record.response.id, None)
         place = place_in_time(record.response, run.created)
         entry = _Entry(record.model_dump_json(), run.at_rest(), run.version, place)
         if batch is not None:
@@ -156,9 +199,13 @@ class MemoryStore:
         if response_id in self._shelf.responses:
             self._shelf.responses[response_id].cancelled = True
 
-    async def settle(self, response: Response, discarded: Sequence[str]) -> None:
+    async def settle(
+        self, response: Response, discarded: Sequence[str], lock: Lock | None = None, added: Sequence[Item] = ()
+    ) -> None:
         self._live(response.id)
         self._change(response.id, response=response.model_dump(mode="json"), discarded=list(discarded))
+        if lock is not None:
+            self._shelf.release(lock, response.id, added)
 
     async def delete(self, response_id: str) -> None:
         self._shelf.responses.pop(response_id, None)
@@ -195,6 +242,81 @@ class MemoryStore:
         """The rest is not read as what it is: the input of a request can be large."""
         entry = self._shelf.entry(response_id)
         entry.record = to_json({**from_json(entry.record), **fields}).decode()
+
+
+class MemoryConversations:
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+
+    async def create(self, conversation: Conversation, items: Sequence[Item]) -> None:
+        talk = _Talk(conversation.model_dump_json())
+        if items:
+            talk.write(1, items)
+        self._shelf.conversations[conversation.id] = talk
+
+    async def load(self, conversation_id: str) -> Conversation | None:
+        talk = self._shelf.conversations.get(conversation_id)
+        if talk is None:
+            return None
+        now = {"version": talk.version, "holder": talk.holder, "lease": talk.lease}
+        return Conversation.model_validate_json(talk.conversation).model_copy(update=now)
+
+    async def describe(self, conversation_id: str, metadata: Mapping[str, str]) -> bool:
+        conversation, talk = await self.load(conversation_id), self._shelf.conversations.get(conversation_id)
+        if conversation is None or talk is None:
+            return False
+        talk.conversation = conversation.model_copy(update={"metadata": {**metadata}}).model_dump_json()
+        return True
+
+    async def items(self, conversation_id: str, until: int, within: Allowance | None = None) -> list[Item]:
+        within, items = within or unlimited(), list[Item]()
+        for place, packed in self._pieces(conversation_id):
+            if place <= until:
+                within.take(len(packed))
+                items += _items().validate_json(packed)
+        return items
+
+    async def pieces(self, conversation_id: str, beyond: int | None, *, newest_first: bool) -> list[Piece]:
+        """One at a time, so that tests see a listing that takes several reads."""
+        pieces = self._pieces(conversation_id)
+        for place, packed in reversed(pieces) if newest_first else pieces:
+            if beyond is None or (place < beyond if newest_first else place > beyond):
+                return [Piece(place, _items().validate_json(packed))]
+        return []
+
+    async def append(self, lock: Lock, items: Sequence[Item]) -> None:
+        await self.rewrite(lock, Piece(lock.version + 1, [*items]))
+
+    async def rewrite(self, lock: Lock, piece: Piece) -> None:
+        talk = self._shelf.free(lock)
+        talk.holder, talk.lease = "", None
+        talk.write(piece.place, piece.items)
+
+    async def hold(self, lock: Lock, holder: str, lease: float) -> None:
+        self._shelf.take(lock, holder, lease)
+
+    async def renew(self, lock: Lock, holder: str, lease: float) -> None:
+        talk = self._shelf.conversations.get(lock.conversation_id)
+        if talk is None or talk.holder != holder:
+            raise Superseded("The conversation is another response's now, or gone")
+        talk.lease = lease
+
+    async def release(self, lock: Lock, holder: str, added: Sequence[Item] = ()) -> None:
+        if not self._shelf.release(lock, holder, added):
+            raise Superseded("The conversation is another response's now, or gone")
+
+    async def delete(self, lock: Lock) -> bool:
+        talk = self._shelf.conversations.get(lock.conversation_id)
+        if talk is None:
+            return False
+        if talk.holder not in ("", lock.instead_of):
+            raise ConversationLocked("The conversation has just changed")
+        del self._shelf.conversations[lock.conversation_id]
+        return True
+
+    def _pieces(self, conversation_id: str) -> list[tuple[int, bytes]]:
+        talk = self._shelf.conversations.get(conversation_id)
+        return [] if talk is None else sorted(talk.pieces.items())
 
 
 class MemoryRuns:
@@ -262,6 +384,9 @@ class MemoryLauncher:
 class MemoryClaims:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
+
+    async def held(self, key: str) -> Claim | None:
+        return self._shelf.claims.get(key)
 
     async def release(self, claim: Claim) -> None:
         held = self._shelf.claims.get(claim.key)

@@ -24,7 +24,7 @@ from openresponses_dev.local.background import Background
 from openresponses_dev.local.gateway.gateway import IDLE_TIMEOUT_S, QUEUE_S, Gateway
 from openresponses_dev.local.gateway.management import Management
 from openresponses_dev.local.gateway.server import Doors, HttpServer
-from openresponses_dev.local.gateway.socket_gateway import GOING_AWAY, SocketGateway
+from openresponses_dev.local.gateway.socket_gateway import SocketGateway
 from openresponses_dev.local.gateway.socket_line import AS_ON_AWS, Limits
 from openresponses_dev.local.gateway.visitors import Visitors
 from openresponses_dev.local.logs import Log
@@ -183,7 +183,7 @@ class LocalCloud:
     ) -> None:
         self.aws.halt()
         if self._sockets is not None:
-            await self._sockets.connections.close(GOING_AWAY, "Going away")
+            await self._sockets.stop()
         await asyncio.gather(*(function.close() for function in self.functions.values()))
         await self._server.stop()
         # Once more: a request may have come in between.

@@ -14,6 +14,10 @@ class DynamoClaims:
     def __init__(self, layout: TenantLayout) -> None:
         self._layout = layout
 
+    async def held(self, key: str) -> Claim | None:
+        item = await self._layout.table.get(self._layout.claim_key(_digest(key)))
+        return Claim(key, item["response_id"]["S"], item["body_hash"]["S"]) if self._layout.alive(item) else None
+
     async def release(self, claim: Claim) -> None:
         """Writes the claim as expired: that needs no permission to delete."""
         layout = self._layout
@@ -31,11 +35,15 @@ def claim_put(layout: TenantLayout, claim: Claim) -> Put:
 
 def claim_item(layout: TenantLayout, claim: Claim) -> Item:
     return {
-        **layout.claim_key(sha256(claim.key.encode()).hexdigest()),
+        **layout.claim_key(_digest(claim.key)),
         "ttl": layout.ttl(_DAYS),
         "response_id": {"S": claim.response_id},
         "body_hash": {"S": claim.body_hash},
     }
+
+
+def _digest(key: str) -> str:
+    return sha256(key.encode()).hexdigest()
 
 
 def held(claim: Claim, item: Item) -> Claim:

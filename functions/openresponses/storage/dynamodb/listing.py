@@ -47,7 +47,7 @@ async def page(layout: TenantLayout, wanted: Wanted, *, limit: int, order: Order
     beyond = None
     if after is not None:
         record = await layout.table.get(layout.key(after, "record"))
-        if not layout.alive(record) or "list_sk" not in record:
+        if "list_sk" not in record or not layout.alive(record):
             return None
         beyond = record["list_sk"]["S"]
     found, last_id, left, most = list[ListedResponse](), None, MAX_READ, limit + 1

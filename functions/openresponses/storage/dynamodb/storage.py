@@ -6,6 +6,7 @@ from ...aws.clients import Aws
 from ...aws.launcher import StepFunctionsLauncher
 from ...core.ports import Storage
 from .claims import DynamoClaims
+from .conversations import DynamoConversations
 from .event_log import DynamoEventLog
 from .layout import TenantLayout
 from .prompts import DynamoPrompts
@@ -37,4 +38,5 @@ def aws_storage(
         launcher=StepFunctionsLauncher(aws, state_machine_arn, tenant),
         claims=DynamoClaims(layout),
         prompts=DynamoPrompts(layout),
+        conversations=DynamoConversations(layout),
     )

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from ...core.chain import Joint, Link, Passage
+from ...core.conversations import Lock
 from ...core.errors import Cancelled, Superseded
 from ...core.listing import Listing, Order, Wanted
 from ...core.loading import Allowance
@@ -14,12 +15,13 @@ from ...schema.items import Item as ResponseItem
 from ...schema.response import Response
 from .chains import Given, chain_of, join, load_links, pack_chain
 from .claims import claim_put, held
+from .conversations import changed, is_conversation, releasing, taking
 from .deletion import delete
 from .event_log import batch_item
 from .layout import TenantLayout
 from .listing import index_keys, pack_listed, page
 from .runs import pack_run
-from .table import ABSENT, ConditionFailed, Item, Put, number, safe
+from .table import ABSENT, ConditionFailed, Item, Put, Update, number, safe
 from .values import Attribute, Vanished
 
 LIVE = "#status IN (:queued, :in_progress)"
@@ -48,7 +50,9 @@ class DynamoStore:
             self._pack(response_id, "response", outcome),
             pack_run(layout, run),
         )
-        given = {"input": input_value, "response": response_value, "chain": pack_chain(record.chain)}
+        given: Item = {"input": input_value, "response": response_value, "chain": pack_chain(record.chain)}
+        if record.lock is not None:
+            given["lock"] = {"S": record.lock.model_dump_json()}
         ttl = {"ttl": layout.ttl(layout.response_days)}
         state: Item = {
             "status": {"S": record.response.status},
@@ -56,7 +60,7 @@ class DynamoStore:
             **index_keys(layout, record.response, run.created),
             "listed": pack_listed(layout, record.response),
         }
-        puts = [
+        puts: list[Put | Update] = [
             Put({**layout.key(response_id, "record"), **ttl, **state}, ABSENT),
             Put({**layout.key(response_id, "input"), **ttl, **given}),
             Put({**layout.key(response_id, "run"), **ttl, "run": run_value, "version": number(run.version)}),
@@ -68,12 +72,16 @@ class DynamoStore:
             values.append(first["events"])
         if claim is not None:
             puts.insert(0, claim_put(layout, claim))
+        if record.lock is not None:
+            puts.append(taking(layout, record.lock, response_id))
         try:
             await layout.table.transact(puts)
         except ConditionFailed as failed:
             await asyncio.gather(*map(layout.values.discard, values))
             if claim is not None and "response_id" in failed.item:
                 return held(claim, failed.item)
+            if record.lock is not None and (is_conversation(failed.item) or not failed.item):
+                raise changed() from None
             raise Superseded("There is a response of this id already") from None
         return None
 
@@ -113,17 +121,36 @@ class DynamoStore:
         except ConditionFailed:
             return
 
-    async def settle(self, response: Response, discarded: Sequence[str]) -> None:
+    async def settle(
+        self,
+        response: Response,
+        discarded: Sequence[str],
+        lock: Lock | None = None,
+        added: Sequence[ResponseItem] = (),
+    ) -> None:
         layout = self._layout
         outcome = _Outcome(response=response, discarded=list(discarded))
         value = await self._pack(response.id, "response", outcome)
         status: Item = {"S": response.status}
         changes: Item = {"response": value, "status": status, "listed": pack_listed(layout, response)}
+        end = Update(layout.key(response.id, "record"), changes, LIVE, LIVE_VALUES)
+        if lock is not None and await self._settled_with(end, lock, response.id, added):
+            return
         try:
-            await layout.table.update(layout.key(response.id, "record"), changes, LIVE, LIVE_VALUES)
+            await layout.table.update(end.key, end.changes, end.condition, end.values)
         except ConditionFailed:
             await layout.values.discard(value)
             raise _superseded() from None
+
+    async def _settled_with(self, end: Update, lock: Lock, holder: str, added: Sequence[ResponseItem]) -> bool:
+        """False if the response is over, or if the conversation is not its own: then it ends without it."""
+        writes, values = await releasing(self._layout, lock, holder, added)
+        try:
+            await self._layout.table.transact([end, *writes])
+        except ConditionFailed:
+            await asyncio.gather(*map(self._layout.values.discard, values))
+            return False
+        return True
 
     async def delete(self, response_id: str) -> None:
         await delete(self._layout, response_id)
@@ -160,6 +187,7 @@ class DynamoStore:
             response=outcome.response,
             input=given.input,
             chain=await chain_of(self._layout, start),
+            lock=Lock.model_validate_json(start["lock"]["S"]) if "lock" in start else None,
             discarded=outcome.discarded,
             lease=None if lease is None else float(lease),
         )

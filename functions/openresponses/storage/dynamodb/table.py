@@ -62,6 +62,23 @@ class Put:
 
 
 @dataclass(frozen=True, slots=True)
+class Update:
+    """A change of attributes, if `condition` holds for the item that is there."""
+
+    key: Item
+    changes: Item
+    condition: str
+    values: Item = field(default_factory=dict[str, Any])
+
+    def write(self, writer: Item) -> Item:
+        changes = {**self.changes, "writer": writer}
+        setting = "SET " + ", ".join(f"#{name} = :{name}" for name in changes)
+        values = {**changes, **self.values}
+        write = _expressions(values, UpdateExpression=setting, ConditionExpression=self.condition)
+        return {"Key": self.key, **write, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """No write, but a condition on the item of this key."""
 
@@ -90,11 +107,9 @@ class Table:
     ) -> Item:
         """Set attributes. `returns` says which to return, as DynamoDB's ReturnValues does. Raises ConditionFailed."""
         writer = {"S": secrets.token_hex(8)}
-        changes = {**changes, "writer": writer}
-        setting = "SET " + ", ".join(f"#{name} = :{name}" for name in changes)
-        write = _expressions({**changes, **(values or {})}, UpdateExpression=setting, ConditionExpression=condition)
-        fixed = {"TableName": self._name, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-        answer = await self._guarded("update_item", {**fixed, "Key": key, "ReturnValues": returns, **write}, writer)
+        update = Update(key, changes, condition, values or {}).write(writer)
+        fixed = {"TableName": self._name, "ReturnValues": returns}
+        answer = await self._guarded("update_item", {**fixed, **update}, writer)
         return answer.get("Attributes", {})
 
     async def change(self, key: Item, expression: str, condition: str, values: Item) -> Item:
@@ -112,10 +127,10 @@ class Table:
         answer = await self._guarded("update_item", {**fixed, "Key": key, **write}, writer)
         return answer.get("Attributes", {})
 
-    async def transact(self, puts: Sequence[Put], checks: Sequence[Check] = ()) -> None:
+    async def transact(self, changes: Sequence[Put | Update], checks: Sequence[Check] = ()) -> None:
         """Write all items or none. Raises ConditionFailed for the first one whose condition does not hold."""
         writer = {"S": secrets.token_hex(8)}
-        writes = [{"Put": {"TableName": self._name, **put.write(writer)}} for put in puts]
+        writes = [{type(each).__name__: {"TableName": self._name, **each.write(writer)}} for each in changes]
         writes += [{"ConditionCheck": {"TableName": self._name, **check.write()}} for check in checks]
         await self._guarded("transact_write_items", {"TransactItems": writes}, writer)
 
@@ -145,7 +160,14 @@ class Table:
         return {(item["pk"]["S"], item["sk"]["S"]): item for item in fetched}
 
     async def query(
-        self, pk: str, first: str = " ", last: str = "~", *, keys_only: bool = False, page: int | None = None
+        self,
+        pk: str,
+        first: str = " ",
+        last: str = "~",
+        *,
+        keys_only: bool = False,
+        page: int | None = None,
+        backward: bool = False,
     ) -> AsyncGenerator[Item]:
         """The items of a partition, in order, between two sort keys. A call brings 1 MB at most, and `page` items."""
         values = {":pk": {"S": pk}, ":first": {"S": first}, ":last": {"S": last}}
@@ -154,6 +176,7 @@ class Table:
             "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
             "ExpressionAttributeValues": values,
             "ConsistentRead": True,
+            "ScanIndexForward": not backward,
             **({"ProjectionExpression": "pk, sk"} if keys_only else {}),
             **({"Limit": page} if page else {}),
         }

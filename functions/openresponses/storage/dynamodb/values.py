@@ -14,10 +14,11 @@ from ...core.loading import Allowance, unlimited
 
 Attribute: TypeAlias = dict[str, Any]
 """DynamoDB's form of a value: {"B": bytes}, {"S": text}, ..."""
-Kind: TypeAlias = Literal["response", "log", "prompt"]
-"""The first part of a key: the bucket's lifecycle has a rule for each, but none for prompts, which are kept."""
+Kind: TypeAlias = Literal["response", "log", "prompt", "conversation"]
+"""The first part of a key: the bucket's lifecycle has a rule for each that expires. The last two do not."""
+OF_A_RESPONSE: tuple[Kind, ...] = ("response", "log")
 
-_MAX_INLINE = 150_000
+MAX_INLINE = 150_000
 """Compressed bytes. An item may hold 400 KB, and two values share one. A write costs 1 unit per KB; an object as much
 as 8 units."""
 _STEP = 2**20
@@ -48,7 +49,7 @@ class Values:
 
     def place(self, kind: Kind, owner: str, name: str, packed: bytes) -> Attribute:
         """The value itself, or the key of the object that is to hold it."""
-        return {"B": packed} if len(packed) <= _MAX_INLINE else {"S": f"{self._prefix(kind, owner)}{name}"}
+        return {"B": packed} if len(packed) <= MAX_INLINE else {"S": f"{self._prefix(kind, owner)}{name}"}
 
     async def put(self, attribute: Attribute, packed: bytes) -> None:
         await self._aws.call("s3", "put_object", Bucket=self._bucket, Key=attribute["S"], Body=packed)
@@ -77,7 +78,7 @@ class Values:
         if "S" in attribute:
             await self._aws.call("s3", "delete_object", Bucket=self._bucket, Key=attribute["S"])
 
-    async def delete_all(self, owner: str, kinds: Iterable[Kind] = ("response", "log")) -> None:
+    async def delete_all(self, owner: str, kinds: Iterable[Kind] = OF_A_RESPONSE) -> None:
         """Delete every object of a response, or of something else, also those that no item points to."""
         await asyncio.gather(*(self._delete_under(self._prefix(kind, owner)) for kind in kinds))
 

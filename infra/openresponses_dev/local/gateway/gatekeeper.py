@@ -29,7 +29,8 @@ AuthorizerContext = dict[str, str | int]
 
 _UNAUTHORIZED = "Unauthorized"  # the errorMessage that is not a failure
 _FAILED = "AUTHORIZER_CONFIGURATION_ERROR"
-_SOCKET_QUEUE_S = 29.0  # as long as an integration may take: Lambda has a thousand sandboxes
+SOCKET_QUEUE_S = 300.0
+"""How long the functions of a socket are waited for. Lambda refuses at once, but has a thousand sandboxes."""
 
 
 class Denied(Exception):
@@ -93,7 +94,7 @@ class Gatekeeper:
         begun = self._now()
         event = json.dumps(handshake.authorizer_event(), ensure_ascii=False).encode()
         function = self._functions[authorizer.function_arn]
-        answer = _read(await _invoke(function, event, handshake.request.trace_id, _SOCKET_QUEUE_S), begun)
+        answer = _read(await _invoke(function, event, handshake.request.trace_id, SOCKET_QUEUE_S), begun)
         _check_policy(answer.statements, handshake.connect_arn)
         return {**answer.context, "integrationLatency": round((self._now() - begun) * 1000)}
 

@@ -17,7 +17,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from openresponses_dev.local.background import Background
 from openresponses_dev.local.gateway.answers import Malformed, read_buffered
 from openresponses_dev.local.gateway.connections import Connection, Connections
-from openresponses_dev.local.gateway.gatekeeper import AuthorizerContext, Denied, Gatekeeper
+from openresponses_dev.local.gateway.gatekeeper import SOCKET_QUEUE_S, AuthorizerContext, Denied, Gatekeeper
 from openresponses_dev.local.gateway.http_exchange import Message, Receive, Send
 from openresponses_dev.local.gateway.rest_event import Request
 from openresponses_dev.local.gateway.socket_event import Handshake, new_id
@@ -73,6 +73,12 @@ class SocketGateway:
         self._functions, self._visitors = functions, visitors
         self._gatekeeper = Gatekeeper(functions)
         self._background, self._log = background, log
+        self._stopped = False
+
+    async def stop(self) -> None:
+        """Close every connection. No function is told: they end, too."""
+        self._stopped = True
+        await self.connections.close(GOING_AWAY, "Going away")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
@@ -104,7 +110,8 @@ class SocketGateway:
         finally:
             self.connections.remove(connection)
         self._log.say(f"WebSocket {connection.id}  closed {code} {reason}".rstrip())
-        if route := self.api.routes.get(DISCONNECT):
+        route = self.api.routes.get(DISCONNECT)
+        if route and not self._stopped:
             event = connection.handshake.disconnect_event(code, reason, connection.authorizer)
             self._background.spawn(self._tell(route, event), f"{DISCONNECT} of {connection.id}")
 
@@ -187,7 +194,7 @@ class SocketGateway:
             self._log.say(f"{DISCONNECT}  {failed}", failed=True)
 
     async def _invoke(self, route: SocketRoute, event: Mapping[str, Any]) -> tuple[int, dict[str, str]]:
-        """Status and headers of the answer. A function at its limit is waited for: Lambda has a thousand sandboxes.
+        """Status and headers of the answer, for which the route's time is given from when there is a sandbox.
 
         Raises Unanswered.
         """
@@ -195,9 +202,9 @@ class SocketGateway:
         about = f"{context['routeKey']} {context['connectionId']}"
         payload = json.dumps(event, ensure_ascii=False).encode()
         try:
+            function = self._functions[route.function]
+            call = await function.invoke_soon(payload, None, patience_s=SOCKET_QUEUE_S)
             async with asyncio.timeout(route.timeout_s):
-                function = self._functions[route.function]
-                call = await function.invoke_soon(payload, None, patience_s=route.timeout_s)
                 body = b"".join([chunk async for chunk in call.chunks()])
         except TimeoutError:
             raise Unanswered("Endpoint request timed out", f"{route.function} took {route.timeout_s:g} s") from None

@@ -25,7 +25,7 @@ from openresponses_dev.local.template.yaml_tree import Table, TemplateError, Val
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "ANY")
 TASK_ROOT = "/var/task"
 MAX_TIMEOUT_S = 900
-MAX_RETRIES, MAX_EVENT_AGE_S = 2, 6 * 3600
+MAX_RETRIES = 2
 _TRANSFER_MODES = {"BUFFERED": False, "RESPONSE_STREAM": True}
 
 
@@ -63,13 +63,12 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class EventInvokeConfig:
-    """What becomes of an asynchronous invocation: it is run so many times more when it fails, and not at all when it
-    finds no sandbox for so long. Then the function of an ARN, if there is one, is told. The defaults are AWS's:
+    """What becomes of an asynchronous invocation: it is run so many times more when it fails. Then the function of an
+    ARN, if there is one, is told. The default is AWS's:
     https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
     """
 
     retries: int = MAX_RETRIES
-    max_age_s: int = MAX_EVENT_AGE_S
     on_failure: str = ""
 
 
@@ -270,7 +269,6 @@ def _event_invoke(config: Properties) -> EventInvokeConfig:
         raise TemplateError(failed.at("Type"), f"the local cloud runs Lambda, not {kind!r}")
     return EventInvokeConfig(
         config.number("MaximumRetryAttempts", MAX_RETRIES, 0, MAX_RETRIES),
-        config.number("MaximumEventAgeInSeconds", MAX_EVENT_AGE_S, 60, MAX_EVENT_AGE_S),
         failed.text("Destination", ""),
     )
 

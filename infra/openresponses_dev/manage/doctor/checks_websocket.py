@@ -63,7 +63,7 @@ def _worker(deployment: Deployment) -> Finding:
     except AwsRefused as refused:
         if refused.code != "ResourceNotFoundException":
             raise
-        configuration = {}
+        configuration = dict[str, Any]()
     retries = configuration.get("MaximumRetryAttempts", 2)  # Lambda's own default
     if retries:
         return problem("WebSocket's worker", f"{name} is run again up to {retries} times for one message", _DEPLOY)
