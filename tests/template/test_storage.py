@@ -71,7 +71,11 @@ def test_every_kind_of_object_expires_as_its_items_do(resources: dict[str, Json]
         re.M,
     )
     assert kinds
-    assert set(json.loads(f"[{kinds[1]}]")) == {"response", "log"}
+    assert set(json.loads(f"[{kinds[1]}]")) == {
+        "response",
+        "log",
+        "conversation",
+    }  # the last is kept until it is deleted
     assert {rule["Status"] for rule in rules} == {"Enabled"}
     assert [rule["AbortIncompleteMultipartUpload"] for rule in rules if "Prefix" not in rule] == [
         {"DaysAfterInitiation": 1}
