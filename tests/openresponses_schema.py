@@ -35,7 +35,7 @@ OPENAI_TOOLS |= {
     "computer_use_preview",
     "tool_search",
 }
-UPSTREAM_EVENTS = set(get_args(UpstreamProgress.model_fields["type"].annotation))
+UPSTREAM_EVENTS = {*get_args(UpstreamProgress.model_fields["type"].annotation), "response.compaction.compacting"}
 OPENAI_EVENTS = {
     "response.reasoning_text.delta": "response.reasoning.delta",
     "response.reasoning_text.done": "response.reasoning.done",
@@ -59,6 +59,16 @@ def check_request(request: Json) -> None:
     known = set(_document()["components"]["schemas"]["CreateResponseBody"]["properties"])
     assert set(request) <= known, f"request: fields that the schema doesn't know: {sorted(set(request) - known)}"
     _check(request, "CreateResponseBody")
+
+
+def check_compacted(compacted: Json) -> None:
+    """Raises AssertionError where `compacted` is not a CompactResource."""
+    known = set(_document()["components"]["schemas"]["CompactResource"]["properties"])
+    assert set(compacted) == known, f"compaction: {sorted(set(compacted) ^ known)}"
+    for item in compacted["output"]:
+        check_item(item)
+    standard = [item for item in compacted["output"] if not _is_extension(item, OPENAI_ITEMS)]
+    _check({**compacted, "output": standard}, "CompactResource")
 
 
 def check_item(item: Json) -> None:
@@ -85,6 +95,15 @@ def check_event(event: Json, *, openai_names: bool = False) -> None:
         check_item(event["item"])
         event["item"] = _STAND_IN if _is_extension(event["item"], OPENAI_ITEMS) else event["item"]
     _check(event, event_schemas()[kind])
+
+
+def check_frame(frame: Json) -> None:
+    """Of a socket: an event, or the error that a message gets in place of a stream."""
+    if frame["type"] == "error":
+        _check(frame, "WebSocketErrorEvent")
+        assert frame["error"]["message"], "an error without a message"
+    else:
+        check_event(frame)
 
 
 def check_extension(item: Json) -> None:

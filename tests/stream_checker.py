@@ -158,6 +158,8 @@ def _feed(item: _Item, event: Json) -> None:
         part.annotations.append(event["annotation"])
     elif prefix == "response.reasoning_summary_text":
         _feed_text(_open_part(item, "summary", event["summary_index"], "summary_text"), event, verb, "text")
+    elif prefix == "response.compaction":
+        assert (item.added["type"], verb) == ("compaction", "compacting")
     elif match := UPSTREAM.match(event["type"]):
         assert item.added["type"] == match["item"], f"{event['type']} for a {item.added['type']}"
     else:

@@ -53,6 +53,12 @@ class ClientKey:
     revoked_at: int | None = None
 
 
+def check_tenant(tenant: str) -> None:
+    """Raises ValueError."""
+    if not _TENANT.fullmatch(tenant):
+        raise ValueError("a tenant is 1 to 63 of a-z, 0-9 and -, and does not begin with -")
+
+
 def new_token() -> str:
     """A key that nobody has: it is told once, to the client, and kept nowhere."""
     return f"or_{_random(_ID_LETTERS, _ID_LENGTH)}_{_random(_SECRET_LETTERS, _SECRET_LENGTH)}"
@@ -78,8 +84,7 @@ def make(
     parsed = parse(token)
     if parsed is None:
         raise ValueError("a key is or_<12 of a-z0-9>_<43 of A-Za-z0-9>")
-    if not _TENANT.fullmatch(tenant):
-        raise ValueError("a tenant is 1 to 63 of a-z, 0-9 and -, and does not begin with -")
+    check_tenant(tenant)
     if not all(map(_PATTERN.fullmatch, models)) or len(" ".join(models)) > _MAX_PATTERNS_LENGTH:
         raise ValueError(f"models are names without spaces, {_MAX_PATTERNS_LENGTH} characters in all")
     if reasoning not in REASONING:
@@ -97,8 +102,11 @@ def refusal(token: Token, key: ClientKey | None, now: float) -> Refusal | None:
     known = hmac.compare_digest(token.hash, key.hash if key else _NOBODYS)
     if key is None:
         return "unknown"
-    if not known:
-        return "wrong_secret"
+    return ended(key, now) if known else "wrong_secret"
+
+
+def ended(key: ClientKey, now: float) -> Refusal | None:
+    """Why a key that was let in before may not go on."""
     if key.revoked_at is not None:
         return "revoked"
     if key.expires_at is not None and key.expires_at <= now:

@@ -1,5 +1,5 @@
-"""`uv run python -m tests.bench [server|durable|cache|peers|all]`: prints the tables, exits with 1 where a goal is
-missed."""
+"""`uv run python -m tests.bench [server|durable|sockets|cache|peers|all]`: prints the tables, exits with 1 where a
+goal is missed."""
 
 import argparse
 import asyncio
@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import cached, chains, cold, cost, durable, hot, measures, page, side_by_side
+from tests.bench import cached, chains, cold, cost, durable, hot, measures, page, side_by_side, sockets
 from tests.bench.cost import Bill
 from tests.bench.figures import Figure, Machine, table
 from tests.bench.peers import compare
@@ -18,10 +18,12 @@ from tests.bench.sandbox import REPO, Checkout, checkout
 
 parser = argparse.ArgumentParser(
     prog="tests.bench",
-    description="What the server costs. `server` takes about two minutes, `durable` about six, `cache` seconds. `all` "
-    "is these three. `peers` installs other servers first, and takes about five.",
+    description="What the server costs. `server` takes about two minutes, `durable` about six, `sockets` one, `cache` "
+    "seconds. `all` is these four. `peers` installs other servers first, and takes about five.",
 )
-parser.add_argument("what", nargs="?", choices=("server", "durable", "cache", "peers", "all"), default="server")
+parser.add_argument(
+    "what", nargs="?", choices=("server", "durable", "sockets", "cache", "peers", "all"), default="server"
+)
 parser.add_argument("--json", action="store_true", help="print JSON in place of the tables")
 parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the tables into this page: docs/figures.md")
 parser.add_argument("--scale", type=float, default=1.0, help="0.1 for a tenth of the rounds")
@@ -50,6 +52,11 @@ async def of_server(scale: float, baseline: Checkout | None) -> list[Figure]:
     ]
 
 
+async def of_sockets() -> list[list[Bill]]:
+    async with durable.cloud() as (it, http):
+        return await sockets.everything(it, http)
+
+
 async def of_durability(scale: float, baseline: Checkout | None) -> tuple[list[Figure], list[list[Bill]]]:
     loops = await side_by_side.loop(max(1, round(9 * scale)), baseline)
     async with durable.cloud() as (it, http):
@@ -67,6 +74,13 @@ if arguments.what == "peers":
         page.write(arguments.write, "peers", text)
     print(json.dumps([row.document() for row in compared], indent=2) if arguments.json else text)
     sys.exit()
+if arguments.what in ("sockets", "all"):
+    turns = sockets.table(asyncio.run(of_sockets()))
+    if arguments.write:
+        page.write(arguments.write, "sockets", f"{page.about(machine, today)}\n\n{turns}")
+    if arguments.what == "sockets":
+        print(turns)
+        sys.exit()
 if arguments.what in ("cache", "all"):
     shares = asyncio.run(cached.table())
     if arguments.write:

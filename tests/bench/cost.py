@@ -28,20 +28,24 @@ MONTH_DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What one response used. `ms` are of each function; `rest` is bytes of the table, times the days they are kept."""
+    """What one response used. `ms` are of each function; `rest` is bytes of the table, times the days they are kept;
+    `messages` are those of a socket, and `minutes` those for which it was open.
+    """
 
     name: str
     model_seconds: float
     ms: Mapping[str, float]
-    invocations: int
-    requests: int
+    invocations: float
+    requests: float
     transitions: int
     writes: float
     reads: float
-    puts: int
-    gets: int
-    log_bytes: int
+    puts: float
+    gets: float
+    log_bytes: float
     rest: float
+    messages: float = 0
+    minutes: float = 0
 
     def usd(self) -> dict[str, float]:
         """By what it is paid for."""
@@ -50,6 +54,7 @@ class Bill:
         return {
             "Lambda time": seconds * ASSUMED["memory_mb"] / 1024 * price("lambda_gb_second"),
             "requests": self.invocations * price("lambda_request") + self.requests * price("api_request"),
+            "messages": self.messages * price("socket_message") + self.minutes * price("socket_minute"),
             "transitions": self.transitions * price("transition"),
             "table writes": self.writes * price("write_unit"),
             "table reads": self.reads * price("read_unit"),
@@ -175,6 +180,7 @@ def _used(quick: list[Bill], paced: list[Bill]) -> list[str]:
         *_head("what one response uses", paced),
         *(row(f"{name} function, ms", lambda bill, name=name: f"{bill.ms.get(name, 0):,.0f}") for name in names),
         row("invocations", lambda bill: f"{bill.invocations:,}"),
+        *([row("messages", lambda bill: f"{bill.messages:,.0f}")] if any(bill.messages for bill in paced) else []),
         row("state transitions", lambda bill: f"{bill.transitions:,}"),
         row("table write units", lambda bill: f"{bill.writes:,.0f}"),
         row("table read units", lambda bill: f"{bill.reads:,.0f}"),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.bench import chains, cold, cost, durable, hot, side_by_side
+from tests.bench import chains, cold, cost, durable, hot, side_by_side, sockets
 from tests.bench.cost import Bill, Case
 from tests.bench.figures import Figure, Machine, Samples, table
 from tests.bench.measures import added_latency, event_cost, first_byte, memory
@@ -55,6 +55,7 @@ async def test_what_durability_costs_can_be_measured():
             *await chains.rows(it, http, 0.1),
         ]
         quick = await cost.bills(it, http, 0, (Case("inline", 2), Case("background", 2, streamed=False)))
+        over_http, over_socket = [await sockets.bill(it, http, case, 0, turns=2) for case in sockets.CASES[:2]]
     values = {figure.name: figure.value for figure in figures}
     assert all(figure.ours.median > 0 for figure in figures)
     assert values["tailing a response, p50 per event"] < GENEROUS * 150
@@ -65,6 +66,11 @@ async def test_what_durability_costs_can_be_measured():
     assert (background.invocations, background.requests, background.transitions) == (2, 1, 4)
     assert min(background.writes, inline.writes) > 0
     assert "**all**" in cost.table(quick, quick)
+    assert (over_http.invocations, over_http.messages, over_http.writes) == (1, 0, 0)
+    assert over_socket.ms.keys() == {"Socket", "SocketAuthorizer", "SocketWorker"}
+    assert over_socket.invocations >= 2, "the door and the worker, and the connection's part"
+    assert over_socket.messages >= 9, "a message of the client, and the least events that a turn has"
+    assert over_socket.writes > 0
 
 
 @pytest.mark.bench

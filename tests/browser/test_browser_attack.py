@@ -16,7 +16,8 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from openresponses_dev.local.cloud import LocalCloud
 from openresponses_dev.local.gateway.server import HttpServer
@@ -35,6 +36,7 @@ WRITES = {
     "AmazonSSM.GetParameter": {"Name": PARAMETER, "WithDecryption": True},
     "DynamoDB_20120810.Scan": {"TableName": "ResponsesTable"},
 }
+SOCKETS = ["/v1/responses", "/responses"]
 NOTHING = ("TypeError", "opaque", "error", "nothing", "sent")
 """What a try ends with by which a page learns and changes nothing; whether it did change anything is looked at."""
 
@@ -57,9 +59,11 @@ class Attacker:
             for origin in origins
             for target, body in WRITES.items()
         ]
+        sockets = [origin.replace("http", "ws") + path for origin in of.values() for path in SOCKETS]
         rebound = [f"http://rebound.example:{urlsplit(origin).port}/attack" for origin in self._victims.values()]
         frames = rebound if name == "page" else []
-        return {"name": name, "report": self.origin, "reads": reads, "writes": writes, "frames": frames}
+        tries = {"reads": reads, "writes": writes, "sockets": sockets, "frames": frames}
+        return {"name": name, "report": self.origin, **tries}
 
     @asynccontextmanager
     async def serving(self) -> AsyncGenerator[str, None]:
@@ -152,9 +156,10 @@ def _refusal(found: dict[str, Any]) -> bool:
 
 async def test_a_page_of_another_origin_reads_and_changes_nothing(tmp_path: Path) -> None:
     async with LocalCloud(ROOT / "template.yaml", providers={"openai": SETTINGS}) as cloud:
-        victims = {"gateway": cloud.origin, "aws": cloud.aws.endpoint_url}
+        victims = {"gateway": cloud.origin, "aws": cloud.aws.endpoint_url, "sockets": cloud.socket_origin}
         reads = {
             "gateway": ["/_local.json", "/_local", "/v1/models", "/docs"],
+            "sockets": ["/responses", "/responses/@connections/AAAAAAAAAAAAAAA="],
             "aws": ["/", "/moto-api/", "/moto-api/data.json", "/moto-api/reset", "/latest/meta-data/"],
         }
         told = await attacked(victims, reads, tmp_path)
@@ -174,9 +179,13 @@ async def test_the_same_page_reads_a_server_that_lets_it(tmp_path: Path) -> None
     async def anyone(_: Request) -> Response:
         return PlainTextResponse("secret")
 
+    async def everyone(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.receive()
+
     open_to_all = Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
-    every = [Route("/", anyone, methods=["GET", "POST", "PUT", "DELETE"])]
-    server = HttpServer(Starlette(routes=every, middleware=[open_to_all]), 0)
+    every = [Route("/", anyone, methods=["GET", "POST", "PUT", "DELETE"]), WebSocketRoute(SOCKETS[0], everyone)]
+    server = HttpServer(Starlette(routes=every, middleware=[open_to_all]), 0, SOCKETS[0])
     origin = await server.start()
     try:
         told = await attacked({"open": origin}, {"open": ["/"]}, tmp_path)
@@ -186,4 +195,6 @@ async def test_the_same_page_reads_a_server_that_lets_it(tmp_path: Path) -> None
     assert {name.partition(":")[0] for name in found} == {"page", "open"}
     assert found[f"page: cors omit {origin}/"] == {"status": 200, "text": "secret"}
     assert found[f"page: POST signed AmazonSSM.PutParameter {origin}/"] == {"status": 200, "text": "secret"}
+    assert found[f"page: socket {origin.replace('http', 'ws')}{SOCKETS[0]}"] == "opened"
+    assert found[f"open: socket {SOCKETS[0]}"] == "opened"
     assert found["open: same-origin include /"] == {"status": 200, "text": "secret"}

@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,13 +25,15 @@ BUILD = Path(__file__).parents[2] / "build/clients"
 
 @dataclass(frozen=True)
 class Cloud:
-    """`demo` is the alias of a model that does what a request is fit for: see `willing` in `tests.fakes.scenarios`.
-    `gpt-6.2-sol`, Codex's default, is that of one which says back what it is told.
+    """Aliases: `demo` is a model that does what a request is fit for (see `willing` in `tests.fakes.scenarios`),
+    `gpt-6.2-sol`, Codex's default, one which says back what it is told, and `gpt-recalls` one which says each word
+    `fact-...` that it is shown.
     """
 
     base_url: str
     api_key: str
     upstreams: dict[str, FakeUpstream]
+    log_file: Path
 
 
 @contextmanager
@@ -50,20 +53,45 @@ def _in_a_thread(dialect: str) -> Iterator[FakeUpstream]:
 
 
 @pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    folder = tmp_path_factory.mktemp("cloud")
+def upstreams() -> Iterator[dict[str, FakeUpstream]]:
     with ExitStack() as stack:
-        upstreams = {dialect: stack.enter_context(_in_a_thread(dialect)) for dialect in DIALECTS}
-        (folder / "providers.json").write_text(json.dumps({name: each.settings for name, each in upstreams.items()}))
-        command = [
-            str(Path(sys.executable).parent / "openresponses"), "dev", "--port", "0", "--api-key", CLIENT_KEY,
-            "--providers", str(folder / "providers.json"), "--alias", "demo=chat_completions/text!willing",
-            "--alias", "gpt-6.2-sol=chat_completions/text!echo",
-            "--log-file", str(folder / "dev.log"), "--no-reload",
-        ]  # fmt: skip
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        try:
-            yield Cloud(exported(process, "OPENAI_BASE_URL"), exported(process, "OPENAI_API_KEY"), upstreams)
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.communicate(timeout=20)
+        yield {dialect: stack.enter_context(_in_a_thread(dialect)) for dialect in DIALECTS}
+
+
+@contextmanager
+def _dev(folder: Path, upstreams: dict[str, FakeUpstream], *options: str) -> Iterator[Cloud]:
+    log_file = folder / "dev.log"
+    (folder / "providers.json").write_text(json.dumps({name: each.settings for name, each in upstreams.items()}))
+    command = [
+        str(Path(sys.executable).parent / "openresponses"), "dev", "--port", "0", "--api-key", CLIENT_KEY,
+        "--providers", str(folder / "providers.json"), "--alias", "demo=chat_completions/text!willing",
+        "--alias", "gpt-6.2-sol=chat_completions/text!echo", "--alias", "gpt-recalls=chat_completions/gpt-5.5!recalls",
+        "--log-file", str(log_file), "--no-reload", *options,
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        yield Cloud(exported(process, "OPENAI_BASE_URL"), exported(process, "OPENAI_API_KEY"), upstreams, log_file)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory, upstreams: dict[str, FakeUpstream]) -> Iterator[Cloud]:
+    with _dev(tmp_path_factory.mktemp("cloud"), upstreams) as cloud:
+        yield cloud
+
+
+@pytest.fixture(scope="session")
+def cloud_with(
+    cloud: Cloud, tmp_path_factory: pytest.TempPathFactory, upstreams: dict[str, FakeUpstream]
+) -> Iterator[Callable[..., Cloud]]:
+    """One that was started with these options of `dev`."""
+    with ExitStack() as stack:
+
+        @cache
+        def started(*options: str) -> Cloud:
+            folder = tmp_path_factory.mktemp("cloud")
+            return stack.enter_context(_dev(folder, upstreams, *options)) if options else cloud
+
+        yield started

@@ -13,8 +13,10 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -43,11 +45,11 @@ class Codex:
     home: Path
     work: Path
 
-    def run(self, model: str, prompt: str, *more: str, **settings: str | int | Sequence[str]) -> str:
+    def run(self, model: str, prompt: str, *more: str, **settings: bool | str | int | Sequence[str]) -> str:
         """Its last message. Raises AssertionError for an exit code, or a turn that failed. `more` are arguments."""
         last = self.home / "last.txt"
         provider = {"name": "ours", "base_url": self.cloud.base_url, "env_key": "OURS", "wire_api": "responses"}
-        settings |= {f"model_providers.ours.{name}": value for name, value in provider.items()}
+        settings = {f"model_providers.ours.{name}": value for name, value in provider.items()} | settings
         settings |= {"model_provider": "ours"} | ({"model": model} if model else {})
         command = [str(self.program), "exec", "--json", "--skip-git-repo-check", "-o", str(last)]
         command += ["--dangerously-bypass-approvals-and-sandbox"]
@@ -207,3 +209,63 @@ def test_a_conversation_that_outgrows_the_model_is_compacted(codex: Codex, diale
 def test_no_model_needs_to_be_named(codex: Codex) -> None:
     """An alias may have the name of its default."""
     assert codex.run("", "Say hello.").split()[-2:] == ["Say", "hello."]
+
+
+OWN_COMPACTION = {"model_providers.ours.name": "OpenAI"}
+"""Codex asks a provider of this name to compact, and gives others a prompt of its own."""
+RECALL = "What do you recall? /fake recalls"
+CODEX_SAYS = "Process exited with code 0"
+"""Of each command, in its output."""
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_its_own_compaction_keeps_what_a_tool_said(codex: Codex, dialect: str) -> None:
+    fact, model = f"fact-{secrets.token_hex(4)}", f"{dialect}/gpt-5.5!recalls"
+    half = len(fact) // 2
+    line = f"echo {fact[:half]}''{fact[half:]}"
+    codex.run(model, calls(command("gpt-5.5", line)), **OWN_COMPACTION)
+    resumed = {"model_auto_compact_token_limit": 1000, **OWN_COMPACTION}
+    said = codex.run(model, RECALL, "resume", "--last", **resumed)
+    assert fact in said
+    codex.sent(dialect, fact, RECALL, without=[CODEX_SAYS])
+
+
+SOCKETS = {"model_providers.ours.supports_websockets": True}
+ON_HTTP, ON_A_SOCKET = "ApiFunction POST /v1/responses", "SocketWorkerFunction asynchronously"
+CONNECTED, REFUSED = "SocketFunction $connect", "GET /v1/responses  426"
+
+
+@contextmanager
+def served(cloud: Cloud) -> Iterator[Counter[str]]:
+    """How many lines that the server logs meanwhile have each of these."""
+    counts, begin = Counter[str](), len(cloud.log_file.read_text())
+    yield counts
+    told = cloud.log_file.read_text()[begin:]
+    counts.update({each: told.count(each) for each in (ON_HTTP, ON_A_SOCKET, CONNECTED, REFUSED)})
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("options", [(), ("--websocket-origin", "separate")], ids=["small", "separate"])
+def test_it_falls_back_to_http_where_a_socket_is_elsewhere_or_too_small(
+    codex: Codex, cloud_with: Callable[..., Cloud], options: Sequence[str], model: str
+) -> None:
+    """API Gateway takes 32 KB in a frame; a message of Codex has that soon, and with some of its tools at once."""
+    codex = replace(codex, cloud=cloud_with(*options))
+    word = secrets.token_hex(4)
+    asked = calls(command(model, f"echo {word}"))
+    with served(codex.cloud) as lines:
+        said = codex.run(f"chat_completions/{model}!echo", f"{'Well. ' * 4000}{asked}", **SOCKETS)
+    assert word in said
+    assert (lines[ON_HTTP], bool(lines[CONNECTED]), bool(lines[REFUSED])) == (2, not options, bool(options))
+
+
+def test_it_stays_on_a_socket_that_is_large_enough(codex: Codex, cloud_with: Callable[..., Cloud]) -> None:
+    codex = replace(codex, cloud=cloud_with("--websocket-limits", "off"))
+    fact, model = f"fact-{secrets.token_hex(4)}", "chat_completions/gpt-5.5!recalls"
+    asked = calls(command("gpt-5.5", f"echo {fact[:8]}''{fact[8:]}"))
+    resumed = {"model_auto_compact_token_limit": 1000, **SOCKETS, **OWN_COMPACTION}
+    with served(codex.cloud) as lines:
+        assert fact in codex.run(model, asked, **SOCKETS, **OWN_COMPACTION)
+        assert fact in codex.run(model, RECALL, "resume", "--last", **resumed)
+    assert lines[ON_HTTP] == 0
+    assert lines[ON_A_SOCKET] >= 4

@@ -17,7 +17,7 @@ from openresponses.core import deltas as d
 from openresponses.core.ports import Provider
 from openresponses.core.settings import ProviderSettings, Settings
 from openresponses.core.turn import Turn
-from openresponses.dialects._shared.http_dialect import HttpDialect
+from openresponses.dialects._shared.http_dialect import CountingDialect, HttpDialect
 from openresponses.dialects._shared.json import dumps
 from openresponses.entry.settings import OFFLINE
 from openresponses.responses.create import NewResponses
@@ -47,6 +47,10 @@ class Encodes:
         sent = dumps(self._dialect.encode(turn).body)
         yield d.Text("text", f"{len(sent)} bytes")
         yield d.Finish("stop")
+
+    async def count(self, turn: Turn) -> int | None:
+        wire = self._dialect.encode(turn)
+        return len(dumps(self._dialect.counting(wire).body)) if isinstance(self._dialect, CountingDialect) else None
 
     async def aclose(self) -> None:
         await self._dialect.aclose()

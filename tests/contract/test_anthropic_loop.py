@@ -133,7 +133,7 @@ FAILURES: dict[str, tuple[str, type[errors.ProviderError]]] = {
     "a gateway's timeout": ("status;code=504", errors.ProviderUnavailable),
     "unpaid": ("status;code=402", errors.ProviderMisconfigured),
     "no permission": ("status;code=403", errors.ProviderMisconfigured),
-    "too large": ("status;code=413", errors.ProviderRejected),
+    "too large": ("status;code=413", errors.InputTooLong),
     "a rate limit": ("throttle", errors.ProviderThrottled),
     "an error amid the stream": ("error;code=529", errors.ProviderUnavailable),
     "a rate limit amid the stream": ("error;code=429", errors.ProviderThrottled),

@@ -110,8 +110,8 @@ METHODS = [
     ("/health", "GET, HEAD, OPTIONS"),
     ("/v1/models", "GET, HEAD, OPTIONS"),
     ("/v1/models/a/b", "GET, HEAD, OPTIONS"),
-    ("/v1/responses", "OPTIONS, POST"),
-    ("/v1/responses/", "OPTIONS, POST"),
+    ("/v1/responses", "GET, HEAD, OPTIONS, POST"),
+    ("/v1/responses/", "GET, HEAD, OPTIONS, POST"),
     ("/v1/responses/resp_1", "DELETE, GET, HEAD, OPTIONS"),
     ("/v1/responses/resp_1/cancel", "OPTIONS, POST"),
     ("/v1/responses/resp_1/input_items", "GET, HEAD, OPTIONS"),
@@ -138,11 +138,64 @@ async def test_head_is_get_without_its_body(client: httpx2.AsyncClient, path: st
     assert head.headers["content-type"] == get.headers["content-type"]
 
 
-async def test_a_websocket_is_refused_so_that_codex_goes_on_over_http(client: httpx2.AsyncClient) -> None:
+HANDSHAKE = {
+    "connection": "Upgrade",
+    "upgrade": "websocket",
+    "sec-websocket-key": "x3JJHMbDL1EzLkh9GBhXDw==",
+    "sec-websocket-version": "13",
+}
+"""https://www.rfc-editor.org/rfc/rfc6455#section-1.2"""
+WEBSOCKET = "wss://abc.execute-api.eu-north-1.amazonaws.com/responses"
+
+
+async def upgraded(url: str, path: str = "/v1/responses", **headers: str) -> httpx2.Response:
+    """The answer to an upgrade of a server with this WebSocket address. No authorizer is in front."""
+    app = build({"OPENRESPONSES_WEBSOCKET_URL": url})
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as client:
+        return await client.get(path, headers=headers or HANDSHAKE)
+
+
+async def test_a_websocket_is_refused_so_that_codex_goes_on_over_http() -> None:
     # https://github.com/openai/codex/issues/19821: any other status uses up its retries first
-    headers = {"connection": "Upgrade", "upgrade": "websocket", "sec-websocket-key": "x3JJHMbDL1EzLkh9GBhXDw=="}
-    answer = await client.get("/v1/responses", headers={**headers, "sec-websocket-version": "13"})
-    assert (answer.status_code, answer.json()["error"]["code"]) == (426, "websocket_unsupported")
+    answer = await upgraded("")
+    assert answer.status_code == 426
+    assert answer.json()["error"] == {
+        "message": "No WebSocket is opened at this address: use HTTP",
+        "type": "invalid_request",
+        "param": None,
+        "code": "websocket_unsupported",
+    }
+    # A 426 names the protocol that the server wants: https://www.rfc-editor.org/rfc/rfc9110#section-15.5.22
+    assert (answer.headers["upgrade"], answer.headers.get("link")) == ("HTTP/1.1", None)
+
+
+async def test_who_opens_a_websocket_is_told_where() -> None:
+    answer = await upgraded(WEBSOCKET)
+    assert (answer.status_code, answer.headers["upgrade"]) == (426, "websocket")
+    assert answer.headers["link"] == f'<{WEBSOCKET}>; rel="alternate"'
+    assert WEBSOCKET in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"upgrade": "websocket"},
+        {"upgrade": "h2c, WebSocket"},
+        {"sec-websocket-key": "x3JJHMbDL1EzLkh9GBhXDw=="},  # all that API Gateway may leave
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("path", ["/v1/responses", "/v1//responses/", "/v1/models", "/v1/responses/resp_1", "/", "/x"])
+async def test_an_upgrade_is_known_by_either_header_at_every_path(path: str, headers: dict[str, str]) -> None:
+    assert (await upgraded(WEBSOCKET, path, **headers)).status_code == 426
+
+
+@pytest.mark.parametrize(("method", "headers"), [("GET", {"upgrade": "h2c"}), ("POST", {"upgrade": "websocket"})])
+async def test_another_upgrade_and_one_of_another_method_is_ignored(
+    client: httpx2.AsyncClient, method: str, headers: dict[str, str]
+) -> None:
+    answer = await client.request(method, "/health", headers=headers)
+    assert answer.status_code == (200 if method == "GET" else 405)
 
 
 def cors(answer: httpx2.Response) -> dict[str, str]:

@@ -50,7 +50,13 @@ REFUSED_FIELDS = [
     ({"model": "offline/demo", "input": "x", "text": {"format": {"type": "json_schema", "name": "n"}}},
      "text.format.schema", "missing_required_parameter"),
     ({"model": "offline/demo", "input": "x", "conversation": "conv_1"}, "conversation", "unsupported_parameter"),
-    ({"model": "offline/demo", "input": "x", "prompt": {"id": "p"}}, "prompt", "unsupported_parameter"),
+    ({"model": "offline/demo", "input": "x", "prompt": {"id": "p"}}, "prompt.id", "prompt_not_found"),
+    ({"input": "x", "prompt": {"id": "p"}}, "prompt.id", "prompt_not_found"),
+    ({"model": "offline/demo", "input": "x", "prompt": {"version": "1"}}, "prompt.id", "missing_required_parameter"),
+    ({"model": "offline/demo", "input": "x", "prompt": {"id": "p", "variables": {"v": {"type": "input_text"}}}},
+     "prompt.variables.v.text", "missing_required_parameter"),
+    ({"model": "offline/demo", "input": "x", "prompt": {"id": "p", "variables": {"v": 5}}}, "prompt.variables.v",
+     "invalid_value"),
     ({"model": "offline/demo", "input": "x", "moderation": {"model": "m"}}, "moderation", "unsupported_parameter"),
     ({"model": "offline/demo", "messages": [{"role": "user", "content": "x"}]}, "messages", "unsupported_parameter"),
 ]  # fmt: skip
@@ -82,7 +88,7 @@ async def test_bad_json_is_a_400(client: httpx2.AsyncClient, content: bytes) -> 
         ({"tools": [{"type": "mcp", "server_label": "s", "server_url": "https://[bad"}]}, 400),
         ({"input": [{"type": "agent_message", "author": "a", "recipient": "b", "content": [{"type": "input_image",
           "image_url": 5}]}]}, 200),
-        ({"input": [{"type": "computer_call_output", "call_id": "c", "output": {"image_url": 5}}]}, 200),
+        ({"input": [{"type": "computer_call_output", "call_id": "c", "output": {"image_url": 5}}]}, 400),
     ],
 )  # fmt: skip
 async def test_no_body_is_a_bug_of_this_server(
@@ -164,7 +170,7 @@ async def test_unknown_event_names_are_refused(client: httpx2.AsyncClient) -> No
 
 
 async def test_unknown_paths_and_methods_are_answered_in_the_standard_body(client: httpx2.AsyncClient) -> None:
-    nothing, wrong = await client.get("/v1/nope"), await client.get("/v1/responses")
+    nothing, wrong = await client.get("/v1/nope"), await client.get("/v1/responses/r/cancel")
     assert (nothing.status_code, nothing.json()["error"]["type"]) == (404, "not_found")
     assert (wrong.status_code, wrong.headers["allow"]) == (405, "OPTIONS, POST")
 

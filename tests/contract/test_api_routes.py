@@ -60,6 +60,7 @@ async def test_an_operation_stands_in_the_document(client: httpx2.AsyncClient, o
         == {
             "a response": {"application/json": response},
             "a response or its events": {"application/json": response, "text/event-stream": event},
+            "a compaction": {"application/json": {"$ref": "#/components/schemas/CompactedResponse"}},
             "other JSON": {"application/json": {}},
         }[operation.shows]
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from starlette.requests import Request
 from openresponses.api.access import Access, access_of
 from openresponses.client_keys import ClientKey, make, new_token
 from openresponses.core.errors import Unauthorized
-from openresponses.entry.authorizer import AuthorizerEvent, authorize
+from openresponses.entry.authorizer import AuthorizerEvent, ConnectEvent, authorize, authorize_socket
 from openresponses.storage.dynamodb.client_keys import find_key, revoke_key, store_key
 from tests.contract.storage_suite import EMULATORS, TABLE, AwsBackend, opened_aws
 
@@ -40,6 +40,25 @@ def asked(authorization: str, key: ClientKey | None = KEY, now: float = NOW) -> 
     return authorize(event(authorization), lambda key_id: key if key and key.id == key_id else None, now)
 
 
+CONNECT = "arn:aws:execute-api:eu-north-1:123456789012:f6g7h8i9j0/responses/$connect"
+"""https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html"""
+
+
+def connecting(**headers: str) -> ConnectEvent:
+    shown: dict[str, Any] = {
+        "type": "REQUEST",
+        "methodArn": CONNECT,
+        "headers": {"Host": "f6g7h8i9j0.execute-api.eu-north-1.amazonaws.com", "Upgrade": "websocket", **headers},
+        "queryStringParameters": {"authorization": f"Bearer {TOKEN}", "api_key": TOKEN},
+    }
+    return shown  # type: ignore[return-value]
+
+
+def asked_to_connect(authorization: str, key: ClientKey | None = KEY, now: float = NOW) -> dict[str, Any]:
+    event = connecting(Authorization=authorization)
+    return authorize_socket(event, lambda key_id: key if key and key.id == key_id else None, now)
+
+
 def test_a_good_key_may_call_the_whole_stage() -> None:
     assert asked(f"Bearer {TOKEN}") == {
         "principalId": KEY.id,
@@ -49,6 +68,22 @@ def test_a_good_key_may_call_the_whole_stage() -> None:
         },
         "context": {"tenant": "acme", "key_id": KEY.id, "models": "openai/* fast", "reasoning": "summary"},
     }
+
+
+@pytest.mark.parametrize("name", ["Authorization", "authorization", "AUTHORIZATION"])
+def test_a_good_key_opens_a_socket_in_whatever_letters_its_header_is_written(name: str) -> None:
+    """Rust's HTTP library, and so Codex, writes every name in small letters: https://docs.rs/http, HeaderName."""
+    answer = authorize_socket(connecting(**{name: f"Bearer {TOKEN}"}), lambda _: KEY, NOW)
+    (statement,) = answer["policyDocument"]["Statement"]
+    assert statement == {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": CONNECT}
+    told = asked(f"Bearer {TOKEN}")
+    assert (answer["principalId"], answer["context"]) == (told["principalId"], told["context"])
+
+
+def test_a_key_in_an_address_opens_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Exception, match=r"^Unauthorized$"):
+        authorize_socket(connecting(), lambda _: KEY, NOW)
+    assert TOKEN not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("method", ["GET/", "POST/v1/responses", "DELETE/a/b/c/d"])
@@ -72,8 +107,10 @@ REFUSED: dict[str, tuple[str, ClientKey | None, float, str, str]] = {
 }
 
 
+@pytest.mark.parametrize("ask", [asked, asked_to_connect])
 @pytest.mark.parametrize(("authorization", "key", "now", "reason", "key_id"), REFUSED.values(), ids=REFUSED)
 def test_any_other_is_a_401_and_one_line_that_says_why(
+    ask: Callable[[str, ClientKey | None, float], dict[str, Any]],
     authorization: str,
     key: ClientKey | None,
     now: float,
@@ -82,7 +119,7 @@ def test_any_other_is_a_401_and_one_line_that_says_why(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(Exception, match=r"^Unauthorized$") as raised:  # the words that API Gateway looks for
-        asked(authorization, key, now)
+        ask(authorization, key, now)
     assert raised.type is Exception
     line = capsys.readouterr().out
     assert json.loads(line) == {

@@ -22,6 +22,7 @@ from urllib3.exceptions import ProtocolError
 from openresponses.aws.clients import Refused
 from openresponses.core.conversations import Conversation, Lock
 from openresponses.core.errors import Cancelled, ConversationLocked, StorageUnavailable, Superseded
+from openresponses.core.listing import Wanted
 from openresponses.core.ports import Storage
 from openresponses.core.records import Claim
 from tests.contract.storage_suite import (
@@ -263,6 +264,7 @@ OPERATIONS = {
     "settle": Operation(created, lambda s, n: s.store.settle(final_of(n), ["msg_1"]), is_settled),
     "delete": Operation(full, lambda s, n: s.store.delete(rid(n)), is_deleted),
     "read": Operation(full, loads, always),
+    "page": Operation(created, lambda s, n: s.store.page(Wanted(), limit=9, order="asc", after=rid(n)), always),
     "save": Operation(created, save, is_saved),
     "append": Operation(created, append, is_appended),
     "release": Operation(created, release, is_released),

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from openresponses.core import errors
 from openresponses.core.run import OfferedTool
 from openresponses.dialects._shared.events import decoded as decode
 from openresponses.dialects._shared.naming import Naming
-from openresponses.dialects.bedrock.errors import BedrockErrors
+from openresponses.dialects.bedrock import errors as bedrock
 from openresponses.dialects.bedrock.stream import BedrockDecoder, Reading, events_of, events_of_whole
 from openresponses.schema.content import FileCitation, UrlCitation
 from openresponses.schema.items import ExtensionItem
@@ -27,7 +28,7 @@ TOOLS = {name: OfferedTool(name=name, kind="function", item_type="function", wir
 MESSAGE = {"messageStart": {"role": "assistant"}}
 STOP = {"messageStop": {"stopReason": "end_turn"}}
 END = [d.Finish("stop")]
-ERRORS = BedrockErrors(("s3cret",))
+ERRORS = replace(bedrock.ERRORS, secrets=("s3cret",))
 
 
 async def decoded(*events: Any, reading: Reading | None = None) -> list[d.Delta]:

@@ -14,8 +14,8 @@ from functools import cache
 
 import pytest
 
-from openresponses.api.budget import refuse_costly
 from openresponses.core.errors import BodyTooLarge
+from openresponses.parsing.budget import refuse_costly
 from tests.contract.bombs import BOMBS, Place, Places, bomb, names
 from tests.contract.encoding import Encoding
 from tests.sweeps import Sweep

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from openresponses.api import budget, headers
+from openresponses.api import headers
 from openresponses.api.body import parse_create
 from openresponses.core.errors import BodyTooLarge, RequestError
 from openresponses.core.json import loads, object_of
+from openresponses.parsing import budget
 from openresponses.schema import limits
 from tests.contract.encoding import Encoding
 from tests.unit.kit import Json
@@ -107,7 +108,7 @@ def test_a_deep_schema_is_stored_and_read_again() -> None:
     deep: Any = {}
     for _ in range(budget.MAX_DEPTH - 5):
         deep = {"not": deep}
-    parsed = parse_create(json.dumps({"model": "m", "prompt": deep}).encode())
+    parsed = parse_create(json.dumps({"model": "m", "moderation": deep}).encode())
     assert parse_create(parsed.model_dump_json().encode()) == parsed
 
 

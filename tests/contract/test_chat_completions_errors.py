@@ -13,7 +13,8 @@ import pytest
 from openresponses.core import deltas as d
 from openresponses.core import errors
 from openresponses.core.settings import ProviderSettings
-from openresponses.dialects.chat_completions import ERRORS, connect
+from openresponses.dialects.chat_completions import connect
+from openresponses.dialects.chat_completions.errors import ERRORS
 from tests.contract.turns import turn
 from tests.fakes.network import Answered
 
@@ -63,8 +64,8 @@ STREAMS: dict[str, tuple[str, type[errors.ProviderError], str]] = {
     # https://github.com/ggml-org/llama.cpp/pull/16109, https://github.com/coddy-project/coddy-agent/pull/106, 2026-11
     "a field of its own (llama.cpp, GPUStack)": (
         f"error: {json.dumps(TOO_LONG)}\n\n{DONE}",
-        errors.ProviderRejected,
-        REFUSED + TOO_LONG["message"],  # type: ignore[operator]
+        errors.InputTooLong,
+        f"The input is too long for the model (in its stream): {TOO_LONG['message']}",
     ),
     "a field of its own, amid the answer": (
         said("a") + f"error: {json.dumps({'code': 500, 'message': 'x', 'type': 'server_error'})}\n\n{DONE}",
@@ -91,8 +92,8 @@ STREAMS: dict[str, tuple[str, type[errors.ProviderError], str]] = {
     ),
     "today's llama.cpp": (
         data(error={"code": 400, "message": "too long", "type": "exceed_context_size_error"}),
-        errors.ProviderRejected,
-        REFUSED + "too long",
+        errors.InputTooLong,
+        "The input is too long for the model (in its stream): too long",
     ),
     # api.groq.com in the recordings
     "a call that doesn't parse, with a status (Groq)": (
@@ -212,7 +213,7 @@ MEANINGS = {
         {"http_code": "429", "message": "insufficient balance (1008)", "type": "insufficient_balance_error"},
         errors.ProviderMisconfigured,
     ),
-    "no retry of a wrong request": ({"code": "context_length_exceeded", "status": 500}, errors.ProviderRejected),
+    "no retry of a wrong request": ({"code": "context_length_exceeded", "status": 500}, errors.InputTooLong),
     "nothing known": ({"code": "weird"}, errors.ProviderUnavailable),
 }
 

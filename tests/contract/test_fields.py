@@ -11,7 +11,7 @@ from openai.types.responses.response_create_params import ResponseCreateParamsSt
 from pydantic import BaseModel
 
 from openresponses.api.body import parse_create
-from openresponses.api.habits import MOVED
+from openresponses.parsing.habits import MOVED
 from openresponses.responses.intake import UNSUPPORTED
 from openresponses.schema.items import ConfigurationUpdate
 from openresponses.schema.request import CreateResponse, ReasoningSettings, StreamOptions, TextSettings

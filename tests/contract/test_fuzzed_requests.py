@@ -180,7 +180,8 @@ class Fuzzer:
         """What `AsyncClient.request` takes."""
         dice = self._dice.random()
         if dice < 0.8:
-            return {"method": "POST", "url": "/v1/responses", "content": self._body(), "headers": self._headers()}
+            url = "/v1/responses/input_tokens" if dice < 0.1 else "/v1/responses"
+            return {"method": "POST", "url": url, "content": self._body(), "headers": self._headers()}
         return self._other()
 
     def _body(self) -> bytes:
@@ -300,7 +301,7 @@ class Fuzzer:
                 b"/v1/responses/" + quoted, b"/v1/responses/" + quoted, b"/v1/responses/" + quoted + b"/cancel",
                 b"/v1/responses/" + quoted + b"/input_items", b"/v1/responses/" + quoted + b"/input_items",
                 b"/v1/models", b"/v1/models/" + quoted, b"/health", b"/", b"//v1//responses//", b"/v1/responses",
-                b"/%ff/%00", b"/v1/%2e%2e/x", b"/openapi.json",
+                b"/v1/responses/input_tokens", b"/%ff/%00", b"/v1/%2e%2e/x", b"/openapi.json",
             ]
         )  # fmt: skip
         method = self._dice.choice(["GET", "GET", "GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH", "TRACE"])

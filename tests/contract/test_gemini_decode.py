@@ -18,7 +18,7 @@ from openresponses.core.errors import (
 )
 from openresponses.core.run import OfferedTool
 from openresponses.dialects._shared.naming import Naming
-from openresponses.dialects.gemini import ERRORS
+from openresponses.dialects.gemini.errors import ERRORS
 from openresponses.dialects.gemini.stream import GeminiDecoder
 from openresponses.dialects.gemini.thinking import NextPart, Spoken, State, Thought, state_of
 from openresponses.schema.content import FileCitation, LogProb, TopLogProb, UrlCitation

@@ -193,8 +193,8 @@ REPLIES: dict[str, tuple[int, Any, dict[str, str], type[errors.ProviderError], s
         413,
         "too large",
         {},
-        errors.ProviderRejected,
-        "The provider refused the request (HTTP 413): it gave no reason",
+        errors.InputTooLong,
+        "The input is too long for the model (HTTP 413): it gave no reason",
     ),
     "a long message": (
         400,

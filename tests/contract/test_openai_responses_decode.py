@@ -20,7 +20,7 @@ from openresponses.core.run import OfferedTool
 from openresponses.dialects._shared.events import objects_of
 from openresponses.dialects._shared.naming import Naming
 from openresponses.dialects._shared.values import usage
-from openresponses.dialects.openai_responses.errors import ResponsesErrors
+from openresponses.dialects.openai_responses.errors import ERRORS
 from openresponses.dialects.openai_responses.stream import ResponsesDecoder
 from openresponses.schema.content import FileCitation, UrlCitation
 from openresponses.schema.events import UpstreamProgress
@@ -38,7 +38,7 @@ CITATION = UrlCitation(url="u", title="t", start_index=0, end_index=1)
 
 
 async def decoded(*events: Any, keep_content: bool = False, names: Naming | None = None) -> list[d.Delta]:
-    return await turns.decoded(ResponsesDecoder(names, keep_content=keep_content), events, ResponsesErrors())
+    return await turns.decoded(ResponsesDecoder(names, keep_content=keep_content), events, ERRORS)
 
 
 def event(kind: str, **fields: Any) -> Json:

@@ -17,9 +17,10 @@ from openresponses.schema.items import FunctionCall, FunctionCallOutput, Item
 from tests.contract import openai_types
 from tests.contract.turns import call, clock, encode, output, turn
 from tests.fakes.openai_responses_rules import check
-from tests.fakes.wire import Rules
+from tests.fakes.wire import Rules, sign
 
 USER = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]}
+COMPACTED = sign("openai_responses", "") + "."
 HI = {"role": "user", "content": "Hi"}
 OPENAI = "https://api.openai.com/v1"
 ENCRYPTED = ["reasoning.encrypted_content"]
@@ -486,14 +487,14 @@ HISTORIES: dict[str, tuple[list[Any], dict[str, Any], list[Any]]] = {
         ],
     ),
     "compaction": (
-        [{"type": "compaction", "id": "cmp_1", "encrypted_content": "E"}, HI],
+        [{"type": "compaction", "id": "cmp_1", "encrypted_content": COMPACTED}, HI],
         {},
-        [{"type": "compaction", "encrypted_content": "E"}, USER],
+        [{"type": "compaction", "encrypted_content": COMPACTED}, USER],
     ),
     "a compaction that the provider made": (
-        [HI, of_the_provider(type="compaction", encrypted_content="E"), HI],
+        [HI, of_the_provider(type="compaction", encrypted_content=COMPACTED), HI],
         {},
-        [USER, {"type": "compaction", "encrypted_content": "E"}, USER],
+        [USER, {"type": "compaction", "encrypted_content": COMPACTED}, USER],
     ),
     "a namespace that the provider gave a call": (
         [

@@ -35,7 +35,6 @@ NOBODY = {
     "ComputerCallOutput": NO_FILE,
     "ResponseCustomToolCallOutputParam": NO_FILE,
     "FunctionCallOutput": rf"{NO_FILE}|input\[2\]\.call_id: ",
-    "CompactionTrigger": r"input\[1\]\.type: .*'compaction_trigger'",
     "ResponseToolSearchOutputItemParamParam": NO_TOOL,
     "AdditionalTools": NO_TOOL,
     "FunctionShellToolParam": NO_TOOL,

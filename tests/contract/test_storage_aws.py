@@ -13,8 +13,10 @@ import pytest
 
 from openresponses.aws.clients import Aws
 from openresponses.core.errors import Superseded
+from openresponses.core.listing import Wanted
 from openresponses.core.ports import Storage
 from openresponses.core.records import Claim
+from tests.bench.metered import size
 from tests.contract.storage_suite import (
     EMULATORS,
     TABLE,
@@ -84,6 +86,8 @@ COSTS: dict[str, tuple[Act, list[str]]] = {
     "renew": (lambda s: s.store.renew(rid(1), 5.0), ["UpdateItem"]),
     "cancel": (lambda s: s.store.cancel(rid(1)), ["UpdateItem"]),
     "settle": (lambda s: s.store.settle(new_response(1, status="failed"), []), ["UpdateItem"]),
+    "page": (lambda s: s.store.page(Wanted(), limit=20, order="desc"), ["Query"]),
+    "page after": (lambda s: s.store.page(Wanted(), limit=20, order="asc", after=rid(1)), ["GetItem", "Query"]),
     "load a run": (lambda s: s.runs.load(rid(1)), ["GetItem"]),
     "save": (lambda s: s.runs.save(new_run(1)), ["UpdateItem"]),
     "append": (lambda s: s.log.append(rid(1), new_batch(0, "x")), ["PutItem"]),
@@ -114,7 +118,7 @@ async def test_renewing_writes_an_item_of_one_unit_whatever_the_response_holds(
 ) -> None:
     await storage.store.create(new_record(1, asked=text(100_000), said=text(100_000)), new_run(1))
     (record,) = [item for item in backend.items() if item["sk"]["S"] == "record"]
-    assert len(str(record)) < 1000
+    assert size(record) < 1000
 
 
 async def everything(storage: Storage, size: int) -> None:

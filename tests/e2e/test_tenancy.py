@@ -74,6 +74,7 @@ def tries(victim: Victim, own: str) -> Iterator[Try]:
         yield Try(f"list input of {name}", "GET", f"{path}/input_items")
         yield Try(f"cancel by {name}", "POST", f"{path}/cancel")
     yield Try("include", "GET", f"responses/{victim.id}", {"include": "reasoning.encrypted_content"})
+    yield Try("list responses after", "GET", "responses", {"after": victim.id, "limit": 1})
     for cursor in ("after", "before"):
         listing = f"responses/{own}/input_items"
         yield Try(f"cursor {cursor}, own list", "GET", listing, {cursor: victim.item})
@@ -88,6 +89,9 @@ def tries(victim: Victim, own: str) -> Iterator[Try]:
             )
         reference = [{"type": "item_reference", "id": victim.item}]
         yield Try(f"item_reference{name}", "POST", "responses", json={**CREATE, **more, "input": reference})
+        if not more:
+            for field in ({"previous_response_id": victim.id, "input": "a"}, {"input": reference}):
+                yield Try(f"count {next(iter(field))}", "POST", "responses/input_tokens", json={**CREATE, **field})
     unstored = {"store": False, "previous_response_id": victim.id}
     yield Try("previous, not stored", "POST", "responses", json={**CREATE, **unstored})
     yield Try("delete", "DELETE", f"responses/{victim.id}")
@@ -155,6 +159,18 @@ def test_another_tenants_response_is_as_if_it_were_not_there(
                     leaks.append(f"{victim.state}, {attempt.name}: {answer} instead of {expected}")
     told(capsys, "another tenant's key", tried, leaks)
     assert leaks == []
+
+
+def test_a_list_has_the_tenants_own_responses_alone(it: Cloud, victims: list[Victim]) -> None:
+    with it.http(it.key("lister")) as http:
+        own = own_response(http)
+        listed = http.get("responses", params={"limit": 100}).json()["data"]
+    assert [each["id"] for each in listed] == [own]
+    with it.http(it.key("acme")) as http:
+        listed = http.get("responses", params={"limit": 100}).json()["data"]
+    states = {each["id"]: each["status"] for each in listed}
+    assert [victim.state for victim in victims if victim.id not in states] == ["deleted"]
+    assert states.keys().isdisjoint({own})
 
 
 def named(victim: Victim) -> dict[str, Json]:

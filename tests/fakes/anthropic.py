@@ -12,7 +12,7 @@ from contextlib import suppress
 from tests.fakes.anthropic_rules import THOUGHT_CALL, blocks_of, check, model_of, prefix, signature_of, thinks
 from tests.fakes.prompt_cache import Part, PromptCache, Used
 from tests.fakes.server import main
-from tests.fakes.wire import Asked, Body, Reason, Received, Rules, Script, Stream, Tool, Wire
+from tests.fakes.wire import Asked, Body, Reason, Received, Rules, Script, Stream, Tool, Wire, need, tokens_of
 
 STOP = {"stop": "end_turn", "tools": "tool_use", "length": "max_tokens", "filter": "refusal"}
 ERRORS = {
@@ -25,6 +25,7 @@ ERRORS = {
     504: "timeout_error",
     529: "overloaded_error",
 }
+COUNTED = {*("model", "messages", "system", "tools", "tool_choice", "thinking", "output_config"), "cache_control"}
 ASKED_LIMITS = 8192
 """A `max_tokens` from here on is what our client sends where nothing was asked for."""
 
@@ -66,6 +67,20 @@ class Messages(Wire):
 
     def stream(self, request: Received, asked: Asked, script: Script) -> Stream:
         return Events(request, asked, script, self.cache.use(asked.model, _parts(request.body)))
+
+    def counts(self, path: str) -> bool:
+        return path.endswith("/messages/count_tokens")
+
+    def count(self, request: Received) -> Body:
+        """The fields of anthropic.types.MessageCountTokensParams; the answer is its MessageTokensCount."""
+        for name in request.body:
+            need(name in COUNTED, f"{name}: Extra inputs are not permitted")
+        check(request.headers, {**request.body, "max_tokens": model_of(request.body).limit, "stream": True}, self.rules)
+        return {"input_tokens": tokens_of(request.body)}
+
+    def too_long(self, tokens: int, window: int) -> tuple[int, str, str | None]:
+        """anthropics/claude-code#12186."""
+        return 400, f"prompt is too long: {tokens} tokens > {window} maximum", None
 
     def error(self, status: int, message: str, code: str | int | None = None) -> Body:
         kind = ERRORS.get(status, "invalid_request_error" if status < 500 else "api_error")
@@ -143,7 +158,8 @@ class Events(Stream):
         return self.script.values.get("stop", STOP[reason]) if reason == "tools" else STOP[reason]
 
     def fail(self, code: int, message: str) -> bytes:
-        return _event("error", error={"type": ERRORS.get(code, "api_error"), "message": message})
+        kind = ERRORS.get(code, "invalid_request_error" if code == 400 else "api_error")
+        return _event("error", error={"type": kind, "message": message})
 
     def garbage(self) -> bytes:
         return b"event: content_block_delta\ndata: {not json\n\n"

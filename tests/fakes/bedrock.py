@@ -12,9 +12,10 @@ from urllib.parse import unquote
 from tests.fakes.bedrock_claude import signature_of
 from tests.fakes.bedrock_frames import event, exception
 from tests.fakes.bedrock_rules import check
+from tests.fakes.bedrock_shapes import problems
 from tests.fakes.prompt_cache import Part, PromptCache, Used
 from tests.fakes.server import main
-from tests.fakes.wire import Asked, Body, Reason, Received, Rules, Script, Stream, Tool, Wire
+from tests.fakes.wire import Asked, Body, Reason, Received, Rules, Script, Stream, Tool, Wire, need, tokens_of
 
 STOPS = {"stop": "end_turn", "tools": "tool_use", "length": "max_tokens", "filter": "content_filtered"}
 ERRORS = {
@@ -70,6 +71,22 @@ class Bedrock(Wire):
         used = self.cache.use(asked.model, _parts(request.body))
         kind = Events if _is_streamed(request) else Answer
         return kind(request, asked, script, self._thought, used)
+
+    def counts(self, path: str) -> bool:
+        return path.startswith("/model/") and path.endswith("/count-tokens")
+
+    def count(self, request: Received) -> Body:
+        """botocore's CountTokens. It takes the ids of models alone, and not of all (pydantic/pydantic-ai#3367)."""
+        model = _model(request).partition("!")[0]
+        found = problems(request.body, model, "CountTokens")
+        need(not found, f"{len(found)} validation error detected: {'; '.join(found)}")
+        need(model.startswith("anthropic."), "The provided model doesn't support counting tokens.")
+        check(request.headers, model, request.body["input"]["converse"], self.rules, self._thought)
+        return {"inputTokens": tokens_of(request.body)}
+
+    def too_long(self, tokens: int, window: int) -> tuple[int, str, str | None]:
+        """aws-samples/bedrock-chat#95."""
+        return 400, "Input is too long for requested model.", None
 
     def error(self, status: int, message: str, code: str | int | None = None) -> Body:
         return {"message": message}

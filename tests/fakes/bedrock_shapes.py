@@ -28,14 +28,14 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 
 
 @cache
-def operation() -> OperationModel:
+def operation(name: str = "ConverseStream") -> OperationModel:
     model: Any = botocore.session.get_session().get_service_model("bedrock-runtime")
-    return model.operation_model("ConverseStream")
+    return model.operation_model(name)
 
 
-def problems(body: dict[str, Any], model: str) -> list[str]:
+def problems(body: dict[str, Any], model: str, name: str = "ConverseStream") -> list[str]:
     """Of the JSON body as it goes over the wire, where bytes are base64."""
-    shape: Any = operation().input_shape
+    shape: Any = operation(name).input_shape
     found = list(_problems(shape, {"modelId": model, **body}, ""))
     if not found:
         report: Any = ParamValidator().validate(as_parameters(shape, {"modelId": model, **body}), shape)

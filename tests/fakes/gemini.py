@@ -8,9 +8,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
-from tests.fakes.gemini_rules import check, having, model_of, signed
+from tests.fakes.gemini_rules import check, having, known, model_of, signed
 from tests.fakes.server import main
-from tests.fakes.wire import Asked, Body, Reason, Received, Script, Stream, Tool, Wire, sign
+from tests.fakes.wire import Asked, Body, Reason, Received, Script, Stream, Tool, Wire, need, sign, tokens_of
 
 FINISH = {"stop": "STOP", "tools": "STOP", "length": "MAX_TOKENS", "filter": "SAFETY"}
 STATUS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND"}
@@ -51,6 +51,26 @@ class Gemini(Wire):
     def stream(self, request: Received, asked: Asked, script: Script) -> Stream:
         return Chunks(request, asked, script)
 
+    def counts(self, path: str) -> bool:
+        return path.startswith("/v1beta/models/") and path.endswith(":countTokens")
+
+    def count(self, request: Received) -> Body:
+        """`models.countTokens` at ai.google.dev/api/tokens: the contents, or a whole request, which names its model."""
+        known(request.body, {"contents", "generateContentRequest"}, "")
+        whole = dict(request.body.get("generateContentRequest", request.body))
+        if "generateContentRequest" in request.body:
+            model = f"models/{model_of(request.path)}"
+            need(
+                whole.pop("model", "") == model, "* CountTokensRequest.generate_content_request.model: unexpected model"
+            )
+        stream = request.path.replace(":countTokens", ":streamGenerateContent") + "?alt=sse"
+        check(Received(request.headers, whole, stream), self.rules)
+        return {"totalTokens": tokens_of(request.body)}
+
+    def too_long(self, tokens: int, window: int) -> tuple[int, str, str | None]:
+        """google-gemini/gemini-cli#6678."""
+        return 400, f"The input token count ({tokens}) exceeds the maximum number of tokens allowed ({window}).", None
+
     def error(self, status: int, message: str, code: str | int | None = None) -> Body:
         details: list[Body] = []
         if code == "KEY":
@@ -88,10 +108,10 @@ class Chunks(Stream):
 
     def call(self, index: int, call_id: str, name: str, arguments: str) -> Iterable[bytes]:
         part: Body = {"functionCall": {"name": name, "args": json.loads(arguments)}}
-        if self._calls == 0:
-            part["thoughtSignature"] = sign("gemini", *signed(part, self.asked.all_calls))
         if self.script.number("ids", 1):
             part["functionCall"]["id"] = f"gemini_{call_id}"
+        if self._calls == 0:
+            part["thoughtSignature"] = sign("gemini", *signed(part, self.asked.all_calls))
         self._calls += 1
         yield self._chunk({"content": {"parts": [part], "role": "model"}, "index": 0})
 

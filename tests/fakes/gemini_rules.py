@@ -156,11 +156,13 @@ def _signatures(contents: list[Body], rules: Rules) -> None:
 
 
 def signed(part: Body, calls: int) -> tuple[str, str]:
-    """What a signature is of: this kind of part, saying this, after so many calls. It is refused on another part."""
+    """What a signature is of: this kind of part, saying this, under its own id, or else after so many calls. It is
+    refused on another part."""
     call = part.get("functionCall")
     if call is None:
         return "thought" if part.get("thought") else "text", part.get("text", "")
-    return "functionCall", json.dumps([calls, call["name"], call["args"]], sort_keys=True)
+    which = call["id"] if _is_ours(part) else calls
+    return "functionCall", json.dumps([which, call["name"], call["args"]], sort_keys=True)
 
 
 def _is_ours(part: Body) -> bool:

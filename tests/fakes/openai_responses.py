@@ -5,15 +5,20 @@ events, from a server that encrypts nothing; `search=1`, a search of the web bef
 """
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from tests.fakes.openai_responses_rules import CALLS, DIALECT, OUTPUTS, check, reasons
 from tests.fakes.server import main
-from tests.fakes.wire import Asked, Body, Reason, Received, Script, Stream, Tool, Wire, sign
+from tests.fakes.wire import Asked, Body, Reason, Received, Script, Stream, Tool, Wire, need, sign, tokens_of
 
 INCOMPLETE = {"length": "max_output_tokens", "filter": "content_filter"}
 ERRORS = {429: "rate_limit_exceeded", 400: "invalid_prompt"}
+COUNTED = {*("model", "input", "instructions", "previous_response_id", "conversation", "tools", "tool_choice", "text")}
+COUNTED |= {"reasoning", "truncation", "parallel_tool_calls", "personality"}
+COMPACTED = {"model", "input", "instructions", "previous_response_id", "image", "service_tier"}
+COMPACTED |= {"prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"}
 INPUT = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
 
 
@@ -52,6 +57,39 @@ class Responses(Wire):
 
     def stream(self, request: Received, asked: Asked, script: Script) -> Stream:
         return Events(request, asked, script)
+
+    def counts(self, path: str) -> bool:
+        return path.endswith(("/responses/input_tokens", "/responses/compact"))
+
+    def count(self, request: Received) -> Body:
+        """The fields of openai.types.responses.InputTokenCountParams; the answer is its InputTokenCountResponse."""
+        if request.path.endswith("/responses/compact"):
+            return self._compacted(request)
+        for name in request.body:
+            need(name in COUNTED, f"Unknown parameter: '{name}'.", code="unknown_parameter")
+        check(request.headers, {**request.body, "stream": True, "store": False}, self.rules)
+        return {"object": "response.input_tokens", "input_tokens": tokens_of(request.body)}
+
+    def _compacted(self, request: Received) -> Body:
+        """The fields of openai.types.responses.ResponseCompactParams; the answer is its CompactedResponse: the user's
+        messages, then the item.
+        """
+        body = request.body
+        for name in body:
+            need(name in COMPACTED, f"Unknown parameter: '{name}'.", code="unknown_parameter")
+        check(request.headers, {**body, "stream": True, "store": False}, self.rules)
+        facts = " ".join(dict.fromkeys(re.findall(r"fact-\w+", json.dumps(body))))
+        item = {"type": "compaction", "id": "cmp_fake", "encrypted_content": f"{sign(DIALECT, facts)}.{facts}"}
+        said = [each for each in body["input"] if each.get("role") == "user"]
+        usage = {"input_tokens": 100, "output_tokens": 7, "total_tokens": 107}
+        details = {"input_tokens_details": {"cached_tokens": 3}, "output_tokens_details": {"reasoning_tokens": 2}}
+        made = {"id": "resp_fake", "object": "response.compaction", "created_at": 1700000000}
+        return {**made, "output": [*said, item], "usage": {**usage, **details}}
+
+    def too_long(self, tokens: int, window: int) -> tuple[int, str, str | None]:
+        """dyad-sh/dyad#1672."""
+        message = "Your input exceeds the context window of this model. Please adjust your input and try again."
+        return 400, message, "context_length_exceeded"
 
     def error(self, status: int, message: str, code: str | int | None = None) -> Body:
         kind = "requests" if status == 429 else "invalid_request_error" if status < 500 else "server_error"

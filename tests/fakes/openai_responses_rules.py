@@ -183,6 +183,10 @@ def _item(index: int, item: Body, following: Body) -> None:
             _parts(parts, f"{where}.content", said=item["role"] == "assistant")
         case "reasoning":
             _reasoning(item, following)
+        case "compaction":
+            signature, _, facts = item["encrypted_content"].partition(".")
+            read = is_signed(signature, DIALECT, facts)
+            need(read, "The encrypted content could not be verified.", code="invalid_encrypted_content")
         case "function_call":
             _name(item.get("name"), f"{where}.name")
             _name(item.get("call_id"), f"{where}.call_id")

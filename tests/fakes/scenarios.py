@@ -8,11 +8,14 @@ the last user message, or else the model's name, or its end after a `!`. A direc
 |--------------|-------------------------------------------------------------------------------------------|
 | `text`       | `tokens` (5) words, or the words of `say`                                                 |
 | `echo`       | the last user message, said back                                                          |
+| `recalls`    | the words `fact-...` of all that it is shown, once each                                   |
 | `tools`      | calls offered tools for `turns` (1) turns, `parallel` (1) at once, after the words of     |
 |              | `say` (none), then says the outputs                                                       |
 | `calls`      | one call a turn, each `<name>=<arguments>`, of the tool whose name ends so, where         |
 |              | `$<field>` is what an output's JSON has there; then says the outputs                      |
 | `insists`    | calls the tool `name` in every turn, offered or not                                       |
+| `remembers`  | calls the first tool once a turn, then says every word `fact-...` that it was sent; where |
+|              | it is asked for a summary of all that, says the same at once                              |
 | `json`       | a smallest instance of the asked schema                                                   |
 | `willing`    | what fits the request: `tools` where there are any, or `json` for a schema, or `echo`     |
 | `refusal`    | a refusal                                                                                 |
@@ -29,10 +32,11 @@ the last user message, or else the model's name, or its end after a `!`. A direc
 | `throttle`   | 429 with `retry-after: <after>` (2)                                                       |
 | `status`     | `code` (500), with an error object                                                        |
 
-And for all of them: `delay_ms` per token (0), `first_delay_ms` before the first (0), `reasoning` words before
-all else (0), `args` (a call's arguments, JSON), `fails=N`: only the first N requests of this directive fare so,
-and later ones as `text`. A dialect may know more of them. A model's name that is no directive is answered
-with 404, as real servers do.
+And for all of them: `window`, tokens that the model's context holds, and more are refused in the vendor's words
+(none; `told=stream`: by an error in the stream, before the first delta); `delay_ms` per token (0), `first_delay_ms`
+before the first (0), `reasoning` words before all else (0), `args` (a call's arguments, JSON), `fails=N`: only the
+first N requests of this directive fare so, and later ones as `text`. A dialect may know more of them. A model's name
+that is no directive is answered with 404, as real servers do.
 """
 
 import asyncio
@@ -52,7 +56,26 @@ class Exchange:
     def __init__(self, wire: Wire, script: Script, asked: Asked, stream: Stream, reply: Reply) -> None:
         self.wire, self.script, self.asked, self.reply = wire, script, asked, reply
         self._stream = stream
+        self.body = stream.request.body
         self._pause = script.number("delay_ms", 0) / 1000
+
+    @property
+    def shown(self) -> str:
+        """All of the request's body."""
+        return json.dumps(self._stream.request.body)
+
+    @property
+    def overflows(self) -> bool:
+        return self._stream.prompt > self.script.number("window", 2**63)
+
+    async def overflow(self) -> bool:
+        """The input is too long for the model."""
+        status, message, code = self.wire.too_long(self._stream.prompt, self.script.number("window", 0))
+        if self.script.values.get("told") != "stream":
+            return await self.error(status, message, code)
+        self.reply.start(self._stream.content_type or self.wire.content_type)
+        self.reply.send(self._stream.begin())
+        return await self.fail(status, message)
 
     async def begin(self, cut: int | None = None) -> None:
         await asyncio.sleep(self.script.number("first_delay_ms", 0) / 1000)
@@ -149,6 +172,12 @@ async def _echo(to: Exchange) -> bool:
     return await to.end()
 
 
+async def _recalls(to: Exchange) -> bool:
+    await to.begin()
+    await to.say(f"{word} " for word in dict.fromkeys(re.findall(r"fact-\w+", to.shown)) or ["nothing"])
+    return await to.end()
+
+
 async def _tools(to: Exchange) -> bool:
     script, asked = to.script, to.asked
     parallel = script.number("parallel", 1)
@@ -177,6 +206,18 @@ async def _calls(to: Exchange) -> bool:
     told = dict(re.findall(r'"(\w+)": ?"([^"]*)"', " ".join(asked.outputs)))
     arguments = re.sub(r"\$(\w+)", lambda found: told.get(found[1], found[0]), arguments)
     await to.call(0, f"call_fake_{asked.all_calls}", name, arguments)
+    return await to.end("tools")
+
+
+async def _remembers(to: Exchange) -> bool:
+    asked = to.asked
+    facts = " ".join(dict.fromkeys(re.findall(r"fact-\w+", json.dumps(to.body))))
+    await to.begin()
+    if "to be replaced by a summary" in asked.user or asked.calls or not asked.tools:
+        await to.say(_words_of(f"I know {facts or 'nothing'}"))
+        return await to.end()
+    arguments = to.script.values.get("args") or json.dumps(instance(asked.tools[0].schema))
+    await to.call(0, f"call_fake_{asked.all_calls}", asked.tools[0].name, arguments)
     return await to.end("tools")
 
 
@@ -276,8 +317,10 @@ Scenario: TypeAlias = Callable[[Exchange], Awaitable[bool]]
 SCENARIOS: Mapping[str, Scenario] = {
     "text": _text,
     "echo": _echo,
+    "recalls": _recalls,
     "tools": _tools,
     "calls": _calls,
+    "remembers": _remembers,
     "insists": _insists,
     "json": _json,
     "willing": _willing,

@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -25,7 +25,8 @@ TLS_HANDSHAKE = b"\x16"
 
 @dataclass(slots=True)
 class FakeUpstream:
-    """`requests` are those that it let pass; `refused` says why it didn't the others. `seen` counts directives.
+    """`requests` are those that it let pass; `refused` says why it didn't the others. `counted` asked for tokens alone.
+    `seen` counts directives.
 
     While it is `down`, it resets the connection of every request.
     """
@@ -34,6 +35,7 @@ class FakeUpstream:
     url: str = ""
     requests: list[Received] = field(default_factory=list[Received])
     refused: list[str] = field(default_factory=list[str])
+    counted: list[Received] = field(default_factory=list[Received])
     connections: int = 0
     down: bool = False
     seen: Counter[str] = field(default_factory=Counter[str])
@@ -110,10 +112,15 @@ async def _exchange(upstream: FakeUpstream, reader: asyncio.StreamReader, writer
         return False
     if method == "GET" and bare.endswith("/models"):
         return await reply.json(200, wire.models())
-    if method != "POST" or not wire.serves(bare):
+    counts = wire.counts(bare)
+    if method != "POST" or not (counts or wire.serves(bare)):
         return await reply.json(404, {"detail": "Not Found"})
     try:
         request = Received(headers, _object(content), path)
+        if counts:
+            counted = wire.count(request)
+            upstream.counted.append(request)
+            return await reply.json(200, counted)
         wire.check(request)
         asked = wire.read(request)
         script, scenario = _script(upstream, request, asked)
@@ -121,7 +128,10 @@ async def _exchange(upstream: FakeUpstream, reader: asyncio.StreamReader, writer
         upstream.refused.append(str(refused))
         body = wire.error(refused.status, str(refused), refused.code)
         return await reply.json(refused.status, body, wire.error_headers(refused.status))
-    return await SCENARIOS[scenario](Exchange(wire, script, asked, wire.stream(request, asked, script), reply))
+    if "window" in script.values:  # its calls are no longer all of the conversation's: number them anew
+        asked = replace(asked, all_calls=asked.all_calls + 1000 * len(upstream.requests))
+    to = Exchange(wire, script, asked, wire.stream(request, asked, script), reply)
+    return await to.overflow() if to.overflows else await SCENARIOS[scenario](to)
 
 
 def _object(content: bytes) -> dict[str, object]:

@@ -99,6 +99,10 @@ class Script:
         return int(self.values.get(name, default))
 
 
+def tokens_of(body: Body) -> int:
+    return len(str(body)) // 4
+
+
 class Stream(ABC):
     """One reply in the dialect's bytes. It opens and closes its blocks by itself, as what it's given changes.
 
@@ -115,7 +119,7 @@ class Stream(ABC):
     @property
     def prompt(self) -> int:
         """Tokens."""
-        return len(str(self.request.body)) // 4
+        return tokens_of(self.request.body)
 
     @abstractmethod
     def begin(self) -> bytes: ...
@@ -188,6 +192,22 @@ class Wire(ABC):
     @abstractmethod
     def error(self, status: int, message: str, code: str | int | None = None) -> Body:
         """The body of an error with this status; in a 200 too, for the scenario `object`."""
+
+    def counts(self, path: str) -> bool:
+        """Whether a POST to this path asks for the tokens of an input. Most servers don't count."""
+        return False
+
+    def count(self, request: Received) -> Body:
+        """What it is answered. Raises Refused for what the real server refuses, also for fields it doesn't take."""
+        raise NotImplementedError
+
+    def too_long(self, tokens: int, window: int) -> tuple[int, str, str | None]:
+        """Status, words and code of the vendor's, for an input of more tokens than a model's window has."""
+        message = (
+            f"This model's maximum context length is {window} tokens. However, your messages resulted in {tokens} "
+            "tokens. Please reduce the length of the messages."
+        )
+        return 400, message, "context_length_exceeded"  # chathub-dev/chathub#126
 
     def error_headers(self, status: int) -> Mapping[str, str]:
         return {}

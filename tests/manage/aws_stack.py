@@ -77,7 +77,19 @@ BedrockResponse.get_foundation_model_availability = availability
 BedrockResponse.get_use_case_for_model_access = no_form
 
 
-def template(base_url: str) -> str:
+def websocket_api(endpoint: str) -> str:
+    """Its id. moto's CloudFormation makes none."""
+    gateway = boto3.client("apigatewayv2", endpoint_url=endpoint, region_name=REGION)
+    selection = "$request.body.type"
+    made = gateway.create_api(Name="socket", ProtocolType="WEBSOCKET", RouteSelectionExpression=selection)["ApiId"]
+    gateway.create_stage(ApiId=made, StageName="responses", AutoDeploy=True)
+    gateway.create_route(ApiId=made, RouteKey="$connect", AuthorizationType="CUSTOM", AuthorizerId="keys")
+    for name in ("$disconnect", "$default"):
+        gateway.create_route(ApiId=made, RouteKey=name)
+    return made
+
+
+def template(base_url: str, websocket_api: str) -> str:
     """The names of the real template, as far as the commands look at them; a test compares them."""
     role = {
         "Type": "AWS::IAM::Role",
@@ -113,6 +125,8 @@ def template(base_url: str) -> str:
         "ResponsesBucketName": {"Ref": "ResponsesBucket"},
         "LoopStateMachineArn": {"Ref": "LoopStateMachine"},
         "SsmPrefix": "/mine",
+        "WebSocketApiId": websocket_api,
+        "WebSocketBaseUrl": base_url.replace("http", "ws", 1),
     }
     parameters = {"DefaultProvider": "openai", "ConfigSeconds": "30"}
     document = {
@@ -124,6 +138,10 @@ def template(base_url: str) -> str:
             "ResponsesBucket": {"Type": "AWS::S3::Bucket"},
             "LoopStateMachine": machine,
             "ApiFunction": function,
+            "SocketWorkerFunction": {
+                **function,
+                "Properties": {**function["Properties"], "FunctionName": f"{STACK}-socket"},
+            },
         },
         "Outputs": {name: {"Value": value} for name, value in outputs.items()},
     }
@@ -153,7 +171,10 @@ def main(base_url: str) -> None:
     server.start()
     endpoint = f"http://127.0.0.1:{port}"
     cloudformation = boto3.client("cloudformation", endpoint_url=endpoint, region_name=REGION)
-    cloudformation.create_stack(StackName=STACK, TemplateBody=template(base_url), Capabilities=["CAPABILITY_IAM"])
+    body = template(base_url, websocket_api(endpoint))
+    cloudformation.create_stack(StackName=STACK, TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
+    functions = boto3.client("lambda", endpoint_url=endpoint, region_name=REGION)
+    functions.put_function_event_invoke_config(FunctionName=f"{STACK}-socket", MaximumRetryAttempts=0)
     keys = users(endpoint)
     httpx2.post(f"{endpoint}/moto-api/reset-auth", content=b"0")  # from here on, permissions count
     print(json.dumps({"endpoint": endpoint, "users": keys}), flush=True)

@@ -82,13 +82,43 @@ def test_each_thing_that_is_wrong_is_found_with_what_mends_it(aws: Aws, cloud: C
         "client keys",
     }
     assert found["credentials"] == ("ok", "arn:aws:iam::123456789012:user/admin")
-    assert found["function"] == ("ok", "ApiFunction")
+    assert {line.split()[-1] for line in done.out.splitlines() if line.startswith("ok       function ")} == {
+        "ApiFunction",
+        "SocketWorkerFunction",
+    }
     assert found["sealing key"][0] == "note"
     assert found["provider mine"][0] == "note"  # 127.0.0.1, from AWS
     for mend in ("providers set openai", "keys create --tenant default", "models alias odd TARGET..."):
         assert f"  try:                  openresponses {mend} --stack openresponses" in done.out
     assert done.out.splitlines()[-1] == "8 problems"
     assert "hidden" not in done.out
+
+
+def test_a_websocket_that_is_well_is_told_and_what_is_wrong_with_it_is_found(aws: Aws, cloud: Cloud) -> None:
+    gateway, functions = client(aws, "apigatewayv2"), client(aws, "lambda")
+    (api,) = [each["ApiId"] for each in gateway.get_apis()["Items"]]
+    url = cloud.base_url.replace("http", "ws", 1)
+    well = {about: told for about, told in findings(aws.run("doctor").out).items() if "ocket" in about}
+    assert well == {
+        "WebSocket": ("ok", f"{url}/responses"),
+        "WebSocket's routes": ("ok", "a key opens a socket"),
+        "WebSocket's worker": ("ok", "answers a message once"),
+        "a socket without a key": ("ok", "is not opened (401)"),
+    }
+    (connect,) = [each["RouteId"] for each in gateway.get_routes(ApiId=api)["Items"] if each["RouteKey"] == "$connect"]
+    worker = "openresponses-socket"
+    gateway.update_route(ApiId=api, RouteId=connect, AuthorizationType="NONE")
+    gateway.delete_stage(ApiId=api, StageName="responses")
+    functions.delete_function_event_invoke_config(FunctionName=worker)
+    try:
+        found = findings(aws.run("doctor").out)
+    finally:
+        gateway.update_route(ApiId=api, RouteId=connect, AuthorizationType="CUSTOM")
+        gateway.create_stage(ApiId=api, StageName="responses", AutoDeploy=True)
+        functions.put_function_event_invoke_config(FunctionName=worker, MaximumRetryAttempts=0)
+    assert found["WebSocket"] == ("problem", "has no stage responses: no client finds it")
+    assert found["WebSocket's routes"] == ("problem", "let sockets in by NONE, and not by a key")
+    assert found["WebSocket's worker"] == ("problem", f"{worker} is run again up to 2 times for one message")
 
 
 CALLED = "cohere.command-r-v1:0"

@@ -13,7 +13,10 @@ pytestmark = pytest.mark.xdist_group("manage")
 
 
 def test_the_stand_in_has_the_names_of_the_real_template() -> None:
-    real, ours = parse(Path("template.yaml").read_text(), "template.yaml"), yaml.safe_load(template("http://x/v1"))
+    real, ours = (
+        parse(Path("template.yaml").read_text(), "template.yaml"),
+        yaml.safe_load(template("http://x/v1", "api")),
+    )
     assert ours["Outputs"].keys() <= real["Outputs"].keys()
     assert ours["Parameters"].keys() <= real["Parameters"].keys()
     for name in ("ResponsesTableName", "ResponsesBucketName", "LoopStateMachineArn"):

@@ -20,17 +20,24 @@ WHO = {
     "ApiFunctionRole": "the API function",
     "WorkerFunctionRole": "the worker function",
     "AuthorizerFunctionRole": "the authorizer",
+    "SocketFunctionRole": "the socket function",
+    "SocketWorkerFunctionRole": "the socket worker",
+    "SocketAuthorizerFunctionRole": "the socket authorizer",
     "LoopStateMachineRole": "the state machine",
     "ExampleToolFunctionRole": "the example tool",
     "ApiGatewayLogsRole": "API Gateway, for every API of the account",
 }
+
+
+def _leading(*patterns: str) -> str:
+    keys = {"dynamodb:LeadingKeys": [*patterns]}
+    return json.dumps({"ForAllValues:StringLike": keys, "Null": {"dynamodb:LeadingKeys": "false"}})
+
+
 CONDITIONS = {
-    '{"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["*/*"]}, "Null": {"dynamodb:LeadingKeys": "false"}}': (
-        "items of responses only (`<tenant>/…`)"
-    ),
-    '{"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["key#*"]}, "Null": {"dynamodb:LeadingKeys": "false"}}': (
-        "items of client keys only (`key#…`)"
-    ),
+    _leading("*/*"): "items of responses only (`<tenant>/…`)",
+    _leading("key#*"): "items of client keys only (`key#…`)",
+    _leading("*/*", "key#*"): "items of responses and of client keys",
     '{"StringNotEquals": {"ssm:Overwrite": "true"}}': "where there is none",
 }
 
@@ -38,15 +45,21 @@ CONDITIONS = {
 def _words(stack: Stack) -> dict[str, str]:
     """What an ARN of a statement is, in words."""
     functions = f"arn:aws:lambda:{stack.region}:{stack.account}:function"
+    logs = ("Api", "Worker", "Authorizer", "Socket", "SocketWorker", "SocketAuthorizer", "ExampleTool")
+    sockets = f"arn:aws:execute-api:{stack.region}:{stack.account}:{stack.physical('WebSocketApi')}/responses"
     return {
         stack.arn("ResponsesTable"): "the table",
+        f"{stack.arn('ResponsesTable')}/index/by-time": "its index",
         stack.arn("ResponsesBucket"): "the bucket",
         f"{stack.arn('ResponsesBucket')}/*": "the bucket's objects",
         stack.arn("LoopStateMachine"): "the state machine",
         stack.arn("LoopStateMachine").replace(":stateMachine:", ":execution:") + ":*": "the state machine's executions",
         stack.arn("WorkerFunction"): "the worker function",
         stack.arn("ExampleToolTable"): "the table of its counters",
-        **{stack.arn(f"{name}FunctionLogs"): "its own log" for name in ("Api", "Worker", "Authorizer", "ExampleTool")},
+        stack.arn("SocketWorkerFunction"): "the socket worker",
+        f"{sockets}/POST/@connections/*": "messages to its sockets",
+        f"{sockets}/DELETE/@connections/*": "their end",
+        **{stack.arn(f"{name}FunctionLogs"): "its own log" for name in logs},
         f"{functions}:{stack.outputs['ToolFunctionPrefix']}*": "functions named `<ToolFunctionPrefix>…`",
         "arn:aws:bedrock:*::foundation-model/*": "every model",
         f"arn:aws:bedrock:*:{stack.account}:inference-profile/*": "AWS's profiles",

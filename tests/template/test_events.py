@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from openresponses.entry.authorizer import authorize
+from openresponses.entry.authorizer import authorize, authorize_socket
 from openresponses_dev.local.address import KEY_OF_EVENTS
 from openresponses_dev.local.seed import local_key
 
@@ -15,7 +15,11 @@ ROOT = Path(__file__).parents[2]
 AUTHORIZER = ROOT / "events/authorizer.json"
 WORKER = {"Work": ROOT / "events/worker_work.json", "Settle": ROOT / "events/worker_settle.json"}
 """By the state that sends it."""
-EVENTS = sorted({*(ROOT / "events").glob("*.json")} - {AUTHORIZER, *WORKER.values()})
+SOCKETS = {
+    name: ROOT / f"events/websocket_{name}.json"
+    for name in ("authorizer", "connect", "message", "disconnect", "worker")
+}
+EVENTS = sorted({*(ROOT / "events").glob("*.json")} - {AUTHORIZER, *WORKER.values(), *SOCKETS.values()})
 OPEN = ("/health", "/docs", "/docs/swagger-ui.css", "/openapi.json")
 
 
@@ -112,6 +116,51 @@ def test_an_event_of_the_worker_is_what_the_state_machine_sends(state: str) -> N
     told = read(ROOT / "events/responses_create.json")["requestContext"]["authorizer"]
     assert event["tenant"] == told["tenant"]
     assert event["response_id"] in read(ROOT / "events/responses_get.json")["path"]
+
+
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-mapping-template-reference.html
+SOCKET_CONTEXT_KEYS = {
+    "apiId", "connectedAt", "connectionId", "domainName", "eventType", "extendedRequestId", "identity",
+    "messageDirection", "requestId", "requestTime", "requestTimeEpoch", "routeKey", "stage",
+}  # fmt: skip
+OF_ROUTE = {
+    "connect": ("$connect", "CONNECT", set[str]()),
+    "message": ("$default", "MESSAGE", {"messageId"}),
+    "disconnect": ("$disconnect", "DISCONNECT", {"disconnectStatusCode", "disconnectReason"}),
+}
+
+
+@pytest.mark.parametrize("name", OF_ROUTE)
+def test_an_event_of_the_websocket_is_one_of_its_routes(name: str, source: Json) -> None:
+    route, kind, more = OF_ROUTE[name]
+    event, opening = read(SOCKETS[name]), read(SOCKETS["authorizer"])
+    context = event["requestContext"]
+    assert set(context) == SOCKET_CONTEXT_KEYS | {"authorizer"} | more
+    assert (context["routeKey"], context["eventType"]) == (route, kind)
+    assert route in {
+        each["Properties"]["RouteKey"]
+        for each in source["Resources"].values()
+        if each["Type"] == "AWS::ApiGatewayV2::Route"
+    }
+    assert context["stage"] == source["Resources"]["WebSocketStage"]["Properties"]["StageName"]
+    assert context["connectionId"] == opening["requestContext"]["connectionId"]
+    assert context["connectedAt"] == opening["requestContext"]["connectedAt"] > 4e12, "no connection gets so old"
+    told = authorize_socket(read(SOCKETS["authorizer"]), lambda _: local_key(KEY_OF_EVENTS), now=0)
+    expected = {"principalId": told["principalId"], **told["context"], "integrationLatency": 12}
+    assert context["authorizer"] == expected
+    if name == "message":
+        assert json.loads(event["body"])["type"] == "response.create"
+
+
+def test_the_event_of_the_sockets_authorizer_opens_the_socket_of_the_others() -> None:
+    event, connect = read(SOCKETS["authorizer"]), read(SOCKETS["connect"])
+    context = event["requestContext"]
+    assert set(context) == SOCKET_CONTEXT_KEYS
+    where = f"arn:aws:execute-api:us-east-1:123456789012:{context['apiId']}/{context['stage']}"
+    assert (event["type"], event["methodArn"]) == ("REQUEST", f"{where}/$connect")
+    assert event["headers"] == connect["headers"]
+    assert event["headers"]["Authorization"] == f"Bearer {KEY_OF_EVENTS}"
+    assert read(SOCKETS["worker"])["connection_id"] == context["connectionId"]
 
 
 @pytest.mark.parametrize("file", EVENTS, ids=lambda file: file.stem)

@@ -12,37 +12,49 @@ from tests.template.reading import ROOT, Json, grants, of_type, statements, told
 from tests.template.stack import Stack
 from tests.template.stack import statements as of_role
 
-API, WORKER, AUTHORIZER = OURS = ("ApiFunction", "WorkerFunction", "AuthorizerFunction")
+API, WORKER, AUTHORIZER = ("ApiFunction", "WorkerFunction", "AuthorizerFunction")
+SOCKET, SOCKET_WORKER, SOCKET_AUTHORIZER = SOCKETS = tuple(
+    f"Socket{each}Function" for each in ("", "Worker", "Authorizer")
+)
+OURS = (API, WORKER, AUTHORIZER, *SOCKETS)
 EXAMPLE = "ExampleToolFunction"
 HANDLERS = {
     API: "openresponses.entry.api.app",
     WORKER: "openresponses.entry.tasks.work",
     AUTHORIZER: "openresponses.entry.authorizer.handler",
+    SOCKET: "openresponses.entry.socket.handler",
+    SOCKET_WORKER: "openresponses.entry.socket_worker.handler",
+    SOCKET_AUTHORIZER: "openresponses.entry.authorizer.connect_handler",
 }
-TIMEOUTS = {API: 900, WORKER: 900, AUTHORIZER: 10}
+TIMEOUTS = {API: 900, WORKER: 900, AUTHORIZER: 10, SOCKET: 29, SOCKET_WORKER: 900, SOCKET_AUTHORIZER: 10}
 
 POWERTOOLS = {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME"}
 STORAGE = {"TABLE", "BUCKET", "RESPONSE_DAYS", "LOG_DAYS"}
-CONFIGURATION = {"SSM_PREFIX", "CONFIG_SECONDS"}
+CONFIGURATION = {"SSM_PREFIX", "CONFIG_SECONDS", "KEY_ARN"}
+LOOP = {*STORAGE, *CONFIGURATION, "DEFAULT_PROVIDER", "LOCAL_AWS", "STATE_MACHINE_ARN", "TURN_SECONDS"}
 READ = {  # what a function does not read, it is not told
-    WORKER: {
-        *STORAGE,
-        *CONFIGURATION,
-        "DEFAULT_PROVIDER",
-        "KEY_ARN",
-        "LOCAL_AWS",
-        "STATE_MACHINE_ARN",
-        "TURN_SECONDS",
+    WORKER: LOOP,
+    SOCKET: {"TABLE", "BUCKET", "KEY_ARN", "LOCAL_AWS", "SOCKET_WORKER", "SSM_PREFIX"},
+    SOCKET_WORKER: {
+        *LOOP,
+        *("EVENT_NAMES", "FLUSH_MILLISECONDS", "INLINE_SECONDS", "INLINE_TURNS", "MAX_TURNS", "REASONING", "STORE"),
+        *("SOCKET_FRAME_BYTES", "SOCKET_WORKER"),
     },
 }
+OF_SOCKETS = {"OPENRESPONSES_SOCKET_FRAME_BYTES", "OPENRESPONSES_SOCKET_WORKER"}
 
 TABLE, BUCKET = "ResponsesTable.Arn", "ResponsesBucket.Arn"
 HERE = "${AWS::Region}:${AWS::AccountId}"
 OBJECTS = {f"s3:{name}Object": f"${{{BUCKET}}}/*" for name in ("Get", "Put", "Delete")} | {"s3:ListBucket": BUCKET}
 INVOKE_TOOLS = {"lambda:InvokeFunction": f"arn:${{AWS::Partition}}:lambda:{HERE}:function:${{Prefix}}*"}
+INDEX = f"{TABLE}, ${{{TABLE}}}/index/by-time"
 LEADING_KEYS = {  # a response's partition has a slash in its name, and a client key's has none
-    **dict.fromkeys((API, WORKER), "*/*"),
-    AUTHORIZER: "key#*",
+    API: [["*/*"], ["*/*"]],
+    WORKER: [["*/*"]],
+    AUTHORIZER: [["key#*"]],
+    SOCKET: [["*/*"], ["*/*", "key#*"]],
+    SOCKET_WORKER: [["*/*"]],
+    SOCKET_AUTHORIZER: [["key#*"]],
 }
 
 
@@ -61,12 +73,22 @@ START = {"states:StartExecution": f"arn:${{AWS::Partition}}:states:{HERE}:stateM
 STOP = {"states:StopExecution": f"arn:${{AWS::Partition}}:states:{HERE}:execution:${{AWS::StackName}}-loop:*"}
 
 
+SOCKETS_WORKER = f"arn:${{AWS::Partition}}:lambda:{HERE}:function:${{AWS::StackName}}-socket"
+SEND = {
+    "execute-api:ManageConnections": ", ".join(
+        f"arn:${{AWS::Partition}}:execute-api:{HERE}:${{WebSocketApi}}/responses/{method}/@connections/*"
+        for method in ("POST", "DELETE")
+    )
+}
+
+
 def items(*operations: str) -> dict[str, str]:
     return {f"dynamodb:{name}": TABLE for name in operations}
 
 
 GRANTS = {
-    API: items("BatchGetItem", "BatchWriteItem", "ConditionCheckItem", "GetItem", "PutItem", "Query", "UpdateItem")
+    API: items("BatchGetItem", "BatchWriteItem", "ConditionCheckItem", "GetItem", "PutItem", "UpdateItem")
+    | {"dynamodb:Query": INDEX}
     | OBJECTS
     | START
     | STOP
@@ -78,6 +100,18 @@ GRANTS = {
     | INVOKE_TOOLS
     | CONFIGURATION_IN_SSM,
     AUTHORIZER: items("GetItem"),
+    SOCKET: items("GetItem", "PutItem", "Query", "UpdateItem")
+    | {name: OBJECTS[name] for name in ("s3:PutObject", "s3:DeleteObject")}
+    | {name: CONFIGURATION_IN_SSM[name] for name in ("ssm:GetParameter", "ssm:PutParameter")}
+    | {"lambda:InvokeFunction": SOCKETS_WORKER}
+    | SEND,
+    SOCKET_WORKER: items("BatchGetItem", "ConditionCheckItem", "GetItem", "PutItem", "Query", "UpdateItem")
+    | OBJECTS
+    | START
+    | {"lambda:InvokeFunction": f"{SOCKETS_WORKER}, {INVOKE_TOOLS['lambda:InvokeFunction']}"}
+    | CONFIGURATION_IN_SSM
+    | SEND,
+    SOCKET_AUTHORIZER: items("GetItem"),
     EXAMPLE: {f"dynamodb:{name}": "ExampleToolTable.Arn" for name in ("GetItem", "PutItem", "UpdateItem")},
 }
 LOG_DELIVERY = {
@@ -113,6 +147,7 @@ def test_these_are_all_the_servers_functions(source: Json) -> None:
 def test_a_function_runs_python_3_13_on_arm64(name: str, resources: dict[str, Json]) -> None:
     properties = resources[name]["Properties"]
     incidental = {"Code", "Tags", "Description", "Environment", "ReservedConcurrentExecutions", "TracingConfig"}
+    incidental |= {"FunctionName"} if name == SOCKET_WORKER else set()
     assert {name: value for name, value in properties.items() if name not in incidental} == {
         "Architectures": ["arm64"],
         "Runtime": "python3.13",
@@ -135,7 +170,8 @@ def test_only_the_function_behind_the_api_runs_through_the_wrapper(resources: di
         told(permission["Properties"]["FunctionName"])
         for permission in of_type(resources, "AWS::Lambda::Permission").values()
     }
-    assert permitted == {"{'Ref': 'ApiFunction'}", "AuthorizerFunction.Arn"}
+    sockets = {"{'Ref': 'SocketFunction'}", "{'Ref': 'SocketAuthorizerFunction'}"}
+    assert permitted == {"{'Ref': 'ApiFunction'}", "AuthorizerFunction.Arn", *sockets}
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -163,9 +199,10 @@ def test_sam_makes_first_what_the_others_are_copied_from(source: Json) -> None:
 def test_the_environment_is_exactly_what_the_code_reads(resources: dict[str, Json]) -> None:
     entry = ROOT / "functions/openresponses/entry"
     read = {name for file in entry.rglob("*.py") for name in re.findall(r"\bOPENRESPONSES_[A-Z_]+\b", file.read_text())}
-    assert set(variables(resources, API)) == read | POWERTOOLS | {"AWS_LAMBDA_EXEC_WRAPPER"}
+    assert set(variables(resources, API)) == read - OF_SOCKETS | POWERTOOLS | {"AWS_LAMBDA_EXEC_WRAPPER"}
     told = {"OPENRESPONSES_TABLE", "OPENRESPONSES_LOCAL_AWS"}
-    assert set(variables(resources, AUTHORIZER)) == told | POWERTOOLS - {"POWERTOOLS_LOG_LEVEL"}
+    for name in (AUTHORIZER, SOCKET_AUTHORIZER):
+        assert set(variables(resources, name)) == told | POWERTOOLS - {"POWERTOOLS_LOG_LEVEL"}
     for name, wanted in READ.items():
         assert set(variables(resources, name)) == {f"OPENRESPONSES_{each}" for each in wanted} | POWERTOOLS
 
@@ -175,9 +212,10 @@ def test_no_deployment_is_led_to_a_local_cloud(resources: dict[str, Json]) -> No
 
 
 def test_a_variable_is_the_same_in_every_function(resources: dict[str, Json]) -> None:
-    for name in (*READ, AUTHORIZER):
+    everything = {**variables(resources, SOCKET_WORKER), **variables(resources, API)}
+    for name in OURS:
         ours = variables(resources, name)
-        assert ours == {each: variables(resources, API)[each] for each in ours}
+        assert ours == {each: everything[each] for each in ours}
 
 
 @pytest.mark.parametrize("name", [*OURS, EXAMPLE])
@@ -201,21 +239,30 @@ def test_no_policy_allows_a_wildcard(resources: dict[str, Json]) -> None:
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_only_the_authorizer_reaches_keys_and_it_reaches_nothing_else(name: str, resources: dict[str, Json]) -> None:
+def test_only_what_looks_keys_up_reaches_them_and_the_authorizers_reach_nothing_else(
+    name: str, resources: dict[str, Json]
+) -> None:
     conditions = [
         statement.get("Condition")
         for statement in statements(resources, f"{name}Role")
-        if told(statement["Resource"]) == TABLE
+        if told(statement["Resource"]) in (TABLE, INDEX)
     ]
     assert conditions == [
         {
-            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [LEADING_KEYS[name]]},
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys},
             "Null": {"dynamodb:LeadingKeys": "false"},  # or a call without a key would pass for one with good keys
         }
+        for keys in LEADING_KEYS[name]
     ]
+    reading = [
+        statement["Action"]
+        for statement in statements(resources, f"{name}Role")
+        if "key#*" in json.dumps(statement.get("Condition"))
+    ]
+    assert reading in ([], [["dynamodb:GetItem"]])
 
 
-@pytest.mark.parametrize("name", [API, WORKER])
+@pytest.mark.parametrize("name", [API, WORKER, SOCKET, SOCKET_WORKER])
 def test_a_function_makes_a_sealing_key_and_overwrites_none(name: str, resources: dict[str, Json]) -> None:
     conditions = [
         statement.get("Condition")
@@ -233,9 +280,17 @@ def test_bedrocks_models_may_be_called_unless_the_deployment_says_otherwise(
         "AllowsBedrock",
         {"Fn::Equals": [{"Ref": "Bedrock"}, "true"]},
     )
-    assert policy["Properties"]["Roles"] == [{"Ref": "ApiFunctionRole"}, {"Ref": "WorkerFunctionRole"}]
+    assert policy["Properties"]["Roles"] == [
+        {"Ref": "ApiFunctionRole"},
+        {"Ref": "WorkerFunctionRole"},
+        {"Fn::If": ["HasWebSocket", {"Ref": "SocketWorkerFunctionRole"}, {"Ref": "AWS::NoValue"}]},
+    ]
     (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
-    assert statement["Action"] == ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"]
+    assert statement["Action"] == [
+        "bedrock:CountTokens",
+        "bedrock:InvokeModel",
+        "bedrock:InvokeModelWithResponseStream",
+    ]
     kinds = {told(resource).rpartition(":")[2] for resource in statement["Resource"]}
     assert kinds == {"foundation-model/*", "inference-profile/*", "application-inference-profile/*"}
 

@@ -22,7 +22,8 @@ pytestmark = [pytest.mark.artifact, pytest.mark.timeout(600), pytest.mark.xdist_
 
 CHECKOV = "checkov==3.3.30"
 
-FUNCTIONS = ("ApiFunction", "AuthorizerFunction", "ExampleToolFunction", "WorkerFunction")
+SOCKETS = ("SocketAuthorizerFunction", "SocketFunction", "SocketWorkerFunction")
+FUNCTIONS = ("ApiFunction", "AuthorizerFunction", "ExampleToolFunction", "WorkerFunction", *SOCKETS)
 TABLES = ("ExampleToolTable", "ResponsesTable")
 LOGS = (*(f"{name}Logs" for name in FUNCTIONS), "ApiAccessLogs", "LoopStateMachineLogs")
 STAGE = "ApiopenresponsesStage"
@@ -41,8 +42,12 @@ CHECKS: dict[str, tuple[tuple[str, ...], str]] = {
     "CKV_AWS_28": (("ExampleToolTable",), "an example's counters"),
     "CKV_AWS_73": ((STAGE,), "X-Ray costs money, and shows paths"),
     "CKV_AWS_76": ((STAGE,), "the access log needs a role of the whole account: a parameter"),
-    "CKV_AWS_115": (FUNCTIONS, "what is reserved is taken from the account's other functions"),
-    "CKV_AWS_116": (FUNCTIONS, "all are invoked synchronously, and who invokes is told"),
+    # The sockets' functions are looked at only in a deploy that has all, their reservations included.
+    "CKV_AWS_115": (
+        tuple(sorted({*FUNCTIONS} - {*SOCKETS})),
+        "what is reserved is taken from the account's other functions",
+    ),
+    "CKV_AWS_116": (FUNCTIONS, "who invokes is told; who sent the message is told that a socket's worker died"),
     "CKV_AWS_117": (FUNCTIONS, "they call providers on the internet, and AWS by its public endpoints"),
     "CKV_AWS_119": (TABLES, "AWS's key unless one is given"),
     "CKV_AWS_120": ((STAGE,), "no answer is another client's, and what streams is never cached"),

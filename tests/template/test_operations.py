@@ -33,19 +33,26 @@ from tests.template.reading import ROOT, Json, of_type
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:woken"
-FUNCTIONS = ("ApiFunction", "WorkerFunction", "AuthorizerFunction")
+SOCKETS = ("SocketFunction", "SocketWorkerFunction", "SocketAuthorizerFunction")
+FUNCTIONS = ("ApiFunction", "WorkerFunction", "AuthorizerFunction", *SOCKETS)
 NAMESPACE = "openresponses"
 
 Metric = tuple[str, str, tuple[str, ...]]
 """A namespace, a name, and the names of its dimensions."""
 
 LAMBDA = "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html"
-LAMBDA_METRICS = ("ConcurrentExecutions", "Errors", "Invocations", "Throttles")
+LAMBDA_METRICS = ("AsyncEventsDropped", "ConcurrentExecutions", "Errors", "Invocations", "Throttles")
 GATEWAY = "https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html"
+WEBSOCKET = (
+    "https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-logging.html"
+    "#apigateway-websocket-api-metrics"
+)
+WEBSOCKET_METRICS = ("ConnectCount", "MessageCount", "ClientError", "IntegrationError", "ExecutionError")
 STATES = "https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html"
 DYNAMODB = "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html"
 OF_AWS: dict[Metric, str] = {
     **{("AWS/ApiGateway", name, ("ApiName", "Stage")): GATEWAY for name in ("Count", "4XXError", "5XXError")},
+    **{("AWS/ApiGateway", name, ("ApiId", "Stage")): WEBSOCKET for name in WEBSOCKET_METRICS},
     **{("AWS/Lambda", name, ("FunctionName",)): LAMBDA for name in LAMBDA_METRICS},
     **{
         ("AWS/States", name, ("StateMachineArn",)): STATES
@@ -59,8 +66,9 @@ OF_AWS: dict[Metric, str] = {
 
 
 def as_deployed(deployed: Json, **given: str) -> dict[str, Json]:
-    """The resources that a deploy with these parameters makes, with every value final."""
-    values = {name: str(each["Default"]) for name, each in deployed["Parameters"].items()} | given
+    """The resources that a deploy with these parameters and the WebSocket makes, with every value final."""
+    defaults = {name: str(each["Default"]) for name, each in deployed["Parameters"].items()}
+    values = {**defaults, "WebSocket": "true", **given}
     resolver = Resolver(values, deployed["Resources"], deployed["Conditions"])
     return {
         name: {**resource, "Properties": resolver.resolve(_own(resource), name)}
@@ -85,24 +93,37 @@ def test_no_concurrency_is_reserved_and_no_stage_throttled_unless_asked_for(depl
     resources = as_deployed(deployed)
     assert reserved(resources) == dict.fromkeys(FUNCTIONS)
     assert "MethodSettings" not in resources["ApiopenresponsesStage"]["Properties"]
+    assert "DefaultRouteSettings" not in resources["WebSocketStage"]["Properties"]
 
 
-def test_each_function_has_a_brake_of_its_own(deployed: Json) -> None:
-    for name in FUNCTIONS:
-        parameter = f"{name.removesuffix('Function')}Concurrency"
-        assert reserved(as_deployed(deployed, **{parameter: "7"})) == {**dict.fromkeys(FUNCTIONS), name: "7"}
+@pytest.mark.parametrize(
+    ("parameter", "functions"),
+    [
+        ("ApiConcurrency", {"ApiFunction"}),
+        ("WorkerConcurrency", {"WorkerFunction"}),
+        ("AuthorizerConcurrency", {"AuthorizerFunction", "SocketAuthorizerFunction"}),
+        ("SocketConcurrency", {"SocketFunction"}),
+        ("SocketWorkerConcurrency", {"SocketWorkerFunction"}),
+    ],
+)
+def test_each_function_has_a_brake(parameter: str, functions: set[str], deployed: Json) -> None:
+    found = reserved(as_deployed(deployed, **{parameter: "7"}))
+    assert found == {name: "7" if name in functions else None for name in FUNCTIONS}
 
 
-def test_the_stage_is_throttled_for_every_method_of_every_path(deployed: Json) -> None:
-    stage = as_deployed(deployed, RequestsPerSecond="50", RequestBurst="20")["ApiopenresponsesStage"]["Properties"]
+def test_the_stages_are_throttled_for_every_method_of_every_path_and_every_message(deployed: Json) -> None:
+    resources = as_deployed(deployed, RequestsPerSecond="50", RequestBurst="20")
     limits = {"ThrottlingRateLimit": "50", "ThrottlingBurstLimit": "20"}
+    stage = resources["ApiopenresponsesStage"]["Properties"]
     assert stage["MethodSettings"] == [{"ResourcePath": "/*", "HttpMethod": "*", **limits}]
+    assert resources["WebSocketStage"]["Properties"]["DefaultRouteSettings"] == limits
 
 
 def test_the_local_cloud_has_the_same_brakes() -> None:
-    limits = {"ApiConcurrency": "3", "WorkerConcurrency": "2"}
+    limits = {"ApiConcurrency": "3", "WorkerConcurrency": "2", "SocketWorkerConcurrency": "4", "WebSocket": "true"}
     functions = read_template(ROOT / "template.yaml", limits).functions
-    assert {name: functions[name].concurrency for name in FUNCTIONS} == dict(zip(FUNCTIONS, (3, 2, None), strict=True))
+    found = {name: spec.concurrency for name, spec in functions.items() if spec.concurrency is not None}
+    assert found == {"ApiFunction": 3, "WorkerFunction": 2, "SocketWorkerFunction": 4}
 
 
 # Alarms and the dashboard
@@ -170,8 +191,8 @@ def metric_of(each: Json) -> Metric:
     return each["Namespace"], each["MetricName"], tuple(sorted(named["Name"] for named in each["Dimensions"]))
 
 
-def board(deployed: Json) -> Json:
-    (found,) = of_type(as_deployed(deployed, Alarms="enabled"), "AWS::CloudWatch::Dashboard").values()
+def board(deployed: Json, **given: str) -> Json:
+    (found,) = of_type(as_deployed(deployed, Alarms="enabled", **given), "AWS::CloudWatch::Dashboard").values()
     assert found["Properties"]["DashboardName"] == "local-us-east-1"
     return json.loads(found["Properties"]["DashboardBody"])
 
@@ -218,7 +239,11 @@ def test_these_are_the_alarms(deployed: Json) -> None:
         "KeyLookupsAlarm": {"KeyLookupsFailed"},
         "ExecutionsFailedAlarm": {"ExecutionsFailed", "ExecutionsStarted"},
         "ExecutionsTimedOutAlarm": {"ExecutionsTimedOut"},
+        "SocketThrottledAlarm": {"Throttles"},
+        "SocketDeathsAlarm": {"Errors"},
+        "SocketDroppedAlarm": {"AsyncEventsDropped"},
     }
+    assert found.keys() - alarms(deployed, WebSocket="false").keys() == {name for name in found if "Socket" in name}
     page = (ROOT / "docs/operations.md").read_text()
     assert [name for name in found if f"`{name}`" not in page] == []
 
@@ -250,7 +275,7 @@ def test_metrics_are_told_apart_by_stack(deployed: Json, printed: set[Metric]) -
     for alarm in alarms(deployed).values():
         for each in watched(alarm):
             ours = {named["Name"]: named["Value"] for named in each["Dimensions"]}
-            assert {*ours.values()} & {"local", "LoopStateMachine", *FUNCTIONS} or "local-loop" in str(ours), ours
+            assert {*ours.values()} & {"local", "LoopStateMachine", *FUNCTIONS} or "local-" in str(ours), ours
 
 
 def test_the_alarm_on_bugs_looks_for_the_code_that_a_bug_has(deployed: Json) -> None:
@@ -258,17 +283,22 @@ def test_the_alarm_on_bugs_looks_for_the_code_that_a_bug_has(deployed: Json) -> 
     assert dimensions == {"service": "local", "error": KitError.code}
 
 
-@pytest.mark.parametrize("name", ["ServerErrorsAlarm", "ExecutionsFailedAlarm", "AuthorizerFailsAlarm"])
-def test_an_alarm_on_a_share_computes_with_the_metrics_that_it_names(name: str, deployed: Json) -> None:
+COMPUTED = ["ServerErrorsAlarm", "ExecutionsFailedAlarm", "AuthorizerFailsAlarm", "SocketThrottledAlarm"]
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_an_alarm_that_computes_does_so_with_the_metrics_that_it_names(name: str, deployed: Json) -> None:
     share, *parts = alarms(deployed)[name]["Metrics"]
     ids = [each["Id"] for each in parts]
     assert [each["ReturnData"] for each in parts] == [False, False]
     assert set(re.findall(r"[a-z]+", share["Expression"])) == {*ids}
 
 
-def test_the_dashboard_is_one_that_cloudwatch_takes(deployed: Json) -> None:
+@pytest.mark.parametrize(("websocket", "widgets"), [("false", 12), ("true", 15)])
+def test_the_dashboard_is_one_that_cloudwatch_takes(websocket: str, widgets: int, deployed: Json) -> None:
     """https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html"""
-    document = board(deployed)
+    document = board(deployed, WebSocket=websocket)
+    assert len(document["widgets"]) == widgets
     assert document.keys() == {"start", "widgets"}
     squares: list[tuple[int, int]] = []
     for widget in document["widgets"]:
@@ -316,10 +346,7 @@ def test_all_or_nothing_is_traced(tracing: str, mode: str, deployed: Json) -> No
 # A key of one's own
 
 TABLES = ("ResponsesTable", "ExampleToolTable")
-LOG_GROUPS = (
-    *("ApiFunctionLogs", "WorkerFunctionLogs", "AuthorizerFunctionLogs", "ExampleToolFunctionLogs"),
-    *("LoopStateMachineLogs", "ApiAccessLogs"),
-)
+LOG_GROUPS = tuple(f"{name}Logs" for name in (*FUNCTIONS, "ExampleToolFunction", "LoopStateMachine", "ApiAccess"))
 THROUGH = {"KeyPolicy": ("dynamodb", "s3", "ssm"), "AuthorizerKeyPolicy": ("dynamodb",)}
 READ = {"kms:Decrypt", "kms:DescribeKey"}
 READ_AND_WRITE = {
@@ -340,7 +367,7 @@ def test_everything_at_rest_is_encrypted_with_the_key(deployed: Json) -> None:
         }
     ]
     assert {resources[name]["Properties"].get("KmsKeyId") for name in LOG_GROUPS} == {KEY}
-    for name in ("ApiFunction", "WorkerFunction"):
+    for name in ("ApiFunction", "WorkerFunction", "SocketFunction", "SocketWorkerFunction"):
         assert resources[name]["Properties"]["Environment"]["Variables"]["OPENRESPONSES_KEY_ARN"] == KEY
 
 
@@ -366,6 +393,9 @@ def test_a_role_uses_the_key_through_the_services_that_it_calls_and_no_more(depl
         "ApiFunctionRole": "KeyPolicy",
         "WorkerFunctionRole": "KeyPolicy",
         "AuthorizerFunctionRole": "AuthorizerKeyPolicy",
+        "SocketFunctionRole": "KeyPolicy",
+        "SocketWorkerFunctionRole": "KeyPolicy",
+        "SocketAuthorizerFunctionRole": "AuthorizerKeyPolicy",
         "ExampleToolFunctionRole": "ExampleToolKeyPolicy",
     }
     for name, policy in policies.items():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from openresponses.aws.clients import Aws, Refused
 from openresponses.aws.functions import LambdaFunctions
 from openresponses.aws.parameters import SsmParameters
+from openresponses.client_keys import ClientKey
 from openresponses.core import deltas as d
 from openresponses.core.chain import Joint, Link, response_link
 from openresponses.core.errors import Superseded
@@ -20,14 +23,18 @@ from openresponses.responses.create import NewResponses
 from openresponses.responses.stored import StoredResponses
 from openresponses.responses.worker import Worker
 from openresponses.routing.catalog import Catalog
-from openresponses.routing.cipher import kept_in
+from openresponses.routing.cipher import Box, kept_in, of_this_process
 from openresponses.schema.events import StreamEvent
 from openresponses.schema.items import HostedToolCall
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.tools import HostedTool
+from openresponses.socket.door import Arrived, Door
+from openresponses.socket.envelope import Heir
+from openresponses.storage.dynamodb.sockets import DynamoSockets, dynamo_sockets
 from openresponses.toolbox.lambda_functions import LambdaTools
 from openresponses_dev.local.template.intrinsics import REGION
-from tests.contract.storage_suite import AwsBackend, new_batch, opened_aws, text
+from tests.contract.sockets import Far
+from tests.contract.storage_suite import BUCKET, TABLE, AwsBackend, new_batch, opened_aws, text
 from tests.template.reading import Json, grants
 from tests.unit.kit import Ledger, Models, Script, Tools
 
@@ -48,6 +55,7 @@ ACTIONS = {
     ("s3", "ListObjectsV2"): "s3:ListBucket",
     ("dynamodb", "TransactWriteItems"): "dynamodb:PutItem",  # all that is done in a transaction
 }
+KEY = {"pk": {"S": "key#k"}, "sk": {"S": "key"}}
 PREFIXES = {"sfn": "states", "stepfunctions": "states"}
 
 
@@ -143,6 +151,61 @@ async def test_the_worker_function_needs_all_it_may_do(deployment: Deployment, r
     assert asked | deployment.asked() | LIST | CHECK == allowed(resources, "WorkerFunction")
 
 
+def sockets_of(backend: AwsBackend) -> DynamoSockets:
+    return dynamo_sockets(
+        backend.aws,
+        table=TABLE["TableName"],
+        bucket=BUCKET,
+        tenant="tenant",
+        connection_id="L0SM9cOFvHcCIhw=",
+        box_of=partial(Box, of_this_process()),
+        now=lambda: backend.time,
+    )
+
+
+async def test_the_function_that_takes_messages_needs_all_it_may_do(
+    deployment: Deployment, resources: dict[str, Json]
+) -> None:
+    """One message is too large for an item, as not even all that API Gateway lets through are."""
+    ids = map(str, range(100))
+
+    async def find(key_id: str) -> ClientKey | None:
+        await deployment.backend.aws.call("dynamodb", "get_item", TableName=TABLE["TableName"], Key=KEY)
+        return ClientKey(key_id, "", "tenant")
+
+    async def invoke(heir: Heir) -> None: ...
+
+    door = Door(sockets_of(deployment.backend), Far(), find, invoke, lambda: deployment.backend.time, lambda: next(ids))
+    await door.connect({"connected": deployment.backend.time, "endpoint": "https://x/responses", "names": ""})
+    for said in ("hello", LARGE):
+        message = json.dumps({"type": "response.create", "model": "m", "input": said})
+        assert await door.take(Arrived("c", next(ids), "tenant", "k", deployment.backend.time, message)) != "full"
+    await door.disconnect()
+    assert deployment.asked() == allowed(resources, "SocketFunction")
+
+
+async def test_the_worker_of_sockets_needs_all_it_may_do(deployment: Deployment, resources: dict[str, Json]) -> None:
+    """It answers two messages of a lane: the second goes on from a response that it has handed over."""
+    sockets, now = sockets_of(deployment.backend), deployment.backend.time
+    await sockets.open(b"{}")
+    for message_id in ("m1", "m2"):
+        await sockets.add("", message_id, LARGE.encode(), "holder")
+    deployment.asked()
+    await sockets.begin("", "holder", resumes=False)
+    await sockets.next("", "holder")
+    before = await deployment.hand_off()
+    await deployment.stored.follow(before, 0, nowhere, seconds=0.1)
+    await sockets.settle("", "holder", before, LARGE.encode())
+    await sockets.next("", "holder")
+    asked = deployment.asked()
+    assert (await deployment.worker.work(before, 0, now + 900))["step"] == "over"
+    deployment.asked()
+    request = CreateResponse.model_validate({"model": "m", "input": "hello", "previous_response_id": before})
+    await deployment.new.accept(request)
+    asked |= deployment.asked()
+    assert asked | LIST | CHECK == allowed(resources, "SocketWorkerFunction")
+
+
 class ReadingAws(Aws):
     """An empty Parameter Store. `asked` are the names by action, as a policy names them."""
 
@@ -164,11 +227,17 @@ async def test_each_function_may_read_its_configuration_as_it_does_and_no_other_
     await Catalog(parameters).listed()
     await LambdaTools(parameters, LambdaFunctions(REGION)).offer(HostedTool(type="serverless:weather"))
     await kept_in(parameters)()
-    for function in ("ApiFunction", "WorkerFunction"):
-        allowed = grants(resources, f"{function}Role")
-        names = {
-            action: {resource.partition(":parameter")[2].removesuffix("/*") for resource in told.split(", ")}
-            for action, told in allowed.items()
-            if action.startswith("ssm:")
-        }
-        assert names == aws.asked
+    for function in ("ApiFunction", "WorkerFunction", "SocketWorkerFunction"):
+        assert readable(resources, function) == aws.asked
+    sealing = ReadingAws()
+    await kept_in(SsmParameters(sealing, "${Prefix}/", lambda: 0.0, seconds=60))()
+    assert readable(resources, "SocketFunction") == sealing.asked
+
+
+def readable(resources: dict[str, Json], function: str) -> dict[str, set[str]]:
+    """The names of parameters by action."""
+    return {
+        action: {resource.partition(":parameter")[2].removesuffix("/*") for resource in told.split(", ")}
+        for action, told in grants(resources, f"{function}Role").items()
+        if action.startswith("ssm:")
+    }

@@ -9,9 +9,11 @@ from __future__ import annotations
 import copy
 import io
 import json
+import os
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +28,8 @@ from tests.template.reading import ROOT, Json, grants
 pytestmark = [pytest.mark.ministack, pytest.mark.timeout(300), pytest.mark.xdist_group("stacks")]
 
 STACKS = ("mine", "other")
-ROLES = ("ApiFunctionRole", "WorkerFunctionRole", "AuthorizerFunctionRole", "ExampleToolFunctionRole")
+FUNCTIONS = ("Api", "Worker", "Authorizer", "Socket", "SocketWorker", "SocketAuthorizer", "ExampleTool")
+ROLES = tuple(f"{name}FunctionRole" for name in FUNCTIONS)
 NOT_ENFORCED = ("dynamodb:LeadingKeys", "ssm:Overwrite")
 """Condition keys that the emulator takes for missing: github.com/ministackorg/ministack, core/iam_evaluator.py."""
 REFUSED = {"AccessDenied", "AccessDeniedException", "403"}
@@ -56,21 +59,35 @@ class Stack:
     def prefix(self) -> str:
         return self.outputs["SsmPrefix"]
 
+    def invoked(self, role: str) -> str:
+        return self.resources["SocketWorkerFunction" if role == "SocketFunctionRole" else "ExampleToolFunction"]
+
     def log(self, role: str) -> dict[str, str]:
         group = self.resources[role.replace("Role", "Logs")]
         return {"logGroupName": group, "logStreamName": "stream"}
 
 
-Call = Callable[[Callable[[str], Any], Stack, str], object]
+Call = Callable[[Callable[..., Any], Stack, str], object]
 """(a client of a service, the stack whose resource is meant, the role that asks)"""
 
 
-def _checked(client: Callable[[str], Any], stack: Stack, role: str) -> object:
+def _checked(client: Callable[..., Any], stack: Stack, role: str) -> object:
     check = {"TableName": stack.table(role), "Key": KEY, "ConditionExpression": "attribute_not_exists(nothing)"}
     return client("dynamodb").transact_write_items(TransactItems=[{"ConditionCheck": check}])
 
 
-def _said(client: Callable[[str], Any], stack: Stack, role: str) -> object:
+def _managed(client: Callable[..., Any], stack: Stack, role: str) -> object:
+    """That a connection is gone is found out after IAM."""
+    emulator = f"{os.environ['AWS_ENDPOINT_URL']}/_aws/execute-api"
+    sockets = client("apigatewaymanagementapi", endpoint_url=f"{emulator}/{stack.resources['WebSocketApi']}/responses")
+    with suppress(sockets.exceptions.GoneException):
+        sockets.post_to_connection(ConnectionId="gone", Data=b"x")
+    with suppress(sockets.exceptions.GoneException):
+        sockets.delete_connection(ConnectionId="gone")
+    return None
+
+
+def _said(client: Callable[..., Any], stack: Stack, role: str) -> object:
     event = {"timestamp": int(time.time() * 1000), "message": "hello"}
     return client("logs").put_log_events(**stack.log(role), logEvents=[event])
 
@@ -106,20 +123,22 @@ CALLS: dict[str, Call] = {
     "ssm:PutParameter": lambda c, s, r: c("ssm").put_parameter(
         Name=f"{s.prefix}/sealing-key", Value="x", Type="SecureString"
     ),
-    "lambda:InvokeFunction": lambda c, s, r: c("lambda").invoke(FunctionName=s.resources["ExampleToolFunction"]),
+    "lambda:InvokeFunction": lambda c, s, r: c("lambda").invoke(FunctionName=s.invoked(r)),
     "lambda:UpdateFunctionCode": lambda c, s, r: c("lambda").update_function_code(
         FunctionName=s.resources["ExampleToolFunction"], ZipFile=b"x"
     ),
     "logs:CreateLogStream": lambda c, s, r: c("logs").create_log_stream(**s.log(r)),
     "logs:GetLogEvents": lambda c, s, r: c("logs").get_log_events(**s.log(r)),
     "logs:PutLogEvents": _said,
+    "execute-api:ManageConnections": _managed,
     "iam:GetRole": lambda c, s, r: c("iam").get_role(RoleName=s.resources[r]),
     "sts:AssumeRole": lambda c, s, r: c("sts").assume_role(
         RoleArn=f"arn:aws:iam::{ministack.ACCOUNT}:role/{s.resources['LoopStateMachineRole']}", RoleSessionName="other"
     ),
 }
 UNTRIED = {
-    "bedrock:InvokeModel",  # no stack owns a model
+    "bedrock:CountTokens",  # no stack owns a model
+    "bedrock:InvokeModel",
     "bedrock:InvokeModelWithResponseStream",
     # The emulator asks whether the group itself is allowed. AWS's own roles name its streams, "<group>:*":
     # https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html
@@ -163,7 +182,7 @@ def created(template: Json, name: str, **parameters: str) -> Stack:
     formation, s3 = client_of("cloudformation"), client_of("s3")
     s3.create_bucket(Bucket="templates")  # as `sam deploy` does: a body in the call has 51,200 bytes at most
     s3.put_object(Bucket="templates", Key=name, Body=json.dumps(template).encode())
-    given = {"ExampleTool": "true", **parameters}
+    given = {"ExampleTool": "true", "WebSocket": "true", **parameters}
     formation.create_stack(
         StackName=name,
         TemplateURL=f"https://s3.us-east-1.amazonaws.com/templates/{name}",
@@ -209,7 +228,7 @@ def stacks(template: Json) -> dict[str, Stack]:
     return made
 
 
-def clients_of(stack: Stack, role: str) -> Callable[[str], Any]:
+def clients_of(stack: Stack, role: str) -> Callable[..., Any]:
     """Of who has assumed the role. Root may not, unless the role trusts the account: it does from here on."""
     name = stack.resources[role]
     principal = {"AWS": f"arn:aws:iam::{ministack.ACCOUNT}:root"}
@@ -225,10 +244,10 @@ def clients_of(stack: Stack, role: str) -> Callable[[str], Any]:
         "aws_secret_access_key": given["SecretAccessKey"],
         "aws_session_token": given["SessionToken"],
     }
-    return lambda service: client_of(service, **credentials)
+    return lambda service, **given: client_of(service, **credentials, **given)
 
 
-def is_refused(call: Call, clients: Callable[[str], Any], stack: Stack, role: str) -> bool:
+def is_refused(call: Call, clients: Callable[..., Any], stack: Stack, role: str) -> bool:
     """Whether IAM refuses it. Whatever else is wrong with it, was found out after IAM had let it pass."""
     try:
         call(clients, stack, role)
@@ -277,11 +296,13 @@ def test_a_stack_with_all_that_an_operator_may_switch_on_is_created(template: Js
         ApiConcurrency="5",
         WorkerConcurrency="5",
         AuthorizerConcurrency="5",
+        SocketConcurrency="5",
+        SocketWorkerConcurrency="5",
     )
     alarms = client_of("cloudwatch").describe_alarms()["MetricAlarms"]
     assert {tuple(each["AlarmActions"]) for each in alarms} == {(topic,)}
     body = client_of("cloudwatch").get_dashboard(DashboardName="fourth-us-east-1")["DashboardBody"]
-    assert len(json.loads(body)["widgets"]) == 12
+    assert len(json.loads(body)["widgets"]) == 15
     assert all(is_refused(use_key(key), clients_of(stack, role), stack, role) for role in ROLES)
 
 

@@ -28,7 +28,8 @@ from tests.template.reading import ROOT, Json
 
 pytestmark = [pytest.mark.artifact, pytest.mark.timeout(300), pytest.mark.xdist_group("artifact")]
 
-FUNCTIONS = ("ApiFunction", "WorkerFunction", "AuthorizerFunction")
+AUTHORIZERS = ("AuthorizerFunction", "SocketAuthorizerFunction")
+FUNCTIONS = ("ApiFunction", "WorkerFunction", "SocketFunction", "SocketWorkerFunction", *AUTHORIZERS)
 TEMPLATE = ROOT / "template.yaml"
 SAM = [*PYTHON_OF_SAM, str(ROOT / "tests/template/sam_containers.py")]
 PROFILE = {"AWS_ACCESS_KEY_ID": "AKIAOFTHEDEVELOPER", "AWS_SECRET_ACCESS_KEY": "of the developer"} | {
@@ -60,7 +61,12 @@ FOUND: dict[str, tuple[int, str]] = {
 OTHERS: dict[str, object] = {
     "worker_work": {"tenant": "default", "response_id": MISSING, "generation": 0, "step": "over", "turns": 0},
     "worker_settle": None,
+    "websocket_connect": {"statusCode": 200},
+    "websocket_disconnect": {"statusCode": 200},
+    "websocket_message": {"statusCode": 200},
+    "websocket_worker": None,
 }
+SOCKETS = {"authorizer": "SocketAuthorizerFunction", "worker": "SocketWorkerFunction"}
 EVENTS = sorted(path.stem for path in (ROOT / "events").glob("*.json"))
 
 
@@ -69,13 +75,15 @@ def read(event: str) -> Json:
 
 
 def function_of(event: str) -> str:
+    if event.startswith("websocket_"):
+        return SOCKETS.get(event.partition("_")[2], "SocketFunction")
     return {"authorizer": "AuthorizerFunction", "worker": "WorkerFunction"}.get(event.partition("_")[0], "ApiFunction")
 
 
 def check(event: str, answer: Json | None) -> None:
     if event in OTHERS:
         assert answer == OTHERS[event]
-    elif event == "authorizer":
+    elif event.endswith("authorizer"):
         assert answer is not None
         assert answer["context"] == {"tenant": "default", "key_id": "localexample", "models": "", "reasoning": ""}
     else:
@@ -85,7 +93,7 @@ def check(event: str, answer: Json | None) -> None:
 
 
 def test_every_event_has_an_answer_to_expect() -> None:
-    assert sorted([*FOUND, *OTHERS, "authorizer"]) == EVENTS
+    assert sorted([*FOUND, *OTHERS, "authorizer", "websocket_authorizer"]) == EVENTS
 
 
 async def test_every_event_is_answered_through_the_emulator_alone() -> None:
@@ -140,7 +148,7 @@ def sam(artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sa
     authorizer = folder / "AuthorizerFunction"
     authorizer.mkdir()
     make("AuthorizerFunction", authorizer)
-    artifacts = {"ApiFunction": artifact, "WorkerFunction": artifact, "AuthorizerFunction": authorizer}
+    artifacts = {**dict.fromkeys(FUNCTIONS, artifact), **dict.fromkeys(AUTHORIZERS, authorizer)}
     command = [sys.executable, "-m", "openresponses_dev.cli.cli", "dev", "--port", "0", "--api-key", KEY_OF_EVENTS]
     with ExitStack() as stack:
         dev = stack.enter_context(

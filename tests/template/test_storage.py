@@ -34,8 +34,20 @@ def test_the_table_is_backed_up_encrypted_and_forgets(resources: dict[str, Json]
         "AttributeDefinitions": [
             {"AttributeName": "pk", "AttributeType": "S"},
             {"AttributeName": "sk", "AttributeType": "S"},
+            {"AttributeName": "list_pk", "AttributeType": "S"},
+            {"AttributeName": "list_sk", "AttributeType": "S"},
         ],
         "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        "GlobalSecondaryIndexes": [
+            {
+                "IndexName": "by-time",
+                "KeySchema": [
+                    {"AttributeName": "list_pk", "KeyType": "HASH"},
+                    {"AttributeName": "list_sk", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["listed"]},
+            }
+        ],
         "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True},
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
         "SSESpecification": {
@@ -71,11 +83,8 @@ def test_every_kind_of_object_expires_as_its_items_do(resources: dict[str, Json]
         re.M,
     )
     assert kinds
-    assert set(json.loads(f"[{kinds[1]}]")) == {
-        "response",
-        "log",
-        "conversation",
-    }  # the last is kept until it is deleted
+    kept = {"conversation", "prompt"}  # until they are deleted
+    assert set(json.loads(f"[{kinds[1]}]")) == {"response", "log", *kept}
     assert {rule["Status"] for rule in rules} == {"Enabled"}
     assert [rule["AbortIncompleteMultipartUpload"] for rule in rules if "Prefix" not in rule] == [
         {"DaysAfterInitiation": 1}
@@ -98,6 +107,9 @@ def test_every_log_group_has_a_retention_and_outlives_the_stack(resources: dict[
         "ApiFunction",
         "WorkerFunction",
         "AuthorizerFunction",
+        "SocketFunction",
+        "SocketWorkerFunction",
+        "SocketAuthorizerFunction",
         "ExampleToolFunction",
         "LoopStateMachine",
         "ApiAccess",

@@ -146,12 +146,6 @@ def test_a_message_of_an_agent_is_shown_as_the_users() -> None:
     assert item.model_dump(mode="json")["content"] == content
 
 
-def test_a_compaction_trigger_is_refused_by_its_name() -> None:
-    with pytest.raises(RequestError, match="compaction_trigger") as refused:
-        input_items(request({"type": "compaction_trigger"}), "resp_0", {})
-    assert refused.value.param == "input[0].type"
-
-
 def test_an_item_of_the_chain_is_refused_by_its_id() -> None:
     with pytest.raises(RequestError, match="msg_1") as refused:
         input_items(request({"role": "user", "content": "x", "id": "msg_1"}), "resp_0", {}, {"msg_1"})

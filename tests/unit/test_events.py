@@ -47,6 +47,7 @@ EVENTS: list[Any] = [
     ev.SummaryTextDone(**SUMMARY, text="so"),
     ev.ArgumentsDelta(**AT, delta="{}"),
     ev.ArgumentsDone(**AT, arguments="{}"),
+    ev.CompactionCompacting(**AT),
     ev.UpstreamProgress.model_validate({**AT, "type": "response.image_generation_call.partial_image", "b64": "AA=="}),
     ev.ErrorEvent(error=ev.ErrorPayload(type="server_error", code=None, message="m")),
 ]

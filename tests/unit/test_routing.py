@@ -20,7 +20,8 @@ from openresponses.core.errors import (
     RequestError,
     StreamViolation,
 )
-from openresponses.core.ports import TurnStream
+from openresponses.core.estimate import tokens_in
+from openresponses.core.ports import Counted, TurnStream
 from openresponses.core.run import OfferedTool
 from openresponses.core.settings import ProviderSettings, Settings
 from openresponses.core.turn import Turn, turn_of
@@ -265,7 +266,15 @@ class Scripted:
             async def aclose(self) -> None:
                 scripts.closed.append(settings.base_url)
 
-        return Provider()
+        class Counting(Provider):
+            async def count(self, turn: Turn) -> Any:
+                scripts.asked.append((settings.name, turn))
+                said: Any = (script.pop(0) if len(script) > 1 else script[0])[0]
+                if isinstance(said, BaseException):
+                    raise said
+                return said
+
+        return Provider() if isinstance(script[0][0] if script[0] else None, d.Text) else Counting()
 
     @property
     def names(self) -> list[str]:
@@ -296,6 +305,11 @@ class Clocked:
         run.request = asked(model, **request)
         async with TenantModels(self.router, PlainSeal()).ask(turn_of(run, run.request.model), served) as answer:
             return answer.target, [delta async for delta in answer.deltas]
+
+    async def count(self, model: str = "fast", allowed: Sequence[str] = (), **request: Any) -> Counted:
+        run = new_run()
+        run.request = asked(model, **request)
+        return await TenantModels(self.router, PlainSeal(), allowed).count(turn_of(run, run.request.model))
 
 
 @pytest.fixture(autouse=True)
@@ -405,6 +419,46 @@ async def test_a_circuit_closes_with_time() -> None:
     house.time = OPEN_SECONDS
     await house.ask()
     assert house.providers.names == ["openai"] * 3 + ["hf"]
+
+
+async def test_the_first_target_counts_by_its_own_name_of_the_model() -> None:
+    house = Clocked({"openai": [[7]], "hf": [[9]]})  # type: ignore[list-item]
+    assert await house.count() == Counted(7)
+    assert [(name, turn.model) for name, turn in house.providers.asked] == [("openai", "gpt-mini")]
+    assert await house.count(order=["hf"]) == Counted(9)
+
+
+async def test_a_provider_that_does_not_count_is_estimated() -> None:
+    house = Clocked({"openai": [[None]], "hf": [DONE]})  # type: ignore[list-item]
+    counted = await house.count("gpt")
+    assert counted == Counted(tokens_in(turn_of(new_run(), "gpt")), estimated=True)
+    assert await house.count("hf/small") == counted
+
+
+async def test_a_count_that_fails_is_told_as_a_turn_s_failure_is() -> None:
+    house = Clocked({"openai": [[ProviderThrottled("slow")], [7]], "hf": [[9]]})  # type: ignore[list-item]
+    assert await house.count() == Counted(7), "tried again"
+    house = Clocked({"openai": [[ProviderMisconfigured("key")]], "hf": [[9]]})  # type: ignore[list-item]
+    assert await house.count() == Counted(9), "then the next target"
+    house = Clocked({"openai": [[ProviderMisconfigured("key")]], "hf": [[DOWN]]})
+    with pytest.raises(ProviderMisconfigured, match="key"):
+        await house.count()
+
+
+async def test_a_target_whose_counts_keep_failing_is_asked_last() -> None:
+    house = Clocked({"openai": [[DOWN]], "hf": [[9]]})  # type: ignore[list-item]
+    for _ in range(2):
+        await house.count()
+    house.providers.asked.clear()
+    assert await house.count() == Counted(9)
+    assert house.providers.names == ["hf"]
+
+
+async def test_a_key_counts_for_its_own_models_only() -> None:
+    house = Clocked({"openai": [[7]], "hf": [[9]]})  # type: ignore[list-item]
+    with pytest.raises(NotFound):
+        await house.count("gpt", allowed=["hf/*"])
+    assert not house.providers.asked
 
 
 async def test_settings_that_cannot_work_are_an_operators_business() -> None:

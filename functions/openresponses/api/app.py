@@ -51,7 +51,7 @@ def create_app(
         routes += [Route(path, _Documentation(), methods=["GET"]) for path in DOCUMENTATION]
     app = Starlette(
         routes=routes,
-        middleware=[*edge.middleware(routes, settings.allowed_origins), Middleware(errors.BugGuard)],
+        middleware=[*edge.middleware(routes, settings), Middleware(errors.BugGuard)],
         exception_handlers={KitError: errors.refuse, HTTPException: edge.no_route},
         lifespan=_lifespan(aclose),
     )

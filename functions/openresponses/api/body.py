@@ -1,22 +1,24 @@
-"""Reading and parsing what a request says, in its body and its query. An error names the wrong field."""
+"""Reading what a request says in its body and its query. An error names the wrong field."""
 
 from codecs import BOM_UTF8
-from typing import Annotated, Literal, TypeVar, cast
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, ValidationError
-from pydantic_core import from_json
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
 from ..core.errors import BodyTooLarge, RequestError, UnsupportedMediaType
-from ..schema.base import GivenId, Wire
-from ..schema.limits import MAX_COUNT, MAX_INCLUDED
-from ..schema.request import CreateResponse, Word
-from .budget import refuse_costly, refuse_unspeakable
-from .habits import refuse_habits
-from .problems import problem
+from ..parsing.habits import refuse_habits
+from ..parsing.json import read_as, read_object
+from ..parsing.problems import problem
+from ..schema.base import GivenId
+from ..schema.limits import MAX_COUNT, MAX_INCLUDED, MAX_MODEL
+from ..schema.request import CreateResponse, Metadata, Word
+from ..schema.response import ResponseStatus
 
 _LISTS = ("include", "include[]")
 """The OpenAI SDKs write a list in a query as `include[]=...`."""
+_MAPS = ("metadata",)
+"""They write a map as `metadata[key]=value`, for each of its keys."""
 
 
 class Query(BaseModel):
@@ -50,16 +52,30 @@ class ItemsQuery(IncludeQuery):
     after: GivenId | None = None
 
 
+class ResponsesQuery(Query):
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    order: Literal["asc", "desc"] = "desc"
+    after: GivenId | None = None
+    status: ResponseStatus | None = None
+    model: Annotated[str | None, Field(max_length=MAX_MODEL)] = None
+    metadata: Metadata = {}
+
+
 Q = TypeVar("Q", bound=Query)
-W = TypeVar("W", bound=Wire)
 
 
 def parse_query(kind: type[Q], request: Request) -> Q:
     """Raises RequestError, which names the parameter."""
-    given = request.query_params
-    values = {name: given.getlist(name) if name in _LISTS else given[name] for name in given}
+    given, values = request.query_params, dict[str, object]()
+    maps: dict[str, dict[str, str]] = {}
+    for name in given:
+        field, _, key = name.partition("[")
+        if field in _MAPS and key.endswith("]"):
+            maps.setdefault(field, {})[key[:-1]] = given[name]
+        else:
+            values[name] = given.getlist(name) if name in _LISTS else given[name]
     try:
-        return kind.model_validate(values)
+        return kind.model_validate(values | maps)
     except ValidationError as error:
         raise problem(error, kind) from None
 
@@ -99,32 +115,15 @@ def _check_media(content_type: str) -> None:
         raise UnsupportedMediaType(f"The body must be UTF-8, not {charset!r}", param="content-type")
 
 
+B = TypeVar("B", bound=BaseModel)
+
+
 def parse_create(body: bytes) -> CreateResponse:
+    return parse_body(CreateResponse, body)
+
+
+def parse_body(kind: type[B], body: bytes) -> B:
     """Raises RequestError; its `param` is the path of the first wrong field, such as `input[0].content`."""
-    data = _object(body)
+    data = read_object(body)
     refuse_habits(data)
-    return _validated(CreateResponse, data)
-
-
-def parse_body(kind: type[W], body: bytes) -> W:
-    """Raises RequestError as `parse_create` does."""
-    return _validated(kind, _object(body))
-
-
-def _object(body: bytes) -> dict[str, JsonValue]:
-    refuse_costly(body)
-    try:
-        data = cast("JsonValue", from_json(body))
-    except ValueError as why:
-        raise RequestError(f"The body is not JSON: {why}", code="invalid_json") from None
-    if not isinstance(data, dict):
-        raise RequestError("The body must be a JSON object", code="invalid_json")
-    refuse_unspeakable(data)
-    return data
-
-
-def _validated(kind: type[W], data: dict[str, JsonValue]) -> W:
-    try:
-        return kind.model_validate(data)
-    except ValidationError as error:
-        raise problem(error, kind) from None
+    return read_as(kind, data)

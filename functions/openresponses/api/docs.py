@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 from starlette.responses import FileResponse, Response
 
+from ..schema.compact import CompactedResponse
 from ..schema.events import Event
 from ..schema.response import Response as ResponseResource
 from .body import Query
@@ -90,6 +91,8 @@ def _details(operation: Operation) -> dict[str, Any]:
         case "a response or its events":
             kinds = {"application/json": "Response", "text/event-stream": "Event"}
             details["responses"] = _answers("The response, or with `stream` its events", kinds)
+        case "a compaction":
+            details["responses"] = _answers("The compacted window", {"application/json": "CompactedResponse"})
         case "other JSON":
             pass
     if isinstance(operation.endpoint, Open):
@@ -104,7 +107,14 @@ def _in_path(path: str) -> list[dict[str, Any]]:
 
 def _in_query(kind: type[Query]) -> list[dict[str, Any]]:
     schemas = kind.model_json_schema(by_alias=False)["properties"]
-    return [{"name": name, "in": "query", "required": False, "schema": schema} for name, schema in schemas.items()]
+    return [
+        {"name": name, "in": "query", "required": False, "schema": schema, **_style(schema)}
+        for name, schema in schemas.items()
+    ]
+
+
+def _style(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"style": "deepObject", "explode": True} if schema.get("type") == "object" else {}
 
 
 def _answers(description: str, kinds: dict[str, str]) -> dict[str, Any]:
@@ -120,7 +130,9 @@ def _reference(model: str) -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     bodies = [each.body for each in OPERATIONS if each.body]
     _, requests = models_json_schema([(body, "validation") for body in bodies], ref_template=_SCHEMAS)
-    _, answers = models_json_schema([(ResponseResource, "serialization")], ref_template=_SCHEMAS)
+    _, answers = models_json_schema(
+        [(ResponseResource, "serialization"), (CompactedResponse, "serialization")], ref_template=_SCHEMAS
+    )
     event = TypeAdapter[Any](Event).json_schema(ref_template=_SCHEMAS, mode="serialization")
     return {**answers["$defs"], **event.pop("$defs"), **requests["$defs"], "Event": event}
 

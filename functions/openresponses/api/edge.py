@@ -1,8 +1,9 @@
-"""What stands before every route: paths as clients write them, HEAD, OPTIONS, and pages of other origins."""
+"""What stands before every route: paths as clients write them, HEAD, OPTIONS, upgrades, and pages of other origins."""
 
 import re
 from collections.abc import Sequence
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -11,6 +12,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..core.errors import MethodNotAllowed, NotFound, NoWebSocket, RequestError
+from ..core.settings import Settings
 from .errors import error_response
 
 EXPOSED = ("allow", "openresponses-version", "retry-after", "x-request-id")
@@ -23,9 +25,10 @@ _SLASHES = re.compile("/{2,}")
 _METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 
-def middleware(routes: Sequence[BaseRoute], allowed_origins: Sequence[str]) -> list[Middleware]:
+def middleware(routes: Sequence[BaseRoute], settings: Settings) -> list[Middleware]:
     """What stands before `routes`, the outermost first."""
-    return [*(_sharing(allowed_origins) if allowed_origins else ()), Middleware(Edge, routes)]
+    origins = settings.allowed_origins
+    return [*(_sharing(origins) if origins else ()), Middleware(Edge, routes, settings.websocket_url)]
 
 
 def methods_of(routes: Sequence[BaseRoute], scope: Scope) -> str:
@@ -46,20 +49,43 @@ async def no_route(request: Request, error: Exception) -> Response:
     where = f"{request.method} {request.url.path}"
     if error.status_code != 405:
         return error_response(NotFound(f"{where}: there is nothing here"))
-    # API Gateway keeps the header `upgrade` to itself. A client that is told 426 goes on over HTTP.
-    if "sec-websocket-key" in request.headers:
-        return error_response(NoWebSocket(f"{where}: this server speaks no WebSocket: send the request over HTTP"))
     allowed = methods_of(request.app.router.routes, request.scope)
     answer = error_response(MethodNotAllowed(f"{where}: this path has the methods {allowed}"))
     answer.headers["allow"] = allowed
     return answer
 
 
-class Edge:
-    """A path with doubled slashes, or one at its end, is the path without them: a redirect would leave the stage."""
+def _is_upgrade(scope: Scope) -> bool:
+    """Whether a client opens a WebSocket. API Gateway may keep the header `upgrade` to itself, so the other one that
+    every handshake has is enough: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
+    """
+    headers = Headers(scope=scope)
+    protocols = ",".join(headers.getlist("upgrade")).lower().split(",")
+    return "sec-websocket-key" in headers or "websocket" in map(str.strip, protocols)
 
-    def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
-        self._app, self._routes = app, routes
+
+def _no_upgrade(websocket_url: str) -> Response:
+    """A client that is told 426 goes on over HTTP, or to the address that it is told.
+
+    `Upgrade` names the protocol that there is: https://www.rfc-editor.org/rfc/rfc9110#section-15.5.22. API Gateway
+    drops it, so the address is in a header of its own: https://www.rfc-editor.org/rfc/rfc8288.
+    """
+    instead = f"connect to {websocket_url}, or send the request over HTTP" if websocket_url else "use HTTP"
+    answer = error_response(NoWebSocket(f"No WebSocket is opened at this address: {instead}"))
+    answer.headers["upgrade"] = "websocket" if websocket_url else "HTTP/1.1"
+    if websocket_url:
+        answer.headers["link"] = f'<{websocket_url}>; rel="alternate"'
+    return answer
+
+
+class Edge:
+    """A path with doubled slashes, or one at its end, is the path without them: a redirect would leave the stage.
+
+    An upgrade is refused whatever its path and its key: a client that may not come in has to know where, too.
+    """
+
+    def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute], websocket_url: str) -> None:
+        self._app, self._routes, self._websocket_url = app, routes, websocket_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -67,6 +93,8 @@ class Edge:
             return
         scope = {**scope, "path": _SLASHES.sub("/", scope["path"]).rstrip("/") or "/"}
         match scope["method"]:
+            case "GET" if _is_upgrade(scope):
+                await _no_upgrade(self._websocket_url)(scope, receive, send)
             case "OPTIONS":
                 await self._options(scope)(scope, receive, send)
             case "HEAD":
@@ -91,7 +119,6 @@ def _headless(send: Send) -> Send:
 
 
 def _sharing(origins: Sequence[str]) -> list[Middleware]:
-    from starlette.datastructures import Headers
     from starlette.middleware.cors import CORSMiddleware
 
     class Sharing(CORSMiddleware):

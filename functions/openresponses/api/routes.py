@@ -7,10 +7,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ..schema.base import Wire
+from ..schema.compact import CompactRequest
 from ..schema.conversation import ConversationChange, NewConversation, NewItems
 from ..schema.request import CreateResponse
-from .body import IncludeQuery, ItemsQuery, ListQuery, Query, RetrieveQuery
+from .body import IncludeQuery, ItemsQuery, ListQuery, Query, ResponsesQuery, RetrieveQuery
 from .call import Call
+from .compact import compact
 from .conversations import (
     create_conversation,
     create_items,
@@ -23,8 +25,9 @@ from .conversations import (
 )
 from .create import create
 from .headers import SPEC_VERSION
+from .input_tokens import input_tokens
 from .models import model, models
-from .stored import cancel, delete, input_items, retrieve
+from .stored import cancel, delete, input_items, responses, retrieve
 
 
 class Keyed(NamedTuple):
@@ -39,7 +42,7 @@ class Open(NamedTuple):
     answer: Callable[[Request], Awaitable[Response]]
 
 
-Shown: TypeAlias = Literal["a response", "a response or its events", "other JSON"]
+Shown: TypeAlias = Literal["a response", "a response or its events", "a compaction", "other JSON"]
 
 
 class Operation(NamedTuple):
@@ -71,6 +74,18 @@ OPERATIONS = (
         "Create a response",
         shows="a response or its events",
         body=CreateResponse,
+    ),
+    Operation("GET", "/v1/responses", Keyed(responses), "List responses", query=ResponsesQuery),
+    Operation(
+        "POST",
+        "/v1/responses/compact",
+        Keyed(compact),
+        "Compact a conversation",
+        shows="a compaction",
+        body=CompactRequest,
+    ),
+    Operation(
+        "POST", "/v1/responses/input_tokens", Keyed(input_tokens), "Count the tokens of an input", body=CreateResponse
     ),
     Operation(
         "GET",

@@ -7,7 +7,6 @@ send a frame costs more than to make it.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from json.encoder import encode_basestring as _quoted
 from os import urandom
 
 from starlette.responses import Response
@@ -17,18 +16,8 @@ from ..core.errors import KitError
 from ..core.ports import Sink
 from ..core.settings import EventNames
 from ..responses.view import shown_event
-from ..schema.events import (
-    ArgumentsDelta,
-    ErrorEvent,
-    ErrorPayload,
-    OutputTextDelta,
-    ReasoningDelta,
-    RefusalDelta,
-    ResponseCreated,
-    ResponseInProgress,
-    StreamEvent,
-    SummaryTextDelta,
-)
+from ..responses.written import written
+from ..schema.events import ErrorEvent, ErrorPayload, ResponseCreated, ResponseInProgress, StreamEvent
 
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 PING = b": ping\n\n"
@@ -45,52 +34,15 @@ ALONE = 0.001
 MAX_JOINED = 64 * 1024
 """Bytes of frames that may wait for the end of a turn of the event loop."""
 
-_RENAMED = {
-    "response.reasoning.delta": "response.reasoning_text.delta",
-    "response.reasoning.done": "response.reasoning_text.done",
-}
-
 
 def frame(event: StreamEvent, names: EventNames, *, obfuscate: bool) -> bytes:
     """The SSE frame of `event`.
 
-    `names`: OpenAI's SDKs and the AI SDK know two of the specification's events by other names.
     `obfuscate`: deltas get a field of random length, so that the sizes of encrypted packets say nothing.
     """
-    kind = event.type
-    if names == "openai":
-        kind = _RENAMED.get(kind, kind)
-    data = _delta_fields(event, kind)
-    if data is None:
-        data = event.model_dump_json()[1:-1]
-        if kind != event.type:
-            data = data.replace(f'"type":"{event.type}"', f'"type":"{kind}"', 1)
+    kind, data = written(event, names)
     more = f',"obfuscation":"{_padding()}"' if obfuscate and kind.endswith(".delta") else ""
     return f"event: {kind}\ndata: {{{data}{more}}}\n\n".encode()
-
-
-_DELTAS: dict[type, tuple[str, str]] = {
-    OutputTextDelta: ("content_index", ',"logprobs":[]'),
-    RefusalDelta: ("content_index", ""),
-    ReasoningDelta: ("content_index", ""),
-    SummaryTextDelta: ("summary_index", ""),
-    ArgumentsDelta: ("", ""),
-}
-"""The field that says where in its item a delta belongs, and what follows its text."""
-
-
-def _delta_fields(event: StreamEvent, kind: str) -> str | None:
-    """What `model_dump_json` writes of a delta between its braces, in a third of the time; None for any other event."""
-    if (shape := _DELTAS.get(type(event))) is None:
-        return None
-    fields, (place, rest) = vars(event), shape
-    if fields["obfuscation"] is not None or fields.get("logprobs"):
-        return None
-    where = f'"{place}":{fields[place]},' if place else ""
-    return (
-        f'"sequence_number":{fields["sequence_number"]},"item_id":{_quoted(fields["item_id"])},"output_index":'
-        f'{fields["output_index"]},{where}"type":"{kind}","delta":{_quoted(fields["delta"])}{rest}'
-    )
 
 
 def _error_event(error: KitError, sequence_number: int) -> ErrorEvent:

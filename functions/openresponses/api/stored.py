@@ -1,4 +1,4 @@
-"""The routes of a stored response: read or follow it, cancel it, delete it, list its input."""
+"""The routes of stored responses: list them; read or follow one, cancel it, delete it, list its input."""
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -6,16 +6,32 @@ from contextlib import AbstractContextManager, nullcontext
 from pydantic import TypeAdapter
 from starlette.responses import JSONResponse, Response
 
+from ..core.listing import Wanted
 from ..core.ports import Sink
 from ..responses.view import shown_response
 from ..schema.items import Item
 from ..schema.response import Response as ResponseResource
-from .body import ListQuery, RetrieveQuery, parse_query
+from .body import ListQuery, ResponsesQuery, RetrieveQuery, parse_query
 from .call import Call
 from .headers import SPEC_VERSION, event_names, seconds_left
 from .sse import GRACE, EventStream
 
 _ITEMS: TypeAdapter[list[Item]] = TypeAdapter(list[Item], config={"defer_build": True})
+
+
+async def responses(call: Call) -> Response:
+    """`last_id` is of the last response that was read for the page, so that who goes on after it reads none twice."""
+    asked = parse_query(ResponsesQuery, call.request)
+    wanted = Wanted(asked.status, asked.model, asked.metadata)
+    page = await call.stored.page(wanted, limit=asked.limit, order=asked.order, after=asked.after)
+    listing = {
+        "object": "list",
+        "data": [each.model_dump(mode="json") for each in page.data],
+        "first_id": page.data[0].id if page.data else None,
+        "last_id": page.last_id,
+        "has_more": page.more,
+    }
+    return JSONResponse(listing)
 
 
 async def retrieve(call: Call) -> Response:

@@ -28,7 +28,7 @@ from .surrogates import Halves
 
 NewId = Callable[[str, int], str]
 """(prefix, output index) -> the item's id."""
-_OF_THE_TURN = (d.Usage, d.Finish, d.End, d.Whole)
+_OF_THE_TURN = (d.Usage, d.Finish, d.End, d.Whole, d.Compacted)
 _Piece: TypeAlias = d.Text | d.Refusal | d.Reasoning | d.ToolCall | d.Opaque | d.Annotation | d.Progress
 
 
@@ -80,7 +80,7 @@ class Assembler:
         block = self._open.get(delta.key)
         return self._begin(delta) if block is None else block.feed(delta)
 
-    def _turned(self, delta: d.Usage | d.Finish | d.End | d.Whole) -> Iterator[ev.Event]:
+    def _turned(self, delta: d.Usage | d.Finish | d.End | d.Whole | d.Compacted) -> Iterator[ev.Event]:
         match delta:
             case d.Usage():
                 self.usage = delta.usage
@@ -97,6 +97,8 @@ class Assembler:
                 item = delta.item.model_copy(update={"id": self._new_id("ext", index)})
                 yield ev.OutputItemAdded(output_index=index, item=item)
                 yield ev.OutputItemDone(output_index=index, item=item)
+            case d.Compacted():
+                raise StreamViolation("The provider compacted a conversation where it was asked for an answer")
 
     def abandon(self) -> Iterator[ev.Event]:
         """Close as incomplete what is open when the stream dies, or the turn is cut short.

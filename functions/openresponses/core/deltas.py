@@ -1,6 +1,6 @@
 """What a provider may say.
 
-Adapters translate a vendor's stream into these eleven values and nothing else. A `key` names a block
+Adapters translate a vendor's stream into these twelve values and nothing else. A `key` names a block
 within one turn; the vendor's own index or id will do. The first delta with a new key opens the block.
 """
 
@@ -91,6 +91,13 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Compacted:
+    """What a turn that compacts makes of its conversation: a provider's own state, sealed as it leaves."""
+
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """The vendor said that this block is complete. Optional: `Finish` closes what is open."""
 
@@ -111,4 +118,6 @@ class Finish:
     reason: FinishReason
 
 
-Delta: TypeAlias = Text | Refusal | Reasoning | ToolCall | Opaque | Annotation | Whole | Progress | End | Usage | Finish
+Delta: TypeAlias = (
+    Text | Refusal | Reasoning | ToolCall | Opaque | Annotation | Whole | Progress | Compacted | End | Usage | Finish
+)

@@ -5,17 +5,28 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 
 from ..schema import events as ev
-from ..schema.items import REJECTED_CALL, ExtensionItem, FunctionCall, HostedToolCall, Item, Message, Reasoning
-from ..schema.response import IncompleteDetails, Response
+from ..schema.items import (
+    REJECTED_CALL,
+    Compaction,
+    ExtensionItem,
+    FunctionCall,
+    HostedToolCall,
+    Item,
+    Message,
+    Reasoning,
+)
+from ..schema.response import IncompleteDetails, Response, Usage
 from . import deltas as d
 from .assembler import Assembler
-from .errors import ProviderUnavailable
+from .compaction import begun, compacting
+from .errors import CompactionFailed, ProviderUnavailable
 from .ids import item_ids
 from .ports import Emit, Keep, Pause, Ports, ToolOutput
 from .room import MAX_RESPONSE, Room, size_of
 from .run import ReasoningShown, Run, add_usage
-from .steps import Act, Step, Stop, Think, next_step
-from .turn import callable_tools, turn_of
+from .steps import Act, Compact, Step, Stop, Think, next_step
+from .truncation import asked
+from .turn import callable_tools
 
 MAX_TRIES = 2
 """How often a call is begun whose worker dies."""
@@ -43,6 +54,8 @@ async def drive(run: Run, ports: Ports, emit: Emit, pause: Pause, keep: Keep = u
                 await think(run, ports, emit, heard=heard)
             case Act():
                 await act(run, ports, step.calls, emit, keep)
+            case Compact():
+                await compact(run, ports, emit, keep)
     return step
 
 
@@ -59,7 +72,7 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
     )
     events: Iterator[ev.Event] = iter(())
     try:
-        async with ports.models.ask(turn_of(run, run.request.model), run.served) as answer:
+        async with asked(run, ports.models) as answer:
             run.served = answer.target
             async for delta in answer.deltas:
                 events = assembler.feed(visible(delta, run.reasoning))
@@ -76,12 +89,48 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
     finally:
         run.said += size_of(run.response.output[start:])
     run.usage = add_usage(run.usage, assembler.usage)
+    run.rendered = assembler.usage.input_tokens + assembler.usage.output_tokens
     run.turns += 1
     run.turn_start = start
     run.finish = assembler.finish
     calls = run.calls(start)
     refused = bool(calls) and all(call.type == REJECTED_CALL for call in calls)
     run.refused_turns = run.refused_turns + 1 if refused else 0
+
+
+async def compact(run: Run, ports: Ports, emit: Emit, keep: Keep = unkept) -> None:
+    """Have the model summarise the conversation. The item that holds the summary is kept at once: it is not made twice.
+
+    The item begins as the model does: a target that refuses leaves nothing. One that dies leaves an item that is
+    incomplete, and discarded.
+    """
+    run.began = start = len(run.response.output)
+    item = begun(run, item_ids(run.response.id)("cmp", start))
+    sealed, usage = "", Usage()
+    try:
+        async with asked(run, ports.models, compacting) as answer:
+            run.served = answer.target
+            await emit(ev.OutputItemAdded(output_index=start, item=item))
+            await emit(ev.CompactionCompacting(item_id=item.id, output_index=start))
+            async for delta in answer.deltas:
+                if isinstance(delta, d.Usage):
+                    usage = delta.usage
+                elif isinstance(delta, d.Compacted):
+                    sealed = delta.data
+        if not sealed:
+            raise CompactionFailed("The model wrote no summary of the conversation")
+    except BaseException:
+        run.dead_usage = add_usage(run.dead_usage, usage)
+        if len(run.response.output) > start:
+            run.discarded.append(item.id)
+            await emit(ev.OutputItemDone(output_index=start, item=item.model_copy(update={"status": "incomplete"})))
+        raise
+    item = item.model_copy(update={"encrypted_content": sealed, "status": None})
+    await emit(ev.OutputItemDone(output_index=start, item=item))
+    run.summary_usage = add_usage(run.summary_usage, usage)
+    run.said += size_of([item])
+    run.rendered = run.cut = 0
+    await keep(run)
 
 
 def visible(delta: d.Delta, shown: ReasoningShown) -> d.Delta:
@@ -134,10 +183,11 @@ async def finish(run: Run, stop: Stop, emit: Emit, now: Callable[[], float]) -> 
     died has said, if another turn took its place: both would answer the same.
     """
     for index, item in enumerate(run.response.output):
-        if is_open(item):
+        if is_open(item) and item.id not in run.discarded:
             closed = item.model_copy(update={"status": "incomplete"})
             await emit(ev.OutputItemDone(output_index=index, item=closed))
     replaced = {item.id for item in run.response.output[: run.began]} & {*run.discarded}
+    replaced |= {item.id for item in run.response.output if isinstance(item, Compaction) and not item.encrypted_content}
     final = run.response.model_copy(
         update={
             "output": [item for item in run.response.output if item.id not in replaced],
@@ -154,7 +204,7 @@ async def finish(run: Run, stop: Stop, emit: Emit, now: Callable[[], float]) -> 
 
 def is_open(item: Item) -> bool:
     return (
-        isinstance(item, Message | FunctionCall | HostedToolCall | Reasoning | ExtensionItem)
+        isinstance(item, Message | FunctionCall | HostedToolCall | Reasoning | ExtensionItem | Compaction)
         and item.status == "in_progress"
     )
 

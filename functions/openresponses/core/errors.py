@@ -5,6 +5,9 @@ KitError                         500
 │   └── NotStarted               503  the state machine did not start: nothing is lost by waiting long
 ├── Superseded                   409  another worker has this response now, or it is gone: stop writing
 ├── Cancelled                    409  the response was cancelled: close what is open, and stop
+├── ConnectionGone               410  the client of a WebSocket has left: send it nothing more
+├── WorkerDied                   500  the worker that made a response on a WebSocket is gone, with the response
+├── Overloaded                   503  no worker can be started: try again
 ├── FirstRequestFailed           409  another request had this idempotency key, and nothing is left of it: try again
 ├── RequestError                 400  the request is wrong: `param` names the field
 │   ├── IdempotencyKeyReused     400
@@ -15,14 +18,18 @@ KitError                         500
 │   ├── MethodNotAllowed         405
 │   ├── BodyTooLarge             413
 │   ├── UnsupportedMediaType     415
-│   └── NoWebSocket              426
+│   ├── NoWebSocket              426
+│   ├── TooManyMessages          429  too many messages of a connection wait
+│   └── ConnectionTooOld         400  a WebSocket lives an hour: connect again
 └── ProviderError                502  the turn is dead
     ├── ProviderRejected         400  the provider refused the request: retry will not help
+    │   └── InputTooLong         400  the model's context can't hold the input: less of it may fit
     ├── ProviderMisconfigured    502  the provider refused our key, or isn't there: an operator must act
     ├── ProviderThrottled        429  retry may help, after `retry_after` seconds
     ├── ProviderUnavailable      503  retry may help
     │   ├── ProviderTimeout      504
     │   └── TurnTimeout          504  the turn took longer than its worker lives
+    ├── CompactionFailed         502  the provider wrote no summary: retry may help
     └── StreamViolation          502  the provider's stream broke its own protocol
 
 Types and codes follow the specification's error section. Callers branch on class, never on text.
@@ -104,6 +111,18 @@ class NoWebSocket(RequestError):
     code = "websocket_unsupported"
 
 
+class TooManyMessages(RequestError):
+    status = 429
+    type = "too_many_requests"
+    code = "too_many_messages"
+
+
+class ConnectionTooOld(RequestError):
+    """Its code is the specification's."""
+
+    code = "websocket_connection_limit_reached"
+
+
 class StorageUnavailable(KitError):
     """`nothing_done`: what was to be written was refused, surely. Otherwise it may have been written."""
 
@@ -124,6 +143,20 @@ class Superseded(KitError):
 class Cancelled(KitError):
     status = 409
     code = "cancelled"
+
+
+class ConnectionGone(KitError):
+    status = 410
+    code = "connection_gone"
+
+
+class WorkerDied(KitError):
+    code = "worker_died"
+
+
+class Overloaded(KitError):
+    status = 503
+    code = "overloaded"
 
 
 class FirstRequestFailed(KitError):
@@ -149,6 +182,16 @@ class ProviderRejected(ProviderError):
     status = 400
     type = "invalid_request"
     code = "provider_rejected"
+
+
+class InputTooLong(ProviderRejected):
+    """`tokens` is what the provider counted, and `most` what it takes; 0 where it doesn't say so."""
+
+    code = "context_length_exceeded"
+
+    def __init__(self, message: str, *, tokens: int = 0, most: int = 0) -> None:
+        super().__init__(message, param="input")
+        self.tokens, self.most = tokens, most
 
 
 class ProviderMisconfigured(ProviderError):
@@ -182,3 +225,7 @@ class TurnTimeout(ProviderUnavailable):
 
 class StreamViolation(ProviderError):
     code = "provider_stream_broken"
+
+
+class CompactionFailed(ProviderError):
+    code = "compaction_failed"

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from ..schema.events import Event, StreamEvent
 from ..schema.items import HostedToolCall, Item
@@ -14,7 +14,9 @@ from .accounts import Account, account_of
 from .chain import Joint, Link, Passage
 from .conversations import Conversation, Lock, Piece
 from .deltas import Delta
+from .listing import Listing, Order, Wanted
 from .loading import Allowance
+from .prompts import Prompt, PromptVersion
 from .records import Batch, Claim, Record
 from .run import OfferedTool, Run
 from .steps import Step
@@ -42,6 +44,14 @@ class TurnStream:
     deltas: AsyncIterator[Delta]
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The tokens of a turn's input: as its provider counts them, or estimated here."""
+
+    tokens: int
+    estimated: bool = False
+
+
 class Provider(Protocol):
     """One configured model vendor, speaking one wire dialect."""
 
@@ -50,6 +60,15 @@ class Provider(Protocol):
         ...
 
     async def aclose(self) -> None: ...
+
+
+@runtime_checkable
+class Counts(Protocol):
+    """A provider whose vendor counts the tokens of a turn's input."""
+
+    async def count(self, turn: Turn) -> int | None:
+        """None if it doesn't, for this model or at this address. Raises ProviderError and RequestError."""
+        ...
 
 
 class Models(Protocol):
@@ -64,6 +83,10 @@ class Models(Protocol):
 
         Entering raises ProviderError or RequestError if no target begins to answer; after that the deltas raise them.
         """
+        ...
+
+    async def count(self, turn: Turn) -> Counted:
+        """What a provider would read. Raises ProviderError or RequestError if no target would take the turn."""
         ...
 
     async def listed(self) -> list[str]: ...
@@ -120,6 +143,14 @@ class Store(Protocol):
 
     async def load(self, response_ids: Sequence[str], within: Allowance | None = None) -> list[Record | None]:
         """Any number of records, in a constant number of round trips. Raises ContextTooLong."""
+        ...
+
+    async def page(self, wanted: Wanted, *, limit: int, order: Order, after: str | None = None) -> Listing | None:
+        """One page of the tenant's responses by time, from the one of the id `after` on; None if that one is gone.
+
+        A change may be missing from it for a moment. At most `MAX_READ` responses are read, so it may be short, even
+        empty, and yet there is more.
+        """
         ...
 
     async def load_links(self, links: Sequence[Link], within: Allowance | None = None) -> list[Passage | None]:
@@ -203,6 +234,26 @@ class Claims(Protocol):
         ...
 
 
+class Prompts(Protocol):
+    """Prompts by name, each in versions that never change. Every method may raise StorageUnavailable."""
+
+    async def find(self, prompt_id: str, version: str | None = None) -> Prompt | None:
+        """The newest version, unless one is named; None if it is not there."""
+        ...
+
+    async def add(self, prompt_id: str, body: CreateResponse) -> PromptVersion:
+        """As the next version. No number is given twice, also after the prompt was removed."""
+        ...
+
+    async def listed(self) -> list[PromptVersion]:
+        """The newest of each, by name."""
+        ...
+
+    async def remove(self, prompt_id: str) -> bool:
+        """With all its versions. False if there was none."""
+        ...
+
+
 class Conversations(Protocol):
     """Conversations. They stay until they are deleted. Every method may raise StorageUnavailable.
 
@@ -271,6 +322,7 @@ class Storage:
     log: EventLog
     launcher: Launcher
     claims: Claims
+    prompts: Prompts
     conversations: Conversations
 
 

@@ -55,7 +55,7 @@ def _size(delta: d.Delta) -> int:
             return len(delta.text)
         case d.ToolCall():
             return len(delta.arguments) + len(delta.name)
-        case d.Opaque():
+        case d.Opaque() | d.Compacted():
             return len(delta.data)
         case d.Annotation():
             return _CITATION + _written(delta.annotation)

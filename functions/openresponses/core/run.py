@@ -57,8 +57,14 @@ class Run(Wire):
 
     `turn_start` is the index of the first item of the last turn that ended, `began` of the last one that began. `kept`
     is how many items there were when the run was last saved. `streams`: a client is sent events that the log may lack.
-    `said` counts the characters of what all turns made. `lock` is of the conversation that the response goes on from,
-    `inherited` counts the items of `context` that are before the request's own.
+    `said` counts the characters of what all turns made. `cut` is where the conversation begins that the model is shown:
+    0 as long as all of it fits. `generate` is false for a response that only prepares the next one: no model is asked.
+    `lock` is of the conversation that the response goes on from, `inherited` counts the items of `context` that are
+    before the request's own.
+
+    `compacts` says that this response is one compaction and nothing else, and what asked for it: a trigger in the
+    input, or `/responses/compact`. `summary_usage` is of the summaries that compactions took. `rendered` are the tokens
+    that the last turn read and said, 0 where a compaction came since.
     """
 
     model_config = ConfigDict(defer_build=True)  # no model contains a run
@@ -82,17 +88,22 @@ class Run(Wire):
     history: int = 0
     usage: Usage = Usage()
     dead_usage: Usage = Usage()
+    summary_usage: Usage = Usage()
     discarded: list[str] = []
     tried: dict[str, int] = {}
     began: int = 0
     kept: int = 0
     said: int = 0
+    cut: int = 0
     streams: bool = False
     reasoning: ReasoningShown = "all"
     served: str | None = None
     key_id: str = ""
     allowed: list[str] = []
     created: float = 0.0
+    compacts: Literal["trigger", "request"] | None = None
+    rendered: int = 0
+    generate: bool = True
 
     def at_rest(self) -> str:
         """The run as it is stored: without its context, which the records of its chain have, and without the items that
@@ -121,8 +132,8 @@ class Run(Wire):
         return [i for i in self.settled(start) if isinstance(i, Call)]
 
     def used(self) -> Usage:
-        """The tokens of every turn, dead or not."""
-        return add_usage(self.usage, self.dead_usage)
+        """The tokens of every turn, dead or not, and of every summary."""
+        return add_usage(add_usage(self.usage, self.summary_usage), self.dead_usage)
 
 
 def add_usage(a: Usage, b: Usage) -> Usage:
@@ -140,3 +151,9 @@ def add_usage(a: Usage, b: Usage) -> Usage:
         reasoning_tokens=a.output_tokens_details.reasoning_tokens + b.output_tokens_details.reasoning_tokens
     )
     return total
+
+
+def tokens_left(run: Run) -> int | None:
+    """Output tokens that the next turn may use, None if the request set no limit. Dead turns use up none of them."""
+    limit = run.request.max_output_tokens
+    return None if limit is None else max(0, limit - run.usage.output_tokens)

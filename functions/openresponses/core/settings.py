@@ -54,7 +54,8 @@ class Settings:
     its log. An execution's history may grow to `history_events` before another one goes on (Step Functions ends it at
     25,000, and a task that waits for a sandbox adds thousands). `reasoning` is what clients may see of it. A provider
     is tried again until `retry_seconds` after a turn began. `allowed_origins` are those of pages that may call the
-    server, `*` for all. `public_docs`: the API's documentation is served to everybody, otherwise to nobody.
+    server, `*` for all. `public_docs`: the API's documentation is served to everybody, otherwise to nobody. Whoever
+    wants a WebSocket is sent to `websocket_url`, if there is one.
     """
 
     default_provider: str = ""
@@ -72,3 +73,4 @@ class Settings:
     retry_seconds: float = 30.0
     allowed_origins: tuple[str, ...] = ()
     public_docs: bool = True
+    websocket_url: str = ""

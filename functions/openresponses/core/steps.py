@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ..schema.base import SLUG
-from ..schema.items import ClientCall, CustomToolCall, FunctionCall, HostedToolCall
+from ..schema.items import ClientCall, Compaction, CustomToolCall, FunctionCall, HostedToolCall
 from ..schema.response import ResponseError
-from .run import Run
+from .compaction import due
+from .run import Run, tokens_left
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,11 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
+class Compact:
+    """Ask the model for a summary of the conversation, which takes its place."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """The response is over. `reason` explains `incomplete`, in words with `message`; `error` explains `failed`."""
 
@@ -31,7 +37,7 @@ class Stop:
     error: ResponseError | None = None
 
 
-Step: TypeAlias = Think | Act | Stop
+Step: TypeAlias = Think | Act | Compact | Stop
 MAX_REFUSED_TURNS = 2
 """Turns in a row in which the model calls nothing but what it may not call."""
 UNKNOWN_TOOL = f"{SLUG}:unknown_tool"
@@ -40,8 +46,12 @@ CALL_CUT_OFF = f"{SLUG}:call_cut_off"
 
 def next_step(run: Run) -> Step:
     """The one decision of the loop. A budget that ends stops the run as incomplete, never as completed."""
+    if not run.generate:
+        return Stop("completed")
+    if run.compacts:
+        return Stop("completed") if any(isinstance(item, Compaction) for item in run.settled()) else Compact()
     if run.turns == 0:
-        return Think()
+        return _think(run)
     if run.finish == "length":
         return Stop("incomplete", "max_output_tokens")
     if run.finish == "content_filter":
@@ -63,10 +73,8 @@ def next_step(run: Run) -> Step:
         return Stop("incomplete", "max_turns")
     if tokens_left(run) == 0:
         return Stop("incomplete", "max_output_tokens")
-    return Think()
+    return _think(run)
 
 
-def tokens_left(run: Run) -> int | None:
-    """Output tokens that the next turn may use, None if the request set no limit. Dead turns use up none of them."""
-    limit = run.request.max_output_tokens
-    return None if limit is None else max(0, limit - run.usage.output_tokens)
+def _think(run: Run) -> Think | Compact:
+    return Compact() if due(run) else Think()

@@ -7,8 +7,9 @@ from ..schema.items import Item
 from ..schema.request import CreateResponse
 from ..schema.tools import AllowedTools, NamedToolChoice, ToolChoiceMode, UpstreamTool
 from .client_tools import shown_to_model
-from .run import OfferedTool, Run
-from .steps import tokens_left
+from .cut import left_after
+from .run import OfferedTool, Run, tokens_left
+from .window import window
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,10 @@ class Turn:
     other settings are the request's own; None means the provider's default. `upstream_tools` are those that the
     provider may run itself. If `must_call` names one of them, `tools` is empty. `allowed` are patterns of the models
     that may be asked; none allows all. The items from index `made` on are of this response: no client wrote them.
+    `dropped` counts the items that are not shown any more, since all were too many.
+
+    `keeps` is given where the turn is to compact its conversation: the items that the result carries as they are. The
+    last item asks for the summary then.
     """
 
     model: str
@@ -33,15 +38,19 @@ class Turn:
     upstream_tools: tuple[UpstreamTool, ...] = ()
     allowed: tuple[str, ...] = ()
     made: int = sys.maxsize
+    dropped: int = 0
+    keeps: tuple[Item, ...] | None = None
 
 
 def turn_of(run: Run, model: str) -> Turn:
     mode, must_call = _choice(run)
     tools = () if mode == "none" else tuple(callable_tools(run).values())
     upstream = () if mode == "none" else _upstream_tools(run)
+    items, given = _windowed(run)
+    shown = left_after(items, run.cut) if run.cut else range(len(items))
     return Turn(
         model=model,
-        items=tuple(map(shown_to_model, (*run.context, *run.settled()))),
+        items=tuple(items[index] for index in shown),
         instructions=run.request.instructions,
         tools=tools,
         tool_choice=mode if tools or upstream else "none",
@@ -50,8 +59,20 @@ def turn_of(run: Run, model: str) -> Turn:
         request=run.request,
         upstream_tools=upstream,
         allowed=tuple(run.allowed),
-        made=len(run.context),
+        made=sum(index < given for index in shown) if run.cut else given,
+        dropped=len(items) - len(shown),
     )
+
+
+def conversation(run: Run) -> list[Item]:
+    """All that was said since it was compacted, as a model may be shown it."""
+    return _windowed(run)[0]
+
+
+def _windowed(run: Run) -> tuple[list[Item], int]:
+    """The conversation, and how much of it came before this response."""
+    items, given = window(run.context, run.settled())
+    return [*map(shown_to_model, items)], given
 
 
 def callable_tools(run: Run) -> dict[str, OfferedTool]:

@@ -17,7 +17,7 @@ async def inherited(store: Store, record: Record, within: Allowance | None = Non
     """The items of the chain before `record`, oldest first. Raises NotFound if part of the chain is gone, and
     ContextTooLong.
     """
-    return [item for passage in await _passages(store, record, within) for item in passage.items]
+    return (await loaded(store, record.response.id, record.chain, within))[1]
 
 
 async def continued(store: Store, record: Record, within: Allowance | None = None) -> tuple[list[Link], list[Item]]:
@@ -25,13 +25,21 @@ async def continued(store: Store, record: Record, within: Allowance | None = Non
 
     Raises NotFound and ContextTooLong.
     """
-    passages, own = await _passages(store, record, within), shown_of(record)
-    chain = [
+    own = shown_of(record)
+    chain, items = await loaded(store, record.response.id, record.chain, within)
+    return [*chain, response_link(record.response.id, len(own))], [*items, *own]
+
+
+async def loaded(
+    store: Store, response_id: str, chain: Sequence[Link], within: Allowance | None = None
+) -> tuple[list[Link], list[Item]]:
+    """The chain before a response as it is now, and its items. Raises as `continued` does."""
+    passages = await _passages(store, response_id, chain, within)
+    links = [
         link.model_copy(update={"items": len(passage.items), "expires": passage.expires})
-        for link, passage in zip(record.chain, passages, strict=True)
+        for link, passage in zip(chain, passages, strict=True)
     ]
-    items = [*(item for passage in passages for item in passage.items), *own]
-    return [*chain, response_link(record.response.id, len(own))], items
+    return links, [item for passage in passages for item in passage.items]
 
 
 async def grown(store: Store, chain: list[Link], context: Sequence[Item]) -> list[Link]:
@@ -50,15 +58,15 @@ async def grown(store: Store, chain: list[Link], context: Sequence[Item]) -> lis
     return chain
 
 
-async def _passages(store: Store, record: Record, within: Allowance | None) -> list[Passage]:
+async def _passages(store: Store, response_id: str, chain: Sequence[Link], within: Allowance | None) -> list[Passage]:
     found = list[Passage]()
     with too_long_is("previous_response_id"):
-        passages = await store.load_links(record.chain, within)
-    for link, passage in zip(record.chain, passages, strict=True):
+        passages = await store.load_links(chain, within)
+    for link, passage in zip(chain, passages, strict=True):
         if passage is None:
             which = repr(link.first) if link.level == 0 else f"the responses from {link.first!r} to {link.last!r}"
             gone = "which is gone" if link.level == 0 else "and one of them is gone"
-            raise _previous_gone(f"The response {record.response.id!r} goes on from {which}, {gone}")
+            raise previous_gone(f"The response {response_id!r} goes on from {which}, {gone}")
         found.append(passage)
     return found
 
@@ -68,7 +76,7 @@ async def previous(store: Store, response_id: str, within: Allowance | None = No
     with too_long_is("previous_response_id"):
         (record,) = await store.load([response_id], within)
     if record is None:
-        raise _previous_gone(f"There is no response {response_id!r}")
+        raise previous_gone(f"There is no response {response_id!r}")
     if not record.over:
         raise RequestError(
             f"The response {response_id!r} is still in progress",
@@ -82,7 +90,7 @@ def shown_of(record: Record) -> list[Item]:
     return shown(record.input, record.response.output, record.discarded)
 
 
-def _previous_gone(why: str) -> NotFound:
+def previous_gone(why: str) -> NotFound:
     return NotFound(why, param="previous_response_id", code="previous_response_not_found")
 
 

@@ -2,12 +2,10 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import lru_cache
 
 from ..api.access import Access
 from ..api.app import create_app
-from ..core.run import REASONING_SHOWN
 from ..responses.create import NewResponses
 from ..responses.stored import StoredResponses
 from .compose import Deployment
@@ -19,11 +17,7 @@ def build(environment: Mapping[str, str]):
 
     @lru_cache(maxsize=256)
     def open_to(access: Access) -> tuple[NewResponses, StoredResponses]:
-        ports = deployment.ports(access.tenant, access.models)
-        settings = deployment.settings
-        least = next(each for each in reversed(REASONING_SHOWN) if each in (access.reasoning, settings.reasoning))
-        new = NewResponses(ports, replace(settings, reasoning=least), access.key_id, access.models)
-        return new, StoredResponses(ports)
+        return deployment.use_cases(access.tenant, access.key_id, access.models, access.reasoning)
 
     return create_app(open_to, deployment.settings, deployment.router.aclose)
 

@@ -1,17 +1,18 @@
-"""The authorizer: whether the bearer key of a request may pass, and for which tenant. API Gateway calls it before any
-other function, and remembers its answer for as long as template.yaml says.
+"""The authorizers: whether a bearer key may pass, and for which tenant. API Gateway calls `handler` before any other
+function, and remembers its answer for as long as template.yaml says; and `connect_handler` for each socket that opens.
 
 It runs on the stock runtime, and imports as little as it can: botocore is nearly all of its cold start. It remembers
 nothing itself, so that a revoked key is refused as soon as the gateway forgets it.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-use-lambda-authorizer.html
+https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html
 """
 
 import json
 import os
 import time
-from collections.abc import Callable
-from typing import Any, TypedDict
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, TypedDict
 
 from ..aws.session import make_client
 from ..client_keys import ClientKey, parse, refusal
@@ -20,18 +21,44 @@ from .local_aws import use_local_aws
 
 
 class AuthorizerEvent(TypedDict):
+    """For an authorizer of type TOKEN, which the REST API has."""
+
     authorizationToken: str
     methodArn: str
 
 
-def authorize(event: AuthorizerEvent, find: Callable[[str], ClientKey | None], now: float) -> dict[str, Any]:
+class ConnectEvent(TypedDict):
+    """For one of type REQUEST, which the WebSocket API has: `methodArn` ends with the route, $connect."""
+
+    headers: Mapping[str, str]
+    methodArn: str
+
+
+Find: TypeAlias = Callable[[str], ClientKey | None]
+
+
+def authorize(event: AuthorizerEvent, find: Find, now: float) -> dict[str, Any]:
     """What API Gateway needs to let a key pass. Its context reaches the API function as requestContext.authorizer.
 
     The policy covers the whole stage, since the gateway applies a remembered policy to every method. Raises
     Exception("Unauthorized"), which the gateway turns into a 401. It turns any error of `find` into a 503, and does not
     remember that.
     """
-    scheme, _, given = event["authorizationToken"].partition(" ")
+    api_and_stage = "/".join(event["methodArn"].split("/", 2)[:2])
+    return _answer(event["authorizationToken"], f"{api_and_stage}/*/*", find, now)
+
+
+def authorize_socket(event: ConnectEvent, find: Find, now: float) -> dict[str, Any]:
+    """The same for a socket that opens. The key is taken from the header alone: an address is logged on its way.
+
+    The name of the header has the letters that the client chose. Raises as `authorize` does.
+    """
+    given = (value for name, value in event["headers"].items() if name.lower() == "authorization")
+    return _answer(next(given, ""), event["methodArn"], find, now)
+
+
+def _answer(authorization: str, resource: str, find: Find, now: float) -> dict[str, Any]:
+    scheme, _, given = authorization.partition(" ")
     token = parse(given) if scheme.lower() == "bearer" else None
     if token is None:
         return _refuse("malformed", "")  # it may be somebody's key elsewhere: none of it is logged
@@ -43,8 +70,7 @@ def authorize(event: AuthorizerEvent, find: Callable[[str], ClientKey | None], n
     reason = refusal(token, key, now)
     if key is None or reason:
         return _refuse(reason or "unknown", token.id)
-    api_and_stage = "/".join(event["methodArn"].split("/", 2)[:2])
-    statement = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": f"{api_and_stage}/*/*"}
+    statement = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": resource}
     return {
         "principalId": key.id,
         "policyDocument": {"Version": "2012-10-17", "Statement": [statement]},
@@ -92,3 +118,8 @@ _dynamodb = make_client("dynamodb", _region, read_timeout=2.0, attempts=2, conne
 def handler(event: AuthorizerEvent, context: object) -> dict[str, Any]:
     """Raises botocore's errors: as long as no key can be looked up, no request passes."""
     return authorize(event, lambda key_id: find_key(_dynamodb, _table, key_id), time.time())
+
+
+def connect_handler(event: ConnectEvent, context: object) -> dict[str, Any]:
+    """Raises botocore's errors, as `handler` does."""
+    return authorize_socket(event, lambda key_id: find_key(_dynamodb, _table, key_id), time.time())

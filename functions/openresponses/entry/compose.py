@@ -3,17 +3,26 @@
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from .. import telemetry
 from ..core.ports import Parameters, Ports, Storage
+from ..core.run import REASONING_SHOWN
 from ..dialects import connect, prepare
 from ..routing.catalog import Catalog
-from ..routing.cipher import AeadSeal, Keys, kept_in, of_this_process
+from ..routing.cipher import AeadSeal, Box, Keys, kept_in, of_this_process
 from ..routing.router import Router, TenantModels
 from ..toolbox import Toolbox
 from ..toolbox.files import ToolFiles
 from .settings import AwsSettings, aws_settings_from, built_in, settings_from
+
+if TYPE_CHECKING:
+    from ..aws.clients import Aws
+    from ..responses.create import NewResponses
+    from ..responses.stored import StoredResponses
+    from ..socket.ports import Sockets
 
 
 class Deployment:
@@ -22,8 +31,9 @@ class Deployment:
     def __init__(self, environment: Mapping[str, str]) -> None:
         """Raises ValueError that names the variable."""
         self.settings = settings_from(environment)
-        aws = aws_settings_from(environment)
-        self._storage = _storage(aws) if aws.table else None
+        self._where = aws = aws_settings_from(environment)
+        self.clients = _clients(aws.region) if aws.table else None
+        self._storage = _storage(aws, self.clients) if self.clients else None
         parameters, self._keys, self._tools = _configured(aws) if aws.ssm_prefix else _unconfigured()
         catalog = Catalog(parameters, built_in(self.settings.default_provider))
         self.router = Router(catalog, connect, self.settings, time.monotonic, telemetry.answered)
@@ -38,15 +48,47 @@ class Deployment:
             storage=self._storage(tenant=tenant) if self._storage else None,
         )
 
+    def use_cases(
+        self, tenant: str, key_id: str, allowed: Sequence[str], reasoning: str | None
+    ) -> "tuple[NewResponses, StoredResponses]":
+        """What a client key may use. `reasoning` is the most that it may see, if not as much as everybody."""
+        from ..responses.create import NewResponses
+        from ..responses.stored import StoredResponses
 
-def _storage(settings: AwsSettings) -> "partial[Storage]":
-    """A function of `tenant`."""
+        ports, settings = self.ports(tenant, allowed), self.settings
+        least = next(each for each in reversed(REASONING_SHOWN) if each in (reasoning, settings.reasoning))
+        return NewResponses(ports, replace(settings, reasoning=least), key_id, allowed), StoredResponses(ports)
+
+    def sockets(self, tenant: str, connection_id: str) -> "Sockets":
+        """Raises ValueError if the environment names no storage."""
+        from ..storage.dynamodb.sockets import dynamo_sockets
+
+        if self.clients is None:
+            raise ValueError("OPENRESPONSES_TABLE: a WebSocket needs storage")
+        return dynamo_sockets(
+            self.clients,
+            table=self._where.table,
+            bucket=self._where.bucket,
+            tenant=tenant,
+            connection_id=connection_id,
+            box_of=partial(Box, self._keys),
+            now=time.time,
+        )
+
+
+def _clients(region: str) -> "Aws":
     from ..aws.clients import Aws
+
+    return Aws(region)
+
+
+def _storage(settings: AwsSettings, clients: "Aws") -> "partial[Storage]":
+    """A function of `tenant`."""
     from ..storage.dynamodb.storage import aws_storage
 
     return partial(
         aws_storage,
-        Aws(settings.region),
+        clients,
         table=settings.table,
         bucket=settings.bucket,
         state_machine_arn=settings.state_machine_arn,

@@ -32,6 +32,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         reasoning=_reasoning(get("OPENRESPONSES_REASONING") or "all"),
         allowed_origins=tuple(get("OPENRESPONSES_ALLOWED_ORIGINS", "").replace(",", " ").split()),
         public_docs=_flag(environment, "OPENRESPONSES_PUBLIC_DOCS", True),
+        websocket_url=get("OPENRESPONSES_WEBSOCKET_URL", ""),
     )
 
 

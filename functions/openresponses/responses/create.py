@@ -7,23 +7,36 @@ from contextlib import AsyncExitStack, nullcontext, suppress
 from ..core.accounts import code_of
 from ..core.engine import begin, drive, finish, unkept
 from ..core.errors import Cancelled, KitError, StorageUnavailable
-from ..core.ports import Pause, Ports, Sink, Storage
+from ..core.ports import Counted, Pause, Ports, Sink, Storage
 from ..core.records import Record
 from ..core.reducer import apply
 from ..core.run import Run
 from ..core.settings import Settings
 from ..core.steps import Step, Stop
+from ..core.turn import turn_of
 from ..durable.conversation import Unstored
 from ..durable.history import grown
-from ..durable.journal import LEASE_SECONDS, Journal, Recorder
+from ..durable.journal import LEASE_SECONDS, Journal, Recorder, nowhere
 from ..durable.tail import follow, hand_over
+from ..schema.compact import CompactedResponse, CompactRequest
 from ..schema.events import Detached, ResponseCreated, ResponseQueued, StreamEvent
 from ..schema.request import CreateResponse
 from ..schema.response import ResponseError
 from . import idempotency
-from .before import admitted
+from .before import Recall, admitted
 from .idempotency import IdempotencyKey
-from .intake import check_tool_choice, input_items, new_response, offered_tools, refuse_unstored, refuse_unsupported
+from .intake import (
+    asks_to_compact,
+    check_answers,
+    check_tool_choice,
+    estimated,
+    input_items,
+    new_response,
+    offered_tools,
+    refuse_unstored,
+    refuse_unsupported,
+)
+from .prompts import resolved
 
 
 class NewResponses:
@@ -39,14 +52,21 @@ class NewResponses:
         """Raises NotFound if a request could not name this model."""
         await self._ports.models.admit(CreateResponse.model_construct(model=name, input=""))
 
-    async def accept(self, request: CreateResponse) -> tuple[Run, Record]:
-        """The run that answers `request`. Raises RequestError, naming the field, before anything is done."""
+    async def accept(
+        self, request: CreateResponse, recall: Recall | None = None, *, generate: bool = True
+    ) -> tuple[Run, Record]:
+        """The run that answers `request`. Raises RequestError, naming the field, before anything is done.
+
+        `recall` finds responses that are not stored. What is not to `generate` an answer is only made ready.
+        """
+        request, messages = await resolved(request, self._ports)
         refuse_unsupported(request)
         created = self._ports.now()
         response_id = f"resp_{self._ports.new_id()}"
-        before = await admitted(request, self._ports)
-        own = input_items(request, response_id, before.referred, {item.id for item in before.items})
+        before = await admitted(request, self._ports, recall)
+        own = input_items(request, response_id, before.referred, {item.id for item in before.items}, messages)
         context = [*before.items, *own]
+        check_answers(request, context)
         tools = await offered_tools(request, self._ports.tools, context)
         check_tool_choice(request, tools)
         response = new_response(request, response_id, int(created))
@@ -67,10 +87,28 @@ class NewResponses:
             key_id=self._key_id,
             allowed=[*self._allowed],
             created=created,
+            compacts="trigger" if asks_to_compact(request) else None,
             streams=request.stream is True and not request.background,
+            generate=generate,
         )
-        lease = created + LEASE_SECONDS
-        return run, Record(response=response, input=own, chain=before.chain, lock=before.lock, lease=lease)
+        if not generate:
+            run.usage = estimated(run)
+        given, lease = [*before.unstored, *own], created + LEASE_SECONDS
+        return run, Record(response=response, input=given, chain=before.chain, lock=before.lock, lease=lease)
+
+    async def compact(self, request: CompactRequest, *, seconds: float | None) -> CompactedResponse:
+        """Raises RequestError, or ProviderError if there is no summary."""
+        from .compact import asked_for, compacted  # few requests need it
+
+        run, record = await self.accept(asked_for(request))
+        run.compacts = "request"
+        await self.respond(run, record, nowhere, seconds=seconds, committed=lambda: False)
+        return compacted(run)
+
+    async def count(self, request: CreateResponse) -> Counted:
+        """The tokens that a model would read of this request. Nothing is stored. Raises RequestError as `accept`."""
+        run, _ = await self.accept(request)
+        return await self._ports.models.count(turn_of(run, run.request.model))
 
     def _is_stored(self, request: CreateResponse) -> bool:
         wanted = self._settings.store if request.store is None else request.store

@@ -5,9 +5,11 @@ from urllib.parse import urlsplit
 
 from ..core.client_tools import offered as offered_to_client
 from ..core.errors import NotFound, RequestError
+from ..core.estimate import tokens_in
 from ..core.ports import Tools
-from ..core.run import OfferedTool, model_name
-from ..core.turn import find_tool
+from ..core.run import OfferedTool, Run, model_name
+from ..core.turn import find_tool, turn_of
+from ..core.window import BY_TRIGGER
 from ..schema.content import InputText
 from ..schema.effort import nearest
 from ..schema.items import (
@@ -30,9 +32,9 @@ from ..schema.items import (
     Reasoning,
     ToolSearchOutput,
 )
-from ..schema.limits import MAX_TOOLS
+from ..schema.limits import MAX_ITEMS, MAX_TOOLS
 from ..schema.request import CreateResponse, JsonSchemaFormat, ReasoningSettings, TextFormat, TextSettings
-from ..schema.response import EchoedJsonSchemaFormat, Response, TextField
+from ..schema.response import EchoedJsonSchemaFormat, Response, TextField, Usage
 from ..schema.tools import (
     AllowedTools,
     ClientTool,
@@ -79,10 +81,11 @@ _ECHOED = (
     "metadata",
     "safety_identifier",
     "prompt_cache_key",
+    "prompt",
 )
 
 
-UNSUPPORTED = ("prompt", "moderation")
+UNSUPPORTED = ("moderation",)
 
 
 def refuse_unsupported(request: CreateResponse) -> None:
@@ -109,29 +112,36 @@ _PLACEHOLDER = "__fake_id__"
 
 
 def input_items(
-    request: CreateResponse, response_id: str, stored: Mapping[str, Item], inherited: Collection[str] = ()
+    request: CreateResponse,
+    response_id: str,
+    stored: Mapping[str, Item],
+    inherited: Collection[str] = (),
+    prompted: Sequence[Message] = (),
 ) -> list[Item]:
-    """The input as items, each with an id of its own. Raises RequestError.
+    """The messages of its prompt, and the input as items, each with an id of its own. Raises RequestError.
 
     `stored` has the items for its references. `inherited` are the ids of the chain that it goes on from: the model
     would read an item of it twice.
     """
-    if not request.input and request.previous_response_id is None and request.conversation is None:
+    goes_on = request.previous_response_id is not None or request.conversation is not None
+    if not request.input and not prompted and not goes_on:
         raise RequestError("The request has no input", param="input", code="missing_required_parameter")
     token = response_id.removeprefix("resp_")
+    items: list[Item] = [with_id(each, token, MAX_ITEMS + index) for index, each in enumerate(prompted)]
     if isinstance(request.input, str):
-        return [with_id(Message(role="user", content=[InputText(text=request.input)]), token, 0)]
-    items: list[Item] = []
+        if request.input or not items:
+            items.append(with_id(Message(role="user", content=[InputText(text=request.input)]), token, 0))
+        return items
     ids = set[str]()
     for index, item in enumerate(request.input or ()):
         match item:
             case AdditionalTools() | ConfigurationUpdate():
                 continue
+            case CompactionTrigger() if index == len(request.input or ()) - 1:
+                continue
             case CompactionTrigger():
                 raise RequestError(
-                    "This server can't compact a conversation: 'compaction_trigger' is not supported",
-                    param=f"input[{index}].type",
-                    code="unsupported_item",
+                    "A 'compaction_trigger' must be the last item of the input", param=f"input[{index}].type"
                 )
             case _ if item.id in inherited:
                 brings = "previous_response_id" if request.conversation is None else "conversation"
@@ -153,11 +163,19 @@ def input_items(
                 taken = item.id == _PLACEHOLDER or item.id in ids
                 items.append(with_id(item.model_copy(update={"id": ""}) if taken else item, token, index))
         ids.add(items[-1].id)
+    if asks_to_compact(request) and not items and not goes_on:
+        raise RequestError("There is nothing to compact before the 'compaction_trigger'", param="input")
     return items
+
+
+def asks_to_compact(request: CreateResponse) -> bool:
+    return isinstance(request.input, list) and any(isinstance(item, CompactionTrigger) for item in request.input[-1:])
 
 
 def with_id(item: Item, token: str, index: int) -> Item:
     """`item`, with an id that holds `token` if it has none."""
+    if isinstance(item, Compaction) and item.created_by == BY_TRIGGER:
+        item = item.model_copy(update={"created_by": None})
     if item.id:
         return item
     return item.model_copy(update={"id": f"{_ID_PREFIX[type(item)]}_{token}i{index:04x}"})
@@ -251,6 +269,36 @@ def _upstream(tool: UpstreamTool) -> OfferedTool:
         ["upstream", tool.type, *([str(definition["server_label"])] if "server_label" in definition else [])]
     )
     return OfferedTool(name=name, kind="upstream", item_type=tool.type, wire_name=tool.type, parameters=definition)
+
+
+_CALLS = FunctionCall | CustomToolCall | ClientCall
+_ANSWERS = FunctionCallOutput | CustomToolCallOutput | ClientCallOutput
+
+
+def check_answers(request: CreateResponse, context: Sequence[Item]) -> None:
+    """Raises RequestError for the output of a call that never was, in a `context` that ends with the input.
+
+    A compaction stands for items that nobody can read here.
+    """
+    asked = request.input if isinstance(request.input, list) else []
+    answers = [index for index, item in enumerate(asked) if isinstance(item, _ANSWERS)]
+    if not answers or any(isinstance(item, Compaction) for item in context):
+        return
+    called = {item.call_id for item in context if isinstance(item, _CALLS)}
+    for index in answers:
+        item = asked[index]
+        if isinstance(item, _ANSWERS) and item.call_id not in called:
+            raise RequestError(
+                f"No call before it has the output's call_id {item.call_id!r}",
+                param=f"input[{index}].call_id",
+                code="call_not_found",
+            )
+
+
+def estimated(run: Run) -> Usage:
+    """The tokens of what a model would be asked."""
+    tokens = tokens_in(turn_of(run, run.request.model))
+    return Usage(input_tokens=tokens, total_tokens=tokens)
 
 
 def check_tool_choice(request: CreateResponse, tools: list[OfferedTool]) -> None:

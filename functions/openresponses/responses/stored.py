@@ -1,10 +1,11 @@
-"""What can be done with a stored response: read, follow, cancel, delete, list its input."""
+"""What can be done with stored responses: list them; read one, follow, cancel, delete it, list its input."""
 
 import asyncio
 from contextlib import suppress
 
 from ..core.engine import finish
 from ..core.errors import NotFound, Superseded
+from ..core.listing import Listing, Order, Wanted
 from ..core.loading import Allowance
 from ..core.ports import Ports, Sink, Storage
 from ..core.records import Record
@@ -35,6 +36,16 @@ class StoredResponses:
         if self._ports.storage is None:
             raise not_found(response_id)
         return self._ports.storage
+
+    async def page(self, wanted: Wanted, *, limit: int, order: Order, after: str | None) -> Listing:
+        """One page of those that are wanted. NotFound is for the cursor `after`."""
+        storage = self._ports.storage
+        if storage is None and after is None:
+            return Listing([], None, more=False)
+        found = storage and await storage.store.page(wanted, limit=limit, order=order, after=after)
+        if found is None:
+            raise NotFound(f"There is no response {after!r} to go on after", param="after", code="response_not_found")
+        return found
 
     async def retrieve(self, response_id: str) -> Response:
         """The response as it is now."""

@@ -21,13 +21,37 @@ Keys = Callable[[], Awaitable[Sequence[bytes]]]
 """At least one key of 32 bytes: the first one seals, and all of them open."""
 
 
+class Box:
+    """Seals bytes under one name: what was sealed under another does not open."""
+
+    def __init__(self, keys: Keys, name: str) -> None:
+        self._keys, self._name = keys, name.encode()
+
+    async def close(self, plain: bytes) -> bytes:
+        return _nacl("secret").Aead((await self._keys())[0]).encrypt(plain, self._name)
+
+    async def open(self, sealed: bytes) -> bytes | None:
+        """None if it was altered, or was not sealed here under this name."""
+        if len(sealed) < _LEAST_BYTES:
+            return None
+        for key in await self._keys():
+            if (plain := self._opened(key, sealed)) is not None:
+                return plain
+        return None
+
+    def _opened(self, key: bytes, sealed: bytes) -> bytes | None:
+        try:
+            return _nacl("secret").Aead(key).decrypt(sealed, self._name)
+        except _nacl("exceptions").CryptoError:
+            return None
+
+
 class AeadSeal:
     def __init__(self, keys: Keys, tenant: str) -> None:
-        self._keys, self._tenant = keys, tenant.encode()
+        self._box = Box(keys, tenant)
 
     async def seal(self, target: str, state: str) -> str:
-        box = _nacl("secret").Aead((await self._keys())[0])
-        ciphertext: bytes = box.encrypt(json.dumps([target, state]).encode(), self._tenant)
+        ciphertext = await self._box.close(json.dumps([target, state]).encode())
         return VERSION + urlsafe_b64encode(ciphertext).decode().rstrip("=")
 
     async def open(self, sealed: str) -> tuple[str, str] | None:
@@ -38,19 +62,10 @@ class AeadSeal:
             ciphertext = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
         except ValueError:
             return None
-        if len(ciphertext) < _LEAST_BYTES:
+        if (plain := await self._box.open(ciphertext)) is None:
             return None
-        for key in await self._keys():
-            if (plain := self._opened(key, ciphertext)) is not None:
-                target, state = json.loads(plain)
-                return target, state
-        return None
-
-    def _opened(self, key: bytes, ciphertext: bytes) -> bytes | None:
-        try:
-            return _nacl("secret").Aead(key).decrypt(ciphertext, self._tenant)
-        except _nacl("exceptions").CryptoError:
-            return None
+        target, state = json.loads(plain)
+        return target, state
 
 
 def _nacl(module: str) -> Any:

@@ -3,8 +3,9 @@
 import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
+from typing import TypeAlias, TypeVar
 
 from ..core import deltas as d
 from ..core.errors import (
@@ -15,7 +16,8 @@ from ..core.errors import (
     ProviderUnavailable,
     RequestError,
 )
-from ..core.ports import Provider, Seal, TurnStream
+from ..core.estimate import tokens_in
+from ..core.ports import Counted, Counts, Provider, Seal, TurnStream
 from ..core.settings import ProviderSettings, Settings
 from ..core.turn import Turn
 from ..schema.request import CreateResponse
@@ -33,6 +35,9 @@ Observe = Callable[[Target, KitError | None, float], None]
 """(target, error, seconds), called whenever a target has answered a turn, or failed to."""
 Shown = Callable[[Target], Awaitable[Turn]]
 """The turn as a target may see it."""
+_Answer = TypeVar("_Answer")
+Begin: TypeAlias = Callable[[Target, Turn], AbstractAsyncContextManager[_Answer]]
+"""Asks a target once."""
 
 
 def _unobserved(target: Target, error: KitError | None, seconds: float) -> None: ...
@@ -49,24 +54,40 @@ class TenantModels:
         self._router, self._seal, self._allowed = router, seal, allowed
 
     async def admit(self, request: CreateResponse) -> None:
-        await self._router.targets(request, self._allowed)
-        await check_sealed(self._seal, request.input if isinstance(request.input, list) else ())
+        targets = await self._router.targets(request, self._allowed)
+        said = request.input if isinstance(request.input, list) else ()
+        await check_sealed(self._seal, said, [target.name for target in targets])
 
     async def listed(self) -> list[str]:
         return await self._router.listed(self._allowed)
 
     @asynccontextmanager
     async def ask(self, turn: Turn, served: str | None) -> AsyncGenerator[TurnStream, None]:
+        targets, shown = await self._asked(turn)
+        async with self._router.ask(targets, shown, served) as stream, aclosing(self._sealed(turn, stream)) as deltas:
+            yield TurnStream(stream.target, deltas)
+
+    async def count(self, turn: Turn) -> Counted:
+        return await self._router.count(*await self._asked(turn))
+
+    async def _asked(self, turn: Turn) -> tuple[list[Target], Shown]:
+        """The targets that may be asked for the turn, and how each of them is shown it."""
+
         async def shown(target: Target) -> Turn:
             return await opened(self._seal, turn, target.name)
 
         allowed = self._allowed or turn.allowed
         targets = await self._router.targets(turn.request, allowed)
         check_models_of(turn.upstream_tools, targets, allowed)
-        async with self._router.ask(targets, shown, served) as stream, aclosing(self._sealed(stream)) as deltas:
-            yield TurnStream(stream.target, deltas)
+        return targets, shown
 
-    async def _sealed(self, stream: TurnStream) -> AsyncGenerator[d.Delta, None]:
+    async def _sealed(self, turn: Turn, stream: TurnStream) -> AsyncGenerator[d.Delta, None]:
+        if turn.keeps is not None:
+            from .compacted import compacted
+
+            async for delta in compacted(self._seal, stream.deltas, stream.target, turn.keeps):
+                yield delta
+            return
         async for delta in stream.deltas:
             yield await sealed(self._seal, delta, stream.target) if isinstance(delta, d.Opaque) else delta
 
@@ -107,36 +128,45 @@ class Router:
         """The stream of the first target that begins to answer. The one that `served` the turn before is asked first,
         since only it can use the state that it gave; those that keep failing are asked last.
         """
-        order = sorted(targets, key=lambda target: (self._breaker.is_open(target.name), target.name != served))
         async with AsyncExitStack() as answering:
             began = self._now()
-            target, deltas = await self._first_to_answer(order, shown, answering)
+            target, deltas = await self._first_to_answer(self._ordered(targets, served), shown, self._begun, answering)
             yield TurnStream(
                 target.name, await answering.enter_async_context(aclosing(self._until_the_end(target, deltas, began)))
             )
 
+    async def count(self, targets: Sequence[Target], shown: Shown) -> Counted:
+        """The tokens that the target counts which a turn would be asked of, or an estimate where it doesn't count."""
+        async with AsyncExitStack() as answering:
+            target, counted = await self._first_to_answer(self._ordered(targets, None), shown, self._counted, answering)
+            self._breaker.succeeded(target.name)
+            return counted
+
+    def _ordered(self, targets: Sequence[Target], served: str | None) -> list[Target]:
+        return sorted(targets, key=lambda target: (self._breaker.is_open(target.name), target.name != served))
+
     async def _first_to_answer(
-        self, targets: Sequence[Target], shown: Shown, answering: AsyncExitStack
-    ) -> tuple[Target, AsyncIterator[d.Delta]]:
+        self, targets: Sequence[Target], shown: Shown, begin: Begin[_Answer], answering: AsyncExitStack
+    ) -> tuple[Target, _Answer]:
         """If all fail, raises the error of the first choice."""
         began, failure = self._now(), None
         for target in targets:
             try:
-                return target, await self._tried(target, shown, began, answering)
+                return target, await self._tried(target, shown, began, begin, answering)
             except (ProviderError, RequestError) as error:
                 failure = failure or error
         assert failure is not None, "there is at least one target"
         raise failure
 
     async def _tried(
-        self, target: Target, shown: Shown, began: float, answering: AsyncExitStack
-    ) -> AsyncIterator[d.Delta]:
+        self, target: Target, shown: Shown, began: float, begin: Begin[_Answer], answering: AsyncExitStack
+    ) -> _Answer:
         retries = 0 if self._breaker.is_open(target.name) else target.provider.retries
         turn = replace(await shown(target), model=target.model)
         for attempt in range(retries + 1):
             asked = self._now()
             try:
-                return await answering.enter_async_context(self._begun(target, turn))
+                return await answering.enter_async_context(begin(target, turn))
             except (ProviderError, RequestError) as error:
                 self._failed(target, error, asked)
                 wait = _wait(error, attempt)
@@ -160,6 +190,12 @@ class Router:
             else:
                 raise ProviderUnavailable(_ENDED)
             yield _chained(before, deltas)
+
+    @asynccontextmanager
+    async def _counted(self, target: Target, turn: Turn) -> AsyncGenerator[Counted, None]:
+        async with self._connections.use(target.provider) as provider:
+            counted = await provider.count(turn) if isinstance(provider, Counts) else None
+            yield Counted(tokens_in(turn), estimated=True) if counted is None else Counted(counted)
 
     async def _until_the_end(
         self, target: Target, deltas: AsyncIterator[d.Delta], began: float

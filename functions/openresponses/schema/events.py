@@ -160,6 +160,12 @@ class ArgumentsDone(_ItemEvent):
     arguments: str
 
 
+class CompactionCompacting(_ItemEvent):
+    """OpenAI's: a model has begun to write the summary of a compaction item, which no event shows."""
+
+    type: Literal["response.compaction.compacting"] = "response.compaction.compacting"
+
+
 class UpstreamProgress(_ItemEvent):
     """How an item of a tool that the provider runs comes along. What else the event says is kept as it came."""
 
@@ -250,6 +256,7 @@ Event: TypeAlias = Annotated[
     | SummaryTextDone
     | ArgumentsDelta
     | ArgumentsDone
+    | CompactionCompacting
     | UpstreamProgress
     | ErrorEvent,
     Discriminator("type"),

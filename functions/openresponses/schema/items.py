@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, fie
 
 from .base import ABSENT_IF_NULL, FAST, HOSTED_TYPE, SLUG, GivenId, Id, Json, Name, ToolName, Wire, absent, fields_of
 from .content import InputImage, InputPart, InputText, Part, ReasoningText, SummaryText
-from .limits import MAX_NAME, MAX_PARTS, MAX_TOOLS
+from .limits import MAX_NAME, MAX_PARTS, MAX_SEALED, MAX_TOOLS
 from .tools import Tool
 
 ItemStatus: TypeAlias = Literal["in_progress", "completed", "incomplete"]
@@ -114,11 +114,22 @@ class Reasoning(Wire):
         return [] if value is None else value
 
 
+def _absent_if_completed(value: object) -> object:
+    return value if value in ("in_progress", "incomplete") else None
+
+
 class Compaction(Wire):
+    """Stands for the conversation before it. `encrypted_content` is sealed: see `routing.compacted`.
+
+    `created_by` says what made it, where that says what is shown of the items before it: see `core.compaction`.
+    `status` is ours, and absent once the item is complete.
+    """
+
     type: Literal["compaction"] = "compaction"
     id: Id = ""
-    encrypted_content: str
+    encrypted_content: Annotated[str, Field(max_length=MAX_SEALED)]
     created_by: Name | None = absent()
+    status: Annotated[Literal["in_progress", "incomplete"] | None, BeforeValidator(_absent_if_completed)] = absent()
 
 
 class HostedToolCall(Wire):
@@ -239,7 +250,7 @@ class AgentMessage(Wire):
 
 
 class CompactionTrigger(Wire):
-    """Asks for the conversation's compaction (Codex)."""
+    """Asks for the compaction of what stands before it. It stands last."""
 
     type: Literal["compaction_trigger"] = "compaction_trigger"
 

@@ -1,6 +1,6 @@
 """How long what a client fills may be. What a model fills too has no limit here: it must be read again once it is kept.
 
-The whole body has a budget as well: see `api.budget`.
+The whole body has a budget as well: see `parsing.budget`.
 """
 
 MAX_ITEMS = 8192
@@ -18,6 +18,8 @@ MAX_INCLUDED = 64
 """Words of `include`. OpenAI has eight (openai.types.responses.ResponseIncludable)."""
 MAX_PREFERENCES = 16
 """Providers that a request names."""
+MAX_VARIABLES = 256
+"""Variables of a prompt that a request fills. OpenAI documents no number."""
 MAX_ID = 2048
 """Characters of an id. OpenAI takes 64, and others make longer ones, which their clients send back: 1,760 characters
 in github/app#499."""
@@ -27,5 +29,9 @@ MAX_FILENAME = 1024
 """Characters of a file's name. Most file systems take 255 bytes, and S3 keys have 1,024."""
 MAX_NAME = 256
 """Characters of any other name. OpenAI takes 64 or 128."""
+MAX_SEALED = 10_485_760
+"""Characters of a compaction item's `encrypted_content` (the standard's `CompactionSummaryItemParam`)."""
+MAX_MANAGED = 16
+"""Entries of `context_management`. OpenAI has one kind."""
 MAX_COUNT = 2**31 - 1
 """Of tokens, calls, or events: the most that vendors' fields of 32 bits hold."""

@@ -4,9 +4,19 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Discriminator, Field, StringConstraints
 
-from .base import GivenId, JsonObject, Name, Wire, absent, entries
+from .base import ABSENT_IF_NULL, GivenId, JsonObject, Name, Wire, absent, entries
+from .content import InputFile, InputImage, InputText
 from .items import InputItem
-from .limits import MAX_COUNT, MAX_INCLUDED, MAX_ITEMS, MAX_MODEL, MAX_PREFERENCES, MAX_TOOLS
+from .limits import (
+    MAX_COUNT,
+    MAX_INCLUDED,
+    MAX_ITEMS,
+    MAX_MANAGED,
+    MAX_MODEL,
+    MAX_PREFERENCES,
+    MAX_TOOLS,
+    MAX_VARIABLES,
+)
 from .tools import Tool, ToolChoice
 
 Word: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -69,6 +79,26 @@ class ProviderPreferences(Wire):
     options: Annotated[dict[Name, JsonObject], entries(MAX_PREFERENCES)] = {}
 
 
+class ContextManagement(Wire):
+    """OpenAI's (`ContextManagement` in its SDK): the context is compacted where it has more tokens than that."""
+
+    type: Literal["compaction"]
+    compact_threshold: Annotated[int, Field(ge=1, le=MAX_COUNT)] | None = None
+
+
+Variable: TypeAlias = str | Annotated[InputText | InputImage | InputFile, Discriminator("type")]
+
+
+class PromptReference(Wire):
+    """A stored prompt that a request begins with (openai.types.responses.ResponsePrompt), and what fills its
+    placeholders, by name. Without a `version` it is the newest one.
+    """
+
+    id: Annotated[GivenId, Field(min_length=1)]
+    version: Name | None = None
+    variables: Annotated[dict[Name, Variable], entries(MAX_VARIABLES)] | None = None
+
+
 def _id_alone(value: object) -> object:
     return {"id": value} if isinstance(value, str) else value
 
@@ -80,12 +110,14 @@ class ConversationName(Wire):
 
 
 class CreateResponse(Wire):
-    """Fields follow `CreateResponseBody`. `conversation`, `prompt` and `moderation` are OpenAI's: naming the last two
-    here lets the server refuse what it would otherwise have to ignore, since each would change the answer. `provider`
-    is ours.
+    """Fields follow `CreateResponseBody`. `conversation`, `prompt` and `moderation` are OpenAI's: naming the last one
+    here lets the server refuse what it would otherwise have to ignore, since it would change the answer. `provider` is
+    ours.
+
+    `model` is empty only where a prompt is to say it.
     """
 
-    model: Annotated[str, Field(min_length=1, max_length=MAX_MODEL)]
+    model: Annotated[str, Field(min_length=1, max_length=MAX_MODEL), ABSENT_IF_NULL] = ""
     input: str | Annotated[list[InputItem], Field(max_length=MAX_ITEMS, fail_fast=True)] | None = None
     instructions: str | None = None
     previous_response_id: GivenId | None = None
@@ -108,11 +140,14 @@ class CreateResponse(Wire):
     safety_identifier: Annotated[str, Field(max_length=64)] | None = None
     prompt_cache_key: Annotated[str, Field(max_length=64)] | None = None
     truncation: Word | None = None
+    context_management: Annotated[list[ContextManagement], Field(max_length=MAX_MANAGED, fail_fast=True)] | None = (
+        absent()
+    )
     store: bool | None = None
     service_tier: Word | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     user: GivenId | None = None
     conversation: Annotated[ConversationName | None, BeforeValidator(_id_alone)] = absent()
-    prompt: JsonObject | None = absent()
+    prompt: PromptReference | None = absent()
     moderation: JsonObject | None = absent()
     provider: ProviderPreferences | None = absent()

@@ -6,7 +6,14 @@ from pydantic import Field
 
 from .base import Wire, absent
 from .items import Item
-from .request import ConversationName, JsonObjectFormat, Metadata, ReasoningSettings, TextFormat
+from .request import (
+    ConversationName,
+    JsonObjectFormat,
+    Metadata,
+    PromptReference,
+    ReasoningSettings,
+    TextFormat,
+)
 from .tools import Tool, ToolChoice
 
 ResponseStatus: TypeAlias = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
@@ -61,7 +68,9 @@ class Usage(Wire):
 
 
 class Response(Wire):
-    """Times are Unix seconds. A setting that the request left out carries the specification's default."""
+    """Times are Unix seconds. A setting that the request left out carries the specification's default. `prompt` is
+    OpenAI's extension.
+    """
 
     id: str
     object: Literal["response"] = "response"
@@ -94,4 +103,5 @@ class Response(Wire):
     metadata: Metadata = {}
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
+    prompt: PromptReference | None = absent()
     conversation: ConversationName | None = absent()

@@ -15,12 +15,15 @@ from pydantic_core import from_json, to_json
 from ..core.chain import Joint, Link, Passage, shown
 from ..core.conversations import Conversation, Lock, Piece
 from ..core.errors import Cancelled, ConversationLocked, Superseded
+from ..core.listing import MAX_READ, ListedResponse, Listing, Order, Wanted, listed, place_in_time
 from ..core.loading import MAX_LOG_READ, Allowance, unlimited
 from ..core.ports import Storage
+from ..core.prompts import Prompt, PromptVersion, number_of
 from ..core.records import TERMINAL_STATUSES, Batch, Claim, Record
 from ..core.run import Run
 from ..schema.events import Event
 from ..schema.items import Item
+from ..schema.request import CreateResponse
 from ..schema.response import Response
 
 Started: TypeAlias = Callable[[str, int], Awaitable[None]]
@@ -46,6 +49,7 @@ class _Entry:
     record: str
     run: str
     version: int
+    place: str
     cancelled: bool = False
     log: dict[int, bytes] = field(default_factory=dict[int, bytes])
 
@@ -82,6 +86,7 @@ class Shelf:
     chunks: dict[tuple[int, str], _Chunk] = field(default_factory=dict[tuple[int, str], _Chunk])
     responses: dict[str, _Entry] = field(default_factory=dict[str, _Entry])
     claims: dict[str, Claim] = field(default_factory=dict[str, Claim])
+    prompts: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     started: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     stopped: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
 
@@ -124,6 +129,7 @@ def memory_storage(shelf: Shelf | None = None, on_start: Started | None = None) 
         log=MemoryEventLog(shelf),
         launcher=MemoryLauncher(shelf, on_start),
         claims=MemoryClaims(shelf),
+        prompts=MemoryPrompts(shelf),
         conversations=MemoryConversations(shelf),
     )
 
@@ -143,7 +149,8 @@ class MemoryStore:
             raise Superseded("There is a response of this id already")
         if record.lock is not None:
             self._shelf.take(record.lock, record.response.id, None)
-        entry = _Entry(record.model_dump_json(), run.at_rest(), run.version)
+        place = place_in_time(record.response, run.created)
+        entry = _Entry(record.model_dump_json(), run.at_rest(), run.version, place)
         if batch is not None:
             entry.log[batch.number] = _events().dump_json(batch.events)
         if claim is not None:
@@ -154,6 +161,22 @@ class MemoryStore:
     async def load(self, response_ids: Sequence[str], within: Allowance | None = None) -> list[Record | None]:
         found = [self._shelf.responses.get(each) for each in response_ids]
         return [entry and _record(entry, within or unlimited()) for entry in found]
+
+    async def page(self, wanted: Wanted, *, limit: int, order: Order, after: str | None = None) -> Listing | None:
+        responses = self._shelf.responses
+        if after is not None and after not in responses:
+            return None
+        ids = sorted(responses, key=lambda each: responses[each].place, reverse=order == "desc")
+        left = ids[0 if after is None else ids.index(after) + 1 :]
+        found, last_id = list[ListedResponse](), None
+        for read, response_id in enumerate(left):
+            if len(found) == limit or read == MAX_READ:
+                return Listing(found, last_id, more=True)
+            response = listed(_record(responses[response_id], unlimited()).response)
+            last_id = response_id
+            if wanted.fits(response):
+                found.append(response)
+        return Listing(found, last_id, more=False)
 
     async def load_links(self, links: Sequence[Link], within: Allowance | None = None) -> list[Passage | None]:
         return [self._passage(link, within or unlimited()) for link in links]
@@ -369,6 +392,33 @@ class MemoryClaims:
         held = self._shelf.claims.get(claim.key)
         if held is not None and held.response_id == claim.response_id:
             del self._shelf.claims[claim.key]
+
+
+class MemoryPrompts:
+    def __init__(self, shelf: Shelf) -> None:
+        self._prompts = shelf.prompts
+
+    async def find(self, prompt_id: str, version: str | None = None) -> Prompt | None:
+        bodies = self._prompts.get(prompt_id, [])
+        number = len(bodies) if version is None else number_of(version)
+        if not number or number > len(bodies) or not bodies[number - 1]:
+            return None
+        return Prompt(number, CreateResponse.model_validate_json(bodies[number - 1]))
+
+    async def add(self, prompt_id: str, body: CreateResponse) -> PromptVersion:
+        bodies = self._prompts.setdefault(prompt_id, [])
+        bodies.append(body.model_dump_json(exclude_unset=True))
+        return PromptVersion(prompt_id, len(bodies), 0)
+
+    async def listed(self) -> list[PromptVersion]:
+        found = sorted(self._prompts.items())
+        return [PromptVersion(prompt_id, len(bodies), 0) for prompt_id, bodies in found if bodies[-1]]
+
+    async def remove(self, prompt_id: str) -> bool:
+        bodies = self._prompts.get(prompt_id, [])
+        there = any(bodies)
+        bodies[:] = [""] * len(bodies)
+        return there
 
 
 @cache

@@ -27,6 +27,17 @@ Standard output is the key alone:
   export OPENAI_API_KEY=$(openresponses keys create --tenant default)
 """
 
+_PROMPT = """\
+A prompt has fields of a request, such as:
+
+  instructions: You answer for {{company}}, in {{language}}.
+  input:
+    - role: user
+      content: Who are you?
+
+  openresponses prompts set greet greet.yaml --tenant default
+"""
+
 _places = count()
 
 
@@ -87,6 +98,11 @@ _models = _commands("models", "Aliases that stand for models.")
 _command(_models, "alias", "manage.models:set_alias", "Let a name stand for targets, the first choice first.")
 _command(_models, "list", "manage.models:list_models", "List the aliases.")
 _command(_models, "remove", "manage.models:remove_alias", "Remove an alias.")
+
+_prompts = _commands("prompts", "The prompts that requests may begin with.")
+_command(_prompts, "set", "manage.prompts:set_prompt", "Add a prompt, or a new version of it.", more=_PROMPT)
+_command(_prompts, "list", "manage.prompts:list_prompts", "List a tenant's, with their newest versions.")
+_command(_prompts, "remove", "manage.prompts:remove_prompt", "Remove one, with all its versions.")
 
 _keys = _commands("keys", "The keys of clients.")
 _command(_keys, "create", "manage.keys:create_key", "Make a key; it is printed once and kept nowhere.", more=_EXPORT)

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -16,6 +16,7 @@ from openresponses_dev.cli.options import BadOption, CloudOptions
 from openresponses_dev.local.address import DEV_PORT, LOOPBACK
 from openresponses_dev.local.cloud import DEFAULT_CONCURRENCY, LocalCloud
 from openresponses_dev.local.gateway.server import PortTaken
+from openresponses_dev.local.gateway.socket_line import AS_ON_AWS, NO_SIZES
 from openresponses_dev.local.logs import Log
 from openresponses_dev.local.private_folder import NotPrivate, PrivateFolder
 from openresponses_dev.local.status_page import PATH
@@ -33,9 +34,10 @@ curl -N $OPENAI_BASE_URL/responses -H "Authorization: Bearer $OPENAI_API_KEY" \\
   -H 'Content-Type: application/json' -d '{{"model": "offline/demo", "input": "Hello", "stream": true}}'
 # or talk to it:  openresponses chat
 # a real model:     openresponses providers set openai --local {origin}
-# What runs:        {page}
+{websocket}# What runs:        {page}
 # Its template:     {template}
 """
+_WEBSOCKET = "# WebSocketBaseUrl:  {url}\n"
 _IMPATIENT = {"OPENRESPONSES_CONFIG_SECONDS": "1"}
 """A provider that was just set should answer at once, and reading the local Parameter Store costs nothing."""
 
@@ -53,6 +55,10 @@ def dev(
     sam_host: Annotated[
         str, Parameter(metavar="ADDRESS", help="at which a container of sam local finds this machine")
     ] = LOOPBACK,
+    websocket_origin: Annotated[
+        Literal["same", "separate"], Parameter(help="WebSockets at the REST address too, or apart from it, as on AWS")
+    ] = "same",
+    websocket_limits: Annotated[Literal["on", "off"], Parameter(help="the sizes that API Gateway lets through")] = "on",
     no_reload: Annotated[bool, Parameter(help="keep sandboxes when their source changes")] = False,
 ) -> int:
     """The exit status."""
@@ -72,6 +78,8 @@ def dev(
             log=log,
             private=PrivateFolder(Path.cwd()),
             sam_host=sam_host,
+            socket_limits=AS_ON_AWS if websocket_limits == "on" else NO_SIZES,
+            separate_origin=websocket_origin == "separate",
         )
         asyncio.run(_run(cloud))
     except PortTaken as error:
@@ -93,6 +101,7 @@ async def _run(cloud: LocalCloud) -> None:
             cloud,
             _READY.format(
                 base_url=cloud.base_url,
+                websocket=_WEBSOCKET.format(url=cloud.websocket_base_url) if cloud.websocket_base_url else "",
                 api_key=cloud.api_key,
                 origin=cloud.origin,
                 page=cloud.origin + PATH,

@@ -22,12 +22,16 @@ from openresponses_dev.local import sam_local, status_page
 from openresponses_dev.local.address import LOOPBACK
 from openresponses_dev.local.background import Background
 from openresponses_dev.local.gateway.gateway import IDLE_TIMEOUT_S, QUEUE_S, Gateway
-from openresponses_dev.local.gateway.server import HttpServer
+from openresponses_dev.local.gateway.management import Management
+from openresponses_dev.local.gateway.server import Doors, HttpServer
+from openresponses_dev.local.gateway.socket_gateway import GOING_AWAY, SocketGateway
+from openresponses_dev.local.gateway.socket_line import AS_ON_AWS, Limits
 from openresponses_dev.local.gateway.visitors import Visitors
 from openresponses_dev.local.logs import Log
 from openresponses_dev.local.private_folder import PrivateFolder
 from openresponses_dev.local.sandbox.calls import Call
 from openresponses_dev.local.sandbox.environment import sandbox_environment
+from openresponses_dev.local.sandbox.events import Events
 from openresponses_dev.local.sandbox.functions import Function
 from openresponses_dev.local.sandbox.lambda_api import LambdaApi, Target, sandboxed
 from openresponses_dev.local.sandbox.sandbox import Sandbox
@@ -38,14 +42,22 @@ from openresponses_dev.local.template.yaml_tree import TemplateError
 
 MAX_ENVIRONMENT_BYTES = 4096
 DEFAULT_CONCURRENCY = 10  # what a new AWS account has
+_WEBSOCKET_VARIABLE = "OPENRESPONSES_WEBSOCKET_URL"
+PREFERRED = {"WebSocket": "true"}
+"""Parameters that have another default in the local cloud than on AWS."""
+UNLIMITED_FRAME_BYTES = 1024 * 1024
+"""What functions send without limits: Python's `websockets` takes no more by default, and the OpenAI SDK uses it."""
+SOCKET_PATH = "/v1/responses"
+"""Of the REST address: there a proxy in front of both APIs would have the WebSocket API."""
 
 
 class LocalCloud:
     """`env` overrides the template's variables in every function. `api_key` lets clients in, as tenant "default";
     without it a random one is made. `providers` and `aliases` are what a deployment gets by command. `ssm` are further
-    parameters; `retry_scale` shortens the state machine's delays, for tests. `private` is where the commands find the
-    way to its services while it runs, in a file of the port's name, and `sam local` in another. `sam_host` is the
-    address at which a container finds this machine.
+    parameters; `retry_scale` shortens the state machine's delays, for tests. WebSockets have `socket_limits`, and are
+    served at the REST address too unless they have a `separate_origin`, as on AWS. `private` is where the commands
+    find the way to its services while it runs, in a file of the port's name, and `sam local` in another. `sam_host` is
+    the address at which a container finds this machine.
 
     Raises TemplateError and ValueError on construction, PortTaken, NotPrivate and OSError on entry.
     """
@@ -69,26 +81,31 @@ class LocalCloud:
         log: Log | None = None,
         private: PrivateFolder | None = None,
         sam_host: str = LOOPBACK,
+        socket_limits: Limits = AS_ON_AWS,
+        separate_origin: bool = False,
     ) -> None:
         self.api_key = api_key or new_token()
         self._key = local_key(self.api_key)
-        self.template: Template = read_template(Path(template), parameters)
+        self.template: Template = read_template(Path(template), parameters, PREFERRED)
         self.log = log or Log(None)
-        self.origin = ""
+        self.origin = self.socket_origin = ""
         self._env, self._reload, self._private = dict(env or {}), reload, private
         self._access: Path | None = None
         self._background = Background(lambda text: self.log.say(text, failed=True))
         self.functions = {name: self._function(spec, concurrency) for name, spec in self.template.functions.items()}
         self._targets: dict[str, Target] = {}
+        self._arns: dict[str, str] = {}
+        self._events = Events(self.functions.values(), self._background, self.log)
         self.aws = LocalAws(
             self.template,
-            LambdaApi(self._targets),
+            LambdaApi(self._targets, self._enqueue),
             parameters=ssm,
             extra=configuration(self.template, providers or {}, aliases or {}),
             retry_scale=retry_scale,
             address=sam_local.checked(sam_host),
         )
         self._running = AsyncExitStack()
+        visitors = Visitors(self._variables().get("OPENRESPONSES_ALLOWED_ORIGINS", "").replace(",", " ").split())
         gateway = Gateway(
             self.template,
             self.functions,
@@ -100,14 +117,37 @@ class LocalCloud:
                 status_page.PATH: lambda: status_page.status_page(self.functions, self.aws.executions()),
                 status_page.JSON_PATH: self._status_document,
             },
-            visitors=Visitors(self._variables().get("OPENRESPONSES_ALLOWED_ORIGINS", "").replace(",", " ").split()),
+            visitors=visitors,
         )
-        self._server = HttpServer(gateway, port)
+        self._sockets = self._socket_gateway(visitors, socket_limits)
+        self._separate = separate_origin
+        if self._sockets is None:
+            self._socket_server, self._server = None, HttpServer(gateway, port)
+            return
+        api = self._sockets.api
+        management = Management(api.stage, self._sockets.connections, self.aws.credentials, socket_limits)
+        own = Doors(management, self._sockets)
+        self._socket_server = HttpServer(own, 0, f"/{api.stage}", socket_limits)
+        path = "" if separate_origin else SOCKET_PATH
+        self._server = HttpServer(Doors(gateway, self._sockets), port, path, socket_limits)
 
     @property
     def base_url(self) -> str:
         """What an OpenAI client takes."""
         return f"{self.origin}/v1"
+
+    @property
+    def websocket_url(self) -> str:
+        """Where WebSockets are opened. Empty where the template declares none, and until entered."""
+        if self._sockets is None or not self.socket_origin:
+            return ""
+        own, same = f"{self.socket_origin}/{self._sockets.api.stage}", f"{self.origin}{SOCKET_PATH}"
+        return (own if self._separate else same).replace("http://", "ws://", 1)
+
+    @property
+    def websocket_base_url(self) -> str:
+        """What an OpenAI client takes for WebSockets: it adds `/responses`."""
+        return self.websocket_url.removesuffix("/responses")
 
     @property
     def sandboxes(self) -> list[Sandbox]:
@@ -119,13 +159,17 @@ class LocalCloud:
         return self.functions[function].invoke(json.dumps(event, ensure_ascii=False).encode())
 
     async def __aenter__(self) -> Self:
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         for function in self.functions.values():
-            self._targets[function.spec.arn.rpartition(":")[2]] = sandboxed(function, loop)
+            name = function.spec.arn.rpartition(":")[2]
+            self._arns[name], self._targets[name] = function.spec.arn, sandboxed(function, loop)
         async with AsyncExitStack() as stack:
             if self.aws.needed:
                 await stack.enter_async_context(self.aws)
                 await asyncio.to_thread(let_in, self._key, self.template, self.aws)
+            if self._socket_server is not None:
+                self.socket_origin = await self._socket_server.start()
+                stack.push_async_callback(self._socket_server.stop)
             self.origin = await self._server.start()
             stack.push_async_callback(self._server.stop)
             self._announce(stack)
@@ -138,6 +182,8 @@ class LocalCloud:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.aws.halt()
+        if self._sockets is not None:
+            await self._sockets.connections.close(GOING_AWAY, "Going away")
         await asyncio.gather(*(function.close() for function in self.functions.values()))
         await self._server.stop()
         # Once more: a request may have come in between.
@@ -159,9 +205,36 @@ class LocalCloud:
         limit = concurrency if spec.concurrency is None else spec.concurrency
         return Function(spec, limit=limit, create=create, background=self._background, log=self.log)
 
+    def _socket_gateway(self, visitors: Visitors, limits: Limits) -> SocketGateway | None:
+        if self.template.websocket is None:
+            return None
+        return SocketGateway(
+            self.template.websocket,
+            self.functions,
+            background=self._background,
+            log=self.log,
+            visitors=visitors,
+            limits=limits,
+        )
+
+    def _enqueue(self, name: str, event: bytes) -> None:
+        """In any thread, while the cloud runs."""
+        self._loop.call_soon_threadsafe(self._events.put, self._arns[name], event)
+
     def environment(self, spec: FunctionSpec, runtime_api: str) -> dict[str, str]:
         """All the variables of a sandbox whose Runtime API is at this address."""
-        return sandbox_environment(spec, runtime_api, self.aws.environment(), self._env)
+        services = {**self.aws.environment(), **self._sockets_environment(spec)}
+        return sandbox_environment(spec, runtime_api, services, self._env)
+
+    def _sockets_environment(self, spec: FunctionSpec) -> dict[str, str]:
+        """The variables that lead to the WebSocket API, and to its management API, as botocore names that."""
+        if self._sockets is None:
+            return {}
+        told = {_WEBSOCKET_VARIABLE: self.websocket_url} if _WEBSOCKET_VARIABLE in spec.environment else {}
+        if self._sockets.limits.message is None:
+            told["OPENRESPONSES_SOCKET_FRAME_BYTES"] = str(UNLIMITED_FRAME_BYTES)
+        endpoint = f"{self.socket_origin}/{self._sockets.api.stage}"
+        return {**told, "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": endpoint}
 
     def _announce(self, stack: AsyncExitStack) -> None:
         if self._private is not None and self.aws.endpoint_url:
@@ -176,7 +249,11 @@ class LocalCloud:
 
     def _status_document(self) -> str:
         return status_page.status_document(
-            self.functions, self._variables(), base_url=self.base_url, access=self._access
+            self.functions,
+            self._variables(),
+            base_url=self.base_url,
+            websocket_url=self.websocket_base_url,
+            access=self._access,
         )
 
     def _variables(self) -> dict[str, str]:

@@ -60,13 +60,14 @@ _VARIABLES = {
 
 
 def status_document(
-    functions: Iterable[str], variables: Mapping[str, str], *, base_url: str, access: Path | None
+    functions: Iterable[str], variables: Mapping[str, str], *, base_url: str, websocket_url: str, access: Path | None
 ) -> str:
     """JSON: where the deployment's things are, by the variables of its functions. `access` is the file that leads its
     user to the services, which nobody reads here.
     """
     where = {name: variables.get(variable, "") for name, variable in _VARIABLES.items()}
-    here = {"base_url": base_url, "access": str(access or ""), "region": REGION, "functions": list(functions)}
+    urls = {"base_url": base_url, "websocket_base_url": websocket_url}
+    here = {**urls, "access": str(access or ""), "region": REGION, "functions": list(functions)}
     return json.dumps({**where, **here})
 
 

@@ -61,7 +61,7 @@ class Where:
 class Deployment:
     """`flags` are the options that name it on the command line. `config_seconds` is how long its functions may use
     what they have read of the configuration. Only on AWS it has a `stack` and its `state`, and perhaps a KMS key of
-    its own; only the local cloud lists its `functions`.
+    its own and the id of a WebSocket API; only the local cloud lists its `functions`.
     """
 
     title: str
@@ -77,6 +77,8 @@ class Deployment:
     stack: str = ""
     state: str = ""
     key_arn: str = ""
+    websocket_base_url: str = ""
+    websocket_api: str = ""
     functions: tuple[str, ...] = ()
     session: Any = field(default=None, repr=False)
     endpoint_url: str | None = None
@@ -143,6 +145,8 @@ def _on_aws(where: Where) -> Deployment:
             stack=name,
             state=stack["StackStatus"],
             key_arn=parameters.get("KeyArn", ""),
+            websocket_base_url=outputs.get("WebSocketBaseUrl", ""),
+            websocket_api=outputs.get("WebSocketApiId", ""),
             session=session,
         )
     except KeyError as missing:

@@ -1,6 +1,12 @@
 // What the script of a JavaScript client shares with the others. The twin of cells.py.
 export const MODEL = process.env.CLIENT_MODEL;
 export const WEATHER = process.env.CLIENT_WEATHER;
+export const FACT = process.env.CLIENT_FACT;
+export const TOLD = [
+  { role: "user", content: "Think of a word." },
+  { role: "assistant", content: `It is ${FACT}.` },
+];
+export const ASK = "Which word?";
 export const TEXT = "Say blue heron.";
 export const STREAM = "Count one two three.";
 export const TOOLS = "What is the weather?";

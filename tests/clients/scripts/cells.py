@@ -16,6 +16,13 @@ API_KEY = os.environ["OPENAI_API_KEY"]
 MODEL = os.environ["CLIENT_MODEL"]
 WEATHER = os.environ["CLIENT_WEATHER"]
 """What the tool returns. Nobody else knows it."""
+FACT = os.environ.get("CLIENT_FACT", "")
+"""What a model was told long ago, and has to know."""
+TOLD = [
+    {"role": "user", "content": "Think of a word."},
+    {"role": "assistant", "content": f"It is {FACT}."},
+]
+ASK = "Which word?"
 TEXT = "Say blue heron."
 STREAM = "Count one two three."
 TOOLS = "What is the weather?"

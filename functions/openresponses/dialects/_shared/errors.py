@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import isfinite
+from typing import NamedTuple
 
 from pydantic import JsonValue
 
 from ...core.errors import (
+    InputTooLong,
     ProviderError,
     ProviderMisconfigured,
     ProviderRejected,
@@ -26,9 +28,12 @@ from ...core.errors import (
 from ...core.surrogates import whole
 from ...schema.base import JsonObject
 from ...transport import errors as t
+from .facts import Source
 from .json import loads, objects, text
 
 MAX_MESSAGE = 500
+MAX_READ = 4_096
+"""Characters of a message that are searched for words: one may quote the prompt."""
 MAX_WAIT = 86_400.0
 """Seconds. Some limits are those of a day."""
 _LATE: Mapping[t.Phase, str] = {
@@ -56,16 +61,28 @@ OUT_OF_QUOTA: Mapping[str, int] = dict.fromkeys(
 modelscope/modelscope#1691, MiniMax-AI/MiniMax-M2#62)."""
 
 
+class TooLong(NamedTuple):
+    """How a vendor says that the input is too long for the model's context: a pattern, without regard to case, of what
+    is in an error's code or message. Its groups are `tokens`, what it counted, and `most`, what it takes; of that,
+    `kept` are for the answer.
+    """
+
+    pattern: str
+    source: Source
+
+
 @dataclass(frozen=True)
 class UpstreamErrors:
     """Reads the errors of one provider.
 
     `secrets` are cut out of what a client is shown. `meanings` are words of the vendor's own, in an error's code or
-    message, and the HTTP status that they mean whatever the error's own status is.
+    message, and the HTTP status that they mean whatever the error's own status is. `too_long` are those for an input
+    that is too long.
     """
 
     secrets: Sequence[str] = field(default=(), repr=False)
     meanings: Mapping[str, int] = field(default_factory=dict[str, int])
+    too_long: Sequence[TooLong] = ()
 
     def of_transport(self, error: t.TransportError) -> ProviderError:
         match error:
@@ -118,7 +135,21 @@ class UpstreamErrors:
 
     def rejected(self, message: str, where: str = " (in its stream)") -> ProviderRejected:
         """The provider refused the request. `message` is its own."""
-        return ProviderRejected(f"The provider refused the request{where}: {self._shown(message)}")
+        refused = f"The provider refused the request{where}: {self._shown(message)}"
+        return self._of_length([message], message, where) or ProviderRejected(refused)
+
+    def _of_length(self, said: Sequence[str], message: str, where: str) -> InputTooLong | None:
+        """None if nothing that the provider `said` says that the input is too long."""
+        for words in self.too_long:
+            for each in said:
+                if found := re.search(words.pattern, each[:MAX_READ], re.IGNORECASE):
+                    return self._too_large(message, where, *_numbers(found))
+        return None
+
+    def _too_large(self, message: str, where: str, tokens: int = 0, most: int = 0) -> InputTooLong:
+        """The vendor's words are only shown where they tell no numbers: they may name our account."""
+        why = f"it has {tokens:,} tokens, and {most:,} fit" if tokens else self._shown(message)
+        return InputTooLong(f"The input is too long for the model{where}: {why}", tokens=tokens, most=most)
 
     def _shown(self, message: str) -> str:
         """One bounded line, without the secrets."""
@@ -138,6 +169,8 @@ class UpstreamErrors:
     def _meant(self, status: int, error: "_Error", wait: float | None, where: str = "") -> ProviderError:
         """`where` is empty for an error in a stream."""
         said = [error.message, *(code for code in error.codes if isinstance(code, str))]
+        if too_large := self._of_length(said, error.message, where or " (in its stream)"):
+            return too_large
         meant = (status for words, status in self.meanings.items() if any(words in each for each in said))
         blamed, status = status, next(meant, status)
         if status == 429:
@@ -152,6 +185,8 @@ class UpstreamErrors:
                 return ProviderUnavailable(f"The provider asks to try again{where}")
             case 404 | 405 if error.message in ("", "Not Found", "Method Not Allowed"):
                 return ProviderMisconfigured(f"The provider's address has no such API{where}")
+            case 413:  # RFC 9110, 15.5.14: the content is larger than the server takes
+                return self._too_large(error.message, where)
             case _ if 400 <= status < 500:
                 return self.rejected(error.message, where)
             case _ if status >= 500:
@@ -174,6 +209,13 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return seconds
     until, now = _date(value), _date(headers.get("date", "")) or datetime.now(UTC)
     return min(max(0.0, (until - now).total_seconds()), MAX_WAIT) if until else None
+
+
+def _numbers(found: re.Match[str]) -> tuple[int, int]:
+    """What the input has, and what fits; (0, 0) unless both are told, and the first is more."""
+    told = {name: int(digits.replace(",", "")) for name, digits in found.groupdict().items() if digits}
+    tokens, most = told.get("tokens", 0), told.get("most", 0) - told.get("kept", 0)
+    return (tokens, most) if tokens > most > 0 else (0, 0)
 
 
 def _status_in(codes: Sequence[JsonValue]) -> int | None:

@@ -168,8 +168,10 @@ def past_calls(turn: Turn, ids: Callable[[str], str] = str) -> dict[int, PastCal
 
 
 def place(turn: Turn, index: int, *names: str) -> str:
-    """Where the request has an item, or a field of it. Empty where stored items come before those of the request."""
-    return ".".join((f"input[{index}]", *names)) if turn.request.previous_response_id is None else ""
+    """Where the request has an item, or a field of it. Empty where stored items come before those of the request, or
+    some are left out."""
+    whole = turn.request.previous_response_id is None and not turn.dropped
+    return ".".join((f"input[{index}]", *names)) if whole else ""
 
 
 def arguments(call: Call) -> JsonObject:

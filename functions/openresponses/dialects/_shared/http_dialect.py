@@ -5,15 +5,16 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from ...core import deltas as d
+from ...core.errors import StreamViolation
 from ...core.settings import ProviderSettings
 from ...core.turn import Turn
 from ...schema.base import JsonObject
-from ...transport.errors import TransportError
+from ...transport.errors import BadStatus, TransportError
 from ...transport.http import Http, Network, Sign
 from .errors import UpstreamErrors
 from .events import Decoder, Objects, decoded, objects_of
 from .facts import Fact
-from .json import dumps
+from .json import dumps, fields, loads
 from .options import with_options
 from .shared_state import refuse_shared
 
@@ -32,6 +33,18 @@ class WireTurn:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     query: Mapping[str, str] = field(default_factory=dict[str, str])
     whole: Callable[[AsyncIterator[bytes]], Objects] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WireCount:
+    """How the tokens of a turn are asked for: only what the vendor's route for that takes. They are the answer's
+    field `named`.
+    """
+
+    path: str
+    body: JsonObject
+    named: str
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(kw_only=True, eq=False, repr=False)  # its headers have the key
@@ -70,13 +83,9 @@ class HttpDialect:
 
     async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
         """One turn's deltas. Raises ProviderError, and RequestError for content that this wire can't carry."""
-        wire = self.encode(turn)
-        if self._http is None and self.base_url:
-            base_url = await self.base_url()
-            self._http = self._http or self._opened(base_url)
-        assert self._http
+        wire, http = self.encode(turn), await self.connected()
         try:
-            async with self._http.post(wire.path, dumps(wire.body), query=wire.query, headers=wire.headers) as reply:
+            async with http.post(wire.path, dumps(wire.body), query=wire.query, headers=wire.headers) as reply:
                 async with (
                     aclosing(reply.whole() if wire.whole else reply.stream()) as chunks,
                     aclosing((wire.whole or self.objects)(chunks)) as objects,
@@ -87,6 +96,13 @@ class HttpDialect:
                 await reply.drain()
         except TransportError as error:
             raise self.errors.of_transport(error) from None
+
+    async def connected(self) -> Http:
+        if self._http is None and self.base_url:
+            base_url = await self.base_url()
+            self._http = self._http or self._opened(base_url)
+        assert self._http
+        return self._http
 
     async def aclose(self) -> None:
         if self._http:
@@ -106,6 +122,46 @@ class HttpDialect:
             )
         except ValueError as error:
             raise ValueError(f"provider {settings.name!r}: {error}") from None
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class CountingDialect(HttpDialect):
+    """One whose vendor counts. `counting` says how, for an encoded turn. `uncounted` are words of a vendor that refuses
+    to, for a model.
+    """
+
+    counting: Callable[[WireTurn], WireCount]
+    uncounted: tuple[bytes, ...] = ()
+
+    async def count(self, turn: Turn) -> int | None:
+        """The tokens of the turn's input. None where the address has no such route, or the vendor doesn't count for the
+        model. Raises ProviderError, and RequestError for content that this wire can't carry.
+        """
+        asked, http = self.counting(self.encode(turn)), await self.connected()
+        headers = {"accept": "application/json", **asked.headers}
+        try:
+            async with http.post(asked.path, dumps(asked.body), headers=headers) as reply:
+                answer = b"".join([chunk async for chunk in reply.whole()])
+        except BadStatus as error:
+            if error.status in _NO_SUCH_ROUTE or any(words in error.body for words in self.uncounted):
+                return None
+            raise self.errors.of_transport(error) from None
+        except TransportError as error:
+            raise self.errors.of_transport(error) from None
+        return _tokens_in(answer, asked.named)
+
+
+_NO_SUCH_ROUTE = (404, 405, 501)
+
+
+def _tokens_in(answer: bytes, name: str) -> int:
+    try:
+        found = fields(loads(answer)).get(name)
+    except ValueError:
+        found = None
+    if not isinstance(found, int) or found < 0:
+        raise StreamViolation("The provider answered with something that is no count of tokens")
+    return found
 
 
 def bearer(settings: ProviderSettings) -> dict[str, str]:

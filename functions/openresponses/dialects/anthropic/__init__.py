@@ -42,12 +42,12 @@ from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.request import Format, JsonObjectFormat, JsonSchemaFormat
 from ...transport.http import Network
-from .._shared.errors import UpstreamErrors
-from .._shared.http_dialect import HttpDialect, WireTurn
+from .._shared.http_dialect import CountingDialect, HttpDialect, WireCount, WireTurn
 from .._shared.json import fields
 from .._shared.options import read_options
 from .._shared.schemas import constrained, enforceable
 from .allowed import ALLOWED
+from .errors import ERRORS
 from .messages import Prompt, prompt, text_block
 from .models import FACTS, AnthropicOptions, Profile, profile_of
 from .request import order, tools
@@ -57,10 +57,6 @@ from .thinking import BINDING_BETA, began_without_thinking, effort, is_off, thin
 VERSION = "2023-06-01"
 """The one that all servers know. Nothing in 2026-10-21 is of use here, and it takes no sampling parameters."""
 WITHOUT_SAMPLING = "2026-10-21"
-
-
-ERRORS = UpstreamErrors(meanings={"Your credit balance is too low": 402, "You have reached your specified": 402})
-"""Both come with a 400, as if the request were wrong; the latter goes on: "API usage limits"."""
 
 
 def connect(settings: ProviderSettings, network: Network | None = None) -> HttpDialect:
@@ -78,14 +74,24 @@ def connect(settings: ProviderSettings, network: Network | None = None) -> HttpD
         betas = {"anthropic-beta": ",".join(filter(None, (beta, BINDING_BETA)))} if bound else {}
         return WireTurn("/messages", body, AnthropicDecoder(turn.tools, summarised=profile.claude), betas)
 
-    return HttpDialect(
+    return CountingDialect(
         settings=settings,
         errors=ERRORS,
         wire=wire,
         headers={"anthropic-version": VERSION, **({"x-api-key": key} if key else {})},
         allowed=ALLOWED,
+        counting=_count,
         network=network,
     )
+
+
+_COUNTED = ("model", "messages", "system", "tools", "tool_choice", "thinking", "output_config")
+"""anthropic.types.MessageCountTokensParams."""
+
+
+def _count(wire: WireTurn) -> WireCount:
+    body: JsonObject = {name: wire.body[name] for name in _COUNTED if name in wire.body}
+    return WireCount("/messages/count_tokens", body, "input_tokens", wire.headers)
 
 
 def encode(turn: Turn, options: AnthropicOptions, profile: Profile, version: str) -> JsonObject:
@@ -100,7 +106,8 @@ def encode(turn: Turn, options: AnthropicOptions, profile: Profile, version: str
         profile,
         max_tokens,
         began_without=began_without_thinking(said.messages),
-        drop_stale=options.drop_stale_thinking,
+        # What was thought before is bound to the tools, of which a turn that compacts offers none.
+        drop_stale=options.drop_stale_thinking or turn.keeps is not None,
     )
     body: dict[str, JsonValue | None] = {
         "model": turn.model,

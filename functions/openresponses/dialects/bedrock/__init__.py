@@ -31,21 +31,21 @@ A request's own `provider.options.<name>` are those of `allowed`; they join what
 | reasoning of other providers, and unsigned reasoning | by models that refuse it |
 """
 
-from re import search
-from urllib.parse import quote
+from re import search, sub
+from urllib.parse import quote, unquote
 
 from ...core.errors import RequestError
 from ...core.settings import ProviderSettings
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...transport.http import Network
-from .._shared.http_dialect import HttpDialect, WireTurn, bearer
+from .._shared.http_dialect import CountingDialect, HttpDialect, WireCount, WireTurn, bearer
 from .._shared.json import fields
 from .._shared.naming import tool_names
 from .._shared.options import read_options
 from .._shared.tools import refuse_upstream_tools
 from .allowed import ALLOWED
-from .errors import BedrockErrors
+from .errors import ERRORS
 from .messages import conversation
 from .models import BedrockOptions, Traits, traits_of
 from .request import ANSWER, answers_with_tool, format_instructions, mark, text_format, tool_config
@@ -73,17 +73,35 @@ def connect(settings: ProviderSettings, network: Network | None = None) -> HttpD
             return WireTurn(path, body, BedrockDecoder(reading), headers, whole=events_of_whole)
         return WireTurn(f"{path}-stream", body, BedrockDecoder(reading))
 
-    return HttpDialect(
+    def count(wire: WireTurn) -> WireCount:
+        model = unquote(wire.path.split("/")[2])
+        base = sub(_GEOGRAPHY, "", options.base_models.get(model, model))
+        read: JsonObject = {name: wire.body[name] for name in _COUNTED if name in wire.body}
+        return WireCount(f"/model/{quote(base, safe='')}/count-tokens", {"input": {"converse": read}}, "inputTokens")
+
+    return CountingDialect(
         settings=settings,
-        errors=BedrockErrors(),
+        errors=ERRORS,
         wire=wire,
         headers={"accept": "application/vnd.amazon.eventstream", **bearer(settings)},
         allowed=ALLOWED,
         objects=events_of,
         base_url=signer.endpoint,
         sign=None if key else signer.sign,
+        counting=count,
+        uncounted=_UNCOUNTED,
         network=network,
     )
+
+
+_COUNTED = ("messages", "system", "toolConfig", "additionalModelRequestFields")
+"""`ConverseTokensRequest` in botocore's bedrock-runtime."""
+_GEOGRAPHY = r"^(us-gov|us|eu|apac|au|ca|jp|global)\."
+"""Begins the id of a profile that serves a model from several Regions: CountTokens takes the model's own id alone
+(pydantic/pydantic-ai#3367)."""
+_UNCOUNTED = (b"support counting tokens", b"model identifier is invalid")
+"""Of models that it doesn't count for (https://alchemy.run/providers/aws/bedrock/counttokens), some of them Claude's
+that only profiles serve ("Monitor your token usage by counting tokens" in Amazon Bedrock's user guide)."""
 
 
 def encode(turn: Turn, options: BedrockOptions, traits: Traits, reading: Reading) -> JsonObject:

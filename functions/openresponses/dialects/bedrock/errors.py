@@ -13,9 +13,16 @@ from ...core.errors import (
     ProviderUnavailable,
 )
 from ...schema.base import JsonObject
-from .._shared.errors import UpstreamErrors, retry_after
+from .._shared.errors import TooLong, UpstreamErrors, retry_after
+from .._shared.facts import UNSOURCED, Source
 from .._shared.json import fields, loads, text
+from .._shared.windows import TOO_LONG
 
+_STRANDS = "https://github.com/strands-agents/sdk-python/blob/main/src/strands/models/bedrock.py"
+_TOO_LONG = (
+    TooLong(r"input is too long for requested model|too many total text bytes", Source(_STRANDS, "2026-11")),
+    TooLong(r"number of input tokens exceeds maximum length", UNSOURCED),  # Nova
+)
 _CREDENTIALS = (
     *("accessdeniedexception", "expiredtokenexception", "unrecognizedclientexception", "optinrequired"),
     *("invalidclienttokenid", "invalidsignatureexception", "incompletesignatureexception", "signaturedoesnotmatch"),
@@ -66,3 +73,6 @@ def _name_in(body: bytes) -> str:
     except ValueError:
         return ""
     return text(value.get("__type")).rpartition("#")[2]
+
+
+ERRORS = BedrockErrors(too_long=(*_TOO_LONG, *TOO_LONG))

@@ -42,21 +42,17 @@ from ...schema.base import JsonObject
 from ...schema.request import JsonObjectFormat, JsonSchemaFormat, ReasoningSettings, TextSettings
 from ...transport.http import Network
 from .._shared.checking import Checked
-from .._shared.errors import OUT_OF_QUOTA
 from .._shared.http_dialect import HttpDialect, WireTurn, bearer
 from .._shared.naming import tool_names
 from .._shared.options import read_options, wants_logprobs
 from .._shared.rules import fitted, told_schema
 from .._shared.tools import refuse_upstream_tools
 from .allowed import ALLOWED
-from .errors import ChatErrors
+from .errors import ERRORS
 from .messages import messages
 from .models import FACTS, ChatOptions
 from .request import tools
 from .stream import ChatDecoder
-
-ERRORS = ChatErrors(meanings={**OUT_OF_QUOTA, "tool_use_failed": 503})
-"""`tool_use_failed` is Groq's: the model wrote a call that doesn't parse, so a retry may help. It comes with a 400."""
 
 
 def connect(settings: ProviderSettings, network: Network | None = None) -> HttpDialect:

@@ -28,6 +28,7 @@ and to models that take no sampling settings any more (from 3.6 Flash and 3.5 Fl
 """
 
 from dataclasses import replace
+from urllib.parse import unquote
 
 from pydantic import JsonValue
 
@@ -37,18 +38,15 @@ from ...schema.base import JsonObject
 from ...schema.request import JsonSchemaFormat
 from ...transport.http import Network
 from .._shared.checking import Checked, instruction
-from .._shared.errors import UpstreamErrors
-from .._shared.http_dialect import HttpDialect, WireTurn
+from .._shared.http_dialect import CountingDialect, HttpDialect, WireCount, WireTurn
 from .._shared.options import read_options, wants_logprobs
 from .allowed import ALLOWED
+from .errors import ERRORS
 from .messages import contents, tool_names
 from .models import FACTS, GeminiModel, GeminiOptions
 from .request import model_path, response_format, told_format, tools
 from .stream import GeminiDecoder
 from .thinking import thinking
-
-ERRORS = UpstreamErrors(meanings={"API_KEY_INVALID": 401})
-"""A wrong key comes with a 400 that has this reason."""
 
 
 def connect(settings: ProviderSettings, network: Network | None = None) -> HttpDialect:
@@ -56,20 +54,35 @@ def connect(settings: ProviderSettings, network: Network | None = None) -> HttpD
     options, key = read_options(GeminiOptions, settings, FACTS), settings.api_key.strip()
 
     def wire(turn: Turn) -> WireTurn:
-        path, body = f"{model_path(turn.model)}:streamGenerateContent", encode(turn, options)
+        path, body = f"{model_path(turn.model)}{_STREAM}", encode(turn, options)
         decoder = GeminiDecoder(tool_names(turn.tools))
         form = told_format(turn, GeminiModel.of(turn.model, options))
         checked = Checked(decoder, form.schema_, turn.model) if isinstance(form, JsonSchemaFormat) else decoder
         return WireTurn(path, body, checked, query={"alt": "sse"})
 
-    return HttpDialect(
+    def count(wire: WireTurn) -> WireCount:
+        model = wire.path.removesuffix(_STREAM)
+        if options.vendor == "vertex":
+            body: JsonObject = {name: wire.body[name] for name in _COUNTED if name in wire.body}
+        else:
+            body = {"generateContentRequest": {"model": unquote(model[1:]), **wire.body}}
+        return WireCount(f"{model}:countTokens", body, "totalTokens")
+
+    return CountingDialect(
         settings=settings,
         errors=ERRORS,
         wire=wire,
         headers={"x-goog-api-key": key} if key else {},
         allowed=ALLOWED,
+        counting=count,
         network=network,
     )
+
+
+_STREAM = ":streamGenerateContent"
+_COUNTED = ("contents", "systemInstruction", "tools", "generationConfig")
+"""What Vertex takes (google.genai.types.CountTokensConfig). The Gemini API takes the whole request, in a field
+("Counting tokens" at ai.google.dev/api/tokens)."""
 
 
 def encode(turn: Turn, options: GeminiOptions) -> JsonObject:

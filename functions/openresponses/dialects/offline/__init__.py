@@ -6,6 +6,7 @@
   not allowed. It makes the arguments from the tool's JSON schema.
 - Then it answers: with an instance of the schema if structured output is asked for, else with text, which quotes
   the outputs of its calls, or else the user's words.
+- It compacts a conversation to what was said in it, each message and output cut short.
 - A token is a word. `max_output_tokens` and the usage count words, those of reasoning and of arguments included.
 
 Directives in the last user message script it, for tests and demonstrations:
@@ -44,13 +45,15 @@ from ...schema.response import InputTokensDetails, OutputTokensDetails, Usage
 from .._shared.tools import refuse_upstream_tools
 from .budget import CALLS, Budget
 from .instances import instance
-from .script import Ending, Script, Situation
+from .script import Ending, Script, Situation, spoken
 
 NAME = "offline/demo"
 _INTRODUCTION = "This is the offline demo model: no real model ran."
 _FILLER = "These words only make the answer as long as it was asked to be."
 _QUOTED = 300
 """Characters of a tool's output, or of the user's words, that an answer repeats."""
+_SUMMARY, _ASKED = 16_000, 4_000
+"""Characters of a summary, and of each message of the user's in it: fewer words than a turn may have."""
 
 
 def connect(settings: ProviderSettings) -> "Offline":
@@ -149,6 +152,9 @@ def _words(text: str) -> list[str]:
 
 def _say(turn: Turn, situation: Situation, budget: Budget) -> Iterator[d.Delta]:
     """The deltas of a whole turn, without its usage and its finish."""
+    if turn.keeps is not None:
+        yield from (d.Text("text", word) for word in _words(_summary(turn, Budget(characters=_SUMMARY))))
+        return
     script = situation.script
     calls = [] if script.refuse else _calls(turn, situation, budget)
     yield from _reason(turn, situation, calls)
@@ -228,6 +234,13 @@ def _answer(turn: Turn, situation: Situation, budget: Budget) -> str:
     return " ".join(words[: script.length])
 
 
-def _short(text: str) -> str:
-    text = " ".join(text[: 10 * _QUOTED].split())
-    return text if len(text) <= _QUOTED else f"{text[:_QUOTED]}..."
+def _summary(turn: Turn, budget: Budget) -> str:
+    """What each item says, of the last one apart, which asks for the summary."""
+    parts = spoken(turn.items[:-1])
+    said = (f"{who}: {_short(text, _ASKED if who == 'user' else _QUOTED)}" for who, text in parts if text)
+    return " ".join([_INTRODUCTION, *takewhile(lambda each: budget.write(len(each)), said)])
+
+
+def _short(text: str, most: int = _QUOTED) -> str:
+    text = " ".join(text[: 10 * most].split())
+    return text if len(text) <= most else f"{text[:most]}..."

@@ -141,6 +141,11 @@ def _count(texts: Iterable[str]) -> int:
     return words
 
 
+def spoken(items: Sequence[Item]) -> list[tuple[str, str]]:
+    """Who says what, item by item."""
+    return [(item.role if isinstance(item, Message) else item.type, _read(item)) for item in items]
+
+
 def _is_user(item: Item) -> bool:
     return isinstance(item, Message) and item.role == "user"
 

@@ -14,6 +14,7 @@ sent too, and win. Nothing is passed through: ids, sequence numbers and storage 
 | `encrypted_reasoning` | by model | ask for it; by default of all models but those that OpenAI has without reasoning |
 | `echo_reasoning` | "encrypted" | send reasoning back that is encrypted; "content": raw text too; or "never" |
 | `reasoning_ids` | true | send it back under its id |
+| `native_compaction` | false | compact by `/responses/compact`; what comes of it goes back to this provider only |
 | `efforts` | as asked | the efforts that are taken, each with the word for it; "" says nothing |
 | `samples_at` | at all | the efforts at which sampling settings are taken; "" stands for none asked for |
 | `forced_calls` | "as_asked" | or "not_thinking": without thinking; "told": in the instructions |
@@ -32,6 +33,7 @@ The vendors that `models` knows have their own defaults, some by the model.
 | items of other implementors, reasoning of other providers | nobody there could read them |
 """
 
+from dataclasses import replace
 from typing import cast
 
 from pydantic import JsonValue
@@ -42,16 +44,16 @@ from ...schema.base import JsonObject
 from ...schema.request import CreateResponse
 from ...transport.http import Network
 from .._shared.checking import Checked
-from .._shared.errors import OUT_OF_QUOTA
-from .._shared.http_dialect import HttpDialect, WireTurn, bearer
+from .._shared.http_dialect import CountingDialect, HttpDialect, WireCount, WireTurn, bearer
 from .._shared.naming import Naming, tool_names
 from .._shared.options import read_options
 from .._shared.rules import fitted, told_schema
 from .._shared.tools import refuse_upstream_tools
 from .allowed import ALLOWED
-from .errors import ResponsesErrors
+from .errors import ERRORS
 from .messages import input_items
 from .models import FACTS, ResponsesOptions
+from .native import compaction
 from .request import include, tools
 from .stream import ResponsesDecoder
 
@@ -70,6 +72,8 @@ def connect(settings: ProviderSettings, network: Network | None = None) -> HttpD
     def wire(turn: Turn) -> WireTurn:
         options = read_options(ResponsesOptions, settings, FACTS, turn.model)
         names = tool_names(turn.tools)
+        if turn.keeps is not None and options.native_compaction:  # no instructions of ours, which come last
+            return compaction(encode(replace(turn, items=turn.items[:-1]), options, names))
         decoder = ResponsesDecoder(names, keep_content=options.echo_reasoning == "content")
         schema = told_schema(turn, options)
         return WireTurn(
@@ -78,14 +82,27 @@ def connect(settings: ProviderSettings, network: Network | None = None) -> HttpD
             Checked(decoder, schema, turn.model) if schema is not None else decoder,
         )
 
-    return HttpDialect(
+    return CountingDialect(
         settings=settings,
-        errors=ResponsesErrors(meanings=OUT_OF_QUOTA),
+        errors=ERRORS,
         wire=wire,
         headers=bearer(settings) if options.key_header == "authorization" else {options.key_header: key} if key else {},
         allowed=ALLOWED,
+        counting=_count,
         network=network,
     )
+
+
+_COUNTED = (
+    *("model", "input", "instructions", "tools", "tool_choice", "text", "reasoning", "truncation"),
+    "parallel_tool_calls",
+)
+"""openai.types.responses.InputTokenCountParams."""
+
+
+def _count(wire: WireTurn) -> WireCount:
+    body: JsonObject = {name: wire.body[name] for name in _COUNTED if name in wire.body}
+    return WireCount("/responses/input_tokens", body, "input_tokens")
 
 
 def encode(turn: Turn, options: ResponsesOptions, names: Naming) -> JsonObject:

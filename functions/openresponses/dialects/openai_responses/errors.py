@@ -1,9 +1,10 @@
-"""Where a Responses stream tells of an error."""
+"""Where a Responses stream tells of an error, and what errors mean, beyond their statuses."""
 
 from ...core.errors import ProviderError, ProviderUnavailable
 from ...schema.base import JsonObject
-from .._shared.errors import UpstreamErrors
+from .._shared.errors import OUT_OF_QUOTA, UpstreamErrors
 from .._shared.json import fields
+from .._shared.windows import TOO_LONG
 
 _FLAT = ("code", "message", "status", "status_code")
 
@@ -17,3 +18,6 @@ class ResponsesErrors(UpstreamErrors):
             return super().of_object(value)
         error = value.get("error") or response.get("error") or {name: value.get(name) for name in _FLAT}
         return super().of_object({"error": error}) or ProviderUnavailable("The provider gave up on its answer")
+
+
+ERRORS = ResponsesErrors(meanings=OUT_OF_QUOTA, too_long=TOO_LONG)

@@ -56,6 +56,7 @@ class ResponsesOptions(RuleOptions):
     encrypted_reasoning: bool | None = None
     echo_reasoning: Literal["encrypted", "content", "never"] = "encrypted"
     reasoning_ids: bool = True
+    native_compaction: bool = False
     key_header: Literal["authorization", "api-key"] = "authorization"
     omit: tuple[str, ...] = ()
     extra_body: JsonObject = {}

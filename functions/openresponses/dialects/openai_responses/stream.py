@@ -113,7 +113,7 @@ class ResponsesDecoder(Decoder):
         if objects(response.get("output")) and all(isinstance(item, OtherItem) for item in self._items):
             raise StreamViolation("The provider answered with nothing but items that have no place in an answer")
         if used := fields(response.get("usage")):
-            yield d.Usage(_usage(used))
+            yield d.Usage(usage_of(used))
         self.over = True
         reason = text(fields(response.get("incomplete_details")).get("reason"))
         cut = cut or bool(reason) or any(isinstance(item, CallItem) and item.cut for item in self._items)
@@ -176,7 +176,7 @@ class ResponsesDecoder(Decoder):
         return None
 
 
-def _usage(used: JsonObject) -> Usage:
+def usage_of(used: JsonObject) -> Usage:
     given = fields(used.get("input_tokens_details"))
     return usage(
         count(used.get("input_tokens")),

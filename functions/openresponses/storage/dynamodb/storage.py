@@ -9,6 +9,7 @@ from .claims import DynamoClaims
 from .conversations import DynamoConversations
 from .event_log import DynamoEventLog
 from .layout import TenantLayout
+from .prompts import DynamoPrompts
 from .runs import DynamoRuns
 from .store import DynamoStore
 from .table import Table, safe
@@ -36,5 +37,6 @@ def aws_storage(
         log=DynamoEventLog(layout),
         launcher=StepFunctionsLauncher(aws, state_machine_arn, tenant),
         claims=DynamoClaims(layout),
+        prompts=DynamoPrompts(layout),
         conversations=DynamoConversations(layout),
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from ...core.chain import Joint, Link, Passage
 from ...core.conversations import Lock
 from ...core.errors import Cancelled, Superseded
+from ...core.listing import Listing, Order, Wanted
 from ...core.loading import Allowance
 from ...core.records import Batch, Claim, Record
 from ...core.run import Run
@@ -18,6 +19,7 @@ from .conversations import changed, is_conversation, releasing, taking
 from .deletion import delete
 from .event_log import batch_item
 from .layout import TenantLayout
+from .listing import index_keys, pack_listed, page
 from .runs import pack_run
 from .table import ABSENT, ConditionFailed, Item, Put, Update, number, safe
 from .values import Attribute, Vanished
@@ -52,9 +54,14 @@ class DynamoStore:
         if record.lock is not None:
             given["lock"] = {"S": record.lock.model_dump_json()}
         ttl = {"ttl": layout.ttl(layout.response_days)}
-        status, lease = {"S": record.response.status}, _lease(record.lease)
+        state: Item = {
+            "status": {"S": record.response.status},
+            "lease": _lease(record.lease),
+            **index_keys(layout, record.response, run.created),
+            "listed": pack_listed(layout, record.response),
+        }
         puts: list[Put | Update] = [
-            Put({**layout.key(response_id, "record"), **ttl, "status": status, "lease": lease}, ABSENT),
+            Put({**layout.key(response_id, "record"), **ttl, **state}, ABSENT),
             Put({**layout.key(response_id, "input"), **ttl, **given}),
             Put({**layout.key(response_id, "run"), **ttl, "run": run_value, "version": number(run.version)}),
         ]
@@ -87,6 +94,9 @@ class DynamoStore:
                 found |= await self._read(sorted(left), within)
                 left -= found.keys()
         return [found.get(each) for each in response_ids]
+
+    async def page(self, wanted: Wanted, *, limit: int, order: Order, after: str | None = None) -> Listing | None:
+        return await page(self._layout, wanted, limit=limit, order=order, after=after)
 
     async def load_links(self, links: Sequence[Link], within: Allowance | None = None) -> list[Passage | None]:
         return await load_links(self._layout, links, within)
@@ -121,7 +131,8 @@ class DynamoStore:
         layout = self._layout
         outcome = _Outcome(response=response, discarded=list(discarded))
         value = await self._pack(response.id, "response", outcome)
-        changes: Item = {"response": value, "status": {"S": response.status}}
+        status: Item = {"S": response.status}
+        changes: Item = {"response": value, "status": status, "listed": pack_listed(layout, response)}
         end = Update(layout.key(response.id, "record"), changes, LIVE, LIVE_VALUES)
         if lock is not None and await self._settled_with(end, lock, response.id, added):
             return

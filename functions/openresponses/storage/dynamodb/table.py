@@ -19,6 +19,7 @@ Item: TypeAlias = dict[str, Any]
 
 ABSENT = "attribute_not_exists(pk)"
 PRESENT = "attribute_exists(pk)"
+_BY_TIME = "by-time"
 _READ_CHUNK, _WRITE_CHUNK = 100, 25
 _READS_AT_ONCE = 4
 """Each may bring 16 MB, which take several times as much while they are parsed."""
@@ -111,6 +112,21 @@ class Table:
         answer = await self._guarded("update_item", {**fixed, **update}, writer)
         return answer.get("Attributes", {})
 
+    async def change(self, key: Item, expression: str, condition: str, values: Item) -> Item:
+        """Update by an expression of one's own that begins with SET. Returns the item as it was.
+
+        Raises ConditionFailed, also where there is no item.
+        """
+        writer = {"S": secrets.token_hex(8)}
+        write = _expressions(
+            {**values, "writer": writer},
+            UpdateExpression=expression.replace("SET ", "SET #writer = :writer, ", 1),
+            ConditionExpression=f"{PRESENT} AND ({condition})",
+        )
+        fixed = {"TableName": self._name, "ReturnValuesOnConditionCheckFailure": "ALL_OLD", "ReturnValues": "ALL_OLD"}
+        answer = await self._guarded("update_item", {**fixed, "Key": key, **write}, writer)
+        return answer.get("Attributes", {})
+
     async def transact(self, changes: Sequence[Put | Update], checks: Sequence[Check] = ()) -> None:
         """Write all items or none. Raises ConditionFailed for the first one whose condition does not hold."""
         writer = {"S": secrets.token_hex(8)}
@@ -171,6 +187,26 @@ class Table:
             if "LastEvaluatedKey" not in answer:
                 return
             query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    async def query_index(self, pk: str, *, beyond: str | None, forward: bool, most: int) -> tuple[list[Item], bool]:
+        """Items of one partition of the index `by-time`, in order, and whether there may be more.
+
+        They are those on the far side of the sort key `beyond`. An index can't be read strongly consistently.
+        """
+        condition, values = "list_pk = :pk", {":pk": {"S": pk}}
+        if beyond is not None:
+            condition += f" AND list_sk {'>' if forward else '<'} :beyond"
+            values[":beyond"] = {"S": beyond}
+        query: Item = {
+            "TableName": self._name,
+            "IndexName": _BY_TIME,
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeValues": values,
+            "ScanIndexForward": forward,
+            "Limit": most,
+        }
+        answer = await self._aws.call("dynamodb", "query", **query)
+        return answer["Items"], "LastEvaluatedKey" in answer
 
     async def write_all(self, puts: Sequence[Item], deletes: Sequence[Item]) -> None:
         """Write without conditions, in any order."""

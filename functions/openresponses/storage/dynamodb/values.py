@@ -14,8 +14,8 @@ from ...core.loading import Allowance, unlimited
 
 Attribute: TypeAlias = dict[str, Any]
 """DynamoDB's form of a value: {"B": bytes}, {"S": text}, ..."""
-Kind: TypeAlias = Literal["response", "log", "conversation"]
-"""The first part of a key: the bucket's lifecycle has a rule for each that expires. A conversation does not."""
+Kind: TypeAlias = Literal["response", "log", "prompt", "conversation"]
+"""The first part of a key: the bucket's lifecycle has a rule for each that expires. The last two do not."""
 OF_A_RESPONSE: tuple[Kind, ...] = ("response", "log")
 
 MAX_INLINE = 150_000
@@ -78,8 +78,8 @@ class Values:
         if "S" in attribute:
             await self._aws.call("s3", "delete_object", Bucket=self._bucket, Key=attribute["S"])
 
-    async def delete_all(self, owner: str, kinds: Sequence[Kind] = OF_A_RESPONSE) -> None:
-        """Delete every object of a response, or of a conversation, also those that no item points to."""
+    async def delete_all(self, owner: str, kinds: Iterable[Kind] = OF_A_RESPONSE) -> None:
+        """Delete every object of a response, or of something else, also those that no item points to."""
         await asyncio.gather(*(self._delete_under(self._prefix(kind, owner)) for kind in kinds))
 
     async def _delete_under(self, prefix: str) -> None:

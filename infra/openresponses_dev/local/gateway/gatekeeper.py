@@ -13,19 +13,23 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl
 
 from openresponses_dev.local.gateway.rest_event import Request
+from openresponses_dev.local.gateway.socket_event import Handshake
 from openresponses_dev.local.sandbox.calls import InvokeError
 from openresponses_dev.local.sandbox.functions import Function
 from openresponses_dev.local.template.authorization import Authorizer
 from openresponses_dev.local.template.intrinsics import ACCOUNT, REGION
 from openresponses_dev.local.template.template import Route
+from openresponses_dev.local.template.websocket import SocketAuthorizer
 
 AuthorizerContext = dict[str, str | int]
 """What the function behind sees as requestContext.authorizer: values are strings but for the gateway's own latency."""
 
 _UNAUTHORIZED = "Unauthorized"  # the errorMessage that is not a failure
 _FAILED = "AUTHORIZER_CONFIGURATION_ERROR"
+_SOCKET_QUEUE_S = 29.0  # as long as an integration may take: Lambda has a thousand sandboxes
 
 
 class Denied(Exception):
@@ -75,6 +79,24 @@ class Gatekeeper:
         _check_policy(answer.statements, arn)
         return {**answer.context, "integrationLatency": 0 if remembered else round((self._now() - begun) * 1000)}
 
+    async def admit_socket(self, handshake: Handshake) -> AuthorizerContext | None:
+        """The same for a connection to a WebSocket API. What is said of one is not remembered for another:
+        https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html
+        (AuthorizerResultTtlInSeconds). Raises Denied.
+        """
+        authorizer = handshake.api.authorizer
+        if authorizer is None:
+            return None
+        _check_sources(handshake.request, authorizer)
+        if authorizer.function_arn not in self._functions:
+            raise Denied(_FAILED, f"{authorizer.function_arn} is no function of the template")
+        begun = self._now()
+        event = json.dumps(handshake.authorizer_event(), ensure_ascii=False).encode()
+        function = self._functions[authorizer.function_arn]
+        answer = _read(await _invoke(function, event, handshake.request.trace_id, _SOCKET_QUEUE_S), begun)
+        _check_policy(answer.statements, handshake.connect_arn)
+        return {**answer.context, "integrationLatency": round((self._now() - begun) * 1000)}
+
     async def _answer(self, authorizer: Authorizer, token: str, arn: str, trace_id: str) -> tuple[Decision, bool]:
         """Errors are not remembered."""
         asked = self._asked.get(authorizer) or self._ask_of(authorizer)
@@ -107,6 +129,17 @@ def _token(request: Request, authorizer: Authorizer) -> str:
     if authorizer.expression is not None and not re.fullmatch(authorizer.expression, token):
         raise Denied("UNAUTHORIZED", f"the {authorizer.header} header does not match the validation expression")
     return token
+
+
+def _check_sources(request: Request, authorizer: SocketAuthorizer) -> None:
+    """https://docs.aws.amazon.com/apigateway/latest/developerguide/configure-api-gateway-lambda-authorization.html:
+    where one of the sources is missing or empty, the answer is a 401, and the function is not asked.
+    """
+    asked = dict(parse_qsl(request.query))
+    missing = [name for name in authorizer.headers if not request.header(name)]
+    missing += [name for name in authorizer.queries if not asked.get(name)]
+    if missing:
+        raise Denied("UNAUTHORIZED", f"no {missing[0]}")
 
 
 async def _invoke(function: Function, event: bytes, trace_id: str, patience_s: float) -> bytes:

@@ -103,9 +103,9 @@ def rest_event(
         "path": request.path,
         "httpMethod": request.method,
         "headers": dict(headers),
-        "multiValueHeaders": _grouped(headers),
+        "multiValueHeaders": grouped(headers),
         "queryStringParameters": dict(query) or None,
-        "multiValueQueryStringParameters": _grouped(query) or None,
+        "multiValueQueryStringParameters": grouped(query) or None,
         "pathParameters": parameters or None,
         "stageVariables": None,
         "requestContext": {
@@ -140,7 +140,8 @@ def _context(request: Request, route: Route, stage: str) -> dict[str, Any]:
     }
 
 
-def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+def grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """All values of each name."""
     groups: dict[str, list[str]] = {}
     for key, value in pairs:
         groups.setdefault(key, []).append(value)

@@ -6,14 +6,20 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import Generator
-from typing import TYPE_CHECKING, cast
+from collections.abc import Awaitable, Callable, Generator
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from openresponses_dev.local.gateway.http_exchange import Message, Receive, Send
+from openresponses_dev.local.gateway.socket_line import AS_ON_AWS, Limits, Line
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGIApplication
 
+App: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 _HOST = "127.0.0.1"
 _QUIET = {
     "version": 1,
@@ -41,14 +47,42 @@ class _Uvicorn(uvicorn.Server):
         yield  # signals are the caller's
 
 
-class HttpServer:
-    """Serves one ASGI app. Port 0 is any free port."""
+class _Http(H11Protocol):
+    """A connection that becomes a WebSocket at one path, if that is asked for."""
 
-    def __init__(self, app: object, port: int) -> None:
+    def __init__(self, *, socket_path: str, **given: Any) -> None:
+        super().__init__(**given)
+        self._socket_path = socket_path
+
+    def _should_upgrade_to_ws(self) -> bool:
+        path: bytes = self.scope["raw_path"]
+        return bool(self._socket_path) and path.decode("latin-1").rstrip("/") == self._socket_path
+
+
+class Doors:
+    """An ASGI app of two: for requests, and for WebSockets."""
+
+    def __init__(self, http: App, sockets: App) -> None:
+        self._http, self._sockets = http, sockets
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        app = self._sockets if scope["type"] == "websocket" else self._http
+        await app(scope, receive, send)
+
+
+class HttpServer:
+    """Serves one ASGI app. Port 0 is any free port. WebSockets of one path, if it is given, reach the app as such, with
+    these limits; all others are requests that ask for an upgrade in vain.
+    """
+
+    def __init__(self, app: object, port: int, socket_path: str = "", limits: Limits = AS_ON_AWS) -> None:
+        http: Any = partial(_Http, socket_path=socket_path)
+        line: Any = partial(Line, limits=limits)
         config = uvicorn.Config(
             cast("ASGIApplication", app),
-            http="h11",
-            ws="none",
+            http=http,
+            ws=line,
+            ws_ping_interval=None,
             lifespan="off",
             interface="asgi3",
             log_config=_QUIET,

@@ -8,13 +8,20 @@ from collections.abc import Callable
 
 from openresponses_dev.local.background import Background
 from openresponses_dev.local.logs import Log
-from openresponses_dev.local.sandbox.calls import MAX_EVENT_BYTES, Call, EventTooLarge, FunctionError, Throttled
+from openresponses_dev.local.sandbox.calls import (
+    MAX_EVENT_BYTES,
+    Call,
+    EventTooLarge,
+    FunctionError,
+    InvokeError,
+    Throttled,
+)
 from openresponses_dev.local.sandbox.sandbox import Sandbox
 from openresponses_dev.local.template.template import FunctionSpec
 
 
 class Function:
-    """`limit` is the number of sandboxes it may have: one invocation each."""
+    """`limit` is the number of sandboxes it may have: one invocation each. One that is closed runs nothing more."""
 
     def __init__(
         self,
@@ -31,6 +38,7 @@ class Function:
         self._all: set[Sandbox] = set()
         self._running = 0
         self._freed = asyncio.Event()
+        self.closed = False
 
     @property
     def sandboxes(self) -> list[Sandbox]:
@@ -39,6 +47,8 @@ class Function:
 
     def invoke(self, payload: bytes, trace_id: str | None = None) -> Call:
         """Start an invocation; it runs to its end whether or not anyone reads the answer. Raises InvokeError."""
+        if self.closed:
+            raise InvokeError(500, "ServiceException", "the local cloud was stopped")
         if len(payload) > MAX_EVENT_BYTES:
             raise EventTooLarge(len(payload))
         if self._running >= self.limit:
@@ -121,5 +131,7 @@ class Function:
             await self._release(sandbox)
 
     async def close(self) -> None:
+        """Kill what runs, and run nothing more."""
+        self.closed = True
         await asyncio.gather(*(sandbox.stop() for sandbox in [*self._all]))
         self._idle.clear()

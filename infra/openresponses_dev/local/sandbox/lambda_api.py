@@ -6,9 +6,7 @@ It knows neither moto nor HTTP. https://docs.aws.amazon.com/lambda/latest/api/AP
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import threading
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,10 +17,11 @@ from openresponses_dev.local.sandbox.functions import Function
 from openresponses_dev.local.template.intrinsics import ACCOUNT, REGION
 
 MAX_ASYNC_EVENT_BYTES = 1024 * 1024
-ASYNC_ATTEMPTS = 3
 
 Target: TypeAlias = Callable[[bytes], bytes]
 """A function: event in, answer out, in the caller's thread. Raises FunctionError, InvokeError."""
+Queue: TypeAlias = Callable[[str, bytes], None]
+"""Takes an event for the function of this name, which runs later. Called in any thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +35,12 @@ class Answer:
 
 
 class LambdaApi:
-    """`targets` by function name. After `close()` nothing is invoked any more."""
+    """`targets` by function name, and a `queue` for asynchronous invocations, which are refused without one.
+    After `close()` nothing is invoked any more.
+    """
 
-    def __init__(self, targets: Mapping[str, Target]) -> None:
-        self._targets = targets
+    def __init__(self, targets: Mapping[str, Target], queue: Queue | None = None) -> None:
+        self._targets, self._queue = targets, queue
         self._closed = False
 
     def close(self) -> None:
@@ -47,28 +48,21 @@ class LambdaApi:
 
     def invoke(self, function: str, payload: bytes, kind: str = "RequestResponse") -> Answer:
         """`function` is a name or an ARN, with or without a qualifier. Raises InvokeError."""
-        target = self._target(function)
+        name, target = self._target(function)
         event = payload or b"{}"
         _check(event, MAX_ASYNC_EVENT_BYTES if kind == "Event" else MAX_EVENT_BYTES, kind)
         match kind:
             case "DryRun":
                 return Answer(204)
             case "Event":
-                # AWS waits minutes between the attempts; nobody waits for them here.
-                threading.Thread(target=self._attempt, args=(target, event), daemon=True).start()
+                if self._queue is None:
+                    raise InvokeError(400, "InvalidParameterValueException", "nothing is invoked asynchronously here")
+                self._queue(name, event)
                 return Answer(202)
             case _:
                 return _run(target, event)
 
-    def _attempt(self, target: Target, event: bytes) -> None:
-        for _ in range(ASYNC_ATTEMPTS):
-            if self._closed:
-                return
-            with contextlib.suppress(InvokeError):
-                if not _run(target, event).function_error:
-                    return
-
-    def _target(self, function: str) -> Target:
+    def _target(self, function: str) -> tuple[str, Target]:
         parts = function.split(":")
         name = parts[parts.index("function") + 1] if "function" in parts[:-1] else parts[0]
         if self._closed:
@@ -76,7 +70,7 @@ class LambdaApi:
         if name not in self._targets:
             arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
             raise InvokeError(404, "ResourceNotFoundException", f"Function not found: {arn}")
-        return self._targets[name]
+        return name, self._targets[name]
 
 
 def sandboxed(function: Function, loop: asyncio.AbstractEventLoop) -> Target:

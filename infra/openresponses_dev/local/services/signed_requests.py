@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
@@ -72,12 +72,17 @@ class SignedRequests:
 def _check_origin(environ: Environ, address: str) -> None:
     """No page, whatever it calls itself, and none of moto's own pages. Raises Refused."""
     host, port = environ.get("HTTP_HOST", ""), int(environ["SERVER_PORT"])
-    if not (is_own_host(host, port, address) or is_own_bucket(host, port)):
-        raise Refused(_FORBIDDEN, "this server has another name")
-    if "HTTP_ORIGIN" in environ:
-        raise Refused(_FORBIDDEN, "no web page may call this")
+    check_page(is_own_host(host, port, address) or is_own_bucket(host, port), environ.get("HTTP_ORIGIN"))
     if _MOTOS_OWN.fullmatch(environ["PATH_INFO"]):
         raise Refused(_FORBIDDEN, "this is not offered")
+
+
+def check_page(own_host: bool, origin: str | None) -> None:
+    """No page, whatever it calls itself. Raises Refused."""
+    if not own_host:
+        raise Refused(_FORBIDDEN, "this server has another name")
+    if origin is not None:
+        raise Refused(_FORBIDDEN, "no web page may call this")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,28 +125,37 @@ class Signed:
 
 def _check_signature(environ: Environ, credentials: Credentials) -> None:
     """Puts the body back that it reads. Raises Refused."""
-    given = _AUTHORIZATION.fullmatch(environ.get("HTTP_AUTHORIZATION", ""))
+    authorization = environ.get("HTTP_AUTHORIZATION", "")
+    found = _own_key(authorization, credentials)
+    headers = {name: environ.get(_variable(name), "") for name in found["headers"].split(";")}
+    body = _take_body(environ)
+    check_signature(environ["REQUEST_METHOD"], environ["RAW_URI"], authorization, headers, body, credentials)
+
+
+def check_signature(
+    method: str, target: str, authorization: str, headers: Mapping[str, str], body: bytes, credentials: Credentials
+) -> None:
+    """`target` is path and query as they were sent; `headers` has those that were signed, by their names in lower case.
+
+    Raises Refused.
+    """
+    given = _own_key(authorization, credentials)
+    named = {name: headers.get(name, "") for name in sorted(given["headers"].split(";"))}
+    path, _, query = target.partition("?")
+    payload = _payload(named.get("x-amz-content-sha256"), body)
+    signed = Signed(method, path, query, named, payload, given["date"], given["region"], given["service"])
+    right = hmac.compare_digest(signed.signature(credentials.secret_access_key), given["signature"])
+    if not right or "host" not in named or not named.get("x-amz-date"):
+        raise Refused(_OTHER_SIGNATURE, "the signature is not made with the local cloud's secret, or of this request")
+
+
+def _own_key(authorization: str, credentials: Credentials) -> re.Match[str]:
+    given = _AUTHORIZATION.fullmatch(authorization)
     if given is None:
         raise Refused(_NO_SIGNATURE, "the request has no signature in its Authorization header")
     if not hmac.compare_digest(given["key"].encode(), credentials.access_key_id.encode()):
         raise Refused(_OTHER_KEY, "the access key is not the local cloud's")
-    names = sorted(given["headers"].split(";"))
-    headers = {name: environ.get(_variable(name), "") for name in names}
-    body = _take_body(environ)
-    path, _, query = environ["RAW_URI"].partition("?")
-    signed = Signed(
-        environ["REQUEST_METHOD"],
-        path,
-        query,
-        headers,
-        _payload(headers.get("x-amz-content-sha256"), body),
-        given["date"],
-        given["region"],
-        given["service"],
-    )
-    right = hmac.compare_digest(signed.signature(credentials.secret_access_key), given["signature"])
-    if not right or "host" not in headers or not headers.get("x-amz-date"):
-        raise Refused(_OTHER_SIGNATURE, "the signature is not made with the local cloud's secret, or of this request")
+    return given
 
 
 def _variable(header: str) -> str:

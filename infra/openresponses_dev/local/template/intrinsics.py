@@ -36,6 +36,8 @@ _ARN = {
     "AWS::Logs::LogGroup": "logs:{region}:{account}:log-group:{name}:*",
 }
 _REF_IS_ARN = {"AWS::Serverless::StateMachine", "AWS::StepFunctions::StateMachine", "AWS::SNS::Topic"}
+_NAMED_BY_ID = "AWS::ApiGatewayV2::"
+"""Their `Ref` is an id that AWS makes, whatever `Name` says: here it is the logical id."""
 _NAME_PROPERTIES = ("FunctionName", "TableName", "BucketName", "QueueName", "LogGroupName", "StateMachineName", "Name")
 
 
@@ -71,6 +73,8 @@ class Resolver:
     def name(self, logical: str) -> str:
         """The physical name of a resource: the one it declares, else its logical id."""
         resource = table(self.resources[logical], f"Resources.{logical}")
+        if str(resource.get("Type")).startswith(_NAMED_BY_ID):
+            return logical
         properties = table(resource.get("Properties"), f"Resources.{logical}.Properties")
         for key in _NAME_PROPERTIES:
             if key in properties:

@@ -34,5 +34,12 @@ class Properties:
     def table(self, key: str) -> Properties:
         return Properties(table(self.values.get(key), self.at(key)), self.at(key))
 
+    def list(self, key: str) -> list[str]:
+        """A list of strings; an absent one is empty."""
+        found = self.values.get(key) or []
+        if not isinstance(found, list):
+            raise TemplateError(self.at(key), f"must be a list, not {found!r}")
+        return [text(item, self.at(key)) for item in found]
+
     def texts(self) -> dict[str, str]:
         return {key: self.text(key) for key in self.values}

@@ -1,4 +1,4 @@
-"""A SAM template, read as far as the local cloud runs it: functions, their routes and the REST API in front.
+"""A SAM template, read as far as the local cloud runs it: functions, their routes and the APIs in front.
 
 It knows nothing of processes or HTTP. Everything it refuses, it refuses with the place in the template.
 """
@@ -15,14 +15,17 @@ from openresponses_dev.local.template.authorization import (
     Authorization,
     Authorizer,
     read_authorization,
+    refuse_unknown,
 )
 from openresponses_dev.local.template.intrinsics import Resolver
 from openresponses_dev.local.template.properties import Properties
+from openresponses_dev.local.template.websocket import Declarations, SocketApi, read_websocket
 from openresponses_dev.local.template.yaml_tree import Table, TemplateError, Value, parse, table, text
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "ANY")
 TASK_ROOT = "/var/task"
 MAX_TIMEOUT_S = 900
+MAX_RETRIES, MAX_EVENT_AGE_S = 2, 6 * 3600
 _TRANSFER_MODES = {"BUFFERED": False, "RESPONSE_STREAM": True}
 
 
@@ -59,6 +62,18 @@ class Api:
 
 
 @dataclass(frozen=True, slots=True)
+class EventInvokeConfig:
+    """What becomes of an asynchronous invocation: it is run so many times more when it fails, and not at all when it
+    finds no sandbox for so long. Then the function of an ARN, if there is one, is told. The defaults are AWS's:
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+    """
+
+    retries: int = MAX_RETRIES
+    max_age_s: int = MAX_EVENT_AGE_S
+    on_failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionSpec:
     """A function as Lambda would hold its configuration."""
 
@@ -72,6 +87,7 @@ class FunctionSpec:
     environment: Mapping[str, str]
     concurrency: int | None
     routes: tuple[Route, ...]
+    event_invoke: EventInvokeConfig = EventInvokeConfig()
 
     @property
     def wrapper(self) -> Path | None:
@@ -89,21 +105,29 @@ class Template:
     apis: Mapping[str, Api]
     parameters: Mapping[str, Value]
     resolver: Resolver = field(repr=False)
+    websocket: SocketApi | None = None
 
     @property
     def routes(self) -> tuple[Route, ...]:
         return tuple(route for function in self.functions.values() for route in function.routes)
 
 
-def read_template(path: Path, parameters: Mapping[str, str] | None = None) -> Template:
-    """Read the template at `path`; `parameters` override defaults. Raises TemplateError."""
+def read_template(
+    path: Path, parameters: Mapping[str, str] | None = None, preferred: Mapping[str, str] | None = None
+) -> Template:
+    """Read the template at `path`; `parameters` override defaults, and so do the `preferred` that it declares.
+
+    Raises TemplateError.
+    """
     try:
         source = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise TemplateError(str(path), str(error)) from error
     document = parse(source, str(path))
+    declared = table(document.get("Parameters"), "Parameters")
+    ours = {name: value for name, value in (preferred or {}).items() if name in declared}
     resolver = Resolver(
-        _parameters(table(document.get("Parameters"), "Parameters"), parameters or {}),
+        _parameters(declared, {**ours, **(parameters or {})}),
         table(document.get("Resources"), "Resources"),
         table(document.get("Conditions"), "Conditions"),
         table(document.get("Mappings"), "Mappings"),
@@ -113,7 +137,8 @@ def read_template(path: Path, parameters: Mapping[str, str] | None = None) -> Te
     functions = {name: reader.function(name, apis) for name in reader.named("AWS::Serverless::Function")}
     if not functions:
         raise TemplateError(str(path), "declares no AWS::Serverless::Function")
-    return Template(path, functions, apis, resolver.parameters, resolver)
+    declarations = Declarations(reader.named, reader.read, {spec.arn: name for name, spec in functions.items()})
+    return Template(path, functions, apis, resolver.parameters, resolver, read_websocket(declarations))
 
 
 def _parameters(declared: Table, given: Mapping[str, str]) -> dict[str, Value]:
@@ -157,7 +182,8 @@ class _Reader:
                 found.append(name)
         return found
 
-    def _properties(self, name: str, section: str, keys: tuple[str, ...]) -> Properties:
+    def read(self, name: str, keys: tuple[str, ...], section: str = "") -> Properties:
+        """These properties of a resource, to which the globals of the section belong."""
         where = f"Resources.{name}.Properties"
         own = table(table(self.resolver.resources[name], f"Resources.{name}").get("Properties"), where)
         merged = merge(table(self.defaults.get(section), f"Globals.{section}"), own)
@@ -167,7 +193,7 @@ class _Reader:
 
     def function(self, name: str, apis: Mapping[str, Api]) -> FunctionSpec:
         keys = ("Handler", "Runtime", "CodeUri", "Timeout", "MemorySize", "ReservedConcurrentExecutions")
-        properties = self._properties(name, "Function", (*keys, "Environment", "Events"))
+        properties = self.read(name, (*keys, "Environment", "EventInvokeConfig", "Events"), "Function")
         task_root = (self.root / properties.text("CodeUri")).resolve()
         if not task_root.is_dir():
             raise TemplateError(properties.at("CodeUri"), f"{task_root} is not a directory")
@@ -189,10 +215,11 @@ class _Reader:
                 for event in map(events.table, events.values)
                 if event.text("Type") == "Api"
             ),
+            event_invoke=_event_invoke(properties.table("EventInvokeConfig")),
         )
 
     def api(self, name: str) -> Api:
-        properties = self._properties(name, "Api", ("StageName", "GatewayResponses", "Auth", "Cors", "DefinitionBody"))
+        properties = self.read(name, ("StageName", "GatewayResponses", "Auth", "Cors", "DefinitionBody"), "Api")
         for key in ("Cors", "DefinitionBody"):
             if key in properties.values:
                 raise TemplateError(properties.at(key), "the local cloud does not run this")
@@ -233,6 +260,19 @@ def _route(function: str, event: Properties, apis: Mapping[str, Api]) -> Route:
     authorization = apis[api].authorization if api in apis else NO_AUTHORIZATION
     authorizer = authorization.of(event.table("Auth"))
     return Route(function, api, method, path, streaming, timeout_ms / 1000, authorizer)
+
+
+def _event_invoke(config: Properties) -> EventInvokeConfig:
+    destinations = config.table("DestinationConfig")
+    refuse_unknown(destinations, "OnFailure")
+    failed = destinations.table("OnFailure")
+    if (kind := failed.text("Type", "Lambda")) != "Lambda":
+        raise TemplateError(failed.at("Type"), f"the local cloud runs Lambda, not {kind!r}")
+    return EventInvokeConfig(
+        config.number("MaximumRetryAttempts", MAX_RETRIES, 0, MAX_RETRIES),
+        config.number("MaximumEventAgeInSeconds", MAX_EVENT_AGE_S, 60, MAX_EVENT_AGE_S),
+        failed.text("Destination", ""),
+    )
 
 
 def _gateway_response(response: Properties) -> GatewayResponse:

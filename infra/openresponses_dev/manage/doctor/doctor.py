@@ -12,6 +12,7 @@ from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.doctor import checks_account as account
 from openresponses_dev.manage.doctor import checks_configuration as configuration
 from openresponses_dev.manage.doctor import checks_resources as resources
+from openresponses_dev.manage.doctor.checks_websocket import websocket
 from openresponses_dev.manage.doctor.findings import Finding, ok, problem, shown, verdict
 from openresponses_dev.manage.problems import Problem, translated
 
@@ -32,6 +33,7 @@ _CHECKS: dict[str, Callable[[Deployment], Iterable[Finding]]] = {
     "client keys": configuration.client_keys,
     "health": resources.health,
     "without a key": resources.closed_door,
+    "WebSocket": websocket,
 }
 
 

@@ -1,0 +1,72 @@
+"""A tenant's responses as a list shows them: what is known of each, without what was said in it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from pydantic import ConfigDict
+
+from ..schema.base import JsonObject, Wire, absent
+from ..schema.request import Metadata
+from ..schema.response import IncompleteDetails, Response, ResponseError, ResponseStatus, Usage
+
+MAX_READ = 1000
+"""Entries that are read for one page, whatever is asked for."""
+Order: TypeAlias = Literal["asc", "desc"]
+
+
+class ListedResponse(Wire):
+    """Fields of a response that have no text of its input or output."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    id: str
+    object: Literal["response"] = "response"
+    created_at: int
+    completed_at: int | None = None
+    status: ResponseStatus
+    model: str
+    background: bool = False
+    previous_response_id: str | None = None
+    conversation: JsonObject | None = absent()
+    metadata: Metadata = {}
+    usage: Usage | None = None
+    incomplete_details: IncompleteDetails | None = None
+    error: ResponseError | None = None
+
+
+def listed(response: Response) -> ListedResponse:
+    shown = response.model_dump(mode="json", include=set(ListedResponse.model_fields))
+    return ListedResponse.model_validate(shown)
+
+
+def place_in_time(response: Response, created: float) -> str:
+    """Sorts a response among the others, to the millisecond; those of one are sorted by their ids."""
+    return f"{int(max(created, response.created_at) * 1000):013d}#{response.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a response must have to be listed."""
+
+    status: ResponseStatus | None = None
+    model: str | None = None
+    metadata: Mapping[str, str] | None = None
+
+    def fits(self, response: ListedResponse) -> bool:
+        return (
+            self.status in (None, response.status)
+            and self.model in (None, response.model)
+            and (self.metadata or {}).items() <= response.metadata.items()
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One page. `last_id` is of the last response that was read for it, whether or not it is wanted: the next page
+    begins after that one. `more` is whether there are any.
+    """
+
+    data: list[ListedResponse]
+    last_id: str | None
+    more: bool

@@ -1,0 +1,153 @@
+"""`openresponses prompts`: what requests may begin with. A prompt is a tenant's, and its versions never change."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, cast
+
+import yaml
+from cyclopts import Parameter
+from pydantic import ValidationError
+
+from openresponses.aws.clients import Aws, Refused
+from openresponses.aws.session import Service
+from openresponses.client_keys import check_tenant
+from openresponses.core.errors import RequestError, StorageUnavailable
+from openresponses.core.ports import Prompts
+from openresponses.core.prompts import NAME, SETTINGS, placeholders
+from openresponses.parsing.problems import problem
+from openresponses.schema.request import CreateResponse
+from openresponses.storage.dynamodb.storage import aws_storage
+from openresponses_dev.local.terminal import say
+from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
+from openresponses_dev.manage.problems import Problem, columns, translated
+
+MAX_PROMPT = 2**20
+"""Bytes of a prompt as JSON. Each request that names it reads all of it."""
+_FIELDS = ("instructions", "input", *(name for name in SETTINGS if name != "instructions"))
+_EXPECTED = ("ConditionalCheckFailedException", "NoSuchKey")
+"""Refusals of AWS that the storage understands."""
+_STDIN = "standard input"
+T = TypeVar("T")
+Tenant = Annotated[str, Parameter(metavar="TENANT", help="whose requests may name it")]
+
+
+def set_prompt(
+    name: Annotated[str, Parameter(help="what requests name it by: prompt.id")],
+    file: Annotated[
+        Path | None, Parameter(help="YAML or JSON, fields of a request with {{variables}} (default: standard input)")
+    ] = None,
+    /,
+    *,
+    tenant: Tenant,
+    where: Where = Where(),
+) -> int:
+    """The same file again is a new version, too."""
+    if not NAME.fullmatch(name):
+        raise Problem(f"{name!r} is no name of a prompt: letters, digits, '_', '.' and '-', 128 at most")
+    body = read_prompt(file)
+    deployment = deployment_at(where)
+    made = _done(_prompts(deployment, tenant).add(name, body))
+    variables = ", ".join(placeholders(body)) or "none"
+    say(f"prompt {name} of tenant {tenant}, version {made.version}, in {deployment.title}; variables: {variables}")
+    return 0
+
+
+def list_prompts(*, tenant: Tenant, where: Where = Where()) -> int:
+    found = _done(_prompts(deployment_at(where), tenant).listed())
+    rows = [
+        (each.id, str(each.version), f"{datetime.fromtimestamp(each.created_at, UTC):%Y-%m-%d %H:%M}") for each in found
+    ]
+    say(columns(("PROMPT", "NEWEST", "SINCE"), rows))
+    return 0
+
+
+def remove_prompt(name: str, /, *, tenant: Tenant, where: Where = Where()) -> int:
+    """With all its versions. Responses that were made of it stay."""
+    deployment = deployment_at(where)
+    if not _done(_prompts(deployment, tenant).remove(name)):
+        mend = deployment.command(f"prompts list --tenant {tenant}")
+        raise Problem(f"tenant {tenant} has no prompt {name} in {deployment.title}", mend)
+    say(f"prompt {name} of tenant {tenant} is removed from {deployment.title}, with all its versions")
+    return 0
+
+
+def read_prompt(file: Path | None) -> CreateResponse:
+    """From standard input if there is no file. Raises Problem, which names the field."""
+    try:
+        value: object = yaml.safe_load(file.read_text() if file else sys.stdin.read())
+    except (OSError, UnicodeDecodeError) as error:
+        raise Problem(f"{file or _STDIN}: {error}") from None
+    except yaml.YAMLError as error:
+        raise Problem(f"{file or _STDIN}: {error}", "a text that begins with {{ is quoted") from None
+    if not isinstance(value, dict):
+        raise Problem(f"{file or _STDIN}: a prompt is an object, with instructions, input, or both")
+    fields = cast("dict[object, object]", value)
+    if unknown := [each for each in fields if each not in _FIELDS]:
+        raise Problem(
+            f"{file or _STDIN}: {unknown[0]!r} is no field of a prompt", f"the fields are {', '.join(_FIELDS)}"
+        )
+    try:
+        body = CreateResponse.model_validate(fields)
+        placeholders(body)
+    except ValidationError as error:
+        raise Problem(f"{file or _STDIN}: {problem(error, CreateResponse).message}") from None
+    except RequestError as error:
+        raise Problem(f"{file or _STDIN}: {error.message}") from None
+    if not body.instructions and not body.input:
+        raise Problem(f"{file or _STDIN}: a prompt has instructions, input, or both")
+    if (size := len(body.model_dump_json(exclude_unset=True))) > MAX_PROMPT:
+        raise Problem(
+            f"{file or _STDIN}: a prompt has at most {MAX_PROMPT >> 20} MiB as JSON; this one has {size} bytes"
+        )
+    return body
+
+
+class _Aws(Aws):
+    """AWS as the deployment is reached from here, by the user's own rights."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        super().__init__(deployment.region, threads=4)
+        self._deployment = deployment
+
+    def client(self, service: Service) -> Any:
+        return self._deployment.client(service)
+
+    async def call(self, service: Service, operation: str, /, **parameters: object) -> dict[str, Any]:
+        """Raises Problem where `Aws` would raise what the storage does not understand."""
+        with translated(service):
+            try:
+                return await super().call(service, operation, **parameters)
+            except Refused as refused:
+                if refused.code in _EXPECTED or refused.__cause__ is None:
+                    raise
+                raise refused.__cause__ from None
+
+
+def _prompts(deployment: Deployment, tenant: str) -> Prompts:
+    try:
+        check_tenant(tenant)
+    except ValueError as error:
+        raise Problem(str(error)) from None
+    storage = aws_storage(
+        _Aws(deployment),
+        table=deployment.table,
+        bucket=deployment.bucket,
+        state_machine_arn=deployment.state_machine,
+        tenant=tenant,
+        now=time.time,
+    )
+    return storage.prompts
+
+
+def _done(doing: Coroutine[Any, Any, T]) -> T:
+    """Raises Problem."""
+    try:
+        return asyncio.run(doing)
+    except StorageUnavailable as error:
+        raise Problem(error.message) from None
