@@ -20,7 +20,8 @@ from moto.core.botocore_stubber import MockRawResponse
 from urllib3.exceptions import ProtocolError
 
 from openresponses.aws.clients import Refused
-from openresponses.core.errors import Cancelled, StorageUnavailable, Superseded
+from openresponses.core.conversations import Conversation, Lock
+from openresponses.core.errors import Cancelled, ConversationLocked, StorageUnavailable, Superseded
 from openresponses.core.listing import Wanted
 from openresponses.core.ports import Storage
 from openresponses.core.records import Claim
@@ -196,7 +197,67 @@ async def stop(storage: Storage, n: int) -> None:
     await storage.launcher.stop(rid(n), 0)
 
 
+def lock_of(n: int, version: int) -> Lock:
+    return Lock(conversation_id=f"conv_{n}", version=version)
+
+
+async def talked(storage: Storage, n: int) -> None:
+    await storage.conversations.create(Conversation(id=f"conv_{n}", created_at=1), record_of(n).input)
+
+
+async def held(storage: Storage, n: int) -> None:
+    await talked(storage, n)
+    await hold(storage, n)
+
+
+async def hold(storage: Storage, n: int) -> None:
+    await storage.store.create(record_of(n).model_copy(update={"lock": lock_of(n, 1), "chain": []}), new_run(n))
+
+
+async def talk(storage: Storage, n: int) -> tuple[int, str, int]:
+    """Its version, its holder, and how many items it has."""
+    conversation = await storage.conversations.load(f"conv_{n}")
+    assert conversation is not None
+    return conversation.version, conversation.holder, len(await storage.conversations.items(f"conv_{n}", 9))
+
+
+async def is_held(storage: Storage, n: int) -> bool:
+    state, (record,) = await talk(storage, n), await storage.store.load([rid(n)])
+    assert (state, record is None) in (((1, "", 1), True), ((1, rid(n), 1), False))
+    return record is not None
+
+
+async def end(storage: Storage, n: int) -> None:
+    await storage.store.settle(final_of(n), [], lock_of(n, 1), final_of(n).output)
+
+
+async def has_ended(storage: Storage, n: int) -> bool:
+    state, (record,) = await talk(storage, n), await storage.store.load([rid(n)])
+    assert record is not None
+    assert (state, record.over) in (((1, rid(n), 1), False), ((2, "", 2), True))
+    return record.over
+
+
+async def add(storage: Storage, n: int) -> None:
+    await storage.conversations.append(lock_of(n, 1), final_of(n).output)
+
+
+async def is_added(storage: Storage, n: int) -> bool:
+    state = await talk(storage, n)
+    assert state in ((1, "", 1), (2, "", 2))
+    return state[0] == 2
+
+
+async def is_silent(storage: Storage, n: int) -> bool:
+    gone = await storage.conversations.load(f"conv_{n}") is None
+    return gone and await storage.conversations.items(f"conv_{n}", 9) == []
+
+
 OPERATIONS = {
+    "hold a conversation": Operation(talked, hold, is_held),
+    "end a conversation's": Operation(held, end, has_ended),
+    "add to a conversation": Operation(talked, add, is_added),
+    "delete a conversation": Operation(talked, lambda s, n: s.conversations.delete(lock_of(n, 1)), is_silent),
     "create": Operation(nothing, created, is_created),
     "renew": Operation(created, lambda s, n: s.store.renew(rid(n), 5.5), is_renewed),
     "cancel": Operation(created, lambda s, n: s.store.cancel(rid(n)), is_cancelled),
@@ -266,7 +327,7 @@ async def fails_for_good(
     before = await operation.done(storage, n)
     try:
         await operation.act(storage, n)
-    except Superseded:
+    except (Superseded, ConversationLocked):
         assert before, "only its own work may be in its way"
     assert await operation.done(storage, n)
 

@@ -102,5 +102,7 @@ def _error_of(answer: dict[str, Any]) -> Exception:
         busy = not failed
         code, item = ("ConditionalCheckFailedException", failed[0].get("Item", {})) if failed else (code, item)
     if busy or answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
-        return StorageUnavailable("Storage is busy or failing: try again")
+        error = StorageUnavailable("Storage is busy or failing: try again")
+        error.nothing_done = code == "TransactionCanceledException"  # it met another one
+        return error
     return Refused(code, str(answer.get("Error", {}).get("Message", "")), item)

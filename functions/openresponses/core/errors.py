@@ -124,8 +124,11 @@ class ConnectionTooOld(RequestError):
 
 
 class StorageUnavailable(KitError):
+    """`nothing_done`: what was to be written was refused, surely. Otherwise it may have been written."""
+
     status = 503
     code = "storage_unavailable"
+    nothing_done = False
 
 
 class NotStarted(StorageUnavailable):

@@ -111,8 +111,9 @@ class StoredConversations:
             lock = await free(storage, await found(storage, conversation_id), self._ports.now())
             try:
                 return await change(lock)
-            except (ConversationLocked, StorageUnavailable):  # DynamoDB refuses transactions that meet at one key
-                if attempt == TRIES - 1:
+            except (ConversationLocked, StorageUnavailable) as error:
+                again = isinstance(error, ConversationLocked) or error.nothing_done  # else it may be done already
+                if not again or attempt == TRIES - 1:
                     raise
             await asyncio.sleep(random.random() * 0.05 * 2**attempt)
         raise AssertionError("the last attempt returns or raises")

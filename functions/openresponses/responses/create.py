@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, nullcontext, suppress
 
 from ..core.accounts import code_of
 from ..core.engine import begin, drive, finish, unkept
-from ..core.errors import Cancelled, KitError
+from ..core.errors import Cancelled, KitError, StorageUnavailable
 from ..core.ports import Counted, Pause, Ports, Sink, Storage
 from ..core.records import Record
 from ..core.reducer import apply
@@ -128,7 +128,12 @@ class NewResponses:
             await self._unstored(run).hold()
             return run.response.id
         record.chain = await grown(self._storage.store, record.chain, run.context)
-        return await idempotency.create(self._storage, key, record, run)
+        try:
+            return await idempotency.create(self._storage, key, record, run)
+        except StorageUnavailable:  # it may be stored, and its client won't know: nothing is kept, as far as possible
+            if key is None:
+                await self._forget(run, None)
+            raise
 
     def _unstored(self, run: Run) -> Unstored:
         assert run.lock is not None, "only who goes on from a conversation holds it"

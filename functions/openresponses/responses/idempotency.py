@@ -51,8 +51,8 @@ async def create(storage: Storage, key: IdempotencyKey | None, record: Record, r
         try:
             claim = key and key.claim(record.response.id, instead_of)
             held = await storage.store.create(record, run, claim=claim)
-        except StorageUnavailable:  # DynamoDB refuses transactions that meet at one key
-            if attempt == TRIES - 1:
+        except StorageUnavailable as error:  # DynamoDB refuses transactions that meet at one key
+            if attempt == TRIES - 1 or not (key or error.nothing_done):
                 raise
             await asyncio.sleep(random.random() * 0.05 * 2**attempt)
             continue
