@@ -172,8 +172,8 @@ async def test_what_a_create_refuses_is_refused() -> None:
             ({"model": model, "input": [{"type": "item_reference", "id": "msg_gone"}]}, 404, "input[0].id"),
             (
                 {"model": model, "input": [{"type": "function_call_output", "call_id": "c", "output": ""}]},
-                200,  # an estimate needs no wire
-                None,
+                400,
+                "input[0].call_id",
             ),
         ]
         async with at.client() as client:
