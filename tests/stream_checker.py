@@ -206,7 +206,8 @@ def _close(item: _Item, done: Json) -> None:
     for name in ("id", "type", "call_id", "name", "role"):
         later = made_elsewhere and added.get(name) is None
         assert later or done.get(name) == added.get(name), f"{name} changed between added and done"
-    assert done["status"] in ("completed", "incomplete", "failed"), f"done with status {done['status']}"
+    status = done.get("status", "completed") if done["type"] == "compaction" else done["status"]
+    assert status in ("completed", "incomplete", "failed"), f"done with status {status}"
     for place, parts in item.parts.items():
         assert all(part.done is not None for part in parts), f"a {place} part is not done before its item"
         if done["type"] in ("message", "reasoning"):

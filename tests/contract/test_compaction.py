@@ -305,7 +305,7 @@ async def test_codex_compacts_with_what_it_sends() -> None:
     """The body is `CompactionInput` (codex-rs/codex-api/src/common.rs of openai/codex), which has the tools along; the
     other way is a create whose input ends with a trigger (codex-rs/core/src/compact_remote_v2.rs).
     """
-    talk = [
+    talk: list[Json] = [
         {"type": "additional_tools", "tools": [{"type": "custom", "name": "exec"}]},
         *TALK,
         {"type": "reasoning", "summary": [], "encrypted_content": await seal().seal("p/m", "state")},

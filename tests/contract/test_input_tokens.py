@@ -170,7 +170,11 @@ async def test_what_a_create_refuses_is_refused() -> None:
             ({"model": model, "input": "a", "tool_choice": "required"}, 400, "tool_choice"),
             ({"model": model, "input": "a", "previous_response_id": "resp_gone"}, 404, "previous_response_id"),
             ({"model": model, "input": [{"type": "item_reference", "id": "msg_gone"}]}, 404, "input[0].id"),
-            ({"model": model, "input": [{"type": "function_call_output", "call_id": "c", "output": ""}]}, 400, None),
+            (
+                {"model": model, "input": [{"type": "function_call_output", "call_id": "c", "output": ""}]},
+                400,
+                "input[0].call_id",
+            ),
         ]
         async with at.client() as client:
             for body, status, param in refusals:
