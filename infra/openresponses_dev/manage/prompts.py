@@ -12,7 +12,6 @@ from typing import Annotated, Any, TypeVar, cast
 
 import yaml
 from cyclopts import Parameter
-from openresponses.api.problems import problem
 from pydantic import ValidationError
 
 from openresponses.aws.clients import Aws, Refused
