@@ -73,7 +73,6 @@ def test_a_client_does_what_its_row_says(cloud: Cloud, node: Path, script: str) 
     assert ROWS[script][1:6] == ["yes" if does.get(cell) else "no" for cell in CELLS], told
 
 
-@pytest.mark.xfail(strict=False, reason="until the server has conversations")
 @pytest.mark.clients
 @pytest.mark.timeout(500)
 @pytest.mark.parametrize("script", sorted(STATE_ROWS))

@@ -23,7 +23,6 @@ Json = dict[str, Any]
 ANSWERER = "offline/demo"
 OF_THE_STANDARD = {".presence_penalty", ".frequency_penalty", ".store"}
 """Fields of a response that the SDK's type lacks."""
-PENDING = pytest.mark.xfail(strict=False, reason="until the server has conversations")
 TOLD = [{"role": "user", "content": "Think of a word."}, {"role": "assistant", "content": "It is heron."}]
 
 
@@ -91,7 +90,6 @@ async def test_a_count(client: httpx2.AsyncClient) -> None:
     assert unknown_fields(count, InputTokenCountResponse) <= {".serverless:estimated"}
 
 
-@PENDING
 async def test_a_conversation_and_its_items(client: httpx2.AsyncClient) -> None:
     created = await asked(client, "POST", "/conversations", {"items": TOLD, "metadata": {"a": "b"}})
     path = f"/conversations/{created['id']}"
