@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from openresponses.core import deltas as d
-from openresponses.core.errors import ProviderUnavailable, Superseded
+from openresponses.core.errors import ProviderUnavailable
 from openresponses.core.ports import Storage
 from openresponses.core.turn import Turn
 from openresponses.responses.create import NewResponses
@@ -100,8 +100,7 @@ class Patient(House):
     async def _execute(self, response_id: str, generation: int) -> None:
         while True:
             with suppress(Killed, AssertionError):  # the second says that all retries of a task were used
-                with suppress(Superseded):  # another has ended the response that was to be given up
-                    await super()._execute(response_id, generation)
+                await super()._execute(response_id, generation)
                 return
 
 

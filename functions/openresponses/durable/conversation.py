@@ -34,8 +34,7 @@ async def free(storage: Storage, conversation: Conversation, now: float) -> Lock
 
     A holder that has died is handed to the state machine, which ends it. One of which nothing is left holds nothing.
     """
-    holder, lease = conversation.holder, conversation.lease
-    lock = Lock(conversation_id=conversation.id, version=conversation.version, instead_of=holder)
+    holder, lease, lock = conversation.holder, conversation.lease, as_it_is(conversation)
     if not holder or (lease is not None and lease < now):
         return lock
     if lease is None:
@@ -44,6 +43,11 @@ async def free(storage: Storage, conversation: Conversation, now: float) -> Lock
             return lock
         await revive(storage, record, now)
     raise ConversationLocked(f"The response {holder!r} goes on from this conversation")
+
+
+def as_it_is(conversation: Conversation) -> Lock:
+    """To read its items, or to change them if nobody holds it."""
+    return Lock(conversation_id=conversation.id, version=conversation.version, instead_of=conversation.holder)
 
 
 async def items_at(storage: Storage, lock: Lock, within: Allowance | None = None) -> list[Item]:

@@ -11,8 +11,8 @@ from ..core.loading import Allowance
 from ..core.ports import Ports
 from ..core.records import Record
 from ..core.run import Run
-from ..durable.conversation import found, free, items_at, no_conversation
-from ..durable.history import continued, loaded, previous, previous_gone, referenced
+from ..durable.conversation import as_it_is, found, free, items_at, no_conversation
+from ..durable.history import continued, loaded, previous, previous_gone, referenced, shown_of, too_long_is
 from ..schema.base import Wire
 from ..schema.items import InputItem, Item, ItemReference
 from ..schema.request import CreateResponse
@@ -42,14 +42,19 @@ class Before:
     lock: Lock | None = None
 
 
-async def admitted(request: CreateResponse, ports: Ports, recall: Recall | None = None) -> Before:
-    """What is before a request that is not refused. Neither waits for the other. Raises RequestError or NotFound."""
+async def admitted(
+    request: CreateResponse, ports: Ports, recall: Recall | None = None, *, reads: bool = False
+) -> Before:
+    """What is before a request that is not refused. Neither waits for the other. Raises RequestError or NotFound.
+
+    Who only `reads` is not refused a conversation that a response holds: its items are those before that response.
+    """
     goes_on = request.previous_response_id is not None or request.conversation is not None
     if not goes_on and not any(isinstance(item, ItemReference) for item in _said(request)):
         await ports.models.admit(request)
         return Before()
     refused, before = await asyncio.gather(
-        ports.models.admit(request), _before(request, ports, recall), return_exceptions=True
+        ports.models.admit(request), _before(request, ports, recall, reads=reads), return_exceptions=True
     )
     if isinstance(refused, BaseException):
         raise refused
@@ -58,7 +63,7 @@ async def admitted(request: CreateResponse, ports: Ports, recall: Recall | None 
     return before
 
 
-async def _before(request: CreateResponse, ports: Ports, recall: Recall | None) -> Before:
+async def _before(request: CreateResponse, ports: Ports, recall: Recall | None, *, reads: bool) -> Before:
     storage, previous_id = ports.storage, request.previous_response_id
     remembered = await recall(previous_id) if recall and previous_id is not None else None
     if storage is None:
@@ -72,7 +77,7 @@ async def _before(request: CreateResponse, ports: Ports, recall: Recall | None) 
     store, within, said = storage.store, Allowance(), _said(request)
     if request.conversation is not None:
         conversation = await found(storage, request.conversation.id, "conversation")
-        lock = await free(storage, conversation, ports.now())
+        lock = as_it_is(conversation) if reads else await free(storage, conversation, ports.now())
         items, referred = await asyncio.gather(items_at(storage, lock, within), referenced(store, said, within))
         return Before(items=items, referred=referred, lock=lock)
     if previous_id is None:
@@ -83,13 +88,18 @@ async def _before(request: CreateResponse, ports: Ports, recall: Recall | None) 
         )
         return Before(chain, [*items, *remembered.items], referred, remembered.items)
     last, referred = await asyncio.gather(previous(store, previous_id, within), referenced(store, said, within))
+    if last.lock is not None:  # no chain leads to a conversation
+        with too_long_is("previous_response_id"):
+            items = [*await items_at(storage, last.lock, within), *shown_of(last)]
+        return Before(items=items, referred=referred, unstored=items)
     chain, items = await continued(store, last, within)
     return Before(chain, items, referred)
 
 
 def memory_of(run: Run, record: Record) -> Remembered:
     """What goes on from the response of a run that is over, and that is not stored."""
-    return Remembered(chain=record.chain, items=shown(record.input, run.response.output, run.discarded))
+    given = run.context if record.lock else record.input  # no chain leads to a conversation
+    return Remembered(chain=record.chain, items=shown(given, run.response.output, run.discarded))
 
 
 def _said(request: CreateResponse) -> list[InputItem]:

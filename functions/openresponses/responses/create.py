@@ -53,17 +53,18 @@ class NewResponses:
         await self._ports.models.admit(CreateResponse.model_construct(model=name, input=""))
 
     async def accept(
-        self, request: CreateResponse, recall: Recall | None = None, *, generate: bool = True
+        self, request: CreateResponse, recall: Recall | None = None, *, generate: bool = True, reads: bool = False
     ) -> tuple[Run, Record]:
         """The run that answers `request`. Raises RequestError, naming the field, before anything is done.
 
-        `recall` finds responses that are not stored. What is not to `generate` an answer is only made ready.
+        `recall` finds responses that are not stored. What is not to `generate` an answer is only made ready. A run that
+        is only for who `reads` it can't be claimed.
         """
         request, messages = await resolved(request, self._ports)
         refuse_unsupported(request)
         created = self._ports.now()
         response_id = f"resp_{self._ports.new_id()}"
-        before = await admitted(request, self._ports, recall)
+        before = await admitted(request, self._ports, recall, reads=reads)
         own = input_items(request, response_id, before.referred, {item.id for item in before.items}, messages)
         context = [*before.items, *own]
         check_answers(request, context)
@@ -106,8 +107,10 @@ class NewResponses:
         return compacted(run)
 
     async def count(self, request: CreateResponse) -> Counted:
-        """The tokens that a model would read of this request. Nothing is stored. Raises RequestError as `accept`."""
-        run, _ = await self.accept(request)
+        """The tokens that a model would read of this request. Nothing is stored, and no conversation is held. Raises
+        RequestError as `accept`.
+        """
+        run, _ = await self.accept(request, reads=True)
         return await self._ports.models.count(turn_of(run, run.request.model))
 
     def _is_stored(self, request: CreateResponse) -> bool:

@@ -123,8 +123,7 @@ def input_items(
     `stored` has the items for its references. `inherited` are the ids of the chain that it goes on from: the model
     would read an item of it twice.
     """
-    goes_on = request.previous_response_id is not None or request.conversation is not None
-    if not request.input and not prompted and not goes_on:
+    if not request.input and not prompted and not inherited:
         raise RequestError("The request has no input", param="input", code="missing_required_parameter")
     token = response_id.removeprefix("resp_")
     items: list[Item] = [with_id(each, token, MAX_ITEMS + index) for index, each in enumerate(prompted)]
@@ -163,7 +162,7 @@ def input_items(
                 taken = item.id == _PLACEHOLDER or item.id in ids
                 items.append(with_id(item.model_copy(update={"id": ""}) if taken else item, token, index))
         ids.add(items[-1].id)
-    if asks_to_compact(request) and not items and not goes_on:
+    if asks_to_compact(request) and not items and not inherited:
         raise RequestError("There is nothing to compact before the 'compaction_trigger'", param="input")
     return items
 

@@ -85,15 +85,16 @@ class Worker:
         return await self._go_on(run, recorder, run.turns - turns, attempt)
 
     async def settle(self, response_id: str, error: str, cause: str) -> None:
-        """End a response that the state machine gave up."""
+        """End a response that the state machine gave up, unless another worker has it, or has ended it."""
         found = await self._find(response_id)
         if found is None:
             return
         record, run, log = found
-        remains = await take_over(run, log, self._storage, record)
         journal = Journal(run, nowhere, self._recorder(run), self._ports.account)
-        await self._pick_up(run, journal, remains)
-        await finish(run, Stop("failed", error=readable(error, cause)), journal, self._ports.now)
+        with suppress(errors.Superseded):
+            remains = await take_over(run, log, self._storage, record)
+            await self._pick_up(run, journal, remains)
+            await finish(run, Stop("failed", error=readable(error, cause)), journal, self._ports.now)
 
     async def _find(self, response_id: str) -> tuple[Record, Run, list[Batch]] | None:
         """None if there is nothing left to do."""
