@@ -367,6 +367,7 @@ def storages(where: str) -> Iterator[dict[str, Storage | None]]:
         yield {name: backend.storage(name) for name in ("ours", "theirs")}
 
 
+@pytest.mark.timeout(1800)  # in full, on moto, it takes minutes
 @pytest.mark.parametrize(("where", "sample"), [("memory", 160), ("moto", 48)])
 def test_nothing_is_lost_or_doubled_or_anothers(
     sweep: Sweep, pytestconfig: pytest.Config, where: str, sample: int, capsys: pytest.CaptureFixture[str]

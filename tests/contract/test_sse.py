@@ -199,3 +199,25 @@ async def test_a_client_that_resumes_after_an_error_misses_no_event(after: int |
     body = b"".join(body for _, body in await sent(failing, after=after)).decode()
     error = json.loads(body.partition("event: error\ndata: ")[2].partition("\n")[0])
     assert error["sequence_number"] == number
+
+
+async def test_who_has_seen_nothing_of_a_failed_response_never_does() -> None:
+    """Undoing it may take longer than the opening events are held back."""
+    sent = list[Any]()
+
+    async def produce(sink: Sink) -> None:
+        await sink(next(event for event in EVENTS if isinstance(event, ev.ResponseCreated)))
+        assert not stream.committed()
+        await asyncio.sleep(0.1)
+        raise ProviderUnavailable("no")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    stream = EventStream(produce, names="openai", obfuscate=False, heartbeat=0.01, headers={}, grace=0.01)
+    with pytest.raises(ProviderUnavailable):
+        await stream({"type": "http"}, receive, send)
+    assert sent == []

@@ -20,6 +20,8 @@ from tests.e2e.tenants import Cloud
 
 Json = dict[str, Any]
 CREATE: Json = {"model": "offline/demo", "input": "What is 15 * 37?", "tools": [{"type": "serverless:calculator"}]}
+ENDLESS = "[[stall after 3]]"
+"""It is under way for five minutes, and then tried again: until it is cancelled, on any machine."""
 VOLATILE = {"date", "x-request-id", "x-amzn-requestid", "x-amzn-trace-id"}
 
 
@@ -117,14 +119,14 @@ def victims(it: Cloud) -> Iterator[list[Victim]]:
             make(http, "completed", {}),
             make(http, "failed", {"input": "[[fail after 3]]"}),
             make(http, "incomplete", {"input": "[[length after 3]]"}),
-            make(http, "cancelled", {"input": "[[words 400]] [[slow 200ms]]", "background": True}),
+            make(http, "cancelled", {"input": ENDLESS, "background": True}),
             make(http, "deleted", {}),
-            make(http, "in_progress", {"input": "[[words 400]] [[slow 200ms]]", "background": True}),
+            make(http, "in_progress", {"input": ENDLESS, "background": True}),
         ]
         http.post(f"responses/{made[3].id}/cancel").raise_for_status()
         http.delete(f"responses/{made[4].id}").raise_for_status()
         # The last one: it is queued until its first turn begins.
-        made.append(make(http, "queued", {"input": "[[words 400]] [[slow 200ms]]", "background": True}))
+        made.append(make(http, "queued", {"input": ENDLESS, "background": True}))
         yield made
         for victim in made[-2:]:
             http.post(f"responses/{victim.id}/cancel")

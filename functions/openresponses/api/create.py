@@ -72,7 +72,7 @@ async def _answer(call: Call, asked: CreateResponse, run: Run, record: Record, k
         return answer_whole(run.response, asked.include, headers)
 
     async def produce_stream(sink: Sink) -> None:
-        await produce(sink, lambda: stream.started)
+        await produce(sink, lambda: stream.committed())
 
     options = asked.stream_options
     stream = EventStream(

@@ -96,12 +96,20 @@ class EventStream(Response):
         self._follows, self._last = after is not None, -1 if after is None else after
         self._held: list[bytes] = []
         self._quiet = True
+        self._refused = False
         self._open = False  # the head and all that was held back are out
         self._starting = asyncio.Lock()
         self._joined: list[bytes] = []
         self._size = 0
         self._sent = 0.0
         self._thick = asyncio.Event()  # frames wait for the end of this turn of the event loop
+
+    def committed(self) -> bool:
+        """Whether the client has seen any of the response. It is asked when the response fails: if the client has not,
+        it never will, however long it takes to undo what was made.
+        """
+        self._refused = not self.started
+        return self.started
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._send, self._now = send, asyncio.get_running_loop().time
@@ -171,10 +179,10 @@ class EventStream(Response):
 
     async def _keep_alive(self) -> None:
         await asyncio.sleep(self._grace)
-        if not self.started:
+        if not self.started and not self._refused:
             await self._start()
-        while True:
+        while not self._refused:
             self._quiet = True
             await asyncio.sleep(self._heartbeat)
-            if self._quiet:
+            if self._quiet and not self._refused:
                 await self._write(PING)
