@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from openresponses.core.errors import InputTooLong, ProviderUnavailable, RequestError, Superseded
+from openresponses.core.records import Batch
 from openresponses.core.turn import Turn
 from openresponses.schema.items import Compaction
 from openresponses.schema.request import CreateResponse
@@ -442,3 +443,28 @@ async def test_what_another_worker_takes_meanwhile_is_not_given_up() -> None:
     (record,) = await here.storage.store.load([queued["id"]])
     assert record
     assert not record.over
+
+
+async def test_a_cancel_outlasts_a_worker_that_saves_its_run_meanwhile() -> None:
+    here = House(Script([ANSWER]))
+    name = await conversation(here)
+    queued, _ = await here.create(background=True, conversation=name)
+    here.executions.pop().cancel()
+    load, saves = here.storage.runs.load, 2
+
+    async def overtaken(response_id: str) -> Any:
+        nonlocal saves
+        run = await load(response_id)
+        if run is not None and saves:
+            saves -= 1
+            other = await load(response_id)
+            assert other
+            other.next_batch = len(await here.storage.log.read(response_id, -1))
+            await here.storage.runs.save(other, Batch(other.next_batch, []))
+        return run
+
+    here.storage.runs.load = overtaken  # type: ignore[method-assign]
+    assert (await here.stored.cancel(queued["id"])).status == "cancelled"
+    assert not saves
+    assert await kept(here, name) == []
+    await here.stored.conversations.delete(name)

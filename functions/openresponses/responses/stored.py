@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 
 from ..core.engine import finish
-from ..core.errors import NotFound, Superseded
+from ..core.errors import NotFound, StorageUnavailable, Superseded
 from ..core.listing import Listing, Order, Wanted
 from ..core.loading import Allowance
 from ..core.ports import Ports, Sink, Storage
@@ -21,6 +21,7 @@ from .conversations import StoredConversations
 
 PATIENCE = 5.0
 """Seconds that another worker, or another cancel, is given to end a response that was cancelled."""
+TRIES = 4
 POLL = 0.1
 """Seconds between two looks at whether it has."""
 
@@ -106,6 +107,19 @@ class StoredResponses:
         return record
 
     async def _take_over_and_cancel(self, storage: Storage, record: Record) -> None:
+        """The worker may save the run meanwhile, for as long as it has not heard that it is to stop."""
+        for left in reversed(range(TRIES)):
+            try:
+                with suppress(Superseded):  # it ended by itself in the meantime, or another cancel came first
+                    await self._end_as_cancelled(storage, record)
+                return
+            except StorageUnavailable:
+                if not left:
+                    raise
+                await asyncio.sleep(POLL)
+
+    async def _end_as_cancelled(self, storage: Storage, record: Record) -> None:
+        """Raises Superseded, and StorageUnavailable if the run was saved while it was taken over."""
         found = await resume(storage, record.response.id)
         if found is None:
             raise not_found(record.response.id)  # it is being deleted
@@ -113,12 +127,9 @@ class StoredResponses:
         await storage.launcher.stop(run.response.id, run.generation)
         recorder = Recorder(run, storage, self._now, seconds=1.0, inline=False)
         journal = Journal(run, nowhere, recorder, self._ports.account)
-        try:
-            remains = await take_over(run, log, storage, record)
-            await bury(run, journal, remains)
-            await finish(run, Stop("cancelled"), journal, self._now)
-        except Superseded:
-            return  # it ended by itself in the meantime, or another cancel came first
+        remains = await take_over(run, log, storage, record)
+        await bury(run, journal, remains)
+        await finish(run, Stop("cancelled"), journal, self._now)
 
     async def delete(self, response_id: str) -> None:
         """Delete everything of it. A response that is not over is cancelled first, so that what it took is recorded."""
