@@ -42,8 +42,8 @@ OPENAI_EVENTS = {
 }
 _LIFECYCLE = ("created", "queued", "in_progress", "completed", "failed", "incomplete")
 RESPONSE_EVENTS = {f"response.{name}" for name in _LIFECYCLE}
-OPENAI_FIELDS = {"conversation"}
-"""Of a response that belongs to one of OpenAI's conversations."""
+OPENAI_FIELDS = {"conversation", "prompt"}
+"""Of a response whose request names one (`Response` in openai-python). One that doesn't leaves them out."""
 _STAND_IN = {"type": "compaction", "id": "x", "encrypted_content": ""}
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
 
 from openresponses.schema.base import HOSTED_TYPE, TOOL_NAME
+from openresponses.schema.compact import CompactRequest
+from openresponses.schema.conversation import ConversationChange, NewConversation, NewItems
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.tools import UpstreamTool
 
@@ -20,11 +23,22 @@ WORDS = {TOOL_NAME: "f", HOSTED_TYPE: "serverless:clock", _UPSTREAM: "web_search
 TAGS = {"extension": "acme:note", "hosted": "serverless:clock", "upstream": "web_search", "named": "function"}
 
 
+OTHERS: dict[str, tuple[Any, dict[str, str]]] = {
+    "/v1/responses/input_tokens": (CreateResponse, {"model": '"offline/demo"', "input": '"hi"'}),
+    "/v1/responses/compact": (CompactRequest, {"model": '"offline/demo"', "input": '"hi"'}),
+    "/v1/conversations": (NewConversation, {}),
+    "/v1/conversations/conv_1": (ConversationChange, {}),
+    "/v1/conversations/conv_1/items": (NewItems, {}),
+}
+"""The bodies of other routes: their fields hold what a create holds."""
+
+
 @dataclass(frozen=True)
 class Place:
     path: str
     wrap: Wrap
     schema: Schema
+    url: str = "/v1/responses"
 
 
 class Places:
@@ -37,6 +51,14 @@ class Places:
     def all(self) -> Iterator[Place]:
         schema = self._inner(CreateResponse.__pydantic_core_schema__)
         yield from self._within(Place("", lambda text: text, schema), base={"model": '"offline/demo"', "input": '"hi"'})
+
+    def others(self) -> Iterator[Place]:
+        """The whole body of each other route, and each field of it."""
+        for url, (kind, base) in OTHERS.items():
+            schema = self._inner(kind.__pydantic_core_schema__)
+            for place in self._within(Place("", lambda text: text, schema), base=base):
+                if re.fullmatch(r"(\.\w+)?", place.path):
+                    yield Place(place.path, place.wrap, place.schema, url)
 
     def right(self, schema: Schema) -> str:
         """The text of a small value that fits."""

@@ -9,6 +9,7 @@ import random
 import time
 import tracemalloc
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -31,6 +32,7 @@ SHARES = 8
 JSON = {"content-type": "application/json"}
 PLACES = Places()
 ALL = list(PLACES.all())
+OTHERS = list(PLACES.others())
 
 
 @dataclass(frozen=True, order=True)
@@ -68,10 +70,10 @@ def _is_costly(body: bytes) -> bool:
     return False
 
 
-async def cost(encoding: Encoding, body: bytes, of: str) -> tuple[int, Cost]:
+async def cost(encoding: Encoding, body: bytes, of: str, url: str = "/v1/responses") -> tuple[int, Cost]:
     async def asked() -> int:
         encoding.forget()
-        return (await encoding.client("default").post("/v1/responses", content=body, headers=JSON)).status_code
+        return (await encoding.client("default").post(url, content=body, headers=JSON)).status_code
 
     began, size = time.process_time(), max(len(body), SIZE)
     status = await asked()
@@ -86,20 +88,13 @@ async def cost(encoding: Encoding, body: bytes, of: str) -> tuple[int, Cost]:
     return status, Cost(most / size, seconds / size * 1_000_000, f"{of}: {len(body)} bytes, {status}")
 
 
-@pytest.mark.parametrize("share", range(SHARES))
-async def test_no_body_takes_more_memory_or_time_than_its_size_allows(
-    share: int, sweep: Sweep, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Two kinds of bombs at each place, drawn by the seed, each as large as it may be to be parsed at all."""
-    dice = random.Random(f"{request.config.option.sweep_seed} {share}")
-    points = [
-        (place, name) for place in ALL[share::SHARES] for name in dice.sample(names(PLACES, place), BOMBS_OF_PLACE)
-    ]
+async def defused(points: Sequence[tuple[Place, str]], capsys: pytest.CaptureFixture[str]) -> None:
     encoding, costs, statuses = Encoding(), list[Cost](), Counter[int]()
-    for number, (place, name) in enumerate(sweep.sample(points, SAMPLE)):
+    for number, (place, name) in enumerate(points):
         model = encoding.models[number % len(encoding.models)]
         body = fitting(place, name).replace(b"offline/demo", model.encode(), 1)
-        status, found = await cost(encoding, body, f"{name} at {place.path or 'the whole'} for {model}")
+        of = f"{name} at {place.path or 'the whole'} of {place.url} for {model}"
+        status, found = await cost(encoding, body, of, place.url)
         costs.append(found)
         statuses[status] += 1
         capsys.readouterr()
@@ -111,6 +106,26 @@ async def test_no_body_takes_more_memory_or_time_than_its_size_allows(
         )
     assert memory.memory < MEMORY, memory
     assert cpu.cpu < CPU, cpu
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+async def test_no_body_takes_more_memory_or_time_than_its_size_allows(
+    share: int, sweep: Sweep, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two kinds of bombs at each place, drawn by the seed, each as large as it may be to be parsed at all."""
+    dice = random.Random(f"{request.config.option.sweep_seed} {share}")
+    points = [
+        (place, name) for place in ALL[share::SHARES] for name in dice.sample(names(PLACES, place), BOMBS_OF_PLACE)
+    ]
+    await defused(sweep.sample(points, SAMPLE), capsys)
+
+
+async def test_no_body_of_another_route_does_either(
+    sweep: Sweep, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dice = random.Random(request.config.option.sweep_seed)
+    points = [(place, name) for place in OTHERS for name in dice.sample(names(PLACES, place), BOMBS_OF_PLACE)]
+    await defused(sweep.sample(points, SAMPLE), capsys)
 
 
 async def test_the_largest_bombs_take_no_more(sweep: Sweep) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from openresponses.schema.request import CreateResponse
 from tests.contract.encoding import Encoding
 from tests.contract.test_api_problems import SERVED, WRONG, places
 from tests.conversations import folded
@@ -160,6 +161,33 @@ FORMAT: dict[str, Any] = {
         }
     },
 }
+TALK: dict[str, Any] = {
+    "model": "offline/demo",
+    "conversation": {"id": ""},
+    "prompt": {
+        "id": "greet",
+        "version": "1",
+        "variables": {"who": "Ada", "what": {"type": "input_text", "text": "hi"}},
+    },
+    "context_management": [{"type": "compaction", "compact_threshold": 1000}],
+    "truncation": "auto",
+    "input": [{"role": "user", "content": "go on"}, {"type": "compaction_trigger"}],
+}
+PROMPT: dict[str, Any] = {
+    "instructions": "You talk to {{who}}.",
+    "input": [{"role": "user", "content": "{{what}}"}],
+}
+NEW_TALK: dict[str, Any] = {
+    "metadata": {"topic": "demo"},
+    "items": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "Hello."}],
+}
+COMPACT: dict[str, Any] = {
+    "model": "offline/demo",
+    "input": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "Hello."}],
+    "instructions": "Be short.",
+    "prompt_cache_key": "k",
+    "reasoning": {"effort": "low"},
+}
 BODIES = [SERVED, CALLS, FORMAT, {"model": "offline/demo", "input": "hi"}]
 FOLLOW: dict[str, Any] = {
     "model": "offline/demo",
@@ -170,7 +198,7 @@ FOLLOW: dict[str, Any] = {
 
 
 class Fuzzer:
-    """Makes requests of one seed. `made` are ids of responses and items that the server told."""
+    """Makes requests of one seed. `made` are ids of responses, items and conversations that the server told."""
 
     def __init__(self, seed: str, models: list[str]) -> None:
         self._dice, self._models = random.Random(seed), models
@@ -179,19 +207,46 @@ class Fuzzer:
     def request(self) -> dict[str, Any]:
         """What `AsyncClient.request` takes."""
         dice = self._dice.random()
-        if dice < 0.8:
+        if dice < 0.6:
             url = "/v1/responses/input_tokens" if dice < 0.1 else "/v1/responses"
-            return {"method": "POST", "url": url, "content": self._body(), "headers": self._headers()}
+            return {"method": "POST", "url": url, "content": self._create(), "headers": self._headers()}
+        if dice < 0.75:
+            url, body = self._other_body()
+            return {"method": "POST", "url": _at(url), "content": self._changed(body), "headers": self._headers()}
         return self._other()
 
-    def _body(self) -> bytes:
-        body = copy.deepcopy(self._dice.choice([*BODIES, FOLLOW]))
+    def _create(self) -> bytes:
+        body = copy.deepcopy(self._dice.choice([*BODIES, FOLLOW, TALK]))
         body["model"] = self._dice.choice(self._models)
         if "previous_response_id" in body:
             body["previous_response_id"] = self._id()
             body["input"][1]["id"] = self._id()
+        if "conversation" in body:
+            body["conversation"] = self._dice.choice([self._talk(), {"id": self._talk()}])
+            del body["input"][self._dice.choice([1, 2]) :], body[self._dice.choice(["prompt", "truncation"])]
         if self._dice.random() < 0.3:
             body |= {"stream": True}
+        return self._changed(body)
+
+    def _other_body(self) -> tuple[bytes, dict[str, Any]]:
+        talk = b"/v1/conversations/" + _quoted(self._talk())
+        url, body = self._dice.choice(
+            [
+                (b"/v1/responses/compact", COMPACT | {"model": self._dice.choice(self._models)}),
+                (b"/v1/responses/compact", {"model": "offline/demo", "previous_response_id": self._id()}),
+                (b"/v1/conversations", NEW_TALK),
+                (b"/v1/conversations", {"items": [{"type": "item_reference", "id": self._id()}]}),
+                (talk, {"metadata": {"topic": "other"}}),
+                (talk + b"/items", {"items": NEW_TALK["items"]}),
+            ]
+        )
+        return url, copy.deepcopy(body)
+
+    def _talk(self) -> str:
+        talks = [each for each in self.made if each.startswith("conv_")]
+        return self._dice.choice(talks) if talks and self._dice.random() < 0.8 else self._id()
+
+    def _changed(self, body: dict[str, Any]) -> bytes:
         for _ in range(self._dice.choice([0, 1, 1, 1, 2, 3])):
             self._change(body)
         text = json.dumps(body, ensure_ascii=self._dice.random() < 0.5).encode(errors="surrogatepass")
@@ -294,13 +349,14 @@ class Fuzzer:
         return headers
 
     def _other(self) -> dict[str, Any]:
-        named = httpx2.QueryParams({"id": self._id()})["id"].encode(errors="replace")
-        quoted = b"".join(b"%%%02x" % byte for byte in named)
+        quoted, talk = _quoted(self._id()), b"/v1/conversations/" + _quoted(self._talk())
         path = self._dice.choice(
             [
                 b"/v1/responses/" + quoted, b"/v1/responses/" + quoted, b"/v1/responses/" + quoted + b"/cancel",
                 b"/v1/responses/" + quoted + b"/input_items", b"/v1/responses/" + quoted + b"/input_items",
                 b"/v1/models", b"/v1/models/" + quoted, b"/health", b"/", b"//v1//responses//", b"/v1/responses",
+                b"/v1/responses", talk, talk + b"/items", talk + b"/items", talk + b"/items/" + quoted,
+                b"/v1/conversations", b"/v1/responses/compact",
                 b"/v1/responses/input_tokens", b"/%ff/%00", b"/v1/%2e%2e/x", b"/openapi.json",
             ]
         )  # fmt: skip
@@ -314,6 +370,13 @@ class Fuzzer:
             "limit",
             "order",
             "after",
+            "before",
+            "status",
+            "model",
+            "metadata",
+            "metadata[a]",
+            "metadata[",
+            "metadata[]",
             "",
         ]
         values = [
@@ -334,8 +397,15 @@ class Fuzzer:
         ]
         asked = [f"{self._dice.choice(names)}={self._dice.choice([*values, self._id()])}" for _ in range(2)]
         query = "&".join(asked).encode(errors="replace") if self._dice.random() < 0.7 else b""
-        url = httpx2.URL("http://api").copy_with(raw_path=path + (b"?" + _plain(query) if query else b""))
-        return {"method": method, "url": url, "headers": self._headers()}
+        return {"method": method, "url": _at(path, _plain(query)), "headers": self._headers()}
+
+
+def _quoted(name: str) -> bytes:
+    return b"".join(b"%%%02x" % byte for byte in httpx2.QueryParams({"id": name})["id"].encode(errors="replace"))
+
+
+def _at(path: bytes, query: bytes = b"") -> httpx2.URL:
+    return httpx2.URL("http://api").copy_with(raw_path=path + (b"?" + query if query else b""))
 
 
 def _plain(query: bytes) -> bytes:
@@ -361,6 +431,15 @@ def check(answer: httpx2.Response, asked: dict[str, Any], *, whole: bool) -> Non
             check_response(body)
 
 
+def ids_in(answer: httpx2.Response) -> list[str]:
+    """Of a response or a conversation, and of the items that it shows."""
+    if answer.status_code != 200 or not answer.content or answer.headers["content-type"] != "application/json":
+        return []
+    body = answer.json()
+    items = [*body.get("output", ()), *body.get("data", ())]
+    return [each["id"] for each in (body, *items) if "id" in each and "deleted" not in each]
+
+
 def _no_json(constant: str) -> None:
     raise AssertionError(f"{constant} is no JSON")
 
@@ -378,6 +457,8 @@ async def test_no_request_is_answered_with_a_500(
         if number % OF_ONE_HOUSE == 0:
             tenant, fuzzer.made = f"t{number}", []
             client = encoding.client(tenant)
+            prompts = encoding.house(tenant).storage.prompts
+            await prompts.add("greet", CreateResponse.model_validate(PROMPT))
         asked = fuzzer.request()
         try:
             answer = await client.request(**asked)
@@ -386,9 +467,7 @@ async def test_no_request_is_answered_with_a_500(
         except BaseException as error:
             error.add_note(f"request {number} of {count}: {asked}"[:20_000])
             raise
-        if answer.status_code == 200 and b'"object":"response"' in answer.content[:100]:
-            made = answer.json()
-            fuzzer.made += [made["id"], *(item["id"] for item in made.get("output", ()))]
+        fuzzer.made += ids_in(answer)
         capsys.readouterr()
     with capsys.disabled():
         print(f"\n{count} requests, 0 x 500: {dict(sorted(statuses.items()))}")
