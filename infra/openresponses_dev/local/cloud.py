@@ -106,30 +106,10 @@ class LocalCloud:
         )
         self._running = AsyncExitStack()
         visitors = Visitors(self._variables().get("OPENRESPONSES_ALLOWED_ORIGINS", "").replace(",", " ").split())
-        gateway = Gateway(
-            self.template,
-            self.functions,
-            background=self._background,
-            log=self.log,
-            idle_timeout_s=idle_timeout_s,
-            queue_s=queue_s,
-            pages={
-                status_page.PATH: lambda: status_page.status_page(self.functions, self.aws.executions()),
-                status_page.JSON_PATH: self._status_document,
-            },
-            visitors=visitors,
-        )
+        gateway = self._gateway(visitors, idle_timeout_s, queue_s)
         self._sockets = self._socket_gateway(visitors, socket_limits)
         self._separate = separate_origin
-        if self._sockets is None:
-            self._socket_server, self._server = None, HttpServer(gateway, port)
-            return
-        api = self._sockets.api
-        management = Management(api.stage, self._sockets.connections, self.aws.credentials, socket_limits)
-        own = Doors(management, self._sockets)
-        self._socket_server = HttpServer(own, 0, f"/{api.stage}", socket_limits)
-        path = "" if separate_origin else SOCKET_PATH
-        self._server = HttpServer(Doors(gateway, self._sockets), port, path, socket_limits)
+        self._server, self._socket_server = self._servers(gateway, port, socket_limits)
 
     @property
     def base_url(self) -> str:
@@ -190,6 +170,31 @@ class LocalCloud:
         await asyncio.gather(*(function.close() for function in self.functions.values()))
         await self._running.aclose()
         await self._background.close()
+
+    def _gateway(self, visitors: Visitors, idle_timeout_s: float, queue_s: float) -> Gateway:
+        return Gateway(
+            self.template,
+            self.functions,
+            background=self._background,
+            log=self.log,
+            idle_timeout_s=idle_timeout_s,
+            queue_s=queue_s,
+            pages={
+                status_page.PATH: lambda: status_page.status_page(self.functions, self.aws.executions()),
+                status_page.JSON_PATH: self._status_document,
+            },
+            visitors=visitors,
+        )
+
+    def _servers(self, gateway: Gateway, port: int, limits: Limits) -> tuple[HttpServer, HttpServer | None]:
+        """The one of the REST API, and the one of the WebSocket API with its management API, if there is one."""
+        if self._sockets is None:
+            return HttpServer(gateway, port), None
+        api = self._sockets.api
+        management = Management(api.stage, self._sockets.connections, self.aws.credentials, limits)
+        own = HttpServer(Doors(management, self._sockets), 0, f"/{api.stage}", limits)
+        path = "" if self._separate else SOCKET_PATH
+        return HttpServer(Doors(gateway, self._sockets), port, path, limits), own
 
     def _function(self, spec: FunctionSpec, concurrency: int) -> Function:
         where = f"Resources.{spec.name}.Properties.Environment.Variables"
