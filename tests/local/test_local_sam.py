@@ -52,6 +52,8 @@ async def test_a_function_is_told_what_the_running_ones_are_told(tmp_path: Path)
             assert {**variables, CARRIER: ""} == {each: runs[each] for each in variables}
             assert json.loads(variables[CARRIER]) == {
                 **cloud.aws.environment(),
+                "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": f"{cloud.socket_origin}/responses",
+                "OPENRESPONSES_WEBSOCKET_URL": cloud.websocket_url,
                 "AWS_REGION": "us-east-1",
                 "AWS_DEFAULT_REGION": "us-east-1",
                 "AWS_SESSION_TOKEN": "",

@@ -228,14 +228,14 @@ class LocalCloud:
 
     def environment(self, spec: FunctionSpec, runtime_api: str) -> dict[str, str]:
         """All the variables of a sandbox whose Runtime API is at this address."""
-        services = {**self.aws.environment(), **self._sockets_environment(spec)}
+        services = {**self.aws.environment(), **self._sockets_environment()}
         return sandbox_environment(spec, runtime_api, services, self._env)
 
-    def _sockets_environment(self, spec: FunctionSpec) -> dict[str, str]:
+    def _sockets_environment(self) -> dict[str, str]:
         """The variables that lead to the WebSocket API, and to its management API, as botocore names that."""
         if self._sockets is None:
             return {}
-        told = {_WEBSOCKET_VARIABLE: self.websocket_url} if _WEBSOCKET_VARIABLE in spec.environment else {}
+        told = {_WEBSOCKET_VARIABLE: self.websocket_url}
         if self._sockets.limits.message is None:
             told["OPENRESPONSES_SOCKET_FRAME_BYTES"] = str(UNLIMITED_FRAME_BYTES)
         endpoint = f"{self.socket_origin}/{self._sockets.api.stage}"
@@ -247,9 +247,9 @@ class LocalCloud:
             self._access = self._private.write(name, self.aws.environment())
             stack.callback(self._private.remove, name)
             specs = [function.spec for function in self.functions.values()]
-            self._private.write(
-                sam_local.FILE, sam_local.env_vars(specs, self.aws.environment_in_a_container(), self._env)
-            )
+            sockets = self._sockets_environment()
+            services = {**self.aws.environment_in_a_container(), **sockets}
+            self._private.write(sam_local.FILE, sam_local.env_vars(specs, services, {**sockets, **self._env}))
             stack.callback(self._private.remove, sam_local.FILE)
 
     def _status_document(self) -> str:
