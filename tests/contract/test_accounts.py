@@ -200,9 +200,9 @@ async def test_whoever_is_overtaken_at_the_end_records_nothing() -> None:
     house = House(Script([*CALLS, ANSWER]))
     worker = house.storage.store.settle
 
-    async def overtaken(response: Response, discarded: Any) -> None:
-        await worker(response.model_copy(update={"status": "cancelled"}), discarded)
-        await worker(response, discarded)
+    async def overtaken(response: Response, *rest: Any) -> None:
+        await worker(response.model_copy(update={"status": "cancelled"}), *rest)
+        await worker(response, *rest)
 
     store = house.storage.store
     store.settle = overtaken  # type: ignore[method-assign]

@@ -269,8 +269,10 @@ def test_a_body_is_read_as_pydantic_reads_json() -> None:
     assert parse_create(body) == CreateResponse.model_validate_json(body)
 
 
+UNSERVED = (*UNSUPPORTED, "provider", "prompt", "conversation")
+"""Of them, `prompt` and `conversation` name what is not there."""
 SERVED: dict[str, Any] = {
-    **{name: value for name, value in BODY.items() if name not in (*UNSUPPORTED, "provider")},
+    **{name: value for name, value in BODY.items() if name not in UNSERVED},
     "model": "offline/demo",
     "input": [
         *(

@@ -68,7 +68,7 @@ class Server:
         """The frames of each turn, on a connection of its own. A message may be made from the turns before it."""
         turns: list[Turn] = []
         address = self.base_url.replace("http", "ws", 1) + "/responses"
-        async with connect(address, additional_headers=self.headers) as socket:
+        async with connect(address, additional_headers=self.headers, open_timeout=TURN_S) as socket:
             for each in messages:
                 message = each(turns) if callable(each) else each
                 await socket.send(json.dumps({"type": "response.create", "model": self.model, **message}))

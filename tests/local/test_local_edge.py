@@ -22,9 +22,9 @@ async def test_methods_encodings_and_pages_pass_the_templates_routes() -> None:
     ):
         key = {"authorization": f"Bearer {cloud.api_key}", "origin": "https://a.example"}
         free = await client.options("/v1/responses")
-        assert (free.status_code, free.headers["allow"]) == (204, "OPTIONS, POST")
+        assert (free.status_code, free.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST")
         wrong = await client.put("/v1/responses/", headers=key)
-        assert (wrong.status_code, wrong.headers["allow"]) == (405, "OPTIONS, POST")
+        assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, HEAD, OPTIONS, POST")
         assert (await client.put("/v1/responses")).status_code == 401
         head = await client.head("/v1/models", headers=key)
         assert (head.status_code, head.content) == (200, b"")

@@ -44,7 +44,7 @@ async def test_a_function_is_told_what_the_running_ones_are_told(tmp_path: Path)
         file = file_of(tmp_path)
         path = tmp_path / ".openresponses" / "sam-local.json"
         assert [stat.S_IMODE(each.stat().st_mode) for each in (path, path.parent)] == [0o600, 0o700]
-        assert set(file) == {"ApiFunction", "WorkerFunction", "AuthorizerFunction"}
+        assert set(file) == set(cloud.functions)
         for name, variables in file.items():
             spec = cloud.functions[name].spec
             runs = cloud.environment(spec, "api")
@@ -52,6 +52,8 @@ async def test_a_function_is_told_what_the_running_ones_are_told(tmp_path: Path)
             assert {**variables, CARRIER: ""} == {each: runs[each] for each in variables}
             assert json.loads(variables[CARRIER]) == {
                 **cloud.aws.environment(),
+                "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": f"{cloud.socket_origin}/responses",
+                "OPENRESPONSES_WEBSOCKET_URL": cloud.websocket_url,
                 "AWS_REGION": "us-east-1",
                 "AWS_DEFAULT_REGION": "us-east-1",
                 "AWS_SESSION_TOKEN": "",

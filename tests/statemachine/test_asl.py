@@ -32,6 +32,8 @@ OF_AWS = {
 }
 SETTLES_AT_ONCE = {
     *("KitError", "ProviderError", "ProviderRejected", "ProviderMisconfigured", "Cancelled", "FirstRequestFailed"),
+    *("InputTooLong", "CompactionFailed"),
+    *("ConnectionGone", "WorkerDied", "Overloaded"),  # of WebSockets: the state machine meets none of them
     *(name for name, cls in vars(errors).items() if isinstance(cls, type) and issubclass(cls, errors.RequestError)),
 }
 

@@ -133,29 +133,10 @@ def input_items(
         return items
     ids = set[str]()
     for index, item in enumerate(request.input or ()):
+        _check_place(request, index, stored, inherited, ids)
         match item:
-            case AdditionalTools() | ConfigurationUpdate():
+            case AdditionalTools() | ConfigurationUpdate() | CompactionTrigger():
                 continue
-            case CompactionTrigger() if index == len(request.input or ()) - 1:
-                continue
-            case CompactionTrigger():
-                raise RequestError(
-                    "A 'compaction_trigger' must be the last item of the input", param=f"input[{index}].type"
-                )
-            case _ if item.id in inherited:
-                brings = "previous_response_id" if request.conversation is None else "conversation"
-                raise RequestError(
-                    f"The item {item.id!r} is in the conversation already, which {brings!r} brings along: "
-                    "send only what is new",
-                    param=f"input[{index}].id",
-                    code="duplicate_item",
-                )
-            case ItemReference() if item.id not in stored:
-                raise NotFound("This server stores nothing", param=f"input[{index}].id", code="item_not_found")
-            case ItemReference() if item.id in ids:
-                raise RequestError(
-                    f"The input refers to the item {item.id!r} twice", param=f"input[{index}].id", code="duplicate_item"
-                )
             case ItemReference():
                 items.append(stored[item.id])
             case _:
@@ -165,6 +146,36 @@ def input_items(
     if asks_to_compact(request) and not items and not inherited:
         raise RequestError("There is nothing to compact before the 'compaction_trigger'", param="input")
     return items
+
+
+def _check_place(
+    request: CreateResponse, index: int, stored: Mapping[str, Item], inherited: Collection[str], before: Collection[str]
+) -> None:
+    """Raises RequestError for an item that can't be where it is. `before` are the ids of the items before it."""
+    said = request.input if isinstance(request.input, list) else []
+    match item := said[index]:
+        case CompactionTrigger() if index < len(said) - 1:
+            raise RequestError(
+                "A 'compaction_trigger' must be the last item of the input", param=f"input[{index}].type"
+            )
+        case AdditionalTools() | ConfigurationUpdate() | CompactionTrigger():
+            return
+        case _ if item.id in inherited:
+            brings = "previous_response_id" if request.conversation is None else "conversation"
+            raise RequestError(
+                f"The item {item.id!r} is in the conversation already, which {brings!r} brings along: "
+                "send only what is new",
+                param=f"input[{index}].id",
+                code="duplicate_item",
+            )
+        case ItemReference() if item.id not in stored:
+            raise NotFound("This server stores nothing", param=f"input[{index}].id", code="item_not_found")
+        case ItemReference() if item.id in before:
+            raise RequestError(
+                f"The input refers to the item {item.id!r} twice", param=f"input[{index}].id", code="duplicate_item"
+            )
+        case _:
+            return
 
 
 def asks_to_compact(request: CreateResponse) -> bool:

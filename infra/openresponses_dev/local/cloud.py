@@ -106,30 +106,10 @@ class LocalCloud:
         )
         self._running = AsyncExitStack()
         visitors = Visitors(self._variables().get("OPENRESPONSES_ALLOWED_ORIGINS", "").replace(",", " ").split())
-        gateway = Gateway(
-            self.template,
-            self.functions,
-            background=self._background,
-            log=self.log,
-            idle_timeout_s=idle_timeout_s,
-            queue_s=queue_s,
-            pages={
-                status_page.PATH: lambda: status_page.status_page(self.functions, self.aws.executions()),
-                status_page.JSON_PATH: self._status_document,
-            },
-            visitors=visitors,
-        )
+        gateway = self._gateway(visitors, idle_timeout_s, queue_s)
         self._sockets = self._socket_gateway(visitors, socket_limits)
         self._separate = separate_origin
-        if self._sockets is None:
-            self._socket_server, self._server = None, HttpServer(gateway, port)
-            return
-        api = self._sockets.api
-        management = Management(api.stage, self._sockets.connections, self.aws.credentials, socket_limits)
-        own = Doors(management, self._sockets)
-        self._socket_server = HttpServer(own, 0, f"/{api.stage}", socket_limits)
-        path = "" if separate_origin else SOCKET_PATH
-        self._server = HttpServer(Doors(gateway, self._sockets), port, path, socket_limits)
+        self._server, self._socket_server = self._servers(gateway, port, socket_limits)
 
     @property
     def base_url(self) -> str:
@@ -191,6 +171,31 @@ class LocalCloud:
         await self._running.aclose()
         await self._background.close()
 
+    def _gateway(self, visitors: Visitors, idle_timeout_s: float, queue_s: float) -> Gateway:
+        return Gateway(
+            self.template,
+            self.functions,
+            background=self._background,
+            log=self.log,
+            idle_timeout_s=idle_timeout_s,
+            queue_s=queue_s,
+            pages={
+                status_page.PATH: lambda: status_page.status_page(self.functions, self.aws.executions()),
+                status_page.JSON_PATH: self._status_document,
+            },
+            visitors=visitors,
+        )
+
+    def _servers(self, gateway: Gateway, port: int, limits: Limits) -> tuple[HttpServer, HttpServer | None]:
+        """The one of the REST API, and the one of the WebSocket API with its management API, if there is one."""
+        if self._sockets is None:
+            return HttpServer(gateway, port), None
+        api = self._sockets.api
+        management = Management(api.stage, self._sockets.connections, self.aws.credentials, limits)
+        own = HttpServer(Doors(management, self._sockets), 0, f"/{api.stage}", limits)
+        path = "" if self._separate else SOCKET_PATH
+        return HttpServer(Doors(gateway, self._sockets), port, path, limits), own
+
     def _function(self, spec: FunctionSpec, concurrency: int) -> Function:
         where = f"Resources.{spec.name}.Properties.Environment.Variables"
         if spec.wrapper and not os.access(spec.wrapper, os.X_OK):
@@ -223,14 +228,14 @@ class LocalCloud:
 
     def environment(self, spec: FunctionSpec, runtime_api: str) -> dict[str, str]:
         """All the variables of a sandbox whose Runtime API is at this address."""
-        services = {**self.aws.environment(), **self._sockets_environment(spec)}
+        services = {**self.aws.environment(), **self._sockets_environment()}
         return sandbox_environment(spec, runtime_api, services, self._env)
 
-    def _sockets_environment(self, spec: FunctionSpec) -> dict[str, str]:
+    def _sockets_environment(self) -> dict[str, str]:
         """The variables that lead to the WebSocket API, and to its management API, as botocore names that."""
         if self._sockets is None:
             return {}
-        told = {_WEBSOCKET_VARIABLE: self.websocket_url} if _WEBSOCKET_VARIABLE in spec.environment else {}
+        told = {_WEBSOCKET_VARIABLE: self.websocket_url}
         if self._sockets.limits.message is None:
             told["OPENRESPONSES_SOCKET_FRAME_BYTES"] = str(UNLIMITED_FRAME_BYTES)
         endpoint = f"{self.socket_origin}/{self._sockets.api.stage}"
@@ -242,9 +247,9 @@ class LocalCloud:
             self._access = self._private.write(name, self.aws.environment())
             stack.callback(self._private.remove, name)
             specs = [function.spec for function in self.functions.values()]
-            self._private.write(
-                sam_local.FILE, sam_local.env_vars(specs, self.aws.environment_in_a_container(), self._env)
-            )
+            sockets = self._sockets_environment()
+            services = {**self.aws.environment_in_a_container(), **sockets}
+            self._private.write(sam_local.FILE, sam_local.env_vars(specs, services, {**sockets, **self._env}))
             stack.callback(self._private.remove, sam_local.FILE)
 
     def _status_document(self) -> str:
