@@ -128,7 +128,7 @@ def played() -> dict[str, Any]:
     told: dict[str, Any] = {}
 
     def frames() -> list[dict[str, Any]]:
-        found = [json.loads(body) for _, _, body in posted]
+        found = [json.loads(body) if verb == "POST" else {"type": verb} for verb, _, body in posted]
         posted.clear()
         return found
 
@@ -142,6 +142,12 @@ def played() -> dict[str, Any]:
     first = turn(create())
     told["first"] = [frame["type"] for frame in first]
     told["second"] = turn(create(previous_response_id=first[-1]["response"]["id"]))[-1]["type"]
+    routed = event("$default", create())
+    routed["requestContext"]["routeKey"] = "$connect"  # as the `type` of a message may say
+    door.handler(routed, Context())
+    told["routed"] = len(queued)
+    worker.handler(queued.pop(), Context())
+    frames()
     told["binary"] = turn("aGVsbG8=", isBase64Encoded=True)
     door.handler(event("$default", create()), Context())
     payload = queued.pop()

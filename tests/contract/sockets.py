@@ -170,7 +170,7 @@ class Line:
     async def replace(self) -> None:
         """What Lambda's destination for failures does."""
         dead, heir = self.invoked[-1], self._new_id()
-        await self.sockets.pass_on(dead["lane"], dead["holder"], heir)
+        await self.sockets.pass_on(dead["lane"], dead["holder"], heir, died=True)
         await self._invoke({"lane": dead["lane"], "holder": heir})
 
     def uses(self) -> lanes.UseCases:

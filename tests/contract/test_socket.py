@@ -11,7 +11,7 @@ import pytest
 
 from openresponses.client_keys import ClientKey
 from openresponses.core import deltas as d
-from openresponses.core.errors import ProviderUnavailable
+from openresponses.core.errors import ConnectionGone, ProviderUnavailable
 from tests.contract.machine import House, Killed
 from tests.contract.sockets import TERMINAL, Line
 from tests.openresponses_schema import check_event, check_response
@@ -398,7 +398,7 @@ async def test_a_request_that_fills_a_frame_is_echoed_without_what_the_client_kn
 @pytest.mark.parametrize("store", [True, False])
 @pytest.mark.parametrize("frame", range(9))
 async def test_a_worker_that_dies_at_any_frame_leaves_one_end(frame: int, store: bool) -> None:
-    """All but the last one: that may be out when its worker dies, or not."""
+    """The last one may be out when its worker dies, or not: the connection ends then, and nothing more is sent."""
     line = await line_of(saying("one"), saying("two"))
     turn = {"type": "response.create", "model": "m", "input": "x", "store": store}
 
@@ -416,8 +416,43 @@ async def test_a_worker_that_dies_at_any_frame_leaves_one_end(frame: int, store:
     await line.replace()
     await line.quiet()
     ends = [event["type"] for event in line.far.events if event["type"] in TERMINAL]
-    assert ends == ([] if frame == 8 else ["error"])
-    assert (await line.create(store=store))[-1]["type"] == "response.completed"
+    assert (ends, line.far.closed) == (([], True) if frame == 8 else (["error"], False))
+    if not line.far.closed:
+        assert (await line.create(store=store))[-1]["type"] == "response.completed"
+
+
+@pytest.mark.parametrize("posted", [True, False])
+async def test_who_tells_of_a_death_and_dies_leaves_one_end_or_none_and_a_closed_connection(posted: bool) -> None:
+    line = await line_of([Killed()])
+    await line.say({"type": "response.create", "model": "m", "input": "x", "store": False})
+    with pytest.raises(Killed):
+        await line.tasks.pop()
+
+    def die(frame: bytes) -> None:
+        line.far.on_post = lambda _: None
+        if posted:
+            line.far.frames.append(frame)
+        raise Killed
+
+    line.far.on_post = die
+    await line.replace()
+    with pytest.raises(Killed):
+        await line.tasks.pop()
+    await line.replace()
+    await line.quiet()
+    assert (kinds(line.far.events), line.far.closed) == (["error"] * posted, True)
+
+
+async def test_a_client_that_can_not_be_reached_is_not_left_waiting() -> None:
+    line = await line_of(saying("one"))
+
+    def lose(_: bytes) -> None:
+        raise ConnectionGone("The client can't be reached")
+
+    line.far.on_post = lose
+    await line.say({"type": "response.create", "model": "m", "input": "x", "store": False})
+    await line.quiet()
+    assert (line.far.frames, line.far.closed) == ([], True)
 
 
 async def test_ten_thousand_messages_at_once_are_answered_each_once() -> None:

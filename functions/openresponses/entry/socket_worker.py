@@ -97,7 +97,7 @@ async def _replace(event: LaneEvent) -> None:
     """Let another worker go on with the lane of one that failed, if nobody has it yet."""
     tenant, connection_id, heir = event["tenant"], event["connection_id"], secrets.token_hex(16)
     try:
-        await _deployment().sockets(tenant, connection_id).pass_on(event["lane"], event["holder"], heir)
+        await _deployment().sockets(tenant, connection_id).pass_on(event["lane"], event["holder"], heir, died=True)
     except (Superseded, ConnectionGone):
         return
     await _invoke(tenant, connection_id, {"lane": event["lane"], "holder": heir})
