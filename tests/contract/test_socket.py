@@ -12,6 +12,7 @@ import pytest
 from openresponses.client_keys import ClientKey
 from openresponses.core import deltas as d
 from openresponses.core.errors import ConnectionGone, ProviderUnavailable
+from openresponses.socket.frames import JOINED_SECONDS
 from tests.contract.machine import House, Killed
 from tests.contract.sockets import TERMINAL, Line
 from tests.openresponses_schema import check_event, check_response
@@ -359,6 +360,29 @@ async def test_deltas_are_joined_where_the_client_is_slow_and_say_the_same() -> 
     deltas = [frame["delta"] for frame in frames if frame["type"] == "response.output_text.delta"]
     assert "".join(deltas) == "".join(words)
     assert len(deltas) < 40
+
+
+async def test_deltas_that_come_fast_are_joined_though_the_client_is_fast_and_nothing_else_waits_for_them() -> None:
+    words = [f"{n} " for n in range(100)]
+    line = await Line(House(Slow([saying(*words)]))).open()
+    frames = await line.create()
+    deltas = [frame["delta"] for frame in frames if frame["type"] == "response.output_text.delta"]
+    assert ("".join(deltas), deltas[0]) == ("".join(words), "0 "), "the first goes at once"
+    assert 2 <= len(deltas) < 50
+    kinds_seen = [frame["type"] for frame in frames if frame["type"] != "response.output_text.delta"]
+    assert len(kinds_seen) == 8
+
+
+async def test_deltas_that_come_slowly_go_out_one_by_one() -> None:
+    class Pondering(Script):
+        async def stream(self, turn: Any) -> Any:
+            async for said in super().stream(turn):
+                await asyncio.sleep(1.2 * JOINED_SECONDS)
+                yield said
+
+    line = await Line(House(Pondering([saying("a", "b", "c")]))).open()
+    frames = await line.create()
+    assert [frame["delta"] for frame in frames if frame["type"] == "response.output_text.delta"] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("store", [True, False])

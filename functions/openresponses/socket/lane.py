@@ -2,7 +2,7 @@
 
 A turn ends at rest before its last frame goes out. So a worker that dies before that is told of by an error frame of
 the next one, and a client never gets two last frames. If the worker dies in between, nobody knows whether that frame is
-out: the connection is closed, since a client that waits must not wait for ever, and one that got it must not get another.
+out. The connection is closed then: a client that waits must not wait for ever, and one that got it must get no other.
 """
 
 import asyncio

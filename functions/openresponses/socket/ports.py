@@ -38,9 +38,9 @@ class Sockets(Protocol):
         ...
 
     async def begin(self, lane: str, holder: str, *, resumes: bool) -> Found:
-        """To be called once by a holder: who comes twice gets Superseded. `died`: a message died with the holder before,
-        and is to be settled. `doubtful`: that holder may have sent a turn's last frame, or not. One that `resumes` the
-        message finds the lane in order.
+        """To be called once by a holder: who comes twice gets Superseded. `died`: a message died with the holder
+        before, and is to be settled. `doubtful`: that holder may have sent a turn's last frame, or not. One that
+        `resumes` the message finds the lane in order.
         """
         ...
 
