@@ -108,7 +108,7 @@ def _door(tenant: str, connection_id: str, endpoint: str) -> Door:
         payload = {"tenant": tenant, "connection_id": connection_id, **heir}
         await start(_aws, os.environ["OPENRESPONSES_SOCKET_WORKER"], payload)
 
-    client = connections_at(_region, endpoint, os.environ).of(connection_id)
+    client = _connections(endpoint).of(connection_id)
     return Door(sockets, client, _find, invoke, time.time, lambda: secrets.token_hex(16))
 
 
@@ -129,4 +129,5 @@ use_local_aws(os.environ)
 _region, _table = os.environ.get("AWS_REGION", "us-east-1"), os.environ.get("OPENRESPONSES_TABLE", "")
 _seconds = int(os.environ.get("OPENRESPONSES_CONFIG_SECONDS") or 60)
 _aws = Aws(_region)
+_connections = cache(partial(connections_at, os.environ, _region))
 _runner = asyncio.Runner()

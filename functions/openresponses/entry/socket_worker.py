@@ -5,7 +5,7 @@ again by itself: what a worker that died had begun may have been heard.
 import os
 import secrets
 import time
-from functools import cache
+from functools import cache, partial
 from typing import Any, NotRequired, Protocol, TypedDict, cast
 
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "openresponses")
@@ -81,7 +81,7 @@ async def _work(event: LaneEvent, ends: float) -> None:
 
     house = House(
         sockets=sockets,
-        client=connections_at(_region, known["endpoint"], os.environ).of(connection_id),
+        client=_connections(known["endpoint"]).of(connection_id),
         open_to=open_to,
         invoke=invoke,
         now=time.time,
@@ -116,5 +116,6 @@ def _deployment() -> Deployment:
 
 use_local_aws(os.environ)
 _region = os.environ.get("AWS_REGION", "us-east-1")
+_connections = cache(partial(connections_at, os.environ, _region))
 _runner = asyncio.Runner()
 _deployment()
