@@ -155,13 +155,20 @@ def played() -> dict[str, Any]:
     worker.handler({"requestPayload": payload, "requestContext": {"condition": "RetriesExhausted"}}, Context())
     told["replaced"] = len(queued)
     nested: Any = payload
-    for _ in range(5):
+    for _ in range(9):
         nested = {"requestPayload": nested}
     worker.handler(nested, Context())
+    worker.handler(nested["requestPayload"], Context())  # the lane is the heir's
     worker.handler(payload, Context())  # late
     told["late"] = frames()
     worker.handler(queued.pop(), Context())
     told["heir"] = frames()[-1]["type"]
+    door.handler(event("$default", create(stream_id="given up")), Context())
+    failed: Any = queued.pop()
+    for _ in range(5):
+        failed = {"requestPayload": failed}
+    worker.handler(failed, Context())
+    told["given_up"] = [frames(), len(queued)]
     answers[:] = [429, 429]
     told["slow"] = turn(create())[-1]["type"]
     answers[:] = [410]

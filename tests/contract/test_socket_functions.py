@@ -26,6 +26,7 @@ def test_they_serve_a_connection_from_its_beginning_to_its_end() -> None:
         "replaced": 1,
         "late": [],
         "heir": "response.completed",
+        "given_up": [[{"type": "DELETE"}], 0],
         "slow": "response.completed",
         "gone": [{"type": "DELETE"}],
         "revoked": [["POST", PATH], ["DELETE", PATH]],

@@ -88,9 +88,9 @@ async def turn(socket: ClientConnection, message: str) -> list[Json]:
     return await rest(socket, [])
 
 
-async def rest(socket: ClientConnection, frames: list[Json]) -> list[Json]:
-    """These and the further frames of a turn, its last one included."""
-    while not frames or frames[-1]["type"] not in TERMINAL:
+async def rest(socket: ClientConnection, frames: list[Json], after: int = 0) -> list[Json]:
+    """These and the further frames of a turn, its last one included. `after` so many the turn begins."""
+    while len(frames) <= after or frames[-1]["type"] not in TERMINAL:
         frames.append(json.loads(await asyncio.wait_for(socket.recv(), PATIENCE)))
     return frames
 
