@@ -43,7 +43,7 @@ def share(values: list[float], of: float) -> float:
 
 async def test_many_connections_with_turns_that_go_on(cloud: LocalCloud, sweep: Sweep) -> None:
     """Each remembers what was said on it alone, and every turn ends once, and right."""
-    connections, turns = (200, 5) if sweep.full else (8, 2)
+    connections, turns = (200, 5) if sweep.full else (4, 2)
     begun, before, most = time.monotonic(), memory_mb([psutil.Process().pid]), 0.0
     seconds: list[float] = []
 
@@ -74,7 +74,7 @@ async def test_many_connections_with_turns_that_go_on(cloud: LocalCloud, sweep: 
 
 async def test_a_worker_that_dies_leaves_one_last_frame(cloud: LocalCloud, sweep: Sweep) -> None:
     """It is killed when its client has seen so many frames of a turn. The socket and its next turn are well."""
-    points = sweep.sample([*range(20)], 2)
+    points = sweep.sample([*range(20)], 1)
     lost: list[str] = []
     for point in points:
         async with opened(cloud) as socket:
@@ -96,13 +96,15 @@ async def test_a_worker_that_dies_leaves_one_last_frame(cloud: LocalCloud, sweep
 async def test_workers_are_killed_amid_many_turns(cloud: LocalCloud, sweep: Sweep) -> None:
     """All at once, at random: every message has exactly one last frame all the same, or the connection is closed, where
     nobody can know whether that frame is out, or one worker after the other dies."""
-    connections, turns, kills = (40, 5, 15) if sweep.full else (3, 2, 1)
+    connections, turns, kills = (40, 5, 15) if sweep.full else (2, 2, 1)
     found: list[list[str]] = []
+    heard: list[list[Json]] = []
 
     async def talk() -> None:
         left = turns
         while left:
             frames: list[Json] = []
+            heard.append(frames)
             async with opened(cloud) as socket:
                 asked = 0
                 try:
@@ -118,11 +120,17 @@ async def test_workers_are_killed_amid_many_turns(cloud: LocalCloud, sweep: Swee
             left -= asked
 
     async def murder() -> None:
+        """Amid turns, not amid the starts of those who replace the dead."""
         for _ in range(kills):
-            await asyncio.sleep(random.uniform(0.5, 1.5))
+            enough = sum(map(len, heard)) + random.randrange(5, 15) * connections
+            while sum(map(len, heard)) < enough:
+                await asyncio.sleep(0.02)
             kill(cloud, "SocketWorkerFunction")
 
-    await asyncio.gather(murder(), *(talk() for _ in range(connections)))
+    murderer = asyncio.create_task(murder())
+    await asyncio.gather(*(talk() for _ in range(connections)))
+    assert murderer.done(), "too few were killed"
+    await murderer
     every = [kind for kinds in found for kind in kinds]
     closed, failed = every.count("closed"), every.count("error")
     print(

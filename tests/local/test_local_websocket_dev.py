@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from tests.local.local_project import PATIENCE, running
@@ -33,6 +33,8 @@ def test_it_tells_the_address_and_lifts_the_sizes_and_ends_its_sockets(tmp_path:
         told = next(line for line in process.stdout if line.startswith("# WebSocketBaseUrl:")).split()[-1]
         assert told.startswith("ws://127.0.0.1:")
         assert told not in exports["OPENAI_BASE_URL"]
+        with pytest.raises(InvalidStatus), opened(exports["OPENAI_BASE_URL"].replace("http", "ws")):
+            pass
         with opened(told) as socket:
             assert ask(socket, count=1, pad="x" * 40_000) == "0"
             where = json.loads(ask(socket, tell=True))["where"]
