@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 from websockets.exceptions import ConnectionClosed
 
+from openresponses.socket.frames import JOINED_SECONDS
 from openresponses_dev.local.cloud import LocalCloud
 from tests.e2e.sockets import Json, create, ends, kill, local_cloud, opened, rest, silence, turn
 from tests.stream_checker import check_stream
@@ -175,9 +176,12 @@ async def test_answers_of_every_size_around_the_limit(cloud: LocalCloud, sweep: 
             print(f"{size} bytes: {kind}, the largest frame has {largest}")
 
 
-async def test_the_time_from_a_delta_to_the_clients_frame(cloud: LocalCloud, sweep: Sweep) -> None:
+@pytest.mark.parametrize(("words", "pause_ms"), [(25, 80), (100, 10)], ids=["deltas_that_go_at_once", "joined_deltas"])
+async def test_the_time_from_a_delta_to_the_clients_frame(
+    cloud: LocalCloud, sweep: Sweep, words: int, pause_ms: int
+) -> None:
     """Beside that of the same deltas over HTTP, in turns, in the same run: a ratio, since the machine may be busy."""
-    rounds, model = (10 if sweep.full else 1), "clock/words-100-10"
+    rounds, model = (10 if sweep.full else 1), f"clock/words-{words}-{pause_ms}"
     times: dict[str, list[float]] = {"socket": [], "http": []}
     frames = 0
 
@@ -187,25 +191,23 @@ async def test_the_time_from_a_delta_to_the_clients_frame(cloud: LocalCloud, swe
 
     async with opened(cloud) as socket, httpx2.AsyncClient(trust_env=False, timeout=60) as client:
         for _ in range(rounds):
-            await socket.send(create("Go.", model=model))
-            kind = ""
-            while kind != "response.completed":
-                frame = json.loads(await asyncio.wait_for(socket.recv(), 60))
-                kind = frame["type"]
-                if kind == "response.output_text.delta":
-                    frames += 1
-                    note("socket", frame["delta"])
+            said = await turn(socket, create("Go.", model=model), hear=lambda frame: note("socket", delta_of(frame)))
+            frames += sum(1 for frame in said if delta_of(frame))
             body = {"model": model, "input": "Go.", "store": False, "stream": True}
             headers = {"Authorization": f"Bearer {cloud.api_key}"}
             url = f"{cloud.base_url}/responses"
             async with client.stream("POST", url, json=body, headers=headers) as answer:
                 async for line in answer.aiter_lines():
                     event: Json = json.loads(line.removeprefix("data: ")) if line.startswith("data: {") else {}
-                    if event.get("type") == "response.output_text.delta":
-                        note("http", event["delta"])
-    assert len(times["socket"]) == len(times["http"]) == 100 * rounds
+                    note("http", delta_of(event))
+    assert len(times["socket"]) == len(times["http"]) == words * rounds
+    print(f"\na word every {pause_ms} ms: {words * rounds} deltas in {frames} frames")
     for kind, values in times.items():
         print(f"{kind}: median {share(values, 0.5):.1f} ms, p99 {share(values, 0.99):.1f} ms")
-    ratio = statistics.median(times["socket"]) / statistics.median(times["http"])
-    print(f"the socket's median is {ratio:.1f} times the stream's; {100 * rounds} deltas in {frames} frames")
+    print(f"the socket's median is {statistics.median(times['socket']) / statistics.median(times['http']):.1f} times")
     assert share(times["socket"], 0.5) < 1000, "deltas are not held back"
+    assert frames < words * rounds / 2 or pause_ms > 1000 * JOINED_SECONDS
+
+
+def delta_of(event: Json) -> str:
+    return event["delta"] if event.get("type") == "response.output_text.delta" else ""
