@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 
 from openresponses.socket.frames import JOINED_SECONDS
 from openresponses_dev.local.cloud import LocalCloud
-from tests.e2e.sockets import Json, create, ends, kill, local_cloud, opened, rest, silence, turn
+from tests.e2e.sockets import PATIENCE, Json, create, ends, kill, local_cloud, opened, rest, silence, turn
 from tests.stream_checker import check_stream
 from tests.sweeps import Sweep
 
@@ -98,7 +98,7 @@ async def test_workers_are_killed_amid_many_turns(cloud: LocalCloud, sweep: Swee
     """All at once, at random: every message has exactly one last frame all the same, or the connection is closed, where
     nobody can know whether that frame is out, or one worker after the other dies."""
     connections, turns, kills = (40, 5, 15) if sweep.full else (2, 2, 1)
-    found: list[list[str]] = []
+    found: list[str] = []
     heard: list[list[Json]] = []
 
     async def talk() -> None:
@@ -106,18 +106,19 @@ async def test_workers_are_killed_amid_many_turns(cloud: LocalCloud, sweep: Swee
         while left:
             frames: list[Json] = []
             heard.append(frames)
+            asked, closed = 0, False
             async with opened(cloud) as socket:
-                asked = 0
                 try:
                     while asked < left:
                         asked += 1
                         await socket.send(create("[[slow 50ms]] [[words 20]] Go."))
                         await rest(socket, frames, after=len(frames))
-                    found.append(ends([*frames, *await silence(socket, 0.5)]))
+                    frames += await silence(socket, 0.5)
                 except ConnectionClosed:
-                    assert len(ends(frames)) == asked - 1
-                    found.append([*ends(frames), "closed"])
-            assert len(found[-1]) == asked
+                    closed = True
+            kinds = ends(frames) + ["closed"] * closed
+            assert len(kinds) == asked
+            found.extend(kinds)
             left -= asked
 
     async def murder() -> None:
@@ -128,17 +129,13 @@ async def test_workers_are_killed_amid_many_turns(cloud: LocalCloud, sweep: Swee
                 await asyncio.sleep(0.02)
             kill(cloud, "SocketWorkerFunction")
 
-    murderer = asyncio.create_task(murder())
-    await asyncio.gather(*(talk() for _ in range(connections)))
-    assert murderer.done(), "too few were killed"
-    await murderer
-    every = [kind for kinds in found for kind in kinds]
-    closed, failed = every.count("closed"), every.count("error")
+    await asyncio.wait_for(asyncio.gather(murder(), *(talk() for _ in range(connections))), PATIENCE)
+    closed, failed = found.count("closed"), found.count("error")
     print(
         f"\n{connections * turns} messages, workers killed {kills} times: {failed} ended with an error, {closed} closed"
     )
-    assert len(every) == connections * turns
-    assert set(every) <= {"response.completed", "error", "closed"}
+    assert len(found) == connections * turns
+    assert set(found) <= {"response.completed", "error", "closed"}
 
 
 async def padded(cloud: LocalCloud, size: int) -> str | int:
