@@ -44,7 +44,7 @@ def share(values: list[float], of: float) -> float:
 
 async def test_many_connections_with_turns_that_go_on(cloud: LocalCloud, sweep: Sweep) -> None:
     """Each remembers what was said on it alone, and every turn ends once, and right."""
-    connections, turns = (200, 5) if sweep.full else (4, 2)
+    connections, turns = (200, 5) if sweep.full else (3, 2)
     begun, before, most = time.monotonic(), memory_mb([psutil.Process().pid]), 0.0
     seconds: list[float] = []
 
@@ -97,7 +97,9 @@ async def test_a_worker_that_dies_leaves_one_last_frame(cloud: LocalCloud, sweep
 async def test_workers_are_killed_amid_many_turns(cloud: LocalCloud, sweep: Sweep) -> None:
     """All at once, at random: every message has exactly one last frame all the same, or the connection is closed, where
     nobody can know whether that frame is out, or one worker after the other dies."""
-    connections, turns, kills = (40, 5, 15) if sweep.full else (2, 2, 1)
+    if not sweep.full:
+        pytest.skip("in a plain run, the test before kills one")
+    connections, turns, kills = 40, 5, 15
     found: list[str] = []
     heard: list[list[Json]] = []
 
@@ -124,7 +126,7 @@ async def test_workers_are_killed_amid_many_turns(cloud: LocalCloud, sweep: Swee
     async def murder() -> None:
         """Amid turns, not amid the starts of those who replace the dead."""
         for _ in range(kills):
-            enough = sum(map(len, heard)) + random.randrange(5, 15) * connections
+            enough = sum(map(len, heard)) + random.randrange(1, 4) * connections
             while sum(map(len, heard)) < enough:
                 await asyncio.sleep(0.02)
             kill(cloud, "SocketWorkerFunction")
