@@ -153,12 +153,13 @@ def played() -> dict[str, Any]:
     payload = queued.pop()
     told["payload"] = sorted(payload)
     worker.handler({"requestPayload": payload, "requestContext": {"condition": "RetriesExhausted"}}, Context())
+    queued.clear()  # as if it had died in between
+    worker.handler({"requestPayload": {"requestPayload": payload}}, Context())
     told["replaced"] = len(queued)
     nested: Any = payload
     for _ in range(9):
         nested = {"requestPayload": nested}
     worker.handler(nested, Context())
-    worker.handler(nested["requestPayload"], Context())  # the lane is the heir's
     worker.handler(payload, Context())  # late
     told["late"] = frames()
     worker.handler(queued.pop(), Context())

@@ -3,7 +3,6 @@ again by itself: what a worker that died had begun may have been heard.
 """
 
 import os
-import secrets
 import time
 from contextlib import suppress
 from functools import cache, partial
@@ -19,7 +18,7 @@ from time import perf_counter
 from .. import telemetry
 from ..aws.invocations import start
 from ..core.errors import ConnectionGone, KitError, Superseded
-from ..socket.envelope import MAX_FRAME, About, Follow, Heir, Sent
+from ..socket.envelope import MAX_FRAME, About, Follow, Heir, Sent, heir_of
 from ..socket.lane import House, LaneWorker, UseCases
 from .compose import Deployment
 from .connections import connections_at
@@ -86,7 +85,6 @@ async def _work(event: LaneEvent, ends: float) -> None:
         open_to=open_to,
         invoke=invoke,
         now=time.time,
-        new_id=lambda: secrets.token_hex(16),
         tenant=tenant,
         names=deployment.settings.event_names,
         limit=int(os.environ.get("OPENRESPONSES_SOCKET_FRAME_BYTES") or MAX_FRAME),
@@ -95,15 +93,15 @@ async def _work(event: LaneEvent, ends: float) -> None:
 
 
 async def _replace(event: LaneEvent, failures: int) -> None:
-    """Let another worker go on with the lane of one that failed, if nobody has it yet."""
-    tenant, connection_id, heir = event["tenant"], event["connection_id"], secrets.token_hex(16)
-    try:
-        await _deployment().sockets(tenant, connection_id).pass_on(event["lane"], event["holder"], heir, died=True)
-    except (Superseded, ConnectionGone):
-        return
+    """Let another worker go on with the lane of one that failed. If the lane has been passed on already, who did so may
+    have died before the heir was invoked.
+    """
+    tenant, connection_id, heir = event["tenant"], event["connection_id"], heir_of(event["holder"])
     if failures > MAX_FAILURES:
         await _hang_up(tenant, connection_id)
         return
+    with suppress(Superseded):
+        await _deployment().sockets(tenant, connection_id).pass_on(event["lane"], event["holder"], heir, died=True)
     await _invoke(tenant, connection_id, {"lane": event["lane"], "holder": heir})
 
 

@@ -30,7 +30,7 @@ from ..responses.before import Remembered, memory_of
 from ..responses.create import NewResponses
 from ..responses.stored import StoredResponses
 from ..schema.events import StreamEvent, Terminal
-from .envelope import LIFE, About, Follow, Heir, Sent, error_frame
+from .envelope import LIFE, About, Follow, Heir, Sent, error_frame, heir_of
 from .frames import Form, Outbox
 from .messages import CreateMessage, parse
 from .ports import Client, Sockets
@@ -58,7 +58,6 @@ class House(NamedTuple):
     open_to: Callable[[Sent], UseCases]
     invoke: Callable[[Heir], Awaitable[None]]
     now: Callable[[], float]
-    new_id: Callable[[], str]
     tenant: str
     names: EventNames
     limit: int
@@ -136,7 +135,7 @@ class LaneWorker:
         await self._pass_on()
 
     async def _pass_on(self, follow: Follow | None = None) -> None:
-        heir = self._house.new_id()
+        heir = heir_of(self._holder)
         await self._sockets.pass_on(self._lane, self._holder, heir)
         next_holder: Heir = {"lane": self._lane, "holder": heir}
         await self._house.invoke({**next_holder, "follow": follow} if follow else next_holder)
