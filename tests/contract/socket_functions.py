@@ -128,7 +128,7 @@ def played() -> dict[str, Any]:
     told: dict[str, Any] = {}
 
     def frames() -> list[dict[str, Any]]:
-        found = [json.loads(body) for _, _, body in posted]
+        found = [json.loads(body) if verb == "POST" else {"type": verb} for verb, _, body in posted]
         posted.clear()
         return found
 
@@ -142,20 +142,34 @@ def played() -> dict[str, Any]:
     first = turn(create())
     told["first"] = [frame["type"] for frame in first]
     told["second"] = turn(create(previous_response_id=first[-1]["response"]["id"]))[-1]["type"]
+    routed = event("$default", create())
+    routed["requestContext"]["routeKey"] = "$connect"  # as the `type` of a message may say
+    door.handler(routed, Context())
+    told["routed"] = len(queued)
+    worker.handler(queued.pop(), Context())
+    frames()
     told["binary"] = turn("aGVsbG8=", isBase64Encoded=True)
     door.handler(event("$default", create()), Context())
     payload = queued.pop()
     told["payload"] = sorted(payload)
     worker.handler({"requestPayload": payload, "requestContext": {"condition": "RetriesExhausted"}}, Context())
+    queued.clear()  # as if it had died in between
+    worker.handler({"requestPayload": {"requestPayload": payload}}, Context())
     told["replaced"] = len(queued)
     nested: Any = payload
-    for _ in range(5):
+    for _ in range(9):
         nested = {"requestPayload": nested}
     worker.handler(nested, Context())
     worker.handler(payload, Context())  # late
     told["late"] = frames()
     worker.handler(queued.pop(), Context())
     told["heir"] = frames()[-1]["type"]
+    door.handler(event("$default", create(stream_id="given up")), Context())
+    failed: Any = queued.pop()
+    for _ in range(5):
+        failed = {"requestPayload": failed}
+    worker.handler(failed, Context())
+    told["given_up"] = [frames(), len(queued)]
     answers[:] = [429, 429]
     told["slow"] = turn(create())[-1]["type"]
     answers[:] = [410]

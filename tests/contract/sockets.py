@@ -12,7 +12,7 @@ from openresponses.client_keys import ClientKey
 from openresponses.core.errors import ConnectionGone, Overloaded
 from openresponses.socket import lane as lanes
 from openresponses.socket.door import Arrived, Door
-from openresponses.socket.envelope import MAX_FRAME, About, Heir, Sent
+from openresponses.socket.envelope import MAX_FRAME, About, Heir, Sent, heir_of
 from openresponses.socket.ports import Sockets
 from openresponses.storage.memory_sockets import Desk, MemorySockets
 from tests.contract.machine import House, Killed
@@ -159,7 +159,6 @@ class Line:
             open_to=lambda sent: self.open_to(sent),
             invoke=self._invoke,
             now=lambda: self.house.time,
-            new_id=self._new_id,
             tenant="acme",
             names="open_responses",
             limit=self.limit,
@@ -169,8 +168,9 @@ class Line:
 
     async def replace(self) -> None:
         """What Lambda's destination for failures does."""
-        dead, heir = self.invoked[-1], self._new_id()
-        await self.sockets.pass_on(dead["lane"], dead["holder"], heir)
+        dead = self.invoked[-1]
+        heir = heir_of(dead["holder"])
+        await self.sockets.pass_on(dead["lane"], dead["holder"], heir, died=True)
         await self._invoke({"lane": dead["lane"], "holder": heir})
 
     def uses(self) -> lanes.UseCases:

@@ -11,7 +11,8 @@ import pytest
 
 from openresponses.client_keys import ClientKey
 from openresponses.core import deltas as d
-from openresponses.core.errors import ProviderUnavailable
+from openresponses.core.errors import ConnectionGone, ProviderUnavailable
+from openresponses.socket.frames import JOINED_SECONDS
 from tests.contract.machine import House, Killed
 from tests.contract.sockets import TERMINAL, Line
 from tests.openresponses_schema import check_event, check_response
@@ -361,6 +362,29 @@ async def test_deltas_are_joined_where_the_client_is_slow_and_say_the_same() -> 
     assert len(deltas) < 40
 
 
+async def test_deltas_that_come_fast_are_joined_though_the_client_is_fast_and_nothing_else_waits_for_them() -> None:
+    words = [f"{n} " for n in range(100)]
+    line = await Line(House(Slow([saying(*words)]))).open()
+    frames = await line.create()
+    deltas = [frame["delta"] for frame in frames if frame["type"] == "response.output_text.delta"]
+    assert ("".join(deltas), deltas[0]) == ("".join(words), "0 "), "the first goes at once"
+    assert 2 <= len(deltas) < 50
+    kinds_seen = [frame["type"] for frame in frames if frame["type"] != "response.output_text.delta"]
+    assert len(kinds_seen) == 8
+
+
+async def test_deltas_that_come_slowly_go_out_one_by_one() -> None:
+    class Pondering(Script):
+        async def stream(self, turn: Any) -> Any:
+            async for said in super().stream(turn):
+                await asyncio.sleep(1.2 * JOINED_SECONDS)
+                yield said
+
+    line = await Line(House(Pondering([saying("a", "b", "c")]))).open()
+    frames = await line.create()
+    assert [frame["delta"] for frame in frames if frame["type"] == "response.output_text.delta"] == ["a", "b", "c"]
+
+
 @pytest.mark.parametrize("store", [True, False])
 async def test_what_no_frame_holds_is_told_and_nothing_is_lost_silently(store: bool) -> None:
     text = "é\u0000🙂x" * 4_000
@@ -398,7 +422,7 @@ async def test_a_request_that_fills_a_frame_is_echoed_without_what_the_client_kn
 @pytest.mark.parametrize("store", [True, False])
 @pytest.mark.parametrize("frame", range(9))
 async def test_a_worker_that_dies_at_any_frame_leaves_one_end(frame: int, store: bool) -> None:
-    """All but the last one: that may be out when its worker dies, or not."""
+    """The last one may be out when its worker dies, or not: the connection ends then, and nothing more is sent."""
     line = await line_of(saying("one"), saying("two"))
     turn = {"type": "response.create", "model": "m", "input": "x", "store": store}
 
@@ -416,8 +440,43 @@ async def test_a_worker_that_dies_at_any_frame_leaves_one_end(frame: int, store:
     await line.replace()
     await line.quiet()
     ends = [event["type"] for event in line.far.events if event["type"] in TERMINAL]
-    assert ends == ([] if frame == 8 else ["error"])
-    assert (await line.create(store=store))[-1]["type"] == "response.completed"
+    assert (ends, line.far.closed) == (([], True) if frame == 8 else (["error"], False))
+    if not line.far.closed:
+        assert (await line.create(store=store))[-1]["type"] == "response.completed"
+
+
+@pytest.mark.parametrize("posted", [True, False])
+async def test_who_tells_of_a_death_and_dies_leaves_one_end_or_none_and_a_closed_connection(posted: bool) -> None:
+    line = await line_of([Killed()])
+    await line.say({"type": "response.create", "model": "m", "input": "x", "store": False})
+    with pytest.raises(Killed):
+        await line.tasks.pop()
+
+    def die(frame: bytes) -> None:
+        line.far.on_post = lambda _: None
+        if posted:
+            line.far.frames.append(frame)
+        raise Killed
+
+    line.far.on_post = die
+    await line.replace()
+    with pytest.raises(Killed):
+        await line.tasks.pop()
+    await line.replace()
+    await line.quiet()
+    assert (kinds(line.far.events), line.far.closed) == (["error"] * posted, True)
+
+
+async def test_a_client_that_can_not_be_reached_is_not_left_waiting() -> None:
+    line = await line_of(saying("one"))
+
+    def lose(_: bytes) -> None:
+        raise ConnectionGone("The client can't be reached")
+
+    line.far.on_post = lose
+    await line.say({"type": "response.create", "model": "m", "input": "x", "store": False})
+    await line.quiet()
+    assert (line.far.frames, line.far.closed) == ([], True)
 
 
 async def test_ten_thousand_messages_at_once_are_answered_each_once() -> None:

@@ -70,7 +70,7 @@ async def test_a_lane_has_one_holder_and_keeps_its_order(sockets: Sockets) -> No
     said = UNICODE.encode()
     assert [await sockets.add("ü/#", f"{n:015d}#m", said, f"h{n}") for n in range(3)] == ["held", "queued", "queued"]
     assert await sockets.add("other", "000000000000009#m", b"", "h9") == "held"
-    assert await sockets.begin("ü/#", "h0", resumes=False) is None
+    assert await sockets.begin("ü/#", "h0", resumes=False) == "in_order"
     with pytest.raises(Superseded):
         await sockets.begin("ü/#", "h0", resumes=False)
     for holder in ("h1", "h9", ""):
@@ -99,7 +99,7 @@ async def test_a_holder_whose_lease_ends_is_replaced_and_its_message_is_told_of_
     assert await sockets.add("", "000000000000002#m", b"2", "h2") == "queued"
     desks.time += 2
     assert await sockets.add("", "000000000000003#m", b"3", "h3") == "held"
-    assert await sockets.begin("", "h3", resumes=False) == "000000000000001#m"
+    assert await sockets.begin("", "h3", resumes=False) == "died"
     for use in (sockets.settle("", "h1", "resp_1", b"{}"), sockets.renew("", "h1"), sockets.next("", "h1")):
         with pytest.raises(Superseded):
             await use
@@ -115,11 +115,35 @@ async def test_a_lane_is_passed_on_with_what_it_answers(sockets: Sockets) -> Non
     await sockets.begin("", "h1", resumes=False)
     await sockets.next("", "h1")
     await sockets.pass_on("", "h1", "h2")
-    assert await sockets.begin("", "h2", resumes=True) is None
+    assert await sockets.begin("", "h2", resumes=True) == "in_order"
     assert await sockets.message("000000000000001#m") == b"1"
-    await sockets.pass_on("", "h2", "h3")
-    assert await sockets.begin("", "h3", resumes=False) == "000000000000001#m"
+    await sockets.pass_on("", "h2", "h3", died=True)
+    assert await sockets.begin("", "h3", resumes=False) == "died"
+    await sockets.settle("", "h3")
     assert await sockets.next("", "h3") is None
+    assert await sockets.message("000000000000001#m") is None
+
+
+async def test_a_last_frame_is_in_doubt_until_its_holder_goes_on(sockets: Sockets) -> None:
+    for n in range(2):
+        await sockets.add("", f"{n:015d}#m", b"", f"h{n}")
+    assert await sockets.begin("", "h0", resumes=False) == "in_order"
+    await sockets.pass_on("", "h0", "h1", died=True)
+    assert await sockets.begin("", "h1", resumes=False) == "in_order"
+    await sockets.next("", "h1")
+    await sockets.settle("", "h1", "resp_1")
+    await sockets.pass_on("", "h1", "h2", died=True)
+    assert await sockets.begin("", "h2", resumes=False) == "doubtful"
+    await sockets.next("", "h2")
+    await sockets.pass_on("", "h2", "h3", died=True)
+    assert await sockets.begin("", "h3", resumes=False) == "died"
+    await sockets.settle("", "h3")
+    await sockets.pass_on("", "h3", "h4")
+    assert await sockets.begin("", "h4", resumes=False) == "in_order"
+    await sockets.settle("", "h4")
+    assert await sockets.next("", "h4") is None
+    assert await sockets.add("", "000000000000005#m", b"", "h5") == "held"
+    assert await sockets.begin("", "h5", resumes=False) == "in_order"
 
 
 async def test_a_lane_has_room_for_so_many_messages_and_a_connection_for_so_many_lanes(sockets: Sockets) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -82,15 +82,19 @@ def create(text: str, **more: Any) -> str:
     return json.dumps({"type": "response.create", "model": "offline/demo", "input": text, "store": False, **more})
 
 
-async def turn(socket: ClientConnection, message: str) -> list[Json]:
-    """The frames of a message that is sent alone."""
+async def turn(socket: ClientConnection, message: str, hear: Callable[[Json], object] = lambda _: None) -> list[Json]:
+    """The frames of a message that is sent alone. `hear` is given each when it comes."""
     await socket.send(message)
-    return await rest(socket, [])
+    frames: list[Json] = []
+    while not ends(frames):
+        frames.append(json.loads(await asyncio.wait_for(socket.recv(), PATIENCE)))
+        hear(frames[-1])
+    return frames
 
 
-async def rest(socket: ClientConnection, frames: list[Json]) -> list[Json]:
-    """These and the further frames of a turn, its last one included."""
-    while not frames or frames[-1]["type"] not in TERMINAL:
+async def rest(socket: ClientConnection, frames: list[Json], after: int = 0) -> list[Json]:
+    """These and the further frames of a turn, its last one included. `after` so many the turn begins."""
+    while len(frames) <= after or frames[-1]["type"] not in TERMINAL:
         frames.append(json.loads(await asyncio.wait_for(socket.recv(), PATIENCE)))
     return frames
 

@@ -18,6 +18,7 @@ from openresponses_dev.local.cloud import LocalCloud
 from openresponses_dev.local.logs import Log
 from tests.local.local_project import PATIENCE, until, wire
 from tests.local.sockets import KEY, alone, ask, connection_id, opened, socket_project
+from tests.sweeps import Sweep
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("local websocket")]
 ID = re.compile("[A-Za-z0-9_-]{15}=")
@@ -283,8 +284,10 @@ async def test_an_own_page_opens_one(cloud: LocalCloud) -> None:
         assert (await ask(socket, tell=True))["event"]["requestContext"]["eventType"] == "MESSAGE"
 
 
-async def test_at_an_origin_of_its_own_the_rest_address_knows_no_upgrade(tmp_path: Path) -> None:
+async def test_at_an_origin_of_its_own_the_rest_address_knows_no_upgrade(tmp_path: Path, sweep: Sweep) -> None:
     """As on AWS, where the function of the REST API says so."""
+    if not sweep.full:
+        pytest.skip("in a plain run, test_local_websocket_dev.py tries it")
     code = """
 import asyncio, sys
 from contextlib import AsyncExitStack

@@ -13,7 +13,6 @@ from .session import Service, make_client
 T = TypeVar("T")
 
 _READ_TIMEOUT: dict[Service, float] = {
-    "apigatewaymanagementapi": 10.0,
     "dynamodb": 5.0,
     "lambda": 330.0,  # longer than any caller waits: a call that was given up must not be made again
     "s3": 30.0,

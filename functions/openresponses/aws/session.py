@@ -8,7 +8,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, Literal, TypeAlias
 
-Service: TypeAlias = Literal["apigatewaymanagementapi", "dynamodb", "lambda", "s3", "ssm", "stepfunctions"]
+Service: TypeAlias = Literal["dynamodb", "lambda", "s3", "ssm", "stepfunctions"]
 
 session_lock = threading.RLock()
 """Hold it while you use the session: botocore's clients and credentials are thread-safe, its sessions are not."""
@@ -19,12 +19,8 @@ def session() -> Any:
     return import_module("botocore.session").get_session()
 
 
-def make_client(
-    service: Service, region: str, *, read_timeout: float, attempts: int, connections: int, endpoint: str | None = None
-) -> Any:
-    """Takes half a second: not for the event loop. `attempts` is how often a call is tried in all. Without an
-    `endpoint` the SDK finds it.
-    """
+def make_client(service: Service, region: str, *, read_timeout: float, attempts: int, connections: int) -> Any:
+    """Takes half a second: not for the event loop. `attempts` is how often a call is tried in all."""
     config = import_module("botocore.config").Config(
         connect_timeout=2.0,
         read_timeout=read_timeout,
@@ -33,4 +29,4 @@ def make_client(
         tcp_keepalive=True,
     )
     with session_lock:
-        return session().create_client(service, region_name=region, config=config, endpoint_url=endpoint)
+        return session().create_client(service, region_name=region, config=config)

@@ -27,9 +27,14 @@ from .local_aws import use_local_aws
 
 
 class RequestContext(TypedDict):
-    """Times are milliseconds since 1970. `authorizer` is the context that ours gave at $connect."""
+    """Times are milliseconds since 1970. `authorizer` is the context that ours gave at $connect.
 
-    routeKey: str
+    `routeKey` is not looked at. API Gateway takes the route whose key a message's `type` has, and the documentation
+    doesn't say that `$connect` is none for it:
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-develop-routes.html
+    """
+
+    eventType: Literal["CONNECT", "MESSAGE", "DISCONNECT"]
     connectionId: str
     connectedAt: int
     requestTimeEpoch: int
@@ -49,24 +54,24 @@ class SocketEvent(TypedDict):
 def handler(event: SocketEvent, context: object) -> dict[str, int]:
     """An answer of 200: at $connect any other refuses the connection. Raises what storage raises at $connect."""
     asked = event["requestContext"]
-    tenant, route = asked["authorizer"]["tenant"], asked["routeKey"]
+    tenant, kind = asked["authorizer"]["tenant"], asked["eventType"]
     outcome = _runner.run(_perform(event, tenant))
     line = {"tenant": tenant, "key_id": asked["authorizer"]["key_id"], "connection_id": asked["connectionId"]}
-    print(json.dumps({"level": "INFO", "message": "socket", "route": route, "outcome": outcome, **line}))
+    print(json.dumps({"level": "INFO", "message": "socket", "event": kind, "outcome": outcome, **line}))
     return {"statusCode": 200}
 
 
 async def _perform(event: SocketEvent, tenant: str) -> str:
     asked = event["requestContext"]
     door = _door(tenant, asked["connectionId"], f"https://{asked['domainName']}/{asked['stage']}")
-    match asked["routeKey"]:
-        case "$connect":
+    match asked["eventType"]:
+        case "CONNECT":
             await door.connect(_about(event))
             return "connected"
-        case "$disconnect":
+        case "DISCONNECT":
             await door.disconnect()
             return "disconnected"
-        case _:
+        case "MESSAGE":
             text = None if event.get("isBase64Encoded") else event.get("body") or ""
             connected = asked["connectedAt"] / 1000
             message_id = f"{asked['requestTimeEpoch']:015d}#{asked.get('messageId') or secrets.token_hex(8)}"
@@ -103,7 +108,7 @@ def _door(tenant: str, connection_id: str, endpoint: str) -> Door:
         payload = {"tenant": tenant, "connection_id": connection_id, **heir}
         await start(_aws, os.environ["OPENRESPONSES_SOCKET_WORKER"], payload)
 
-    client = connections_at(_region, endpoint, os.environ).of(connection_id)
+    client = _connections(endpoint).of(connection_id)
     return Door(sockets, client, _find, invoke, time.time, lambda: secrets.token_hex(16))
 
 
@@ -117,10 +122,12 @@ def _keys():
         os.environ.get("OPENRESPONSES_SSM_PREFIX", "").rstrip("/"),
         os.environ.get("OPENRESPONSES_KEY_ARN", ""),
     )
-    return kept_in(SsmParameters(_aws, f"{prefix}/", time.monotonic, seconds=60, key=key))
+    return kept_in(SsmParameters(_aws, f"{prefix}/", time.monotonic, seconds=_seconds, key=key))
 
 
 use_local_aws(os.environ)
 _region, _table = os.environ.get("AWS_REGION", "us-east-1"), os.environ.get("OPENRESPONSES_TABLE", "")
+_seconds = int(os.environ.get("OPENRESPONSES_CONFIG_SECONDS") or 60)
 _aws = Aws(_region)
+_connections = cache(partial(connections_at, os.environ, _region))
 _runner = asyncio.Runner()

@@ -5,6 +5,7 @@ Frames follow `WebSocketErrorEvent` of the specification, and OpenAI's `Response
 """
 
 import json
+from hashlib import sha256
 from typing import Any, Literal, NotRequired, TypedDict, cast
 
 from ..core.errors import KitError
@@ -50,6 +51,13 @@ class Heir(TypedDict):
     lane: str
     holder: str
     follow: NotRequired[Follow]
+
+
+def heir_of(holder: str) -> str:
+    """Who gets a lane after `holder`. Whoever passes it on may die before the heir is invoked: the next one who tries
+    invokes the same heir, which begins once.
+    """
+    return sha256(holder.encode()).hexdigest()[:32]
 
 
 def error_frame(error: KitError, lane: str = "") -> bytes:

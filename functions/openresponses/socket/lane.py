@@ -1,13 +1,14 @@
 """One lane of a connection: its messages, one after the other, each with its frames and exactly one last frame.
 
 A turn ends at rest before its last frame goes out. So a worker that dies before that is told of by an error frame of
-the next one, and a client never gets two last frames; it gets none if the worker dies in between.
+the next one, and a client never gets two last frames. If the worker dies in between, nobody knows whether that frame is
+out. The connection is closed then: a client that waits must not wait for ever, and one that got it must get no other.
 """
 
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple, TypeGuard
 
 from .. import telemetry
@@ -29,7 +30,7 @@ from ..responses.before import Remembered, memory_of
 from ..responses.create import NewResponses
 from ..responses.stored import StoredResponses
 from ..schema.events import StreamEvent, Terminal
-from .envelope import LIFE, About, Follow, Heir, Sent, error_frame
+from .envelope import LIFE, About, Follow, Heir, Sent, error_frame, heir_of
 from .frames import Form, Outbox
 from .messages import CreateMessage, parse
 from .ports import Client, Sockets
@@ -57,7 +58,6 @@ class House(NamedTuple):
     open_to: Callable[[Sent], UseCases]
     invoke: Callable[[Heir], Awaitable[None]]
     now: Callable[[], float]
-    new_id: Callable[[], str]
     tenant: str
     names: EventNames
     limit: int
@@ -73,17 +73,22 @@ class LaneWorker:
 
     async def work(self, follow: Follow | None = None) -> None:
         """Answer the lane's messages until none waits, or too little time is left."""
-        try:
-            died = await self._sockets.begin(self._lane, self._holder, resumes=follow is not None)
-            async with self._held():
-                if died is not None:
-                    await self._refuse(
-                        WorkerDied("The server lost the worker of this response: send the message again")
-                    )
-                if follow is None or await self._go_on(follow):
-                    await self._answer_all()
-        except (Superseded, ConnectionGone):
-            return
+        with suppress(Superseded, ConnectionGone):
+            try:
+                await self._work(follow)
+            except ConnectionGone:  # or a frame was lost, or may be: the client hears of it by the end
+                await self._client.close()
+
+    async def _work(self, follow: Follow | None) -> None:
+        found = await self._sockets.begin(self._lane, self._holder, resumes=follow is not None)
+        async with self._held():
+            if found == "doubtful":
+                raise ConnectionGone("The client may miss the end of a response")
+            if found == "died":
+                await self._sockets.settle(self._lane, self._holder)
+                await self._refuse(WorkerDied("The server lost the worker of this response: send the message again"))
+            if follow is None or await self._go_on(follow):
+                await self._answer_all()
 
     @asynccontextmanager
     async def _held(self) -> AsyncGenerator[None, None]:
@@ -130,7 +135,7 @@ class LaneWorker:
         await self._pass_on()
 
     async def _pass_on(self, follow: Follow | None = None) -> None:
-        heir = self._house.new_id()
+        heir = heir_of(self._holder)
         await self._sockets.pass_on(self._lane, self._holder, heir)
         next_holder: Heir = {"lane": self._lane, "holder": heir}
         await self._house.invoke({**next_holder, "follow": follow} if follow else next_holder)

@@ -7,6 +7,7 @@ the worker, as long as its lease lasts. Every method of a holder raises Supersed
 from typing import Literal, Protocol, TypeAlias
 
 Added: TypeAlias = Literal["held", "queued", "full", "gone"]
+Found: TypeAlias = Literal["in_order", "died", "doubtful"]
 
 
 class Sockets(Protocol):
@@ -36,16 +37,19 @@ class Sockets(Protocol):
         """Empty a lane that its holder could not begin with. Returns the messages' ids."""
         ...
 
-    async def begin(self, lane: str, holder: str, *, resumes: bool) -> str | None:
-        """To be called once by a holder: who comes twice gets Superseded. Returns the message that died with the holder
-        before, which is told of no other; None if there is none, or if this holder `resumes` it.
+    async def begin(self, lane: str, holder: str, *, resumes: bool) -> Found:
+        """To be called once by a holder: who comes twice gets Superseded. `died`: a message died with the holder
+        before, and is to be settled. `doubtful`: that holder may have sent a turn's last frame, or not. One that
+        `resumes` the message finds the lane in order.
         """
         ...
 
     async def renew(self, lane: str, holder: str) -> None: ...
 
     async def next(self, lane: str, holder: str) -> tuple[str, bytes] | None:
-        """Take the message that came first: its id, and itself. None if none waits: the lane is nobody's then."""
+        """Take the message that came first: its id, and itself. None if none waits: the lane is nobody's then. The last
+        frame of the one before is out.
+        """
         ...
 
     async def message(self, message_id: str) -> bytes | None:
@@ -53,13 +57,15 @@ class Sockets(Protocol):
         ...
 
     async def settle(self, lane: str, holder: str, response_id: str | None = None, memory: bytes | None = None) -> None:
-        """The turn of the message that was taken is over: nobody will say that it died. `response_id` is what came of
-        it. It takes the place of the lane's response before it, whose memory is gone.
+        """The turn of the message that was taken is over: nobody will say that it died. Its last frame goes out now.
+        `response_id` is what came of it. It takes the place of the lane's response before it, whose memory is gone.
         """
         ...
 
-    async def pass_on(self, lane: str, holder: str, heir: str) -> None:
-        """Give the lane to another holder, which has yet to begin."""
+    async def pass_on(self, lane: str, holder: str, heir: str, *, died: bool = False) -> None:
+        """Give the lane to another holder, which has yet to begin. Unless the one before `died`, no frame of it is on
+        its way.
+        """
         ...
 
     async def recall(self, response_id: str) -> bytes | None:

@@ -16,6 +16,7 @@ class _Lane:
     lease: float = 0.0
     begun: bool = False
     current: str | None = None
+    ending: bool = False
     newest: str | None = None
 
 
@@ -75,23 +76,21 @@ class MemorySockets:
             self._desk.messages.pop(message_id, None)
         return waiting
 
-    async def begin(self, lane: str, holder: str, *, resumes: bool) -> str | None:
+    async def begin(self, lane: str, holder: str, *, resumes: bool) -> Literal["in_order", "died", "doubtful"]:
         at = self._held(lane, holder)
         if at.begun:
             raise Superseded("This holder has begun already")
         at.begun, at.lease = True, self._now() + LEASE_SECONDS
         if resumes:
-            return None
-        died, at.current = at.current, None
-        if died is not None:
-            self._desk.messages.pop(died, None)
-        return died
+            return "in_order"
+        return "doubtful" if at.ending else "died" if at.current is not None else "in_order"
 
     async def renew(self, lane: str, holder: str) -> None:
         self._held(lane, holder).lease = self._now() + LEASE_SECONDS
 
     async def next(self, lane: str, holder: str) -> tuple[str, bytes] | None:
         at = self._held(lane, holder)
+        at.ending = False
         if not at.queue:
             at.holder, at.lease = "", 0.0
             return None
@@ -106,7 +105,7 @@ class MemorySockets:
         at = self._held(lane, holder)
         if at.current is not None:
             self._desk.messages.pop(at.current, None)
-        at.current = None
+        at.current, at.ending = None, True
         if response_id is None:
             return
         if at.newest is not None:
@@ -115,8 +114,9 @@ class MemorySockets:
         if memory is not None:
             self._desk.memories[response_id] = memory
 
-    async def pass_on(self, lane: str, holder: str, heir: str) -> None:
+    async def pass_on(self, lane: str, holder: str, heir: str, *, died: bool = False) -> None:
         at = self._held(lane, holder)
+        at.ending = at.ending and died
         at.holder, at.lease, at.begun = heir, self._now() + START_SECONDS, False
 
     async def recall(self, response_id: str) -> bytes | None:

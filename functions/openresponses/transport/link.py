@@ -10,7 +10,7 @@ import select
 import ssl
 import zlib
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
@@ -247,18 +247,19 @@ _CODINGS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate
 
 
 class Request(NamedTuple):
-    """A POST. `origin` is scheme, host and port; `target` the path and the query. `headers` have lower-case names."""
+    """`origin` is scheme, host and port; `target` the path and the query. `headers` have lower-case names."""
 
     origin: str
     target: str
     headers: Mapping[str, str]
     body: bytes
+    method: Literal["POST", "DELETE"] = "POST"
 
     def written(self) -> bytes:
         """Raises Unsendable for what HTTP can't carry."""
         if not _TARGET.fullmatch(self.target):
             raise Unsendable
-        lines = [f"POST {self.target} HTTP/1.1"]
+        lines = [f"{self.method} {self.target} HTTP/1.1"]
         host = self.origin.partition("://")[2]
         for name, value in {"host": host, "connection": "keep-alive", **self.headers}.items():
             if not (_NAME.fullmatch(name) and value.isascii() and _VALUE.fullmatch(value)):
@@ -274,22 +275,28 @@ _NAME, _VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[^\x00-
 
 class Links:
     """The links to one server. They are kept for `seconds` for the next request; one is made within `timeout` seconds.
-    `tls` is None for a server without it.
+    `tls` is None for a server without it. What `repeats` may reach the server twice.
     """
 
-    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None, *, seconds: float, timeout: float) -> None:
+    def __init__(
+        self, host: str, port: int, tls: ssl.SSLContext | None, *, seconds: float, timeout: float, repeats: bool = True
+    ) -> None:
         self._host, self._port, self._tls = host, port, tls
-        self._seconds, self._timeout = seconds, timeout
+        self._seconds, self._timeout, self._repeats = seconds, timeout, repeats
         self._kept: list[Link] = []
 
     async def send(self, request: Request, until: float) -> Link:
         """The link with the reply's head. Raises TransportError, and TimeoutError at the loop's time `until`.
 
-        It is tried once more where a kept link turns out to be dead, as one is after a sandbox was frozen.
+        If it `repeats`, it is tried once more where a kept link turns out to be dead, as one is after a sandbox was
+        frozen.
         """
         written = request.written()
-        if (link := self._take()) and await self._asked(link, written, until):
-            return link
+        if link := self._take():
+            if await self._asked(link, written, until):
+                return link
+            if not self._repeats:
+                raise BrokenOff
         link = await self._open(until)
         if not await self._asked(link, written, until):
             raise BrokenOff

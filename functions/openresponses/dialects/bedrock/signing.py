@@ -13,6 +13,7 @@ from re import match
 from typing import Any
 
 from ...aws.session import session, session_lock
+from ...aws.signing import signed
 from ...core.errors import ProviderMisconfigured, ProviderUnavailable
 
 _SERVICE = "bedrock"
@@ -36,10 +37,7 @@ class Signer:
         return await asyncio.to_thread(self._sign, url, body)
 
     def _sign(self, url: str, body: bytes) -> Mapping[str, str]:
-        request = import_module("botocore.awsrequest").AWSRequest("POST", url, data=body)
-        sign = import_module("botocore.auth").SigV4Auth
-        sign(self._frozen_credentials(), _SERVICE, self._find_region()).add_auth(request)
-        return {name.lower(): value for name, value in request.headers.items()}
+        return signed("POST", url, body, _SERVICE, self._find_region(), self._frozen_credentials())
 
     def _frozen_credentials(self) -> Any:
         errors = import_module("botocore.exceptions")

@@ -3,8 +3,8 @@
     sk              attributes besides `ttl` and `writer`
     connection      value: what is known of the connection; lanes, how many it has
     lane#<name>     queue, the ids of the messages that wait; holder; lease, until when it is the holder's; begun, if
-                    the holder has begun; current, the id of the message that it answers; newest, the id of the lane's
-                    last response
+                    the holder has begun; current, the id of the message that it answers; ending, if a last frame may be
+                    on its way; newest, the id of the lane's last response
     message#<id>    value: a message, until its turn is over
     memory#<id>     value: what goes on from a response that is not stored elsewhere
 
@@ -127,14 +127,12 @@ class DynamoSockets:
             await self._remove(f"message#{safe(message_id)}")
         return waiting
 
-    async def begin(self, lane: str, holder: str, *, resumes: bool) -> str | None:
-        begin = "SET #begun = :holder, #lease = :until" + ("" if resumes else " REMOVE #current")
-        values = {"until": number(self._layout.now() + LEASE_SECONDS)}
+    async def begin(self, lane: str, holder: str, *, resumes: bool) -> Literal["in_order", "died", "doubtful"]:
+        begin, values = "SET #begun = :holder, #lease = :until", {"until": number(self._layout.now() + LEASE_SECONDS)}
         before = await self._held(lane, holder, begin, "attribute_not_exists(#begun)", values)
-        died: str | None = None if resumes else before.get("current", {}).get("S")
-        if died is not None:
-            await self._remove(f"message#{safe(died)}")
-        return died
+        if resumes:
+            return "in_order"
+        return "doubtful" if "ending" in before else "died" if "current" in before else "in_order"
 
     async def renew(self, lane: str, holder: str) -> None:
         await self._held(lane, holder, "SET #lease = :until", "", {"until": number(self._layout.now() + LEASE_SECONDS)})
@@ -147,12 +145,12 @@ class DynamoSockets:
             with suppress(_Changed):
                 if not waiting:
                     values: Item = {"nothing": number(0), "never": number(0), "nobody": {"S": ""}}
-                    free = "SET #lease = :never, #holder = :nobody"
+                    free = "SET #lease = :never, #holder = :nobody REMOVE #ending"
                     await self._held(lane, holder, free, "size(#queue) = :nothing", values)
                     return None
                 first = min(range(len(waiting)), key=lambda index: _time(waiting[index]["S"]))
                 message_id: str = waiting[first]["S"]
-                take = f"SET #current = :id REMOVE #queue[{first}]"
+                take = f"SET #current = :id REMOVE #queue[{first}], #ending"
                 await self._held(lane, holder, take, f"#queue[{first}] = :id", {"id": {"S": message_id}})
                 return message_id, await self.message(message_id) or b""
 
@@ -163,7 +161,7 @@ class DynamoSockets:
         name = f"memory#{safe(response_id)}" if response_id is not None else ""
         if memory is not None:
             await self._put(name, memory)
-        newest = "SET #newest = :id" if response_id is not None else "SET #begun = :holder"
+        newest = "SET #ending = :holder" + (", #newest = :id" if response_id is not None else "")
         values: Item = {"id": {"S": response_id}} if response_id is not None else {}
         try:
             before = await self._held(lane, holder, f"{newest} REMOVE #current", "", values)
@@ -176,10 +174,11 @@ class DynamoSockets:
         if response_id is not None and (older := before.get("newest")):
             await self._remove(f"memory#{safe(older['S'])}")
 
-    async def pass_on(self, lane: str, holder: str, heir: str) -> None:
+    async def pass_on(self, lane: str, holder: str, heir: str, *, died: bool = False) -> None:
         await self._tidy()
+        over = "REMOVE #begun" if died else "REMOVE #begun, #ending"
         values = {"heir": {"S": heir}, "until": number(self._layout.now() + START_SECONDS)}
-        await self._held(lane, holder, "SET #holder = :heir, #lease = :until REMOVE #begun", "", values)
+        await self._held(lane, holder, f"SET #holder = :heir, #lease = :until {over}", "", values)
 
     async def recall(self, response_id: str) -> bytes | None:
         return await self._get(f"memory#{safe(response_id)}")
