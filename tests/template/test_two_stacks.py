@@ -115,7 +115,7 @@ def test_every_name_fits_where_the_stacks_name_is_as_long_as_the_docs_allow(depl
     functions = [name for name, each in stack.resources.items() if each["Type"] == "AWS::Lambda::Function"]
     declared = {name for name in functions if "FunctionName" in stack.resources[name]["Properties"]}
     assert {name for name in declared if len(stack.physical(name)) > 64} == set()
-    assert declared == {"ExampleToolFunction", "SocketWorkerFunction"}
+    assert declared >= {"ExampleToolFunction", "SocketWorkerFunction"}  # one's own tools have names, too
     assert len(Stack("s" * 75, deployed).physical("LoopStateMachine")) <= 80
     assert len(Stack("s" * 57, deployed).physical("SocketWorkerFunction")) <= 64
 
