@@ -216,13 +216,13 @@ def write_units(operation: str, request: Any, before: Item) -> float:
     """Of a call of DynamoDB, refused ones included; `before` is what an update has changed just now."""
     match operation:
         case "PutItem":
-            return _writes(size(request["Item"]))
+            return _writes(size(request["Item"])) + _index_units(request)
         case "UpdateItem":
-            return _writes(max(size(before), size(_stored(request))))
+            return _writes(max(size(before), size(_stored(request)))) + _index_units(request)
         case "TransactWriteItems":
             writes = [write for each in request["TransactItems"] for write in each.values()]
             items = [write["Item"] if "Item" in write else _stored(write) for write in writes]  # or a checked one
-            return 2 * sum(_writes(size(item)) for item in items)
+            return 2 * sum(_writes(size(item)) for item in items) + sum(map(_index_units, writes))
         case "BatchWriteItem":
             orders = [order for orders in request["RequestItems"].values() for order in orders]
             return sum(_writes(size(order.get("PutRequest", {}).get("Item", {}))) for order in orders)
@@ -230,9 +230,24 @@ def write_units(operation: str, request: Any, before: Item) -> float:
             return 0
 
 
+_PROJECTED = ("pk", "sk", "list_pk", "list_sk", "listed")
+
+
+def _index_units(write: Any) -> float:
+    """Of the index by time, for one write of the table. It is written when an attribute that is projected changes:
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html
+    """
+    if "Item" not in write and "#listed" not in write.get("ExpressionAttributeNames", {}):
+        return 0
+    item = write["Item"] if "Item" in write else _stored(write)
+    return _writes(size({name: item[name] for name in _PROJECTED})) if "listed" in item else 0
+
+
 def read_units(operation: str, request: Any, answer: bytes) -> float:
-    """Of a call of DynamoDB. All our reads are strongly consistent."""
+    """Of a call of DynamoDB. All our reads of the table are strongly consistent; those of an index cost half."""
     match operation:
+        case "Query" if "IndexName" in request:
+            return _reads(sum(map(size, json.loads(answer)["Items"]))) / 2
         case "GetItem":
             return _reads(size(json.loads(answer).get("Item", {})))
         case "BatchGetItem":
