@@ -92,7 +92,9 @@ def test_units_are_counted_as_dynamodb_does():
     writes = [{"Put": {"Item": item}}, {"Put": {"Item": large}}]
     assert write_units("TransactWriteItems", {"TransactItems": writes}, {}) == 12
     listed = {name: {"S": "x"} for name in ("pk", "sk", "list_pk", "list_sk")} | {"listed": {"B": b"x" * 1100}}
-    assert write_units("PutItem", {"Item": listed | {"more": large["pk"]}}, {}) == 6 + 2, "the index holds what is projected alone"
+    assert write_units("PutItem", {"Item": listed | {"more": large["pk"]}}, {}) == 6 + 2, (
+        "the index holds what is projected alone"
+    )
     found = json.dumps({"Responses": {"table": [large]}}).encode()
     assert read_units("BatchGetItem", {"RequestItems": {"table": {"Keys": [{}, {}]}}}, found) == 3
     assert read_units("Query", {}, json.dumps({"Items": [large, large]}).encode()) == 3

@@ -43,8 +43,16 @@ def share(values: list[float], of: float) -> float:
 
 
 async def test_many_connections_with_turns_that_go_on(cloud: LocalCloud, sweep: Sweep) -> None:
+    await talks(cloud, *((40, 5) if sweep.full else (3, 2)))
+
+
+@pytest.mark.bench
+async def test_two_hundred_connections_with_turns_that_go_on(cloud: LocalCloud) -> None:
+    await talks(cloud, 200, 5)
+
+
+async def talks(cloud: LocalCloud, connections: int, turns: int) -> None:
     """Each remembers what was said on it alone, and every turn ends once, and right."""
-    connections, turns = (200, 5) if sweep.full else (3, 2)
     begun, before, most = time.monotonic(), memory_mb([psutil.Process().pid]), 0.0
     seconds: list[float] = []
 
@@ -79,7 +87,7 @@ async def test_a_worker_that_dies_leaves_one_last_frame(cloud: LocalCloud, sweep
     lost: list[str] = []
     for point in points:
         async with opened(cloud) as socket:
-            await socket.send(create("[[slow 30ms]] [[words 16]] Go."))
+            await socket.send(create("[[slow 60ms]] [[words 16]] Go."))
             frames = [json.loads(await asyncio.wait_for(socket.recv(), 60)) for _ in range(point)]
             assert ends(frames) == [], "nobody was killed in time"
             while not kill(cloud, "SocketWorkerFunction"):
