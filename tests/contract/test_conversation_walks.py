@@ -375,3 +375,4 @@ def test_nothing_is_lost_or_doubled_or_anothers(
     with storages(where) as opened:
         counts = asyncio.run(walk(opened, operations, f"{pytestconfig.option.sweep_seed}"))
     told(capsys, where, counts)
+    assert counts["create: completed"], "nothing was tried"

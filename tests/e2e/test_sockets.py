@@ -43,16 +43,17 @@ def share(values: list[float], of: float) -> float:
 
 
 async def test_many_connections_with_turns_that_go_on(cloud: LocalCloud, sweep: Sweep) -> None:
-    await talks(cloud, *((40, 5) if sweep.full else (3, 2)))
+    connections, turns = (40, 5) if sweep.full else (3, 2)
+    assert await talks(cloud, connections, turns) == connections * turns
 
 
 @pytest.mark.bench
 async def test_two_hundred_connections_with_turns_that_go_on(cloud: LocalCloud) -> None:
-    await talks(cloud, 200, 5)
+    assert await talks(cloud, 200, 5) == 1000
 
 
-async def talks(cloud: LocalCloud, connections: int, turns: int) -> None:
-    """Each remembers what was said on it alone, and every turn ends once, and right."""
+async def talks(cloud: LocalCloud, connections: int, turns: int) -> int:
+    """Each remembers what was said on it alone, and every turn ends once, and right. Returns how many turns did."""
     begun, before, most = time.monotonic(), memory_mb([psutil.Process().pid]), 0.0
     seconds: list[float] = []
 
@@ -79,6 +80,7 @@ async def talks(cloud: LocalCloud, connections: int, turns: int) -> None:
     print(f"\n{connections} connections of {turns} turns: {took:.1f} s")
     print(f"a turn: median {share(seconds, 0.5):.2f} s, p99 {share(seconds, 0.99):.2f} s")
     print(f"the gateway has {before:.0f} MB before, {after:.0f} after; {most:.0f} MB in {sandboxes}")
+    return len(seconds)
 
 
 async def test_a_worker_that_dies_leaves_one_last_frame(cloud: LocalCloud, sweep: Sweep) -> None:
