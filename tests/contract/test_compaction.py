@@ -244,6 +244,25 @@ async def test_a_summary_that_fails_fails_the_response(fails: Any) -> None:
     assert answer.status_code in (502, 503)
 
 
+@pytest.mark.parametrize(("said", "kept"), [("fact-\ud83d", "fact-\ufffd"), ("\ud83d\ude00 fact-red", "😀 fact-red")])
+async def test_half_of_a_character_in_a_summary_does_not_end_it(said: str, kept: str) -> None:
+    reader = Reader(fails=[[*(d.Text(0, each) for each in said), d.Finish("stop")]])
+    here = house(reader)
+    first, _ = await here.create(input=[*TALK, TRIGGER])
+    assert first["status"] == "completed"
+    await here.create(input="Go on.", previous_response_id=first["id"])
+    assert kept in text_in(reader.asked[-1])
+
+
+@pytest.mark.parametrize("end", [[], [TRIGGER]])
+async def test_half_of_a_character_in_what_a_client_says_of_its_call_is_no_bug(end: list[Json]) -> None:
+    patch: Json = {"type": "apply_patch_call", "call_id": "c9", "operation": '{"input":"\\ud800"}'}
+    reader = Reader()
+    response, _ = await house(reader).create(input=[*TALK, patch, *end])
+    assert response["status"] == "completed"
+    assert "\ufffd" in text_in(reader.asked[-1])
+
+
 async def test_a_keys_limit_holds_for_a_compaction() -> None:
     async with client_of(House(models(Reader(), allowed=["q/*"]))) as client:
         answers = [

@@ -24,6 +24,7 @@ from ..schema.items import (
 from ..schema.tools import ClientTool, NamespaceTool, Tool
 from .json import object_of
 from .run import OfferedTool, model_name
+from .surrogates import whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +188,7 @@ def shown_to_model(item: Item) -> Item:
     """The item as every dialect knows it: one of the standard, or an extension's."""
     match item:
         case ClientCall():
-            arguments = json.dumps(_arguments(item), ensure_ascii=False)
+            arguments = whole(json.dumps(_arguments(item), ensure_ascii=False))
             return FunctionCall(
                 id=item.id, call_id=item.call_id, name=item.name, arguments=arguments, status=item.status
             )
@@ -222,7 +223,7 @@ def _output(item: ClientCallOutput) -> str | list[InputPart]:
         return [InputImage.of(output)]
     if item.type == "apply_patch_call_output":
         return f"{item.status}: {output}" if output else item.status
-    return output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+    return output if isinstance(output, str) else whole(json.dumps(output, ensure_ascii=False))
 
 
 def _names(tool: Tool) -> list[str]:

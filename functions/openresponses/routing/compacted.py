@@ -12,6 +12,7 @@ from ..core import deltas as d
 from ..core.client_tools import shown_to_model
 from ..core.errors import CompactionFailed, RequestError, StreamViolation
 from ..core.ports import Seal
+from ..core.surrogates import whole
 from ..schema.base import Wire
 from ..schema.content import InputText
 from ..schema.items import ClientCall, Compaction, CustomToolCall, FunctionCall, Item, Message
@@ -86,9 +87,9 @@ async def compacted(
                     raise StreamViolation(f"The summary is too long: it may have {MAX_SUMMARY:,} characters")
                 said.append(delta.text)
             case d.Compacted():
-                own = delta.data
+                own = whole(delta.data)
             case d.Finish():
-                summary = "".join(said).strip()
+                summary = whole("".join(said)).strip()
                 if delta.reason != "stop" or not (own or summary):
                     raise CompactionFailed("The model wrote no summary of the conversation, or not all of it")
                 yield d.Compacted(await _sealed(seal, target, own, summary, keeps))
