@@ -85,9 +85,10 @@ def discovered(heard: Heard) -> bytes | None:
 
 @asynccontextmanager
 async def raw_server(play: Play) -> AsyncIterator[RawServer]:
-    served = RawServer()
+    served, writers = RawServer(), set[asyncio.StreamWriter]()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.add(writer)
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             method, target, _ = head[0].split(" ", 2)
@@ -107,6 +108,7 @@ async def raw_server(play: Play) -> AsyncIterator[RawServer]:
                         raise ConnectionError
             except ConnectionError:
                 served.cut += 1
+        writers.discard(writer)
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0, limit=2**24)
@@ -115,6 +117,10 @@ async def raw_server(play: Play) -> AsyncIterator[RawServer]:
         yield served
     finally:
         server.close()
+        while writers:
+            for writer in writers:
+                writer.transport.abort()
+            await asyncio.sleep(0)
 
 
 async def _left(reader: asyncio.StreamReader, seconds: float) -> bool:

@@ -262,7 +262,7 @@ class McpClient:
         answer = await self._rpc.ask(credentials, "initialize", params, {}, seconds=LIST_SECONDS)
         version, session_id = answer.result.get("protocolVersion"), answer.headers.get("mcp-session-id")
         if not isinstance(version, str) or version not in SESSIONS:
-            raise ProtocolFailure(VERSION_UNSUPPORTED, "The server speaks no version of MCP that is spoken here")
+            raise ProtocolFailure(INVALID_REQUEST, "The server speaks no version of MCP that is spoken here")
         if session_id is not None and not _SESSION_ID.fullmatch(session_id):
             raise ProtocolFailure(INVALID_REQUEST, "The server's session has an id that HTTP can't carry")
         session = _Session(version, session_id)

@@ -48,25 +48,25 @@ class _Reader:
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.images = 0
-        self._parts: list[InputText | InputImage] = []
+        self._parts: list[list[str] | InputImage] = []
         self._size = 0
 
     def tell(self, text: str) -> None:
         self.texts.append(text)
         last = self._parts[-1] if self._parts else None
-        if isinstance(last, InputText):
-            last.text += f"\n{text}"
+        if isinstance(last, list):
+            last.append(text)
         else:
-            self._parts.append(InputText(text=text))
+            self._parts.append([text])
 
     def content(self) -> list[JsonValue]:
         """Input parts. All text together is as long as an output may be."""
         parts: list[JsonValue] = []
         left = MAX_OUTPUT
         for part in self._parts:
-            if isinstance(part, InputText):
-                length = len(part.text)
-                part, left = InputText(text=shown(part.text, left)), max(0, left - length)
+            if isinstance(part, list):
+                text = "\n".join(part)
+                part, left = InputText(text=shown(text, left)), max(0, left - len(text))
             parts.append(part.model_dump(mode="json"))
         return parts
 
