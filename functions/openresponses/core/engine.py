@@ -151,6 +151,7 @@ async def act(run: Run, ports: Ports, calls: tuple[ServerCall, ...], emit: Emit,
     """
     if given_up := [call for call in calls if run.tried.get(call.id, 0) >= MAX_TRIES]:
         for call in given_up:
+            await ports.called(call, run, None)
             await absorb(run, call, NO_ANSWER, emit)
         return
     if any(call.id in run.tried for call in calls):
@@ -161,7 +162,7 @@ async def act(run: Run, ports: Ports, calls: tuple[ServerCall, ...], emit: Emit,
     one_at_a_time = asyncio.Lock()
 
     async def answer(call: ServerCall) -> None:
-        output = await ports.tools.call(call, run)
+        output = await ports.call(call, run)
         async with one_at_a_time:
             await absorb(run, call, output, emit)
 
