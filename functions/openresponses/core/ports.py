@@ -2,18 +2,15 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from pydantic import JsonValue
-
-from ..schema.base import JsonObject
 from ..schema.events import Event, StreamEvent
 from ..schema.items import Item, McpListTools, ServerCall
 from ..schema.request import CreateResponse
 from ..schema.response import Response
 from ..schema.tools import HostedTool, McpTool, UpstreamTool, WebSearchTool
-from .accounts import Account, account_of
+from .accounts import Account, CallAccount, CallOutcome, account_of, call_account_of
 from .chain import Joint, Link, Passage
 from .conversations import Conversation, Lock, Piece
 from .deltas import Delta
@@ -22,6 +19,7 @@ from .loading import Allowance
 from .prompts import Prompt, PromptVersion
 from .records import Batch, Claim, Record
 from .run import McpServer, OfferedTool, Run
+from .server_calls import ToolOutput
 from .steps import Step
 from .turn import Turn
 
@@ -29,19 +27,6 @@ Emit: TypeAlias = Callable[[Event], Awaitable[None]]
 Sink: TypeAlias = Callable[[StreamEvent], Awaitable[None]]
 Pause: TypeAlias = Callable[[Step], bool]
 Keep: TypeAlias = Callable[[Run], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class ToolOutput:
-    """What the model reads of a call. If it `failed`, the text says what went wrong.
-
-    `item` are fields of the call's item beside its status and its output: the `error` of an MCP call, the `action` of a
-    search.
-    """
-
-    text: str
-    failed: bool = False
-    item: JsonObject = field(default_factory=dict[str, JsonValue])
 
 
 Offerable: TypeAlias = HostedTool | UpstreamTool | McpTool | WebSearchTool
@@ -96,6 +81,10 @@ class Models(Protocol):
 
     async def admit(self, request: CreateResponse) -> None:
         """Raises NotFound or RequestError for a request that no provider needs to see to be refused."""
+        ...
+
+    async def runs(self, request: CreateResponse) -> frozenset[str]:
+        """The types of OpenAI's tools that every target of the request runs itself. Raises as `admit`."""
         ...
 
     def ask(self, turn: Turn, served: str | None) -> AbstractAsyncContextManager[TurnStream]:
@@ -331,6 +320,13 @@ class Accounts(Protocol):
         """
         ...
 
+    async def called(self, account: CallAccount) -> None:
+        """Called by the worker that made a call of a tool, when the call is over. Never raises.
+
+        A call that is made again is recorded again. A worker that is killed amid a call records nothing of it.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Storage:
@@ -362,3 +358,18 @@ class Ports:
     async def account(self, run: Run, failure: Exception | None = None) -> None:
         """Record what a response took that is over, or that ends with `failure`."""
         await self.accounts.record(account_of(run, self.now(), failure))
+
+    async def call(self, call: ServerCall, run: Run) -> ToolOutput:
+        """Run a call of `run`, and record it, however it ends."""
+        began, output = self.now(), None
+        try:
+            output = await self.tools.call(call, run)
+            return output
+        finally:
+            await self.called(call, run, output, began)
+
+    async def called(self, call: ServerCall, run: Run, output: ToolOutput | None, began: float | None = None) -> None:
+        """Record a call that is over: nobody knows how, where it has no output. `began` is in Unix seconds."""
+        outcome: CallOutcome = "unknown" if output is None else "failed" if output.failed else "completed"
+        seconds = 0.0 if began is None else self.now() - began
+        await self.accounts.called(call_account_of(run, call, outcome, seconds, output.text if output else ""))

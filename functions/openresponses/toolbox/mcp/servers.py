@@ -16,6 +16,7 @@ from pydantic import AfterValidator, ConfigDict, Field, JsonValue
 
 from ...core.ports import Parameters
 from ...core.settings import UNKNOWN_FIELD, parse_document
+from ...schema.limits import MAX_NAME, MAX_URL
 from ..source import ToolMisconfigured
 
 SERVERS = "mcp"
@@ -55,13 +56,13 @@ class ConfiguredServer:
     """
 
     label: Annotated[str, Field(pattern=f"^{LABEL.pattern}$")]
-    url: Annotated[str, Field(max_length=2048), AfterValidator(_address)]
+    url: Annotated[str, Field(max_length=MAX_URL), AfterValidator(_address)]
     headers: Annotated[
         Mapping[Annotated[str, Field(pattern=_HEADER)], Annotated[str, Field(pattern=_VALUE)]], AfterValidator(_headers)
     ] = field(default_factory=dict[str, str], repr=False)
     description: Annotated[str, Field(max_length=1024)] = ""
     approval: Approval = "always"
-    allow: tuple[Annotated[str, Field(min_length=1, max_length=256)], ...] = ()
+    allow: tuple[Annotated[str, Field(min_length=1, max_length=MAX_NAME)], ...] = ()
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
