@@ -83,7 +83,7 @@ class UpstreamTool(Wire):
     ignores it, and the response's `tools` leave it out. Any other tool such a provider refuses.
 
     The `headers` and the `authorization` of an MCP server are the client's secrets. The provider needs them in
-    every turn, so a run that goes on keeps them at rest, in its own tenant's table; no response shows them.
+    every turn, so a run that goes on keeps them, sealed; no response shows them.
     """
 
     model_config = ConfigDict(extra="allow")

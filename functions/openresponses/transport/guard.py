@@ -14,7 +14,7 @@ https://www.iana.org/assignments/iana-ipv6-special-registry
 import asyncio
 import re
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeAlias
 from urllib.parse import SplitResult, urlsplit
@@ -76,25 +76,6 @@ def is_public(address: Address) -> bool:
     if address in _NAT64:
         return is_public(IPv4Address(address.packed[-4:]))
     return address in _PUBLIC_6 and not any(address in each for each in _NOT_PUBLIC_6)
-
-
-_FRAMING = frozenset(
-    ("connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade")
-)
-_HEADER, _VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[\t -~]*")
-
-
-def check_headers(headers: Mapping[str, str]) -> None:
-    """Raises ValueError, which quotes no value, for a header that a client may not give: one that HTTP can't carry, or
-    that says where a request goes or ends.
-    """
-    for name, value in headers.items():
-        if not _HEADER.fullmatch(name):
-            raise ValueError("has a name that HTTP can't carry")
-        if not _VALUE.fullmatch(value):
-            raise ValueError(f"{name} has a character that HTTP can't carry")
-        if name.lower() in _FRAMING:
-            raise ValueError(f"{name} is the server's own to set")
 
 
 class Guard:
