@@ -89,6 +89,9 @@ class Models:
 
     async def admit(self, request: CreateResponse) -> None: ...
 
+    async def sealed_tools(self, tools: Sequence[OfferedTool]) -> list[OfferedTool]:
+        return [*tools]
+
     @asynccontextmanager
     async def ask(self, turn: Turn, served: str | None) -> AsyncGenerator[TurnStream, None]:
         async with aclosing(self._provider.stream(turn)) as deltas:

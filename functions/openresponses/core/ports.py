@@ -98,6 +98,10 @@ class Models(Protocol):
         """Raises NotFound or RequestError for a request that no provider needs to see to be refused."""
         ...
 
+    async def sealed_tools(self, tools: Sequence[OfferedTool]) -> list[OfferedTool]:
+        """The tools as a run is stored with them: with credentials that only a turn of theirs opens."""
+        ...
+
     def ask(self, turn: Turn, served: str | None) -> AbstractAsyncContextManager[TurnStream]:
         """A turn that a target has begun to answer. `served` is the target of the turn before.
 

@@ -82,7 +82,7 @@ class NewResponses:
             context=context,
             inherited=len(before.items),
             lock=before.lock,
-            tools=tools,
+            tools=await self._ports.models.sealed_tools(tools),
             max_turns=self._settings.max_turns,
             reasoning=self._settings.reasoning,
             key_id=self._key_id,
