@@ -1,28 +1,16 @@
-"""What a client gave for an MCP server to trust it: sealed in a run, opened where the server is asked.
+"""Where a request may say what an MCP server trusts it by: not in what is stored as it is."""
 
-A URL may hold a key too, so it is sealed with the headers. What was sealed opens for the same tenant and label alone.
-"""
+from collections.abc import Iterable
 
-import json
-from typing import cast
-
-from ..schema.base import JsonObject
+from ..schema.tools import McpTool, Tool
 from .errors import RequestError
-from .ports import Seal
 
 
-async def sealed(seal: Seal, label: str, secrets: JsonObject) -> str:
-    return await seal.seal(_name(label), json.dumps(secrets))
-
-
-async def opened(seal: Seal, label: str, text: str) -> JsonObject:
-    """Raises RequestError if it can't be opened any more, as after its key was taken away."""
-    found = await seal.open(text)
-    if found is None or found[0] != _name(label):
-        raise RequestError(f"The credentials of the MCP server {label!r} can't be read any more", param="tools")
-    return cast("JsonObject", json.loads(found[1]))
-
-
-def _name(label: str) -> str:
-    """It has a space, so it is no target's (`provider/model`)."""
-    return f"mcp server {label}"
+def refuse_credentials(tools: Iterable[Tool], param: str) -> None:
+    """Raises RequestError for credentials in a list of tools, which is at `param`."""
+    for index, tool in enumerate(tools):
+        if isinstance(tool, McpTool) and (tool.headers or tool.authorization):
+            raise RequestError(
+                f"This is stored as it is, so the credentials of the MCP server {tool.server_label!r} can't be here",
+                param=f"{param}[{index}].{'headers' if tool.headers else 'authorization'}",
+            )

@@ -35,8 +35,10 @@ from .intake import (
     offered_tools,
     refuse_unstored,
     refuse_unsupported,
+    requested_tools,
 )
 from .prompts import resolved
+from .servers import check_servers
 
 
 class NewResponses:
@@ -68,6 +70,7 @@ class NewResponses:
         own = input_items(request, response_id, before.referred, {item.id for item in before.items}, messages)
         context = [*before.items, *own]
         check_answers(request, context)
+        check_servers(requested_tools(request), context, self._settings.mcp_hosts, None)
         tools = await offered_tools(request, self._ports.tools, context)
         check_tool_choice(request, tools)
         response = new_response(request, response_id, int(created))
