@@ -14,7 +14,7 @@ https://www.iana.org/assignments/iana-ipv6-special-registry
 import asyncio
 import re
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeAlias
 from urllib.parse import SplitResult, urlsplit
@@ -78,25 +78,6 @@ def is_public(address: Address) -> bool:
     return address in _PUBLIC_6 and not any(address in each for each in _NOT_PUBLIC_6)
 
 
-_FRAMING = frozenset(
-    ("connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade")
-)
-_HEADER, _VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[\t -~]*")
-
-
-def check_headers(headers: Mapping[str, str]) -> None:
-    """Raises ValueError, which quotes no value, for a header that a client may not give: one that HTTP can't carry, or
-    that says where a request goes or ends.
-    """
-    for name, value in headers.items():
-        if not _HEADER.fullmatch(name):
-            raise ValueError("has a name that HTTP can't carry")
-        if not _VALUE.fullmatch(value):
-            raise ValueError(f"{name} has a character that HTTP can't carry")
-        if name.lower() in _FRAMING:
-            raise ValueError(f"{name} is the server's own to set")
-
-
 class Guard:
     """The rule of a deployment. With `loopback`, for a local cloud, a connection may also go to loopback addresses,
     and there by http too. `resolve` replaces the system's resolver, for tests.
@@ -110,15 +91,10 @@ class Guard:
 
         Raises ValueError, which says to its author what the URL must be, and quotes none of it.
         """
-        schemes = ("https", "http") if self._loopback else ("https",)
-        split, host = _parsed(url)
-        if split is None or split.scheme not in schemes:
-            raise ValueError(f"must be an {' or '.join(schemes)} URL")
-        if "@" in split.netloc:
-            raise ValueError("must hold no user name and no password")
-        if host is None:
-            raise ValueError("must name a host by a domain name, or by an address in its usual form")
-        if (address := _address(host)) and not self.may(address, secure=split.scheme == "https"):
+        host, secure = host_of(url), url[:6].lower() == "https:"
+        if not (secure or self._loopback):
+            raise ValueError("must be an https URL")
+        if (address := _address(host)) and not self.may(address, secure=secure):
             raise ValueError("must lead to a public address")
         return host
 
@@ -162,20 +138,31 @@ _BRACKETED = re.compile(r"\[[0-9A-Fa-f:.]+\](?::[0-9]*)?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
-def _parsed(url: str) -> tuple[SplitResult | None, str | None]:
-    """A URL and its host: None for what is none, or is none that every program reads in the same way."""
-    if any(character <= " " or character in "\\\x7f" for character in url):
-        return None, None
+def host_of(url: str) -> str:
+    """The host of an http or https URL, in ASCII and lower case, where every program reads it in the same way.
+
+    Raises ValueError, which says what the URL must be, and quotes none of it.
+    """
     try:
-        split = urlsplit(url)
-        host = split.hostname or ""
-        host = (host if host.isascii() else host.encode("idna").decode()).lower()
-        port = split.port
+        split = None if any(each <= " " or each in "\\\x7f" for each in url) else urlsplit(url)
+        port = split and split.port
     except ValueError:
-        return None, None
-    if not split.netloc:
-        return None, None
-    return split, host if port != 0 and _is_host(split, host) else None
+        split, port = None, 0
+    if split is None or split.scheme not in ("http", "https") or not split.netloc:
+        raise ValueError("must be an https URL")
+    if "@" in split.netloc:
+        raise ValueError("must hold no user name and no password")
+    host = _ascii(split.hostname or "")
+    if port == 0 or not _is_host(split, host):
+        raise ValueError("must name a host by a domain name, or by an address in its usual form")
+    return host
+
+
+def _ascii(host: str) -> str:
+    try:
+        return (host if host.isascii() else host.encode("idna").decode()).lower()
+    except UnicodeError:
+        return ""
 
 
 def _is_host(split: SplitResult, host: str) -> bool:

@@ -16,7 +16,7 @@ from typing import Protocol, TypeAlias
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urljoin, urlsplit
 
 from .errors import BadStatus, NotAStream, Redirected, TimedOut, TooLong, TransportError
-from .guard import Guard, check_headers
+from .guard import Guard
 from .link import Links, Method, Request
 
 KEEP_ALIVE_SECONDS = 60.0
@@ -83,7 +83,6 @@ class Http:
     ) -> None:
         if guard:
             guard.check(base_url)
-            check_headers(headers)
         base = _base_url(base_url)
         host, secure = _ascii(base.hostname or ""), base.scheme == "https"
         self._origin = f"{base.scheme}://{f'[{host}]' if ':' in host else host}{f':{base.port}' if base.port else ''}"
