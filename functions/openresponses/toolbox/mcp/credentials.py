@@ -12,7 +12,6 @@ from pydantic import JsonValue
 
 from ...core.surrogates import whole
 from ...schema.base import JsonObject
-from ...transport.guard import check_headers
 
 REDACTED = "[redacted]"
 _SHORTEST = 8
@@ -21,8 +20,12 @@ _SHORTEST_STEP = 16
 """Characters of a secret in a path."""
 MAX_DEPTH = 64
 """How deeply what a server says may be nested: it is nested in values of ours."""
-_PROTOCOLS = re.compile(r"accept(-encoding)?|content-(encoding|type)|last-event-id|mcp-.*")
-"""Headers by which the protocol says something."""
+_NAME, _VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[\t -~]*")
+_OURS = re.compile(
+    r"accept(-encoding)?|connection|content-(encoding|length|type)|expect|host|keep-alive|last-event-id|mcp-.*|te|trailer"
+    r"|transfer-encoding|upgrade"
+)
+"""Headers that say where a request goes or ends, and those by which the protocol says something."""
 
 
 class McpCredentials:
@@ -80,12 +83,15 @@ def given(headers: Mapping[str, str] | None, authorization: str | None) -> dict[
     """
     found = {name.lower(): value.strip() for name, value in (headers or {}).items()}
     for name in found:
-        if _PROTOCOLS.fullmatch(name):
+        if not _NAME.fullmatch(name):
+            raise ValueError("headers: one has a name that HTTP can't carry")
+        if _OURS.fullmatch(name):
             raise ValueError(f"headers: {name} is the server's own to set")
     if authorization is not None:
         found["authorization"] = f"Bearer {authorization.removeprefix('Bearer ').strip()}"
-    try:
-        check_headers(found)
-    except ValueError as error:
-        raise ValueError(f"headers: {error}") from None
+    for name, value in found.items():
+        if not _VALUE.fullmatch(value):
+            raise ValueError(
+                f"{'headers' if headers else 'authorization'}: {name} has a character that HTTP can't carry"
+            )
     return found

@@ -16,7 +16,7 @@ from ...core.run import OfferedTool, model_name
 from ...schema.base import JsonObject
 from ...schema.items import ListedTool
 from ...schema.limits import MAX_NAME
-from ...schema.tools import ApprovalFilter, McpTool, ToolFilter
+from ...schema.tools import McpTool
 from ...transport.http import Http
 from .client import LIST_SECONDS, McpClient
 from .credentials import McpCredentials
@@ -105,39 +105,6 @@ def _object_schema(schema: object) -> JsonObject:
     given = cast("JsonObject", schema) if isinstance(schema, dict) else {}
     properties = given.get("properties")
     return {**given, "type": "object", "properties": properties if isinstance(properties, dict) else {}}
-
-
-def allowed(tool: ListedTool, allow: Sequence[str] | ToolFilter | None) -> bool:
-    """Whether a request lets the model have the tool. A filter without a condition lets it have all."""
-    match allow:
-        case None:
-            return True
-        case ToolFilter():
-            return _matches(tool, allow)
-        case _:
-            return tool.name in allow
-
-
-def needs_approval(tool: ListedTool, required: str | ApprovalFilter | None) -> bool:
-    """Always, unless the request says otherwise. A filter without a condition is of no tool."""
-    if not isinstance(required, ApprovalFilter):
-        return required != "never"
-    return _names(tool, required.always) or not _names(tool, required.never)
-
-
-def _names(tool: ListedTool, which: ToolFilter | None) -> bool:
-    stated = which is not None and (which.tool_names is not None or which.read_only is not None)
-    return which is not None and stated and _matches(tool, which)
-
-
-def _matches(tool: ListedTool, which: ToolFilter) -> bool:
-    named = which.tool_names is None or tool.name in which.tool_names
-    return named and which.read_only in (None, only_reads(tool))
-
-
-def only_reads(tool: ListedTool) -> bool:
-    """As the server says it (`readOnlyHint`)."""
-    return (tool.annotations or {}).get("readOnlyHint") is True
 
 
 def offered(tool: ListedTool, asked: McpTool, *, approval: bool) -> OfferedTool:

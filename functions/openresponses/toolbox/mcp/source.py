@@ -19,8 +19,9 @@ from ...transport.http import Http
 from ..source import ToolFailed, arguments_of
 from .credentials import McpCredentials, given
 from .failures import HEADER_MISMATCH, INVALID_PARAMS, McpFailure, ProtocolFailure
-from .listing import KeptClient, McpClients, allowed, needs_approval, offered
+from .listing import KeptClient, McpClients, offered
 from .parameters import headers_of, mirrored
+from .policy import allowed, needs_approval
 from .results import failed, output_of
 from .servers import ConfiguredServer
 
@@ -45,17 +46,16 @@ class McpSource:
         tools = _still_known(tool, known)
         if listed := tools is None:
             tools = await self._listed(tool.server_label, credentials, trusted=configured is not None)
-        allow = configured.allow if configured else ()
-        mine = [each for each in tools if (not allow or each.name in allow) and allowed(each, tool.allowed_tools)]
+        mine = [each for each in tools if allowed(each, tool, configured)]
         server = McpServer(
             label=tool.server_label,
-            url=_origin(credentials.url),
+            url="" if configured else _origin(credentials.url),
             sealed="" if configured else await self._sealed(tool.server_label, credentials),
             configured=configured is not None,
             listed=listed,
             narrowed=len(mine) < len(tools) if listed else bool(known and known.narrowed),
         )
-        return Offer([offered(each, tool, approval=_approval(each, tool, configured)) for each in mine], server)
+        return Offer([offered(each, tool, approval=needs_approval(each, tool, configured)) for each in mine], server)
 
     async def call(self, call: ServerCall, run: Run) -> ToolOutput | None:
         """A failure is an output that the model reads. Raises ToolFailed where the server is no longer there."""
@@ -150,14 +150,6 @@ def _still_known(tool: McpTool, known: McpListTools | None) -> list[ListedTool] 
         tool.allowed_tools if isinstance(tool.allowed_tools, list) else getattr(tool.allowed_tools, "tool_names", None)
     )
     return None if known.narrowed and not names.issuperset(asked or ()) else known.tools
-
-
-def _approval(each: ListedTool, tool: McpTool, configured: ConfiguredServer | None) -> bool:
-    """A request may ask for more approvals than the operator, and for no fewer."""
-    if configured is None:
-        return needs_approval(each, tool.require_approval)
-    asked = tool.require_approval is not None and needs_approval(each, tool.require_approval)
-    return configured.approval != "never" or asked
 
 
 def _origin(url: str) -> str:
