@@ -33,9 +33,11 @@ from .intake import (
     new_response,
     refuse_unstored,
     refuse_unsupported,
+    requested_tools,
 )
 from .offering import check_tool_choice, offered_tools, run_upstream
 from .prompts import resolved
+from .servers import check_servers
 
 
 class NewResponses:
@@ -67,6 +69,7 @@ class NewResponses:
         own = input_items(request, response_id, before.referred, {item.id for item in before.items}, messages)
         context = [*before.items, *own]
         check_answers(request, context)
+        check_servers(requested_tools(request), context, self._settings.mcp_hosts, None)
         upstream = await run_upstream(request, self._ports.models)
         offered = await offered_tools(request, self._ports.tools, context, upstream)
         check_tool_choice(request, offered.tools)
@@ -82,7 +85,7 @@ class NewResponses:
             context=context,
             inherited=len(before.items),
             lock=before.lock,
-            tools=offered.tools,
+            tools=await self._ports.models.sealed_tools(offered.tools),
             servers=offered.servers,
             max_turns=self._settings.max_turns,
             reasoning=self._settings.reasoning,
