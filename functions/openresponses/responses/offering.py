@@ -28,9 +28,7 @@ from ..schema.tools import (
     UpstreamTool,
     WebSearchTool,
 )
-
-_ELSEWHERE = ("connector_id", "tunnel_id")
-"""How a request names a server that OpenAI alone can reach."""
+from .servers import ELSEWHERE, refuse_servers
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +56,22 @@ async def run_upstream(request: CreateResponse, models: Models) -> frozenset[str
 
 
 async def offered_tools(
-    request: CreateResponse, tools: Tools, items: Sequence[Item] = (), upstream: Collection[str] = ()
+    request: CreateResponse,
+    tools: Tools,
+    items: Sequence[Item] = (),
+    upstream: Collection[str] = (),
+    mcp: Sequence[str] = (),
 ) -> Offered:
     """The tools as the model will see them: the declared ones, and those that a search among `items` found.
 
-    `upstream` are the types of tools that the provider runs itself. What is not the client's is asked for side by side.
+    `upstream` are the types of tools that the provider runs itself, `mcp` patterns of the servers that the client's key
+    may use. What is not the client's is asked for side by side.
 
     Raises RequestError for one that isn't here, or is declared twice, and for too many, and KitError.
     """
     declared = [*requested_tools(request)]
     found = [("input", tool) for item in items if isinstance(item, ToolSearchOutput) for tool in item.tools]
+    refuse_servers((*declared, *found), mcp)
     asked = [*_once(declared), *_new_servers(found, declared)]
     listings = {item.server_label: item for item in items if isinstance(item, McpListTools) and not item.error}
     offers = await _Sources(tools, upstream, listings).offers(asked)
@@ -149,7 +153,7 @@ class _Sources:
         """
         if not isinstance(tool, McpTool):
             return False
-        elsewhere = next((name for name in _ELSEWHERE if tool.__pydantic_extra__.get(name) is not None), None)
+        elsewhere = next((name for name in ELSEWHERE if tool.__pydantic_extra__.get(name) is not None), None)
         if "mcp" in self.upstream and (tool.server_url or elsewhere):
             return False
         if elsewhere:
@@ -157,7 +161,11 @@ class _Sources:
         return True
 
     async def _listing(self, tool: McpTool, param: str) -> Offer:
-        here = await self.tools.offer(tool, self.listings.get(tool.server_label))
+        try:
+            here = await self.tools.offer(tool, self.listings.get(tool.server_label))
+        except RequestError as error:  # it names a field of the tool
+            error.param = f"{param}.{error.param}" if error.param else param
+            raise
         if here is None:
             raise _unknown("This server asks no MCP servers", f"{param}.type")
         return here
