@@ -131,6 +131,9 @@ class Models:
 
     async def admit(self, request: CreateResponse) -> None: ...
 
+    async def sealed_tools(self, tools: Sequence[OfferedTool]) -> list[OfferedTool]:
+        return [*tools]
+
     async def runs(self, request: CreateResponse) -> frozenset[str]:
         return frozenset()
 

@@ -9,6 +9,7 @@ KitError                         500
 ├── WorkerDied                   500  the worker that made a response on a WebSocket is gone, with the response
 ├── Overloaded                   503  no worker can be started: try again
 ├── FirstRequestFailed           409  another request had this idempotency key, and nothing is left of it: try again
+├── ConnectorFailed              424  an MCP server that the request names did not tell its tools
 ├── RequestError                 400  the request is wrong: `param` names the field
 │   ├── IdempotencyKeyReused     400
 │   ├── UnknownServer            400  no MCP server of the deployment has this label, or the key may not use it
@@ -181,6 +182,17 @@ class FirstRequestFailed(KitError):
         super().__init__(
             "The request that came first with this idempotency key failed: send it again", param="idempotency-key"
         )
+
+
+class ConnectorFailed(KitError):
+    """Its status, type and code are OpenAI's, for an MCP server whose tools can't be listed."""
+
+    status = 424
+    type = "external_connector_error"
+    code = "http_error"
+
+    def __init__(self, label: str, reason: str) -> None:
+        super().__init__(f"Error retrieving tool list from MCP server: '{label}'. {reason}", param="tools")
 
 
 class ProviderError(KitError):

@@ -83,6 +83,10 @@ class Models(Protocol):
         """Raises NotFound or RequestError for a request that no provider needs to see to be refused."""
         ...
 
+    async def sealed_tools(self, tools: Sequence[OfferedTool]) -> list[OfferedTool]:
+        """The tools as a run is stored with them: with credentials that only a turn of theirs opens."""
+        ...
+
     async def runs(self, request: CreateResponse) -> frozenset[str]:
         """The types of OpenAI's tools that every target of the request runs itself. Raises as `admit`."""
         ...

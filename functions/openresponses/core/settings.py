@@ -78,7 +78,9 @@ class Settings:
     25,000, and a task that waits for a sandbox adds thousands). `reasoning` is what clients may see of it. A provider
     is tried again until `retry_seconds` after a turn began. `allowed_origins` are those of pages that may call the
     server, `*` for all. `public_docs`: the API's documentation is served to everybody, otherwise to nobody. Whoever
-    wants a WebSocket is sent to `websocket_url`, if there is one.
+    wants a WebSocket is sent to `websocket_url`, if there is one. A request may name MCP servers at `mcp_hosts`, which
+    are patterns: a name, one that begins with `*.` for all below it, or `*`. `loopback`: what a request names may be on
+    this machine, as in a local cloud.
     """
 
     default_provider: str = ""
@@ -97,3 +99,5 @@ class Settings:
     allowed_origins: tuple[str, ...] = ()
     public_docs: bool = True
     websocket_url: str = ""
+    mcp_hosts: tuple[str, ...] = ("*",)
+    loopback: bool = False

@@ -34,8 +34,9 @@ from .intake import (
     refuse_unstored,
     refuse_unsupported,
 )
-from .offering import check_tool_choice, offered_tools, run_upstream
+from .offering import check_tool_choice, offered_tools, requested_tools, run_upstream
 from .prompts import resolved
+from .servers import check_servers
 
 
 class NewResponses:
@@ -76,8 +77,9 @@ class NewResponses:
         own = input_items(request, response_id, before.referred, {item.id for item in before.items}, messages)
         context = [*before.items, *own]
         check_answers(request, context)
+        check_servers(requested_tools(request), context, self._settings.mcp_hosts, None, self._mcp)
         upstream = await run_upstream(request, self._ports.models)
-        offered = await offered_tools(request, self._ports.tools, context, upstream, self._mcp)
+        offered = await offered_tools(request, self._ports.tools, context, upstream)
         check_tool_choice(request, offered.tools)
         response = new_response(request, response_id, int(created))
         response.store = self._is_stored(request)
@@ -91,7 +93,7 @@ class NewResponses:
             context=context,
             inherited=len(before.items),
             lock=before.lock,
-            tools=offered.tools,
+            tools=await self._ports.models.sealed_tools(offered.tools),
             servers=offered.servers,
             max_turns=self._settings.max_turns,
             reasoning=self._settings.reasoning,

@@ -28,7 +28,7 @@ from ..schema.tools import (
     UpstreamTool,
     WebSearchTool,
 )
-from .servers import ELSEWHERE, refuse_servers
+from .servers import ELSEWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +56,16 @@ async def run_upstream(request: CreateResponse, models: Models) -> frozenset[str
 
 
 async def offered_tools(
-    request: CreateResponse,
-    tools: Tools,
-    items: Sequence[Item] = (),
-    upstream: Collection[str] = (),
-    mcp: Sequence[str] = (),
+    request: CreateResponse, tools: Tools, items: Sequence[Item] = (), upstream: Collection[str] = ()
 ) -> Offered:
     """The tools as the model will see them: the declared ones, and those that a search among `items` found.
 
-    `upstream` are the types of tools that the provider runs itself, `mcp` patterns of the servers that the client's key
-    may use. What is not the client's is asked for side by side.
+    `upstream` are the types of tools that the provider runs itself. What is not the client's is asked for side by side.
 
     Raises RequestError for one that isn't here, or is declared twice, and for too many, and KitError.
     """
     declared = [*requested_tools(request)]
     found = [("input", tool) for item in items if isinstance(item, ToolSearchOutput) for tool in item.tools]
-    refuse_servers((*declared, *found), mcp)
     asked = [*_once(declared), *_new_servers(found, declared)]
     listings = {item.server_label: item for item in items if isinstance(item, McpListTools) and not item.error}
     offers = await _Sources(tools, upstream, listings).offers(asked)
