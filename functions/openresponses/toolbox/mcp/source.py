@@ -76,8 +76,9 @@ class McpSource:
             return failed(failure if isinstance(failure, McpFailure) else ProtocolFailure(INVALID_PARAMS, str(failure)))
 
     async def _configured(self, tool: McpTool) -> ConfiguredServer | None:
-        """The server of the deployment that `tool` names; None if it brings one of its own. Raises RequestError: a label
-        of the deployment leads nowhere else, and takes no other credentials.
+        """The server of the deployment that `tool` names; None if it brings one of its own.
+
+        Raises RequestError: a label of the deployment leads nowhere else, and takes no other credentials.
         """
         found = await self._find(tool.server_label)
         if found is None:
