@@ -23,8 +23,7 @@ from openresponses.toolbox import Toolbox
 from openresponses.toolbox.mcp.listing import MAX_CLIENTS, MAX_KEPT_SECONDS, MIN_KEPT_SECONDS, McpClients
 from openresponses.toolbox.mcp.servers import ConfiguredServer
 from openresponses.toolbox.mcp.source import McpSource
-from openresponses.transport.http import Http
-from tests.contract.mcp_asking import connected
+from openresponses.transport.guard import Guard
 from tests.fakes.mcp_server import TOOLS, FakeMcp, mcp_server, tool
 from tests.fakes.raw_mcp import Heard, as_json, discovered, error, raw_server
 
@@ -40,17 +39,12 @@ class Bound:
     operator: dict[str, ConfiguredServer] = field(default_factory=dict[str, ConfiguredServer])
     clients: McpClients = field(init=False)
     keys: Any = field(default_factory=of_this_process)
-    reached: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
 
     def __post_init__(self) -> None:
         self.clients = McpClients(lambda: self.now)
 
     def source(self, tenant: str = "t1") -> McpSource:
-        return McpSource(self.clients, tenant, AeadSeal(self.keys, tenant), self.reach, self.find)
-
-    def reach(self, url: str, trusted: bool) -> Http:
-        self.reached.append((url, trusted))
-        return connected(url)
+        return McpSource(self.clients, tenant, AeadSeal(self.keys, tenant), Guard(loopback=True), self.find)
 
     async def find(self, label: str) -> ConfiguredServer | None:
         return self.operator.get(label)
@@ -374,7 +368,6 @@ async def test_a_server_of_the_deployment_is_named_by_its_label_alone(server: Fa
     }
     assert (await called(bound.source(), run, "whoami", label="docs")).text == "[redacted]"
     assert {headers["authorization"] for _, headers in server.requests} == {f"Bearer {SECRET}"}
-    assert {trusted for _, trusted in bound.reached} == {True}
 
 
 async def test_what_the_operator_takes_away_is_gone_at_once(server: FakeMcp, bound: Bound) -> None:

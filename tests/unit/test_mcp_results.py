@@ -96,4 +96,4 @@ def test_an_error_of_the_tool_is_the_model_s_to_read() -> None:
 def test_a_failure_is_an_error_with_its_kind() -> None:
     output = failed(HttpFailure(502, "The server can't be reached"))
     error = {"type": "http_error", "code": 502, "message": "The server can't be reached"}
-    assert output == ToolOutput("The call failed: The server can't be reached", True, {"error": error})
+    assert output == ToolOutput("The server can't be reached", True, {"error": error})

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import TypeAlias, cast
+from typing import cast
 
 from pydantic import TypeAdapter
 
@@ -17,8 +17,9 @@ from ...schema.base import JsonObject
 from ...schema.items import ListedTool
 from ...schema.limits import MAX_NAME
 from ...schema.tools import McpTool
+from ...transport.guard import Guard
 from ...transport.http import Http
-from .client import LIST_SECONDS, McpClient
+from .client import CALL_SECONDS, LIST_SECONDS, McpClient
 from .credentials import McpCredentials
 from .failures import timed_out
 from .parameters import mirrored
@@ -26,10 +27,10 @@ from .parameters import mirrored
 MIN_KEPT_SECONDS, MAX_KEPT_SECONDS = 60.0, 300.0
 """A server says how long its list stays fresh (`ttlMs`; server/utilities/caching). SDKs write 0 where its author said
 nothing, and older servers write nothing: a client then goes by its own judgement."""
+CONNECT_SECONDS = 10.0
 MAX_CLIENTS = 64
 MAX_KEPT_BYTES = 16 * 1024 * 1024
 """Of all listings."""
-Connect: TypeAlias = Callable[[], Http]
 _log = logging.getLogger(__name__)
 
 
@@ -59,13 +60,16 @@ class McpClients:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._kept: OrderedDict[tuple[str, str], KeptClient] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, bool, str], KeptClient] = OrderedDict()
 
-    async def at(self, tenant: str, credentials: McpCredentials, connect: Connect) -> KeptClient:
-        """The client of this tenant and these credentials. `connect` is asked for a new one's connections."""
-        key = (tenant, credentials.digest())
+    async def at(self, tenant: str, credentials: McpCredentials, guard: Guard | None) -> KeptClient:
+        """The client of this tenant and these credentials. Without a `guard` it connects to wherever its URL leads.
+
+        Raises ValueError for a URL that the guard refuses.
+        """
+        key = (tenant, guard is None, credentials.digest())
         if (found := self._kept.get(key)) is None:
-            found = self._kept[key] = KeptClient(McpClient(connect()), self._now)
+            found = self._kept[key] = KeptClient(McpClient(_connections(credentials.url, guard)), self._now)
         self._kept.move_to_end(key)
         while len(self._kept) > MAX_CLIENTS or self._too_much():
             _, oldest = self._kept.popitem(last=False)
@@ -74,6 +78,19 @@ class McpClients:
 
     def _too_much(self) -> bool:
         return len(self._kept) > 1 and sum(len(each.listed) for each in self._kept.values()) > MAX_KEPT_BYTES
+
+
+def _connections(url: str, guard: Guard | None) -> Http:
+    """The client's own limits of time are the shorter ones. No call reaches its server twice."""
+    return Http(
+        url,
+        {},
+        connect_timeout=CONNECT_SECONDS,
+        first_byte_timeout=2 * CALL_SECONDS,
+        idle_timeout=2 * CALL_SECONDS,
+        guard=guard,
+        repeats=False,
+    )
 
 
 def tools_of(raw: Sequence[JsonObject]) -> list[ListedTool]:

@@ -39,7 +39,7 @@ def output_of(result: JsonObject) -> ToolOutput:
 
 
 def failed(failure: McpFailure) -> ToolOutput:
-    return ToolOutput(f"The call failed: {failure.message}", failed=True, item={"error": failure.error})
+    return ToolOutput(failure.message, failed=True, item={"error": failure.error})
 
 
 class _Reader:

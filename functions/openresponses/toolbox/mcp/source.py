@@ -15,7 +15,7 @@ from ...core.run import McpServer, OfferedTool, Run
 from ...schema.base import JsonObject
 from ...schema.items import ListedTool, McpCall, McpListTools, ServerCall
 from ...schema.tools import McpTool
-from ...transport.http import Http
+from ...transport.guard import Guard
 from ..source import ToolFailed, arguments_of
 from .credentials import McpCredentials, given
 from .failures import HEADER_MISMATCH, INVALID_PARAMS, McpFailure, ProtocolFailure
@@ -27,15 +27,15 @@ from .servers import ConfiguredServer
 
 Find: TypeAlias = Callable[[str], Awaitable[ConfiguredServer | None]]
 """The server of the deployment of this label, if the client may use it. Raises KitError."""
-Reach: TypeAlias = Callable[[str, bool], Http]
-"""(URL, whether the operator chose it) -> connections. Raises ValueError that says what the URL must be."""
 
 
 class McpSource:
-    """For one tenant. `clients` are those of the whole sandbox."""
+    """For one tenant. `clients` are those of the whole sandbox. The `guard` is of servers that a request names: where
+    the operator's are, is the operator's choice.
+    """
 
-    def __init__(self, clients: McpClients, tenant: str, seal: Seal, reach: Reach, find: Find) -> None:
-        self._clients, self._tenant, self._seal, self._reach, self._find = clients, tenant, seal, reach, find
+    def __init__(self, clients: McpClients, tenant: str, seal: Seal, guard: Guard, find: Find) -> None:
+        self._clients, self._tenant, self._seal, self._guard, self._find = clients, tenant, seal, guard, find
 
     async def offer(self, tool: Offerable, known: McpListTools | None = None) -> Offer | None:
         """Raises RequestError, which names a field of `tool`, and ConnectorFailed where the server tells no tools."""
@@ -105,7 +105,7 @@ class McpSource:
 
     async def _kept(self, credentials: McpCredentials, *, trusted: bool) -> KeptClient:
         """Raises ValueError for an address that may not be reached."""
-        return await self._clients.at(self._tenant, credentials, lambda: self._reach(credentials.url, trusted))
+        return await self._clients.at(self._tenant, credentials, None if trusted else self._guard)
 
     async def _sealed(self, label: str, credentials: McpCredentials) -> str:
         return await self._seal.seal(f"mcp:{label}", json.dumps([credentials.url, credentials.headers]))
