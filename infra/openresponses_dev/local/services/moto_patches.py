@@ -36,6 +36,16 @@ from moto.stepfunctions.parser.api import ExecutionStatus
 from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resource import ResourceCondition
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (
+    StateTaskServiceCallback,
+)
+from moto.stepfunctions.parser.asl.eval.callback.callback import (
+    CallbackConsumerLeft,
+    CallbackOutcome,
+    CallbackOutcomeFailure,
+    CallbackOutcomeSuccess,
+)
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped, ProgramTimedOut
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
@@ -89,6 +99,9 @@ def _apply_once() -> None:
     _start_once()
     _stop_at_once()
     _wait_interruptibly()
+    _answer_once()
+    _keep_the_item()
+    _measure_parameters()
     _lock_storage()
     _note_what_changes()
     _back_up_what_a_transaction_touches()
@@ -180,6 +193,8 @@ def _stop_at_once() -> None:
                 execution.stop(stop_date=now, error=error, cause=cause)
                 execution.error, execution.cause, execution.stop_date = error, cause, now
                 execution.exec_status = ExecutionStatus.ABORTED
+                for endpoint in [*_pool(execution).values()]:  # what waits for a token, else for as long as it may
+                    endpoint.interrupt_all()
         return execution
 
     stock_answer = StepFunctionResponse.stop_execution
@@ -235,6 +250,95 @@ def _wait_interruptibly() -> None:
 
     retrier_decl.RetrierDecl._eval_body = eval_body
     retrier_decl.time = Clock
+
+
+MAX_OUTPUT = 262_144
+"""Bytes of an answer: https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html"""
+
+
+def _answer_once() -> None:
+    """Of several answers to a token the last one counts, also once its task is over; the token of an execution that has
+    ended is unknown. All tries of a task have one token. What is no JSON ends the task, and a failure has no cause.
+    """
+
+    def answer(self: Any, token: str, outcome: CallbackOutcome) -> None:
+        with _status:
+            for execution in self._get_executions():
+                if endpoint := _pool(execution).get(token):
+                    over = endpoint.get_outcome() or endpoint.consumer_error or execution.status != "RUNNING"
+                    if over:
+                        raise JsonRESTError("TaskTimedOut", "Provided task does not exist anymore")
+                    endpoint.notify(outcome)
+                    return
+        raise JsonRESTError("InvalidToken", "Invalid token")
+
+    def send_success(self: StepFunctionResponse) -> ActionResult:
+        token, output = map(self._get_param, ("taskToken", "output"))
+        try:
+            json.loads(output)
+        except ValueError as error:
+            raise JsonRESTError("InvalidOutput", str(error)) from None
+        if len(output.encode()) > MAX_OUTPUT:
+            raise JsonRESTError("InvalidOutput", "it is too long")
+        answer(self.stepfunction_backend, token, CallbackOutcomeSuccess(token, output))
+        return ActionResult({})
+
+    def send_failure(self: StepFunctionResponse) -> ActionResult:
+        token, error, cause = map(self._get_param, ("taskToken", "error", "cause"))
+        answer(self.stepfunction_backend, token, CallbackOutcomeFailure(token, error, cause))
+        return ActionResult({})
+
+    execute = StateTaskServiceCallback._eval_execution
+
+    def execute_with_own_token(self: StateTaskServiceCallback, env: Environment) -> None:
+        if self.resource.condition != ResourceCondition.WaitForTaskToken:
+            execute(self, env)
+            return
+        endpoint = env.callback_pool_manager.add(env.states.context_object.update_task_token())
+        try:
+            execute(self, env)
+        finally:
+            endpoint.report(CallbackConsumerLeft())
+
+    StepFunctionResponse.send_task_success = send_success
+    StepFunctionResponse.send_task_failure = send_failure
+    StateTaskServiceCallback._eval_execution = execute_with_own_token
+
+
+def _keep_the_item() -> None:
+    """The states of a Map don't see its item in the context object, which AWS lets them:
+    https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.html
+    """
+    inner_frame = Environment.as_inner_frame_of.__func__
+
+    def frame_with_item(cls: type[Environment], env: Environment, *args: Any, **kwargs: Any) -> Environment:
+        frame = inner_frame(cls, env, *args, **kwargs)
+        context = env.states.context_object.context_object_data
+        if "Map" in context:
+            frame.states.context_object.context_object_data["Map"] = context["Map"]
+        return frame
+
+    Environment.as_inner_frame_of = classmethod(frame_with_item)
+
+
+def _measure_parameters() -> None:
+    """What a task is given may have any size. AWS refuses it as it does what a task returns:
+    https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+    """
+    parameters = StateTaskServiceCallback._eval_parameters
+
+    def measured(self: StateTaskServiceCallback, env: Environment) -> dict[str, Any]:
+        value = parameters(self, env)
+        self._verify_size_quota(env, value)
+        return value
+
+    StateTaskServiceCallback._eval_parameters = measured
+
+
+def _pool(execution: Execution) -> dict[str, Any]:
+    """The waits of an execution, by their tokens."""
+    worker = execution.exec_worker
+    return worker.env.callback_pool_manager._pool if worker and worker.env else {}
 
 
 # Storage
