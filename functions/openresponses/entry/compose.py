@@ -34,7 +34,9 @@ class Deployment:
         self._where = aws = aws_settings_from(environment)
         self.clients = _clients(aws.region) if aws.table else None
         self._storage = _storage(aws, self.clients) if self.clients else None
-        parameters, self._keys, self._tools = _configured(aws) if aws.ssm_prefix else _unconfigured()
+        parameters, self._keys, self._tools = (
+            _configured(aws, self.settings.loopback) if aws.ssm_prefix else _unconfigured()
+        )
         catalog = Catalog(parameters, built_in(self.settings.default_provider))
         self.router = Router(catalog, connect, self.settings, time.monotonic, telemetry.answered, runs)
 
@@ -104,11 +106,12 @@ def _unconfigured() -> tuple[Parameters, Keys, Toolbox]:
     return MemoryParameters(), of_this_process(), Toolbox([ToolFiles()])
 
 
-def _configured(settings: AwsSettings) -> tuple[Parameters, Keys, Toolbox]:
+def _configured(settings: AwsSettings, loopback: bool) -> tuple[Parameters, Keys, Toolbox]:
     from ..aws.clients import Aws
     from ..aws.functions import LambdaFunctions
     from ..aws.parameters import SsmParameters
     from ..toolbox.lambda_functions import LambdaTools
+    from ..toolbox.web_search.source import WebSearch
 
     aws = Aws(settings.region, threads=4)
     parameters = SsmParameters(
@@ -119,5 +122,6 @@ def _configured(settings: AwsSettings) -> tuple[Parameters, Keys, Toolbox]:
         meanwhile=prepare,
         key=settings.key_arn,
     )
-    sources = [ToolFiles(), LambdaTools(parameters, LambdaFunctions(settings.region))]
+    lambdas = LambdaTools(parameters, LambdaFunctions(settings.region))
+    sources = [ToolFiles(), lambdas, WebSearch(parameters, loopback)]
     return parameters, kept_in(parameters), Toolbox(sources)
