@@ -18,6 +18,7 @@ from ..schema.items import (
 from ..schema.response import IncompleteDetails, Response, Usage
 from . import deltas as d
 from .assembler import Assembler
+from .citations import sources_of
 from .compaction import begun, compacting
 from .errors import CompactionFailed, ProviderUnavailable
 from .ids import item_ids
@@ -90,6 +91,7 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
         parallel_calls=run.request.parallel_tool_calls is not False,
         heard=heard,
         room=Room(MAX_RESPONSE - run.said),
+        sources=sources_of(run.all_items()),
     )
     events: Iterator[ev.Event] = iter(())
     try:
@@ -171,6 +173,7 @@ async def act(run: Run, ports: Ports, calls: tuple[ServerCall, ...], emit: Emit,
     """
     if given_up := [(call, why) for call in calls if (why := _why_given_up(run, call))]:
         for call, why in given_up:
+            await ports.called(call, run, None)
             await absorb(run, call, why, emit)
         return
     if any(call.id in run.tried for call in calls):
@@ -181,7 +184,7 @@ async def act(run: Run, ports: Ports, calls: tuple[ServerCall, ...], emit: Emit,
     one_at_a_time = asyncio.Lock()
 
     async def answer(call: ServerCall) -> None:
-        output = await ports.tools.call(call, run)
+        output = await ports.call(call, run)
         async with one_at_a_time:
             await absorb(run, call, output, emit)
 

@@ -6,12 +6,23 @@ from math import isfinite
 from typing import Protocol, cast
 
 from ..core.errors import KitError
+from ..core.json import object_of
 from ..core.ports import Offer, Offerable, ToolOutput
 from ..core.run import OfferedTool, Run
 from ..schema.base import SLUG, JsonObject
 from ..schema.items import REJECTED_CALL, McpListTools, ServerCall
 
 _HOSTED = re.compile(rf"{SLUG}:([a-zA-Z0-9_-]{{1,64}})")
+
+
+MAX_OUTPUT = 20_000
+"""Characters of an output that the model is shown."""
+
+
+def shown(text: str, limit: int = MAX_OUTPUT) -> str:
+    """What the model is shown of an output."""
+    text = text.encode(errors="replace").decode()  # JSON over HTTP has no place for a lone surrogate
+    return text if len(text) <= limit else f"{text[:limit]}\n[cut: this is {limit} of {len(text)} characters]"
 
 
 class ToolSource(Protocol):
@@ -59,6 +70,11 @@ def _number(text: str) -> float:
     if not isfinite(number):
         raise ValueError(f"{text[:40]} is no number that JSON has")
     return number
+
+
+def is_backend(text: str) -> bool:
+    """Whether a parameter is that of web search, which names a backend where a Lambda tool's names a function."""
+    return "backend" in (object_of(text) or {})
 
 
 def hosted_name(item_type: str) -> str | None:
