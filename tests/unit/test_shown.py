@@ -7,15 +7,19 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from openresponses.core.citations import numbers_of, told
+from openresponses.core.run import OfferedTool
 from openresponses.core.server_calls import fitted_name, mcp_name
-from openresponses.core.shown import CUT_OFF, NOT_APPROVED, NOT_MADE, NOTHING_FOUND, REFUSED, shown
+from openresponses.core.shown import CUT_OFF, NOT_APPROVED, NOT_MADE, REFUSED, Shown
+from openresponses.core.shown import shown as shown_with
 from openresponses.core.turn import conversation, turn_of
 from openresponses.core.window import open_calls
-from openresponses.schema.items import HostedToolCall, Item
+from openresponses.schema.items import HostedToolCall, Item, SearchResult, WebSearchCall
 from tests.unit.kit import TOOLS, Json, new_run
 
 ITEMS: TypeAdapter[list[Item]] = TypeAdapter(list[Item])
 IMAGE = {"type": "input_image", "image_url": "data:image/png;base64,AA==", "detail": "auto"}
+FOUND = WebSearchCall(results=[SearchResult(url="https://a.test/", title="A", text="b")])
 LISTING = {"type": "mcp_list_tools", "id": "mcpl_1", "server_label": "docs", "tools": [{"name": "look"}]}
 ASKS = {"type": "mcp_approval_request", "id": "mcpr_1", "server_label": "bank", "name": "pay", "arguments": '{"a":1}'}
 MADE = {
@@ -27,6 +31,10 @@ MADE = {
     "output": "paid",
     "approval_request_id": "mcpr_1",
 }
+
+
+def shown(items: list[Item], tools: list[OfferedTool]) -> Shown:
+    return shown_with(items, tools, numbers_of(items))
 
 
 def said(role: str, text: str) -> Json:
@@ -98,20 +106,20 @@ CALLS: dict[str, tuple[list[Json], tuple[str, str, str, Any]]] = {
     "not answered": ([ASKS, said("user", "Well?")], ("bank__pay", '{"a":1}', "failed", NOT_APPROVED)),
     "made, where its request is not shown any more": ([MADE], ("bank__pay", '{"a":1}', "completed", "paid")),
     "a search": (
-        [search(results=[{"url": "https://a.test/", "title": "A", "text": "b"}])],
-        ("web_search", '{"query": "it"}', "completed", "A\nhttps://a.test/\nb"),
+        [search(results=[each.model_dump() for each in FOUND.results or ()])],
+        ("web_search", '{"query": "it"}', "completed", told(FOUND, {"https://a.test/": 1})),
     ),
     "a search that found nothing": (
         [search(results=[])],
-        ("web_search", '{"query": "it"}', "completed", NOTHING_FOUND),
+        ("web_search", '{"query": "it"}', "completed", "Nothing was found."),
     ),
     "a search that failed": (
         [search(status="failed", error="Down.")],
         ("web_search", '{"query": "it"}', "failed", "Down."),
     ),
     "a page": (
-        [search(action={"type": "open_page", "url": "u"}, results=[{"url": "u"}])],
-        ("open_page", '{"url": "u"}', "completed", "\nu\n"),
+        [search(action={"type": "open_page", "url": "u"}, results=[])],
+        ("open_page", '{"url": "u"}', "completed", "Nothing was found."),
     ),
 }
 
