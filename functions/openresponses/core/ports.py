@@ -302,6 +302,36 @@ class Conversations(Protocol):
         ...
 
 
+class Spent(Protocol):
+    """Requests for approval that were approved. Each is kept for a day, as long as it could be approved again.
+
+    Every method may raise StorageUnavailable.
+    """
+
+    async def spend(self, request_ids: Sequence[str], response_id: str) -> str | None:
+        """Spend all of them for a response, or none: one that another response has spent is returned then.
+
+        At most `MAX_APPROVALS`. To spend them for the same response again changes nothing.
+        """
+        ...
+
+    async def give_back(self, request_ids: Sequence[str], response_id: str) -> None:
+        """Let those that were spent for this response be spent again."""
+        ...
+
+
+Mark: TypeAlias = Callable[[str], str]
+"""The message authentication code of a text: hex digits."""
+
+
+class Marks(Protocol):
+    """What proves that a text was marked here, for one tenant."""
+
+    async def marks(self) -> Sequence[Mark]:
+        """At least one. The first one marks, and each of them proves. Raises StorageUnavailable."""
+        ...
+
+
 class Accounts(Protocol):
     """Where accounts go: logs, metrics, budgets."""
 
@@ -324,6 +354,7 @@ class Storage:
     claims: Claims
     prompts: Prompts
     conversations: Conversations
+    spent: Spent
 
 
 @dataclass(frozen=True, slots=True)

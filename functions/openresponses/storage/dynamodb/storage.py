@@ -11,6 +11,7 @@ from .event_log import DynamoEventLog
 from .layout import TenantLayout
 from .prompts import DynamoPrompts
 from .runs import DynamoRuns
+from .spent import DynamoSpent
 from .store import DynamoStore
 from .table import Table, safe
 from .values import Values
@@ -39,4 +40,5 @@ def aws_storage(
         claims=DynamoClaims(layout),
         prompts=DynamoPrompts(layout),
         conversations=DynamoConversations(layout),
+        spent=DynamoSpent(layout),
     )
