@@ -18,13 +18,13 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from openresponses.schema.events import UpstreamProgress
-from openresponses.schema.items import CLIENT_CALLS, CLIENT_OUTPUTS, KEPT_ITEMS, UPSTREAM_ITEMS
+from openresponses.schema.items import CLIENT_CALLS, CLIENT_OUTPUTS, KEPT_ITEMS, OURS, UPSTREAM_ITEMS
 
 Json = dict[str, Any]
 
 SLUGGED = re.compile(r"^[a-z][a-z0-9_-]*:[a-zA-Z0-9_-]+$")
 OPENAI_ITEMS = {"custom_tool_call", "custom_tool_call_output", "tool_search_output", "agent_message"}
-OPENAI_ITEMS |= {*CLIENT_CALLS, *CLIENT_OUTPUTS, *KEPT_ITEMS, *UPSTREAM_ITEMS}
+OPENAI_ITEMS |= {*CLIENT_CALLS, *CLIENT_OUTPUTS, *KEPT_ITEMS, *UPSTREAM_ITEMS, *OURS}
 OPENAI_TOOLS = {"custom", "namespace", "file_search", "code_interpreter", "image_generation", "mcp"}
 OPENAI_TOOLS |= {
     "local_shell",
@@ -35,6 +35,8 @@ OPENAI_TOOLS |= {
     "computer_use_preview",
     "tool_search",
 }
+WITHOUT_STATUS = {"mcp_list_tools", "mcp_approval_request", "mcp_approval_response"}
+"""Items that have none at OpenAI (`openai.types.responses.response_output_item`)."""
 UPSTREAM_EVENTS = {*get_args(UpstreamProgress.model_fields["type"].annotation), "response.compaction.compacting"}
 OPENAI_EVENTS = {
     "response.reasoning_text.delta": "response.reasoning.delta",
@@ -109,7 +111,7 @@ def check_frame(frame: Json) -> None:
 def check_extension(item: Json) -> None:
     """What the specification asks of an implementor's own item."""
     kind = item.get("type")
-    for field in ("id", "status"):
+    for field in ("id",) if kind in WITHOUT_STATUS else ("id", "status"):
         value = item.get(field)
         assert isinstance(value, str), f"item {kind}: no {field}"
         assert value, f"item {kind}: an empty {field}"

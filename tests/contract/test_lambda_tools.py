@@ -17,7 +17,7 @@ from moto import mock_aws
 
 from openresponses.aws.functions import LambdaFunctions
 from openresponses.aws.session import session
-from openresponses.core.ports import ToolOutput
+from openresponses.core.ports import Offer, ToolOutput
 from openresponses.core.run import OfferedTool
 from openresponses.schema.items import HostedToolCall
 from openresponses.schema.tools import HostedTool
@@ -30,6 +30,7 @@ from openresponses_dev.local.sandbox.lambda_api import LambdaApi
 from openresponses_dev.local.services.credentials import Credentials
 from openresponses_dev.local.services.local_aws import LocalAws
 from openresponses_dev.local.template.intrinsics import REGION
+from tests.unit.kit import new_run
 
 Json = dict[str, Any]
 RESPONSE = "resp_" + "0123456789abcdef" * 2
@@ -92,40 +93,43 @@ def named(name: str) -> HostedTool:
 
 async def test_a_parameter_is_offered_as_a_tool() -> None:
     offered = await toolbox_of(Functions(), weather=WEATHER).offer(named("weather"))
-    assert offered == [
-        OfferedTool(
-            name="weather",
-            kind="hosted",
-            item_type="serverless:weather",
-            wire_name="weather",
-            description="Tell the weather.",
-            parameters=SCHEMA,
-        )
-    ]
+    assert offered == Offer(
+        [
+            OfferedTool(
+                name="weather",
+                kind="hosted",
+                item_type="serverless:weather",
+                wire_name="weather",
+                description="Tell the weather.",
+                parameters=SCHEMA,
+            )
+        ]
+    )
 
 
 async def test_a_parameter_need_only_name_its_function() -> None:
-    (offered,) = await toolbox_of(Functions(), ping={"function": "openresponses-tool-ping"}).offer(named("ping"))
-    assert offered.parameters == {"type": "object", "properties": {}}
+    offer = await toolbox_of(Functions(), ping={"function": "openresponses-tool-ping"}).offer(named("ping"))
+    assert offer is not None
+    assert offer.tools[0].parameters == {"type": "object", "properties": {}}
 
 
 @pytest.mark.parametrize("name", ["nothing", "rejected_call", "w" * 65])
 async def test_what_is_no_tools_name_is_no_tool(name: str) -> None:
-    assert await toolbox_of(Functions(), **{"rejected_call": WEATHER, "w" * 65: WEATHER}).offer(named(name)) == []
+    assert await toolbox_of(Functions(), **{"rejected_call": WEATHER, "w" * 65: WEATHER}).offer(named(name)) is None
 
 
 async def test_a_file_wins_over_a_parameter_of_the_same_name() -> None:
     functions = Functions()
     tools = toolbox_of(functions, calculator=WEATHER)
     assert await tools.offer(named("calculator")) == await ToolFiles().offer(named("calculator"))
-    assert await tools.call(call("calculator", '{"expression": "6*7"}')) == ToolOutput("42")
+    assert await tools.call(call("calculator", '{"expression": "6*7"}'), new_run()) == ToolOutput("42")
     assert functions.invoked == []
 
 
 async def test_a_function_is_told_which_call_this_is_and_the_same_on_a_retry() -> None:
     functions = Functions()
     tools = toolbox_of(functions, weather=WEATHER)
-    assert [await tools.call(call()) for _ in range(2)] == [ToolOutput("sunny")] * 2
+    assert [await tools.call(call(), new_run()) for _ in range(2)] == [ToolOutput("sunny")] * 2
     payload = {
         "call_id": "call_1",
         "response_id": RESPONSE,
@@ -153,7 +157,7 @@ async def test_a_function_is_told_which_call_this_is_and_the_same_on_a_retry() -
 )
 async def test_wrong_arguments_are_told_to_the_model_and_nothing_is_invoked(arguments: str, message: str) -> None:
     functions = Functions()
-    output = await toolbox_of(functions, weather=WEATHER).call(call(arguments=arguments))
+    output = await toolbox_of(functions, weather=WEATHER).call(call(arguments=arguments), new_run())
     assert output.failed
     assert message in output.text
     assert functions.invoked == []
@@ -162,22 +166,26 @@ async def test_wrong_arguments_are_told_to_the_model_and_nothing_is_invoked(argu
 @pytest.mark.parametrize("arguments", ['{"city": "Oslo", "days": 3.0}', '{"city": "", "days": null, "extra": [1]}'])
 async def test_what_a_schema_does_not_plainly_say_is_left_to_the_function(arguments: str) -> None:
     functions = Functions()
-    assert await toolbox_of(functions, weather=WEATHER).call(call(arguments=arguments)) == ToolOutput("sunny")
+    assert await toolbox_of(functions, weather=WEATHER).call(call(arguments=arguments), new_run()) == ToolOutput(
+        "sunny"
+    )
     assert functions.invoked[0][1]["arguments"] == json.loads(arguments)
 
 
 async def test_a_function_that_takes_too_long_is_given_up() -> None:
     tools = toolbox_of(Functions(seconds=5), weather={**WEATHER, "timeout": 0.05})
-    output = await tools.call(call())
+    output = await tools.call(call(), new_run())
     assert output.failed
     assert output.text.startswith("weather took longer than 0.05 seconds and was given up.")
 
 
 async def test_an_output_is_bounded_and_so_is_a_failure() -> None:
     tools = toolbox_of(Functions(ToolOutput("x" * (MAX_OUTPUT + 1))), weather=WEATHER)
-    assert (await tools.call(call())).text.endswith(f"[cut: this is {MAX_OUTPUT} of {MAX_OUTPUT + 1} characters]")
+    assert (await tools.call(call(), new_run())).text.endswith(
+        f"[cut: this is {MAX_OUTPUT} of {MAX_OUTPUT + 1} characters]"
+    )
     tools = toolbox_of(Functions(ToolOutput("x" * (MAX_FAILURE + 1), failed=True)), weather=WEATHER)
-    output = await tools.call(call())
+    output = await tools.call(call(), new_run())
     assert output.failed
     assert output.text.endswith(f"[cut: this is {MAX_FAILURE} of {MAX_FAILURE + 1} characters]")
 
@@ -190,11 +198,11 @@ async def test_a_wrong_parameter_is_an_operators_mistake(parameter: object) -> N
     tools = toolbox_of(Functions(), weather=parameter)
     with pytest.raises(ToolMisconfigured, match="'weather' is not set up correctly"):
         await tools.offer(named("weather"))
-    assert (await tools.call(call())).failed
+    assert (await tools.call(call(), new_run())).failed
 
 
 async def test_a_tool_that_is_gone_when_it_is_called_is_told_to_the_model() -> None:
-    output = await toolbox_of(Functions()).call(call())
+    output = await toolbox_of(Functions()).call(call(), new_run())
     assert output == ToolOutput("There is no tool named 'weather' here. Go on without it.", failed=True)
 
 

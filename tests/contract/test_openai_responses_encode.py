@@ -476,8 +476,8 @@ HISTORIES: dict[str, tuple[list[Any], dict[str, Any], list[Any]]] = {
     "an approval": (
         [
             HI,
-            {"type": "mcp_approval_request", "id": "mcpr_9", "name": "f", "arguments": "{}", "server_label": "l"},
-            {"type": "mcp_approval_response", "id": "x", "approval_request_id": "mcpr_9", "approve": True},
+            {"type": "mcp_approval_request", "id": "ext_9", "name": "f", "arguments": "{}", "server_label": "l"},
+            {"type": "mcp_approval_response", "id": "x", "approval_request_id": "ext_9", "approve": True},
         ],
         UPSTREAM,
         [

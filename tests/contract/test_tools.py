@@ -12,16 +12,17 @@ from typing import Any
 import pytest
 
 from openresponses.core.errors import RequestError
-from openresponses.core.ports import ToolOutput, Tools
-from openresponses.core.run import OfferedTool
+from openresponses.core.ports import Offer, Offerable, ToolOutput, Tools
+from openresponses.core.run import OfferedTool, Run
 from openresponses.responses.intake import offered_tools
-from openresponses.schema.items import HostedToolCall
+from openresponses.schema.items import HostedToolCall, McpListTools, ServerCall
 from openresponses.schema.request import CreateResponse
-from openresponses.schema.tools import HostedTool, UpstreamTool
+from openresponses.schema.tools import HostedTool
 from openresponses.toolbox import MAX_OUTPUT, Toolbox
 from openresponses.toolbox.files import ToolFiles
 from openresponses.toolbox.source import ToolFailed
 from openresponses.tools.clock import time_in
+from tests.unit.kit import new_run
 
 ON_TRIAL = "tests.contract.tools_on_trial"
 CLOCK = {"type": "serverless:clock"}
@@ -35,21 +36,25 @@ def calling(kind: str, arguments: object, name: str = "") -> HostedToolCall:
 
 
 async def call(name: str, arguments: object = "{}", package: str = ON_TRIAL) -> ToolOutput:
-    return await Toolbox([ToolFiles(package)]).call(calling(name, arguments))
+    return await Toolbox([ToolFiles(package)]).call(calling(name, arguments), new_run())
 
 
 async def calculate(expression: str) -> ToolOutput:
-    return await Toolbox([ToolFiles()]).call(calling("calculator", {"expression": expression}))
+    return await Toolbox([ToolFiles()]).call(calling("calculator", {"expression": expression}), new_run())
 
 
 async def offered(name: str, package: str = ON_TRIAL) -> OfferedTool:
-    (tool,) = await ToolFiles(package).offer(HostedTool(type=f"serverless:{name}"))
+    offer = await ToolFiles(package).offer(HostedTool(type=f"serverless:{name}"))
+    assert offer is not None
+    (tool,) = offer.tools
     return tool
 
 
 async def test_it_is_the_port_that_the_core_asks_for() -> None:
     tools: Tools = Toolbox([ToolFiles()])
-    assert await tools.offer(HostedTool(type="serverless:clock")) == [await offered("clock", "openresponses.tools")]
+    assert await tools.offer(HostedTool(type="serverless:clock")) == Offer(
+        [await offered("clock", "openresponses.tools")]
+    )
 
 
 def test_tools_are_found_by_file_name() -> None:
@@ -58,7 +63,7 @@ def test_tools_are_found_by_file_name() -> None:
 
 @pytest.mark.parametrize("name", ["nope", "_private", "rejected_call", "c" * 65])
 async def test_what_is_not_here_is_not_offered(name: str) -> None:
-    assert await Toolbox([ToolFiles(ON_TRIAL)]).offer(HostedTool(type=f"serverless:{name}")) == []
+    assert await Toolbox([ToolFiles(ON_TRIAL)]).offer(HostedTool(type=f"serverless:{name}")) is None
 
 
 class Shop:
@@ -67,18 +72,16 @@ class Shop:
     def __init__(self, *names: str) -> None:
         self.names = names
 
-    async def offer(self, tool: HostedTool | UpstreamTool) -> list[OfferedTool]:
+    async def offer(self, tool: Offerable, known: McpListTools | None = None) -> Offer | None:
         kind = "serverless:shop"
-        return [
-            OfferedTool(name=name, kind="hosted", item_type=kind, wire_name=name)
-            for name in self.names
-            if tool.type in ("mcp", kind)
-        ]
+        if tool.type not in ("mcp", kind):
+            return None
+        return Offer([OfferedTool(name=name, kind="hosted", item_type=kind, wire_name=name) for name in self.names])
 
-    async def call(self, call: HostedToolCall) -> str | None:
+    async def call(self, call: ServerCall, run: Run) -> ToolOutput | None:
         if call.name == "steal":
             raise ToolFailed("That is forbidden.")
-        return f"{call.name}ed" if call.name in self.names else None
+        return ToolOutput(f"{call.name}ed") if call.name in self.names else None
 
 
 @pytest.mark.parametrize("declared", [{"type": "serverless:shop"}, {"type": "mcp", "server_label": "shop"}])
@@ -98,9 +101,9 @@ async def test_one_definition_may_stand_for_many_tools(declared: Any) -> None:
 
 async def test_a_call_is_run_by_the_first_source_that_has_its_tool() -> None:
     toolbox = Toolbox([Shop("want"), Shop("look", "want", "steal")])
-    assert await toolbox.call(calling("shop", "", "look")) == ToolOutput("looked")
-    assert await toolbox.call(calling("shop", "", "steal")) == ToolOutput("That is forbidden.", failed=True)
-    missing = await toolbox.call(calling("shop", "", "eat"))
+    assert await toolbox.call(calling("shop", "", "look"), new_run()) == ToolOutput("looked")
+    assert await toolbox.call(calling("shop", "", "steal"), new_run()) == ToolOutput("That is forbidden.", failed=True)
+    missing = await toolbox.call(calling("shop", "", "eat"), new_run())
     assert missing == ToolOutput("There is no tool named 'eat' here. Go on without it.", failed=True)
 
 
@@ -208,7 +211,7 @@ async def test_whatever_goes_wrong_is_an_output_that_the_model_can_read(
 
 
 async def test_a_call_that_is_cancelled_is_not_an_output() -> None:
-    task = asyncio.ensure_future(Toolbox([ToolFiles(ON_TRIAL)]).call(calling("blocks", {"seconds": 0.1})))
+    task = asyncio.ensure_future(Toolbox([ToolFiles(ON_TRIAL)]).call(calling("blocks", {"seconds": 0.1}), new_run()))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -366,5 +369,5 @@ def test_an_unknown_zone_is_answered_with_near_names(zone: str, message: str) ->
 
 async def test_the_clock_runs_as_a_tool() -> None:
     before = datetime.now(UTC).replace(microsecond=0)
-    output = await Toolbox([ToolFiles()]).call(calling("clock", {}))
+    output = await Toolbox([ToolFiles()]).call(calling("clock", {}), new_run())
     assert datetime.fromisoformat(json.loads(output.text)["time"]) >= before

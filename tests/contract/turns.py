@@ -9,7 +9,7 @@ from typing import Any
 
 from openresponses.core import deltas as d
 from openresponses.core.engine import drive
-from openresponses.core.ports import Ports, ToolOutput
+from openresponses.core.ports import Offer, Offerable, Ports, ToolOutput
 from openresponses.core.run import OfferedTool, Run
 from openresponses.core.settings import ProviderSettings
 from openresponses.core.steps import Stop
@@ -23,9 +23,8 @@ from openresponses.durable.journal import Journal
 from openresponses.responses.intake import input_items, new_response, offered_tools
 from openresponses.schema.base import JsonObject
 from openresponses.schema.events import Event
-from openresponses.schema.items import HostedToolCall, Item
+from openresponses.schema.items import HostedToolCall, Item, McpListTools, ServerCall
 from openresponses.schema.request import CreateResponse
-from openresponses.schema.tools import HostedTool, UpstreamTool
 from tests.immediately import immediately
 from tests.unit.kit import Json, Ledger, Models
 
@@ -39,11 +38,12 @@ class Clock:
 
     parameters: JsonObject | None = None
 
-    async def offer(self, tool: HostedTool | UpstreamTool) -> list[OfferedTool]:
-        known = CLOCK.model_copy(update={"parameters": self.parameters})
-        return [known] if tool.type == CLOCK.item_type else []
+    async def offer(self, tool: Offerable, known: McpListTools | None = None) -> Offer | None:
+        known_tool = CLOCK.model_copy(update={"parameters": self.parameters})
+        return Offer([known_tool]) if tool.type == CLOCK.item_type else None
 
-    async def call(self, call: HostedToolCall) -> ToolOutput:
+    async def call(self, call: ServerCall, run: Run) -> ToolOutput:
+        assert isinstance(call, HostedToolCall)
         return ToolOutput(f"noon for {call.call_id} {call.arguments}", failed="break" in call.arguments)
 
 

@@ -18,6 +18,7 @@ from openresponses.core import deltas as d
 from openresponses.core.chain import Joint, Link, response_link
 from openresponses.core.errors import Superseded
 from openresponses.core.ports import Ports, ToolOutput
+from openresponses.core.run import Run
 from openresponses.core.settings import Settings
 from openresponses.responses.create import NewResponses
 from openresponses.responses.stored import StoredResponses
@@ -25,7 +26,7 @@ from openresponses.responses.worker import Worker
 from openresponses.routing.catalog import Catalog
 from openresponses.routing.cipher import Box, kept_in, of_this_process
 from openresponses.schema.events import StreamEvent
-from openresponses.schema.items import HostedToolCall
+from openresponses.schema.items import ServerCall
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.tools import HostedTool
 from openresponses.socket.door import Arrived, Door
@@ -60,7 +61,7 @@ PREFIXES = {"sfn": "states", "stepfunctions": "states"}
 
 
 class LargeTools(Tools):
-    async def call(self, call: HostedToolCall) -> ToolOutput:
+    async def call(self, call: ServerCall, run: Run) -> ToolOutput:
         return ToolOutput(LARGE)
 
 

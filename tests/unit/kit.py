@@ -11,17 +11,16 @@ from openresponses.core import deltas as d
 from openresponses.core.accounts import Account
 from openresponses.core.engine import absorb, begin, drive, finish
 from openresponses.core.ports import Models as ModelsPort
-from openresponses.core.ports import Ports, Provider, ToolOutput, TurnStream
+from openresponses.core.ports import Offer, Offerable, Ports, Provider, ToolOutput, TurnStream
 from openresponses.core.ports import Tools as ToolsPort
 from openresponses.core.run import OfferedTool, Run
 from openresponses.core.steps import Act, Step, Stop
 from openresponses.core.turn import Turn
 from openresponses.durable.journal import Journal
 from openresponses.schema.events import Event
-from openresponses.schema.items import HostedToolCall, Message
+from openresponses.schema.items import HostedToolCall, McpListTools, Message, ServerCall
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.response import Response, Usage
-from openresponses.schema.tools import HostedTool, UpstreamTool
 
 Json: TypeAlias = dict[str, Any]
 Said: TypeAlias = d.Delta | BaseException
@@ -73,10 +72,11 @@ class Tools:
     def __init__(self) -> None:
         self.called: list[HostedToolCall] = []
 
-    async def offer(self, tool: HostedTool | UpstreamTool) -> list[OfferedTool]:
-        return [each for each in TOOLS if each.item_type == tool.type]
+    async def offer(self, tool: Offerable, known: McpListTools | None = None) -> Offer | None:
+        return next((Offer([each]) for each in TOOLS if each.item_type == tool.type), None)
 
-    async def call(self, call: HostedToolCall) -> ToolOutput:
+    async def call(self, call: ServerCall, run: Run) -> ToolOutput:
+        assert isinstance(call, HostedToolCall)
         self.called.append(call)
         return ToolOutput(f"{call.name}({call.arguments})", failed="fail" in call.arguments)
 
@@ -149,7 +149,7 @@ async def play_in_tasks(run: Run, script: Script, tools: Tools | None = None) ->
                 await finish(run, stop, emit, lambda: 2.0)
                 return log.events, run
             case Act(calls):
-                outputs = [await tools.call(call) for call in calls]
+                outputs = [await tools.call(call, run) for call in calls]
                 run = Run.model_validate_json(run.model_dump_json())
                 for call, output in zip(calls, outputs, strict=True):
                     await absorb(run, call, output, Journal(run, log))

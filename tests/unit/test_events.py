@@ -86,7 +86,9 @@ def test_an_event_survives_json(event: Any) -> None:
         items.Compaction(id="cmp", encrypted_content="x"),
         items.HostedToolCall(type="serverless:clock", id="h", call_id="c", name="clock", status="failed", output="no"),
         items.ExtensionItem.model_validate({"type": "acme:thing", "id": "x", "more": [1]}),
-        items.ExtensionItem.model_validate({"type": "mcp_call", "id": "x", "status": None, "output": "2d4+1"}),
+        items.ExtensionItem.model_validate({"type": "mcp_call", "id": "ext_x", "status": None, "output": "2d4+1"}),
+        items.McpCall(id="mcp_x", server_label="dice", name="roll", arguments="{}", output="4"),
+        items.WebSearchCall(id="ws_x", action={"type": "search", "query": "dice"}),
     ],
     ids=lambda item: item.type,
 )

@@ -9,13 +9,20 @@ import pytest
 
 from openresponses.core.deltas import FinishReason
 from openresponses.core.engine import act, finish
-from openresponses.core.ports import Ports, ToolOutput
-from openresponses.core.run import OfferedTool
+from openresponses.core.ports import Offer, Offerable, Ports, ToolOutput
+from openresponses.core.run import Run
 from openresponses.core.steps import Act, Step, Stop, Think, next_step, tokens_left
 from openresponses.durable.journal import Journal
-from openresponses.schema.items import CustomToolCall, FunctionCall, HostedToolCall, Item, Message
+from openresponses.schema.items import (
+    CustomToolCall,
+    FunctionCall,
+    HostedToolCall,
+    Item,
+    McpListTools,
+    Message,
+    ServerCall,
+)
 from openresponses.schema.response import Usage
-from openresponses.schema.tools import HostedTool, UpstreamTool
 from tests.unit.kit import Ledger, Log, Script, new_run
 
 
@@ -105,10 +112,11 @@ class Backwards:
     def __init__(self, calls: int) -> None:
         self._barrier, self._turn, self._missing = asyncio.Barrier(calls), asyncio.Condition(), calls
 
-    async def offer(self, tool: HostedTool | UpstreamTool) -> list[OfferedTool]:
-        return []
+    async def offer(self, tool: Offerable, known: McpListTools | None = None) -> Offer | None:
+        return None
 
-    async def call(self, call: HostedToolCall) -> ToolOutput:
+    async def call(self, call: ServerCall, run: Run) -> ToolOutput:
+        assert isinstance(call, HostedToolCall)
         await self._barrier.wait()
         async with self._turn:
             await self._turn.wait_for(lambda: int(call.call_id) == self._missing - 1)

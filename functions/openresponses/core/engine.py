@@ -14,6 +14,7 @@ from ..schema.items import (
     Item,
     Message,
     Reasoning,
+    ServerCall,
 )
 from ..schema.response import IncompleteDetails, Response, Usage
 from . import deltas as d
@@ -142,7 +143,7 @@ def visible(delta: d.Delta, shown: ReasoningShown) -> d.Delta:
     return delta
 
 
-async def act(run: Run, ports: Ports, calls: tuple[HostedToolCall, ...], emit: Emit, keep: Keep = unkept) -> None:
+async def act(run: Run, ports: Ports, calls: tuple[ServerCall, ...], emit: Emit, keep: Keep = unkept) -> None:
     """Run the calls side by side. The output of each is absorbed when it comes.
 
     Each call is counted before it begins. If a worker died meanwhile, the calls without an answer run again, but one
@@ -159,8 +160,8 @@ async def act(run: Run, ports: Ports, calls: tuple[HostedToolCall, ...], emit: E
     await keep(run)
     one_at_a_time = asyncio.Lock()
 
-    async def answer(call: HostedToolCall) -> None:
-        output = await ports.tools.call(call)
+    async def answer(call: ServerCall) -> None:
+        output = await ports.tools.call(call, run)
         async with one_at_a_time:
             await absorb(run, call, output, emit)
 
@@ -169,12 +170,12 @@ async def act(run: Run, ports: Ports, calls: tuple[HostedToolCall, ...], emit: E
             group.create_task(answer(call))
 
 
-async def absorb(run: Run, call: HostedToolCall, output: ToolOutput, emit: Emit) -> None:
+async def absorb(run: Run, call: ServerCall, output: ToolOutput, emit: Emit) -> None:
     """Close a call's item with its tool's output."""
     run.tried.pop(call.id, None)
     index = next(i for i, item in enumerate(run.response.output) if item.id == call.id)
     status = "failed" if output.failed else "completed"
-    item = call.model_copy(update={"status": status, "output": output.text})
+    item = call.model_copy(update={"status": status, "output": output.text, **output.item})
     await emit(ev.OutputItemDone(output_index=index, item=item))
 
 

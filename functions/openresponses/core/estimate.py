@@ -18,9 +18,14 @@ from ..schema.items import (
     FunctionCallOutput,
     HostedToolCall,
     Item,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    McpListTools,
     Message,
     Reasoning,
     ToolSearchOutput,
+    WebSearchCall,
 )
 from ..schema.request import JsonSchemaFormat
 from .client_tools import shown_to_model
@@ -84,6 +89,8 @@ def _item(item: Item) -> float:
             return IMAGE
         case ExtensionItem():
             return _json(dict(item.__pydantic_extra__))
+        case McpListTools() | McpCall() | McpApprovalRequest() | McpApprovalResponse() | WebSearchCall():
+            return _json(item.model_dump(mode="json"))
         case ClientCall() | ClientCallOutput() | ToolSearchOutput() | AgentMessage():
             return _item(shown_to_model(item))
 

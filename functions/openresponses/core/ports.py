@@ -2,14 +2,17 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from pydantic import JsonValue
+
+from ..schema.base import JsonObject
 from ..schema.events import Event, StreamEvent
-from ..schema.items import HostedToolCall, Item
+from ..schema.items import Item, McpListTools, ServerCall
 from ..schema.request import CreateResponse
 from ..schema.response import Response
-from ..schema.tools import HostedTool, UpstreamTool
+from ..schema.tools import HostedTool, McpTool, UpstreamTool, WebSearchTool
 from .accounts import Account, account_of
 from .chain import Joint, Link, Passage
 from .conversations import Conversation, Lock, Piece
@@ -18,7 +21,7 @@ from .listing import Listing, Order, Wanted
 from .loading import Allowance
 from .prompts import Prompt, PromptVersion
 from .records import Batch, Claim, Record
-from .run import OfferedTool, Run
+from .run import McpServer, OfferedTool, Run
 from .steps import Step
 from .turn import Turn
 
@@ -30,10 +33,27 @@ Keep: TypeAlias = Callable[[Run], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class ToolOutput:
-    """What the model reads of a call. If it `failed`, the text says what went wrong."""
+    """What the model reads of a call. If it `failed`, the text says what went wrong.
+
+    `item` are fields of the call's item beside its status and its output: the `error` of an MCP call, the `action` of a
+    search.
+    """
 
     text: str
     failed: bool = False
+    item: JsonObject = field(default_factory=dict[str, JsonValue])
+
+
+Offerable: TypeAlias = HostedTool | UpstreamTool | McpTool | WebSearchTool
+"""What a request may declare that this server runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The tools, one or many, that a declared one stands for, and their server, if it is an MCP server."""
+
+    tools: Sequence[OfferedTool]
+    server: McpServer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +135,14 @@ class Seal(Protocol):
 class Tools(Protocol):
     """Every tool that this server runs."""
 
-    async def offer(self, tool: HostedTool | UpstreamTool) -> list[OfferedTool]:
-        """The tools that a request declares by `tool`, one or many; empty if this server runs none of that type.
-
-        Raises KitError.
+    async def offer(self, tool: Offerable, known: McpListTools | None = None) -> Offer | None:
+        """What a request declares by `tool`; None if this server runs none of that type. `known` is what the
+        conversation knows of the tools of an MCP server. Raises KitError.
         """
         ...
 
-    async def call(self, call: HostedToolCall) -> ToolOutput:
-        """Run one call. A tool's failure is not raised: it is an output that the model reads."""
+    async def call(self, call: ServerCall, run: Run) -> ToolOutput:
+        """Run one call of `run`. A tool's failure is not raised: it is an output that the model reads."""
         ...
 
 

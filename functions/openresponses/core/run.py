@@ -5,7 +5,16 @@ from typing import Literal, TypeAlias
 from pydantic import ConfigDict
 
 from ..schema.base import JsonObject, Wire
-from ..schema.items import ClientCall, CustomToolCall, FunctionCall, HostedToolCall, Item
+from ..schema.items import (
+    ClientCall,
+    CustomToolCall,
+    FunctionCall,
+    HostedToolCall,
+    Item,
+    McpCall,
+    ServerCall,
+    WebSearchCall,
+)
 from ..schema.request import CreateResponse
 from ..schema.response import InputTokensDetails, OutputTokensDetails, Response, Usage
 from .conversations import Lock
@@ -15,7 +24,7 @@ ReasoningShown: TypeAlias = Literal["all", "summary", "encrypted"]
 """What a client may see: raw reasoning and summaries, summaries alone, or neither. It always gets the sealed state."""
 REASONING_SHOWN: tuple[ReasoningShown, ...] = ("all", "summary", "encrypted")
 """From the most to the least."""
-Call: TypeAlias = FunctionCall | CustomToolCall | HostedToolCall | ClientCall
+Call: TypeAlias = FunctionCall | CustomToolCall | HostedToolCall | ClientCall | McpCall | WebSearchCall
 
 
 def model_name(namespace: str | None, name: str) -> str:
@@ -29,18 +38,56 @@ class OfferedTool(Wire):
     `item_type` is the type of the item that a call of it makes. `wire_name` and `namespace` are what a
     client's call item carries: the client's name for the tool may differ from the model's. `parameters` is a JSON
     schema; for a custom tool it is the tool's format, for an upstream tool its whole definition, secrets included.
+
+    A tool of an MCP server has the server's label, and the server's `annotations`; whoever calls one that
+    `needs_approval` asks the client first. `settings` is what this server needs to run a call; nobody is shown it.
+    A tool that `answers_later` has `timeout` seconds for its answer.
     """
 
     model_config = ConfigDict(defer_build=True)  # a run alone contains it
 
     name: str
-    kind: Literal["function", "custom", "client", "hosted", "upstream"]
+    kind: Literal["function", "custom", "client", "hosted", "upstream", "mcp", "search"]
     item_type: str
     wire_name: str
     namespace: str | None = None
     description: str | None = None
     parameters: JsonObject | None = None
     strict: bool | None = None
+    server_label: str | None = None
+    annotations: JsonObject | None = None
+    needs_approval: bool = False
+    settings: JsonObject | None = None
+    answers_later: bool = False
+    timeout: float | None = None
+
+
+class McpServer(Wire):
+    """An MCP server of a run. One of the deployment is `configured`: its label is all that a run has of it.
+
+    `sealed` are the credentials that the request brought, sealed for the tenant; empty if there are none.
+    `listed`: its tools were listed for this response, which tells of it.
+    """
+
+    model_config = ConfigDict(defer_build=True)
+
+    label: str
+    url: str = ""
+    sealed: str = ""
+    configured: bool = False
+    listed: bool = False
+    narrowed: bool = False
+
+
+class Approved(Wire):
+    """A call that the request approved, and that no response has made yet."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    request_id: str
+    server_label: str
+    name: str
+    arguments: str
 
 
 class Run(Wire):
@@ -65,6 +112,8 @@ class Run(Wire):
     `compacts` says that this response is one compaction and nothing else, and what asked for it: a trigger in the
     input, or `/responses/compact`. `summary_usage` is of the summaries that compactions took. `rendered` are the tokens
     that the last turn read and said, 0 where a compaction came since.
+
+    `servers` are the MCP servers whose tools are offered, `approved` the calls that the request approved.
     """
 
     model_config = ConfigDict(defer_build=True)  # no model contains a run
@@ -104,6 +153,8 @@ class Run(Wire):
     compacts: Literal["trigger", "request"] | None = None
     rendered: int = 0
     generate: bool = True
+    servers: list[McpServer] = []
+    approved: list[Approved] = []
 
     def at_rest(self) -> str:
         """The run as it is stored: without its context, which the records of its chain have, and without the items that
@@ -122,11 +173,9 @@ class Run(Wire):
         ended_well = self.response.status in ("completed", "incomplete")
         return [*self.context[self.inherited :], *self.settled()] if ended_well else []
 
-    def pending(self) -> tuple[HostedToolCall, ...]:
+    def pending(self) -> tuple[ServerCall, ...]:
         """Calls that wait for this server to run them."""
-        return tuple(
-            item for item in self.settled() if isinstance(item, HostedToolCall) and item.status == "in_progress"
-        )
+        return tuple(item for item in self.settled() if isinstance(item, ServerCall) and item.status == "in_progress")
 
     def calls(self, start: int = 0) -> list[Call]:
         return [i for i in self.settled(start) if isinstance(i, Call)]

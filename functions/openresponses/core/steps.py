@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ..schema.base import SLUG
-from ..schema.items import ClientCall, Compaction, CustomToolCall, FunctionCall, HostedToolCall
+from ..schema.items import ClientCall, Compaction, CustomToolCall, FunctionCall, ServerCall
 from ..schema.response import ResponseError
 from .compaction import due
 from .run import Run, tokens_left
@@ -17,9 +17,9 @@ class Think:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Run these hosted tool calls."""
+    """Run these calls."""
 
-    calls: tuple[HostedToolCall, ...]
+    calls: tuple[ServerCall, ...]
 
 
 @dataclass(frozen=True, slots=True)

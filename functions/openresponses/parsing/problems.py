@@ -10,6 +10,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 
 from ..core.errors import RequestError
 from ..schema.base import HOSTED_TYPE, TOOL_NAME
+from ..schema.tools import SERVER_LABEL
 
 ALLOWED = {
     "string_type": "a string",
@@ -34,6 +35,7 @@ ALLOWED = {
 """What may stand in a field, by the kind of pydantic's error."""
 FORMS = {
     TOOL_NAME: "made of letters, digits, _, . and -",
+    SERVER_LABEL: "a letter, and then letters, digits, _ and -",
     HOSTED_TYPE: "serverless: and a name of letters, digits, _ and -",
 }
 """What a string must be, by its pattern."""

@@ -28,9 +28,14 @@ from ..schema.items import (
     HostedToolCall,
     Item,
     ItemReference,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    McpListTools,
     Message,
     Reasoning,
     ToolSearchOutput,
+    WebSearchCall,
 )
 from ..schema.limits import MAX_ITEMS, MAX_TOOLS
 from ..schema.request import CreateResponse, JsonSchemaFormat, ReasoningSettings, TextFormat, TextSettings
@@ -41,10 +46,12 @@ from ..schema.tools import (
     CustomTool,
     FunctionTool,
     HostedTool,
+    McpTool,
     NamedToolChoice,
     NamespaceTool,
     Tool,
     UpstreamTool,
+    WebSearchTool,
 )
 
 _ID_PREFIX = {
@@ -56,6 +63,11 @@ _ID_PREFIX = {
     Reasoning: "rs",
     Compaction: "cmp",
     HostedToolCall: "htc",
+    McpListTools: "mcpl",
+    McpCall: "mcp",
+    McpApprovalRequest: "mcpr",
+    McpApprovalResponse: "mcpa",
+    WebSearchCall: "ws",
     ExtensionItem: "ext",
     ClientCall: "clc",
     ClientCallOutput: "clo",
@@ -239,14 +251,15 @@ async def _offers(tool: Tool, tools: Tools, param: str) -> list[OfferedTool]:
             return [offered_to_client(tool)]
         case HostedTool() | UpstreamTool(type="shell" | "programmatic_tool_calling"):
             hosted = await tools.offer(tool)
-            if not hosted:
+            if hosted is None:
                 where = " in a container" if tool.type == "shell" else ""
                 raise RequestError(
                     f"This server has no tool {tool.type!r}{where}", param=f"{param}.type", code="unknown_tool"
                 )
-            return hosted
-        case UpstreamTool():
-            return await tools.offer(tool) or [_upstream(tool)]
+            return [*hosted.tools]
+        case UpstreamTool() | McpTool() | WebSearchTool():
+            offer = await tools.offer(tool)
+            return [*offer.tools] if offer else [_upstream(tool)]
 
 
 def _named_tool(tool: FunctionTool | CustomTool, namespace: str | None) -> OfferedTool:
@@ -272,7 +285,7 @@ def _named_tool(tool: FunctionTool | CustomTool, namespace: str | None) -> Offer
     )
 
 
-def _upstream(tool: UpstreamTool) -> OfferedTool:
+def _upstream(tool: UpstreamTool | McpTool | WebSearchTool) -> OfferedTool:
     """Its name is no name that a function can have, so that the model can't call it as one."""
     definition = tool.model_dump(mode="json")
     name = ":".join(
@@ -358,14 +371,14 @@ def _shown(tool: Tool) -> Tool | None:
     """The tool as a response shows it, None if it doesn't. Only the host of an MCP server's address is shown, since the
     rest may be secret too.
     """
-    if not isinstance(tool, UpstreamTool):
-        return tool
-    if tool.type.startswith("web_search"):
-        return None
-    fields = tool.model_dump(mode="json", exclude={"headers", "authorization"})
-    if isinstance(address := fields.get("server_url"), str):
-        fields["server_url"] = _host_alone(address)
-    return UpstreamTool.model_validate(fields)
+    match tool:
+        case WebSearchTool():
+            return None
+        case McpTool():
+            url = tool.server_url and _host_alone(tool.server_url)
+            return tool.model_copy(update={"headers": None, "authorization": None, "server_url": url})
+        case _:
+            return tool
 
 
 def _host_alone(address: str) -> str:

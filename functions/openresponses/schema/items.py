@@ -5,9 +5,23 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from .base import ABSENT_IF_NULL, FAST, HOSTED_TYPE, SLUG, GivenId, Id, Json, Name, ToolName, Wire, absent, fields_of
+from .base import (
+    ABSENT_IF_NULL,
+    FAST,
+    HOSTED_TYPE,
+    SLUG,
+    GivenId,
+    Id,
+    Json,
+    JsonObject,
+    Name,
+    ToolName,
+    Wire,
+    absent,
+    fields_of,
+)
 from .content import InputImage, InputPart, InputText, Part, ReasoningText, SummaryText
-from .limits import MAX_NAME, MAX_PARTS, MAX_SEALED, MAX_TOOLS
+from .limits import MAX_NAME, MAX_PARTS, MAX_SEALED, MAX_TOOLS, MAX_URL
 from .tools import Tool
 
 ItemStatus: TypeAlias = Literal["in_progress", "completed", "incomplete"]
@@ -150,6 +164,101 @@ class HostedToolCall(Wire):
     output: str | None = None
 
 
+class ListedTool(Wire):
+    """A tool as its MCP server describes it. `input_schema` is a JSON schema."""
+
+    name: Name
+    description: str | None = absent()
+    input_schema: JsonObject = {}
+    annotations: JsonObject | None = absent()
+
+
+class McpListTools(Wire):
+    """The tools of an MCP server that the model is offered. While it is in the context, they are not listed again.
+
+    `narrowed` is ours: the server has more, which `allowed_tools` left out.
+    """
+
+    type: Literal["mcp_list_tools"] = "mcp_list_tools"
+    id: Id = ""
+    server_label: Name
+    tools: Annotated[list[ListedTool], Field(max_length=MAX_TOOLS, fail_fast=True)] = []
+    error: Json = absent()
+    narrowed: bool | None = absent()
+
+
+class McpCall(Wire):
+    """A call of an MCP server's tool that this server made. `error` is an object that says what failed.
+
+    `content` is ours: what the model reads of the result where that is more than the text of `output`.
+    """
+
+    type: Literal["mcp_call"] = "mcp_call"
+    id: Id = ""
+    server_label: Name
+    name: Name
+    arguments: Annotated[str, ABSENT_IF_NULL] = ""
+    status: Annotated[
+        Literal["in_progress", "calling", "completed", "incomplete", "failed"], BeforeValidator(_completed_if_null)
+    ] = "completed"
+    output: str | None = None
+    error: Json = None
+    approval_request_id: GivenId | None = None
+    content: OutputParts | None = absent()
+
+
+class McpApprovalRequest(Wire):
+    """A call that is made only if the client approves it. Its id proves what is to be called: see `core.approvals`."""
+
+    type: Literal["mcp_approval_request"] = "mcp_approval_request"
+    id: Id = ""
+    server_label: Name
+    name: Name
+    arguments: Annotated[str, ABSENT_IF_NULL] = ""
+
+
+class McpApprovalResponse(Wire):
+    """The client's answer to an approval request."""
+
+    type: Literal["mcp_approval_response"] = "mcp_approval_response"
+    id: Id = ""
+    approval_request_id: GivenId
+    approve: bool
+    reason: str | None = absent()
+
+
+class SearchResult(Wire):
+    """What was found at `url`."""
+
+    url: Annotated[str, Field(max_length=MAX_URL)]
+    title: str = ""
+    text: str = ""
+
+
+class WebSearchCall(Wire):
+    """A search of the web, or the opening of a page, that this server made.
+
+    `action` is one of OpenAI's (`openai.types.responses.response_function_web_search`). `results` is ours: what the
+    model reads, here and in later turns.
+    """
+
+    type: Literal["web_search_call"] = "web_search_call"
+    id: Id = ""
+    status: Annotated[
+        Literal["in_progress", "searching", "completed", "incomplete", "failed"], BeforeValidator(_completed_if_null)
+    ] = "completed"
+    action: JsonObject = {}
+    results: Annotated[list[SearchResult], Field(max_length=MAX_PARTS, fail_fast=True)] | None = absent()
+
+    @property
+    def name(self) -> str:
+        return "open_page" if self.action.get("type") == "open_page" else "web_search"
+
+
+ServerCall: TypeAlias = HostedToolCall | McpCall | WebSearchCall
+"""A call that this server runs."""
+
+
 class ExtensionItem(Wire):
     """An item of another implementor (`<slug>:<type>`), kept and returned as it came. Not portable.
 
@@ -290,20 +399,17 @@ STANDARD = {
     "compaction_trigger",
     "configuration_update",
 }
+OURS = {"mcp_list_tools", "mcp_call", "mcp_approval_request", "mcp_approval_response", "web_search_call"}
+"""Items that this server makes. One that a provider made has an id that says so."""
 _NEVER_UPSTREAM = STANDARD - {"tool_search_output"}
 CLIENT_CALLS = ("local_shell_call", "shell_call", "apply_patch_call", "computer_call", "tool_search_call")
 CLIENT_OUTPUTS = ("local_shell_call_output", "shell_call_output", "apply_patch_call_output", "computer_call_output")
 KEPT_ITEMS = {"program", "program_output", "multi_agent_call", "multi_agent_call_output"}
 """Of tools that only OpenAI runs: kept, and shown to no model."""
 UPSTREAM_ITEMS = {
-    "web_search_call",
     "file_search_call",
     "code_interpreter_call",
     "image_generation_call",
-    "mcp_list_tools",
-    "mcp_call",
-    "mcp_approval_request",
-    "mcp_approval_response",
 }
 
 
@@ -330,6 +436,9 @@ def _tag(value: object) -> str | None:
         return "client_call"
     if kind in CLIENT_OUTPUTS:
         return "client_output"
+    if kind in OURS:
+        answers_a_provider = str(fields.get("approval_request_id")).startswith("ext_")
+        return "extension" if kind == "mcp_approval_response" and answers_a_provider else kind
     if ":" in kind or kind in UPSTREAM_ITEMS or kind in KEPT_ITEMS:
         return "extension"
     return kind if kind in STANDARD else None
@@ -348,6 +457,11 @@ Item: TypeAlias = Annotated[
     | Annotated[ClientCallOutput, Tag("client_output")]
     | Annotated[ToolSearchOutput, Tag("tool_search_output")]
     | Annotated[AgentMessage, Tag("agent_message")]
+    | Annotated[McpListTools, Tag("mcp_list_tools")]
+    | Annotated[McpCall, Tag("mcp_call")]
+    | Annotated[McpApprovalRequest, Tag("mcp_approval_request")]
+    | Annotated[McpApprovalResponse, Tag("mcp_approval_response")]
+    | Annotated[WebSearchCall, Tag("web_search_call")]
     | Annotated[ExtensionItem, Tag("extension")],
     Discriminator(_tag),
 ]
@@ -365,6 +479,11 @@ InputItem: TypeAlias = Annotated[
     | Annotated[ClientCallOutput, Tag("client_output")]
     | Annotated[ToolSearchOutput, Tag("tool_search_output")]
     | Annotated[AgentMessage, Tag("agent_message")]
+    | Annotated[McpListTools, Tag("mcp_list_tools")]
+    | Annotated[McpCall, Tag("mcp_call")]
+    | Annotated[McpApprovalRequest, Tag("mcp_approval_request")]
+    | Annotated[McpApprovalResponse, Tag("mcp_approval_response")]
+    | Annotated[WebSearchCall, Tag("web_search_call")]
     | Annotated[ExtensionItem, Tag("extension")]
     | Annotated[ItemReference, Tag("item_reference")]
     | Annotated[AdditionalTools, Tag("additional_tools")]

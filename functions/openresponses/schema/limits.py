@@ -18,6 +18,14 @@ MAX_INCLUDED = 64
 """Words of `include`. OpenAI has eight (openai.types.responses.ResponseIncludable)."""
 MAX_APPROVALS = 100
 """Calls that a request approves: as many items as DynamoDB writes at once (TransactWriteItems)."""
+MAX_HEADERS = 64
+"""Headers that a client has sent to an MCP server."""
+MAX_SECRET = 16_384
+"""Characters of a header's value, and of a token: OAuth access tokens with many claims have some thousands."""
+MAX_URL = 8_192
+"""Characters of a URL: what servers take ("at least 8000 octets", RFC 9110, 4.1)."""
+MAX_DOMAINS = 100
+"""Domains that a search is limited to ("up to 100 URLs", the web search guide at developers.openai.com)."""
 MAX_PREFERENCES = 16
 """Providers that a request names."""
 MAX_VARIABLES = 256

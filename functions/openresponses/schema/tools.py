@@ -5,13 +5,24 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from .base import ABSENT_IF_NULL, HOSTED_TYPE, SLUG, Json, JsonObject, Name, ToolName, Wire, absent, fields_of
-from .limits import MAX_NAME, MAX_TOOLS
-
-_UPSTREAM = (
-    r"^(web_search(_preview)?(_\d{4}_\d{2}_\d{2})?|file_search|code_interpreter|image_generation|mcp|shell"
-    r"|programmatic_tool_calling)$"
+from .base import (
+    ABSENT_IF_NULL,
+    HOSTED_TYPE,
+    SLUG,
+    Json,
+    JsonObject,
+    Name,
+    ToolName,
+    Wire,
+    absent,
+    entries,
+    fields_of,
 )
+from .limits import MAX_DOMAINS, MAX_HEADERS, MAX_NAME, MAX_SECRET, MAX_TOOLS, MAX_URL
+
+SERVER_LABEL = r"^[a-zA-Z][a-zA-Z0-9_-]*$"
+_WEB_SEARCH = r"^web_search(_preview)?(_\d{4}_\d{2}_\d{2})?$"
+_UPSTREAM = r"^(file_search|code_interpreter|image_generation|mcp|shell|programmatic_tool_calling|web_search\w*)$"
 _CLIENT = ("local_shell", "shell", "apply_patch", "computer", "computer_use_preview", "tool_search")
 
 
@@ -79,17 +90,87 @@ class UpstreamTool(Wire):
 
     No provider runs a `shell` in a container or `programmatic_tool_calling` for this server.
 
-    Web search, which Codex offers with every request, is a permission, not an order: a provider without it
-    ignores it, and the response's `tools` leave it out. Any other tool such a provider refuses.
-
-    The `headers` and the `authorization` of an MCP server are the client's secrets. The provider needs them in
-    every turn, so a run that goes on keeps them at rest, in its own tenant's table; no response shows them.
+    An MCP server and a web search are one of these where the provider runs them: see `McpTool`, `WebSearchTool`.
     """
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Json]  # pyright: ignore[reportIncompatibleVariableOverride]
 
     type: Annotated[str, Field(pattern=_UPSTREAM)]
+
+
+_ToolNames: TypeAlias = Annotated[list[Name], Field(max_length=MAX_TOOLS, fail_fast=True)]
+
+
+class ToolFilter(Wire):
+    """Some of a server's tools: those of these names, those that only read (`readOnlyHint`), or those that are both."""
+
+    tool_names: _ToolNames | None = absent()
+    read_only: bool | None = absent()
+
+
+class ApprovalFilter(Wire):
+    """Which tools need an approval, and which don't. One that is in neither needs it."""
+
+    always: ToolFilter | None = absent()
+    never: ToolFilter | None = absent()
+
+
+class McpTool(Wire):
+    """The tools of a remote MCP server. `server_url` is left out for a server of the deployment.
+
+    `headers` and `authorization` are the client's secrets: no item, event or response shows them, and at rest they are
+    sealed. Without `require_approval`, every call needs an approval.
+    Source: `openai.types.responses.tool_param.Mcp`. Fields that it alone knows are kept for a provider that runs it.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Json]  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    type: Literal["mcp"] = "mcp"
+    server_label: Annotated[str, Field(min_length=1, max_length=64, pattern=SERVER_LABEL)]
+    server_url: Annotated[str, Field(max_length=MAX_URL)] | None = absent()
+    server_description: str | None = absent()
+    headers: Annotated[dict[Name, Annotated[str, Field(max_length=MAX_SECRET)]], entries(MAX_HEADERS)] | None = absent()
+    authorization: Annotated[str, Field(max_length=MAX_SECRET)] | None = absent()
+    allowed_tools: _ToolNames | ToolFilter | None = absent()
+    require_approval: Literal["always", "never"] | ApprovalFilter | None = absent()
+
+
+class SearchFilters(Wire):
+    """Of a web search. Subdomains of `allowed_domains` are allowed too."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Json]  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    allowed_domains: Annotated[list[Name], Field(max_length=MAX_DOMAINS, fail_fast=True)] | None = absent()
+
+
+class UserLocation(Wire):
+    """Where the user is, about. `country` has two letters."""
+
+    type: Literal["approximate"] = "approximate"
+    country: Name | None = None
+    city: Name | None = None
+    region: Name | None = None
+    timezone: Name | None = None
+
+
+class WebSearchTool(Wire):
+    """Web search: by the provider where it searches itself, else by this server.
+
+    Codex offers it with every request. It is a permission, not an order: where nobody searches, the model is not
+    offered it, and the response's `tools` leave it out.
+    Source: `openai.types.responses.WebSearchToolParam`.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Json]  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    type: Annotated[str, Field(pattern=_WEB_SEARCH)]
+    filters: SearchFilters | None = absent()
+    search_context_size: Literal["low", "medium", "high"] | None = absent()
+    user_location: UserLocation | None = absent()
 
 
 def _tag(value: object) -> str | None:
@@ -102,7 +183,11 @@ def _tag(value: object) -> str | None:
     environment = fields_of(fields.get("environment")).get("type") or "local"
     if kind in _CLIENT and (kind != "shell" or environment == "local"):
         return "client"
-    if re.fullmatch(_UPSTREAM, kind):
+    if kind == "mcp":
+        return "mcp"
+    if re.fullmatch(_WEB_SEARCH, kind):
+        return "web_search"
+    if re.fullmatch(_UPSTREAM, kind) and not kind.startswith("web_search"):
         return "upstream"
     return kind if kind in ("function", "custom", "namespace") else None
 
@@ -113,13 +198,15 @@ Tool: TypeAlias = Annotated[
     | Annotated[CustomTool, Tag("custom")]
     | Annotated[NamespaceTool, Tag("namespace")]
     | Annotated[ClientTool, Tag("client")]
+    | Annotated[McpTool, Tag("mcp")]
+    | Annotated[WebSearchTool, Tag("web_search")]
     | Annotated[UpstreamTool, Tag("upstream")],
     Discriminator(
         _tag,
         custom_error_type="unknown_tool_type",
         custom_error_message=f"`function`, `{SLUG}:<tool>`, `custom`, `namespace`, one of OpenAI's that the client "
-        "runs (`local_shell`, `shell`, `apply_patch`, `computer`, `tool_search`), or one that the model's provider "
-        "runs (`web_search`, `file_search`, `code_interpreter`, `image_generation`, `mcp`)",
+        "runs (`local_shell`, `shell`, `apply_patch`, `computer`, `tool_search`), `mcp`, `web_search`, or one that the "
+        "model's provider runs (`file_search`, `code_interpreter`, `image_generation`)",
     ),
 ]
 

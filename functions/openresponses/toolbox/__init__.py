@@ -1,11 +1,11 @@
 """The tools that this server runs. They come from sources, one module each: `files`, `lambda_functions`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from ..core.ports import ToolOutput
-from ..core.run import OfferedTool
-from ..schema.items import HostedToolCall
-from ..schema.tools import HostedTool, UpstreamTool
+from ..core.ports import Offer, Offerable, ToolOutput
+from ..core.run import Run
+from ..schema.items import McpListTools, ServerCall
 from .source import ToolFailed, ToolMisconfigured, ToolSource
 
 MAX_OUTPUT = 20_000
@@ -20,20 +20,20 @@ class Toolbox:
     def __init__(self, sources: Sequence[ToolSource]) -> None:
         self._sources = sources
 
-    async def offer(self, tool: HostedTool | UpstreamTool) -> list[OfferedTool]:
-        """The tools that a request declares by `tool`; empty if no source has it. Raises KitError."""
+    async def offer(self, tool: Offerable, known: McpListTools | None = None) -> Offer | None:
+        """What a request declares by `tool`; None if no source has it. Raises KitError."""
         for source in self._sources:
-            if offered := await source.offer(tool):
+            if offered := await source.offer(tool, known):
                 return offered
-        return []
+        return None
 
-    async def call(self, call: HostedToolCall) -> ToolOutput:
+    async def call(self, call: ServerCall, run: Run) -> ToolOutput:
         """Run one call. A failure is an output too: the model reads what went wrong."""
         try:
             for source in self._sources:
-                output = await source.call(call)
+                output = await source.call(call, run)
                 if output is not None:
-                    return ToolOutput(_shown(output, MAX_OUTPUT))
+                    return replace(output, text=_shown(output.text, MAX_OUTPUT))
         except (ToolFailed, ToolMisconfigured) as failure:
             return ToolOutput(_shown(str(failure), MAX_FAILURE), failed=True)
         return ToolOutput(f"There is no tool named {call.name!r} here. Go on without it.", failed=True)

@@ -21,10 +21,10 @@ from typing import Any, cast, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import to_json
 
-from ..core.run import OfferedTool
+from ..core.ports import Offer, Offerable, ToolOutput
+from ..core.run import Run
 from ..schema.base import JsonObject
-from ..schema.items import HostedToolCall
-from ..schema.tools import HostedTool, UpstreamTool
+from ..schema.items import HostedToolCall, McpListTools, ServerCall
 from .source import ToolFailed, arguments_of, hosted_name, hosted_tool, listed
 
 DEFAULT_TIMEOUT = 10.0
@@ -44,15 +44,17 @@ class ToolFiles:
         path = import_module(self._package).__path__
         return tuple(sorted(module.name for module in iter_modules(path) if not module.name.startswith("_")))
 
-    async def offer(self, tool: HostedTool | UpstreamTool) -> list[OfferedTool]:
+    async def offer(self, tool: Offerable, known: McpListTools | None = None) -> Offer | None:
         """Raises TypeError if the function of the file can't be a tool."""
         file = self._find(tool.type)
-        return [hosted_tool(file.name, file.description, file.parameters)] if file else []
+        return Offer([hosted_tool(file.name, file.description, file.parameters)]) if file else None
 
-    async def call(self, call: HostedToolCall) -> str | None:
+    async def call(self, call: ServerCall, run: Run) -> ToolOutput | None:
         """Raises ToolFailed."""
+        if not isinstance(call, HostedToolCall):
+            return None
         file = self._find(call.type)
-        return await file.run(call.arguments) if file else None
+        return ToolOutput(await file.run(call.arguments)) if file else None
 
     def _find(self, item_type: str) -> "_ToolFile | None":
         name = hosted_name(item_type)

@@ -18,11 +18,10 @@ from typing import Annotated, Any, Protocol
 from pydantic import BaseModel, Field, JsonValue, ValidationError
 
 from ..core.ids import owner
-from ..core.ports import Parameters, ToolOutput
-from ..core.run import OfferedTool
+from ..core.ports import Offer, Offerable, Parameters, ToolOutput
+from ..core.run import Run
 from ..schema.base import JsonObject
-from ..schema.items import HostedToolCall
-from ..schema.tools import HostedTool, UpstreamTool
+from ..schema.items import HostedToolCall, McpListTools, ServerCall
 from .source import ToolFailed, ToolMisconfigured, arguments_of, hosted_name, hosted_tool, listed
 
 MAX_TIMEOUT = 300.0
@@ -51,17 +50,19 @@ class LambdaTools:
     def __init__(self, parameters: Parameters, functions: Functions) -> None:
         self._parameters, self._functions = parameters, functions
 
-    async def offer(self, tool: HostedTool | UpstreamTool) -> list[OfferedTool]:
+    async def offer(self, tool: Offerable, known: McpListTools | None = None) -> Offer | None:
         """Raises StorageUnavailable, ToolMisconfigured."""
         name = hosted_name(tool.type)
         defined = await self._read(name) if name else None
-        return [hosted_tool(name, defined.description, defined.parameters)] if name and defined else []
+        return Offer([hosted_tool(name, defined.description, defined.parameters)]) if name and defined else None
 
-    async def call(self, call: HostedToolCall) -> str | None:
+    async def call(self, call: ServerCall, run: Run) -> ToolOutput | None:
         """Raises StorageUnavailable, ToolMisconfigured, ToolFailed."""
+        if not isinstance(call, HostedToolCall):
+            return None
         name = hosted_name(call.type)
         defined = await self._read(name) if name else None
-        return await self._invoke(name, defined, call) if name and defined else None
+        return ToolOutput(await self._invoke(name, defined, call)) if name and defined else None
 
     async def _read(self, name: str) -> LambdaTool | None:
         text = await self._parameters.get(f"tools/{name}")

@@ -6,10 +6,10 @@ from math import isfinite
 from typing import Protocol, cast
 
 from ..core.errors import KitError
-from ..core.run import OfferedTool
+from ..core.ports import Offer, Offerable, ToolOutput
+from ..core.run import OfferedTool, Run
 from ..schema.base import SLUG, JsonObject
-from ..schema.items import REJECTED_CALL, HostedToolCall
-from ..schema.tools import HostedTool, UpstreamTool
+from ..schema.items import REJECTED_CALL, McpListTools, ServerCall
 
 _HOSTED = re.compile(rf"{SLUG}:([a-zA-Z0-9_-]{{1,64}})")
 
@@ -17,16 +17,12 @@ _HOSTED = re.compile(rf"{SLUG}:([a-zA-Z0-9_-]{{1,64}})")
 class ToolSource(Protocol):
     """A place where tools come from, such as the files of a package."""
 
-    async def offer(self, tool: HostedTool | UpstreamTool) -> list[OfferedTool]:
-        """The tools that a request declares by `tool`: many for one definition, if it stands for an MCP server.
-
-        Empty if the tool is not from here. The `item_type` of an offer is the type of the item that a call makes.
-        Raises KitError, which fails the request.
-        """
+    async def offer(self, tool: Offerable, known: McpListTools | None = None) -> Offer | None:
+        """What a request declares by `tool`; None if it is not from here. Raises KitError, which fails the request."""
         ...
 
-    async def call(self, call: HostedToolCall) -> str | None:
-        """Run a call and return its output; None if the tool is not from here. Raises ToolFailed, ToolMisconfigured."""
+    async def call(self, call: ServerCall, run: Run) -> ToolOutput | None:
+        """Run a call of `run`; None if its tool is not from here. Raises ToolFailed, ToolMisconfigured."""
         ...
 
 
