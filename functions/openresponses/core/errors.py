@@ -11,6 +11,7 @@ KitError                         500
 ├── FirstRequestFailed           409  another request had this idempotency key, and nothing is left of it: try again
 ├── RequestError                 400  the request is wrong: `param` names the field
 │   ├── IdempotencyKeyReused     400
+│   ├── ApprovalSpent            400  another response made the call that it approves
 │   ├── ContextTooLong           400  what it leads to is more than a request may load
 │   ├── Unauthorized             401
 │   ├── NotFound                 404
@@ -64,6 +65,10 @@ class IdempotencyKeyReused(RequestError):
 
     def __init__(self) -> None:
         super().__init__("This idempotency key came with another body before", param="idempotency-key")
+
+
+class ApprovalSpent(RequestError):
+    code = "approval_spent"
 
 
 class ContextTooLong(RequestError):

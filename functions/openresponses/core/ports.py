@@ -380,7 +380,8 @@ class Storage:
 class Ports:
     """Everything outside, bound to one tenant.
 
-    `now` gives Unix seconds; `new_id` gives a fresh random token of [0-9a-f].
+    `now` gives Unix seconds; `new_id` gives a fresh random token of [0-9a-f]. `marks` prove requests for approval.
+    `remembered` are spent approvals where there is no storage.
     """
 
     models: Models
@@ -389,6 +390,14 @@ class Ports:
     now: Callable[[], float]
     new_id: Callable[[], str]
     storage: Storage | None = None
+    marks: Marks | None = None
+    remembered: Spent | None = None
+
+    @property
+    def spent(self) -> Spent:
+        spent = self.storage.spent if self.storage else self.remembered
+        assert spent is not None, "whoever can ask for an approval can remember that it was given"
+        return spent
 
     async def account(self, run: Run, failure: Exception | None = None) -> None:
         """Record what a response took that is over, or that ends with `failure`."""
