@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .. import telemetry
 from ..core.ports import Parameters, Ports, Storage
 from ..core.run import REASONING_SHOWN
-from ..dialects import connect, prepare
+from ..dialects import connect, prepare, runs
 from ..routing.catalog import Catalog
 from ..routing.cipher import AeadSeal, Box, Keys, TenantMarks, kept_in, of_this_process
 from ..routing.router import Router, TenantModels
@@ -38,7 +38,7 @@ class Deployment:
         parameters, self._keys, self._tools = _configured(aws) if aws.ssm_prefix else _unconfigured()
         self._spent = dict[str, dict[str, tuple[str, float]]]()
         catalog = Catalog(parameters, built_in(self.settings.default_provider))
-        self.router = Router(catalog, connect, self.settings, time.monotonic, telemetry.answered)
+        self.router = Router(catalog, connect, self.settings, time.monotonic, telemetry.answered, runs)
 
     def ports(self, tenant: str, allowed: Sequence[str] = ()) -> Ports:
         return Ports(
