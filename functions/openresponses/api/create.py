@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from .. import telemetry
 from ..core.errors import RequestError
+from ..core.opening import only_opened
 from ..core.ports import Sink
 from ..core.records import Record
 from ..core.run import Run
@@ -70,7 +71,7 @@ async def _answer(
 
     headers = {"openresponses-version": SPEC_VERSION, "x-request-id": watch.request_id or run.response.id}
     if not asked.stream:
-        await produce(nowhere, lambda: bool(run.response.output))
+        await produce(nowhere, lambda: not only_opened(run))
         return answer_whole(run.response, asked.include, headers)
 
     async def produce_stream(sink: Sink) -> None:

@@ -8,13 +8,13 @@ where nothing is stored, and nobody else can make one.
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from hmac import compare_digest
-from typing import TypeAlias
 
 from ..schema.items import InputItem, Item, McpApprovalRequest, McpApprovalResponse, McpCall
 from ..schema.limits import MAX_APPROVALS
+from .blocks import NewRequestId
 from .errors import ApprovalSpent, RequestError
 from .ports import Mark
 from .run import Approved, McpServer, OfferedTool, Run
@@ -24,8 +24,6 @@ DAY = 86_400
 _TIME, _SERVER, _CODE = 8, 16, 32
 _ID = re.compile(rf"mcpr_[0-9a-f]+([0-9a-f]{{{_TIME}}})([0-9a-f]{{{_SERVER}}})([0-9a-f]{{{_CODE}}})")
 _MADE = ("completed", "failed")
-NewRequestId: TypeAlias = Callable[[str, OfferedTool, str], str]
-"""From an item's id, the tool that it would call, and the arguments: the id of the request for approval."""
 
 
 def request_ids(mark: Mark, servers: Sequence[McpServer], now: float) -> NewRequestId:
