@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from openresponses.core import deltas as d
@@ -27,14 +26,13 @@ _ANNOTATIONS: dict[str, Json] = {"peek": {"readOnlyHint": True}, "set": {"idempo
 
 class Servers(Tools):
     """Every MCP server that a request names. Each has the tools `roll`, `peek` (which only reads), and `set` (which may
-    be called twice). `began` are the calls, in order; each waits for `pause`, and raises `fault` if there is one.
+    be called twice). `began` are the calls, in order. Each is told to `on_call`, if there is one.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.began: list[McpCall] = []
-        self.pause: asyncio.Event | None = None
-        self.fault: BaseException | None = None
+        self.on_call: Callable[[], None] | None = None
 
     async def offer(self, tool: Offerable, known: McpListTools | None = None) -> Offer | None:
         if not isinstance(tool, McpTool):
@@ -49,10 +47,8 @@ class Servers(Tools):
         if not isinstance(call, McpCall):
             return await super().call(call, run)
         self.began.append(call)
-        if self.fault is not None:
-            raise self.fault
-        if self.pause is not None:
-            await self.pause.wait()
+        if self.on_call is not None:
+            self.on_call()
         return ToolOutput(f"{call.name}({call.arguments})")
 
 
