@@ -10,7 +10,7 @@ from ..schema.items import Item, McpListTools, ServerCall
 from ..schema.request import CreateResponse
 from ..schema.response import Response
 from ..schema.tools import HostedTool, McpTool, UpstreamTool, WebSearchTool
-from .accounts import Account, account_of
+from .accounts import Account, CallAccount, CallOutcome, account_of, call_account_of
 from .chain import Joint, Link, Passage
 from .conversations import Conversation, Lock, Piece
 from .deltas import Delta
@@ -81,6 +81,10 @@ class Models(Protocol):
 
     async def admit(self, request: CreateResponse) -> None:
         """Raises NotFound or RequestError for a request that no provider needs to see to be refused."""
+        ...
+
+    async def sealed_tools(self, tools: Sequence[OfferedTool]) -> list[OfferedTool]:
+        """The tools as a run is stored with them: with credentials that only a turn of theirs opens."""
         ...
 
     async def runs(self, request: CreateResponse) -> frozenset[str]:
@@ -350,6 +354,13 @@ class Accounts(Protocol):
         """
         ...
 
+    async def called(self, account: CallAccount) -> None:
+        """Called by the worker that made a call of a tool, when the call is over. Never raises.
+
+        A call that is made again is recorded again. A worker that is killed amid a call records nothing of it.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Storage:
@@ -391,3 +402,18 @@ class Ports:
     async def account(self, run: Run, failure: Exception | None = None) -> None:
         """Record what a response took that is over, or that ends with `failure`."""
         await self.accounts.record(account_of(run, self.now(), failure))
+
+    async def call(self, call: ServerCall, run: Run) -> ToolOutput:
+        """Run a call of `run`, and record it, however it ends."""
+        began, output = self.now(), None
+        try:
+            output = await self.tools.call(call, run)
+            return output
+        finally:
+            await self.called(call, run, output, began)
+
+    async def called(self, call: ServerCall, run: Run, output: ToolOutput | None, began: float | None = None) -> None:
+        """Record a call that is over: nobody knows how, where it has no output. `began` is in Unix seconds."""
+        outcome: CallOutcome = "unknown" if output is None else "failed" if output.failed else "completed"
+        seconds = 0.0 if began is None else self.now() - began
+        await self.accounts.called(call_account_of(run, call, outcome, seconds, output.text if output else ""))
