@@ -74,7 +74,8 @@ class _Conversation:
             case McpCall():
                 return None if item.approval_request_id in self._requests else self._call(item, *_result(item))
             case WebSearchCall():
-                return self._search(item)
+                unknown = item.results is None and item.error is None and item.status == "completed"
+                return None if unknown else self._search(item)
             case _:
                 return shown_to_model(item)
 
@@ -119,7 +120,8 @@ def _hosted(
     output: _Output,
 ) -> HostedToolCall:
     known = status if status in ("completed", "incomplete", "failed") else "in_progress"
-    call_id = (item.call_id or item.id)[:_MAX_CALL_ID] or kind
+    request_id = item.approval_request_id if isinstance(item, McpCall) else None
+    call_id = (item.call_id or request_id or item.id)[:_MAX_CALL_ID] or kind
     return HostedToolCall.model_validate(
         {
             "type": kind,
