@@ -380,11 +380,20 @@ async def test_what_the_operator_takes_away_is_gone_at_once(server: FakeMcp, bou
     assert server.calls == []
 
 
-@pytest.mark.parametrize("more", [{"headers": {"a": "b"}}, {"authorization": SECRET}])
-async def test_a_label_alone_has_no_credentials(bound: Bound, more: Any) -> None:
+OWN: dict[str, Any] = {
+    "server_url": "https://mine.test/mcp",
+    "headers": {"a": SECRET},
+    "authorization": SECRET,
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+async def test_a_label_of_the_deployment_leads_nowhere_else_and_takes_no_credentials(bound: Bound, name: str) -> None:
     bound.operator["docs"] = configured("https://docs.test/mcp")
-    with pytest.raises(RequestError, match="need a server_url"):
-        await bound.source().offer(declared(None, "docs", **more))
+    with pytest.raises(RequestError, match="is an MCP server of this deployment: leave out") as raised:
+        await bound.source().offer(declared(None, "docs").model_copy(update={name: OWN[name]}))
+    assert (raised.value.status, raised.value.param, bound.reached) == (400, name, [])
+    assert SECRET not in raised.value.message
 
 
 async def test_a_label_that_nobody_knows_is_a_400(bound: Bound) -> None:

@@ -12,6 +12,7 @@ KitError                         500
 ├── ConnectorFailed              424  an MCP server that the request names did not tell its tools
 ├── RequestError                 400  the request is wrong: `param` names the field
 │   ├── IdempotencyKeyReused     400
+│   ├── UnknownServer            400  no MCP server of the deployment has this label, or the key may not use it
 │   ├── ContextTooLong           400  what it leads to is more than a request may load
 │   ├── Unauthorized             401
 │   ├── NotFound                 404
@@ -65,6 +66,16 @@ class IdempotencyKeyReused(RequestError):
 
     def __init__(self) -> None:
         super().__init__("This idempotency key came with another body before", param="idempotency-key")
+
+
+class UnknownServer(RequestError):
+    """A client can't tell one that its key may not use from none."""
+
+    code = "unknown_mcp_server"
+
+    def __init__(self, label: str, param: str = "server_label") -> None:
+        what = "name one of the deployment, or say where yours is, as 'server_url'"
+        super().__init__(f"There is no MCP server {label!r} here: {what}", param=param)
 
 
 class ContextTooLong(RequestError):

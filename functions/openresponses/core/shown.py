@@ -27,6 +27,7 @@ from .server_calls import SHOWN_MCP, SHOWN_SEARCH, arguments_of, error_text, fit
 CUT_OFF = "The call was cut off. Its outcome is unknown: it may have had its effect."
 NOT_APPROVED = "This call needs the user's approval, which was not given. The call was not made."
 REFUSED = "The user did not approve this call. The call was not made."
+NOTHING_FOUND = "Nothing was found."
 NOT_MADE = "The user approved this call, but it was not made."
 _OURS = (McpListTools, McpCall, McpApprovalRequest, McpApprovalResponse, WebSearchCall)
 _MAX_CALL_ID = 256
@@ -70,7 +71,8 @@ class _Conversation:
             case McpCall():
                 return None if item.approval_request_id in self._requests else self._call(item, *_result(item))
             case WebSearchCall():
-                return self._search(item)
+                unknown = item.results is None and item.error is None and item.status == "completed"
+                return None if unknown else self._search(item)
             case _:
                 return shown_to_model(item)
 
@@ -91,7 +93,8 @@ class _Conversation:
     def _search(self, item: WebSearchCall) -> HostedToolCall:
         known = self._searches.get(item.name, item.name)
         found = [f"{each.title}\n{each.url}\n{each.text}" for each in item.results or ()]
-        output = item.error or "\n\n".join(found) or _without_output(item.status)
+        nothing = None if item.results is None else NOTHING_FOUND
+        output = item.error or "\n\n".join(found) or nothing or _without_output(item.status)
         arguments = json.dumps(arguments_of(item), ensure_ascii=False)
         return _hosted(item, SHOWN_SEARCH, known, arguments, item.status, output)
 
@@ -116,7 +119,8 @@ def _hosted(
     output: _Output,
 ) -> HostedToolCall:
     known = status if status in ("completed", "incomplete", "failed") else "in_progress"
-    call_id = (item.call_id or item.id)[:_MAX_CALL_ID] or kind
+    request_id = item.approval_request_id if isinstance(item, McpCall) else None
+    call_id = (item.call_id or request_id or item.id)[:_MAX_CALL_ID] or kind
     return HostedToolCall.model_validate(
         {
             "type": kind,

@@ -69,15 +69,17 @@ class Deployment:
         return McpClients(time.monotonic), ConfiguredServers(self._parameters)
 
     def use_cases(
-        self, tenant: str, key_id: str, allowed: Sequence[str], reasoning: str | None
+        self, tenant: str, key_id: str, allowed: Sequence[str], mcp: Sequence[str], reasoning: str | None
     ) -> "tuple[NewResponses, StoredResponses]":
-        """What a client key may use. `reasoning` is the most that it may see, if not as much as everybody."""
+        """What a client key may use. `allowed` are patterns of models, `mcp` of MCP servers' labels. `reasoning` is the
+        most that it may see, if not as much as everybody.
+        """
         from ..responses.create import NewResponses
         from ..responses.stored import StoredResponses
 
         ports, settings = self.ports(tenant, allowed), self.settings
         least = next(each for each in reversed(REASONING_SHOWN) if each in (reasoning, settings.reasoning))
-        return NewResponses(ports, replace(settings, reasoning=least), key_id, allowed), StoredResponses(ports)
+        return NewResponses(ports, replace(settings, reasoning=least), key_id, allowed, mcp), StoredResponses(ports)
 
     def sockets(self, tenant: str, connection_id: str) -> "Sockets":
         """Raises ValueError if the environment names no storage."""

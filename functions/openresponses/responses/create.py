@@ -33,18 +33,26 @@ from .intake import (
     new_response,
     refuse_unstored,
     refuse_unsupported,
-    requested_tools,
 )
-from .offering import check_tool_choice, offered_tools, run_upstream
+from .offering import check_tool_choice, offered_tools, requested_tools, run_upstream
 from .prompts import resolved
 from .servers import check_servers
 
 
 class NewResponses:
-    """The responses that one client key asks for. `allowed` are patterns of the models that it may use (none: all)."""
+    """The responses that one client key asks for. `allowed` are patterns of the models that it may use (none: all),
+    `mcp` of the deployment's MCP servers (none: all of them, and any other).
+    """
 
-    def __init__(self, ports: Ports, settings: Settings, key_id: str = "", allowed: Sequence[str] = ()) -> None:
-        self._ports, self._settings, self._key_id, self._allowed = ports, settings, key_id, allowed
+    def __init__(
+        self,
+        ports: Ports,
+        settings: Settings,
+        key_id: str = "",
+        allowed: Sequence[str] = (),
+        mcp: Sequence[str] = (),
+    ) -> None:
+        self._ports, self._settings, self._key_id, self._allowed, self._mcp = ports, settings, key_id, allowed, mcp
 
     async def models(self) -> list[str]:
         return await self._ports.models.listed()
@@ -69,7 +77,7 @@ class NewResponses:
         own = input_items(request, response_id, before.referred, {item.id for item in before.items}, messages)
         context = [*before.items, *own]
         check_answers(request, context)
-        check_servers(requested_tools(request), context, self._settings.mcp_hosts, None)
+        check_servers(requested_tools(request), context, self._settings.mcp_hosts, None, self._mcp)
         upstream = await run_upstream(request, self._ports.models)
         offered = await offered_tools(request, self._ports.tools, context, upstream)
         check_tool_choice(request, offered.tools)

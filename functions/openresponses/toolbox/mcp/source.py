@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from ...core.errors import ConnectorFailed, RequestError
+from ...core.errors import ConnectorFailed, RequestError, UnknownServer
 from ...core.ports import Offer, Offerable, Seal, ToolOutput
 from ...core.run import McpServer, OfferedTool, Run
 from ...schema.base import JsonObject
@@ -38,10 +38,10 @@ class McpSource:
         self._clients, self._tenant, self._seal, self._guard, self._find = clients, tenant, seal, guard, find
 
     async def offer(self, tool: Offerable, known: McpListTools | None = None) -> Offer | None:
-        """Raises RequestError for what the request says of the server, ConnectorFailed where it tells no tools."""
+        """Raises RequestError, which names a field of `tool`, and ConnectorFailed where the server tells no tools."""
         if not isinstance(tool, McpTool):
             return None
-        configured = None if tool.server_url else await self._configured(tool)
+        configured = await self._configured(tool)
         credentials = _credentials(tool, configured)
         tools = _still_known(tool, known)
         if listed := tools is None:
@@ -75,18 +75,29 @@ class McpSource:
         except (McpFailure, ValueError) as failure:
             return failed(failure if isinstance(failure, McpFailure) else ProtocolFailure(INVALID_PARAMS, str(failure)))
 
-    async def _configured(self, tool: McpTool) -> ConfiguredServer:
-        if tool.headers or tool.authorization:
-            raise RequestError(f"{tool.server_label}: headers and authorization need a server_url", param="tools")
-        if (found := await self._find(tool.server_label)) is None:
-            raise RequestError(f"There is no MCP server {tool.server_label!r} here: give its server_url", param="tools")
+    async def _configured(self, tool: McpTool) -> ConfiguredServer | None:
+        """The server of the deployment that `tool` names; None if it brings one of its own.
+
+        Raises RequestError: a label of the deployment leads nowhere else, and takes no other credentials.
+        """
+        found = await self._find(tool.server_label)
+        if found is None:
+            if not tool.server_url:
+                raise UnknownServer(tool.server_label)
+            return None
+        own = {"server_url": tool.server_url, "headers": tool.headers, "authorization": tool.authorization}
+        if name := next((name for name, value in own.items() if value), None):
+            what = (
+                f"{tool.server_label!r} is an MCP server of this deployment: leave out {name!r}, or take another label"
+            )
+            raise RequestError(what, param=name)
         return found
 
     async def _listed(self, label: str, credentials: McpCredentials, *, trusted: bool) -> list[ListedTool]:
         try:
             kept = await self._kept(credentials, trusted=trusted)
         except ValueError as error:
-            raise RequestError(f"{label}: server_url {error}", param="tools") from None
+            raise RequestError(f"{label}: server_url {error}", param="server_url") from None
         try:
             return await kept.tools(credentials)
         except McpFailure as failure:
@@ -136,7 +147,7 @@ def _credentials(tool: McpTool, configured: ConfiguredServer | None) -> McpCrede
     try:
         return McpCredentials(tool.server_url or "", given(tool.headers, tool.authorization))
     except ValueError as error:
-        raise RequestError(f"{tool.server_label}: {error}", param="tools") from None
+        raise RequestError(f"{tool.server_label}: {error}", param="headers") from None
 
 
 def _still_known(tool: McpTool, known: McpListTools | None) -> list[ListedTool] | None:
