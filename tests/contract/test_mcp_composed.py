@@ -22,7 +22,7 @@ SECRET = "sk-of-the-client-0123"
 
 def sdk(**environment: str) -> AsyncOpenAI:
     deployment = Deployment({"OPENRESPONSES_EVENT_NAMES": "openai", **environment})
-    use_cases = deployment.use_cases("t1", "k1", (), None)
+    use_cases = deployment.use_cases("t1", "k1", (), (), None)
     app = create_app(lambda _: use_cases, deployment.settings, deployment.router.aclose)
     http = httpx2.AsyncClient(transport=httpx2.ASGITransport(authorized(app)), base_url="http://api/v1")
     return AsyncOpenAI(base_url="http://api/v1", api_key="any", http_client=http, max_retries=0)
