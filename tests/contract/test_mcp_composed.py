@@ -41,6 +41,10 @@ async def test_its_tools_are_listed_and_called(sessions: bool) -> None:
             tools=[naming(server.url, authorization=SECRET)],
         )
         assert SECRET not in response.model_dump_json()
+        begun = {headers["mcp-session-id"] for _, headers in server.requests if "mcp-session-id" in headers}
+        ended = {headers["mcp-session-id"] for method, headers in server.requests if method == "DELETE"}
+        assert begun == ended
+        assert len(ended) == (2 if sessions else 0)
     assert [item.type for item in response.output] == ["mcp_list_tools", "mcp_call", "message"]
     listing, call, _ = response.output
     assert listing.type == "mcp_list_tools"

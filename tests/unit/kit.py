@@ -122,6 +122,8 @@ class Tools:
             case McpCall() | HostedToolCall():
                 return ToolOutput(f"{call.name}({call.arguments})", failed="fail" in call.arguments)
 
+    async def leave(self, run: Run) -> None: ...
+
 
 class Models:
     """One provider for every model, asked once, and told all that there is."""

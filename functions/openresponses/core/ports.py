@@ -138,6 +138,10 @@ class Tools(Protocol):
         """Run one call of `run`. A tool's failure is not raised: it is an output that the model reads."""
         ...
 
+    async def leave(self, run: Run) -> None:
+        """No call of `run` is made by this worker any more: end what servers keep for it. Never raises."""
+        ...
+
 
 class Store(Protocol):
     """Responses at rest. Every method may raise StorageUnavailable. What is loaded is taken of an allowance."""

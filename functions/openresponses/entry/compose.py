@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..socket.ports import Sockets
     from ..toolbox.mcp.listing import McpClients
     from ..toolbox.mcp.servers import ConfiguredServers
+    from ..toolbox.mcp.source import McpSource
 
 
 class Deployment:
@@ -52,7 +53,7 @@ class Deployment:
             storage=self._storage(tenant=tenant) if self._storage else None,
         )
 
-    def _mcp(self, tenant: str) -> ToolSource:
+    def _mcp(self, tenant: str) -> "McpSource":
         from ..toolbox.mcp.source import McpSource
         from ..transport.guard import Guard
 

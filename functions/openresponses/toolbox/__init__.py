@@ -6,7 +6,7 @@ from dataclasses import replace
 from ..core.ports import Offer, Offerable, ToolOutput
 from ..core.run import Run
 from ..schema.items import McpListTools, ServerCall
-from .source import ToolFailed, ToolMisconfigured, ToolSource, shown
+from .source import KeepsSessions, ToolFailed, ToolMisconfigured, ToolSource, shown
 
 MAX_FAILURE = 1_000
 """Characters of an error that the model is shown."""
@@ -35,3 +35,9 @@ class Toolbox:
         except (ToolFailed, ToolMisconfigured) as failure:
             return ToolOutput(shown(str(failure), MAX_FAILURE), failed=True)
         return ToolOutput(f"There is no tool named {call.name!r} here. Go on without it.", failed=True)
+
+    async def leave(self, run: Run) -> None:
+        """End what servers keep for `run`."""
+        for source in self._sources:
+            if isinstance(source, KeepsSessions):
+                await source.leave(run)

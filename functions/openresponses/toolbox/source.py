@@ -3,7 +3,7 @@
 import json
 import re
 from math import isfinite
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 from ..core.errors import KitError
 from ..core.ports import Offer, Offerable, ToolOutput
@@ -33,6 +33,15 @@ class ToolSource(Protocol):
 
     async def call(self, call: ServerCall, run: Run) -> ToolOutput | None:
         """Run a call of `run`; None if its tool is not from here. Raises ToolFailed, ToolMisconfigured."""
+        ...
+
+
+@runtime_checkable
+class KeepsSessions(Protocol):
+    """A source whose servers keep something for each run that called them."""
+
+    async def leave(self, run: Run) -> None:
+        """Let them end it. Never raises."""
         ...
 
 
