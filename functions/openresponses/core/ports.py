@@ -143,6 +143,10 @@ class Tools(Protocol):
         """No call of `run` is made by this worker any more: end what servers keep for it. Never raises."""
         ...
 
+    async def ask(self, call: ServerCall, run: Run, task_token: str) -> ToolOutput | None:
+        """Begin a call whose tool answers later, by the token. What it failed with at once; None if it did not."""
+        ...
+
 
 class Store(Protocol):
     """Responses at rest. Every method may raise StorageUnavailable. What is loaded is taken of an allowance."""

@@ -131,7 +131,7 @@ def _configured(settings: AwsSettings) -> tuple[Parameters, Keys, list[ToolSourc
     from ..aws.clients import Aws
     from ..aws.functions import LambdaFunctions
     from ..aws.parameters import SsmParameters
-    from ..toolbox.lambda_functions import LambdaTools
+    from ..toolbox.lambda_functions import DAY, LambdaTools
 
     aws = Aws(settings.region, threads=4)
     parameters = SsmParameters(
@@ -142,5 +142,5 @@ def _configured(settings: AwsSettings) -> tuple[Parameters, Keys, list[ToolSourc
         meanwhile=prepare,
         key=settings.key_arn,
     )
-    sources: list[ToolSource] = [ToolFiles(), LambdaTools(parameters, LambdaFunctions(settings.region))]
-    return parameters, kept_in(parameters), sources
+    lambda_tools = LambdaTools(parameters, LambdaFunctions(settings.region), settings.response_days * DAY)
+    return parameters, kept_in(parameters), [ToolFiles(), lambda_tools]

@@ -14,16 +14,6 @@ from ..schema.items import REJECTED_CALL, McpListTools, ServerCall
 _HOSTED = re.compile(rf"{SLUG}:([a-zA-Z0-9_-]{{1,64}})")
 
 
-MAX_OUTPUT = 20_000
-"""Characters of an output that the model is shown."""
-
-
-def shown(text: str, limit: int = MAX_OUTPUT) -> str:
-    """What the model is shown of an output."""
-    text = text.encode(errors="replace").decode()  # JSON over HTTP has no place for a lone surrogate
-    return text if len(text) <= limit else f"{text[:limit]}\n[cut: this is {limit} of {len(text)} characters]"
-
-
 class ToolSource(Protocol):
     """A place where tools come from, such as the files of a package."""
 
@@ -42,6 +32,15 @@ class KeepsSessions(Protocol):
 
     async def leave(self, run: Run) -> None:
         """Let them end it. Never raises."""
+        ...
+
+
+@runtime_checkable
+class AnswersLater(Protocol):
+    """A source of tools some of which answer later."""
+
+    async def ask(self, call: ServerCall, run: Run, task_token: str) -> bool:
+        """Begin a call. False if its tool is not from here. Raises ToolFailed, ToolMisconfigured."""
         ...
 
 
