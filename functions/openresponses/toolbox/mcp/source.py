@@ -7,6 +7,7 @@ operator has set is read at each use.
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from hashlib import sha256
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -51,7 +52,7 @@ class McpSource:
         mine = [each for each in tools if allowed(each, tool, configured)]
         server = McpServer(
             label=tool.server_label,
-            url="" if configured else _origin(credentials.url),
+            url="" if configured else _without_secrets(credentials.url),
             sealed="" if configured else await self._sealed(tool.server_label, credentials),
             configured=configured is not None,
             listed=listed,
@@ -172,7 +173,7 @@ def _still_known(tool: McpTool, known: McpListTools | None) -> list[ListedTool] 
     return None if known.narrowed and not names.issuperset(asked or ()) else known.tools
 
 
-def _origin(url: str) -> str:
-    """What of an address is no secret."""
+def _without_secrets(url: str) -> str:
+    """Its host, and a hash that tells it from every other address."""
     split = urlsplit(url)
-    return f"{split.scheme}://{split.hostname or ''}"
+    return f"{split.scheme}://{split.hostname or ''}#{sha256(url.encode()).hexdigest()[:32]}"
