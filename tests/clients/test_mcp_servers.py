@@ -140,21 +140,30 @@ def _stands_alone(url: str) -> bool:
     return httpx2.post(url, headers=headers, json=asked).status_code == 200
 
 
-def _asked(client: OpenAI, real: Real, url: str, call: str, previous: str | None) -> Response:
+def _asked(client: OpenAI, real: Real, url: str, call: str, previous: str | None, **more: Any) -> Response:
     tool: Any = {"type": "mcp", "server_label": real.label, "server_url": url, "require_approval": "never"}
-    return client.responses.create(model="offline/demo", input=call, tools=[tool], previous_response_id=previous)
+    response = client.responses.create(
+        model="offline/demo", input=call, tools=[tool], previous_response_id=previous, **more
+    )
+    until = time.monotonic() + START_SECONDS
+    while response.status in ("queued", "in_progress") and time.monotonic() < until:
+        time.sleep(0.2)
+        response = client.responses.retrieve(response.id)
+    return response
 
 
 @pytest.mark.parametrize("real", SERVERS, ids=lambda real: real.label)
-def test_a_real_server_is_listed_once_and_called(cloud: Cloud, real: Real, tmp_path: Path) -> None:
+def test_a_real_server_is_listed_once_and_called_inline_and_by_the_state_machine(
+    cloud: Cloud, real: Real, tmp_path: Path
+) -> None:
     client = OpenAI(base_url=cloud.base_url, api_key=cloud.api_key, max_retries=0)
     listed: list[list[str]] = []
     previous = None
     with _running(real, tmp_path) as url:
         assert _stands_alone(url) is real.stateless
-        for name, arguments, words in real.calls:
+        for number, (name, arguments, words) in enumerate(real.calls):
             directive = f"[[call {real.label}__{name} {json.dumps(arguments)}]] Go on."
-            response = _asked(client, real, url, directive, previous)
+            response = _asked(client, real, url, directive, previous, background=number == 1)
             previous = response.id
             listed += [[tool.name for tool in item.tools] for item in response.output if item.type == "mcp_list_tools"]
             (call,) = [item for item in response.output if item.type == "mcp_call"]
