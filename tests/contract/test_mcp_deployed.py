@@ -1,4 +1,4 @@
-"""MCP servers of the deployment: named by a label, kept secret, never looser than the operator's word, for some keys."""
+"""MCP servers of the deployment: named by a label, kept secret, never looser than the operator says, for some keys."""
 
 from __future__ import annotations
 
