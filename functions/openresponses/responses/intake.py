@@ -266,9 +266,9 @@ def _shown(tool: Tool) -> Tool | None:
 def _host_alone(address: str) -> str:
     try:
         url = urlsplit(address)
-        return f"{url.scheme}://{url.hostname or ''}/<redacted>"
     except ValueError:
         return "<redacted>"
+    return f"{url.scheme}://{url.hostname}/<redacted>" if url.scheme in ("http", "https") else "<redacted>"
 
 
 def _echo_text(text: TextSettings | None) -> TextField:
