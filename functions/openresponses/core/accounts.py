@@ -1,12 +1,27 @@
 """What one response took, made once where it ends, and what each call of a tool took. Knows no price and no limit."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic_core import to_json
 
-from ..schema.items import HostedToolCall, McpCall, ServerCall
+from ..schema.items import (
+    AgentMessage,
+    ClientCallOutput,
+    CustomToolCallOutput,
+    FunctionCallOutput,
+    HostedToolCall,
+    Item,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    Message,
+    ServerCall,
+    ToolSearchOutput,
+)
 from ..schema.response import ResponseStatus, Usage
 from .errors import KitError
 from .run import Run
@@ -104,6 +119,43 @@ def call_account_of(run: Run, call: ServerCall, outcome: CallOutcome, seconds: f
         host=urlsplit(server.url).hostname if server and not server.configured else None,
         configured=server is not None and server.configured,
     )
+
+
+def refused_calls(run: Run) -> Iterator[CallAccount]:
+    """The calls that this request's user did not approve. A client that keeps the conversation itself sends what was
+    refused earlier, too: the model has said something since.
+    """
+    requests: dict[str, McpApprovalRequest] | None = None
+    for item in takewhile(_is_clients, reversed(run.context[run.inherited :])):
+        if not isinstance(item, McpApprovalResponse) or item.approve:
+            continue
+        requests = requests or {each.id: each for each in run.context if isinstance(each, McpApprovalRequest)}
+        if request := requests.get(item.approval_request_id):
+            call = McpCall(
+                id=request.id,
+                server_label=request.server_label,
+                name=request.name,
+                arguments=request.arguments,
+                approval_request_id=request.id,
+            )
+            yield call_account_of(run, call, "refused", 0.0)
+
+
+def _is_clients(item: Item) -> bool:
+    """Whether a client has made it, and no model and no server."""
+    if isinstance(item, Message):
+        return item.role != "assistant"
+    return isinstance(item, _OF_CLIENTS)
+
+
+_OF_CLIENTS = (
+    McpApprovalResponse,
+    FunctionCallOutput,
+    CustomToolCallOutput,
+    ClientCallOutput,
+    ToolSearchOutput,
+    AgentMessage,
+)
 
 
 def code_of(error: Exception) -> str:

@@ -10,7 +10,7 @@ from ..schema.items import Item, McpListTools, ServerCall
 from ..schema.request import CreateResponse
 from ..schema.response import Response
 from ..schema.tools import HostedTool, McpTool, UpstreamTool, WebSearchTool
-from .accounts import Account, CallAccount, CallOutcome, account_of, call_account_of
+from .accounts import Account, CallAccount, CallOutcome, account_of, call_account_of, refused_calls
 from .answers import Answer
 from .chain import Joint, Link, Passage
 from .conversations import Conversation, Lock, Piece
@@ -429,6 +429,11 @@ class Ports:
             return output
         finally:
             await self.called(call, run, output, began)
+
+    async def refused(self, run: Run) -> None:
+        """Record the calls that the user of this request did not approve."""
+        for account in refused_calls(run):
+            await self.accounts.called(account)
 
     async def called(self, call: ServerCall, run: Run, output: ToolOutput | None, began: float | None = None) -> None:
         """Record a call that is over: nobody knows how, where it has no output. `began` is in Unix seconds."""
