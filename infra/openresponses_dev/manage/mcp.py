@@ -40,7 +40,7 @@ def set_server(
     allow: Annotated[
         tuple[str, ...], Parameter(metavar="TOOL,...", help="what requests may use of it (default: all)")
     ] = (),
-    description: Annotated[str, Parameter(metavar="TEXT", help="what a model is told of the server")] = "",
+    description: Annotated[str, Parameter(metavar="TEXT", help="for your own list")] = "",
     where: Where = Where(),
 ) -> int:
     deployment = deployment_at(where)
