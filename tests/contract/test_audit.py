@@ -120,7 +120,7 @@ async def test_a_call_that_is_given_up_is_unknown() -> None:
     run = new_run()
     run.response.output, run.tried = [item], {item.id: MAX_TRIES}
     await act(run, house.ports, (item,), Journal(run, nowhere))
-    assert [(each.outcome, each.call_id) for each in ledger.calls] == [("unknown", "htc_1")]
+    assert [(each.outcome, each.call_id, each.seconds) for each in ledger.calls] == [("unknown", "htc_1", None)]
     assert house.tools.called == []
 
 
@@ -221,7 +221,8 @@ def log_each() -> None:
     run = new_run()
     run.servers, run.key_id = SERVERS, "key1"
     for (called, _), outcome in product(CALLS.values(), OUTCOMES):
-        account = call_account_of(run, called, outcome, 1.5, f"{SECRET} \ud800")
+        seconds = None if outcome == "refused" else 1.5
+        account = call_account_of(run, called, outcome, seconds, f"{SECRET} \ud800")
         asyncio.run(LoggedAccounts("acme").called(account))
 
 
@@ -236,8 +237,9 @@ def test_a_call_is_one_line_and_its_metrics_and_nothing_that_was_said() -> None:
         line = next(printed)
         assert (line["message"], line["level"]) == ("tool call", "INFO")
         common = {"tenant": "acme", "key_id": "key1", "response_id": "resp_0123", "call_id": called.id}
-        sizes = {"duration_ms": 1500.0, "outcome": outcome, "bytes_out": len(SECRET) + 2}
+        sizes = {"outcome": outcome, "bytes_out": len(SECRET) + 2}
         assert {**common, **told, **sizes}.items() <= line.items()
+        assert line.get("duration_ms") == (None if outcome == "refused" else 1500.0)
         assert line["bytes_in"] >= len(SECRET)
         assert {"server", "host"} & line.keys() == {"server", "host"} & told.keys()
         if outcome == "refused":  # it was not made

@@ -80,7 +80,8 @@ class CallAccount:
     """One call of a tool, without what was said: its arguments and its output are counted in bytes.
 
     `call_id` is the id of its item. `server` is the label of an MCP server, and `host` where that is, unless it is one
-    of the deployment (`configured`). `seconds` have passed since it was begun, in this attempt. `approved_by` is the id
+    of the deployment (`configured`). `seconds` have passed since it was begun, if this
+    worker has begun it. `approved_by` is the id
     of the client key that brought the approval, or `policy` where none was needed; None if there was none.
     """
 
@@ -90,7 +91,7 @@ class CallAccount:
     kind: Literal["hosted", "mcp", "search"]
     tool: str
     outcome: CallOutcome
-    seconds: float = 0.0
+    seconds: float | None = None
     bytes_in: int = 0
     bytes_out: int = 0
     approved_by: str | None = None
@@ -99,7 +100,9 @@ class CallAccount:
     configured: bool = False
 
 
-def call_account_of(run: Run, call: ServerCall, outcome: CallOutcome, seconds: float, output: str = "") -> CallAccount:
+def call_account_of(
+    run: Run, call: ServerCall, outcome: CallOutcome, seconds: float | None = None, output: str = ""
+) -> CallAccount:
     """The account of a call of `run` that is over."""
     said = call.arguments if isinstance(call, HostedToolCall | McpCall) else to_json(call.action).decode()
     label = call.server_label if isinstance(call, McpCall) else None
@@ -138,7 +141,7 @@ def refused_calls(run: Run) -> Iterator[CallAccount]:
                 arguments=request.arguments,
                 approval_request_id=request.id,
             )
-            yield call_account_of(run, call, "refused", 0.0)
+            yield call_account_of(run, call, "refused")
 
 
 def _is_clients(item: Item) -> bool:

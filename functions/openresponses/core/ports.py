@@ -438,5 +438,5 @@ class Ports:
     async def called(self, call: ServerCall, run: Run, output: ToolOutput | None, began: float | None = None) -> None:
         """Record a call that is over: nobody knows how, where it has no output. `began` is in Unix seconds."""
         outcome: CallOutcome = "unknown" if output is None else "failed" if output.failed else "completed"
-        seconds = 0.0 if began is None else self.now() - began
+        seconds = None if began is None else self.now() - began
         await self.accounts.called(call_account_of(run, call, outcome, seconds, output.text if output else ""))
