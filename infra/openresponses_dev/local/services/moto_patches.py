@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from botocore.exceptions import ClientError
 from jsonpath_ng.ext.parser import parse as parse_path
@@ -26,7 +26,10 @@ from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
+from moto.s3.models import S3Backend
 from moto.s3.responses import S3Response
+from moto.ssm.models import SimpleSystemManagerBackend
+from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.stepfunctions.parser import models as sfn_models
 from moto.stepfunctions.parser import utils as sfn_utils
 from moto.stepfunctions.parser.api import ExecutionStatus
@@ -59,6 +62,22 @@ _lambda_api: LambdaApi | None = None
 _retry_scale = 1.0
 _status = threading.RLock()
 
+Touched: TypeAlias = tuple[str, str, Any]
+"""What a request may have changed: ("item", table, (key, key)), ("object", bucket, name) or ("parameter", "", name)."""
+storage = threading.RLock()
+"""Held while a request to DynamoDB, S3 or the Parameter Store is served."""
+touched: set[Touched] = set()
+"""By the request that is served."""
+_told: Callable[[set[Touched]], None] | None = None
+
+
+def tell_of_writes(told: Callable[[set[Touched]], None] | None) -> None:
+    """Call it before each request is answered that may have changed something, with the lock `storage`."""
+    global _told
+    with storage:
+        _told = told
+        touched.clear()
+
 
 def apply(lambda_api: LambdaApi, *, retry_scale: float = 1.0) -> None:
     """Patch moto, once a process, and invoke functions through `lambda_api` from now on.
@@ -84,6 +103,7 @@ def _apply_once() -> None:
     _keep_the_item()
     _measure_parameters()
     _lock_storage()
+    _note_what_changes()
     _back_up_what_a_transaction_touches()
     _cache_parsers()
 
@@ -326,19 +346,80 @@ def _pool(execution: Execution) -> dict[str, Any]:
 
 def _lock_storage() -> None:
     """Conditions are checked and writes made in two steps, without a lock: two conditional writes can both win."""
-    for owner, name in ((DynamoHandler, "call_action"), (S3Response, "key_response")):
-        setattr(owner, name, _one_at_a_time(getattr(owner, name)))
+    methods = {
+        DynamoHandler: ["call_action"],
+        S3Response: ["key_response", "bucket_response"],
+        SimpleSystemManagerResponse: ["call_action"],
+    }
+    for owner, names in methods.items():
+        for name in names:
+            setattr(owner, name, _one_at_a_time(getattr(owner, name)))
 
 
 def _one_at_a_time(method: Callable[..., Any]) -> Callable[..., Any]:
-    lock = threading.RLock()
-
     @functools.wraps(method)
     def locked(*args: Any, **kwargs: Any) -> Any:
-        with lock:
-            return method(*args, **kwargs)
+        with storage:
+            try:
+                return method(*args, **kwargs)
+            finally:
+                if touched:
+                    if _told:
+                        _told(touched)
+                    touched.clear()
 
     return locked
+
+
+def _note_what_changes() -> None:
+    """Moto tells nobody. All writes of the three services come through these methods, also those of a transaction, of
+    PartiQL, of a copy and of an upload in parts."""
+
+    def of_item(table: Table, item: dict[str, Any], *_: Any, **__: Any) -> Touched:
+        return "item", table.name, _key_in(table, item)
+
+    def of_key(table: Table, hash_key: Any, range_key: Any = None) -> Touched:
+        return "item", table.name, (hash_key, range_key) if table.range_key_attr else (hash_key,)
+
+    def of_update(backend: DynamoDBBackend, table_name: str, key: dict[str, Any], *_: Any, **__: Any) -> Touched:
+        return "item", table_name, _key_in(backend.get_table(table_name), key)
+
+    def of_object(_: Any, bucket_name: str, key_name: str, *__: Any, **___: Any) -> Touched:
+        return "object", bucket_name, key_name
+
+    def of_parameter(_: Any, name: str, *__: Any, **___: Any) -> Touched:
+        return "parameter", "", name
+
+    _noting(Table, "put_item", of_item)
+    _noting(Table, "delete_item", of_key)
+    _noting(DynamoDBBackend, "update_item", of_update)
+    _noting(S3Backend, "put_object", of_object)
+    _noting(S3Backend, "delete_object", of_object)
+    _noting(SimpleSystemManagerBackend, "put_parameter", of_parameter)
+    _noting(SimpleSystemManagerBackend, "delete_parameter", of_parameter)
+    delete = SimpleSystemManagerBackend.delete_parameters
+
+    def delete_parameters(self: Any, names: list[str]) -> list[str]:
+        touched.update(("parameter", "", name) for name in names)
+        return delete(self, names)
+
+    SimpleSystemManagerBackend.delete_parameters = delete_parameters
+
+
+def _noting(owner: Any, name: str, place: Callable[..., Touched]) -> None:
+    method = getattr(owner, name)
+
+    @functools.wraps(method)
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        done = method(*args, **kwargs)
+        touched.add(place(*args, **kwargs))
+        return done
+
+    setattr(owner, name, noted)
+
+
+def _key_in(table: Table, item: dict[str, Any]) -> tuple[DynamoType, ...]:
+    return tuple(DynamoType(item[name]) for name in (table.hash_key_attr, table.range_key_attr) if name)
 
 
 # Speed
