@@ -141,7 +141,7 @@ def _configured(settings: AwsSettings, loopback: bool) -> tuple[Parameters, Keys
     from ..aws.clients import Aws
     from ..aws.functions import LambdaFunctions
     from ..aws.parameters import SsmParameters
-    from ..toolbox.lambda_functions import LambdaTools
+    from ..toolbox.lambda_functions import DAY, LambdaTools
     from ..toolbox.web_search.source import WebSearch
 
     aws = Aws(settings.region, threads=4)
@@ -153,6 +153,6 @@ def _configured(settings: AwsSettings, loopback: bool) -> tuple[Parameters, Keys
         meanwhile=prepare,
         key=settings.key_arn,
     )
-    lambdas = LambdaTools(parameters, LambdaFunctions(settings.region))
+    lambdas = LambdaTools(parameters, LambdaFunctions(settings.region), settings.response_days * DAY)
     sources: list[ToolSource] = [ToolFiles(), lambdas, WebSearch(parameters, loopback)]
     return parameters, kept_in(parameters), sources
