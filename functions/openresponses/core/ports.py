@@ -10,7 +10,15 @@ from ..schema.items import Item, McpListTools, ServerCall
 from ..schema.request import CreateResponse
 from ..schema.response import Response
 from ..schema.tools import HostedTool, McpTool, UpstreamTool, WebSearchTool
-from .accounts import Account, CallAccount, CallOutcome, account_of, call_account_of, refused_calls
+from .accounts import (
+    Account,
+    CallAccount,
+    CallOutcome,
+    abandoned_calls,
+    account_of,
+    call_account_of,
+    refused_calls,
+)
 from .answers import Answer
 from .chain import Joint, Link, Passage
 from .conversations import Conversation, Lock, Piece
@@ -422,7 +430,9 @@ class Ports:
         return spent
 
     async def account(self, run: Run, failure: Exception | None = None) -> None:
-        """Record what a response took that is over, or that ends with `failure`."""
+        """Record what a response took that is over, or that ends with `failure`, and the calls that it abandoned."""
+        for abandoned in abandoned_calls(run):
+            await self.accounts.called(abandoned)
         await self.accounts.record(account_of(run, self.now(), failure))
 
     async def call(self, call: ServerCall, run: Run) -> ToolOutput:
