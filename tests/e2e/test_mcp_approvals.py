@@ -26,7 +26,11 @@ Json = dict[str, Any]
 
 
 def model_of(provider: str) -> str:
-    return "offline/demo" if provider == "offline" else f"{provider}/{wire_of(provider).model}"
+    """One that leaves the tools of MCP servers to this server."""
+    if provider == "offline":
+        return "offline/demo"
+    suffix = "-toolless" if provider == "openai_responses" else ""
+    return f"{provider}{suffix}/{wire_of(provider).model}"
 
 
 @pytest.fixture
