@@ -19,6 +19,7 @@ from ..schema.response import IncompleteDetails, Response, Usage
 from . import deltas as d
 from .assembler import Assembler
 from .blocks import NewRequestId
+from .citations import sources_of
 from .compaction import begun, compacting
 from .errors import CompactionFailed, ProviderUnavailable
 from .ids import item_ids
@@ -93,6 +94,7 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
         heard=heard,
         room=Room(MAX_RESPONSE - run.said),
         new_request_id=new_request_id,
+        sources=sources_of(run.all_items()),
     )
     events: Iterator[ev.Event] = iter(())
     try:

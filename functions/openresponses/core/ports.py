@@ -11,6 +11,7 @@ from ..schema.request import CreateResponse
 from ..schema.response import Response
 from ..schema.tools import HostedTool, McpTool, UpstreamTool, WebSearchTool
 from .accounts import Account, CallAccount, CallOutcome, account_of, call_account_of
+from .answers import Answer
 from .chain import Joint, Link, Passage
 from .conversations import Conversation, Lock, Piece
 from .deltas import Delta
@@ -183,6 +184,12 @@ class Store(Protocol):
         """Ask its worker to stop. Does nothing to a response that is over or gone."""
         ...
 
+    async def prolong(self, record: Record, seconds: float) -> None:
+        """Let it wait for so many seconds: then it, its run and its log are kept for as long as if they were new, and
+        what it goes on from is still there.
+        """
+        ...
+
     async def settle(
         self, response: Response, discarded: Sequence[str], lock: Lock | None = None, added: Sequence[Item] = ()
     ) -> None:
@@ -222,6 +229,16 @@ class EventLog(Protocol):
     async def read(self, response_id: str, after_batch: int) -> list[Batch]:
         """The next batches, not always all of them: a long log is read in steps. None are left if none come."""
         ...
+
+
+class Answers(Protocol):
+    """What calls were answered with that wait for it."""
+
+    async def keep(self, response_id: str, answer: Answer) -> None:
+        """The first answer of a call counts. Does nothing if the response is over, or gone."""
+        ...
+
+    async def of(self, response_id: str) -> list[Answer]: ...
 
 
 class Launcher(Protocol):
@@ -374,6 +391,7 @@ class Storage:
     prompts: Prompts
     conversations: Conversations
     spent: Spent
+    answers: Answers
 
 
 @dataclass(frozen=True, slots=True)

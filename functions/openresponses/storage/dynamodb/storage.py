@@ -5,6 +5,7 @@ from collections.abc import Callable
 from ...aws.clients import Aws
 from ...aws.launcher import StepFunctionsLauncher
 from ...core.ports import Storage
+from .answers import DynamoAnswers
 from .claims import DynamoClaims
 from .conversations import DynamoConversations
 from .event_log import DynamoEventLog
@@ -41,4 +42,5 @@ def aws_storage(
         prompts=DynamoPrompts(layout),
         conversations=DynamoConversations(layout),
         spent=DynamoSpent(layout),
+        answers=DynamoAnswers(layout),
     )
