@@ -339,7 +339,9 @@ async def test_an_approval_of_which_nothing_came_is_given_back(store: bool) -> N
     ended = await house.answer(**body, max_tool_calls=1)
     assert (ended["status"], ended["incomplete_details"]["reason"]) == ("incomplete", "max_tool_calls")
     assert (house.made, house.shelf.spent) == ([], {})
+    body["previous_response_id"] = ended["id"] if store else first["id"]
     assert kinds(await house.answer(**body)) == ["mcp_call", "mcp_call", "message"]
+    assert told(house) == [("dice__roll", f"roll({SIX})"), ("dice__set", f"set({SIX})")]
 
 
 async def test_a_background_response_that_is_cancelled_before_its_call_gives_the_approval_back() -> None:
