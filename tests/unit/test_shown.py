@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from openresponses.core.server_calls import fitted_name, mcp_name
-from openresponses.core.shown import CUT_OFF, NOT_APPROVED, NOT_MADE, NOTHING_FOUND, REFUSED, shown
+from openresponses.core.shown import CUT_OFF, NOT_APPROVED, NOT_MADE, REFUSED, shown
 from openresponses.core.turn import conversation, turn_of
 from openresponses.core.window import open_calls
 from openresponses.schema.items import HostedToolCall, Item
@@ -103,7 +103,7 @@ CALLS: dict[str, tuple[list[Json], tuple[str, str, str, Any]]] = {
     ),
     "a search that found nothing": (
         [search(results=[])],
-        ("web_search", '{"query": "it"}', "completed", NOTHING_FOUND),
+        ("web_search", '{"query": "it"}', "completed", "Nothing was found."),
     ),
     "a search that failed": (
         [search(status="failed", error="Down.")],

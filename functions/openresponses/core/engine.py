@@ -93,8 +93,8 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
         parallel_calls=run.request.parallel_tool_calls is not False,
         heard=heard,
         room=Room(MAX_RESPONSE - run.said),
-        new_request_id=new_request_id,
         sources=sources_of(run.all_items()),
+        new_request_id=new_request_id,
     )
     events: Iterator[ev.Event] = iter(())
     try:

@@ -394,8 +394,8 @@ class Storage:
     claims: Claims
     prompts: Prompts
     conversations: Conversations
-    spent: Spent
     answers: Answers
+    spent: Spent
 
 
 @dataclass(frozen=True, slots=True)

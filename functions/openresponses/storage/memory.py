@@ -135,8 +135,8 @@ def memory_storage(shelf: Shelf | None = None, on_start: Started | None = None) 
         claims=MemoryClaims(shelf),
         prompts=MemoryPrompts(shelf),
         conversations=MemoryConversations(shelf),
-        spent=MemorySpent(shelf.spent),
         answers=MemoryAnswers(shelf),
+        spent=MemorySpent(shelf.spent),
     )
 
 

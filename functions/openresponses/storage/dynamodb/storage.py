@@ -41,6 +41,6 @@ def aws_storage(
         claims=DynamoClaims(layout),
         prompts=DynamoPrompts(layout),
         conversations=DynamoConversations(layout),
-        spent=DynamoSpent(layout),
         answers=DynamoAnswers(layout),
+        spent=DynamoSpent(layout),
     )
