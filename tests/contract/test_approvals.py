@@ -16,6 +16,7 @@ from openresponses.responses.create import NewResponses
 from openresponses.responses.stored import StoredResponses
 from openresponses.routing.cipher import TenantMarks
 from openresponses.schema.items import HostedToolCall
+from openresponses.storage.memory import memory_storage
 from openresponses.storage.memory_spent import MemorySpent
 from tests.contract.approving import (
     DICE,
@@ -31,6 +32,7 @@ from tests.contract.approving import (
     user,
 )
 from tests.contract.served import client_of
+from tests.contract.storage_suite import BACKENDS, opened
 from tests.conversations import folded
 from tests.unit.kit import Json, Models
 
@@ -119,6 +121,16 @@ async def test_of_many_at_once_with_one_approval_one_makes_the_call(way: Json) -
     assert kept == ["approval_spent"] * 7
     if way.get("store") is not False:
         assert len(house.shelf.responses) == 2, "what was refused is not stored"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_one_passes_whatever_the_storage_is(backend: str) -> None:
+    with opened(backend) as at:
+        kept = at.storage("acme")
+        house = Casino(ROLL, storage=replace(kept, launcher=memory_storage().launcher))
+        first, request = await asked(house)
+        await asyncio.gather(*(follow_up(house, first, approval(request), store=n % 2 == 0) for n in range(4)))
+        assert house.made == [f"dice.roll({SIX})"]
 
 
 async def test_a_client_sends_its_whole_conversation_again_and_again() -> None:
