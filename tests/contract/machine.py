@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from openresponses.core.errors import ProviderError, StorageUnavailable
+from openresponses.core.errors import KitError, ProviderError, StorageUnavailable
 from openresponses.core.ports import Models as ModelsPort
 from openresponses.core.ports import Ports, Storage
 from openresponses.core.settings import Settings
@@ -72,7 +72,7 @@ class House:
                 )
                 if result["step"] != "again":
                     return
-        except (ProviderError, StorageUnavailable) as error:
+        except KitError as error:
             cause = json.dumps({"errorType": type(error).__name__, "errorMessage": str(error)})
             await self.worker().settle(response_id, type(error).__name__, cause)
 

@@ -410,6 +410,19 @@ async def test_an_approval_is_given_back_where_storage_fails_before_the_call(met
     assert kinds(await house.answer(**body)) == ["mcp_call", "message"]
 
 
+@pytest.mark.parametrize("approves", [False, True])
+async def test_a_provider_that_refuses_before_it_says_anything_is_told_by_its_status(approves: bool) -> None:
+    """Though the servers' tools were listed before. A call that was made is not undone."""
+    house = Casino(*([ROLL] if approves else []), [ProviderUnavailable("down")])
+    if not approves:
+        assert (await house.post()).status_code == 503
+        assert house.shelf.responses == {}
+        return
+    first, request = await asked(house)
+    failed = await house.answer(input=[approval(request)], previous_response_id=first["id"])
+    assert (failed["status"], [call["status"] for call in calls_in(failed)]) == ("failed", ["completed"])
+
+
 async def test_eight_thousand_approvals_in_one_input_are_refused_at_once() -> None:
     house = Casino(ROLL)
     first, request = await asked(house)

@@ -81,7 +81,7 @@ class Chained(Talk):
 
 
 class Stateless(Talk):
-    """Sends the whole list each time."""
+    """Sends the whole list each time, with no field that OpenAI's items lack."""
 
     def __init__(self, *given: Any, **settings: Any) -> None:
         super().__init__(*given, store=False, **settings)
@@ -90,7 +90,8 @@ class Stateless(Talk):
     async def say(self, *items: Json) -> Response:
         self.items += items
         response = await self.create(input=self.items, **self.settings)
-        self.items += [item.to_dict() for item in response.output]
+        for item in response.output:
+            self.items.append({name: value for name, value in item.to_dict().items() if name != "call_id"})
         return response
 
 
