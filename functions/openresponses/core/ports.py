@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from ..schema.events import Event, StreamEvent
-from ..schema.items import Item, McpListTools, ServerCall
+from ..schema.items import Compaction, Item, McpListTools, ServerCall
 from ..schema.request import CreateResponse
 from ..schema.response import Response
 from ..schema.tools import HostedTool, McpTool, UpstreamTool, WebSearchTool
@@ -112,6 +112,10 @@ class Models(Protocol):
         ...
 
     async def listed(self) -> list[str]: ...
+
+    async def carried(self, compactions: Sequence[Compaction]) -> list[Item]:
+        """The items that these carry along as they are. Nothing of one that can't be opened."""
+        ...
 
 
 class Parameters(Protocol):
