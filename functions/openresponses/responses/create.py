@@ -22,21 +22,20 @@ from ..schema.compact import CompactedResponse, CompactRequest
 from ..schema.events import Detached, ResponseCreated, ResponseQueued, StreamEvent
 from ..schema.request import CreateResponse
 from ..schema.response import ResponseError
+from ..transport.guard import Guard
 from . import idempotency
 from .before import Recall, admitted
 from .idempotency import IdempotencyKey
 from .intake import (
     asks_to_compact,
     check_answers,
-    check_tool_choice,
     estimated,
     input_items,
     new_response,
-    offered_tools,
     refuse_unstored,
     refuse_unsupported,
-    requested_tools,
 )
+from .offering import check_tool_choice, offered_tools, requested_tools, run_upstream
 from .prompts import resolved
 from .servers import check_servers
 
@@ -70,9 +69,11 @@ class NewResponses:
         own = input_items(request, response_id, before.referred, {item.id for item in before.items}, messages)
         context = [*before.items, *own]
         check_answers(request, context)
-        check_servers(requested_tools(request), context, self._settings.mcp_hosts, None)
-        tools = await offered_tools(request, self._ports.tools, context)
-        check_tool_choice(request, tools)
+        upstream = await run_upstream(request, self._ports.models)
+        guard = None if "mcp" in upstream else Guard(self._settings.loopback)
+        check_servers(requested_tools(request), context, self._settings.mcp_hosts, guard)
+        offered = await offered_tools(request, self._ports.tools, context, upstream)
+        check_tool_choice(request, offered.tools)
         response = new_response(request, response_id, int(created))
         response.store = self._is_stored(request)
         if not response.store:
@@ -85,7 +86,8 @@ class NewResponses:
             context=context,
             inherited=len(before.items),
             lock=before.lock,
-            tools=await self._ports.models.sealed_tools(tools),
+            tools=await self._ports.models.sealed_tools(offered.tools),
+            servers=offered.servers,
             max_turns=self._settings.max_turns,
             reasoning=self._settings.reasoning,
             key_id=self._key_id,
