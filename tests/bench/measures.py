@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx2
@@ -152,13 +152,15 @@ class Cloud:
 async def local_cloud(url: str, of: Checkout = HERE, **env: str) -> AsyncGenerator[Cloud, None]:
     """The template's API, by `openresponses dev`; the models of `url` are called `fake/...`. `env` is of every
     function."""
-    with NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump({"fake": {"dialect": "chat_completions", "base_url": url}}, file)
-        file.flush()
-        options = ["--port", "0", "--no-reload", "--api-key", API_KEY, "--providers", file.name]
+    with TemporaryDirectory() as name:
+        folder = Path(name)  # where it keeps its state
+        providers = folder / "providers.json"
+        providers.write_text(json.dumps({"fake": {"dialect": "chat_completions", "base_url": url}}))
+        options = ["--port", "0", "--no-reload", "--api-key", API_KEY, "--providers", str(providers)]
+        options += ["--template", str(of.root / "template.yaml")]
         options += [word for name, value in env.items() for word in ("--env", f"{name}={value}")]
         command, says = (of.command_line, "dev", *options), "export OPENAI_BASE_URL="
-        async with process(*command, says=says, root=of.root) as (line, pid):
+        async with process(*command, says=says, root=folder) as (line, pid):
             base_url = line.partition("=")[2].strip("'\"")
             told = httpx2.get(base_url.removesuffix("/v1") + JSON_PATH).json()
             yield Cloud(

@@ -66,7 +66,7 @@ def _dev(folder: Path, upstreams: dict[str, FakeUpstream], *options: str) -> Ite
         str(Path(sys.executable).parent / "openresponses"), "dev", "--port", "0", "--api-key", CLIENT_KEY,
         "--providers", str(folder / "providers.json"), "--alias", "demo=chat_completions/text!willing",
         "--alias", "gpt-6.2-sol=chat_completions/text!echo", "--alias", "gpt-recalls=chat_completions/gpt-5.5!recalls",
-        "--log-file", str(log_file), "--no-reload", *options,
+        "--log-file", str(log_file), "--no-reload", "--keep-nothing", *options,
     ]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:

@@ -21,10 +21,10 @@ from openresponses.core.ports import Offer, ToolOutput
 from openresponses.core.run import OfferedTool
 from openresponses.schema.items import HostedToolCall
 from openresponses.schema.tools import HostedTool
-from openresponses.toolbox import MAX_FAILURE, MAX_OUTPUT, Toolbox
+from openresponses.toolbox import MAX_FAILURE, Toolbox
 from openresponses.toolbox.files import ToolFiles
 from openresponses.toolbox.lambda_functions import LambdaTools
-from openresponses.toolbox.source import ToolMisconfigured
+from openresponses.toolbox.source import MAX_OUTPUT, ToolMisconfigured
 from openresponses_dev.local.sandbox.calls import FunctionError, InvokeError
 from openresponses_dev.local.sandbox.lambda_api import LambdaApi
 from openresponses_dev.local.services.credentials import Credentials

@@ -18,9 +18,9 @@ from openresponses.responses.offering import offered_tools
 from openresponses.schema.items import HostedToolCall, McpListTools, ServerCall
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.tools import HostedTool
-from openresponses.toolbox import MAX_OUTPUT, Toolbox
+from openresponses.toolbox import Toolbox
 from openresponses.toolbox.files import ToolFiles
-from openresponses.toolbox.source import ToolFailed
+from openresponses.toolbox.source import MAX_OUTPUT, ToolFailed
 from openresponses.tools.clock import time_in
 from tests.unit.kit import new_run
 

@@ -76,7 +76,7 @@ def cloud(upstreams: dict[str, Json], tmp_path_factory: pytest.TempPathFactory) 
     providers_file.write_text(json.dumps(providers))
     command = [
         str(Path(sys.executable).parent / "openresponses"), "dev", "--port", "0", "--api-key", CLIENT_KEY,
-        "--providers", str(providers_file), "--log-file", str(log_file), "--no-reload",
+        "--providers", str(providers_file), "--log-file", str(log_file), "--no-reload", "--keep-nothing",
     ]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:

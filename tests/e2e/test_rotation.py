@@ -59,7 +59,7 @@ def process(upstream: str, log_file: Path) -> Iterator[subprocess.Popen[str]]:
     providers = log_file.with_name("providers.json")
     providers.write_text(json.dumps({"echo": settings(upstream, "first-key")}))
     command = [
-        str(Path(sys.executable).parent / "openresponses"), "dev", "--port", "0", "--no-reload",
+        str(Path(sys.executable).parent / "openresponses"), "dev", "--port", "0", "--no-reload", "--keep-nothing",
         "--parameter", f"AuthorizerSeconds={REMEMBERED}", "--parameter", f"ConfigSeconds={REMEMBERED}",
         "--providers", str(providers), "--alias", "fast=echo/small", "--log-file", str(log_file),
     ]  # fmt: skip

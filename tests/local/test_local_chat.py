@@ -124,7 +124,7 @@ def test_the_history_holds_what_ended_well_and_nothing_else() -> None:
 @pytest.fixture(scope="module")
 def server() -> Iterator[dict[str, str]]:
     """The exports of a server that runs the project's own template."""
-    command = [sys.executable, "-m", "openresponses_dev.cli.cli", "dev", "--port", "0", "--no-reload"]
+    command = [sys.executable, "-m", "openresponses_dev.cli.cli", "dev", "--port", "0", "--no-reload", "--keep-nothing"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment()) as process:
         assert process.stdout
         lines = [process.stdout.readline().removeprefix("export ").rstrip("\n") for _ in range(2)]

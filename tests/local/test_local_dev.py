@@ -39,7 +39,8 @@ def until(condition: Callable[[], object]) -> None:
 def dev(template: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
     """The process and what it exports."""
     command = [*COMMAND, "dev", "--port", "0", "--template", str(template), *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as process:
+    where = {"cwd": template.parent, "env": environment()}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **where) as process:
         assert process.stdout
         try:
             lines = [process.stdout.readline().removeprefix("export ").rstrip("\n") for _ in range(2)]
@@ -117,7 +118,7 @@ def test_a_port_that_is_taken_is_named(template: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        done = run("dev", "--template", str(template), "--port", port)
+        done = run("dev", "--keep-nothing", "--template", str(template), "--port", port)
     assert done.returncode == 2
     assert done.stderr == (
         f"openresponses: port {port} on 127.0.0.1 is taken by another process: "
@@ -139,7 +140,7 @@ def test_a_port_that_is_taken_is_named(template: Path) -> None:
     ],
 )
 def test_an_option_that_cannot_be_used_is_named(template: Path, options: list[str], message: str) -> None:
-    done = run("dev", "--port", "0", "--template", str(template), *options)
+    done = run("dev", "--keep-nothing", "--port", "0", "--template", str(template), *options)
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
@@ -147,7 +148,7 @@ def test_an_option_that_cannot_be_used_is_named(template: Path, options: list[st
 
 def test_a_wrapper_that_cannot_run_is_named(template: Path) -> None:
     (template.parent / "functions" / "raw_bootstrap").chmod(0o644)
-    done = run("dev", "--port", "0", "--template", str(template))
+    done = run("dev", "--keep-nothing", "--port", "0", "--template", str(template))
     assert done.returncode == 2
     assert "Resources.Raw.Properties.Environment.Variables.AWS_LAMBDA_EXEC_WRAPPER: " in done.stderr
     assert done.stderr.endswith("raw_bootstrap is not an executable file\n")

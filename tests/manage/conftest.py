@@ -84,7 +84,7 @@ def upstream() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def cloud(upstream: str) -> Iterator[Cloud]:
     seconds = ("--parameter", "ConfigSeconds=1", "--parameter", "AuthorizerSeconds=1")
-    command = [OPENRESPONSES, "dev", "--port", "0", "--no-reload", *seconds]
+    command = [OPENRESPONSES, "dev", "--port", "0", "--no-reload", "--keep-nothing", *seconds]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         base_url, key = (re.sub(r"export \w+=", "", process.stdout.readline().strip()) for _ in range(2))

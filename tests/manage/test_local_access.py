@@ -21,8 +21,8 @@ pytestmark = pytest.mark.xdist_group("manage")
 
 @contextlib.contextmanager
 def dev(folder: Path) -> Iterator[str]:
-    """The origin of a local cloud that runs in this folder."""
-    command = [OPENRESPONSES, "dev", "--port", "0", "--no-reload"]
+    """The origin of a local cloud that runs in this folder, maybe beside others."""
+    command = [OPENRESPONSES, "dev", "--port", "0", "--no-reload", "--keep-nothing"]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         yield re.sub(r"export \w+=|/v1$", "", process.stdout.readline().strip())

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def function_arn(name: str) -> str:
 
 def substitutions(**seconds: int) -> dict[str, str]:
     """What the template gives: the partition, the function's ARN, and limits in seconds by name."""
-    limits = {"Execution": 60, WORKER: 60, **seconds}
+    limits = {WORKER: 60, **seconds}
     return {
         "Partition": "aws",
         f"{WORKER}FunctionArn": function_arn(WORKER),
@@ -57,9 +57,10 @@ def target(handler: Handler) -> Target:
     return run
 
 
-def answer(event: Mapping[str, Any], step: str) -> dict[str, Any]:
+def answer(event: Mapping[str, Any], step: str, calls: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
     """What the worker says of a task."""
-    return {**{name: event[name] for name in ("tenant", "response_id", "generation")}, "step": step}
+    ids = {name: event[name] for name in ("tenant", "response_id", "generation")}
+    return {**ids, "step": step, "calls": [*calls]}
 
 
 TENANT = "acme"

@@ -59,7 +59,6 @@ Resources:
       DefinitionSubstitutions:
         Partition: !Ref AWS::Partition
         WorkerFunctionArn: !GetAtt WorkerFunction.Arn
-        ExecutionTimeoutSeconds: 60
         WorkerTimeoutSeconds: 30
 """
 HANDLERS = '''
@@ -91,7 +90,7 @@ def work(event, context):
         raise ProviderThrottled("slow down")
     if n == 3:
         time.sleep(30)
-    return {**event, "step": "again" if n == 4 else "over"}
+    return {**event, "step": "again" if n == 4 else "over", "calls": []}
 
 
 def echo(event, context):

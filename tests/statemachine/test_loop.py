@@ -231,10 +231,10 @@ def test_states_hold_ids_only(machine: Machine) -> None:
     entered = [event["stateEnteredEventDetails"] for event in machine.history(execution) if "Entered" in event["type"]]
     keys = {detail["name"]: set(json.loads(detail["input"])) for detail in entered}
     assert keys == {
-        "Work": {"tenant", "response_id", "generation", "step"},
-        "Step": {"tenant", "response_id", "generation", "step"},
-        "Settle": {"tenant", "response_id", "generation", "step", "error"},
-        "Failed": {"tenant", "response_id", "generation", "step", "error"},
+        "Work": {"tenant", "response_id", "generation", "step", "calls"},
+        "Step": {"tenant", "response_id", "generation", "step", "calls"},
+        "Settle": {"tenant", "response_id", "generation", "step", "calls", "error"},
+        "Failed": {"tenant", "response_id", "generation", "step", "calls", "error"},
     }
     assert all(len(detail["input"]) < 500 for detail in entered)
 

@@ -65,7 +65,7 @@ def parameters(*names: str) -> str:
 
 CONFIGURATION_IN_SSM = {
     "ssm:GetParametersByPath": parameters(
-        *(f"{folder}{each}" for folder in ("providers", "models", "tools") for each in ("", "/*"))
+        *(f"{folder}{each}" for folder in ("providers", "models", "tools", "mcp") for each in ("", "/*"))
     ),
     "ssm:GetParameter": parameters("sealing-key"),
     "ssm:PutParameter": parameters("sealing-key"),

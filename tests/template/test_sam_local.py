@@ -85,7 +85,8 @@ def check(event: str, answer: Json | None) -> None:
         assert answer == OTHERS[event]
     elif event.endswith("authorizer"):
         assert answer is not None
-        assert answer["context"] == {"tenant": "default", "key_id": "localexample", "models": "", "reasoning": ""}
+        limits = {"models": "", "mcp": "", "reasoning": ""}
+        assert answer["context"] == {"tenant": "default", "key_id": "localexample", **limits}
     else:
         assert answer is not None
         status, text = FOUND[event]

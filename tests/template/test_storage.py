@@ -167,7 +167,7 @@ def test_the_definition_gets_exactly_what_it_asks_for(source: Json) -> None:
             | {name: name for name, value in given.items() if not isinstance(value, int)},
         )
     )
-    assert states["TimeoutSeconds"] == 604_800
+    assert states["States"]["Work"]["TimeoutSeconds"] == 960
 
 
 def test_a_task_waits_longer_than_its_function_may_run(source: Json) -> None:

@@ -17,12 +17,9 @@ class StepFunctionsLauncher:
 
         Raises NotStarted if Step Functions does not answer, or takes no more executions for a while.
         """
-        start_input = {"response_id": response_id, "generation": generation, "tenant": self._tenant}
-        name = _name(response_id, generation)
+        execution = execution_of(self._tenant, response_id, generation)
         try:
-            await self._aws.call(
-                "stepfunctions", "start_execution", stateMachineArn=self._arn, name=name, input=json.dumps(start_input)
-            )
+            await self._aws.call("stepfunctions", "start_execution", stateMachineArn=self._arn, **execution)
         except StorageUnavailable as error:
             raise NotStarted("The response could not be handed over: try again") from error
         except Refused as refused:
@@ -37,6 +34,12 @@ class StepFunctionsLauncher:
             # AWS does not document what it says of an execution that has ended meanwhile. An emulator finds it invalid.
             if refused.code not in ("ExecutionDoesNotExist", "ValidationException"):
                 raise
+
+
+def execution_of(tenant: str, response_id: str, generation: int) -> dict[str, str]:
+    """Name and input of an execution."""
+    start_input = {"response_id": response_id, "generation": generation, "tenant": tenant}
+    return {"name": _name(response_id, generation), "input": json.dumps(start_input)}
 
 
 def _name(response_id: str, generation: int) -> str:

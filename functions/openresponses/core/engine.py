@@ -171,6 +171,7 @@ async def act(run: Run, ports: Ports, calls: tuple[ServerCall, ...], emit: Emit,
     """
     if given_up := [(call, why) for call in calls if (why := _why_given_up(run, call))]:
         for call, why in given_up:
+            await ports.called(call, run, None)
             await absorb(run, call, why, emit)
         return
     if any(call.id in run.tried for call in calls):
@@ -181,7 +182,7 @@ async def act(run: Run, ports: Ports, calls: tuple[ServerCall, ...], emit: Emit,
     one_at_a_time = asyncio.Lock()
 
     async def answer(call: ServerCall) -> None:
-        output = await ports.tools.call(call, run)
+        output = await ports.call(call, run)
         async with one_at_a_time:
             await absorb(run, call, output, emit)
 

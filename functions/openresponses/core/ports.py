@@ -10,7 +10,8 @@ from ..schema.items import Item, McpListTools, ServerCall
 from ..schema.request import CreateResponse
 from ..schema.response import Response
 from ..schema.tools import HostedTool, McpTool, UpstreamTool, WebSearchTool
-from .accounts import Account, account_of
+from .accounts import Account, CallAccount, CallOutcome, account_of, call_account_of
+from .answers import Answer
 from .chain import Joint, Link, Passage
 from .conversations import Conversation, Lock, Piece
 from .deltas import Delta
@@ -183,6 +184,12 @@ class Store(Protocol):
         """Ask its worker to stop. Does nothing to a response that is over or gone."""
         ...
 
+    async def prolong(self, record: Record, seconds: float) -> None:
+        """Let it wait for so many seconds: then it, its run and its log are kept for as long as if they were new, and
+        what it goes on from is still there.
+        """
+        ...
+
     async def settle(
         self, response: Response, discarded: Sequence[str], lock: Lock | None = None, added: Sequence[Item] = ()
     ) -> None:
@@ -222,6 +229,16 @@ class EventLog(Protocol):
     async def read(self, response_id: str, after_batch: int) -> list[Batch]:
         """The next batches, not always all of them: a long log is read in steps. None are left if none come."""
         ...
+
+
+class Answers(Protocol):
+    """What calls were answered with that wait for it."""
+
+    async def keep(self, response_id: str, answer: Answer) -> None:
+        """The first answer of a call counts. Does nothing if the response is over, or gone."""
+        ...
+
+    async def of(self, response_id: str) -> list[Answer]: ...
 
 
 class Launcher(Protocol):
@@ -324,6 +341,13 @@ class Accounts(Protocol):
         """
         ...
 
+    async def called(self, account: CallAccount) -> None:
+        """Called by the worker that made a call of a tool, when the call is over. Never raises.
+
+        A call that is made again is recorded again. A worker that is killed amid a call records nothing of it.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Storage:
@@ -336,6 +360,7 @@ class Storage:
     claims: Claims
     prompts: Prompts
     conversations: Conversations
+    answers: Answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,3 +380,18 @@ class Ports:
     async def account(self, run: Run, failure: Exception | None = None) -> None:
         """Record what a response took that is over, or that ends with `failure`."""
         await self.accounts.record(account_of(run, self.now(), failure))
+
+    async def call(self, call: ServerCall, run: Run) -> ToolOutput:
+        """Run a call of `run`, and record it, however it ends."""
+        began, output = self.now(), None
+        try:
+            output = await self.tools.call(call, run)
+            return output
+        finally:
+            await self.called(call, run, output, began)
+
+    async def called(self, call: ServerCall, run: Run, output: ToolOutput | None, began: float | None = None) -> None:
+        """Record a call that is over: nobody knows how, where it has no output. `began` is in Unix seconds."""
+        outcome: CallOutcome = "unknown" if output is None else "failed" if output.failed else "completed"
+        seconds = 0.0 if began is None else self.now() - began
+        await self.accounts.called(call_account_of(run, call, outcome, seconds, output.text if output else ""))

@@ -2,14 +2,37 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, TypeAlias
+from functools import cache
+from typing import Annotated, Literal, TypeAlias, TypeVar
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from ..schema.base import JsonObject
 from .run import ReasoningShown
 
 EventNames: TypeAlias = Literal["open_responses", "openai"]
+Kind = TypeVar("Kind")
+UNKNOWN_FIELD = "there is no such field"
+
+
+def parse_document(kind: type[Kind], value: str | JsonObject) -> Kind:
+    """What a document of the configuration says. Raises ValueError that names the field, without its value: it may be a
+    secret.
+    """
+    reader = _reader(kind)
+    try:
+        return reader.validate_json(value) if isinstance(value, str) else reader.validate_python(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        what = UNKNOWN_FIELD if first["type"] == "unexpected_keyword_argument" else first["msg"]
+        raise ValueError(f"{where or 'value'}: {what}") from None
+
+
+@cache
+def _reader(kind: type[Kind]) -> TypeAdapter[Kind]:
+    """Built when it is needed: building it takes milliseconds of a cold start."""
+    return TypeAdapter(kind)
 
 
 Seconds: TypeAlias = Annotated[float, Field(gt=0)]

@@ -41,10 +41,19 @@ from .servers import check_servers
 
 
 class NewResponses:
-    """The responses that one client key asks for. `allowed` are patterns of the models that it may use (none: all)."""
+    """The responses that one client key asks for. `allowed` are patterns of the models that it may use (none: all),
+    `mcp` of the deployment's MCP servers (none: all of them, and any other).
+    """
 
-    def __init__(self, ports: Ports, settings: Settings, key_id: str = "", allowed: Sequence[str] = ()) -> None:
-        self._ports, self._settings, self._key_id, self._allowed = ports, settings, key_id, allowed
+    def __init__(
+        self,
+        ports: Ports,
+        settings: Settings,
+        key_id: str = "",
+        allowed: Sequence[str] = (),
+        mcp: Sequence[str] = (),
+    ) -> None:
+        self._ports, self._settings, self._key_id, self._allowed, self._mcp = ports, settings, key_id, allowed, mcp
 
     async def models(self) -> list[str]:
         return await self._ports.models.listed()
@@ -71,7 +80,7 @@ class NewResponses:
         check_answers(request, context)
         upstream = await run_upstream(request, self._ports.models)
         guard = None if "mcp" in upstream else Guard(self._settings.loopback)
-        check_servers(requested_tools(request), context, self._settings.mcp_hosts, guard)
+        check_servers(requested_tools(request), context, self._settings.mcp_hosts, guard, self._mcp)
         offered = await offered_tools(request, self._ports.tools, context, upstream)
         check_tool_choice(request, offered.tools)
         response = new_response(request, response_id, int(created))

@@ -23,6 +23,11 @@ HISTORY_PER_TASK = 128
 """An upper bound of the events that one task adds to an execution's history, with the retries of what failed in it."""
 HISTORY_PER_RETRY = 4
 """The same for one retry. A task that Lambda refuses to begin is retried more often than the other bound allows for."""
+HISTORY_PER_CALL = 176
+"""The same for a call that is parked, with all that can be tried again for it."""
+MAX_PARKED = 40
+"""Calls that are parked at once, the others after them. A Map asks for no more at once, either:
+https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.html"""
 
 
 class WorkResult(TypedDict):

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
+from ..core.answers import Answer
 from ..core.chain import Joint, Link, Passage, shown
 from ..core.conversations import Conversation, Lock, Piece
 from ..core.errors import Cancelled, ConversationLocked, Superseded
@@ -52,6 +53,7 @@ class _Entry:
     place: str
     cancelled: bool = False
     log: dict[int, bytes] = field(default_factory=dict[int, bytes])
+    answers: dict[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass
@@ -131,6 +133,7 @@ def memory_storage(shelf: Shelf | None = None, on_start: Started | None = None) 
         claims=MemoryClaims(shelf),
         prompts=MemoryPrompts(shelf),
         conversations=MemoryConversations(shelf),
+        answers=MemoryAnswers(shelf),
     )
 
 
@@ -198,6 +201,9 @@ class MemoryStore:
     async def cancel(self, response_id: str) -> None:
         if response_id in self._shelf.responses:
             self._shelf.responses[response_id].cancelled = True
+
+    async def prolong(self, record: Record, seconds: float) -> None:
+        """Nothing expires here."""
 
     async def settle(
         self, response: Response, discarded: Sequence[str], lock: Lock | None = None, added: Sequence[Item] = ()
@@ -379,6 +385,20 @@ class MemoryLauncher:
 
     async def stop(self, response_id: str, generation: int) -> None:
         self._shelf.stopped.append((response_id, generation))
+
+
+class MemoryAnswers:
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+
+    async def keep(self, response_id: str, answer: Answer) -> None:
+        entry = self._shelf.responses.get(response_id)
+        if entry is not None and not _record(entry, unlimited()).over:
+            entry.answers.setdefault(answer.call_id, answer.model_dump_json())
+
+    async def of(self, response_id: str) -> list[Answer]:
+        entry = self._shelf.responses.get(response_id)
+        return [Answer.model_validate_json(each) for each in entry.answers.values()] if entry else []
 
 
 class MemoryClaims:

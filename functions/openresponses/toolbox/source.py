@@ -14,6 +14,16 @@ from ..schema.items import REJECTED_CALL, McpListTools, ServerCall
 _HOSTED = re.compile(rf"{SLUG}:([a-zA-Z0-9_-]{{1,64}})")
 
 
+MAX_OUTPUT = 20_000
+"""Characters of an output that the model is shown."""
+
+
+def shown(text: str, limit: int = MAX_OUTPUT) -> str:
+    """What the model is shown of an output."""
+    text = text.encode(errors="replace").decode()  # JSON over HTTP has no place for a lone surrogate
+    return text if len(text) <= limit else f"{text[:limit]}\n[cut: this is {limit} of {len(text)} characters]"
+
+
 class ToolSource(Protocol):
     """A place where tools come from, such as the files of a package."""
 

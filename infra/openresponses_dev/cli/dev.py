@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import sys
+import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,8 +20,10 @@ from openresponses_dev.local.address import DEV_PORT, LOOPBACK
 from openresponses_dev.local.cloud import DEFAULT_CONCURRENCY, LocalCloud
 from openresponses_dev.local.gateway.server import PortTaken
 from openresponses_dev.local.gateway.socket_line import AS_ON_AWS, NO_SIZES
+from openresponses_dev.local.kept import FILE, Kept, OtherFormat
 from openresponses_dev.local.logs import Log
-from openresponses_dev.local.private_folder import NotPrivate, PrivateFolder
+from openresponses_dev.local.private_folder import InUse, NotPrivate, PrivateFolder
+from openresponses_dev.local.restart import Found
 from openresponses_dev.local.status_page import PATH
 from openresponses_dev.local.template.yaml_tree import TemplateError
 from openresponses_dev.local.terminal import say
@@ -36,8 +41,9 @@ curl -N $OPENAI_BASE_URL/responses -H "Authorization: Bearer $OPENAI_API_KEY" \\
 # a real model:     openresponses providers set openai --local {origin}
 {websocket}# What runs:        {page}
 # Its template:     {template}
-"""
+{keeps}"""
 _WEBSOCKET = "# WebSocketBaseUrl:  {url}\n"
+_KEEPS = "# What it keeps:    {path}: {what}; --fresh forgets it\n"
 _IMPATIENT = {"OPENRESPONSES_CONFIG_SECONDS": "1"}
 """A provider that was just set should answer at once, and reading the local Parameter Store costs nothing."""
 
@@ -59,12 +65,16 @@ def dev(
         Literal["same", "separate"], Parameter(help="WebSockets at the REST address too, or apart from it, as on AWS")
     ] = "same",
     websocket_limits: Annotated[Literal["on", "off"], Parameter(help="the sizes that API Gateway lets through")] = "on",
+    fresh: Annotated[bool, Parameter(help="forget what was kept in this folder: keys, providers, responses")] = False,
+    keep_nothing: Annotated[bool, Parameter(help="neither read nor write what is kept in this folder")] = False,
     no_reload: Annotated[bool, Parameter(help="keep sandboxes when their source changes")] = False,
 ) -> int:
     """The exit status."""
-    log = None
+    log, kept, folder = None, None, PrivateFolder(Path.cwd())
     try:
         log = Log(sys.stderr, raw=options.raw_logs, file=options.log_file)
+        if not keep_nothing:
+            kept = Kept(folder, now=time.time(), fresh=fresh, say=partial(log.say, failed=True))
         cloud = LocalCloud(
             options.template_path(),
             port=port,
@@ -76,23 +86,28 @@ def dev(
             concurrency=concurrency,
             reload=not no_reload,
             log=log,
-            private=PrivateFolder(Path.cwd()),
+            private=folder,
             sam_host=sam_host,
             socket_limits=AS_ON_AWS if websocket_limits == "on" else NO_SIZES,
             separate_origin=websocket_origin == "separate",
+            kept=kept,
         )
-        asyncio.run(_run(cloud))
+        asyncio.run(_run(cloud, kept))
     except PortTaken as error:
         return fail(f"{error}: choose another with --port, or --port 0 for any")
-    except (BadOption, TemplateError, NotPrivate, ValueError, OSError) as error:
+    except sqlite3.Error as error:
+        return fail(f"{folder.path / FILE}: {error}: start with --keep-nothing, which leaves it as it is")
+    except (BadOption, TemplateError, NotPrivate, InUse, OtherFormat, ValueError, OSError) as error:
         return fail(error)
     finally:
+        if kept:
+            kept.close()
         if log:
             log.close()
     return 0
 
 
-async def _run(cloud: LocalCloud) -> None:
+async def _run(cloud: LocalCloud, kept: Kept | None) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -106,10 +121,15 @@ async def _run(cloud: LocalCloud) -> None:
                 origin=cloud.origin,
                 page=cloud.origin + PATH,
                 template=cloud.template.path,
+                keeps=_kept_in(kept, cloud.found),
             ),
         )
         await stop.wait()
         cloud.log.say("stopping")
+
+
+def _kept_in(kept: Kept | None, found: Found) -> str:
+    return _KEEPS.format(path=kept.path, what=found.told()) if kept else ""
 
 
 def _tell(cloud: LocalCloud, text: str) -> None:

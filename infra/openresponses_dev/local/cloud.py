@@ -18,7 +18,7 @@ from typing import Self
 from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]
 
 from openresponses.client_keys import new_token
-from openresponses_dev.local import sam_local, status_page
+from openresponses_dev.local import restart, sam_local, status_page
 from openresponses_dev.local.address import LOOPBACK
 from openresponses_dev.local.background import Background
 from openresponses_dev.local.gateway.gateway import IDLE_TIMEOUT_S, QUEUE_S, Gateway
@@ -27,6 +27,7 @@ from openresponses_dev.local.gateway.server import Doors, HttpServer
 from openresponses_dev.local.gateway.socket_gateway import SocketGateway
 from openresponses_dev.local.gateway.socket_line import AS_ON_AWS, Limits
 from openresponses_dev.local.gateway.visitors import Visitors
+from openresponses_dev.local.kept import Kept
 from openresponses_dev.local.logs import Log
 from openresponses_dev.local.private_folder import PrivateFolder
 from openresponses_dev.local.sandbox.calls import Call
@@ -35,12 +36,22 @@ from openresponses_dev.local.sandbox.events import Events
 from openresponses_dev.local.sandbox.functions import Function
 from openresponses_dev.local.sandbox.lambda_api import LambdaApi, Target, sandboxed
 from openresponses_dev.local.sandbox.sandbox import Sandbox
-from openresponses_dev.local.seed import Aliases, Providers, configuration, let_in, local_key
+from openresponses_dev.local.seed import (
+    PREFIX_VARIABLE,
+    TABLE_VARIABLE,
+    Aliases,
+    Providers,
+    configuration,
+    kept_token,
+    let_in,
+    local_key,
+)
 from openresponses_dev.local.services.local_aws import LocalAws
 from openresponses_dev.local.template.template import FunctionSpec, Template, read_template
 from openresponses_dev.local.template.yaml_tree import TemplateError
 
 MAX_ENVIRONMENT_BYTES = 4096
+_EXPIRY_S = 600.0
 DEFAULT_CONCURRENCY = 10  # what a new AWS account has
 _WEBSOCKET_VARIABLE = "OPENRESPONSES_WEBSOCKET_URL"
 _LOOPBACK = {"OPENRESPONSES_LOOPBACK": "true"}
@@ -60,6 +71,7 @@ class LocalCloud:
     served at the REST address too unless they have a `separate_origin`, as on AWS. `private` is where the commands
     find the way to its services while it runs, in a file of the port's name, and `sam local` in another. `sam_host` is
     the address at which a container finds this machine.
+    `kept` is what it goes on with, its key included, and where it keeps what changes.
 
     Raises TemplateError and ValueError on construction, PortTaken, NotPrivate and OSError on entry.
     """
@@ -85,9 +97,11 @@ class LocalCloud:
         sam_host: str = LOOPBACK,
         socket_limits: Limits = AS_ON_AWS,
         separate_origin: bool = False,
+        kept: Kept | None = None,
     ) -> None:
-        self.api_key = api_key or new_token()
-        self._key = local_key(self.api_key)
+        self.api_key = api_key or (kept and kept_token(kept)) or new_token()
+        local_key(self.api_key)
+        self._key_given, self._kept = api_key is not None, kept
         self.template: Template = read_template(Path(template), parameters, PREFERRED)
         self.log = log or Log(None)
         self.origin = self.socket_origin = ""
@@ -95,6 +109,9 @@ class LocalCloud:
         self._access: Path | None = None
         self._background = Background(lambda text: self.log.say(text, failed=True))
         self.functions = {name: self._function(spec, concurrency) for name, spec in self.template.functions.items()}
+        variables = self._variables()
+        self.found = restart.Found(variables.get(PREFIX_VARIABLE, ""), variables.get(TABLE_VARIABLE, ""))
+        """Once entered, what was kept."""
         self._targets: dict[str, Target] = {}
         self._arns: dict[str, str] = {}
         self._events = Events(self.functions.values(), self._background, self.log)
@@ -105,7 +122,11 @@ class LocalCloud:
             extra=configuration(self.template, providers or {}, aliases or {}),
             retry_scale=retry_scale,
             address=sam_local.checked(sam_host),
+            kept=kept,
+            found=self.found.add,
+            say=lambda text: self.log.say(text, failed=True),
         )
+        self._beside: list[asyncio.Task[None]] = []
         self._running = AsyncExitStack()
         visitors = Visitors(self._variables().get("OPENRESPONSES_ALLOWED_ORIGINS", "").replace(",", " ").split())
         gateway = self._gateway(visitors, idle_timeout_s, queue_s)
@@ -148,7 +169,9 @@ class LocalCloud:
         async with AsyncExitStack() as stack:
             if self.aws.needed:
                 await stack.enter_async_context(self.aws)
-                await asyncio.to_thread(let_in, self._key, self.template, self.aws)
+                self.api_key = await asyncio.to_thread(
+                    let_in, self.api_key, self.template, self.aws, self._kept, given=self._key_given
+                )
             if self._socket_server is not None:
                 self.socket_origin = await self._socket_server.start()
                 stack.push_async_callback(self._socket_server.stop)
@@ -158,11 +181,19 @@ class LocalCloud:
             self._running = stack.pop_all()
         if self._reload:
             self._background.spawn(self._watch(), "reload")
+        if self._kept:
+            self._beside = [
+                self._background.spawn(self._go_on(), "going on"),
+                self._background.spawn(self._expire(), "expiry"),
+            ]
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for task in self._beside:
+            task.cancel()
+        await asyncio.gather(*self._beside, return_exceptions=True)
         self.aws.halt()
         if self._sockets is not None:
             await self._sockets.stop()
@@ -267,6 +298,17 @@ class LocalCloud:
         """What the functions are told, all of them taken together."""
         told = [function.spec.environment for function in self.functions.values()]
         return {name: value for variables in (*told, self._env) for name, value in variables.items()}
+
+    async def _go_on(self) -> None:
+        state_machine = self._variables().get("OPENRESPONSES_STATE_MACHINE_ARN", "")
+        client = await asyncio.to_thread(self.aws.client, "stepfunctions")
+        for tenant, response_id in self.found.unfinished:
+            await asyncio.to_thread(restart.go_on, client, state_machine, tenant, response_id)
+
+    async def _expire(self) -> None:
+        while True:
+            await asyncio.sleep(_EXPIRY_S)
+            await asyncio.to_thread(self.aws.expire)
 
     async def _watch(self) -> None:
         roots = {function.spec.task_root for function in self.functions.values()}

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import secrets
@@ -22,6 +23,10 @@ class NotPrivate(Exception):
     """Someone else may read or change what is there, or did."""
 
 
+class InUse(Exception):
+    """Another process has claimed the folder."""
+
+
 class PrivateFolder:
     """In `parent`. Its files are JSON objects. No symbolic link is followed, and nothing of another user is trusted."""
 
@@ -33,6 +38,35 @@ class PrivateFolder:
         with self._made() as folder:
             _replace(folder, name, json.dumps(document, indent=2) + "\n")
         return self.path / name
+
+    def claim(self) -> int:
+        """Have the folder to oneself until the descriptor that this returns is closed, or this process ends somehow.
+
+        It keeps nobody from `write`, `remove` and `file`. Raises InUse, NotPrivate, OSError.
+        """
+        with self._made() as folder:
+            claimed = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=folder)
+        try:
+            fcntl.flock(claimed, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(claimed)
+            raise InUse(str(self.path)) from error
+        return claimed
+
+    def file(self, name: str) -> Path:
+        """Of a file that its user alone may read and change, empty if it was not there. Raises NotPrivate, OSError."""
+        with self._made() as folder:
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+            with open(os.open(name, flags, _MODE_OF_FILE, dir_fd=folder), "rb") as opened:
+                _check(os.fstat(opened.fileno()), self.path / name)
+        return self.path / name
+
+    def set_aside(self, name: str) -> Path:
+        """Give the file another name, of its own. Raises OSError."""
+        with self._made() as folder:
+            aside = f"{name}.broken-{secrets.token_hex(4)}"
+            os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
+        return self.path / aside
 
     def remove(self, name: str) -> None:
         """Also where it is gone already."""

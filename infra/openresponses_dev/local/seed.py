@@ -7,8 +7,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from openresponses.client_keys import ClientKey, make
-from openresponses.storage.dynamodb.client_keys import store_key
+from openresponses.client_keys import ClientKey, Token, make, new_token, parse, refusal
+from openresponses.storage.dynamodb.client_keys import find_key, store_key
+from openresponses_dev.local.kept import Kept, Key, Row
 from openresponses_dev.local.services.local_aws import LocalAws
 from openresponses_dev.local.template.aws_resources import AwsCall, put_parameter
 from openresponses_dev.local.template.template import Template
@@ -17,17 +18,19 @@ Providers: TypeAlias = Mapping[str, Mapping[str, object]]
 Aliases: TypeAlias = Mapping[str, Sequence[str]]
 
 TENANT = "default"
-_PREFIX_VARIABLE, _TABLE_VARIABLE = "OPENRESPONSES_SSM_PREFIX", "OPENRESPONSES_TABLE"
+_OWN_KEY = Key("key", "", "")
+PREFIX_VARIABLE, TABLE_VARIABLE = "OPENRESPONSES_SSM_PREFIX", "OPENRESPONSES_TABLE"
 
 
-def local_key(token: str) -> ClientKey:
-    """Raises ValueError if `token` is not a key."""
-    return make(token, TENANT, now=time.time(), name="local cloud")
+def kept_token(kept: Kept) -> str | None:
+    """The key that was made for this folder before."""
+    token = kept.find(_OWN_KEY)
+    return token if token and parse(token) else None
 
 
 def configuration(template: Template, providers: Providers, aliases: Aliases) -> list[AwsCall]:
     """Providers and aliases, by name, as the functions look them up."""
-    told = [function.environment.get(_PREFIX_VARIABLE) for function in template.functions.values()]
+    told = [function.environment.get(PREFIX_VARIABLE) for function in template.functions.values()]
     prefix = next(filter(None, told), "")
     kept = [
         put_parameter(f"{prefix}/providers/{name}", json.dumps(settings), "SecureString")
@@ -39,13 +42,36 @@ def configuration(template: Template, providers: Providers, aliases: Aliases) ->
     ]
 
 
-def let_in(key: ClientKey, template: Template, aws: LocalAws) -> None:
-    """Store the key where the template's authorizer looks it up. Does nothing if the template has no authorizer."""
+def let_in(token: str, template: Template, aws: LocalAws, kept: Kept | None, *, given: bool) -> str:
+    """Store a key where the template's authorizer looks it up, and return it. In place of one that was kept, and
+    revoked meanwhile, that is a new one. One that was not given is kept. Without an authorizer none is stored.
+
+    Raises ValueError if `token` is not a key, or is given and not valid any more.
+    """
     asked = {route.authorizer.function_arn for route in template.routes if route.authorizer}
     tables = {
-        function.environment[_TABLE_VARIABLE]
+        function.environment[TABLE_VARIABLE]
         for function in template.functions.values()
-        if function.arn in asked and _TABLE_VARIABLE in function.environment
+        if function.arn in asked and TABLE_VARIABLE in function.environment
     }
+    client, now = aws.client("dynamodb"), time.time()
     for table in tables:
-        store_key(aws.client("dynamodb"), table, key)
+        key = local_key(token)
+        found = find_key(client, table, key.id)
+        why = found and refusal(Token(key.id, key.hash), found, now)
+        if why and given:
+            raise ValueError(
+                f"the key {key.id} that is given is refused ({why}): give another one, or forget it with --fresh"
+            )
+        if why:
+            token, found = new_token(), None
+        if not found:
+            store_key(client, table, local_key(token))
+    if kept and not given:
+        kept.write([Row(_OWN_KEY, token)])
+    return token
+
+
+def local_key(token: str) -> ClientKey:
+    """Raises ValueError if `token` is not a key."""
+    return make(token, TENANT, now=time.time(), name="local cloud")

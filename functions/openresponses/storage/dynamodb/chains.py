@@ -49,7 +49,7 @@ async def chain_of(layout: TenantLayout, start: Item) -> list[Link]:
 async def load_links(
     layout: TenantLayout, links: Sequence[Link], within: Allowance | None = None
 ) -> list[Passage | None]:
-    within, keys = within or unlimited(), [_keys(layout, link) for link in links]
+    within, keys = within or unlimited(), [link_keys(layout, link) for link in links]
     found = await layout.table.get_all([key for each in keys for key in each], within)
     items = [[found.get((key["pk"]["S"], key["sk"]["S"])) for key in each] for each in keys]
     return await asyncio.gather(*(_passage(layout, each, within) for each in items))
@@ -63,14 +63,14 @@ async def join(layout: TenantLayout, joint: Joint, items: Sequence[ResponseItem]
     chunk, values = joint.chunk, layout.values
     packed = await values.compress(Given(input=list(items)).model_dump_json())
     value = values.place("response", safe(chunk.first), _sk(chunk), packed)
-    (key,) = _keys(layout, chunk)
+    (key,) = link_keys(layout, chunk)
     item: Item = {
         **key,
         "ttl": {"N": f"{int(chunk.expires or 0)}"},
         "members": {"SS": [safe(member.last) for member in joint.members]},
         "items": value,
     }
-    checks = [Check(_keys(layout, member)[0], _KEPT, {"deleted": {"S": DELETED}}) for member in joint.members]
+    checks = [Check(link_keys(layout, member)[0], _KEPT, {"deleted": {"S": DELETED}}) for member in joint.members]
     try:
         await layout.table.transact([Put(item)], checks)
     except ConditionFailed:
@@ -115,7 +115,7 @@ def _sk(chunk: Link) -> str:
     return f"chunk#{chunk.level}#{safe(chunk.last)}"
 
 
-def _keys(layout: TenantLayout, link: Link) -> list[Item]:
+def link_keys(layout: TenantLayout, link: Link) -> list[Item]:
     """What a link is read from. The first one is marked when the link is about to go."""
     sks = ["record", "input"] if link.level == 0 else [_sk(link)]
     return [layout.key(link.first, sk) for sk in sks]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from ...aws.clients import Aws
 from ...aws.launcher import StepFunctionsLauncher
 from ...core.ports import Storage
+from .answers import DynamoAnswers
 from .claims import DynamoClaims
 from .conversations import DynamoConversations
 from .event_log import DynamoEventLog
@@ -39,4 +40,5 @@ def aws_storage(
         claims=DynamoClaims(layout),
         prompts=DynamoPrompts(layout),
         conversations=DynamoConversations(layout),
+        answers=DynamoAnswers(layout),
     )

@@ -18,6 +18,7 @@ from .claims import claim_put, held
 from .conversations import changed, is_conversation, releasing, taking
 from .deletion import delete
 from .event_log import batch_item
+from .expiry import prolong
 from .layout import TenantLayout
 from .listing import index_keys, pack_listed, page
 from .runs import pack_run
@@ -120,6 +121,9 @@ class DynamoStore:
             await table.update(key, {"cancelled": {"BOOL": True}}, LIVE, LIVE_VALUES)
         except ConditionFailed:
             return
+
+    async def prolong(self, record: Record, seconds: float) -> None:
+        await prolong(self._layout, record, seconds)
 
     async def settle(
         self,

@@ -74,6 +74,19 @@ class Values:
         with suppress(StorageUnavailable, Refused):
             await self.delete(attribute)
 
+    async def copied(self, attribute: Attribute, kind: Kind) -> Attribute | None:
+        """Write an object again, as one of `kind`: it then lives as long as a new one. None if it is gone."""
+        value = {"S": f"{kind}/{attribute['S'].partition('/')[2]}"}
+        source = {"Bucket": self._bucket, "Key": attribute["S"]}
+        fixed = {"Bucket": self._bucket, "MetadataDirective": "REPLACE"}  # a copy onto itself has to change something
+        try:
+            await self._aws.call("s3", "copy_object", Key=value["S"], CopySource=source, **fixed)
+        except Refused as refused:
+            if refused.code != "NoSuchKey":
+                raise
+            return None
+        return value
+
     async def delete(self, attribute: Attribute) -> None:
         if "S" in attribute:
             await self._aws.call("s3", "delete_object", Bucket=self._bucket, Key=attribute["S"])

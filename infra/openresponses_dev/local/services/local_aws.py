@@ -9,12 +9,13 @@ Moto keeps its state in module globals: one LocalAws at a time in a process, and
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from openresponses_dev.local.address import LOOPBACK
+from openresponses_dev.local.kept import Kept, Row
 from openresponses_dev.local.sandbox.lambda_api import LambdaApi
 from openresponses_dev.local.services.credentials import Credentials
 from openresponses_dev.local.services.executions import Execution
@@ -23,12 +24,16 @@ from openresponses_dev.local.template.intrinsics import REGION
 from openresponses_dev.local.template.template import Template
 
 if TYPE_CHECKING:
+    from openresponses_dev.local.services.moto_keeper import MotoKeeper
     from openresponses_dev.local.services.moto_server import MotoServer
+
+_STORES = ("dynamodb", "s3")
 
 
 class LocalAws:
     """`parameters` are SSM parameters beside the template's. `retry_scale` shortens Retry's delays, for tests.
-    `address` is where a container finds this machine.
+    `address` is where a container finds this machine. What `kept` has is there from the begin, and what changes is
+    written to it. Each row of it is told to `found`, and what goes wrong to `say`.
 
     Raises TemplateError on construction, RuntimeError on entry while another one runs.
     """
@@ -42,12 +47,17 @@ class LocalAws:
         extra: Sequence[AwsCall] = (),
         retry_scale: float = 1.0,
         address: str = LOOPBACK,
+        kept: Kept | None = None,
+        found: Callable[[Row], None] = lambda _: None,
+        say: Callable[[str], None] = print,
     ) -> None:
         self.credentials = Credentials.new()
         self._lambda_api, self._retry_scale, self._address = lambda_api, retry_scale, address
         given = [put_parameter(name, value) for name, value in (parameters or {}).items()]
         self._requests = [*(requests(template) if template else []), *given, *extra]
         self._server: MotoServer | None = None
+        self._kept, self._found, self._say = kept, found, say
+        self._keeper: MotoKeeper | None = None
 
     @property
     def needed(self) -> bool:
@@ -110,9 +120,31 @@ class LocalAws:
         """Wait for what still runs, and forget everything."""
         server, self._server = self._server, None
         if server:
-            server.close()
+            server.close(before_forgetting=self._keeper.stop if self._keeper else None)
+            self._keeper = None
+
+    def expire(self) -> None:
+        """Delete what AWS would have deleted by now."""
+        if self._keeper:
+            self._keeper.expire()
 
     def _create(self) -> None:
-        clients = {service: self.client(service) for service in {request.service for request in self._requests}}
-        for request in self._requests:
+        """What was kept is put between the stores and what the template and the options say, which so prevails. They
+        say it again at each start, so it is not kept itself.
+        """
+        stores = [request for request in self._requests if request.service in _STORES]
+        self._call(stores)
+        if self._kept:
+            # Here for the same reason as in `start`.
+            from openresponses_dev.local.services.moto_keeper import MotoKeeper
+
+            self._keeper = MotoKeeper(self._kept, self._say)
+            self._keeper.restore(self._found)
+        self._call([request for request in self._requests if request.service not in _STORES])
+        if self._keeper:
+            self._keeper.start()
+
+    def _call(self, requests: Sequence[AwsCall]) -> None:
+        clients = {service: self.client(service) for service in {request.service for request in requests}}
+        for request in requests:
             getattr(clients[request.service], request.method)(**request.arguments)

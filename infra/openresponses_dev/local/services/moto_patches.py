@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from botocore.exceptions import ClientError
 from jsonpath_ng.ext.parser import parse as parse_path
@@ -26,13 +26,26 @@ from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
+from moto.s3.models import S3Backend
 from moto.s3.responses import S3Response
+from moto.ssm.models import SimpleSystemManagerBackend
+from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.stepfunctions.parser import models as sfn_models
 from moto.stepfunctions.parser import utils as sfn_utils
 from moto.stepfunctions.parser.api import ExecutionStatus
 from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resource import ResourceCondition
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (
+    StateTaskServiceCallback,
+)
+from moto.stepfunctions.parser.asl.eval.callback.callback import (
+    CallbackConsumerLeft,
+    CallbackOutcome,
+    CallbackOutcomeFailure,
+    CallbackOutcomeSuccess,
+)
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped, ProgramTimedOut
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
@@ -48,6 +61,22 @@ START_LIMIT_S = 30.0
 _lambda_api: LambdaApi | None = None
 _retry_scale = 1.0
 _status = threading.RLock()
+
+Touched: TypeAlias = tuple[str, str, Any]
+"""What a request may have changed: ("item", table, (key, key)), ("object", bucket, name) or ("parameter", "", name)."""
+storage = threading.RLock()
+"""Held while a request to DynamoDB, S3 or the Parameter Store is served."""
+touched: set[Touched] = set()
+"""By the request that is served."""
+_told: Callable[[set[Touched]], None] | None = None
+
+
+def tell_of_writes(told: Callable[[set[Touched]], None] | None) -> None:
+    """Call it before each request is answered that may have changed something, with the lock `storage`."""
+    global _told
+    with storage:
+        _told = told
+        touched.clear()
 
 
 def apply(lambda_api: LambdaApi, *, retry_scale: float = 1.0) -> None:
@@ -70,7 +99,11 @@ def _apply_once() -> None:
     _start_once()
     _stop_at_once()
     _wait_interruptibly()
+    _answer_once()
+    _keep_the_item()
+    _measure_parameters()
     _lock_storage()
+    _note_what_changes()
     _back_up_what_a_transaction_touches()
     _cache_parsers()
 
@@ -160,6 +193,8 @@ def _stop_at_once() -> None:
                 execution.stop(stop_date=now, error=error, cause=cause)
                 execution.error, execution.cause, execution.stop_date = error, cause, now
                 execution.exec_status = ExecutionStatus.ABORTED
+                for endpoint in [*_pool(execution).values()]:  # what waits for a token, else for as long as it may
+                    endpoint.interrupt_all()
         return execution
 
     stock_answer = StepFunctionResponse.stop_execution
@@ -217,24 +252,174 @@ def _wait_interruptibly() -> None:
     retrier_decl.time = Clock
 
 
+MAX_OUTPUT = 262_144
+"""Bytes of an answer: https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html"""
+
+
+def _answer_once() -> None:
+    """Of several answers to a token the last one counts, also once its task is over; the token of an execution that has
+    ended is unknown. All tries of a task have one token. What is no JSON ends the task, and a failure has no cause.
+    """
+
+    def answer(self: Any, token: str, outcome: CallbackOutcome) -> None:
+        with _status:
+            for execution in self._get_executions():
+                if endpoint := _pool(execution).get(token):
+                    over = endpoint.get_outcome() or endpoint.consumer_error or execution.status != "RUNNING"
+                    if over:
+                        raise JsonRESTError("TaskTimedOut", "Provided task does not exist anymore")
+                    endpoint.notify(outcome)
+                    return
+        raise JsonRESTError("InvalidToken", "Invalid token")
+
+    def send_success(self: StepFunctionResponse) -> ActionResult:
+        token, output = map(self._get_param, ("taskToken", "output"))
+        try:
+            json.loads(output)
+        except ValueError as error:
+            raise JsonRESTError("InvalidOutput", str(error)) from None
+        if len(output.encode()) > MAX_OUTPUT:
+            raise JsonRESTError("InvalidOutput", "it is too long")
+        answer(self.stepfunction_backend, token, CallbackOutcomeSuccess(token, output))
+        return ActionResult({})
+
+    def send_failure(self: StepFunctionResponse) -> ActionResult:
+        token, error, cause = map(self._get_param, ("taskToken", "error", "cause"))
+        answer(self.stepfunction_backend, token, CallbackOutcomeFailure(token, error, cause))
+        return ActionResult({})
+
+    execute = StateTaskServiceCallback._eval_execution
+
+    def execute_with_own_token(self: StateTaskServiceCallback, env: Environment) -> None:
+        if self.resource.condition != ResourceCondition.WaitForTaskToken:
+            execute(self, env)
+            return
+        endpoint = env.callback_pool_manager.add(env.states.context_object.update_task_token())
+        try:
+            execute(self, env)
+        finally:
+            endpoint.report(CallbackConsumerLeft())
+
+    StepFunctionResponse.send_task_success = send_success
+    StepFunctionResponse.send_task_failure = send_failure
+    StateTaskServiceCallback._eval_execution = execute_with_own_token
+
+
+def _keep_the_item() -> None:
+    """The states of a Map don't see its item in the context object, which AWS lets them:
+    https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.html
+    """
+    inner_frame = Environment.as_inner_frame_of.__func__
+
+    def frame_with_item(cls: type[Environment], env: Environment, *args: Any, **kwargs: Any) -> Environment:
+        frame = inner_frame(cls, env, *args, **kwargs)
+        context = env.states.context_object.context_object_data
+        if "Map" in context:
+            frame.states.context_object.context_object_data["Map"] = context["Map"]
+        return frame
+
+    Environment.as_inner_frame_of = classmethod(frame_with_item)
+
+
+def _measure_parameters() -> None:
+    """What a task is given may have any size. AWS refuses it as it does what a task returns:
+    https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+    """
+    parameters = StateTaskServiceCallback._eval_parameters
+
+    def measured(self: StateTaskServiceCallback, env: Environment) -> dict[str, Any]:
+        value = parameters(self, env)
+        self._verify_size_quota(env, value)
+        return value
+
+    StateTaskServiceCallback._eval_parameters = measured
+
+
+def _pool(execution: Execution) -> dict[str, Any]:
+    """The waits of an execution, by their tokens."""
+    worker = execution.exec_worker
+    return worker.env.callback_pool_manager._pool if worker and worker.env else {}
+
+
 # Storage
 
 
 def _lock_storage() -> None:
     """Conditions are checked and writes made in two steps, without a lock: two conditional writes can both win."""
-    for owner, name in ((DynamoHandler, "call_action"), (S3Response, "key_response")):
-        setattr(owner, name, _one_at_a_time(getattr(owner, name)))
+    methods = {
+        DynamoHandler: ["call_action"],
+        S3Response: ["key_response", "bucket_response"],
+        SimpleSystemManagerResponse: ["call_action"],
+    }
+    for owner, names in methods.items():
+        for name in names:
+            setattr(owner, name, _one_at_a_time(getattr(owner, name)))
 
 
 def _one_at_a_time(method: Callable[..., Any]) -> Callable[..., Any]:
-    lock = threading.RLock()
-
     @functools.wraps(method)
     def locked(*args: Any, **kwargs: Any) -> Any:
-        with lock:
-            return method(*args, **kwargs)
+        with storage:
+            try:
+                return method(*args, **kwargs)
+            finally:
+                if touched:
+                    if _told:
+                        _told(touched)
+                    touched.clear()
 
     return locked
+
+
+def _note_what_changes() -> None:
+    """Moto tells nobody. All writes of the three services come through these methods, also those of a transaction, of
+    PartiQL, of a copy and of an upload in parts."""
+
+    def of_item(table: Table, item: dict[str, Any], *_: Any, **__: Any) -> Touched:
+        return "item", table.name, _key_in(table, item)
+
+    def of_key(table: Table, hash_key: Any, range_key: Any = None) -> Touched:
+        return "item", table.name, (hash_key, range_key) if table.range_key_attr else (hash_key,)
+
+    def of_update(backend: DynamoDBBackend, table_name: str, key: dict[str, Any], *_: Any, **__: Any) -> Touched:
+        return "item", table_name, _key_in(backend.get_table(table_name), key)
+
+    def of_object(_: Any, bucket_name: str, key_name: str, *__: Any, **___: Any) -> Touched:
+        return "object", bucket_name, key_name
+
+    def of_parameter(_: Any, name: str, *__: Any, **___: Any) -> Touched:
+        return "parameter", "", name
+
+    _noting(Table, "put_item", of_item)
+    _noting(Table, "delete_item", of_key)
+    _noting(DynamoDBBackend, "update_item", of_update)
+    _noting(S3Backend, "put_object", of_object)
+    _noting(S3Backend, "delete_object", of_object)
+    _noting(SimpleSystemManagerBackend, "put_parameter", of_parameter)
+    _noting(SimpleSystemManagerBackend, "delete_parameter", of_parameter)
+    delete = SimpleSystemManagerBackend.delete_parameters
+
+    def delete_parameters(self: Any, names: list[str]) -> list[str]:
+        touched.update(("parameter", "", name) for name in names)
+        return delete(self, names)
+
+    SimpleSystemManagerBackend.delete_parameters = delete_parameters
+
+
+def _noting(owner: Any, name: str, place: Callable[..., Touched]) -> None:
+    method = getattr(owner, name)
+
+    @functools.wraps(method)
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        done = method(*args, **kwargs)
+        touched.add(place(*args, **kwargs))
+        return done
+
+    setattr(owner, name, noted)
+
+
+def _key_in(table: Table, item: dict[str, Any]) -> tuple[DynamoType, ...]:
+    return tuple(DynamoType(item[name]) for name in (table.hash_key_attr, table.range_key_attr) if name)
 
 
 # Speed

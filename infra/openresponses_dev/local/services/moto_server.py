@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from moto.core.base_backend import BackendDict
@@ -78,7 +79,7 @@ class MotoServer:
                 execution.exec_arn
             )
 
-    def close(self) -> None:
+    def close(self, before_forgetting: Callable[[], None] | None = None) -> None:
         """Stop what executes, and wait for its threads: what outlives its server would act on the next one's data."""
         try:
             self.stop_executions()
@@ -86,6 +87,8 @@ class MotoServer:
             self._server.shutdown()
             self._thread.join()
             self._server.server_close()
+            if before_forgetting:
+                before_forgetting()
             BackendDict.reset()
         finally:
             default_user_config.update(self._config_before)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from openresponses_dev.local.template.intrinsics import ACCOUNT, Resolver
 from openresponses_dev.local.template.template import Template
@@ -83,13 +84,31 @@ def put_parameter(name: str, value: str, kind: str = "String") -> AwsCall:
 def _table(resource: Declared, _root: Path) -> Iterator[AwsCall]:
     keys = resource.get(*_TABLE_KEYS)
     yield AwsCall("dynamodb", "create_table", {**keys, "TableName": resource.name, "BillingMode": "PAY_PER_REQUEST"})
-    # Kept as declared; nothing here ever expires.
     if ttl := resource.get("TimeToLiveSpecification"):
         yield AwsCall("dynamodb", "update_time_to_live", {"TableName": resource.name, **ttl})
 
 
 def _bucket(resource: Declared, _root: Path) -> Iterator[AwsCall]:
     yield AwsCall("s3", "create_bucket", {"Bucket": resource.name})
+    rules: list[Value] = [
+        {
+            "ID": rule["Id"],
+            "Status": rule["Status"],
+            "Filter": {"Prefix": rule.get("Prefix", "")},
+            "Expiration": {"Days": int(cast("str", rule["ExpirationInDays"]))},
+        }
+        for rule in _lifecycle(resource)
+        if "ExpirationInDays" in rule
+    ]
+    if rules:
+        lifecycle: Table = {"Bucket": resource.name, "LifecycleConfiguration": {"Rules": rules}}
+        yield AwsCall("s3", "put_bucket_lifecycle_configuration", lifecycle)
+
+
+def _lifecycle(resource: Declared) -> list[Table]:
+    where = f"Resources.{resource.logical}.Properties.LifecycleConfiguration"
+    found = table(resource.get("LifecycleConfiguration").get("LifecycleConfiguration", {}), where).get("Rules", [])
+    return [table(rule, where) for rule in cast("list[Value]", found)]
 
 
 def _parameter(resource: Declared, _root: Path) -> Iterator[AwsCall]:
