@@ -18,6 +18,10 @@ _NUMBERS = r"【([0-9]{1,5}(?:, ?[0-9]{1,5}){0,9})(?:†[^【】\n]{0,64})?】"
 _MARKER, _OPEN = re.compile(_NUMBERS), re.compile(r"【[0-9, ]{0,70}(?:†[^【】\n]{0,64})?")
 
 
+MAX_CITED = 500
+"""Citations of one text. More markers are text like any other."""
+
+
 class Source(NamedTuple):
     url: str
     title: str
@@ -55,7 +59,7 @@ class Citations:
     """
 
     def __init__(self, sources: Sequence[Source]) -> None:
-        self._sources, self._length, self._open = sources, 0, ""
+        self._sources, self._length, self._open, self._left = sources, 0, "", MAX_CITED
 
     def of(self, piece: str) -> list[UrlCitation]:
         """The citations whose markers end in `piece`."""
@@ -66,12 +70,16 @@ class Citations:
         self._length += len(piece)
         last = text.rfind("【")
         self._open = text[last:] if _OPEN.fullmatch(text, last) else ""
+        named = [(match, source) for match in _MARKER.finditer(text) for source in self._named(match[1])][: self._left]
+        self._left -= len(named)
         return [
             UrlCitation(
-                url=source.url, title=source.title, start_index=start + match.start(), end_index=start + match.end()
+                url=source.url,
+                title=source.title,
+                start_index=start + match.start(),
+                end_index=start + match.end(),
             )
-            for match in _MARKER.finditer(text)
-            for source in self._named(match[1])
+            for match, source in named
         ]
 
     def _named(self, numbers: str) -> list[Source]:

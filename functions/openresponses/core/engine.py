@@ -18,6 +18,7 @@ from ..schema.items import (
 from ..schema.response import IncompleteDetails, Response, Usage
 from . import deltas as d
 from .assembler import Assembler
+from .citations import sources_of
 from .compaction import begun, compacting
 from .errors import CompactionFailed, ProviderUnavailable
 from .ids import item_ids
@@ -90,6 +91,7 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
         parallel_calls=run.request.parallel_tool_calls is not False,
         heard=heard,
         room=Room(MAX_RESPONSE - run.said),
+        sources=sources_of(run.all_items()),
     )
     events: Iterator[ev.Event] = iter(())
     try:

@@ -173,6 +173,10 @@ class Run(Wire):
         """This response's items from index `start` on, without those of dead turns."""
         return [item for item in self.response.output[start:] if item.id not in self.discarded]
 
+    def all_items(self) -> list[Item]:
+        """All of the conversation that is known here, whatever of it the model is still shown."""
+        return [*self.context, *self.settled()]
+
     def added(self) -> list[Item]:
         """What this response adds to its conversation: what its request brought, and what it said; nothing if it failed
         or was cancelled.

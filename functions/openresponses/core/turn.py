@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..schema.items import Item
 from ..schema.request import CreateResponse
 from ..schema.tools import AllowedTools, NamedToolChoice, ToolChoiceMode, UpstreamTool
+from .citations import numbers_of
 from .cut import left_after
 from .run import OfferedTool, Run, tokens_left
 from .shown import shown
@@ -73,7 +74,7 @@ def conversation(run: Run) -> list[Item]:
 def _windowed(run: Run) -> tuple[list[Item], int, int]:
     """The conversation, how much of it came before this response, and how many of its items no model is shown."""
     all_items, before = window(run.context, run.settled())
-    items, places = shown(all_items, run.tools)
+    items, places = shown(all_items, run.tools, numbers_of(run.all_items()))
     return items, sum(place < before for place in places), len(all_items) - len(items)
 
 

@@ -38,7 +38,9 @@ class Deployment:
         self._where = aws = aws_settings_from(environment)
         self.clients = _clients(aws.region) if aws.table else None
         self._storage = _storage(aws, self.clients) if self.clients else None
-        self._parameters, self._keys, self._sources = _configured(aws) if aws.ssm_prefix else _unconfigured()
+        self._parameters, self._keys, self._sources = (
+            _configured(aws, self.settings.loopback) if aws.ssm_prefix else _unconfigured()
+        )
         catalog = Catalog(self._parameters, built_in(self.settings.default_provider))
         self.router = Router(catalog, connect, self.settings, time.monotonic, telemetry.answered, runs)
 
@@ -126,11 +128,12 @@ def _unconfigured() -> tuple[Parameters, Keys, list[ToolSource]]:
     return MemoryParameters(), of_this_process(), [ToolFiles()]
 
 
-def _configured(settings: AwsSettings) -> tuple[Parameters, Keys, list[ToolSource]]:
+def _configured(settings: AwsSettings, loopback: bool) -> tuple[Parameters, Keys, list[ToolSource]]:
     from ..aws.clients import Aws
     from ..aws.functions import LambdaFunctions
     from ..aws.parameters import SsmParameters
     from ..toolbox.lambda_functions import LambdaTools
+    from ..toolbox.web_search.source import WebSearch
 
     aws = Aws(settings.region, threads=4)
     parameters = SsmParameters(
@@ -141,5 +144,6 @@ def _configured(settings: AwsSettings) -> tuple[Parameters, Keys, list[ToolSourc
         meanwhile=prepare,
         key=settings.key_arn,
     )
-    sources: list[ToolSource] = [ToolFiles(), LambdaTools(parameters, LambdaFunctions(settings.region))]
+    lambdas = LambdaTools(parameters, LambdaFunctions(settings.region))
+    sources: list[ToolSource] = [ToolFiles(), lambdas, WebSearch(parameters, loopback)]
     return parameters, kept_in(parameters), sources

@@ -8,7 +8,6 @@ from typing import Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ...core.json import object_of
 from ..source import ToolMisconfigured
 
 Name: TypeAlias = Literal["brave", "tavily", "exa", "searxng"]
@@ -23,7 +22,7 @@ class Configuration(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     backend: Name
-    key: str = Field("", max_length=2048, pattern=r"\A[!-~]*\Z")
+    key: str = Field("", max_length=2048, pattern=r"^[!-~]*$")
     base_url: str = Field("", max_length=2048)
 
     @model_validator(mode="after")
@@ -33,11 +32,6 @@ class Configuration(BaseModel):
         if self.backend != "searxng" and not self.key:
             raise ValueError(f"{self.backend} needs a key")
         return self
-
-
-def is_backend(text: str) -> bool:
-    """Whether a parameter `tools/web_search` names a backend: else it is a Lambda function's, as other tools are."""
-    return "backend" in (object_of(text) or {})
 
 
 def parsed(text: str) -> Configuration:

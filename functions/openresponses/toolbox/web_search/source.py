@@ -10,14 +10,14 @@ from pydantic import JsonValue
 from ...core.errors import RequestError
 from ...core.ports import Offer, Offerable, Parameters, ToolOutput
 from ...core.run import OfferedTool, Run
+from ...core.surrogates import whole
 from ...schema.base import JsonObject
-from ...schema.items import McpListTools, ServerCall, WebSearchCall
+from ...schema.items import McpListTools, SearchResult, ServerCall, WebSearchCall
 from ...schema.limits import MAX_URL
 from ...schema.tools import UserLocation, WebSearchTool
-from ..source import ToolFailed
+from ..source import ToolFailed, is_backend
 
 if TYPE_CHECKING:
-    from ...transport.guard import Guard
     from ...transport.http import Network
     from .backend import Wanted
     from .configuration import Configuration
@@ -25,15 +25,19 @@ if TYPE_CHECKING:
 SEARCH, PAGE, PARAMETER = "web_search", "open_page", "tools/web_search"
 MAX_QUERY = 2_000
 """Characters that a model may ask for. Services take less, and are given as much as they take."""
+MAX_TITLE = 300
+"""Characters."""
 SIZES = {"low": (5, 400, 8_000), "medium": (8, 1_000, 20_000), "high": (12, 2_000, 40_000)}
 """How many results, how many characters of each, and of a page: by `search_context_size`."""
 
 
 class WebSearch:
-    """The backend that the parameter `tools/web_search` names. `network` replaces the network, for tests."""
+    """The backend that the parameter `tools/web_search` names. With `loopback`, for a local cloud, pages may also be
+    opened there. `network` replaces the network, for tests.
+    """
 
-    def __init__(self, parameters: Parameters, guard: "Guard", network: "Network | None" = None) -> None:
-        self._parameters, self._guard, self._network = parameters, guard, network
+    def __init__(self, parameters: Parameters, loopback: bool = False, network: "Network | None" = None) -> None:
+        self._parameters, self._loopback, self._network = parameters, loopback, network
 
     async def offer(self, tool: Offerable, known: McpListTools | None = None) -> Offer | None:
         """Raises RequestError, StorageUnavailable, ToolMisconfigured."""
@@ -69,35 +73,33 @@ class WebSearch:
             return _found(await self._open(_argument(call, "url", MAX_URL), settings))
         return _found(await self._search(configuration, _argument(call, "query", MAX_QUERY), settings))
 
-    async def _search(self, configuration: "Configuration", query: str, settings: JsonObject) -> list[JsonValue]:
+    async def _search(self, configuration: "Configuration", query: str, settings: JsonObject) -> list[SearchResult]:
         from .domains import is_within
         from .service import search
 
         wanted = _wanted(query, settings)
         found = await search(configuration, wanted, self._network)
         fitting = (each for each in found if len(each.url) <= MAX_URL and is_within(each.url, wanted.domains))
-        return [
-            {"url": each.url, "title": each.title[:300], "text": each.text[: wanted.characters]}
-            for each in list(fitting)[: wanted.count]
-        ]
+        return [_result(each.url, each.title, each.text[: wanted.characters]) for each in list(fitting)[: wanted.count]]
 
-    async def _open(self, url: str, settings: JsonObject) -> list[JsonValue]:
+    async def _open(self, url: str, settings: JsonObject) -> list[SearchResult]:
+        from ...transport.guard import Guard
         from .page import read
 
-        page = await read(url, self._guard, _texts(settings.get("domains")), self._network)
+        page = await read(url, Guard(self._loopback), _texts(settings.get("domains")), self._network)
         limit = _size(settings)[2]
         more = len(page.text) - limit
         text = f"{page.text[:limit]}\n[cut: {more} more characters]" if more > 0 else page.text
-        return [{"url": page.url, "title": page.title or page.url, "text": text}]
+        return [_result(page.url if len(page.url) <= MAX_URL else url, page.title or url, text)]
 
     async def _configuration(self) -> "Configuration | None":
         """None if nobody set a backend."""
         text = await self._parameters.get(PARAMETER)
-        if text is None:
+        if text is None or not is_backend(text):
             return None
-        from .configuration import configured, is_backend
+        from .configuration import configured
 
-        return configured(text) if is_backend(text) else None
+        return configured(text)
 
 
 def _function(name: str, description: str, argument: str, means: str, settings: JsonObject) -> OfferedTool:
@@ -117,15 +119,22 @@ def _function(name: str, description: str, argument: str, means: str, settings: 
     )
 
 
-def _found(results: list[JsonValue]) -> ToolOutput:
-    return ToolOutput("", item={"results": results})
+def _result(url: str, title: str, text: str) -> SearchResult:
+    return SearchResult(url=whole(url), title=whole(title[:MAX_TITLE]), text=whole(text))
+
+
+def _found(results: list[SearchResult]) -> ToolOutput:
+    return ToolOutput(
+        "\n\n".join(each.text for each in results),
+        item={"results": [each.model_dump(mode="json") for each in results]},
+    )
 
 
 def _argument(call: WebSearchCall, name: str, limit: int) -> str:
     value = call.action.get(name)
     if not isinstance(value, str) or not value.strip() or len(value) > limit:
         raise ToolFailed(f"{call.name} takes one argument, {name}: a text of up to {limit} characters.")
-    return value.strip()
+    return whole(value.strip())
 
 
 def _domains_of(tool: WebSearchTool) -> tuple[str, ...]:
