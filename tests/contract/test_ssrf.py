@@ -17,9 +17,10 @@ from openresponses.storage.memory import MemoryParameters
 from openresponses.toolbox.mcp.listing import McpClients
 from openresponses.toolbox.mcp.source import McpSource
 from openresponses.toolbox.source import ToolFailed
+from openresponses.toolbox.web_search.page import read
 from openresponses.toolbox.web_search.source import WebSearch
 from openresponses.transport.guard import Guard
-from tests.contract.ssrf import Door, Refusal, redirected, tried
+from tests.contract.ssrf import Door, Listener, Refusal, redirected, tried
 
 REFUSED = "is one that this deployment does not connect to"
 KEYS = of_this_process()
@@ -63,7 +64,10 @@ async def calling(url: str, guard: Guard) -> None:
         raise Refusal
     at, clients = source(guard)
     known = McpListTools.model_validate({"server_label": "s", "tools": [{"name": "t", "input_schema": {}}]})
-    offer = await at.offer(server(url), known)
+    try:
+        offer = await at.offer(server(url), known)
+    except RequestError:
+        raise Refusal from None
     assert offer
     assert offer.server
     run = run_of(tools=[*offer.tools], servers=[offer.server])
@@ -76,16 +80,10 @@ async def calling(url: str, guard: Guard) -> None:
 
 
 async def opening(url: str, guard: Guard) -> None:
-    search = WebSearch(MemoryParameters({"tools/web_search": '{"backend": "brave", "key": "k"}'}), guard)
-    offer = await search.offer(WebSearchTool(type="web_search"))
-    assert offer
-    call = WebSearchCall.model_validate(
-        {"id": "ws_1", "status": "in_progress", "action": {"type": "open_page", "url": url}}
-    )
     try:
-        await search.call(call, run_of(tools=[*offer.tools]))
+        await read(url, guard)
     except ToolFailed as failure:
-        refused = ("This page may not be opened", "This is no URL", "open_page takes")
+        refused = ("This page may not be opened", "This is no URL")
         raise (Refusal if str(failure).startswith(refused) else ConnectionError(str(failure))) from None
 
 
@@ -112,3 +110,21 @@ async def test_nothing_private_is_reached(name: str, capsys: pytest.CaptureFixtu
         print(f"\nSSRF, {name}: tried {tally.tried} and {redirects} redirects, through {len(tally.through)}")
     assert (tally.through, tally.otherwise) == ([], [])
     assert (tally.tried > 200, redirects) == (True, 75)
+
+
+async def test_the_search_of_a_deployment_opens_no_page_on_its_own_machine() -> None:
+    parameters = MemoryParameters({"tools/web_search": '{"backend": "brave", "key": "k"}'})
+    async with Listener(body=b"hello").at("127.0.0.1") as listener:
+        url = f"http://127.0.0.1:{listener.port}/"
+        call = WebSearchCall.model_validate(
+            {"id": "ws_1", "status": "in_progress", "action": {"type": "open_page", "url": url}}
+        )
+        search = WebSearch(parameters)
+        offer = await search.offer(WebSearchTool(type="web_search"))
+        assert offer
+        with pytest.raises(ToolFailed, match="may not be opened"):
+            await search.call(call, run_of(tools=[*offer.tools]))
+        assert listener.connections == 0
+        local = await WebSearch(parameters, loopback=True).call(call, run_of(tools=[*offer.tools]))
+        assert local
+        assert listener.connections == 1
