@@ -95,10 +95,7 @@ async def closed(clients: McpClients) -> None:
 DOORS: dict[str, tuple[Door, tuple[str, ...]]] = {
     "a server that is listed": (listing, ()),
     "a server that is called": (calling, ()),
-    "a page that is opened": (
-        opening,
-        ("http://public.test/", " https://127.0.0.1:{port}/"),
-    ),  # made https, and stripped
+    "a page that is opened": (opening, ("http://public.test/",)),  # it is made https
 }
 
 
