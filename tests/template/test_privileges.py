@@ -132,6 +132,8 @@ async def test_the_api_function_needs_all_it_may_do(deployment: Deployment, reso
     chunk = Link(level=1, first=response_id, last=response_id, expires=deployment.backend.time)
     assert await deployment.storage.store.join(Joint(0, [response_link(response_id)], chunk), [])
     await deployment.stored.delete(response_id)
+    await deployment.storage.spent.spend(["mcpr_1"], response_id)
+    await deployment.storage.spent.give_back(["mcpr_1"], response_id)
     assert deployment.asked() | CHECK == allowed(resources, "ApiFunction")
 
 

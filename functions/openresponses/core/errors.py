@@ -12,6 +12,7 @@ KitError                         500
 ├── ConnectorFailed              424  an MCP server that the request names did not tell its tools
 ├── RequestError                 400  the request is wrong: `param` names the field
 │   ├── IdempotencyKeyReused     400
+│   ├── ApprovalSpent            400  another response made the call that it approves
 │   ├── UnknownServer            400  no MCP server of the deployment has this label, or the key may not use it
 │   ├── ContextTooLong           400  what it leads to is more than a request may load
 │   ├── Unauthorized             401
@@ -66,6 +67,10 @@ class IdempotencyKeyReused(RequestError):
 
     def __init__(self) -> None:
         super().__init__("This idempotency key came with another body before", param="idempotency-key")
+
+
+class ApprovalSpent(RequestError):
+    code = "approval_spent"
 
 
 class UnknownServer(RequestError):

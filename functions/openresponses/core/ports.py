@@ -331,6 +331,36 @@ class Conversations(Protocol):
         ...
 
 
+class Spent(Protocol):
+    """Requests for approval that were approved. Each is kept for a day, as long as it could be approved again.
+
+    Every method may raise StorageUnavailable.
+    """
+
+    async def spend(self, request_ids: Sequence[str], response_id: str) -> str | None:
+        """Spend all of them for a response, or none: one that another response has spent is returned then.
+
+        At most `MAX_APPROVALS`. To spend them for the same response again changes nothing.
+        """
+        ...
+
+    async def give_back(self, request_ids: Sequence[str], response_id: str) -> None:
+        """Let those that were spent for this response be spent again."""
+        ...
+
+
+Mark: TypeAlias = Callable[[str], str]
+"""The message authentication code of a text: hex digits."""
+
+
+class Marks(Protocol):
+    """What proves that a text was marked here, for one tenant."""
+
+    async def marks(self) -> Sequence[Mark]:
+        """At least one. The first one marks, and each of them proves. Raises StorageUnavailable."""
+        ...
+
+
 class Accounts(Protocol):
     """Where accounts go: logs, metrics, budgets."""
 
@@ -361,13 +391,15 @@ class Storage:
     prompts: Prompts
     conversations: Conversations
     answers: Answers
+    spent: Spent
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything outside, bound to one tenant.
 
-    `now` gives Unix seconds; `new_id` gives a fresh random token of [0-9a-f].
+    `now` gives Unix seconds; `new_id` gives a fresh random token of [0-9a-f]. `marks` prove requests for approval.
+    `remembered` are spent approvals where there is no storage.
     """
 
     models: Models
@@ -376,6 +408,14 @@ class Ports:
     now: Callable[[], float]
     new_id: Callable[[], str]
     storage: Storage | None = None
+    marks: Marks | None = None
+    remembered: Spent | None = None
+
+    @property
+    def spent(self) -> Spent:
+        spent = self.storage.spent if self.storage else self.remembered
+        assert spent is not None, "whoever can ask for an approval can remember that it was given"
+        return spent
 
     async def account(self, run: Run, failure: Exception | None = None) -> None:
         """Record what a response took that is over, or that ends with `failure`."""

@@ -87,7 +87,7 @@ class McpServer(Wire):
 
 
 class Approved(Wire):
-    """A call that the request approved, and that no response has made yet."""
+    """A call that the request approved, and that no response has made yet. `index` is where in the input it did."""
 
     model_config = ConfigDict(defer_build=True)
 
@@ -95,6 +95,7 @@ class Approved(Wire):
     server_label: str
     name: str
     arguments: str
+    index: int = 0
 
 
 class Run(Wire):

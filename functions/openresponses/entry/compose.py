@@ -12,7 +12,7 @@ from ..core.ports import Parameters, Ports, Storage
 from ..core.run import REASONING_SHOWN
 from ..dialects import connect, prepare, runs
 from ..routing.catalog import Catalog
-from ..routing.cipher import AeadSeal, Box, Keys, kept_in, of_this_process
+from ..routing.cipher import AeadSeal, Box, Keys, TenantMarks, kept_in, of_this_process
 from ..routing.router import Router, TenantModels
 from ..toolbox import Toolbox
 from ..toolbox.files import ToolFiles
@@ -22,6 +22,7 @@ from .settings import AwsSettings, aws_settings_from, built_in, settings_from
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
+    from ..core.ports import Spent
     from ..responses.create import NewResponses
     from ..responses.stored import StoredResponses
     from ..socket.ports import Sockets
@@ -41,6 +42,7 @@ class Deployment:
         self._parameters, self._keys, self._sources = (
             _configured(aws, self.settings.loopback) if aws.ssm_prefix else _unconfigured()
         )
+        self._spent = dict[str, dict[str, tuple[str, float]]]()
         catalog = Catalog(self._parameters, built_in(self.settings.default_provider))
         self.router = Router(catalog, connect, self.settings, time.monotonic, telemetry.answered, runs)
 
@@ -52,7 +54,14 @@ class Deployment:
             now=time.time,
             new_id=lambda: secrets.token_hex(16),
             storage=self._storage(tenant=tenant) if self._storage else None,
+            marks=TenantMarks(self._keys, tenant),
+            remembered=None if self._storage else self._remembered(tenant),
         )
+
+    def _remembered(self, tenant: str) -> "Spent":
+        from ..storage.memory_spent import MemorySpent
+
+        return MemorySpent(self._spent.setdefault(tenant, {}))
 
     def _mcp(self, tenant: str) -> ToolSource:
         from ..toolbox.mcp.source import McpSource

@@ -27,6 +27,7 @@ from . import idempotency
 from .before import Recall, admitted
 from .idempotency import IdempotencyKey
 from .intake import (
+    approves,
     asks_to_compact,
     check_answers,
     estimated,
@@ -106,6 +107,10 @@ class NewResponses:
             streams=request.stream is True and not request.background,
             generate=generate,
         )
+        if approves(request):
+            from .approvals import approved  # few requests need it
+
+            run.approved = await approved(request, before.items, run, self._ports)
         if not generate:
             run.usage = estimated(run)
         given, lease = [*before.unstored, *own], created + LEASE_SECONDS
@@ -117,6 +122,10 @@ class NewResponses:
 
         run, record = await self.accept(asked_for(request))
         run.compacts = "request"
+        if run.approved:
+            from .approvals import makes_no_call
+
+            raise makes_no_call(run.approved)
         await self.respond(run, record, nowhere, seconds=seconds, committed=lambda: False)
         return compacted(run)
 
@@ -138,18 +147,36 @@ class NewResponses:
     async def claim(self, key: IdempotencyKey | None, run: Run, record: Record) -> str:
         """The id of the response that `key` stands for: that of `run`, which is stored now, or an earlier one.
 
-        From then on `run` holds its conversation, if it has one. Raises ConversationLocked, IdempotencyKeyReused if the
-        key came with another body, FirstRequestFailed if requests with it fail.
+        From then on `run` holds its conversation, if it has one, and its approvals are spent. Raises
+        ConversationLocked, ApprovalSpent, IdempotencyKeyReused if the key came with another body, FirstRequestFailed if
+        requests with it fail.
         """
         if not run.response.store:
-            await self._unstored(run).hold()
+            if run.lock is not None:
+                await self._unstored(run).hold()
+            await self._spend(run, None)
             return run.response.id
         record.chain = await grown(self._storage.store, record.chain, run.context)
         try:
-            return await idempotency.create(self._storage, key, record, run)
+            claimed = await idempotency.create(self._storage, key, record, run)
         except StorageUnavailable:  # it may be stored, and its client won't know: nothing is kept, as far as possible
             if key is None:
                 await self._forget(run, None)
+            raise
+        if claimed == run.response.id:
+            await self._spend(run, key)
+        return claimed
+
+    async def _spend(self, run: Run, key: IdempotencyKey | None) -> None:
+        """The response is stored already: who takes it over from a worker that died makes the calls."""
+        if not run.approved:
+            return
+        from ..durable.spending import spend  # few requests need it
+
+        try:
+            await spend(run, self._ports.spent)
+        except KitError:
+            await (self._forget(run, key) if run.response.store else self._let_go(run))
             raise
 
     def _unstored(self, run: Run) -> Unstored:
@@ -172,16 +199,23 @@ class NewResponses:
         `seconds` is how long the connection may last. A stored response goes on without it, another one ends as
         incomplete. `committed` says whether the client has seen any of the response. Before that a failure is raised
         and nothing is kept, so that the client can try again, with the same `key`; after it the response fails.
-        `claimed`: `claim` was called. A response that goes on from a conversation holds it before the model is asked.
+        `claimed`: `claim` was called. A response that goes on from a conversation, or that makes approved calls, calls
+        it before it begins.
         """
         ends = None if seconds is None else self._ports.now() + seconds
         claimed = claimed or key is not None
-        if run.lock is not None and not claimed:
+        if (run.lock is not None or run.approved) and not claimed:
             await self.claim(None, run, record)
             claimed = True
         recorder = self._recorder(run, None if claimed else record) if run.response.store else None
         unstored = self._unstored(run) if run.lock is not None and recorder is None else None
-        journal = Journal(run, sink, recorder, self._ports.account, unstored and unstored.settle)
+
+        async def settle(run: Run) -> None:
+            if unstored is not None:
+                await unstored.settle(run)
+            await self._give_back(run)
+
+        journal = Journal(run, sink, recorder, self._ports.account, settle)
         try:
             if recorder is None:
                 async with unstored or nullcontext():
@@ -195,7 +229,7 @@ class NewResponses:
                 await self._ports.account(run, error)
             if not seen and recorder is not None and (claimed or recorder.creates):
                 await self._forget(run, key)
-            elif not journal.ended and unstored is not None:
+            elif not journal.ended and recorder is None:
                 await self._let_go(run)
             raise
         if over or (run.request.background and not run.request.stream):
@@ -225,10 +259,19 @@ class NewResponses:
             await idempotency.release(self._storage, key, run.response.id)
 
     async def _let_go(self, run: Run) -> None:
-        """Give the conversation free of which nothing came. If that fails, the response's lease runs out."""
+        """Give free what a response held of which nothing came. If that fails, the conversation's lease runs out, and
+        the approvals expire.
+        """
         if run.lock is not None:
             with suppress(KitError):
                 await self._storage.conversations.release(run.lock, run.response.id)
+        await self._give_back(run)
+
+    async def _give_back(self, run: Run) -> None:
+        if run.approved:
+            from ..durable.spending import give_back
+
+            await give_back(run, self._ports.spent)
 
     async def _stored(
         self, run: Run, journal: Journal, recorder: Recorder, ends: float | None, committed: Callable[[], bool]

@@ -184,6 +184,11 @@ def asks_to_compact(request: CreateResponse) -> bool:
     return isinstance(request.input, list) and any(isinstance(item, CompactionTrigger) for item in request.input[-1:])
 
 
+def approves(request: CreateResponse) -> bool:
+    """Whether it answers requests for approval."""
+    return isinstance(request.input, list) and any(isinstance(item, McpApprovalResponse) for item in request.input)
+
+
 def with_id(item: Item, token: str, index: int) -> Item:
     """`item`, with an id that holds `token` if it has none."""
     if isinstance(item, Compaction) and item.created_by == BY_TRIGGER:

@@ -68,6 +68,8 @@ class Worker:
             remains = await take_over(run, log, self._storage, record)
             async with recorder:
                 await self._pick_up(run, journal, remains)
+                if run.approved:
+                    await self._spend(run)
                 async with timer:
                     step = await drive(run, self._ports, journal, self._pause(ends, attempt), recorder.keep)
         except errors.Cancelled:
@@ -121,6 +123,14 @@ class Worker:
         if run.response.status == "queued":
             going = run.response.model_copy(update={"status": "in_progress"})
             await journal(ResponseInProgress(response=going))
+
+    async def _spend(self, run: Run) -> None:
+        """The worker that died may not have come so far. Raises ApprovalSpent."""
+        from ..core.approvals import unused
+        from ..durable.spending import spend
+
+        if unused(run):
+            await spend(run, self._storage.spent)
 
     def _pause(self, ends: float, attempt: int) -> Pause:
         """Stop when a worst-case turn or tool no longer fits, after one step at least; a retry after one step."""
