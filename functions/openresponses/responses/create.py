@@ -22,7 +22,6 @@ from ..schema.compact import CompactedResponse, CompactRequest
 from ..schema.events import Detached, ResponseCreated, ResponseQueued, StreamEvent
 from ..schema.request import CreateResponse
 from ..schema.response import ResponseError
-from ..transport.guard import Guard
 from . import idempotency
 from .before import Recall, admitted
 from .idempotency import IdempotencyKey
@@ -80,8 +79,8 @@ class NewResponses:
         context = [*before.items, *own]
         check_answers(request, context)
         upstream = await run_upstream(request, self._ports.models)
-        guard = None if "mcp" in upstream else Guard(self._settings.loopback)
-        check_servers(requested_tools(request), context, self._settings.mcp_hosts, guard, self._mcp)
+        here = "mcp" not in upstream
+        check_servers(requested_tools(request), context, self._settings, self._mcp, here=here)
         offered = await offered_tools(request, self._ports.tools, context, upstream)
         check_tool_choice(request, offered.tools)
         response = new_response(request, response_id, int(created))
