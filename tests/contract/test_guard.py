@@ -3,8 +3,10 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any
 
 import pytest
 
@@ -151,6 +153,17 @@ async def test_the_next_address_is_tried_where_one_does_not_answer() -> None:
         nowhere = Both(Names(public_test=[[]]))
         with pytest.raises(errors.Unreachable):
             await by_request(f"http://public.test:{public.port}/", nowhere)
+
+
+async def test_names_are_looked_up_in_threads_that_nothing_else_waits_for() -> None:
+    class Full(ThreadPoolExecutor):
+        def submit(self, *_: object, **__: object) -> Any:
+            raise AssertionError("these threads are for others")
+
+    asyncio.get_running_loop().set_default_executor(Full())
+    assert "127.0.0.1" in await Guard(loopback=True).addresses("localhost", 80, secure=False)
+    with pytest.raises(errors.Forbidden):
+        await Guard().addresses("localhost", 443, secure=True)
 
 
 SAME: dict[str, tuple[str, str]] = {
