@@ -8,10 +8,10 @@ import re
 
 from pydantic import JsonValue
 
+from ...core.answers import MAX_OUTPUT, shown
 from ...core.ports import ToolOutput
 from ...schema.base import JsonObject
 from ...schema.content import InputImage, InputText
-from ..source import MAX_OUTPUT, shown
 from .failures import McpFailure
 
 MAX_IMAGES = 8
@@ -33,7 +33,10 @@ def output_of(result: JsonObject) -> ToolOutput:
     text = "\n".join(reader.texts)
     if result.get("isError") is True:
         text = text or "The tool failed, and gave no reason."
-        error: JsonObject = {"type": "mcp_tool_execution_error", "content": [{"type": "text", "text": shown(text)}]}
+        error: JsonObject = {
+            "type": "mcp_tool_execution_error",
+            "content": [{"type": "text", "text": shown(text, MAX_OUTPUT)}],
+        }
         return ToolOutput(text, failed=True, item={"error": error})
     return ToolOutput(text, item={"content": reader.content()} if reader.images else {})
 
