@@ -169,7 +169,13 @@ def host_of(url: str) -> str:
     return host
 
 
+_READ_IN_TWO_WAYS = "\u00df\u03c2\u200c\u200d"
+"""Characters that make two hosts of a name: IDNA 2003 and 2008 write them differently (UTS 46, section 7)."""
+
+
 def _ascii(host: str) -> str:
+    if any(each in _READ_IN_TWO_WAYS for each in host):
+        return ""
     try:
         return (host if host.isascii() else host.encode("idna").decode()).lower()
     except UnicodeError:
