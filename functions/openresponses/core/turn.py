@@ -11,6 +11,7 @@ from .citations import numbers_of
 from .cut import left_after
 from .run import OfferedTool, Run, tokens_left
 from .shown import shown
+from .tool_schemas import with_plain_schema
 from .window import window
 
 
@@ -46,7 +47,7 @@ class Turn:
 
 def turn_of(run: Run, model: str) -> Turn:
     mode, must_call = _choice(run)
-    tools = () if mode == "none" else tuple(callable_tools(run).values())
+    tools = () if mode == "none" else tuple(map(with_plain_schema, callable_tools(run).values()))
     upstream = () if mode == "none" else _upstream_tools(run)
     items, given, hidden = _windowed(run)
     left = left_after(items, run.cut) if run.cut else range(len(items))

@@ -22,7 +22,7 @@ class Configuration(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     backend: Name
-    key: str = Field("", max_length=2048, pattern=r"\A[!-~]*\Z")
+    key: str = Field("", max_length=2048, pattern=r"^[!-~]*$")
     base_url: str = Field("", max_length=2048)
 
     @model_validator(mode="after")

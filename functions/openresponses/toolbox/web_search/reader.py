@@ -11,6 +11,7 @@ Standard output is JSON: the title, and the text.
 import json
 import resource
 import sys
+from contextlib import suppress
 
 _WITHOUT = "script, style, noscript, template, svg, iframe, nav, footer, aside, [hidden], [aria-hidden=true]"
 """What no reader of the page means by its text."""
@@ -32,9 +33,9 @@ def main(memory: str, seconds: str, base_url: str, charset: str) -> None:
     title = document.select_one("title")
     for each in document.select(_WITHOUT):
         each.decompose()
-    layout = Markdown(
-        links=Markdown.Links(skip_internal=True, base_url=base_url), images=Markdown.Images(mode="ignore")
-    )
+    with suppress(ValueError):  # a link that is none
+        document.resolve_links(base_url)
+    layout = Markdown(links=Markdown.Links(skip_internal=True), images=Markdown.Images(mode="ignore"))
     text = document.to_markdown(layout).strip()
     told = {"title": " ".join(title.text.split())[:_MAX_TITLE] if title else "", "text": text[:_MAX_TEXT]}
     sys.stdout.write(json.dumps(told))

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from ...core.errors import RequestError
 from ...core.ports import Offer, Offerable, Parameters, ToolOutput
 from ...core.run import OfferedTool, Run
+from ...core.surrogates import whole
 from ...schema.base import JsonObject
 from ...schema.items import McpListTools, SearchResult, ServerCall, WebSearchCall
 from ...schema.limits import MAX_URL
@@ -79,10 +80,7 @@ class WebSearch:
         wanted = _wanted(query, settings)
         found = await search(configuration, wanted, self._network)
         fitting = (each for each in found if len(each.url) <= MAX_URL and is_within(each.url, wanted.domains))
-        return [
-            SearchResult(url=each.url, title=each.title[:MAX_TITLE], text=each.text[: wanted.characters])
-            for each in list(fitting)[: wanted.count]
-        ]
+        return [_result(each.url, each.title, each.text[: wanted.characters]) for each in list(fitting)[: wanted.count]]
 
     async def _open(self, url: str, settings: JsonObject) -> list[SearchResult]:
         from ...transport.guard import Guard
@@ -92,7 +90,7 @@ class WebSearch:
         limit = _size(settings)[2]
         more = len(page.text) - limit
         text = f"{page.text[:limit]}\n[cut: {more} more characters]" if more > 0 else page.text
-        return [SearchResult(url=page.url, title=page.title[:MAX_TITLE] or page.url, text=text)]
+        return [_result(page.url if len(page.url) <= MAX_URL else url, page.title or url, text)]
 
     async def _configuration(self) -> "Configuration | None":
         """None if nobody set a backend."""
@@ -121,6 +119,10 @@ def _function(name: str, description: str, argument: str, means: str, settings: 
     )
 
 
+def _result(url: str, title: str, text: str) -> SearchResult:
+    return SearchResult(url=whole(url), title=whole(title[:MAX_TITLE]), text=whole(text))
+
+
 def _found(results: list[SearchResult]) -> ToolOutput:
     return ToolOutput(
         "\n\n".join(each.text for each in results),
@@ -132,7 +134,7 @@ def _argument(call: WebSearchCall, name: str, limit: int) -> str:
     value = call.action.get(name)
     if not isinstance(value, str) or not value.strip() or len(value) > limit:
         raise ToolFailed(f"{call.name} takes one argument, {name}: a text of up to {limit} characters.")
-    return value.strip()
+    return whole(value.strip())
 
 
 def _domains_of(tool: WebSearchTool) -> tuple[str, ...]:
