@@ -434,6 +434,12 @@ class Ports:
         finally:
             await self.called(call, run, output, began)
 
+    async def left(self, run: Run) -> None:
+        """Record the calls that waited for an answer, and that nobody waits for any more: the response ends."""
+        for call in run.pending() if run.parked else ():
+            if run.patience(call) is not None:
+                await self.called(call, run, None, run.parked)
+
     async def called(self, call: ServerCall, run: Run, output: ToolOutput | None, began: float | None = None) -> None:
         """Record a call that is over: nobody knows how, where it has no output. `began` is in Unix seconds."""
         outcome: CallOutcome = "unknown" if output is None else "failed" if output.failed else "completed"
