@@ -167,6 +167,7 @@ class LocalCloud:
         async with AsyncExitStack() as stack:
             if self.aws.needed:
                 await stack.enter_async_context(self.aws)
+                self.aws.expect_answers({response_id for _, response_id in self.found.unfinished})
                 self.api_key = await asyncio.to_thread(
                     let_in, self.api_key, self.template, self.aws, self._kept, given=self._key_given
                 )
