@@ -80,6 +80,9 @@ class Tools:
         self.called.append(call)
         return ToolOutput(f"{call.name}({call.arguments})", failed="fail" in call.arguments)
 
+    async def ask(self, call: ServerCall, run: Run, task_token: str) -> ToolOutput | None:
+        raise AssertionError("no tool of these answers later")
+
 
 class Models:
     """One provider for every model, asked once, and told all that there is."""

@@ -25,7 +25,7 @@ from .ids import item_ids
 from .ports import Emit, Keep, Pause, Ports, ToolOutput
 from .room import MAX_RESPONSE, Room, size_of
 from .run import ReasoningShown, Run, add_usage
-from .steps import Act, Compact, Step, Stop, Think, next_step
+from .steps import Act, Compact, Park, Step, Stop, Think, next_step
 from .truncation import asked
 from .turn import callable_tools
 
@@ -44,12 +44,12 @@ async def unkept(_: Run) -> None:
 
 
 async def drive(run: Run, ports: Ports, emit: Emit, pause: Pause, keep: Keep = unkept, *, heard: bool = True) -> Step:
-    """Take steps until the run stops or `pause` asks for it back. Returns the step not taken.
+    """Take steps until the run stops, waits, or `pause` asks for it back. Returns the step not taken.
 
     `keep` makes the run durable, once a turn: before its calls begin. Raises ProviderError when a turn dies: its items
     are then closed, and discarded for the model. `heard`: somebody reads the events of each piece of text.
     """
-    while not isinstance(step := next_step(run), Stop) and not pause(step):
+    while not isinstance(step := next_step(run), Park | Stop) and not pause(step):
         match step:
             case Think():
                 await think(run, ports, emit, heard=heard)

@@ -146,6 +146,10 @@ class Tools(Protocol):
         """Run one call of `run`. A tool's failure is not raised: it is an output that the model reads."""
         ...
 
+    async def ask(self, call: ServerCall, run: Run, task_token: str) -> ToolOutput | None:
+        """Begin a call whose tool answers later, by the token. What it failed with at once; None if it did not."""
+        ...
+
 
 class Store(Protocol):
     """Responses at rest. Every method may raise StorageUnavailable. What is loaded is taken of an allowance."""

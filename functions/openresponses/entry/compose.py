@@ -108,7 +108,7 @@ def _configured(settings: AwsSettings) -> tuple[Parameters, Keys, Toolbox]:
     from ..aws.clients import Aws
     from ..aws.functions import LambdaFunctions
     from ..aws.parameters import SsmParameters
-    from ..toolbox.lambda_functions import LambdaTools
+    from ..toolbox.lambda_functions import DAY, LambdaTools
 
     aws = Aws(settings.region, threads=4)
     parameters = SsmParameters(
@@ -119,5 +119,5 @@ def _configured(settings: AwsSettings) -> tuple[Parameters, Keys, Toolbox]:
         meanwhile=prepare,
         key=settings.key_arn,
     )
-    sources = [ToolFiles(), LambdaTools(parameters, LambdaFunctions(settings.region))]
+    sources = [ToolFiles(), LambdaTools(parameters, LambdaFunctions(settings.region), settings.response_days * DAY)]
     return parameters, kept_in(parameters), Toolbox(sources)

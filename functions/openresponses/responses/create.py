@@ -73,7 +73,7 @@ class NewResponses:
         response = new_response(request, response_id, int(created))
         response.store = self._is_stored(request)
         if not response.store:
-            refuse_unstored(request)
+            refuse_unstored(request, tools)
         if request.background:
             response.status = "queued"
         run = Run(

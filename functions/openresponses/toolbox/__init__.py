@@ -3,15 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..core.answers import MAX_FAILURE, MAX_OUTPUT, shown
 from ..core.ports import Offer, Offerable, ToolOutput
 from ..core.run import Run
 from ..schema.items import McpListTools, ServerCall
-from .source import ToolFailed, ToolMisconfigured, ToolSource
-
-MAX_OUTPUT = 20_000
-"""Characters of an output that the model is shown."""
-MAX_FAILURE = 1_000
-"""Characters of an error that the model is shown."""
+from .source import AnswersLater, ToolFailed, ToolMisconfigured, ToolSource
 
 
 class Toolbox:
@@ -33,12 +29,17 @@ class Toolbox:
             for source in self._sources:
                 output = await source.call(call, run)
                 if output is not None:
-                    return replace(output, text=_shown(output.text, MAX_OUTPUT))
+                    return replace(output, text=shown(output.text, MAX_OUTPUT))
         except (ToolFailed, ToolMisconfigured) as failure:
-            return ToolOutput(_shown(str(failure), MAX_FAILURE), failed=True)
+            return ToolOutput(shown(str(failure), MAX_FAILURE), failed=True)
         return ToolOutput(f"There is no tool named {call.name!r} here. Go on without it.", failed=True)
 
-
-def _shown(text: str, limit: int) -> str:
-    text = text.encode(errors="replace").decode()  # JSON over HTTP has no place for a lone surrogate
-    return text if len(text) <= limit else f"{text[:limit]}\n[cut: this is {limit} of {len(text)} characters]"
+    async def ask(self, call: ServerCall, run: Run, task_token: str) -> ToolOutput | None:
+        """Begin a call whose tool answers later. What it failed with at once; None if it did not."""
+        try:
+            for source in self._sources:
+                if isinstance(source, AnswersLater) and await source.ask(call, run, task_token):
+                    return None
+        except (ToolFailed, ToolMisconfigured) as failure:
+            return ToolOutput(shown(str(failure), MAX_FAILURE), failed=True)
+        return ToolOutput(f"There is no tool named {call.name!r} here. Go on without it.", failed=True)

@@ -3,7 +3,7 @@
 import json
 import re
 from math import isfinite
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 from ..core.errors import KitError
 from ..core.ports import Offer, Offerable, ToolOutput
@@ -23,6 +23,15 @@ class ToolSource(Protocol):
 
     async def call(self, call: ServerCall, run: Run) -> ToolOutput | None:
         """Run a call of `run`; None if its tool is not from here. Raises ToolFailed, ToolMisconfigured."""
+        ...
+
+
+@runtime_checkable
+class AnswersLater(Protocol):
+    """A source of tools some of which answer later."""
+
+    async def ask(self, call: ServerCall, run: Run, task_token: str) -> bool:
+        """Begin a call. False if its tool is not from here. Raises ToolFailed, ToolMisconfigured."""
         ...
 
 
