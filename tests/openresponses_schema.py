@@ -17,7 +17,7 @@ from jsonschema.exceptions import best_match
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from openresponses.schema.events import UpstreamProgress
+from openresponses.schema.events import ToolProgress
 from openresponses.schema.items import CLIENT_CALLS, CLIENT_OUTPUTS, KEPT_ITEMS, OURS, UPSTREAM_ITEMS
 
 Json = dict[str, Any]
@@ -25,6 +25,8 @@ Json = dict[str, Any]
 SLUGGED = re.compile(r"^[a-z][a-z0-9_-]*:[a-zA-Z0-9_-]+$")
 OPENAI_ITEMS = {"custom_tool_call", "custom_tool_call_output", "tool_search_output", "agent_message"}
 OPENAI_ITEMS |= {*CLIENT_CALLS, *CLIENT_OUTPUTS, *KEPT_ITEMS, *UPSTREAM_ITEMS, *OURS}
+WITHOUT_STATUS = {"mcp_list_tools", "mcp_approval_request", "mcp_approval_response"}
+"""Items that have none at OpenAI (`openai.types.responses.response_output_item`)."""
 OPENAI_TOOLS = {"custom", "namespace", "file_search", "code_interpreter", "image_generation", "mcp"}
 OPENAI_TOOLS |= {
     "local_shell",
@@ -35,9 +37,7 @@ OPENAI_TOOLS |= {
     "computer_use_preview",
     "tool_search",
 }
-WITHOUT_STATUS = {"mcp_list_tools", "mcp_approval_request", "mcp_approval_response"}
-"""Items that have none at OpenAI (`openai.types.responses.response_output_item`)."""
-UPSTREAM_EVENTS = {*get_args(UpstreamProgress.model_fields["type"].annotation), "response.compaction.compacting"}
+UPSTREAM_EVENTS = {*get_args(ToolProgress.model_fields["type"].annotation), "response.compaction.compacting"}
 OPENAI_EVENTS = {
     "response.reasoning_text.delta": "response.reasoning.delta",
     "response.reasoning_text.done": "response.reasoning.done",
@@ -87,6 +87,8 @@ def check_event(event: Json, *, openai_names: bool = False) -> None:
         assert {"sequence_number": int, "output_index": int, "item_id": str}.items() <= {
             name: type(value) for name, value in event.items()
         }.items(), f"event: {kind} doesn't say what it is about"
+        if kind.startswith(("response.mcp_", "response.web_search_")) and not event["item_id"].startswith("ext_"):
+            _openai_types()[kind].model_validate(event, strict=True)
         return
     assert kind in event_schemas(), f"event: the schema knows no type {kind!r}"
     event = {**event, "type": kind}
@@ -109,14 +111,26 @@ def check_frame(frame: Json) -> None:
 
 
 def check_extension(item: Json) -> None:
-    """What the specification asks of an implementor's own item."""
+    """What the specification asks of an implementor's own item, and what OpenAI's SDK knows of those that this server
+    makes as OpenAI's does."""
     kind = item.get("type")
+    if kind in OURS and not str(item.get("id")).startswith("ext_"):
+        _openai_types()[str(kind)].model_validate(item, strict=True)
     for field in ("id",) if kind in WITHOUT_STATUS else ("id", "status"):
         value = item.get(field)
         assert isinstance(value, str), f"item {kind}: no {field}"
         assert value, f"item {kind}: an empty {field}"
     named = kind in OPENAI_ITEMS or SLUGGED.match(str(kind))
     assert named or item["id"].startswith("ext_"), f"item {kind}: its type has no slug"
+
+
+@cache
+def _openai_types() -> dict[str, Any]:
+    """The SDK's types of items and events, by what each is called on the wire."""
+    from openai.types.responses import ResponseItem, ResponseStreamEvent
+
+    kinds = [kind for union in (ResponseItem, ResponseStreamEvent) for kind in get_args(get_args(union)[0])]
+    return {get_args(kind.model_fields["type"].annotation)[0]: kind for kind in kinds}
 
 
 @cache

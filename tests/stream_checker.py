@@ -22,6 +22,8 @@ UPSTREAM = re.compile(
     r"response\.(?P<item>(web_search|file_search|code_interpreter|image_generation|mcp)_call|mcp_list_tools)"
     r"(_code|_arguments)?\.[a-z_]+$"
 )
+ARGUMENTS = {"response.function_call_arguments": "function_call", "response.mcp_call_arguments": "mcp_call"}
+WITHOUT_STATUS = {"compaction", "mcp_list_tools", "mcp_approval_request"}
 PARTS = {"response.content_part": "content", "response.reasoning_summary_part": "summary"}
 
 
@@ -144,8 +146,8 @@ def _feed(item: _Item, event: Json) -> None:
     prefix, _, verb = event["type"].rpartition(".")
     if prefix in PARTS:
         _feed_part(item, event, PARTS[prefix], verb)
-    elif prefix == "response.function_call_arguments":
-        assert item.added["type"] == "function_call", f"{event['type']} for a {item.added['type']}"
+    elif prefix in ARGUMENTS and not item.added["id"].startswith("ext_"):
+        assert item.added["type"] == ARGUMENTS[prefix], f"{event['type']} for a {item.added['type']}"
         assert not item.arguments_done
         if verb == "delta":
             item.arguments += event["delta"]
@@ -206,13 +208,13 @@ def _close(item: _Item, done: Json) -> None:
     for name in ("id", "type", "call_id", "name", "role"):
         later = made_elsewhere and added.get(name) is None
         assert later or done.get(name) == added.get(name), f"{name} changed between added and done"
-    status = done.get("status", "completed") if done["type"] == "compaction" else done["status"]
+    status = done.get("status", "completed") if done["type"] in WITHOUT_STATUS else done["status"]
     assert status in ("completed", "incomplete", "failed"), f"done with status {status}"
     for place, parts in item.parts.items():
         assert all(part.done is not None for part in parts), f"a {place} part is not done before its item"
         if done["type"] in ("message", "reasoning"):
             assert done.get(place, []) == [part.done for part in parts], f"{place} is not what was streamed"
-    if done["type"] == "function_call":
-        assert item.arguments_done, "a function call is done before its arguments are"
+    if done["type"] in ("function_call", "mcp_call") and not made_elsewhere:
+        assert item.arguments_done, "a call is done before its arguments are"
         assert done["arguments"] == item.arguments
     item.done = done

@@ -71,7 +71,8 @@ class Encoding:
             f"providers/{name}": json.dumps(FakeUpstream(kind(Rules()), "http://127.0.0.1:9/v1").settings)
             for name, kind in kinds.items()
         }
-        self._router = Router(Catalog(MemoryParameters(texts), [OFFLINE]), connect, Settings(), time.monotonic)
+        catalog = Catalog(MemoryParameters(texts), [OFFLINE])
+        self._router = Router(catalog, connect, Settings(), time.monotonic, runs=providers.runs)
         self._keys, self._houses = of_this_process(), dict[str, House]()
         self.app = create_app(self._open_to, replace(Settings()), self._router.aclose)
 

@@ -10,7 +10,7 @@ import pytest
 from openresponses.core import deltas as d
 from openresponses.core import errors
 from openresponses.core.run import Run
-from openresponses.schema.events import Event, UpstreamProgress
+from openresponses.schema.events import Event, ToolProgress
 from tests.contract.cassettes import ENDS, Cassette, Replay, load, names, replayed
 from tests.contract.turns import turn_for
 from tests.openresponses_schema import check_event
@@ -23,7 +23,7 @@ ANSWERS = [each for each in ALL if each not in ERRORS]
 
 def dump(result: tuple[Run, list[Event]]) -> dict[str, Any]:
     run, events = result
-    progress = [event.model_dump(mode="json") for event in events if isinstance(event, UpstreamProgress)]
+    progress = [event.model_dump(mode="json") for event in events if isinstance(event, ToolProgress)]
     return {
         "output": run.response.model_dump(mode="json")["output"],
         "usage": run.usage.model_dump(mode="json"),

@@ -16,6 +16,7 @@ from openresponses.core.ports import Storage
 from openresponses.core.records import Batch
 from openresponses.core.run import Run
 from openresponses.responses.worker import HISTORY_PER_RETRY, HISTORY_PER_TASK
+from openresponses.schema.items import OURS
 from tests.contract.machine import LIFE, House, Killed
 from tests.openresponses_schema import check_response
 from tests.stream_checker import check_stream
@@ -29,10 +30,15 @@ DECLARED: list[Any] = [
     {"type": "custom", "name": "shell"},
     {"type": "namespace", "name": "mcp", "tools": [{"type": "function", "name": "search"}]},
 ]
+SERVED: list[Any] = [
+    {"type": "mcp", "server_label": "docs", "require_approval": "never"},
+    {"type": "mcp", "server_label": "bank"},
+    {"type": "web_search"},
+]
 SUCCEEDING = {
     name: case
     for name, case in CASES.items()
-    if not any(isinstance(said, BaseException) for t in case.turns for said in t)
+    if not case.run and not any(isinstance(said, BaseException) for t in case.turns for said in t)
 }
 FOUR_TURNS = [
     [*call("calculator"), *STOP],
@@ -47,7 +53,8 @@ def house_for(name: str, **settings: Any) -> House:
 
 
 def asked(name: str) -> Json:
-    return {"tools": DECLARED, **CASES[name].request}
+    case = CASES[name]
+    return {"tools": [*DECLARED, *(SERVED if OURS & {*case.types} else ())], **case.request}
 
 
 def without_times(events: list[Json]) -> list[Json]:

@@ -23,7 +23,7 @@ from openresponses.dialects._shared.values import usage
 from openresponses.dialects.openai_responses.errors import ERRORS
 from openresponses.dialects.openai_responses.stream import ResponsesDecoder
 from openresponses.schema.content import FileCitation, UrlCitation
-from openresponses.schema.events import UpstreamProgress
+from openresponses.schema.events import ToolProgress
 from openresponses.schema.items import ExtensionItem
 from tests.contract import turns
 from tests.contract.fuzz import check_deltas, junk, mostly, shape
@@ -74,12 +74,10 @@ FOUND = ExtensionItem.model_validate(
 SHELL = ExtensionItem.model_validate({"type": "shell_call", "call_id": "1"})
 PATCH = ExtensionItem.model_validate({"type": "apply_patch_call", "call_id": "1"})
 PLACE: Json = {"item_id": "", "output_index": 0}
-COMMAND = UpstreamProgress.model_validate(
+COMMAND = ToolProgress.model_validate(
     {"type": "response.shell_call_command.delta", **PLACE, "command_index": 0, "delta": "ls"}
 )
-DIFF = UpstreamProgress.model_validate(
-    {"type": "response.apply_patch_call_operation_diff.delta", **PLACE, "delta": "+a"}
-)
+DIFF = ToolProgress.model_validate({"type": "response.apply_patch_call_operation_diff.delta", **PLACE, "delta": "+a"})
 UNCALLED = ExtensionItem(type="computer_call")
 WRITTEN = {"cached_tokens": 2, "cache_write_tokens": 3}
 STREAMS: dict[str, tuple[list[Any], list[d.Delta]]] = {

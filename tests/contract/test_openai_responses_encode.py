@@ -278,7 +278,7 @@ TOOLS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         HOSTS_ALL,
         {"tools": [SEARCH], "tool_choice": {"type": "web_search_preview"}},
     ),
-    "a server's secrets": ({"tools": [MCP]}, HOSTS_ALL, {"tools": [MCP]}),
+    "a server's secrets": ({"tools": [MCP]}, {**HOSTS_ALL, "upstream_tools": ["mcp"]}, {"tools": [MCP]}),
     "what is wanted of its calls": (
         {"tools": [SEARCH], "include": ["web_search_call.action.sources"]},
         HOSTS_ALL,

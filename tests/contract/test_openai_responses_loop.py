@@ -10,7 +10,7 @@ import pytest
 from openresponses.core.errors import ProviderError, ProviderMisconfigured, ProviderRejected, ProviderThrottled
 from openresponses.core.run import Run
 from openresponses.core.settings import ProviderSettings
-from openresponses.schema.events import Event, UpstreamProgress
+from openresponses.schema.events import Event, ToolProgress
 from tests.contract import openai_types, turns
 from tests.contract.turns import SCHEMA
 from tests.fakes.server import FakeUpstream, fake_upstream
@@ -125,7 +125,7 @@ async def test_a_search_that_the_upstream_makes_is_an_item_that_can_be_sent_back
     search = {"type": "web_search_call", "id": "ext_00000", "status": "completed", "action": action}
     assert (first[0], first[1]["type"]) == (search, "function_call")
     words = ["in_progress", "searching", "completed"]
-    assert [event.type for event in events if isinstance(event, UpstreamProgress)] == [
+    assert [event.type for event in events if isinstance(event, ToolProgress)] == [
         f"response.web_search_call.{word}" for word in words
     ]
     assert upstream.requests[-1].body["input"][1] == {**search, "id": "ws_00000"}

@@ -19,7 +19,7 @@ from tests.unit.test_events import EVENTS
 
 AT: dict[str, Any] = {"item_id": "msg_1", "output_index": 3, "sequence_number": 7}
 RENAMED = {"response.reasoning.delta": "response.reasoning_text.delta"}
-DELTAS = [event for event in EVENTS if event.type.endswith(".delta") and not isinstance(event, ev.UpstreamProgress)]
+DELTAS = [event for event in EVENTS if event.type.endswith(".delta") and not isinstance(event, ev.ToolProgress)]
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 HARD = 'a "quoted" \\ line\r\n\t\b\f\x00\x1f\x7f\u2028\u2029 é ä€😀 </script> &'
 

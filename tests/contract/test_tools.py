@@ -14,7 +14,7 @@ import pytest
 from openresponses.core.errors import RequestError
 from openresponses.core.ports import Offer, Offerable, ToolOutput, Tools
 from openresponses.core.run import OfferedTool, Run
-from openresponses.responses.intake import offered_tools
+from openresponses.responses.offering import offered_tools
 from openresponses.schema.items import HostedToolCall, McpListTools, ServerCall
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.tools import HostedTool
@@ -89,13 +89,13 @@ async def test_one_definition_may_stand_for_many_tools(declared: Any) -> None:
     request = CreateResponse.model_validate({"model": "m", "input": "hi", "tools": [CLOCK, declared]})
     toolbox = Toolbox([ToolFiles(), Shop("look", "want")])
     tools = await offered_tools(request, toolbox)
-    assert [(tool.name, tool.item_type) for tool in tools] == [
+    assert [(tool.name, tool.item_type) for tool in tools.tools] == [
         ("clock", "serverless:clock"),
         ("look", "serverless:shop"),
         ("want", "serverless:shop"),
     ]
     twice = CreateResponse.model_validate({"model": "m", "input": "hi", "tools": [declared, declared]})
-    with pytest.raises(RequestError, match="'look' is declared twice"):
+    with pytest.raises(RequestError, match="is declared twice"):
         await offered_tools(twice, toolbox)
 
 

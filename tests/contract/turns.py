@@ -20,7 +20,8 @@ from openresponses.dialects._shared.events import Decoder, objects_of
 from openresponses.dialects._shared.events import decoded as decode
 from openresponses.dialects._shared.http_dialect import HttpDialect
 from openresponses.durable.journal import Journal
-from openresponses.responses.intake import input_items, new_response, offered_tools
+from openresponses.responses.intake import input_items, new_response
+from openresponses.responses.offering import offered_tools
 from openresponses.schema.base import JsonObject
 from openresponses.schema.events import Event
 from openresponses.schema.items import HostedToolCall, Item, McpListTools, ServerCall
@@ -47,13 +48,17 @@ class Clock:
         return ToolOutput(f"noon for {call.call_id} {call.arguments}", failed="break" in call.arguments)
 
 
+UPSTREAM = ("mcp", "web_search")
+"""What the providers of these turns run themselves, or refuse."""
+
+
 def run_for(request: CreateResponse, *more: Item, tools: Clock | None = None) -> Run:
     """`more` are items behind those of the request."""
     return Run(
         response=new_response(request, "resp_0", 0),
         request=request,
         context=[*input_items(request, "resp_0", {}), *more],
-        tools=immediately(offered_tools(request, tools or Clock())),
+        tools=immediately(offered_tools(request, tools or Clock(), (), UPSTREAM)).tools,
         max_turns=9,
     )
 

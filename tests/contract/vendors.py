@@ -49,7 +49,7 @@ class Vendors:
 
     def __post_init__(self) -> None:
         catalog, settings = Catalog(MemoryParameters(self.parameters), [OFFLINE]), replace(Settings(), **self.settings)
-        self._router = Router(catalog, providers.connect, settings, time.monotonic)
+        self._router = Router(catalog, providers.connect, settings, time.monotonic, runs=providers.runs)
         self._keys = of_this_process()
         self._app = create_app(self._open_to, settings, self._router.aclose)
         self._client = self.client()

@@ -346,7 +346,8 @@ def test_all_or_nothing_is_traced(tracing: str, mode: str, deployed: Json) -> No
 # A key of one's own
 
 TABLES = ("ResponsesTable", "ExampleToolTable")
-LOG_GROUPS = tuple(f"{name}Logs" for name in (*FUNCTIONS, "ExampleToolFunction", "LoopStateMachine", "ApiAccess"))
+EXAMPLES = ("ExampleToolFunction", "ExampleToolRefundFunction")
+LOG_GROUPS = tuple(f"{name}Logs" for name in (*FUNCTIONS, *EXAMPLES, "LoopStateMachine", "ApiAccess"))
 THROUGH = {"KeyPolicy": ("dynamodb", "s3", "ssm"), "AuthorizerKeyPolicy": ("dynamodb",)}
 READ = {"kms:Decrypt", "kms:DescribeKey"}
 READ_AND_WRITE = {

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from openresponses.core import deltas as d
+from openresponses.core.run import Approved, Run
 from openresponses.schema.content import LogProb, UrlCitation
-from openresponses.schema.events import UpstreamProgress
+from openresponses.schema.events import ToolProgress
 from openresponses.schema.items import ExtensionItem
-from tests.unit.kit import Said, usage
+from tests.unit.kit import SERVERS, Said, new_run, usage
 
 SEARCH = ExtensionItem.model_validate({"type": "web_search_call", "status": "in_progress"})
-SEARCHING = UpstreamProgress(type="response.web_search_call.searching", item_id="theirs", output_index=7)
+SEARCHING = ToolProgress(type="response.web_search_call.searching", item_id="theirs", output_index=7)
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,11 @@ class Case:
     types: list[str]
     status: str = "completed"
     request: dict[str, Any] = field(default_factory=dict)
+    run: dict[str, Any] = field(default_factory=dict)
+
+    def new_run(self) -> Run:
+        run = new_run(**self.request)
+        return run.model_copy(update=self.run)
 
 
 def text(said: str) -> list[Said]:
@@ -38,6 +44,8 @@ def call(name: str, arguments: str = "{}", key: int = 0, call_id: str = "") -> l
 STOP = [usage(3), d.Finish("stop")]
 ANSWER = [*text("It is sunny"), *STOP]
 CITATION = UrlCitation(url="https://example.com/", start_index=0, end_index=2, title="Example")
+APPROVED = Approved(request_id="mcpr_1", server_label="bank", name="pay", arguments='{"sum": 3}')
+APPROVED_TOO = APPROVED.model_copy(update={"request_id": "mcpr_2"})
 HOSTED, FUNCTION = "serverless:calculator", "function_call"
 
 CASES = {
@@ -102,6 +110,55 @@ CASES = {
     ),
     "a hosted call beside a function call": Case(
         [[*call("calculator"), *call("get_weather", key=1), *STOP]], [FUNCTION, HOSTED]
+    ),
+    "a call of an MCP server's tool": Case(
+        [[*text("Let me see"), *call("docs__look", '{"what": "it"}'), *STOP], ANSWER],
+        ["message", "mcp_call", "message"],
+    ),
+    "a call of an MCP server's tool that fails": Case(
+        [[*call("docs__look", '"fail"'), *STOP], ANSWER], ["mcp_call", "message"]
+    ),
+    "calls of this server's in parallel": Case(
+        [[*call("docs__note"), *call("web_search", '{"query": "it"}', 1), *call("clock", key=2), *STOP], ANSWER],
+        ["mcp_call", "web_search_call", "serverless:clock", "message"],
+    ),
+    "a search, and the opening of a page": Case(
+        [
+            [*call("web_search", '{"query": "\\ud800 it"}'), *STOP],
+            [*call("open_page", '{"url": "https://a.test/"}'), *STOP],
+            ANSWER,
+        ],
+        ["web_search_call", "web_search_call", "message"],
+    ),
+    "a search that fails": Case(
+        [[*call("web_search", '{"query": "fail"}'), *STOP], ANSWER], ["web_search_call", "message"]
+    ),
+    "a call that needs an approval": Case(
+        [[*text("May I?"), *call("bank__pay", '{"sum": 3}'), *STOP]], ["message", "mcp_approval_request"]
+    ),
+    "a call that needs an approval beside some that don't": Case(
+        [[*call("bank__pay"), *call("docs__look", key=1), *call("get_weather", key=2), *STOP]],
+        ["function_call", "mcp_approval_request", "mcp_call"],
+    ),
+    "a call that needs an approval and was cut off": Case(
+        [[d.ToolCall(0, '{"a', "c", "bank__pay"), *STOP]], ["mcp_call"], "incomplete"
+    ),
+    "cut amid a call of an MCP server's tool": Case(
+        [[d.ToolCall(0, '{"a', "c", "docs__look"), d.Finish("length")]], ["mcp_call"], "incomplete"
+    ),
+    "too many calls of MCP servers' tools": Case(
+        [[*call("docs__look"), *call("web_search", key=1), *STOP]],
+        ["mcp_call", "web_search_call"],
+        "incomplete",
+        {"max_tool_calls": 1},
+    ),
+    "servers whose tools were listed, and an approved call": Case(
+        [[*call("docs__look"), *STOP], ANSWER],
+        ["mcp_list_tools", "mcp_list_tools", "mcp_call", "mcp_call", "message"],
+        run={"servers": SERVERS, "approved": [APPROVED]},
+    ),
+    "more approved calls than the request allows": Case(
+        [], ["mcp_call", "mcp_call"], "incomplete", {"max_tool_calls": 1}, {"approved": [APPROVED, APPROVED_TOO]}
     ),
     "a call of an unknown tool": Case([[*call("nope"), *STOP], ANSWER], ["serverless:rejected_call", "message"]),
     "a model that insists on an unknown tool": Case(

@@ -13,14 +13,16 @@ from openresponses.core.engine import absorb, begin, drive, finish
 from openresponses.core.ports import Models as ModelsPort
 from openresponses.core.ports import Offer, Offerable, Ports, Provider, ToolOutput, TurnStream
 from openresponses.core.ports import Tools as ToolsPort
-from openresponses.core.run import OfferedTool, Run
+from openresponses.core.run import McpServer, OfferedTool, Run
 from openresponses.core.steps import Act, Step, Stop
 from openresponses.core.turn import Turn
 from openresponses.durable.journal import Journal
+from openresponses.schema.base import JsonObject
 from openresponses.schema.events import Event
-from openresponses.schema.items import HostedToolCall, McpListTools, Message, ServerCall
+from openresponses.schema.items import HostedToolCall, McpCall, McpListTools, Message, ServerCall, WebSearchCall
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.response import Response, Usage
+from openresponses.schema.tools import McpTool, WebSearchTool
 
 Json: TypeAlias = dict[str, Any]
 Said: TypeAlias = d.Delta | BaseException
@@ -30,7 +32,24 @@ CLOCK = OfferedTool(name="clock", kind="hosted", item_type="serverless:clock", w
 WEATHER = OfferedTool(name="get_weather", kind="function", item_type="function", wire_name="get_weather")
 SHELL = OfferedTool(name="shell", kind="custom", item_type="custom", wire_name="shell")
 GROUPED = OfferedTool(name="mcp__search", kind="function", item_type="function", wire_name="search", namespace="mcp")
-TOOLS = [CALCULATOR, CLOCK, WEATHER, SHELL, GROUPED]
+LOOK = OfferedTool(
+    name="docs__look",
+    kind="mcp",
+    item_type="mcp_call",
+    wire_name="look",
+    server_label="docs",
+    description="Look something up",
+    parameters={"type": "object", "properties": {"what": {"type": "string"}}},
+    annotations={"readOnlyHint": True},
+)
+NOTE = OfferedTool(name="docs__note", kind="mcp", item_type="mcp_call", wire_name="note", server_label="docs")
+PAY = OfferedTool(
+    name="bank__pay", kind="mcp", item_type="mcp_call", wire_name="pay", server_label="bank", needs_approval=True
+)
+SEARCH = OfferedTool(name="web_search", kind="search", item_type="web_search_call", wire_name="web_search")
+PAGE = OfferedTool(name="open_page", kind="search", item_type="web_search_call", wire_name="open_page")
+TOOLS = [CALCULATOR, CLOCK, WEATHER, SHELL, GROUPED, LOOK, NOTE, PAY, SEARCH, PAGE]
+SERVERS = [McpServer(label="docs", listed=True), McpServer(label="bank", listed=True, narrowed=True)]
 
 
 def usage(n: int, reasoning: int = 0) -> d.Usage:
@@ -67,18 +86,41 @@ class Script:
 
 
 class Tools:
-    """Answers `<tool>(<arguments>)`; a call with `fail` in it fails. Keeps the calls it was asked for."""
+    """Answers `<tool>(<arguments>)`; a call with `fail` in it fails. Keeps the calls it was asked for.
+
+    Its MCP servers are `docs` and `bank`. It searches the web too.
+    """
 
     def __init__(self) -> None:
-        self.called: list[HostedToolCall] = []
+        self.called: list[ServerCall] = []
+        self.known: list[McpListTools | None] = []
 
     async def offer(self, tool: Offerable, known: McpListTools | None = None) -> Offer | None:
-        return next((Offer([each]) for each in TOOLS if each.item_type == tool.type), None)
+        match tool:
+            case McpTool():
+                self.known.append(known)
+                return self._server(tool, known)
+            case WebSearchTool():
+                return Offer([SEARCH, PAGE])
+            case _:
+                return next((Offer([each]) for each in TOOLS if each.item_type == tool.type), None)
+
+    def _server(self, tool: McpTool, known: McpListTools | None) -> Offer | None:
+        server = next((each for each in SERVERS if each.label == tool.server_label), None)
+        offered = [each for each in TOOLS if each.server_label == tool.server_label]
+        asks = tool.require_approval != "never"
+        tools = [each.model_copy(update={"needs_approval": asks}) for each in offered]
+        return Offer(tools, server.model_copy(update={"listed": known is None})) if server else None
 
     async def call(self, call: ServerCall, run: Run) -> ToolOutput:
-        assert isinstance(call, HostedToolCall)
         self.called.append(call)
-        return ToolOutput(f"{call.name}({call.arguments})", failed="fail" in call.arguments)
+        match call:
+            case WebSearchCall():
+                failed = "fail" in str(call.action)
+                found: JsonObject = {"results": [{"url": "https://a.test/", "title": "A", "text": str(call.action)}]}
+                return ToolOutput("found", failed, {} if failed else found)
+            case McpCall() | HostedToolCall():
+                return ToolOutput(f"{call.name}({call.arguments})", failed="fail" in call.arguments)
 
     async def ask(self, call: ServerCall, run: Run, task_token: str) -> ToolOutput | None:
         raise AssertionError("no tool of these answers later")
@@ -91,6 +133,9 @@ class Models:
         self._provider, self._name = provider, name
 
     async def admit(self, request: CreateResponse) -> None: ...
+
+    async def runs(self, request: CreateResponse) -> frozenset[str]:
+        return frozenset()
 
     @asynccontextmanager
     async def ask(self, turn: Turn, served: str | None) -> AsyncGenerator[TurnStream, None]:

@@ -17,14 +17,14 @@ from openresponses.core.blocks import free_text
 from openresponses.core.errors import StreamViolation
 from openresponses.core.ids import item_ids
 from openresponses.schema.content import UrlCitation
-from openresponses.schema.events import UpstreamProgress
+from openresponses.schema.events import ToolProgress
 from openresponses.schema.items import ExtensionItem
 from tests.stream_checker import check_items
 from tests.unit.kit import TOOLS
 
 CITATION = UrlCitation(url="https://example.com/", start_index=0, end_index=1, title="")
 SEARCH = ExtensionItem.model_validate({"type": "web_search_call", "status": "searching", "action": {"query": "q"}})
-SEARCHING = UpstreamProgress(type="response.web_search_call.searching", item_id="theirs", output_index=7)
+SEARCHING = ToolProgress(type="response.web_search_call.searching", item_id="theirs", output_index=7)
 OFFERED = {tool.name: tool for tool in TOOLS}
 
 # Few keys, so that blocks of different kinds meet under one.

@@ -13,7 +13,8 @@ from openresponses.core.errors import RequestError
 from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import turn_of
 from openresponses.dialects._shared.history import NO_OUTPUT
-from openresponses.responses.intake import input_items, offered_tools
+from openresponses.responses.intake import input_items
+from openresponses.responses.offering import offered_tools
 from openresponses.schema.items import FunctionCall, FunctionCallOutput, Message
 from openresponses.schema.request import CreateResponse
 from tests.contract.turns import encode, turn_for
@@ -35,7 +36,7 @@ def request(*items: Json, **fields: Any) -> CreateResponse:
 async def called(tool: Json, name: str, arguments: Json) -> Json:
     """The item that a model's call becomes."""
     offered = await offered_tools(request(tools=[tool]), None)  # type: ignore[arg-type]
-    run = new_run(tools=offered)
+    run = new_run(tools=offered.tools)
     call = d.ToolCall(0, json.dumps(arguments), call_id="call_1", name=name)
     await play(run, Script([[call, d.Finish("stop")], [d.Text(0, "gave up"), d.Finish("stop")]]))
     return run.response.output[0].model_dump(mode="json")
@@ -116,7 +117,7 @@ def test_an_output_goes_to_any_model_as_a_functions(sent: Json, shown: str) -> N
 
 async def test_the_tools_that_a_search_found_can_be_called() -> None:
     asked = request({"type": "tool_search_output", "call_id": "c", "execution": "client", "tools": [NOTES]})
-    (tool,) = await offered_tools(asked, None, input_items(asked, "resp_0", {}))  # type: ignore[arg-type]
+    (tool,) = (await offered_tools(asked, None, input_items(asked, "resp_0", {}))).tools  # type: ignore[arg-type]
     assert (tool.name, tool.namespace, tool.wire_name) == ("mcp__notes__write_note", "mcp__notes", "write_note")
 
 
@@ -184,7 +185,8 @@ async def test_a_past_call_of_the_clients_goes_to_a_model_as_a_functions() -> No
 
 @pytest.mark.parametrize("tool", ["shell", "local_shell", "apply_patch", "computer", "tool_search"])
 async def test_a_call_that_was_cut_off_is_not_given_to_the_client_to_run(tool: str) -> None:
-    run = new_run(tools=await offered_tools(request(tools=[{"type": tool, "execution": "client"}]), None))  # type: ignore[arg-type]
+    asked = request(tools=[{"type": tool, "execution": "client"}])
+    run = new_run(tools=(await offered_tools(asked, None)).tools)  # type: ignore[arg-type]
     script = Script([[d.ToolCall(0, '{"commands": ["rm -rf /tmp', call_id="call_1", name=tool), d.Finish("length")]])
     events = await play(run, script)
     assert (run.response.status, run.response.output[0].type) == ("incomplete", "serverless:rejected_call")

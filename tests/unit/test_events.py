@@ -48,7 +48,7 @@ EVENTS: list[Any] = [
     ev.ArgumentsDelta(**AT, delta="{}"),
     ev.ArgumentsDone(**AT, arguments="{}"),
     ev.CompactionCompacting(**AT),
-    ev.UpstreamProgress.model_validate({**AT, "type": "response.image_generation_call.partial_image", "b64": "AA=="}),
+    ev.ToolProgress.model_validate({**AT, "type": "response.image_generation_call.partial_image", "b64": "AA=="}),
     ev.ErrorEvent(error=ev.ErrorPayload(type="server_error", code=None, message="m")),
 ]
 ADAPTER: TypeAdapter[ev.Event] = TypeAdapter(ev.Event)

@@ -198,5 +198,5 @@ def test_no_model_has_a_schema_of_json_of_its_own() -> None:
     while kinds:
         seen.append(kind := kinds.pop())
         kinds += kind.__subclasses__()
-    assert {CreateResponse, events.UpstreamProgress, items.ExtensionItem} <= set(seen)
+    assert {CreateResponse, events.ToolProgress, items.ExtensionItem} <= set(seen)
     assert [kind.__name__ for kind in seen if "JsonValue" in repr(kind.model_json_schema())] == []

@@ -8,14 +8,14 @@ import pytest
 
 from openresponses.core import deltas as d
 from openresponses.core.run import Run
-from openresponses.core.turn import Turn, callable_tools, find_tool, turn_of
+from openresponses.core.turn import Turn, callable_tools, chosen_tools, turn_of
 from openresponses.schema.items import Message
 from openresponses.schema.response import Usage
 from openresponses.schema.tools import NamedToolChoice
 from tests.unit.cases import ANSWER, STOP, call
 from tests.unit.kit import CALCULATOR, CLOCK, GROUPED, SHELL, TOOLS, WEATHER, Script, new_run, play
 
-ALL = ["calculator", "clock", "get_weather", "shell", "mcp__search"]
+ALL = [tool.name for tool in TOOLS]
 TWO = ["get_weather", "calculator"]
 CALC = {"type": "serverless:calculator"}
 FUNC = {"type": "function", "name": "get_weather"}
@@ -84,11 +84,11 @@ async def test_a_call_that_the_choice_forbids_is_rejected_and_the_model_reads_wh
     ],
 )
 def test_a_choice_names_a_tool_by_name_or_by_type(choice: dict[str, str], tool: object) -> None:
-    assert find_tool(TOOLS, NamedToolChoice.model_validate(choice)) == tool
+    assert chosen_tools(TOOLS, NamedToolChoice.model_validate(choice)) == ([tool] if tool else [])
 
 
 def test_a_function_is_not_chosen_without_its_name() -> None:
-    assert find_tool(TOOLS, NamedToolChoice.model_validate({"type": "function"})) is None
+    assert chosen_tools(TOOLS, NamedToolChoice.model_validate({"type": "function"})) == []
 
 
 def test_the_context_is_the_input_then_what_the_response_has_said() -> None:

@@ -10,7 +10,8 @@ from openresponses.core.errors import RequestError
 from openresponses.core.run import Run
 from openresponses.core.turn import Turn, callable_tools, turn_of
 from openresponses.dialects._shared.tools import refuse_upstream_tools
-from openresponses.responses.intake import check_tool_choice, new_response, offered_tools
+from openresponses.responses.intake import new_response
+from openresponses.responses.offering import check_tool_choice, offered_tools
 from openresponses.schema.request import CreateResponse
 from tests.immediately import immediately
 from tests.openresponses_schema import check_response
@@ -32,7 +33,7 @@ ROLL = {"type": "function", "name": "roll"}
 
 def run_of(*tools: dict[str, Any], **fields: Any) -> Run:
     request = CreateResponse.model_validate({"model": "m", "input": "Hi", "tools": tools, **fields})
-    offered = immediately(offered_tools(request, Tools()))
+    offered = immediately(offered_tools(request, Tools(), (), ["mcp", "web_search"])).tools
     check_tool_choice(request, offered)
     run = Run(response=new_response(request, "resp_0", 0), request=request, tools=offered, max_turns=9)
     return Run.model_validate_json(run.model_dump_json())

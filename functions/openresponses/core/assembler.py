@@ -6,7 +6,8 @@ A block is one output item being built. The rules, all in this file:
 - Prose (text, refusal, reasoning) is one block at a time: opening any block closes the open prose.
   Calls may overlap, since providers interleave parallel calls.
 - A function call streams its arguments. A call that this server runs, or a custom call, is buffered and
-  appears whole when it is complete; a hosted one stays in progress until its tool has answered.
+  appears whole when it is complete; one that this server runs stays in progress until its tool has answered. If it
+  needs an approval, a request for that appears in its place.
 - A call that the request did not allow becomes a hosted item that is answered at once with the refusal,
   so the model reads why, and no client ever runs it.
 """
@@ -20,10 +21,11 @@ from ..schema import events as ev
 from ..schema.items import ExtensionItem, Item, ItemStatus
 from ..schema.response import Usage
 from . import deltas as d
-from .blocks import Block, CallBlock, ProgressBlock, ReasoningBlock, TextBlock, WholeCallBlock
+from .blocks import Block, CallBlock, NewRequestId, ProgressBlock, ReasoningBlock, TextBlock, WholeCallBlock
 from .errors import StreamViolation
 from .room import Room
 from .run import OfferedTool
+from .server_calls import told
 from .surrogates import Halves
 
 NewId = Callable[[str, int], str]
@@ -36,7 +38,7 @@ class Assembler:
     """Builds one turn's items. `first_index` is the number of items that the response already has.
 
     `heard`: somebody hears the events of each piece of text. If not, there are none: a finished item has all of it.
-    `room` is what there is for the turn.
+    `room` is what there is for the turn. `new_request_id` makes the ids of requests for approval.
     """
 
     def __init__(
@@ -48,9 +50,10 @@ class Assembler:
         parallel_calls: bool = True,
         heard: bool = True,
         room: Room | None = None,
+        new_request_id: NewRequestId | None = None,
     ) -> None:
         self._next_index = first_index
-        self._new_id = new_id
+        self._new_id, self._new_request_id = new_id, new_request_id
         self._tools = tools
         self._parallel_calls = parallel_calls
         self._heard = heard
@@ -103,7 +106,7 @@ class Assembler:
     def abandon(self) -> Iterator[ev.Event]:
         """Close as incomplete what is open when the stream dies, or the turn is cut short.
 
-        Hosted calls that were complete are closed too, since the calls of a dead turn are never run.
+        This server's calls that were complete are closed too, since the calls of a dead turn are never run.
         """
         yield from self._close_all("incomplete")
         while self._unanswered:
@@ -146,7 +149,7 @@ class Assembler:
             return WholeCallBlock(self._take_index, self._new_id, delta, None, refusal=why)
         if tool.kind == "function":
             return CallBlock(self._take_index, self._new_id, delta, tool)
-        return WholeCallBlock(self._take_index, self._new_id, delta, tool)
+        return WholeCallBlock(self._take_index, self._new_id, delta, tool, new_request_id=self._new_request_id)
 
     def _close_prose(self) -> Iterator[ev.Event]:
         for key in [key for key, block in self._open.items() if block.prose]:
@@ -166,6 +169,8 @@ class Assembler:
                 self._unanswered[event.output_index] = event.item
             elif isinstance(event, ev.OutputItemDone):
                 self._unanswered.pop(event.output_index, None)
+            elif isinstance(event, ev.ToolProgress) and event.output_index in self._unanswered:
+                self._unanswered[event.output_index] = told(self._unanswered[event.output_index], event)
             yield event
 
     def _take_index(self) -> int:

@@ -10,17 +10,18 @@ from ..schema import events as ev
 from ..schema.base import fields_of
 from ..schema.content import Annotation, LogProb, OutputText, ReasoningText, Refusal, SummaryText
 from ..schema.items import (
-    REJECTED_CALL,
     CustomToolCall,
     ExtensionItem,
     FunctionCall,
-    HostedToolCall,
     ItemStatus,
+    McpApprovalRequest,
+    McpCall,
     Message,
     Phase,
     Reasoning,
+    ServerCall,
 )
-from . import client_tools
+from . import client_tools, server_calls
 from . import deltas as d
 from .errors import StreamViolation
 from .json import loads
@@ -29,6 +30,8 @@ from .run import OfferedTool
 
 TakeIndex = Callable[[], int]
 NewId = Callable[[str, int], str]
+NewRequestId = Callable[[str, OfferedTool, str], str]
+"""From an item's id, the tool that it would call, and the arguments: the id of the request for approval."""
 
 
 class Block(ABC):
@@ -234,7 +237,10 @@ class CallBlock(Block):
 
 
 class WholeCallBlock(Block):
-    """A hosted, custom, client's or rejected call: buffered, and added when it is complete."""
+    """A call of this server's, a custom, client's or rejected one: buffered, and added when it is complete.
+
+    One that needs an approval becomes a request for it, unless it was cut off: then nobody could make the call.
+    """
 
     def __init__(
         self,
@@ -244,8 +250,9 @@ class WholeCallBlock(Block):
         tool: OfferedTool | None,
         *,
         refusal: str | None = None,
+        new_request_id: NewRequestId | None = None,
     ) -> None:
-        self._take_index, self._new_id = take_index, new_id
+        self._take_index, self._new_id, self._new_request_id = take_index, new_id, new_request_id
         self._first, self._tool, self._refusal = first, tool, refusal
         self._chunks: list[str] = []
 
@@ -261,16 +268,25 @@ class WholeCallBlock(Block):
     def close(self, status: ItemStatus) -> Iterator[ev.Event]:
         index = self._take_index()
         arguments = "".join(self._chunks)
+        cut = status == "incomplete" or is_cut(arguments)
         item = self._item(index, arguments)
-        if status == "completed" and self._tool is not None and self._tool.kind == "client" and not is_cut(arguments):
-            made = client_tools.call_item(self._tool, self._new_id("clc", index), item.call_id, arguments)
+        if self._tool is not None and self._tool.kind == "client" and not cut:
+            made = client_tools.call_item(self._tool, self._new_id("clc", index), item.call_id or "", arguments)
             if made is not None:
                 yield ev.OutputItemAdded(output_index=index, item=made.model_copy(update={"status": "in_progress"}))
                 yield ev.OutputItemDone(output_index=index, item=made)
                 return
             self._refusal = "The arguments don't fit the tool's schema. Make the call again."
-        yield ev.OutputItemAdded(output_index=index, item=item)
-        if status == "incomplete" or is_cut(arguments):
+        if self._tool is not None and self._tool.needs_approval and isinstance(item, McpCall) and not cut:
+            request = self._request(self._tool, item, index)
+            yield ev.OutputItemAdded(output_index=index, item=request)
+            yield ev.OutputItemDone(output_index=index, item=request)
+            return
+        if isinstance(item, ServerCall):
+            yield from server_calls.begun(item, index, heard=self.heard)
+        else:
+            yield ev.OutputItemAdded(output_index=index, item=item)
+        if cut:
             yield ev.OutputItemDone(output_index=index, item=item.model_copy(update={"status": "incomplete"}))
         elif self._refusal is not None:
             refused = {"status": "failed", "output": self._refusal}
@@ -278,7 +294,7 @@ class WholeCallBlock(Block):
         elif isinstance(item, CustomToolCall):
             yield ev.OutputItemDone(output_index=index, item=item.model_copy(update={"status": "completed"}))
 
-    def _item(self, index: int, arguments: str) -> CustomToolCall | HostedToolCall:
+    def _item(self, index: int, arguments: str) -> CustomToolCall | ServerCall:
         call_id = self._first.call_id or self._new_id("call", index)
         if self._tool is not None and self._tool.kind == "custom":
             return CustomToolCall(
@@ -289,13 +305,19 @@ class WholeCallBlock(Block):
                 input=free_text(arguments),
                 status="in_progress",
             )
-        return HostedToolCall(
-            type=self._tool.item_type if self._tool and self._tool.kind == "hosted" else REJECTED_CALL,
-            id=self._new_id("htc", index),
-            call_id=call_id,
-            name=self._first.name,
-            arguments=arguments or "{}",
-            status="in_progress",
+        prefix = server_calls.PREFIX.get(self._tool.kind, "htc") if self._tool else "htc"
+        return server_calls.new_call(self._tool, self._first.name, self._new_id(prefix, index), call_id, arguments)
+
+    def _request(self, tool: OfferedTool, call: McpCall, index: int) -> McpApprovalRequest:
+        item_id = self._new_id("mcpr", index)
+        if self._new_request_id is not None:
+            item_id = self._new_request_id(item_id, tool, call.arguments)
+        return McpApprovalRequest(
+            id=item_id,
+            server_label=call.server_label,
+            name=call.name,
+            arguments=call.arguments,
+            call_id=call.call_id,
         )
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 from ..schema.content import InputText
 from ..schema.items import Compaction, Item, Message
 from .run import Run
-from .turn import Turn, turn_of
+from .turn import Turn, conversation, turn_of
 from .window import BY_THRESHOLD, BY_TRIGGER, ends_what_was_before, instructs, open_calls, window
 
 DEFAULT_THRESHOLD = 100_000
@@ -38,8 +38,7 @@ def due(run: Run) -> bool:
     from .estimate import tokens_in, tokens_of  # no other request needs it
 
     threshold = _threshold(run)
-    items, _ = window(run.context, run.settled())
-    goes = (item for item in items if not instructs(item) and not ends_what_was_before(item))
+    goes = (item for item in conversation(run) if not instructs(item) and not ends_what_was_before(item))
     if tokens_of(goes) * LEAST < threshold:
         return False
     return max(run.rendered, tokens_in(turn_of(run, run.request.model))) > threshold

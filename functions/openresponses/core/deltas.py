@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from ..schema.content import Annotation as WireAnnotation
 from ..schema.content import LogProb
-from ..schema.events import UpstreamProgress
+from ..schema.events import ToolProgress
 from ..schema.items import ExtensionItem, Phase
 from ..schema.response import Usage as WireUsage
 
@@ -87,7 +87,7 @@ class Progress:
 
     key: Key
     item: ExtensionItem | None = None
-    event: UpstreamProgress | None = None
+    event: ToolProgress | None = None
 
 
 @dataclass(frozen=True, slots=True)

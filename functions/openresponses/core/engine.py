@@ -10,7 +10,6 @@ from ..schema.items import (
     Compaction,
     ExtensionItem,
     FunctionCall,
-    HostedToolCall,
     Item,
     Message,
     Reasoning,
@@ -22,16 +21,23 @@ from .assembler import Assembler
 from .compaction import begun, compacting
 from .errors import CompactionFailed, ProviderUnavailable
 from .ids import item_ids
+from .opening import opening
 from .ports import Emit, Keep, Pause, Ports, ToolOutput
 from .room import MAX_RESPONSE, Room, size_of
 from .run import ReasoningShown, Run, add_usage
-from .steps import Act, Compact, Park, Step, Stop, Think, next_step
+from .server_calls import answered, may_be_repeated
+from .steps import Act, Compact, Open, Park, Step, Stop, Think, next_step
 from .truncation import asked
 from .turn import callable_tools
 
 MAX_TRIES = 2
 """How often a call is begun whose worker dies."""
 NO_ANSWER = ToolOutput("The tool did not answer. You may try again, or go on without it.", failed=True)
+OUTCOME_UNKNOWN = ToolOutput(
+    "The call was interrupted, and its outcome is unknown: it may have had its effect. It was not made again. Find out "
+    "what came of it before you repeat it.",
+    failed=True,
+)
 
 
 async def begin(run: Run, emit: Emit) -> None:
@@ -51,6 +57,8 @@ async def drive(run: Run, ports: Ports, emit: Emit, pause: Pause, keep: Keep = u
     """
     while not isinstance(step := next_step(run), Park | Stop) and not pause(step):
         match step:
+            case Open():
+                await tell(run, emit)
             case Think():
                 await think(run, ports, emit, heard=heard)
             case Act():
@@ -58,6 +66,18 @@ async def drive(run: Run, ports: Ports, emit: Emit, pause: Pause, keep: Keep = u
             case Compact():
                 await compact(run, ports, emit, keep)
     return step
+
+
+async def tell(run: Run, emit: Emit) -> None:
+    """Tell what needs no model. Whatever interrupts it, no item stays half told."""
+    events = opening(run)
+    try:
+        for event in events:
+            await emit(event)
+    except BaseException:
+        for event in events:
+            await emit(event)
+        raise
 
 
 async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> None:
@@ -147,11 +167,11 @@ async def act(run: Run, ports: Ports, calls: tuple[ServerCall, ...], emit: Emit,
     """Run the calls side by side. The output of each is absorbed when it comes.
 
     Each call is counted before it begins. If a worker died meanwhile, the calls without an answer run again, but one
-    at a time, so that only the one that kills its worker is given up.
+    at a time, so that only the one that kills its worker is given up. One that may not be repeated is given up at once.
     """
-    if given_up := [call for call in calls if run.tried.get(call.id, 0) >= MAX_TRIES]:
-        for call in given_up:
-            await absorb(run, call, NO_ANSWER, emit)
+    if given_up := [(call, why) for call in calls if (why := _why_given_up(run, call))]:
+        for call, why in given_up:
+            await absorb(run, call, why, emit)
         return
     if any(call.id in run.tried for call in calls):
         calls = calls[:1]
@@ -170,13 +190,19 @@ async def act(run: Run, ports: Ports, calls: tuple[ServerCall, ...], emit: Emit,
             group.create_task(answer(call))
 
 
+def _why_given_up(run: Run, call: ServerCall) -> ToolOutput | None:
+    tries = run.tried.get(call.id, 0)
+    if tries and not may_be_repeated(call, run):
+        return OUTCOME_UNKNOWN
+    return NO_ANSWER if tries >= MAX_TRIES else None
+
+
 async def absorb(run: Run, call: ServerCall, output: ToolOutput, emit: Emit) -> None:
     """Close a call's item with its tool's output."""
     run.tried.pop(call.id, None)
     index = next(i for i, item in enumerate(run.response.output) if item.id == call.id)
-    status = "failed" if output.failed else "completed"
-    item = call.model_copy(update={"status": status, "output": output.text, **output.item})
-    await emit(ev.OutputItemDone(output_index=index, item=item))
+    for event in answered(call, output, index):
+        await emit(event)
 
 
 async def finish(run: Run, stop: Stop, emit: Emit, now: Callable[[], float]) -> None:
@@ -205,7 +231,7 @@ async def finish(run: Run, stop: Stop, emit: Emit, now: Callable[[], float]) -> 
 
 def is_open(item: Item) -> bool:
     return (
-        isinstance(item, Message | FunctionCall | HostedToolCall | Reasoning | ExtensionItem | Compaction)
+        isinstance(item, Message | FunctionCall | ServerCall | Reasoning | ExtensionItem | Compaction)
         and item.status == "in_progress"
     )
 

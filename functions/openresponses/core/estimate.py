@@ -79,7 +79,7 @@ def _item(item: Item) -> float:
         case FunctionCallOutput() | CustomToolCallOutput():
             return _output(item.output)
         case HostedToolCall():
-            return _text(item.name) + _text(item.arguments) + _text(item.output or "")
+            return _text(item.name) + _text(item.arguments) + _output(item.output or "")
         case Reasoning():
             shown = sum(_text(part.text) for part in (*item.content, *item.summary))
             return max(shown, _sealed(item.encrypted_content or ""))

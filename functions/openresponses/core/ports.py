@@ -2,12 +2,9 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from pydantic import JsonValue
-
-from ..schema.base import JsonObject
 from ..schema.events import Event, StreamEvent
 from ..schema.items import Item, McpListTools, ServerCall
 from ..schema.request import CreateResponse
@@ -23,6 +20,7 @@ from .loading import Allowance
 from .prompts import Prompt, PromptVersion
 from .records import Batch, Claim, Record
 from .run import McpServer, OfferedTool, Run
+from .server_calls import ToolOutput
 from .steps import Step
 from .turn import Turn
 
@@ -30,19 +28,6 @@ Emit: TypeAlias = Callable[[Event], Awaitable[None]]
 Sink: TypeAlias = Callable[[StreamEvent], Awaitable[None]]
 Pause: TypeAlias = Callable[[Step], bool]
 Keep: TypeAlias = Callable[[Run], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class ToolOutput:
-    """What the model reads of a call. If it `failed`, the text says what went wrong.
-
-    `item` are fields of the call's item beside its status and its output: the `error` of an MCP call, the `action` of a
-    search.
-    """
-
-    text: str
-    failed: bool = False
-    item: JsonObject = field(default_factory=dict[str, JsonValue])
 
 
 Offerable: TypeAlias = HostedTool | UpstreamTool | McpTool | WebSearchTool
@@ -97,6 +82,10 @@ class Models(Protocol):
 
     async def admit(self, request: CreateResponse) -> None:
         """Raises NotFound or RequestError for a request that no provider needs to see to be refused."""
+        ...
+
+    async def runs(self, request: CreateResponse) -> frozenset[str]:
+        """The types of OpenAI's tools that every target of the request runs itself. Raises as `admit`."""
         ...
 
     def ask(self, turn: Turn, served: str | None) -> AbstractAsyncContextManager[TurnStream]:

@@ -11,6 +11,7 @@ from ..schema.items import (
     FunctionCall,
     HostedToolCall,
     Item,
+    McpApprovalRequest,
     McpCall,
     ServerCall,
     WebSearchCall,
@@ -24,12 +25,18 @@ ReasoningShown: TypeAlias = Literal["all", "summary", "encrypted"]
 """What a client may see: raw reasoning and summaries, summaries alone, or neither. It always gets the sealed state."""
 REASONING_SHOWN: tuple[ReasoningShown, ...] = ("all", "summary", "encrypted")
 """From the most to the least."""
-Call: TypeAlias = FunctionCall | CustomToolCall | HostedToolCall | ClientCall | McpCall | WebSearchCall
+Call: TypeAlias = (
+    FunctionCall | CustomToolCall | HostedToolCall | ClientCall | McpCall | McpApprovalRequest | WebSearchCall
+)
 
 
 def model_name(namespace: str | None, name: str) -> str:
     """What the model knows a tool by."""
     return f"{namespace.removesuffix('__')}__{name}" if namespace else name
+
+
+SERVER_KINDS = ("hosted", "mcp", "search")
+"""Of tools that this server runs."""
 
 
 class OfferedTool(Wire):

@@ -4,15 +4,28 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ..schema.base import SLUG
-from ..schema.items import ClientCall, Compaction, CustomToolCall, FunctionCall, ServerCall
+from ..schema.items import (
+    ClientCall,
+    Compaction,
+    CustomToolCall,
+    FunctionCall,
+    McpApprovalRequest,
+    ServerCall,
+)
 from ..schema.response import ResponseError
 from .compaction import due
+from .opening import unopened
 from .run import Run, tokens_left
 
 
 @dataclass(frozen=True, slots=True)
 class Think:
     """Ask the model for its next turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Tell what needs no model: the tools of MCP servers, and the calls that the request approved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +57,11 @@ class Stop:
     error: ResponseError | None = None
 
 
-Step: TypeAlias = Think | Act | Compact | Park | Stop
+Step: TypeAlias = Open | Think | Act | Compact | Park | Stop
 MAX_REFUSED_TURNS = 2
 """Turns in a row in which the model calls nothing but what it may not call."""
+_OF_THE_CLIENT = FunctionCall | CustomToolCall | ClientCall | McpApprovalRequest
+"""Calls that wait for the client: the model goes on in another response."""
 UNKNOWN_TOOL = f"{SLUG}:unknown_tool"
 CALL_CUT_OFF = f"{SLUG}:call_cut_off"
 
@@ -57,13 +72,13 @@ def next_step(run: Run) -> Step:
         return Stop("completed")
     if run.compacts:
         return Stop("completed") if any(isinstance(item, Compaction) for item in run.settled()) else Compact()
-    if run.turns == 0:
-        return _think(run)
+    if run.turns == 0 and any(unopened(run)):
+        return Open()
     if run.finish == "length":
         return Stop("incomplete", "max_output_tokens")
     if run.finish == "content_filter":
         return Stop("incomplete", "content_filter")
-    last = run.calls(run.turn_start)
+    last = run.calls(run.turn_start) if run.turns else []
     if cut := next((call for call in last if call.status == "incomplete"), None):
         return Stop("incomplete", CALL_CUT_OFF, f"The provider cut off the arguments of the call of {cut.name!r}")
     if run.refused_turns >= MAX_REFUSED_TURNS:
@@ -75,7 +90,9 @@ def next_step(run: Run) -> Step:
     if pending := run.pending():
         at_once = tuple(call for call in pending if run.patience(call) is None)
         return Act(at_once) if at_once else Park(pending)
-    if not last or any(isinstance(call, FunctionCall | CustomToolCall | ClientCall) for call in last):
+    if run.turns == 0:
+        return _think(run)
+    if not last or any(isinstance(call, _OF_THE_CLIENT) for call in last):
         return Stop("completed")
     if run.turns >= run.max_turns:
         return Stop("incomplete", "max_turns")

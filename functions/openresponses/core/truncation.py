@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ..schema.items import Item
-from .cut import Cut, cuts, stays
+from .cut import Cut, cuts, left_after, stays
 from .errors import InputTooLong
 from .estimate import tokens_in, tokens_of
 from .ports import Models, TurnStream
@@ -56,7 +56,7 @@ def _next_cut(run: Run, turn: Turn, error: InputTooLong, *, last: bool) -> int |
     share = ROOM * error.most / error.tokens if error.tokens else HALF
     fits = share * (fixed + sum(map(_tokens, turn.items))) - fixed
     said = conversation(run)
-    shown = len(said) - turn.dropped
+    shown = len(left_after(said, run.cut)) if run.cut else len(said)
     ways = _less(_ways(said, cuts(said)), run.cut, shown) or _less(
         _ways(said, cuts(said, amid_turns=True)), run.cut, shown
     )

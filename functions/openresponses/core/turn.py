@@ -1,14 +1,15 @@
 """One turn as a provider is asked for it: a view of the run, made anew for each turn."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..schema.items import Item
 from ..schema.request import CreateResponse
 from ..schema.tools import AllowedTools, NamedToolChoice, ToolChoiceMode, UpstreamTool
-from .client_tools import shown_to_model
 from .cut import left_after
 from .run import OfferedTool, Run, tokens_left
+from .shown import shown
 from .window import window
 
 
@@ -21,7 +22,7 @@ class Turn:
     other settings are the request's own; None means the provider's default. `upstream_tools` are those that the
     provider may run itself. If `must_call` names one of them, `tools` is empty. `allowed` are patterns of the models
     that may be asked; none allows all. The items from index `made` on are of this response: no client wrote them.
-    `dropped` counts the items that are not shown any more, since all were too many.
+    `dropped` counts the items that are not shown: any more, since all were too many, or at all.
 
     `keeps` is given where the turn is to compact its conversation: the items that the result carries as they are. The
     last item asks for the summary then.
@@ -46,11 +47,11 @@ def turn_of(run: Run, model: str) -> Turn:
     mode, must_call = _choice(run)
     tools = () if mode == "none" else tuple(callable_tools(run).values())
     upstream = () if mode == "none" else _upstream_tools(run)
-    items, given = _windowed(run)
-    shown = left_after(items, run.cut) if run.cut else range(len(items))
+    items, given, hidden = _windowed(run)
+    left = left_after(items, run.cut) if run.cut else range(len(items))
     return Turn(
         model=model,
-        items=tuple(items[index] for index in shown),
+        items=tuple(items[index] for index in left),
         instructions=run.request.instructions,
         tools=tools,
         tool_choice=mode if tools or upstream else "none",
@@ -59,8 +60,8 @@ def turn_of(run: Run, model: str) -> Turn:
         request=run.request,
         upstream_tools=upstream,
         allowed=tuple(run.allowed),
-        made=sum(index < given for index in shown) if run.cut else given,
-        dropped=len(items) - len(shown),
+        made=sum(index < given for index in left) if run.cut else given,
+        dropped=hidden + len(items) - len(left),
     )
 
 
@@ -69,10 +70,11 @@ def conversation(run: Run) -> list[Item]:
     return _windowed(run)[0]
 
 
-def _windowed(run: Run) -> tuple[list[Item], int]:
-    """The conversation, and how much of it came before this response."""
-    items, given = window(run.context, run.settled())
-    return [*map(shown_to_model, items)], given
+def _windowed(run: Run) -> tuple[list[Item], int, int]:
+    """The conversation, how much of it came before this response, and how many of its items no model is shown."""
+    all_items, before = window(run.context, run.settled())
+    items, places = shown(all_items, run.tools)
+    return items, sum(place < before for place in places), len(all_items) - len(items)
 
 
 def callable_tools(run: Run) -> dict[str, OfferedTool]:
@@ -87,47 +89,58 @@ def _upstream_tools(run: Run) -> tuple[UpstreamTool, ...]:
 
 def _allowed(run: Run) -> dict[str, OfferedTool]:
     choice = run.request.tool_choice
-    tools = {tool.name: tool for tool in run.tools}
     match choice:
         case "none":
-            return {}
+            named = list[OfferedTool]()
         case AllowedTools():
-            return {} if choice.mode == "none" else dict(_named(run, each) for each in choice.tools)
+            named = [] if choice.mode == "none" else [tool for each in choice.tools for tool in _named(run, each)]
         case NamedToolChoice() if run.turns == 0:
-            return dict([_named(run, choice)])
+            named = _named(run, choice)
         case _:
-            return tools
+            named = run.tools
+    return {tool.name: tool for tool in named}
 
 
-def find_tool(tools: list[OfferedTool], choice: NamedToolChoice) -> OfferedTool | None:
-    """The offered tool that a tool choice names: by its name, or by its type if it is hosted or upstream."""
-    return next((tool for tool in tools if _is_named(tool, choice)), None)
+def chosen_tools(tools: Sequence[OfferedTool], choice: NamedToolChoice) -> list[OfferedTool]:
+    """The offered tools that a tool choice names: one by its name, or by its type if it is hosted or upstream, or all
+    of an MCP server.
+    """
+    chosen = [tool for tool in tools if _is_named(tool, choice)]
+    return chosen if choice.type == "mcp" else chosen[:1]
 
 
 def _is_named(tool: OfferedTool, choice: NamedToolChoice) -> bool:
-    if tool.kind == "upstream":  # `web_search` also stands for its dated and preview versions
-        label = (tool.parameters or {}).get("server_label")
-        search = choice.type.startswith("web_search") and tool.item_type.startswith(choice.type)
-        same_type = tool.item_type == choice.type or search
-        return same_type and choice.server_label in (None, label)
-    by_type = tool.kind == "hosted" and choice.type == tool.item_type
-    if tool.kind == "client":  # `computer` goes by three names
-        return choice.type == tool.item_type or (choice.type.startswith("computer") and tool.name == "computer")
-    named = choice.type in ("function", "custom", tool.item_type) and choice.name is not None
-    by_name = named and choice.name in (tool.name, tool.wire_name)
-    return by_type or by_name
+    match tool.kind:
+        case "mcp":
+            labels, names = (None, tool.server_label), (None, tool.wire_name)
+            return choice.type == "mcp" and choice.server_label in labels and choice.name in names
+        case "search":
+            return choice.type.startswith("web_search") and tool.wire_name == "web_search"
+        case "upstream":  # `web_search` also stands for its dated and preview versions
+            label = (tool.parameters or {}).get("server_label")
+            search = choice.type.startswith("web_search") and tool.item_type.startswith(choice.type)
+            return (tool.item_type == choice.type or search) and choice.server_label in (None, label)
+        case "client":  # `computer` goes by three names
+            return choice.type == tool.item_type or (choice.type.startswith("computer") and tool.name == "computer")
+        case "function" | "custom" | "hosted":
+            named = choice.type in ("function", "custom", tool.item_type) and choice.name is not None
+            by_name = named and choice.name in (tool.name, tool.wire_name)
+            return by_name or (tool.kind == "hosted" and choice.type == tool.item_type)
 
 
-def _named(run: Run, choice: NamedToolChoice) -> tuple[str, OfferedTool]:
-    tool = find_tool(run.tools, choice)
-    assert tool is not None, "the request was refused if it names another tool"
-    return tool.name, tool
+def _named(run: Run, choice: NamedToolChoice) -> list[OfferedTool]:
+    tools = chosen_tools(run.tools, choice)
+    assert tools, "the request was refused if it names another tool"
+    return tools
 
 
 def _choice(run: Run) -> tuple[ToolChoiceMode, str | None]:
     """A call is forced in the first turn only: a model that must call a tool in every turn could never answer."""
     choice = run.request.tool_choice or "auto"
     if isinstance(choice, NamedToolChoice):
-        return ("required", _named(run, choice)[0]) if run.turns == 0 else ("auto", None)
+        if run.turns:
+            return "auto", None
+        named = _named(run, choice)
+        return "required", named[0].name if len(named) == 1 else None
     mode: ToolChoiceMode = choice.mode if isinstance(choice, AllowedTools) else choice
     return ("auto", None) if mode == "required" and run.turns else (mode, None)

@@ -14,9 +14,13 @@ from ..schema.items import (
     FunctionCallOutput,
     HostedToolCall,
     Item,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
     Message,
     Reasoning,
     ToolSearchOutput,
+    WebSearchCall,
 )
 
 BY_THRESHOLD = f"{SLUG}:context_management"
@@ -46,18 +50,23 @@ def instructs(item: Item) -> bool:
 
 
 _CALLS = (FunctionCall, CustomToolCall, ClientCall)
+_CALLS_HERE = (HostedToolCall, McpCall, McpApprovalRequest, WebSearchCall)
 _OUTPUTS = (FunctionCallOutput, CustomToolCallOutput, ClientCallOutput, ToolSearchOutput)
 
 
 def open_calls(items: Sequence[Item]) -> list[Item]:
-    """The calls that wait for their outputs, with all that the model said in the same turn, and the outputs of it: a
-    provider takes a turn's calls together, and with the reasoning before them.
+    """The calls that wait for their outputs, or for an approval, with all that the model said in the same turn, and the
+    outputs of it: a provider takes a turn's calls together, and with the reasoning before them.
     """
     waiting = dict[str, int]()
     answers = dict[int, int]()
     for index, item in enumerate(items):
         if isinstance(item, _CALLS):
             waiting[item.call_id] = index
+        elif isinstance(item, McpApprovalRequest):
+            waiting[item.id] = index
+        elif isinstance(item, McpApprovalResponse):
+            waiting.pop(item.approval_request_id, None)
         elif isinstance(item, _OUTPUTS) and item.call_id in waiting:
             answers[waiting.pop(item.call_id)] = index
     kept = {place for index in waiting.values() for place in _turn_around(items, index)}
@@ -75,5 +84,5 @@ def _turn_around(items: Sequence[Item], index: int) -> Iterator[int]:
 
 def _is_said(item: Item) -> bool:
     """Whether the model made it."""
-    said = isinstance(item, (*_CALLS, Reasoning, HostedToolCall, ExtensionItem))
+    said = isinstance(item, (*_CALLS, *_CALLS_HERE, Reasoning, ExtensionItem))
     return said or (isinstance(item, Message) and item.role == "assistant")

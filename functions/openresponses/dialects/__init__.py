@@ -1,7 +1,10 @@
-"""Find a dialect by the name of its folder, which has `connect(settings) -> Provider`."""
+"""Find a dialect by the name of its folder, which has `connect(settings) -> Provider`. One whose vendors run tools
+themselves has `runs(settings, model) -> frozenset[str]` too: the types of those.
+"""
 
 from importlib import import_module
 from pkgutil import iter_modules
+from types import ModuleType
 
 from ..core.ports import Provider
 from ..core.settings import ProviderSettings
@@ -13,11 +16,24 @@ def dialects() -> list[str]:
 
 def connect(settings: ProviderSettings) -> Provider:
     """The provider that `settings` describe. Imports its dialect, and no other. Raises ValueError."""
+    provider: Provider = _module(settings).connect(settings)
+    return provider
+
+
+def runs(settings: ProviderSettings, model: str) -> frozenset[str]:
+    """The types of OpenAI's tools that the provider runs itself. Connects to nobody. Raises ValueError."""
+    types: frozenset[str] = getattr(_module(settings), "runs", _nothing)(settings, model)
+    return types
+
+
+def _nothing(_settings: ProviderSettings, _model: str) -> frozenset[str]:
+    return frozenset()
+
+
+def _module(settings: ProviderSettings) -> ModuleType:
     if settings.dialect.startswith("_") or settings.dialect not in dialects():
         raise ValueError(f"provider {settings.name!r}: unknown dialect {settings.dialect!r}, have {dialects()}")
-    module = import_module(f".{settings.dialect}", __name__)
-    provider: Provider = module.connect(settings)
-    return provider
+    return import_module(f".{settings.dialect}", __name__)
 
 
 def prepare() -> None:

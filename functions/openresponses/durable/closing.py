@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 
+from ..core.server_calls import closing as closing_call
 from ..schema import events as ev
 from ..schema.content import OutputText, ReasoningText, Refusal, SummaryText
-from ..schema.items import FunctionCall, Item, Message, Reasoning
+from ..schema.items import FunctionCall, Item, Message, Reasoning, ServerCall
 
 _Part = OutputText | Refusal | ReasoningText | SummaryText
 
@@ -14,7 +15,10 @@ _Part = OutputText | Refusal | ReasoningText | SummaryText
 def closing(item: Item, index: int, said: Iterable[ev.Event]) -> Iterator[ev.Event]:
     """The events that the log lacks until the item is done, as incomplete. `said` are those that it has."""
     own = [event for event in said if getattr(event, "output_index", None) == index]
-    changes: dict[str, object] = {"status": "incomplete"}
+    if isinstance(item, ServerCall):
+        yield from closing_call(item, index, own)
+        return
+    changes: dict[str, object] = {"status": "incomplete"} if "status" in type(item).model_fields else {}
     if isinstance(item, Message | Reasoning):
         parts = _parts(own, "content")
         summaries = _parts(own, "summary")

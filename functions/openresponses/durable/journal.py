@@ -20,9 +20,9 @@ from ..schema.events import (
     ResponseInProgress,
     ResponseQueued,
     StreamEvent,
-    UpstreamProgress,
+    ToolProgress,
 )
-from ..schema.items import HostedToolCall
+from ..schema.items import ServerCall
 from .history import grown
 
 BATCH_EVENTS = 64
@@ -80,7 +80,7 @@ class Recorder:
         waiting = len(self._events)
         if waiting >= BATCH_EVENTS or (self._run.streams and isinstance(event, OutputItemDone)):
             self._wake.set()
-        elif isinstance(event, OutputItemDone) and isinstance(event.item, HostedToolCall):
+        elif isinstance(event, OutputItemDone) and isinstance(event.item, ServerCall):
             asyncio.get_running_loop().call_later(OUTPUT_SECONDS, self._wake.set)
         self._characters += _characters(event)
         return waiting >= AHEAD or self._characters >= AHEAD_CHARACTERS
@@ -214,7 +214,7 @@ class Recorder:
 
 def _characters(event: Event) -> int:
     """What it adds to a batch. The events that hold a whole item or part repeat what deltas have said."""
-    if isinstance(event, UpstreamProgress):  # a partial image, say
+    if isinstance(event, ToolProgress):  # a partial image, say
         return sum(len(value) for value in event.__pydantic_extra__.values() if isinstance(value, str))
     delta: object = event.__dict__.get("delta")
     return len(delta) if isinstance(delta, str) else 0

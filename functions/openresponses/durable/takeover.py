@@ -3,13 +3,12 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from ..core.engine import is_open
 from ..core.errors import StorageUnavailable, Superseded
 from ..core.ports import Storage
 from ..core.records import Batch, Record
 from ..core.reducer import apply
 from ..core.run import Run
-from ..schema.events import Event, OutputItemAdded
+from ..schema.events import Event, OutputItemAdded, OutputItemDone
 from .closing import closing
 from .conversation import before as context_before
 from .journal import AHEAD, Journal
@@ -83,9 +82,10 @@ def _fold(run: Run, batches: list[Batch], remains: Remains) -> None:
 
 async def bury(run: Run, journal: Journal, remains: Remains) -> None:
     """Close the items of a dead turn, and discard them, so that the model is never shown them again."""
+    done = {event.output_index for event in remains.said if isinstance(event, OutputItemDone)}
     for index, item in enumerate(run.response.output[run.kept :], run.kept):
         if item.id not in run.discarded:
             run.discarded.append(item.id)
-        if is_open(item):
+        if index not in done:
             for event in closing(item, index, remains.said):
                 await journal(event)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .. import telemetry
 from ..core.ports import Parameters, Ports, Storage
 from ..core.run import REASONING_SHOWN
-from ..dialects import connect, prepare
+from ..dialects import connect, prepare, runs
 from ..routing.catalog import Catalog
 from ..routing.cipher import AeadSeal, Box, Keys, kept_in, of_this_process
 from ..routing.router import Router, TenantModels
@@ -36,7 +36,7 @@ class Deployment:
         self._storage = _storage(aws, self.clients) if self.clients else None
         parameters, self._keys, self._tools = _configured(aws) if aws.ssm_prefix else _unconfigured()
         catalog = Catalog(parameters, built_in(self.settings.default_provider))
-        self.router = Router(catalog, connect, self.settings, time.monotonic, telemetry.answered)
+        self.router = Router(catalog, connect, self.settings, time.monotonic, telemetry.answered, runs)
 
     def ports(self, tenant: str, allowed: Sequence[str] = ()) -> Ports:
         return Ports(

@@ -28,14 +28,13 @@ from .idempotency import IdempotencyKey
 from .intake import (
     asks_to_compact,
     check_answers,
-    check_tool_choice,
     estimated,
     input_items,
     new_response,
-    offered_tools,
     refuse_unstored,
     refuse_unsupported,
 )
+from .offering import check_tool_choice, offered_tools, run_upstream
 from .prompts import resolved
 
 
@@ -68,12 +67,13 @@ class NewResponses:
         own = input_items(request, response_id, before.referred, {item.id for item in before.items}, messages)
         context = [*before.items, *own]
         check_answers(request, context)
-        tools = await offered_tools(request, self._ports.tools, context)
-        check_tool_choice(request, tools)
+        upstream = await run_upstream(request, self._ports.models)
+        offered = await offered_tools(request, self._ports.tools, context, upstream)
+        check_tool_choice(request, offered.tools)
         response = new_response(request, response_id, int(created))
         response.store = self._is_stored(request)
         if not response.store:
-            refuse_unstored(request, tools)
+            refuse_unstored(request, offered.tools)
         if request.background:
             response.status = "queued"
         run = Run(
@@ -82,7 +82,8 @@ class NewResponses:
             context=context,
             inherited=len(before.items),
             lock=before.lock,
-            tools=tools,
+            tools=offered.tools,
+            servers=offered.servers,
             max_turns=self._settings.max_turns,
             reasoning=self._settings.reasoning,
             key_id=self._key_id,

@@ -1,14 +1,12 @@
 """From a request to a run: what the request offers, names and refuses. No I/O."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from ..core.client_tools import offered as offered_to_client
 from ..core.errors import NotFound, RequestError
 from ..core.estimate import tokens_in
-from ..core.ports import Tools
-from ..core.run import OfferedTool, Run, model_name
-from ..core.turn import find_tool, turn_of
+from ..core.run import OfferedTool, Run
+from ..core.turn import turn_of
 from ..core.window import BY_TRIGGER
 from ..schema.content import InputText
 from ..schema.effort import nearest
@@ -37,22 +35,11 @@ from ..schema.items import (
     ToolSearchOutput,
     WebSearchCall,
 )
-from ..schema.limits import MAX_ITEMS, MAX_TOOLS
+from ..schema.limits import MAX_ITEMS
 from ..schema.request import CreateResponse, JsonSchemaFormat, ReasoningSettings, TextFormat, TextSettings
 from ..schema.response import EchoedJsonSchemaFormat, Response, TextField, Usage
-from ..schema.tools import (
-    AllowedTools,
-    ClientTool,
-    CustomTool,
-    FunctionTool,
-    HostedTool,
-    McpTool,
-    NamedToolChoice,
-    NamespaceTool,
-    Tool,
-    UpstreamTool,
-    WebSearchTool,
-)
+from ..schema.tools import McpTool, Tool, WebSearchTool
+from .offering import requested_tools
 
 _ID_PREFIX = {
     Message: "msg",
@@ -211,97 +198,6 @@ def with_id(item: Item, token: str, index: int) -> Item:
     return item.model_copy(update={"id": f"{_ID_PREFIX[type(item)]}_{token}i{index:04x}"})
 
 
-def requested_tools(request: CreateResponse) -> Iterator[tuple[str, Tool]]:
-    """Every tool that the request declares, after its path in the request."""
-    for i, tool in enumerate(request.tools or ()):
-        yield f"tools[{i}]", tool
-    for i, item in enumerate(request.input if isinstance(request.input, list) else ()):
-        if isinstance(item, AdditionalTools):
-            for j, tool in enumerate(item.tools):
-                yield f"input[{i}].tools[{j}]", tool
-
-
-async def offered_tools(request: CreateResponse, tools: Tools, items: Sequence[Item] = ()) -> list[OfferedTool]:
-    """The tools as the model will see them: the declared ones, and those that a search among `items` found.
-
-    Raises RequestError for one that isn't here, or is declared twice, and for too many.
-    """
-    offered: dict[str, OfferedTool] = {}
-    for param, tool in requested_tools(request):
-        for each in await _offers(tool, tools, param):
-            if each.name in offered:
-                raise RequestError(f"The tool {each.name!r} is declared twice", param=param, code="duplicate_tool")
-            offered[each.name] = each
-        _refuse_many(offered, param)
-    for found in (tool for item in items if isinstance(item, ToolSearchOutput) for tool in item.tools):
-        for each in await _offers(found, tools, "input"):
-            offered.setdefault(each.name, each)
-        _refuse_many(offered, "input")
-    return list(offered.values())
-
-
-def _refuse_many(offered: Collection[str], param: str) -> None:
-    if len(offered) > MAX_TOOLS:
-        raise RequestError(f"A request offers at most {MAX_TOOLS} tools, with those in namespaces", param=param)
-
-
-async def _offers(tool: Tool, tools: Tools, param: str) -> list[OfferedTool]:
-    match tool:
-        case FunctionTool():
-            return [_named_tool(tool, None)]
-        case NamespaceTool():
-            return [_named_tool(member, tool.name) for member in tool.tools]
-        case CustomTool():
-            return [_named_tool(tool, None)]
-        case ClientTool(type="tool_search") if tool.execution != "client":
-            return []
-        case ClientTool():
-            return [offered_to_client(tool)]
-        case HostedTool() | UpstreamTool(type="shell" | "programmatic_tool_calling"):
-            hosted = await tools.offer(tool)
-            if hosted is None:
-                where = " in a container" if tool.type == "shell" else ""
-                raise RequestError(
-                    f"This server has no tool {tool.type!r}{where}", param=f"{param}.type", code="unknown_tool"
-                )
-            return [*hosted.tools]
-        case UpstreamTool() | McpTool() | WebSearchTool():
-            offer = await tools.offer(tool)
-            return [*offer.tools] if offer else [_upstream(tool)]
-
-
-def _named_tool(tool: FunctionTool | CustomTool, namespace: str | None) -> OfferedTool:
-    if isinstance(tool, CustomTool):
-        return OfferedTool(
-            name=model_name(namespace, tool.name),
-            kind="custom",
-            item_type="custom",
-            wire_name=tool.name,
-            namespace=namespace,
-            description=tool.description,
-            parameters=tool.format,
-        )
-    return OfferedTool(
-        name=model_name(namespace, tool.name),
-        kind="function",
-        item_type="function",
-        wire_name=tool.name,
-        namespace=namespace,
-        description=tool.description,
-        parameters=tool.parameters,
-        strict=tool.strict,
-    )
-
-
-def _upstream(tool: UpstreamTool | McpTool | WebSearchTool) -> OfferedTool:
-    """Its name is no name that a function can have, so that the model can't call it as one."""
-    definition = tool.model_dump(mode="json")
-    name = ":".join(
-        ["upstream", tool.type, *([str(definition["server_label"])] if "server_label" in definition else [])]
-    )
-    return OfferedTool(name=name, kind="upstream", item_type=tool.type, wire_name=tool.type, parameters=definition)
-
-
 _CALLS = FunctionCall | CustomToolCall | ClientCall
 _ANSWERS = FunctionCallOutput | CustomToolCallOutput | ClientCallOutput
 
@@ -330,23 +226,6 @@ def estimated(run: Run) -> Usage:
     """The tokens of what a model would be asked."""
     tokens = tokens_in(turn_of(run, run.request.model))
     return Usage(input_tokens=tokens, total_tokens=tokens)
-
-
-def check_tool_choice(request: CreateResponse, tools: list[OfferedTool]) -> None:
-    """Raises RequestError if `tool_choice` needs a tool that the request doesn't offer."""
-    choice = request.tool_choice
-    named: list[tuple[str, NamedToolChoice]] = []
-    if isinstance(choice, AllowedTools):
-        named = [(f"tool_choice.tools[{i}]", each) for i, each in enumerate(choice.tools)]
-    elif isinstance(choice, NamedToolChoice):
-        named = [("tool_choice", choice)]
-    elif choice == "required" and not tools:
-        raise RequestError("'tool_choice' is 'required', but there are no tools", param="tool_choice")
-    for param, each in named:
-        if find_tool(tools, each) is None:
-            raise RequestError(
-                f"'tool_choice' names {each.name or each.type!r}, which is not among the tools", param=param
-            )
 
 
 _STANDARD_EFFORTS = ("none", "low", "medium", "high", "xhigh")

@@ -9,9 +9,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Container, Sequence
 from pydantic import ConfigDict, ValidationError
 
 from ..core import deltas as d
-from ..core.client_tools import shown_to_model
 from ..core.errors import CompactionFailed, RequestError, StreamViolation
 from ..core.ports import Seal
+from ..core.run import OfferedTool
+from ..core.shown import shown
 from ..core.surrogates import whole
 from ..schema.base import Wire
 from ..schema.content import InputText
@@ -57,10 +58,15 @@ async def contents_of(seal: Seal, item: Compaction, targets: Sequence[str], para
     return contents
 
 
-def told(item: Compaction, contents: Contents, called: Container[str]) -> list[Item]:
-    """The items that stand for `item` in a turn. `called` are the ids of calls before it, which are not shown twice."""
+def told(
+    item: Compaction, contents: Contents, tools: Sequence[OfferedTool], called: Container[str], made: Container[str]
+) -> list[Item]:
+    """The items that stand for `item` in a turn. `called` are the ids of calls before it, which are not shown twice.
+    `made` are the requests for approval whose calls are shown after it.
+    """
     messages = [each for each in contents.items if isinstance(each, Message) and each.role == "user"]
-    rest = [shown_to_model(each) for each in contents.items if each not in messages]
+    kept = [each for each in contents.items if each not in messages]
+    rest = [each for each in shown(kept, tools).items if each.id not in made]
     again = any(
         isinstance(each, FunctionCall | CustomToolCall | ClientCall) and each.call_id in called for each in rest
     )

@@ -35,12 +35,18 @@ Observe = Callable[[Target, KitError | None, float], None]
 """(target, error, seconds), called whenever a target has answered a turn, or failed to."""
 Shown = Callable[[Target], Awaitable[Turn]]
 """The turn as a target may see it."""
+Runs: TypeAlias = Callable[[ProviderSettings, str], frozenset[str]]
+"""The types of tools that a provider runs itself for a model. Raises ValueError."""
 _Answer = TypeVar("_Answer")
 Begin: TypeAlias = Callable[[Target, Turn], AbstractAsyncContextManager[_Answer]]
 """Asks a target once."""
 
 
 def _unobserved(target: Target, error: KitError | None, seconds: float) -> None: ...
+
+
+def _none(settings: ProviderSettings, model: str) -> frozenset[str]:
+    return frozenset()
 
 
 class TenantModels:
@@ -57,6 +63,11 @@ class TenantModels:
         targets = await self._router.targets(request, self._allowed)
         said = request.input if isinstance(request.input, list) else ()
         await check_sealed(self._seal, said, [target.name for target in targets])
+
+    async def runs(self, request: CreateResponse) -> frozenset[str]:
+        targets = await self._router.targets(request, self._allowed)
+        first, *others = map(self._router.runs, targets)
+        return first.intersection(*others)
 
     async def listed(self) -> list[str]:
         return await self._router.listed(self._allowed)
@@ -105,8 +116,10 @@ class Router:
         settings: Settings,
         now: Callable[[], float],
         observe: Observe = _unobserved,
+        runs: Runs = _none,
     ) -> None:
         self._catalog, self._settings, self._now, self._observe = catalog, settings, now, observe
+        self._runs = runs
         self._connections, self._breaker = Connections(connect), Breaker(now)
 
     async def aclose(self) -> None:
@@ -120,6 +133,13 @@ class Router:
     async def targets(self, request: CreateResponse, allowed: Sequence[str]) -> list[Target]:
         """At least one, the first choice first. Raises NotFound or RequestError."""
         return await targets_of(request, self._catalog, self._settings.default_provider, allowed)
+
+    def runs(self, target: Target) -> frozenset[str]:
+        """Nothing, where the settings can't work: asking the target tells why."""
+        try:
+            return self._runs(target.provider, target.model)
+        except ValueError:
+            return frozenset()
 
     @asynccontextmanager
     async def ask(

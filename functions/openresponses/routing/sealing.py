@@ -13,7 +13,7 @@ from ..core import deltas as d
 from ..core.errors import RequestError
 from ..core.ports import Seal
 from ..core.turn import Turn
-from ..schema.items import Compaction, CustomToolCall, FunctionCall, InputItem, Item, Reasoning
+from ..schema.items import Compaction, CustomToolCall, FunctionCall, HostedToolCall, InputItem, Item, Reasoning
 
 
 async def check_sealed(seal: Seal, items: Sequence[InputItem], targets: Sequence[str] = ()) -> None:
@@ -39,13 +39,14 @@ async def opened(seal: Seal, turn: Turn, target: str) -> Turn:
     items hold. Raises RequestError for one that this target can't read.
     """
     items, made, called = list[Item](), turn.made, set[str]()
+    answered = {item.call_id for item in turn.items if isinstance(item, HostedToolCall)}
     for index, item in enumerate(turn.items):
         shown = [item]
         if isinstance(item, Compaction):
             from .compacted import contents_of, told
 
             param = "input" if turn.request.previous_response_id is None else "previous_response_id"
-            shown = told(item, await contents_of(seal, item, [target], param), called)
+            shown = told(item, await contents_of(seal, item, [target], param), turn.tools, called, answered)
             # What an item carries may be a client's words, so none of it counts as made here.
             made = made + len(shown) - 1 if index < turn.made else len(items) + len(shown)
         for each in shown:

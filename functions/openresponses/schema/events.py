@@ -1,4 +1,4 @@
-"""The 24 streaming events (`error` included), and OpenAI's of tools that the provider runs itself.
+"""The 24 streaming events (`error` included), and OpenAI's of tools that this server runs, or the provider.
 
 `sequence_number` is -1 until the journal stamps it.
 """
@@ -166,8 +166,10 @@ class CompactionCompacting(_ItemEvent):
     type: Literal["response.compaction.compacting"] = "response.compaction.compacting"
 
 
-class UpstreamProgress(_ItemEvent):
-    """How an item of a tool that the provider runs comes along. What else the event says is kept as it came."""
+class ToolProgress(_ItemEvent):
+    """How the item of a tool comes along that this server runs, or the provider. What else the event says of a
+    provider's is kept as it came.
+    """
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Json]  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -257,7 +259,7 @@ Event: TypeAlias = Annotated[
     | ArgumentsDelta
     | ArgumentsDone
     | CompactionCompacting
-    | UpstreamProgress
+    | ToolProgress
     | ErrorEvent,
     Discriminator("type"),
 ]

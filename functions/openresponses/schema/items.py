@@ -150,7 +150,8 @@ class HostedToolCall(Wire):
     """A call that this server ran: how it was called, its status, and its result, in one item.
 
     `type` is `serverless:<tool>`, or `serverless:rejected_call` for a call that the request didn't allow.
-    `output` is null until the tool has answered. `failed`: the output says what went wrong.
+    `output` is null until the tool has answered, and text, or parts where it is more than that. `failed`: the output
+    says what went wrong.
     """
 
     type: Annotated[str, Field(pattern=HOSTED_TYPE, max_length=MAX_NAME)]
@@ -161,7 +162,7 @@ class HostedToolCall(Wire):
     status: Annotated[
         Literal["in_progress", "completed", "incomplete", "failed"], BeforeValidator(_completed_if_null)
     ] = "completed"
-    output: str | None = None
+    output: str | OutputParts | None = None
 
 
 class ListedTool(Wire):
@@ -190,7 +191,8 @@ class McpListTools(Wire):
 class McpCall(Wire):
     """A call of an MCP server's tool that this server made. `error` is an object that says what failed.
 
-    `content` is ours: what the model reads of the result where that is more than the text of `output`.
+    `content` is ours: what the model reads of the result where that is more than the text of `output`. So is `call_id`,
+    by which the provider knows the call.
     """
 
     type: Literal["mcp_call"] = "mcp_call"
@@ -205,16 +207,26 @@ class McpCall(Wire):
     error: Json = None
     approval_request_id: GivenId | None = None
     content: OutputParts | None = absent()
+    call_id: CallId | None = absent()
 
 
 class McpApprovalRequest(Wire):
-    """A call that is made only if the client approves it. Its id proves what is to be called: see `core.approvals`."""
+    """A call that is made only if the client approves it. Its id proves what is to be called: see `core.approvals`.
+
+    `call_id` is ours: by it the provider knows the call.
+    """
 
     type: Literal["mcp_approval_request"] = "mcp_approval_request"
     id: Id = ""
     server_label: Name
     name: Name
     arguments: Annotated[str, ABSENT_IF_NULL] = ""
+    call_id: CallId | None = absent()
+
+    @property
+    def status(self) -> ItemStatus:
+        """As any other call's. On the wire it has none: the model has said all of it."""
+        return "completed"
 
 
 class McpApprovalResponse(Wire):
@@ -238,8 +250,9 @@ class SearchResult(Wire):
 class WebSearchCall(Wire):
     """A search of the web, or the opening of a page, that this server made.
 
-    `action` is one of OpenAI's (`openai.types.responses.response_function_web_search`). `results` is ours: what the
-    model reads, here and in later turns.
+    `action` is one of OpenAI's (`openai.types.responses.response_function_web_search`). `results`, or the `error` of a
+    search that failed, are ours: what the model reads, here and in later turns. So is `call_id`, by which the provider
+    knows the call.
     """
 
     type: Literal["web_search_call"] = "web_search_call"
@@ -249,6 +262,8 @@ class WebSearchCall(Wire):
     ] = "completed"
     action: JsonObject = {}
     results: Annotated[list[SearchResult], Field(max_length=MAX_PARTS, fail_fast=True)] | None = absent()
+    error: str | None = absent()
+    call_id: CallId | None = absent()
 
     @property
     def name(self) -> str:

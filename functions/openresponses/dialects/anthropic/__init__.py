@@ -50,7 +50,7 @@ from .allowed import ALLOWED
 from .errors import ERRORS
 from .messages import Prompt, prompt, text_block
 from .models import FACTS, AnthropicOptions, Profile, profile_of
-from .request import order, tools
+from .request import WEB_SEARCH, order, tools
 from .stream import AnthropicDecoder
 from .thinking import BINDING_BETA, began_without_thinking, effort, is_off, thinking
 
@@ -83,6 +83,11 @@ def connect(settings: ProviderSettings, network: Network | None = None) -> HttpD
         counting=_count,
         network=network,
     )
+
+
+def runs(settings: ProviderSettings, model: str) -> frozenset[str]:
+    searches = read_options(AnthropicOptions, settings, FACTS, model).web_search
+    return frozenset({WEB_SEARCH} if searches else ())
 
 
 _COUNTED = ("model", "messages", "system", "tools", "tool_choice", "thinking", "output_config")

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from ...core import deltas as d
 from ...core.errors import ProviderUnavailable, StreamViolation
-from ...core.run import OfferedTool
+from ...core.run import SERVER_KINDS, OfferedTool
 from ...schema.base import JsonObject
 from ...schema.content import FileCitation, UrlCitation
 from ...schema.items import ExtensionItem
@@ -50,7 +50,7 @@ class AnthropicDecoder(Decoder):
 
     def __init__(self, tools: Sequence[OfferedTool] = (), *, summarised: bool = True) -> None:
         self._names = tool_names(tools)
-        self._of_client = {tool.name for tool in tools if tool.kind != "hosted"}
+        self._of_client = {tool.name for tool in tools if tool.kind not in SERVER_KINDS}
         self._summary = 0 if summarised else None
         self._blocks: dict[int, _Block] = {}
         self._begun: set[int] = set()

@@ -44,7 +44,7 @@ from .allowed import ALLOWED
 from .errors import ERRORS
 from .messages import contents, tool_names
 from .models import FACTS, GeminiModel, GeminiOptions
-from .request import model_path, response_format, told_format, tools
+from .request import GOOGLES, model_path, response_format, told_format, tools
 from .stream import GeminiDecoder
 from .thinking import thinking
 
@@ -77,6 +77,13 @@ def connect(settings: ProviderSettings, network: Network | None = None) -> HttpD
         counting=count,
         network=network,
     )
+
+
+def runs(settings: ProviderSettings, model: str) -> frozenset[str]:
+    """Of Google's own tools, those that it takes beside functions."""
+    options = read_options(GeminiOptions, settings, FACTS)
+    mixes = options.mixes_tools and GeminiModel.of(model, options).is_3
+    return frozenset(GOOGLES if mixes else ())
 
 
 _STREAM = ":streamGenerateContent"

@@ -128,7 +128,7 @@ def _list(value: JsonValue) -> list[JsonValue]:
 
 
 _SAYS_SOMETHING = ("properties", "additionalProperties", "anyOf", "oneOf", "allOf", "$ref")
-_GOOGLES = {"code_interpreter": "codeExecution", "web_search": "googleSearch"}
+GOOGLES = {"code_interpreter": "codeExecution", "web_search": "googleSearch"}
 
 
 def model_path(model: str) -> str:
@@ -195,8 +195,8 @@ def _googles(turn: Turn, *, mixable: bool) -> list[JsonObject]:
     if turn.tool_choice == "required" and not turn.tools:
         raise RequestError("This model's provider can't be made to use its own tools", param="tool_choice")
     return [
-        {_GOOGLES.get(tool.type, "googleSearch"): {}}
-        for tool in refuse_upstream_tools(turn, _GOOGLES if mixable else ())
+        {GOOGLES.get(tool.type, "googleSearch"): {}}
+        for tool in refuse_upstream_tools(turn, GOOGLES if mixable else ())
         if tool.__pydantic_extra__.get("external_web_access") is not False
     ]
 

@@ -158,7 +158,7 @@ def _outputs(items: Sequence[Item]) -> list[tuple[str, str]]:
             case FunctionCallOutput() | CustomToolCallOutput():
                 found.append((names.get(item.call_id, item.call_id), _read(item)))
             case HostedToolCall() if item.output is not None:
-                found.append((item.name, item.output))
+                found.append((item.name, _output(item.output)))
             case _:
                 pass
     return found
@@ -174,13 +174,17 @@ def _read(item: Item) -> str:
         case CustomToolCall():
             return item.input
         case FunctionCallOutput() | CustomToolCallOutput():
-            return item.output if isinstance(item.output, str) else _text(item.output)
+            return _output(item.output)
         case HostedToolCall():
-            return f"{item.arguments} {item.output or ''}"
+            return f"{item.arguments} {_output(item.output or '')}"
         case Reasoning():
             return " ".join(part.text for part in item.content)
         case _:
             return ""
+
+
+def _output(output: str | Sequence[Part]) -> str:
+    return output if isinstance(output, str) else _text(output)
 
 
 def _text(parts: Sequence[Part]) -> str:

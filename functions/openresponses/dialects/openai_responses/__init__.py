@@ -93,6 +93,10 @@ def connect(settings: ProviderSettings, network: Network | None = None) -> HttpD
     )
 
 
+def runs(settings: ProviderSettings, model: str) -> frozenset[str]:
+    return frozenset(read_options(ResponsesOptions, settings, FACTS, model).upstream_tools)
+
+
 _COUNTED = (
     *("model", "input", "instructions", "tools", "tool_choice", "text", "reasoning", "truncation"),
     "parallel_tool_calls",

@@ -19,7 +19,7 @@ from ...core.errors import StreamViolation
 from ...core.room import MAX_ITEMS
 from ...schema.base import JsonObject
 from ...schema.content import Annotation
-from ...schema.events import UpstreamProgress
+from ...schema.events import ToolProgress
 from ...schema.items import ExtensionItem, Phase
 from .._shared.json import count, objects, text
 from .._shared.naming import CallIds, Naming
@@ -59,7 +59,7 @@ def arguments_of(value: JsonValue) -> str:
 
 
 _ANNOTATION = TypeAdapter[Annotation](Annotation)
-_PROGRESS = frozenset(get_args(UpstreamProgress.model_fields["type"].annotation))
+_PROGRESS = frozenset(get_args(ToolProgress.model_fields["type"].annotation))
 
 
 @dataclass(slots=True)
@@ -377,7 +377,7 @@ class UpstreamItem(OutputItem):
     def feed(self, kind: str, event: JsonObject) -> Iterator[d.Delta]:
         ours: JsonObject = {"type": kind, "item_id": "", "output_index": 0, "sequence_number": -1}
         said = {name: value for name, value in event.items() if name != "obfuscation"}
-        yield d.Progress(self.key, event=UpstreamProgress.model_validate(said | ours))
+        yield d.Progress(self.key, event=ToolProgress.model_validate(said | ours))
 
     def close(self, item: JsonObject) -> Iterator[d.Delta]:
         yield d.Progress(self.key, extension_of(item))

@@ -9,7 +9,7 @@ from .._shared.rules import RuleOptions
 
 _OPENAI: JsonObject = {
     "custom_tools": True,
-    "upstream_tools": ["web_search", "file_search", "code_interpreter", "image_generation", "mcp", "tool_search"],
+    "upstream_tools": ["web_search", "file_search", "code_interpreter", "image_generation", "tool_search"],
     "omit": ["presence_penalty", "frequency_penalty"],
 }
 _AZURE: JsonObject = {**_OPENAI, "key_header": "api-key", "reasoning_ids": False}
