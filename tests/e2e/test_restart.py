@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -21,18 +22,21 @@ import httpx2
 import pytest
 from openai import AuthenticationError, NotFoundError, OpenAI
 
-from openresponses.client_keys import new_token
 from openresponses_dev.cli.cli import app
 from openresponses_dev.local.kept import Kept, Key, Row
 from openresponses_dev.local.private_folder import PrivateFolder, read_private
 from openresponses_dev.local.status_page import JSON_PATH
-from tests.local.local_project import PATIENCE, ROOT, environment
+from openresponses_dev.manage.problems import Problem
+from tests.local.local_project import PATIENCE, environment
 from tests.sweeps import Sweep
 
 pytestmark = pytest.mark.xdist_group("restart")
 OPENRESPONSES = str(Path(sys.executable).parent / "openresponses")
 CALCULATOR: Any = [{"type": "serverless:calculator"}]
 LONG = "[[turns 3]] [[slow 60ms]] [[words 12]] " + '[[call calculator {"expression": "15 * 37"}]]'
+REFUND: Any = [{"type": "serverless:refund"}]
+REFUNDS = "[[parallel 2]] " + " ".join(f'[[call refund {{"order": "a", "amount": {n}}}]]' for n in (5, 6))
+WITH_TOOL = ("--parameter", "ExampleTool=true")
 OVER = ("completed", "incomplete", "failed", "cancelled")
 
 
@@ -46,6 +50,13 @@ class Dev:
 
     def client(self, key: str = "") -> OpenAI:
         return OpenAI(base_url=self.base_url, api_key=key or self.key, max_retries=0, timeout=PATIENCE)
+
+    def asked(self) -> dict[str, str]:
+        """The token of each refund that somebody was asked for, by its amount."""
+        found = re.findall(
+            r"A refund of (\d+) for.*?tools answer (\S+) --output", (self.folder / "log").read_text(), re.S
+        )
+        return dict(found)
 
     def services(self, name: str) -> Any:
         port = self.base_url.removesuffix("/v1").rpartition(":")[2]
@@ -89,29 +100,23 @@ def until(condition: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
-def finished(client: OpenAI, response_id: str) -> Any:
+def finished(client: OpenAI, response_id: str, tool: str) -> tuple[str, list[str]]:
+    """Its status, and what the tool answered, once it is over."""
     until(lambda: client.responses.retrieve(response_id).status in OVER)
-    return client.responses.retrieve(response_id)
+    response: Any = client.responses.retrieve(response_id)
+    return response.status, [item.output for item in response.output if item.type == f"serverless:{tool}"]
 
 
-def outputs(response: Any) -> list[str]:
-    return [item.output for item in response.output if item.type == "serverless:calculator"]
-
-
-def endings(sweep: Sweep) -> list[signal.Signals]:
-    return sweep.sample([signal.SIGKILL, signal.SIGTERM], 1)
-
-
-def test_everything_is_there_again_and_what_was_in_progress_goes_on(
+def test_what_was_there_is_there_again_and_what_was_in_progress_goes_on(
     tmp_path_factory: pytest.TempPathFactory, sweep: Sweep
 ) -> None:
-    for ends in endings(sweep):
+    for ends in sweep.sample([signal.SIGKILL, signal.SIGTERM], 1):
         _restart(tmp_path_factory.mktemp("restart"), ends)
 
 
-def _restart(tmp_path: Path, ends: signal.Signals) -> None:
+def _restart(folder: Path, ends: signal.Signals) -> None:
     large = os.urandom(300_000).hex()  # too large for an item of the table
-    with dev(tmp_path, "--alias", "quick=offline/demo", ends=ends) as first:
+    with dev(folder, "--alias", "quick=offline/demo", *WITH_TOOL, ends=ends) as first:
         client = first.client()
         conversation = client.conversations.create(items=[{"role": "user", "content": "My name is Ada."}])
         said = client.responses.create(model="quick", input="Hello", conversation=conversation.id)
@@ -123,17 +128,24 @@ def _restart(tmp_path: Path, ends: signal.Signals) -> None:
         settings = json.dumps({"dialect": "openai_responses", "api_key": "sk-kept"})
         prefix = httpx2.get(first.base_url.replace("/v1", JSON_PATH)).json()["prefix"]
         first.services("ssm").put_parameter(Name=f"{prefix}/providers/openai", Value=settings, Type="SecureString")
+        parked = client.responses.create(model="offline/demo", input=REFUNDS, tools=REFUND, background=True)
+        until(lambda: len(first.asked()) == 2)
         loop = client.responses.create(model="offline/demo", input=LONG, tools=CALCULATOR, background=True)
         stream = client.responses.create(model="offline/demo", input=LONG, tools=CALCULATOR, stream=True)
         inline = next(iter(stream)).response.id  # type: ignore[union-attr]
-    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / ".openresponses").iterdir()}
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder / ".openresponses").iterdir()}
     assert {*modes.values()} == {0o600}, modes
 
-    with dev(tmp_path) as second:
+    with dev(folder, *WITH_TOOL) as second:
+        command = [OPENRESPONSES, "dev", "--port", "0", "--fresh"]
+        refused = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment())
+        assert refused.returncode == 2
+        assert refused.stderr.startswith("openresponses: another openresponses dev runs here, and keeps its state in ")
         client = second.client()
         assert second.key == first.key
-        counts = "3 keys, 1 provider, 1 alias, 4 responses, 1 conversation, 2 of them in progress"
-        assert second.keeps == f"{tmp_path}/.openresponses/kept.sqlite: {counts}; --fresh forgets it"
+        counts = "3 keys, 1 provider, 1 alias, 5 responses, 1 conversation, 3 of them in progress"
+        assert second.keeps == f"{folder}/.openresponses/kept.sqlite: {counts}; --fresh forgets it"
+        _answer(second, first.asked())
         assert client.responses.retrieve(stored.id) == stored
         assert client.responses.input_items.list(stored.id).data[0].content[0].text == large  # type: ignore[union-attr]
         client.responses.create(model="fast", input="And?", previous_response_id=said.id)
@@ -146,97 +158,29 @@ def _restart(tmp_path: Path, ends: signal.Signals) -> None:
             client.responses.create(model="quick", input="An option holds for one run.")
         assert "openai" in second.command("providers", "list")
         for each in (loop.id, inline):
-            response = finished(client, each)
-            assert (response.status, outputs(response)) == ("completed", ["555"] * 3)
+            assert finished(client, each, "calculator") == ("completed", ["555"] * 3)
+        assert finished(client, parked.id, "refund") == ("completed", ["Approved 5", "Approved 6"])
 
 
-TOOL = """\
-Resources:
-  RefundFunction:
-    Type: AWS::Serverless::Function
-    Properties:
-      FunctionName: !Sub ${AWS::StackName}_tool_refund
-      CodeUri: refund/
-      Handler: app.handler
-      Runtime: python3.13
-
-  RefundParameter:
-    Type: AWS::SSM::Parameter
-    Properties:
-      Name: !Sub /openresponses/${AWS::StackName}/tools/refund
-      Type: String
-      Value: !Sub '{"function": "${RefundFunction.Arn}", "answers": "later", "timeout": 3600}'
-
-"""
-CODE = """\
-import json, os
-
-def handler(event, context):
-    with open(os.environ["ASKED"], "a") as asked:
-        asked.write(json.dumps(event) + "\\n")
-"""
+def _answer(dev: Dev, asked: dict[str, str]) -> None:
+    """With the tokens of before, once each."""
+    for amount in ("6", "5"):
+        dev.command("tools", "answer", asked[amount], "--output", f"Approved {amount}")
+    for token in asked.values():
+        with pytest.raises(Problem, match="this call waits no more"):
+            dev.command("tools", "answer", token, "--output", "Again")
+    # Who was asked just as it ended may be asked once more, and by the same token.
+    assert dev.asked() == asked
 
 
-def project_in(tmp_path: Path) -> Path:
-    """A copy of the project with a tool that answers later: somebody reads what it was asked in the file `asked`."""
-    for name in ("functions", "infra"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    template = (ROOT / "template.yaml").read_text().replace("\nResources:\n", f"\n{TOOL}")
-    (tmp_path / "template.yaml").write_text(template)
-    (tmp_path / "refund").mkdir()
-    (tmp_path / "refund/app.py").write_text(CODE)
-    return tmp_path
-
-
-def test_a_tool_answers_after_the_sandbox_died_and_dev_restarted(
-    tmp_path_factory: pytest.TempPathFactory, sweep: Sweep
-) -> None:
-    for ends in endings(sweep):
-        _restart_parked(project_in(tmp_path_factory.mktemp("parked")), ends)
-
-
-def _restart_parked(project: Path, ends: signal.Signals) -> None:
-    asked, options = project / "asked", ("--env", f"ASKED={project / 'asked'}")
-    ask = '[[parallel 2]] [[call refund {"amount": 5}]] [[call refund {"amount": 6}]]'
-    with dev(project, *options, ends=ends) as first:
-        tools: Any = [{"type": "serverless:refund"}]
-        waiting = first.client().responses.create(model="offline/demo", input=ask, tools=tools, background=True)
-        until(lambda: asked.exists() and asked.read_text().count("\n") == 2)
-    tokens = {
-        each["arguments"]["amount"]: each["task_token"] for each in map(json.loads, asked.read_text().splitlines())
-    }
-
-    with dev(project, *options) as second:
-        assert "1 response, 1 of them in progress" in second.keeps
-        client = second.services("stepfunctions")
-        client.send_task_success(taskToken=tokens[6], output='"six"')
-        client.send_task_success(taskToken=tokens[5], output='"five"')
-        for token in tokens.values():
-            with pytest.raises(client.exceptions.TaskTimedOut):
-                client.send_task_success(taskToken=token, output='"again"')
-        response = finished(second.client(), waiting.id)
-        found = [item.output for item in response.output if item.type == "serverless:refund"]
-        assert (response.status, found) == ("completed", ["five", "six"])
-    # Who was asked just as it ended may be asked again, by the same token.
-    asked_with = {
-        (each["arguments"]["amount"], each["task_token"]) for each in map(json.loads, asked.read_text().splitlines())
-    }
-    assert asked_with == {*tokens.items()}
-
-
-def test_fresh_forgets_and_another_dev_is_refused(tmp_path: Path) -> None:
+def test_fresh_forgets_what_was_kept(tmp_path: Path) -> None:
     kept = Kept(PrivateFolder(tmp_path), now=0, say=print)
-    token = new_token()
-    kept.write([Row(Key("key", "", ""), token), Row(Key("parameter", "", "/a"), "{}")])
+    kept.write([Row(Key("parameter", "", "/a"), "{}")])
     kept.close()
-    with dev(tmp_path, "--fresh") as running:
-        assert running.keeps.endswith("kept.sqlite: nothing yet; --fresh forgets it")
-        assert running.key != token
-        for options in ([], ["--fresh"]):
-            command = [OPENRESPONSES, "dev", "--port", "0", *options]
-            refused = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment())
-            assert refused.returncode == 2
-            assert refused.stderr.startswith("openresponses: another openresponses dev runs here, and keeps its state")
-    again = Kept(PrivateFolder(tmp_path), now=0, say=print)
-    assert again.find(Key("key", "", "")) == running.key
-    again.close()
+    command = [OPENRESPONSES, "dev", "--template", "nowhere.yaml"]
+    for options, left in ((["--keep-nothing", "--fresh"], 1), (["--fresh"], 0)):
+        done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, env=environment())
+        assert "nowhere.yaml" in done.stderr
+        kept = Kept(PrivateFolder(tmp_path), now=0, say=print)
+        assert len([*kept.rows()]) == left
+        kept.close()

@@ -179,7 +179,7 @@ def test_whatever_was_done_is_there_again(start: Start, request: pytest.FixtureR
     for _ in range(2):
         with start() as services:
             assert services.all() == before
-            for _ in range(70):
+            for _ in range(40):
                 name, n = draw.choice([*OPERATIONS]), draw.randrange(1, 12)
                 with suppress(ClientError):
                     OPERATIONS[name](services, n)
