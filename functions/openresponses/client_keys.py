@@ -9,6 +9,7 @@ import secrets
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import Literal, TypeAlias
 
@@ -39,7 +40,8 @@ class ClientKey:
     """What is kept of a key. Times are Unix seconds.
 
     `hash` is the SHA-256 of the secret: that one is as random as a cipher's key, and needs no slow hash.
-    `models` are names, aliases or patterns with `*`; none is all.
+    `models` are names, aliases or patterns with `*`; none is all. `mcp` are labels of the deployment's MCP servers, or
+    patterns of them; none is all of them, and any other server that a request names.
     """
 
     id: str
@@ -47,6 +49,7 @@ class ClientKey:
     tenant: str
     name: str = ""
     models: tuple[str, ...] = ()
+    mcp: tuple[str, ...] = ()
     reasoning: str = ""
     created_at: int = 0
     expires_at: int | None = None
@@ -77,6 +80,7 @@ def make(
     now: float,
     name: str = "",
     models: Sequence[str] = (),
+    mcp: Sequence[str] = (),
     reasoning: str = "",
     expires_at: float | None = None,
 ) -> ClientKey:
@@ -85,8 +89,9 @@ def make(
     if parsed is None:
         raise ValueError("a key is or_<12 of a-z0-9>_<43 of A-Za-z0-9>")
     check_tenant(tenant)
-    if not all(map(_PATTERN.fullmatch, models)) or len(" ".join(models)) > _MAX_PATTERNS_LENGTH:
-        raise ValueError(f"models are names without spaces, {_MAX_PATTERNS_LENGTH} characters in all")
+    for what, patterns in (("models", models), ("MCP servers", mcp)):
+        if not all(map(_PATTERN.fullmatch, patterns)) or len(" ".join(patterns)) > _MAX_PATTERNS_LENGTH:
+            raise ValueError(f"{what} are names without spaces, {_MAX_PATTERNS_LENGTH} characters in all")
     if reasoning not in REASONING:
         raise ValueError("reasoning is 'summary', 'encrypted', or empty for all of it")
     if len(name) > _MAX_NAME_LENGTH or not name.isprintable():
@@ -94,7 +99,8 @@ def make(
     if expires_at is not None and expires_at <= now:
         raise ValueError("a key expires in the future")
     expires = None if expires_at is None else int(expires_at)
-    return ClientKey(parsed.id, parsed.hash, tenant, name, tuple(models), reasoning, int(now), expires)
+    limits = tuple(models), tuple(mcp), reasoning
+    return ClientKey(parsed.id, parsed.hash, tenant, name, *limits, int(now), expires)
 
 
 def refusal(token: Token, key: ClientKey | None, now: float) -> Refusal | None:
@@ -112,6 +118,11 @@ def ended(key: ClientKey, now: float) -> Refusal | None:
     if key.expires_at is not None and key.expires_at <= now:
         return "expired"
     return None
+
+
+def allows(patterns: Sequence[str], name: str) -> bool:
+    """Whether a key that is limited to `patterns` may use `name`. No patterns are no limit."""
+    return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _random(letters: str, length: int) -> str:

@@ -10,7 +10,7 @@ from functools import cache
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from .core.accounts import Account
+from .core.accounts import Account, CallAccount
 from .core.errors import KitError
 from .core.run import Run
 from .routing.targets import Target
@@ -115,6 +115,34 @@ class LoggedAccounts:
         _measure({"provider": provider}, counts, {"Duration": milliseconds})
         if account.error and account.kept:  # otherwise the request is counted as refused
             count_error(account.error)
+
+    async def called(self, account: CallAccount) -> None:
+        """CloudWatch bills each value of a dimension, so MCP servers that only a client names are counted together."""
+        milliseconds = account.seconds * 1000
+        logger().info(
+            "tool call",
+            tenant=self._tenant,
+            key_id=account.key_id,
+            response_id=account.response_id,
+            call_id=account.call_id,
+            kind=account.kind,
+            server=account.server,
+            host=account.host,
+            tool=account.tool,
+            outcome=account.outcome,
+            approved_by=account.approved_by,
+            duration_ms=round(milliseconds, 1),
+            bytes_in=account.bytes_in,
+            bytes_out=account.bytes_out,
+        )
+        if account.outcome != "refused":
+            named = f"mcp:{account.server}" if account.configured else "mcp"
+            failed = account.outcome != "completed"
+            _measure(
+                {"tool": named if account.kind == "mcp" else account.tool},
+                {"ToolCallErrors": 1} if failed else {},
+                {"ToolCallDuration": milliseconds},
+            )
 
 
 def _provider_and_model(target: str | None) -> tuple[str, str]:

@@ -30,6 +30,7 @@ from openresponses.toolbox import Toolbox
 from openresponses.toolbox.files import ToolFiles
 from tests.contract.authorized import authorized
 from tests.contract.machine import House
+from tests.contract.serving import Serving
 from tests.fakes.server import FakeUpstream, dialects, wire_of
 from tests.fakes.wire import Rules
 
@@ -82,7 +83,7 @@ class Encoding:
 
     def house(self, tenant: str) -> House:
         if tenant not in self._houses:
-            models, tools = TenantModels(self._router, AeadSeal(self._keys, tenant)), Toolbox([ToolFiles()])
+            models, tools = TenantModels(self._router, AeadSeal(self._keys, tenant)), Toolbox([ToolFiles(), Serving()])
             self._houses[tenant] = House(models, tools)  # type: ignore[arg-type]
         return self._houses[tenant]
 

@@ -17,6 +17,7 @@ from openresponses.core.settings import Settings
 from openresponses.responses.create import NewResponses
 from openresponses.responses.stored import StoredResponses
 from openresponses.responses.worker import Worker
+from openresponses.routing.cipher import TenantMarks
 from openresponses.schema.events import StreamEvent
 from openresponses.schema.request import CreateResponse
 from openresponses.storage.memory import Shelf, memory_storage
@@ -25,6 +26,10 @@ from tests.unit.kit import Json, Ledger, Models, Script, Tools
 RETRIES = 5
 LIFE = 900.0
 """Seconds that a worker has."""
+
+
+async def sealing_keys() -> list[bytes]:
+    return [b"k" * 32]
 
 
 class Killed(BaseException):
@@ -41,6 +46,7 @@ class House:
         *,
         key_id: str = "",
         storage: Storage | None = None,
+        tenant: str = "acme",
         **settings: Any,
     ) -> None:
         self.shelf, self.tools = Shelf(), tools or Tools()
@@ -49,7 +55,8 @@ class House:
         ids = iter(f"{n:032x}" for n in range(1, 1000))
         models = Models(script) if isinstance(script, Script) else script
         self.ledger, self.time = Ledger(), 2.0
-        self.ports = Ports(models, self.tools, self.ledger, lambda: self.time, lambda: next(ids), self.storage)
+        now, marks = lambda: self.time, TenantMarks(sealing_keys, tenant)
+        self.ports = Ports(models, self.tools, self.ledger, now, lambda: next(ids), self.storage, marks)
         self.new = NewResponses(self.ports, self.settings, key_id)
         self.stored = StoredResponses(self.ports)
         self.worker_ports: Callable[[], Ports] = lambda: self.ports

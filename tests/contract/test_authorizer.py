@@ -23,7 +23,15 @@ from tests.contract.storage_suite import EMULATORS, TABLE, AwsBackend, opened_aw
 NOW = 1_800_000_000
 STAGE = "arn:aws:execute-api:eu-north-1:123456789012:a1b2c3d4e5/openresponses"
 TOKEN = new_token()
-KEY = make(TOKEN, "acme", now=NOW, models=["openai/*", "fast"], reasoning="summary", expires_at=NOW + 60)
+KEY = make(
+    TOKEN,
+    "acme",
+    now=NOW,
+    models=["openai/*", "fast"],
+    mcp=["docs", "team-*"],
+    reasoning="summary",
+    expires_at=NOW + 60,
+)
 
 
 @pytest.fixture(params=EMULATORS)
@@ -66,7 +74,13 @@ def test_a_good_key_may_call_the_whole_stage() -> None:
             "Version": "2012-10-17",
             "Statement": [{"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": f"{STAGE}/*/*"}],
         },
-        "context": {"tenant": "acme", "key_id": KEY.id, "models": "openai/* fast", "reasoning": "summary"},
+        "context": {
+            "tenant": "acme",
+            "key_id": KEY.id,
+            "models": "openai/* fast",
+            "mcp": "docs team-*",
+            "reasoning": "summary",
+        },
     }
 
 
@@ -195,8 +209,13 @@ def request(authorizer: object) -> Request:
 
 def test_the_api_function_knows_who_calls() -> None:
     context = {**asked(f"Bearer {TOKEN}")["context"], "principalId": KEY.id, "integrationLatency": "12"}
-    assert access_of(request(context)) == Access("acme", KEY.id, ("openai/*", "fast"), "summary")
-    assert access_of(request({**context, "models": "", "reasoning": ""})) == Access("acme", KEY.id, (), None)
+    assert access_of(request(context)) == Access("acme", KEY.id, ("openai/*", "fast"), ("docs", "team-*"), "summary")
+    assert access_of(request({**context, "models": "", "mcp": "", "reasoning": ""})) == Access("acme", KEY.id)
+
+
+def test_an_answer_that_the_gateway_remembers_from_an_older_authorizer_is_of_a_key_without_a_limit_of_servers() -> None:
+    context = {name: value for name, value in asked(f"Bearer {TOKEN}")["context"].items() if name != "mcp"}
+    assert access_of(request(context)) == Access("acme", KEY.id, ("openai/*", "fast"), (), "summary")
 
 
 @pytest.mark.parametrize(
@@ -208,6 +227,7 @@ def test_the_api_function_knows_who_calls() -> None:
         {"tenant": "acme", "key_id": "k", "models": ""},
         {"tenant": "", "key_id": "k", "models": "", "reasoning": ""},
         {"tenant": "acme", "key_id": "k", "models": "", "reasoning": "something new"},
+        {"tenant": "acme", "key_id": "k", "models": "", "mcp": 1, "reasoning": ""},
     ],
 )
 def test_whoever_no_authorizer_spoke_for_is_nobody(authorizer: object) -> None:

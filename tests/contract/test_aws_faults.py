@@ -192,6 +192,28 @@ async def is_released(storage: Storage, n: int) -> bool:
     return held is None
 
 
+def requests(n: int) -> list[str]:
+    return [f"mcpr_{n}a", f"mcpr_{n}b"]
+
+
+async def spend(storage: Storage, n: int) -> None:
+    assert await storage.spent.spend(requests(n), rid(n)) is None
+
+
+async def are_spent(storage: Storage, n: int) -> bool:
+    """All of them, or none."""
+    found = [await storage.spent.spend([each], rid(n + 500)) for each in requests(n)]
+    assert found in ([None, None], requests(n))
+    await storage.spent.give_back(requests(n), rid(n + 500))
+    return found != [None, None]
+
+
+async def are_free(storage: Storage, n: int) -> bool:
+    found = [await storage.spent.spend([each], rid(n + 500)) for each in requests(n)]
+    await storage.spent.give_back(requests(n), rid(n + 500))
+    return found == [None, None]
+
+
 async def stop(storage: Storage, n: int) -> None:
     await storage.launcher.start(rid(n), 0)
     await storage.launcher.stop(rid(n), 0)
@@ -268,6 +290,8 @@ OPERATIONS = {
     "save": Operation(created, save, is_saved),
     "append": Operation(created, append, is_appended),
     "release": Operation(created, release, is_released),
+    "spend": Operation(nothing, spend, are_spent),
+    "give back": Operation(spend, lambda s, n: s.spent.give_back(requests(n), rid(n)), are_free),
     "stop": Operation(nothing, stop, always),
 }
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from openresponses.core import deltas as d
+from openresponses.core.engine import OUTCOME_UNKNOWN
 from openresponses.core.errors import Cancelled, NotFound, ProviderUnavailable, RequestError
 from openresponses.core.ports import Storage
 from openresponses.core.records import Batch
@@ -162,6 +163,40 @@ async def test_a_worker_killed_at_any_write_loses_nothing(after: bool) -> None:
         ]
         check_response(record.response.model_dump(mode="json"))
     assert kills == n - 1 >= 5
+
+
+WITH_SERVERS = [
+    [*call("docs__look", '{"what": "it"}'), *STOP],
+    [*call("docs__note"), *call("web_search", '{"query": "it"}', key=1), *STOP],
+    [*call("clock"), *STOP],
+    ANSWER,
+]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the write", "after the write"])
+async def test_a_call_of_a_server_is_not_repeated_unless_the_server_says_that_it_may_be(after: bool) -> None:
+    tools = [*DECLARED, *SERVED]
+    expected, _ = await House(Again(WITH_SERVERS), inline_turns=99).create(tools=tools)
+    unknown = 0
+    for n in range(1, 100):
+        house = House(Again(WITH_SERVERS))
+        fragile = Fragile(house.storage, n, after=after)
+        house.worker_ports = lambda h=house, f=fragile: replace(h.ports, storage=replace(h.storage, log=f, runs=f))
+        queued, _ = await house.create(tools=tools, background=True)
+        await house.idle()
+        events = await house.events(queued["id"])
+        final = check_stream(events, deaths=house.deaths)
+        check_response(final)
+        assert [item["type"] for item in final["output"]] == [item["type"] for item in expected["output"]]
+        assert [call.name for call in house.tools.called].count("note") <= 1
+        (note,) = (item for item in final["output"] if item.get("name") == "note")
+        lost = note["status"] == "failed"
+        assert not lost or note["error"]["content"][0]["text"] == OUTCOME_UNKNOWN.text
+        unknown += lost
+        if not house.deaths:
+            break
+    assert n > 5
+    assert unknown >= after  # who is killed before a write has its outputs in the log
 
 
 async def test_a_provider_that_recovers_is_retried_and_its_dead_turn_is_not_shown_again() -> None:

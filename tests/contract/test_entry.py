@@ -59,6 +59,35 @@ def test_every_variable_is_read() -> None:
     assert (aws.config_seconds, aws.response_days, aws.log_days, aws.ssm_prefix) == (5, 1, 2, "/kit")
 
 
+HOSTS: dict[str, tuple[str, ...]] = {
+    "*": ("*",),
+    "none": (),
+    "": (),
+    "mcp.example.com": ("mcp.example.com",),
+    "*.Example.com,docs.test": ("*.example.com", "docs.test"),
+    "a.test, b.test": ("a.test", "b.test"),
+}
+
+
+@pytest.mark.parametrize(("text", "hosts"), HOSTS.items(), ids=lambda each: str(each))
+def test_the_hosts_of_mcp_servers_are_a_list_of_patterns(text: str, hosts: tuple[str, ...]) -> None:
+    assert settings_from({"OPENRESPONSES_MCP_HOSTS": text}).mcp_hosts == hosts
+
+
+def test_a_request_may_name_any_host_and_none_on_this_machine_unless_the_environment_says_otherwise() -> None:
+    settings = settings_from({})
+    assert (settings.mcp_hosts, settings.loopback) == (("*",), False)
+    assert settings_from({"OPENRESPONSES_LOOPBACK": "true"}).loopback
+
+
+@pytest.mark.parametrize(
+    "text", ["https://a.test", "a.test/x", "a.*", "a*.test", "*.*", "a test.*", "none,a.test:443", "[::1]", "*a.test"]
+)
+def test_what_is_no_pattern_of_hosts_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^OPENRESPONSES_MCP_HOSTS: must be"):
+        settings_from({"OPENRESPONSES_MCP_HOSTS": text})
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("OPENRESPONSES_STORE", "yes"), ("OPENRESPONSES_INLINE_TURNS", "0"), ("OPENRESPONSES_LOG_DAYS", "x")],

@@ -30,6 +30,11 @@ TOOLS: list[Any] = [
     {"type": "serverless:clock"},
     {"type": "function", "name": "get_weather"},
 ]
+SERVERS: list[Any] = [
+    {"type": "mcp", "server_label": "docs", "require_approval": "never"},
+    {"type": "mcp", "server_label": "bank"},
+    {"type": "web_search"},
+]
 THINKING: list[Said] = [
     d.Reasoning("r", "hm "),
     d.Reasoning("r", "well"),
@@ -47,6 +52,14 @@ OWN: list[Said] = [
     d.ToolCall(1, ': "Rome"}'),
     *STOP,
 ]
+SERVED: list[Said] = [
+    *THINKING,
+    *call("docs__look", '{"what": "it"}'),
+    *call("web_search", '{"query": "it"}', key=1),
+    *call("docs__look", '"fail"', key=2),
+    *STOP,
+]
+ASKED: list[Said] = [*text("May I?"), *call("bank__pay"), *call("web_search", key=1), *STOP]
 LONG: list[Said] = [*text("and " * 400), *STOP]
 
 
@@ -70,9 +83,9 @@ def without_ids(output: list[Json]) -> list[Json]:
     return [{name: value for name, value in item.items() if name not in ("id", "call_id")} for item in output]
 
 
-def heard(turns: Sequence[Sequence[Said]], waits: bool) -> list[Json]:
+def heard(turns: Sequence[Sequence[Said]], waits: bool, tools: Sequence[Any] = TOOLS) -> list[Json]:
     """The stream that nobody dies of."""
-    client = Replaced(Steady(turns, waits=waits), Life()).stream(None, tools=TOOLS)
+    client = Replaced(Steady(turns, waits=waits), Life()).stream(None, tools=tools)
     check_stream(client.events)
     return client.events
 
@@ -101,16 +114,20 @@ async def judge(at: Replaced, client: Client, whole: list[Json]) -> None:
 
 @pytest.mark.parametrize("pace", [0, 7], ids=["quick storage", "slow storage"])
 @pytest.mark.parametrize("waits", [False, True], ids=["a burst", "word by word"])
-@pytest.mark.parametrize("turns", [[HOSTED, OWN], [LONG]], ids=["calls", "long"])
+@pytest.mark.parametrize(
+    ("turns", "tools"),
+    [([HOSTED, OWN], TOOLS), ([SERVED, ASKED], SERVERS), ([LONG], TOOLS)],
+    ids=["calls", "calls of servers", "long"],
+)
 def test_an_inline_worker_killed_at_any_event(
-    sweep: Sweep, turns: Sequence[Sequence[Said]], waits: bool, pace: int
+    sweep: Sweep, turns: Sequence[Sequence[Said]], tools: Sequence[Any], waits: bool, pace: int
 ) -> None:
-    whole = heard(turns, waits)
+    whole = heard(turns, waits, tools)
     trials: list[tuple[Replaced, Client]] = []
     points = range(0, len(whole) - 1, 1 if len(turns) > 1 else 32)  # of a long text, not at each of its words
     for last in sweep.sample(points, 6):
         at = Replaced(Steady(turns, waits=waits), Life(pace=pace))
-        client = at.stream(last, tools=TOOLS)
+        client = at.stream(last, tools=tools)
         assert at.life.killed, "nobody was killed"
         trials.append((at, client))
 

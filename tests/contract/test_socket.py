@@ -491,16 +491,18 @@ async def test_ten_thousand_messages_at_once_are_answered_each_once() -> None:
 
 
 async def test_a_message_is_answered_with_what_its_key_may_now() -> None:
-    line = await Line(house_of(), key=ClientKey("k1", "", "acme", models=("small/*",), reasoning="summary")).open()
+    line = await Line(
+        house_of(), key=ClientKey("k1", "", "acme", models=("small/*",), mcp=("docs",), reasoning="summary")
+    ).open()
     seen: list[Any] = []
 
     def open_to(sent: Any) -> Any:
-        seen.append((sent["key_id"], sent["models"], sent["reasoning"]))
+        seen.append((sent["key_id"], sent["models"], sent.get("mcp"), sent["reasoning"]))
         return line.uses()
 
     line.open_to = open_to
     await line.turn({"type": "response.create", "model": "m", "input": "x", "tools": [{"type": "nonsense:tool"}]})
-    assert seen == [("k1", ["small/*"], "summary")]
+    assert seen == [("k1", ["small/*"], ["docs"], "summary")]
 
 
 async def test_another_tenants_key_opens_nothing_on_this_connection() -> None:

@@ -97,6 +97,8 @@ COSTS: dict[str, tuple[Act, list[str]]] = {
         ["TransactWriteItems"],
     ),
     "release": (lambda s: s.claims.release(Claim("key", rid(1), "hash")), ["PutItem"]),
+    "spend": (lambda s: s.spent.spend(["mcpr_1", "mcpr_2"], rid(1)), ["TransactWriteItems"]),
+    "give back": (lambda s: s.spent.give_back(["mcpr_1"], rid(1)), ["PutItem"]),
     "start": (lambda s: s.launcher.start(rid(1), 0), ["StartExecution"]),
     "stop": (lambda s: s.launcher.stop(rid(1), 0), ["StopExecution"]),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -23,8 +24,8 @@ def backend(request: pytest.FixtureRequest) -> Iterator[AwsBackend]:
 
 
 def new_key(tenant: str = "acme", at: int = NOW, expires_at: int | None = None) -> ClientKey:
-    models, name = ["openai/*", "fast"], "Ada's laptop"
-    return make(new_token(), tenant, now=at, name=name, models=models, reasoning="encrypted", expires_at=expires_at)
+    limits: Any = {"models": ["openai/*", "fast"], "mcp": ["docs", "team-*"], "reasoning": "encrypted"}
+    return make(new_token(), tenant, now=at, name="Ada's laptop", **limits, expires_at=expires_at)
 
 
 @pytest.mark.parametrize("expires_at", [None, NOW + 60])
@@ -35,6 +36,14 @@ def test_a_key_is_found_as_it_was_stored(backend: AwsBackend, expires_at: int | 
     assert find_key(backend.dynamodb, NAME, key.id) == key
     assert find_key(backend.dynamodb, NAME, plain.id) == plain
     assert find_key(backend.dynamodb, NAME, new_key().id) is None
+
+
+def test_a_key_that_was_made_before_there_were_limits_of_servers_has_none(backend: AwsBackend) -> None:
+    key = replace(new_key(), mcp=())
+    store_key(backend.dynamodb, NAME, key)
+    (stored,) = (item for item in backend.items() if item["pk"]["S"] == f"key#{key.id}")
+    assert "mcp" not in stored
+    assert find_key(backend.dynamodb, NAME, key.id) == key
 
 
 def test_the_secret_is_kept_nowhere(backend: AwsBackend) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from openresponses.core.answers import MAX_OUTPUT
 from openresponses.core.errors import RequestError
 from openresponses.core.ports import Offer, Offerable, ToolOutput, Tools
 from openresponses.core.run import OfferedTool, Run
@@ -18,7 +19,7 @@ from openresponses.responses.offering import offered_tools
 from openresponses.schema.items import HostedToolCall, McpListTools, ServerCall
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.tools import HostedTool
-from openresponses.toolbox import MAX_OUTPUT, Toolbox
+from openresponses.toolbox import Toolbox
 from openresponses.toolbox.files import ToolFiles
 from openresponses.toolbox.source import ToolFailed
 from openresponses.tools.clock import time_in

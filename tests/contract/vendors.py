@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -26,6 +26,7 @@ from openresponses.routing.router import Router, TenantModels
 from openresponses.storage.memory import MemoryParameters
 from openresponses.toolbox import Toolbox
 from openresponses.toolbox.files import ToolFiles
+from openresponses.toolbox.source import ToolSource
 from tests.contract.authorized import authorized
 from tests.contract.machine import House
 from tests.conversations import folded
@@ -45,6 +46,7 @@ class Vendors:
     upstreams: dict[str, FakeUpstream]
     parameters: dict[str, str]
     settings: Json
+    sources: Sequence[ToolSource] = ()
     houses: dict[str, House] = field(default_factory=dict[str, House])
 
     def __post_init__(self) -> None:
@@ -93,7 +95,7 @@ class Vendors:
         return house.new, house.stored
 
     def _opened(self, tenant: str) -> House:
-        models, tools = TenantModels(self._router, AeadSeal(self._keys, tenant)), Toolbox([ToolFiles()])
+        models, tools = TenantModels(self._router, AeadSeal(self._keys, tenant)), Toolbox([ToolFiles(), *self.sources])
         house = self.houses[tenant] = House(models, tools, **self.settings)  # type: ignore[arg-type]
         return house
 
@@ -111,14 +113,18 @@ def _hurried(app: ASGIApp, seconds: float) -> ASGIApp:
 
 @asynccontextmanager
 async def vendors(
-    names: Iterable[str] = DIALECTS, rules: Rules | None = None, more: Json | None = None, **settings: Any
+    names: Iterable[str] = DIALECTS,
+    rules: Rules | None = None,
+    more: Json | None = None,
+    sources: Sequence[ToolSource] = (),
+    **settings: Any,
 ) -> AsyncIterator[Vendors]:
-    """`more` is added to each provider's parameter; `settings` are the deployment's."""
+    """`more` is added to each provider's parameter; `settings` are the deployment's, `sources` are of more tools."""
     async with AsyncExitStack() as stack:
         upstreams = {
             name: await stack.enter_async_context(fake_upstream(name.partition("-")[0], rules=rules)) for name in names
         }
         texts = {f"providers/{name}": json.dumps(up.settings | (more or {})) for name, up in upstreams.items()}
-        at = Vendors(upstreams, texts, settings)
+        at = Vendors(upstreams, texts, settings, sources)
         stack.push_async_callback(at.aclose)
         yield at

@@ -14,8 +14,13 @@ import pytest
 
 Json = dict[str, Any]
 CLIENT_KEY = f"or_plantedclien_{'PlantedClientSecret' * 2}abcde"
-SECRETS = ("PlantedClientSecret", "planted-provider-key", "planted-header")
-"""Must never be anywhere but where they are needed: the secret of the client's key, and the provider's."""
+SECRETS = (
+    *("PlantedClientSecret", "planted-provider-key", "planted-header"),
+    *("planted-mcp-path", "planted-mcp-key", "planted-mcp-token"),
+)
+"""Must never be anywhere but where they are needed: the secret of the client's key, the provider's, and what a client
+gave for an MCP server.
+"""
 PLANTED = (*SECRETS, "planted-prompt", "planted-answer")
 """Must never be in a log line: a prompt and a piece of an output neither."""
 

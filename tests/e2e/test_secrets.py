@@ -23,6 +23,14 @@ from tests.e2e.tenants import Cloud
 
 Json = dict[str, Any]
 CALCULATOR = [{"type": "serverless:calculator"}]
+MCP: Json = {
+    "type": "mcp",
+    "server_label": "docs",
+    "server_url": "https://mcp.test/planted-mcp-path",
+    "headers": {"x-key": "planted-mcp-key"},
+    "authorization": "planted-mcp-token",
+}
+OF_A_PROVIDER = {"model": "openai_responses/text", "tools": [MCP, *CALCULATOR]}
 REQUESTS: dict[str, Json] = {
     "an answer": {"model": "fake/text", "input": "/fake text;say=planted-answer planted-answer"},
     "a stream": {"model": "offline/demo", "input": "Say planted-prompt.", "stream": True},
@@ -41,6 +49,27 @@ REQUESTS: dict[str, Json] = {
     "a refusal upstream": {"model": "fake/text", "input": "/fake status;code=400"},
     "a failure mid-stream": {"model": "fake/text", "input": "/fake error;say=planted-answer", "stream": True},
     "garbage mid-stream": {"model": "fake/text", "input": "/fake garbage;say=planted-answer", "stream": True},
+    "an MCP server that a provider asks": {**OF_A_PROVIDER, "input": "/fake text;say=planted-answer"},
+    "an MCP server, and more turns": {**OF_A_PROVIDER, "input": "/fake tools;say=planted-answer"},
+    "an MCP server, and a failure mid-stream": {**OF_A_PROVIDER, "input": "/fake error;say=planted-answer"},
+    "an MCP server that the provider doesn't ask": {"model": "fake/text", "tools": [MCP], "input": "planted-prompt"},
+    "an MCP server whose URL is none": {
+        "model": "offline/demo",
+        "input": "planted-prompt",
+        "tools": [{**MCP, "server_url": "planted-mcp-path:planted-mcp-key"}],
+    },
+    "credentials where they would be stored": {
+        "model": "offline/demo",
+        "tools": [],
+        "input": [
+            {"type": "tool_search_call", "call_id": "c", "execution": "client", "arguments": {}},
+            {"type": "tool_search_output", "call_id": "c", "tools": [MCP]},
+        ],
+    },
+    "wrong credentials": {
+        **OF_A_PROVIDER,
+        "tools": [{**MCP, "headers": {"x-key": ["planted-mcp-key"]}}],
+    },
     # (The name of a model that somebody was asked for is logged, and counted.)
     "an upstream that is gone": {"model": "gone/model", "input": "planted-prompt"},
 }

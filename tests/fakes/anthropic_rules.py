@@ -256,6 +256,11 @@ def _tools(body: Body) -> None:
         where = f"tools.{index}.custom"
         need(re.match(pattern, tool.get("name", "")), f"{where}.name: String should match pattern '{pattern}'")
         need(tool.get("input_schema", {}).get("type") == "object", f"{where}.input_schema.type: Field required")
+        # https://github.com/anthropics/claude-code/issues/40075
+        combines = {"oneOf", "allOf", "anyOf"} & tool.get("input_schema", {}).keys()
+        need(
+            not combines, f"{where}.input_schema: input_schema does not support oneOf, allOf, or anyOf at the top level"
+        )
         for name in tool:
             known = {"name", "description", "input_schema", "strict", "cache_control", "type"}
             need(name in known, f"{where}.{name}: Extra inputs are not permitted")

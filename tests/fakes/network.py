@@ -37,7 +37,7 @@ class Answered:
 
     async def send(self, request: Request, until: float) -> Said:
         url = f"{request.origin}{request.target}"
-        asked = httpx2.Request("POST", url, headers=dict(request.headers), content=request.body)
+        asked = httpx2.Request(request.method, url, headers=dict(request.headers), content=request.body)
         return Said(await self._transport.handle_async_request(asked))
 
     def close(self) -> None: ...

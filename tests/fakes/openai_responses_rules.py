@@ -141,7 +141,13 @@ def _tools(body: Body) -> None:
 
 def _schema(tool: Body) -> None:
     where, schema = f"Invalid schema for function '{tool['name']}'", tool.get("parameters")
-    need(isinstance(schema, dict) and schema.get("type") == "object", f"{where}: schema must be of type 'object'")
+    # https://github.com/langchain-ai/langchainjs/issues/9804
+    root = "schema must have type 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top level"
+    combines = {"oneOf", "anyOf", "allOf", "enum", "not"} & (schema or {}).keys()
+    need(isinstance(schema, dict) and schema.get("type") == "object" and not combines, f"{where}: {root}")
+    # https://github.com/smallmain/vscode-unify-chat-provider/issues/162
+    odd = [each for each in schema.get("properties", {}).values() if not isinstance(each, dict | bool)]
+    need(not odd, f"{where}: {odd} is not of type 'object', 'boolean'")
     if tool.get("strict", True):
         closed = schema.get("additionalProperties") is False
         need(closed, f"{where}: In context=(), 'additionalProperties' is required to be supplied and to be false.")

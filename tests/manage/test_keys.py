@@ -26,12 +26,12 @@ def test_standard_output_is_the_key_and_it_lets_in(cloud: Cloud) -> None:
 
 def test_a_list_shows_everything_but_the_secret(cloud: Cloud) -> None:
     words = ("--tenant", "globex", "--name", "the CI's", "--models", "openai/*", "fast", "--reasoning", "summary")
-    made = cloud.run("keys", "create", *words, "--expires", "90d")
+    made = cloud.run("keys", "create", *words, "--mcp", "docs,github", "team-*", "--expires", "90d")
     _, key_id, secret = made.out.strip().split("_")
     shown = cloud.run("keys", "list")
     row = next(row for row in shown.rows() if row[0] == key_id)
-    assert row[1:5] == ["globex", "the CI's", "openai/* fast", "summary"]
-    assert row[7] == "valid"
+    assert row[1:6] == ["globex", "the CI's", "openai/* fast", "docs github team-*", "summary"]
+    assert row[8] == "valid"
     assert secret not in shown.out
 
 
@@ -43,7 +43,7 @@ def test_a_key_is_revoked_by_its_id_or_as_a_whole(cloud: Cloud) -> None:
     assert cloud.run("keys", "revoke", other).status == 0
     time.sleep(1.1)  # AuthorizerSeconds
     assert (status(cloud, made), status(cloud, other)) == (401, 401)
-    states = {row[0]: row[7] for row in cloud.run("keys", "list").rows()}
+    states = {row[0]: row[8] for row in cloud.run("keys", "list").rows()}
     assert (states[made.split("_")[1]], states[other.split("_")[1]]) == ("revoked", "revoked")
 
 
@@ -53,6 +53,7 @@ def test_a_key_is_revoked_by_its_id_or_as_a_whole(cloud: Cloud) -> None:
         (("create", "--tenant", "Not_A_Tenant"), "a tenant is"),
         (("create", "--tenant", "acme", "--expires", "soon"), "--expires soon: a number and h, d, w or y"),
         (("create", "--tenant", "acme", "--models", "two words"), "models are names without spaces"),
+        (("create", "--tenant", "acme", "--mcp", "docs,,github"), "MCP servers are names without spaces"),
         (("revoke", "nobody000000"), "there is no key nobody000000"),
     ],
 )

@@ -13,7 +13,7 @@ INTERPRETER = Path(sys.executable).resolve()
 
 def target_platform() -> str:
     machine = platform.machine().replace("arm64", "aarch64")
-    return f"{machine}-apple-darwin" if sys.platform == "darwin" else f"{machine}-manylinux2014"
+    return f"{machine}-apple-darwin" if sys.platform == "darwin" else f"{machine}-manylinux_2_28"
 
 
 def make(function: str, directory: Path, *options: str) -> str:

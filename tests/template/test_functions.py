@@ -39,10 +39,11 @@ READ = {  # what a function does not read, it is not told
     SOCKET_WORKER: {
         *LOOP,
         *("EVENT_NAMES", "FLUSH_MILLISECONDS", "INLINE_SECONDS", "INLINE_TURNS", "MAX_TURNS", "REASONING", "STORE"),
-        *("SOCKET_FRAME_BYTES", "SOCKET_WORKER"),
+        *("MCP_HOSTS", "SOCKET_FRAME_BYTES", "SOCKET_WORKER"),
     },
 }
 OF_SOCKETS = {"OPENRESPONSES_SOCKET_FRAME_BYTES", "OPENRESPONSES_SOCKET_WORKER"}
+OF_LOCAL_CLOUDS = {"OPENRESPONSES_LOOPBACK"}
 
 TABLE, BUCKET = "ResponsesTable.Arn", "ResponsesBucket.Arn"
 HERE = "${AWS::Region}:${AWS::AccountId}"
@@ -65,7 +66,7 @@ def parameters(*names: str) -> str:
 
 CONFIGURATION_IN_SSM = {
     "ssm:GetParametersByPath": parameters(
-        *(f"{folder}{each}" for folder in ("providers", "models", "tools") for each in ("", "/*"))
+        *(f"{folder}{each}" for folder in ("providers", "models", "tools", "mcp") for each in ("", "/*"))
     ),
     "ssm:GetParameter": parameters("sealing-key"),
     "ssm:PutParameter": parameters("sealing-key"),
@@ -201,7 +202,8 @@ def test_sam_makes_first_what_the_others_are_copied_from(source: Json) -> None:
 def test_the_environment_is_exactly_what_the_code_reads(resources: dict[str, Json]) -> None:
     entry = ROOT / "functions/openresponses/entry"
     read = {name for file in entry.rglob("*.py") for name in re.findall(r"\bOPENRESPONSES_[A-Z_]+\b", file.read_text())}
-    assert set(variables(resources, API)) == read - OF_SOCKETS | POWERTOOLS | {"AWS_LAMBDA_EXEC_WRAPPER"}
+    of_api = read - OF_SOCKETS - OF_LOCAL_CLOUDS
+    assert set(variables(resources, API)) == of_api | POWERTOOLS | {"AWS_LAMBDA_EXEC_WRAPPER"}
     told = {"OPENRESPONSES_TABLE", "OPENRESPONSES_LOCAL_AWS"}
     for name in (AUTHORIZER, SOCKET_AUTHORIZER):
         assert set(variables(resources, name)) == told | POWERTOOLS - {"POWERTOOLS_LOG_LEVEL"}
@@ -211,6 +213,9 @@ def test_the_environment_is_exactly_what_the_code_reads(resources: dict[str, Jso
 
 def test_no_deployment_is_led_to_a_local_cloud(resources: dict[str, Json]) -> None:
     assert {variables(resources, name)["OPENRESPONSES_LOCAL_AWS"] for name in OURS} == {""}
+    functions = [*of_type(resources, "AWS::Lambda::Function")]
+    assert not any(OF_LOCAL_CLOUDS & set(variables(resources, name)) for name in functions)
+    assert "LOOPBACK" not in (ROOT / "template.yaml").read_text()
 
 
 def test_a_variable_is_the_same_in_every_function(resources: dict[str, Json]) -> None:

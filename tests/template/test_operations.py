@@ -20,7 +20,7 @@ import pytest
 
 from openresponses import telemetry
 from openresponses.client_keys import new_token
-from openresponses.core.accounts import Account
+from openresponses.core.accounts import Account, CallAccount
 from openresponses.core.errors import KitError, ProviderUnavailable
 from openresponses.core.settings import ProviderSettings
 from openresponses.entry import authorizer
@@ -133,6 +133,9 @@ def print_each_metric() -> None:
     """Everything that the functions count, and a key that can't be looked up."""
     account = Account("r", "k", "m", "p/m", "failed", None, KitError.code, 1, 1, Usage(), 1.0)
     asyncio.run(telemetry.LoggedAccounts("acme").record(account))
+    for outcome in ("completed", "failed"):
+        call = CallAccount("r", "k", "c", "hosted", "clock", outcome)
+        asyncio.run(telemetry.LoggedAccounts("acme").called(call))
     target = Target(ProviderSettings(name="p", dialect="x"), "m", named=True)
     for error in (None, ProviderUnavailable("down")):
         telemetry.answered(target, error, 0.5)

@@ -33,6 +33,7 @@ from openresponses.socket.door import Arrived, Door
 from openresponses.socket.envelope import Heir
 from openresponses.storage.dynamodb.sockets import DynamoSockets, dynamo_sockets
 from openresponses.toolbox.lambda_functions import LambdaTools
+from openresponses.toolbox.mcp.servers import ConfiguredServers
 from openresponses_dev.local.template.intrinsics import REGION
 from tests.contract.sockets import Far
 from tests.contract.storage_suite import BUCKET, TABLE, AwsBackend, new_batch, opened_aws, text
@@ -131,6 +132,8 @@ async def test_the_api_function_needs_all_it_may_do(deployment: Deployment, reso
     chunk = Link(level=1, first=response_id, last=response_id, expires=deployment.backend.time)
     assert await deployment.storage.store.join(Joint(0, [response_link(response_id)], chunk), [])
     await deployment.stored.delete(response_id)
+    await deployment.storage.spent.spend(["mcpr_1"], response_id)
+    await deployment.storage.spent.give_back(["mcpr_1"], response_id)
     assert deployment.asked() | CHECK == allowed(resources, "ApiFunction")
 
 
@@ -227,6 +230,7 @@ async def test_each_function_may_read_its_configuration_as_it_does_and_no_other_
     parameters = SsmParameters(aws, "${Prefix}/", lambda: 0.0, seconds=60)
     await Catalog(parameters).listed()
     await LambdaTools(parameters, LambdaFunctions(REGION)).offer(HostedTool(type="serverless:weather"))
+    await ConfiguredServers(parameters).find("docs")
     await kept_in(parameters)()
     for function in ("ApiFunction", "WorkerFunction", "SocketWorkerFunction"):
         assert readable(resources, function) == aws.asked

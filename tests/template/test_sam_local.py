@@ -59,8 +59,17 @@ FOUND: dict[str, tuple[int, str]] = {
 }
 """The status of the answer to each event of the API, and what its body has."""
 OTHERS: dict[str, object] = {
-    "worker_work": {"tenant": "default", "response_id": MISSING, "generation": 0, "step": "over", "turns": 0},
+    "worker_work": {
+        "tenant": "default",
+        "response_id": MISSING,
+        "generation": 0,
+        "step": "over",
+        "turns": 0,
+        "calls": [],
+    },
     "worker_settle": None,
+    "worker_answer": None,
+    "worker_fail": None,
     "websocket_connect": {"statusCode": 200},
     "websocket_disconnect": {"statusCode": 200},
     "websocket_message": {"statusCode": 200},
@@ -85,7 +94,8 @@ def check(event: str, answer: Json | None) -> None:
         assert answer == OTHERS[event]
     elif event.endswith("authorizer"):
         assert answer is not None
-        assert answer["context"] == {"tenant": "default", "key_id": "localexample", "models": "", "reasoning": ""}
+        limits = {"models": "", "mcp": "", "reasoning": ""}
+        assert answer["context"] == {"tenant": "default", "key_id": "localexample", **limits}
     else:
         assert answer is not None
         status, text = FOUND[event]

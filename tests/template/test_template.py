@@ -274,6 +274,28 @@ def test_an_origin_that_no_browser_would_send_is_refused_at_the_deployment(
     assert bool(re.fullmatch(pattern, origins)) == fits
 
 
+@pytest.mark.parametrize(
+    ("hosts", "fits"),
+    [
+        ("*", True),
+        ("none", True),
+        ("mcp.example.com", True),
+        ("*.example.com,Docs.test", True),
+        ("", False),
+        ("https://a.test", False),
+        ("a.test:443", False),
+        ("a.*", False),
+        ("*a.test", False),
+        ("a.test, b.test", False),
+        ("*,a.test", False),
+    ],
+)
+def test_hosts_that_would_match_nothing_or_too_much_are_refused_at_the_deployment(
+    hosts: str, fits: bool, source: Json
+) -> None:
+    assert bool(re.fullmatch(source["Parameters"]["McpHosts"]["AllowedPattern"], hosts)) == fits
+
+
 def test_the_template_uses_no_yaml_alias_which_cloudformation_does_not_read() -> None:
     tokens = yaml.scan((ROOT / "template.yaml").read_text())
     assert [token for token in tokens if isinstance(token, yaml.AnchorToken | yaml.AliasToken)] == []

@@ -8,7 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeAlias
 
 from openresponses.core import deltas as d
-from openresponses.core.accounts import Account
+from openresponses.core.accounts import Account, CallAccount
 from openresponses.core.engine import absorb, begin, drive, finish
 from openresponses.core.ports import Models as ModelsPort
 from openresponses.core.ports import Offer, Offerable, Ports, Provider, ToolOutput, TurnStream
@@ -134,6 +134,9 @@ class Models:
 
     async def admit(self, request: CreateResponse) -> None: ...
 
+    async def sealed_tools(self, tools: Sequence[OfferedTool]) -> list[OfferedTool]:
+        return [*tools]
+
     async def runs(self, request: CreateResponse) -> frozenset[str]:
         return frozenset()
 
@@ -151,9 +154,13 @@ class Ledger:
 
     def __init__(self) -> None:
         self.accounts: list[Account] = []
+        self.calls: list[CallAccount] = []
 
     async def record(self, account: Account) -> None:
         self.accounts.append(account)
+
+    async def called(self, account: CallAccount) -> None:
+        self.calls.append(account)
 
 
 def ports_of(models: ModelsPort, tools: ToolsPort) -> Ports:

@@ -25,12 +25,14 @@ from tests.unit.kit import TOOLS
 CITATION = UrlCitation(url="https://example.com/", start_index=0, end_index=1, title="")
 SEARCH = ExtensionItem.model_validate({"type": "web_search_call", "status": "searching", "action": {"query": "q"}})
 SEARCHING = ToolProgress(type="response.web_search_call.searching", item_id="theirs", output_index=7)
+ARGUMENTS_DONE = "response.mcp_call_arguments.done"
 OFFERED = {tool.name: tool for tool in TOOLS}
 
 # Few keys, so that blocks of different kinds meet under one.
 keys = st.one_of(st.integers(0, 3), st.sampled_from(["a", "b"]))
 words = st.text(st.one_of(st.characters(), st.sampled_from(["\ud83d", "\ude00"])), max_size=3)
-names = st.sampled_from(["", "", "calculator", "get_weather", "shell", "mcp__search", "nope"])
+NAMES = ["calculator", "get_weather", "shell", "mcp__search", "docs__look", "bank__pay", "web_search", "nope"]
+names = st.sampled_from(["", "", *NAMES])
 delta = st.one_of(
     st.builds(d.Text, keys, words),
     st.builds(d.Refusal, keys, words),
@@ -116,17 +118,27 @@ def answer_hosted(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     waiting = [
         event for event in events if event["type"] == "response.output_item.added" and event["output_index"] not in done
     ]
-    answers = [
-        {**event, "type": "response.output_item.done", "item": {**event["item"], "status": "completed", "output": "2"}}
-        for event in waiting
-    ]
-    assert all(event["item"]["type"].startswith("serverless:") for event in waiting)
+    arguments = {event["output_index"]: event["arguments"] for event in events if event["type"] == ARGUMENTS_DONE}
+    answers: list[dict[str, Any]] = []
+    for event in waiting:
+        item = {**event["item"], "status": "completed", "output": "2"}
+        if item["type"] == "mcp_call":
+            item["arguments"] = arguments[event["output_index"]]
+        answers.append({**event, "type": "response.output_item.done", "item": item})
+    assert {event["item"]["type"].partition(":")[0] for event in waiting} <= {
+        "serverless",
+        "mcp_call",
+        "web_search_call",
+    }
     return events + answers
 
 
 @settings(max_examples=600)
 @given(st.lists(delta, max_size=20), st.none() | finish, st.lists(delta, max_size=2), st.booleans())
 @example([d.ToolCall(0, "{}", "c", "calculator"), d.End(0)], None, [], True)
+@example([d.ToolCall(0, "{}", "c", "docs__look"), d.End(0)], None, [], True)
+@example([d.ToolCall(0, '"\ud83d', "c", "docs__look"), d.ToolCall(0, '\ude00"')], d.Finish("stop"), [], True)
+@example([d.ToolCall(0, '{"query": "\\ud83d"}', "c", "web_search")], d.Finish("stop"), [], True)
 @example([d.ToolCall(0, "{}", "c", "calculator"), d.End(0), d.Annotation(9, CITATION)], None, [], True)
 @example([d.Reasoning(0, "a", 1)], None, [], True)
 def test_any_delta_sequence_makes_a_well_formed_stream(
@@ -140,7 +152,7 @@ def test_any_delta_sequence_makes_a_well_formed_stream(
     died = assembler.finish is None or refused is not None
     items = check_items(events if died else answer_hosted(events))
     if died and assembler.finish is None:
-        kept = [item for item in items if item["status"] == "incomplete"]
+        kept = [item for item in items if item.get("status") == "incomplete"]
         assert all("output" not in item or item["output"] is None for item in kept)
 
 

@@ -71,10 +71,12 @@ def test_each_reason_to_refuse_a_key() -> None:
 
 def test_what_is_kept_is_what_was_asked_for() -> None:
     token = new_token()
-    key = issued(token, name="Ada's laptop", models=["openai/*", "fast"], reasoning="summary", expires_at=NOW + 0.5)
+    key = issued(
+        token, name="Ada's laptop", models=["openai/*", "fast"], mcp=["docs"], reasoning="summary", expires_at=NOW + 0.5
+    )
     assert (key.id, key.hash) == (parsed(token).id, parsed(token).hash)
     assert key == ClientKey(
-        key.id, key.hash, "acme", "Ada's laptop", ("openai/*", "fast"), "summary", int(NOW), int(NOW)
+        key.id, key.hash, "acme", "Ada's laptop", ("openai/*", "fast"), ("docs",), "summary", int(NOW), int(NOW)
     )
 
 
@@ -85,6 +87,8 @@ def test_what_is_kept_is_what_was_asked_for() -> None:
         {"models": [""]},
         {"models": ["é"]},
         {"models": ["m" * 200] * 11},
+        {"mcp": ["docs", ""]},
+        {"mcp": ["m" * 200] * 11},
         {"reasoning": "none"},
         {"name": "two\nlines"},
         {"name": "n" * 101},

@@ -12,7 +12,7 @@ import pytest
 from openresponses.core import deltas as d
 from openresponses.core.errors import RequestError, StorageUnavailable
 from openresponses.core.turn import turn_of
-from openresponses.routing.cipher import AeadSeal, kept_in, of_this_process
+from openresponses.routing.cipher import AeadSeal, TenantMarks, kept_in, of_this_process
 from openresponses.routing.sealing import check_sealed, opened, sealed
 from openresponses.schema.items import Message, Reasoning
 from tests.unit.kit import Script, new_run, play
@@ -154,3 +154,21 @@ async def test_a_limit_hides_reasoning_but_never_the_state_to_echo(
     assert item.encrypted_content == "state"
     assert ("raw" in json.dumps(events), "short" in json.dumps(events)) == (bool(content), bool(summary))
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
+
+
+def marks(tenant: str = "acme", keys: Sequence[bytes] = (b"k" * 32,)) -> TenantMarks:
+    async def kept() -> Sequence[bytes]:
+        return keys
+
+    return TenantMarks(kept, tenant)
+
+
+async def test_a_mark_is_of_its_text_tenant_and_key() -> None:
+    first, former = b"1" * 32, b"2" * 32
+    mark, before = await marks(keys=[first, former]).marks()
+    assert mark("text") == mark("text")
+    found = {mark("text"), mark("text "), before("text")}
+    for other in (marks("intruder", [first, former]), marks(keys=[b"3" * 32])):
+        found.update(each("text") for each in await other.marks())
+    assert len(found) == 6
+    assert [each("text") for each in await marks(keys=[former]).marks()] == [before("text")]

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from openresponses.core.citations import numbers_of, told
+from openresponses.core.run import OfferedTool
 from openresponses.core.server_calls import fitted_name, mcp_name
-from openresponses.core.shown import CUT_OFF, NOT_APPROVED, NOT_MADE, NOTHING_FOUND, REFUSED, shown
+from openresponses.core.shown import CUT_OFF, NOT_APPROVED, NOT_MADE, REFUSED, shown
 from openresponses.core.turn import conversation, turn_of
 from openresponses.core.window import open_calls
-from openresponses.schema.items import HostedToolCall, Item
+from openresponses.schema.items import HostedToolCall, Item, SearchResult, WebSearchCall
 from tests.unit.kit import TOOLS, Json, new_run
 
 ITEMS: TypeAdapter[list[Item]] = TypeAdapter(list[Item])
@@ -27,6 +29,15 @@ MADE = {
     "output": "paid",
     "approval_request_id": "mcpr_1",
 }
+
+
+def as_shown(items: list[Item], tools: list[OfferedTool]) -> list[Item]:
+    return shown(items, tools, numbers_of(items)).items
+
+
+def _numbered(title: str, url: str, text: str) -> str:
+    result = SearchResult(url=url, title=title, text=text)
+    return told(WebSearchCall(results=[result]), {url: 1})
 
 
 def said(role: str, text: str) -> Json:
@@ -48,7 +59,7 @@ def answer(approve: bool, **fields: Any) -> Json:
 
 def calls(*items: Json) -> list[tuple[str, str, str, Any]]:
     """Name, arguments, status and output of each call that is shown."""
-    made = shown(ITEMS.validate_python(items), TOOLS).items
+    made = as_shown(ITEMS.validate_python(items), TOOLS)
     return [
         (item.name, item.arguments, item.status, item.model_dump()["output"])
         for item in made
@@ -99,11 +110,11 @@ CALLS: dict[str, tuple[list[Json], tuple[str, str, str, Any]]] = {
     "made, where its request is not shown any more": ([MADE], ("bank__pay", '{"a":1}', "completed", "paid")),
     "a search": (
         [search(results=[{"url": "https://a.test/", "title": "A", "text": "b"}])],
-        ("web_search", '{"query": "it"}', "completed", "A\nhttps://a.test/\nb"),
+        ("web_search", '{"query": "it"}', "completed", _numbered("A", "https://a.test/", "b")),
     ),
     "a search that found nothing": (
         [search(results=[])],
-        ("web_search", '{"query": "it"}', "completed", NOTHING_FOUND),
+        ("web_search", '{"query": "it"}', "completed", "Nothing was found."),
     ),
     "a search that failed": (
         [search(status="failed", error="Down.")],
@@ -111,7 +122,7 @@ CALLS: dict[str, tuple[list[Json], tuple[str, str, str, Any]]] = {
     ),
     "a page": (
         [search(action={"type": "open_page", "url": "u"}, results=[{"url": "u"}])],
-        ("open_page", '{"url": "u"}', "completed", "\nu\n"),
+        ("open_page", '{"url": "u"}', "completed", _numbered("", "u", "")),
     ),
 }
 
@@ -123,12 +134,12 @@ def test_a_call_is_shown_as_every_dialect_knows_it(items: list[Json], expected: 
 
 @pytest.mark.parametrize("item", [LISTING, answer(True), answer(False), search()], ids=lambda item: item["type"])
 def test_what_only_clients_want_to_know_is_shown_to_no_model(item: Json) -> None:
-    assert shown(ITEMS.validate_python([item]), TOOLS).items == []
+    assert as_shown(ITEMS.validate_python([item]), TOOLS) == []
 
 
 def test_an_answer_to_a_provider_s_own_request_goes_to_the_provider() -> None:
     item = {**answer(True, reason="ok"), "approval_request_id": "ext_1"}
-    (made,) = shown(ITEMS.validate_python([item]), []).items
+    (made,) = as_shown(ITEMS.validate_python([item]), [])
     assert made.model_dump() == {**item, "status": "completed"}
 
 
@@ -153,13 +164,13 @@ def test_what_was_dropped_is_counted_beside_what_is_hidden() -> None:
 
 def test_a_call_goes_by_the_name_that_its_tool_has_now() -> None:
     renamed = [tool.model_copy(update={"name": f"{tool.name}_2"}) for tool in TOOLS]
-    made = shown(ITEMS.validate_python([look(output="x"), search(results=[])]), renamed).items
+    made = as_shown(ITEMS.validate_python([look(output="x"), search(results=[])]), renamed)
     assert [getattr(item, "name", "") for item in made] == ["docs__look_2", "web_search_2"]
 
 
 def test_a_call_keeps_the_id_that_its_provider_knows() -> None:
     items = ITEMS.validate_python([look(call_id="c1"), search(call_id="c2", results=[]), {**ASKS, "call_id": "c3"}])
-    assert [item.call_id for item in shown(items, []).items if isinstance(item, HostedToolCall)] == ["c1", "c2", "c3"]
+    assert [item.call_id for item in as_shown(items, []) if isinstance(item, HostedToolCall)] == ["c1", "c2", "c3"]
 
 
 @pytest.mark.parametrize("name", ["", "a b", "\u00e9", "x" * 129, "a/b"])

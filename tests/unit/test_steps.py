@@ -8,22 +8,26 @@ from typing import Any
 import pytest
 
 from openresponses.core.deltas import FinishReason
-from openresponses.core.engine import act, finish
+from openresponses.core.engine import OUTCOME_UNKNOWN, act, finish
 from openresponses.core.ports import Offer, Offerable, Ports, ToolOutput
-from openresponses.core.run import Run
-from openresponses.core.steps import Act, Step, Stop, Think, next_step, tokens_left
+from openresponses.core.run import McpServer, Run
+from openresponses.core.steps import CALL_CUT_OFF, Act, Open, Step, Stop, Think, next_step, tokens_left
 from openresponses.durable.journal import Journal
 from openresponses.schema.items import (
     CustomToolCall,
     FunctionCall,
     HostedToolCall,
     Item,
+    McpApprovalRequest,
+    McpCall,
     McpListTools,
     Message,
     ServerCall,
+    WebSearchCall,
 )
 from openresponses.schema.response import Usage
-from tests.unit.kit import Ledger, Log, Script, new_run
+from tests.unit.cases import APPROVED, APPROVED_TOO
+from tests.unit.kit import NOTE, TOOLS, Ledger, Log, Script, Tools, new_run, ports
 
 
 def hosted(call_id: str, status: str = "in_progress", output: str | None = None) -> HostedToolCall:
@@ -47,6 +51,15 @@ PENDING = hosted("p")
 DONE = hosted("d", "completed", "2")
 REJECTED = hosted("r", "failed", "There is no such tool.")
 
+CALLED = McpCall(id="mcp_1", server_label="docs", name="look", status="in_progress")
+ANSWERED = McpCall(id="mcp_2", server_label="docs", name="look", output="it")
+SEARCHED = WebSearchCall(id="ws_1", status="in_progress")
+ASKED = McpApprovalRequest(id="mcpr_1", server_label="bank", name="pay")
+LISTING = McpListTools(id="mcpl_1", server_label="docs")
+SERVER = McpServer(label="docs", listed=True)
+BEGUN = McpCall(id="mcp_3", server_label="bank", name="pay", approval_request_id="mcpr_1", status="in_progress")
+MADE = BEGUN.model_copy(update={"status": "completed", "output": "paid"})
+CUT_OFF = Stop("incomplete", CALL_CUT_OFF, "The provider cut off the arguments of the call of 'web_search'")
 OUT_OF_CALLS = Stop("incomplete", "max_tool_calls")
 OUT_OF_TOKENS = Stop("incomplete", "max_output_tokens")
 TABLE: dict[str, tuple[list[Item], dict[str, Any], Step]] = {
@@ -77,6 +90,32 @@ TABLE: dict[str, tuple[list[Item], dict[str, Any], Step]] = {
     "tokens left": ([DONE], {"max_output_tokens": 17, "output_tokens": 16}, Think()),
     "no tokens left": ([DONE], {"max_output_tokens": 16, "output_tokens": 16}, OUT_OF_TOKENS),
     "tokens overspent": ([DONE], {"max_output_tokens": 16, "output_tokens": 20}, OUT_OF_TOKENS),
+    "an answer to a call of a server": ([ANSWERED], {}, Think()),
+    "calls of this server's": ([FUNCTION, PENDING, CALLED, SEARCHED], {}, Act((PENDING, CALLED, SEARCHED))),
+    "a request for approval": ([ASKED], {}, Stop("completed")),
+    "a request for approval beside a call": ([ASKED, CALLED], {}, Act((CALLED,))),
+    "a request for approval beside an answered call": ([ASKED, ANSWERED], {}, Stop("completed")),
+    "an answer after a request of an earlier turn": ([ASKED, ANSWERED], {"turn_start": 1, "turns": 2}, Think()),
+    "more calls and requests than allowed": ([ASKED, CALLED], {"max_tool_calls": 1}, OUT_OF_CALLS),
+    "a search that was cut off": ([SEARCHED.model_copy(update={"status": "incomplete"})], {}, CUT_OFF),
+    "a listing that is to be told": ([], {"turns": 0, "servers": [SERVER]}, Open()),
+    "a listing that was told": ([LISTING], {"turns": 0, "servers": [SERVER]}, Think()),
+    "a listing of a dead worker": ([LISTING], {"turns": 0, "servers": [SERVER], "discarded": ["mcpl_1"]}, Open()),
+    "a server whose tools the conversation knows": (
+        [],
+        {"turns": 0, "servers": [McpServer(label="docs")]},
+        Think(),
+    ),
+    "an approved call": ([], {"turns": 0, "approved": [APPROVED]}, Open()),
+    "an approved call that began": ([BEGUN], {"turns": 0, "approved": [APPROVED]}, Act((BEGUN,))),
+    "an approved call that was made": ([MADE], {"turns": 0, "approved": [APPROVED]}, Think()),
+    "one of two approved calls": ([MADE], {"turns": 0, "approved": [APPROVED, APPROVED_TOO]}, Open()),
+    "an approved call, and a listing": ([BEGUN], {"turns": 0, "approved": [APPROVED], "servers": [SERVER]}, Open()),
+    "more approved calls than allowed": (
+        [BEGUN, BEGUN],
+        {"turns": 0, "approved": [APPROVED], "max_tool_calls": 1},
+        OUT_OF_CALLS,
+    ),
     "no tokens left, but an answer": ([MESSAGE], {"max_output_tokens": 16, "output_tokens": 16}, Stop("completed")),
 }  # fmt: skip
 
@@ -92,6 +131,7 @@ def test_the_next_step(output: list[Item], state: dict[str, Any], step: Step) ->
         reason if state.get("turns", 1) else None,
     )
     run.turn_start, run.discarded = state.get("turn_start", 0), state.get("discarded", [])
+    run.servers, run.approved = state.get("servers", []), state.get("approved", [])
     run.usage = Usage(output_tokens=state.get("output_tokens", 0))
     assert next_step(run) == step
 
@@ -138,9 +178,38 @@ async def test_calls_run_at_once_and_each_is_absorbed_when_it_is_answered() -> N
     ]
 
 
-async def test_finish_closes_a_call_that_nobody_will_run() -> None:
+LOST: dict[str, tuple[ServerCall, int, bool]] = {
+    "a tool of this server's own": (PENDING, 1, True),
+    "a tool of this server's own, twice": (PENDING, 2, False),
+    "a search": (SEARCHED, 1, True),
+    "a tool that only reads": (CALLED, 1, True),
+    "a tool that may be called again": (CALLED.model_copy(update={"name": "again"}), 1, True),
+    "a tool that may be called again, twice": (CALLED.model_copy(update={"name": "again"}), 2, False),
+    "a tool that says nothing": (CALLED.model_copy(update={"name": "note"}), 1, False),
+    "a tool that says that it writes": (CALLED.model_copy(update={"name": "write"}), 1, False),
+    "a tool that is not offered": (CALLED.model_copy(update={"name": "gone"}), 1, False),
+}
+
+
+@pytest.mark.parametrize(("call", "tries", "repeated"), LOST.values(), ids=LOST)
+async def test_a_call_whose_worker_died_is_made_again_if_it_may_be(
+    call: ServerCall, tries: int, repeated: bool
+) -> None:
+    again = NOTE.model_copy(update={"wire_name": "again", "annotations": {"idempotentHint": True}})
+    writes = NOTE.model_copy(update={"wire_name": "write", "annotations": {"idempotentHint": False}})
+    run, log, tools = new_run(tools=[*TOOLS, again, writes]), Log(), Tools()
+    run.response.output, run.tried = [call], {call.id: tries}
+    await act(run, ports(Script([]), tools), (call,), Journal(run, log))
+    (done,) = (event["item"] for event in log.events if event["type"] == "response.output_item.done")
+    assert (len(tools.called), done["status"] == "completed", run.tried) == (repeated, repeated, {})
+    if isinstance(call, McpCall) and tries == 1 and not repeated:
+        assert done["error"]["content"][0]["text"] == OUTCOME_UNKNOWN.text
+
+
+@pytest.mark.parametrize("call", [PENDING, CALLED, SEARCHED], ids=lambda call: call.type)
+async def test_finish_closes_a_call_that_nobody_will_run(call: ServerCall) -> None:
     run, log = new_run(), Log()
-    run.response.output = [hosted("0")]
+    run.response.output = [call]
     await finish(run, Stop("incomplete", "max_tool_calls"), Journal(run, log), lambda: 2.0)
     assert [event["type"] for event in log.events] == ["response.output_item.done", "response.incomplete"]
     final = log.events[-1]["response"]

@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from .. import telemetry
 from ..core.errors import RequestError
+from ..core.opening import only_opened
 from ..core.ports import Sink
 from ..core.records import Record
 from ..core.run import Run
@@ -35,11 +36,12 @@ async def create(call: Call) -> Response:
         raise
     if not run.response.store:
         key = None
-    if key or run.lock:
+    claimed = bool(key or run.lock or run.approved)
+    if claimed:
         earlier = await new.claim(key, run, record)
         if earlier != run.response.id:
             return await _again(call, asked, earlier)
-    return await _answer(call, asked, run, record, key)
+    return await _answer(call, asked, run, record, key, claimed)
 
 
 async def _again(call: Call, asked: CreateResponse, response_id: str) -> Response:
@@ -52,13 +54,14 @@ async def _again(call: Call, asked: CreateResponse, response_id: str) -> Respons
         return answer_whole(await call.stored.retrieve(response_id), asked.include)
 
 
-async def _answer(call: Call, asked: CreateResponse, run: Run, record: Record, key: IdempotencyKey | None) -> Response:
+async def _answer(
+    call: Call, asked: CreateResponse, run: Run, record: Record, key: IdempotencyKey | None, claimed: bool
+) -> Response:
     watch = telemetry.Watch(errors.request_id(call.request.scope), call.access.tenant, call.access.key_id)
     seconds = seconds_left(call.request)
 
     async def produce(sink: Sink, committed: Callable[[], bool]) -> None:
         try:
-            claimed = run.lock is not None
             await call.new.respond(run, record, sink, seconds=seconds, committed=committed, key=key, claimed=claimed)
         except Exception:
             if committed():
@@ -68,7 +71,7 @@ async def _answer(call: Call, asked: CreateResponse, run: Run, record: Record, k
 
     headers = {"openresponses-version": SPEC_VERSION, "x-request-id": watch.request_id or run.response.id}
     if not asked.stream:
-        await produce(nowhere, lambda: bool(run.response.output))
+        await produce(nowhere, lambda: not only_opened(run))
         return answer_whole(run.response, asked.include, headers)
 
     async def produce_stream(sink: Sink) -> None:

@@ -1,7 +1,12 @@
-"""What one response took, made once where it ends. Knows no price and no limit."""
+"""What one response took, made once where it ends, and what each call of a tool took. Knows no price and no limit."""
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
+from urllib.parse import urlsplit
 
+from pydantic_core import to_json
+
+from ..schema.items import HostedToolCall, McpCall, ServerCall
 from ..schema.response import ResponseStatus, Usage
 from .errors import KitError
 from .run import Run
@@ -48,6 +53,56 @@ def account_of(run: Run, now: float, failure: Exception | None = None) -> Accoun
         usage=run.used(),
         seconds=now - (run.created or response.created_at),
         kept=failure is None,
+    )
+
+
+CallOutcome: TypeAlias = Literal["completed", "failed", "unknown", "refused"]
+"""`unknown`: the call was begun, and nobody knows whether it was made. `refused`: the user did not approve it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallAccount:
+    """One call of a tool, without what was said: its arguments and its output are counted in bytes.
+
+    `call_id` is the id of its item. `server` is the label of an MCP server, and `host` where that is, unless it is one
+    of the deployment (`configured`). `seconds` have passed since it was begun, in this attempt. `approved_by` is the id
+    of the client key that brought the approval, or `policy` where none was needed; None if there was none.
+    """
+
+    response_id: str
+    key_id: str
+    call_id: str
+    kind: Literal["hosted", "mcp", "search"]
+    tool: str
+    outcome: CallOutcome
+    seconds: float = 0.0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    approved_by: str | None = None
+    server: str | None = None
+    host: str | None = None
+    configured: bool = False
+
+
+def call_account_of(run: Run, call: ServerCall, outcome: CallOutcome, seconds: float, output: str = "") -> CallAccount:
+    """The account of a call of `run` that is over."""
+    said = call.arguments if isinstance(call, HostedToolCall | McpCall) else to_json(call.action).decode()
+    label = call.server_label if isinstance(call, McpCall) else None
+    server = next((each for each in run.servers if each.label == label), None)
+    return CallAccount(
+        response_id=run.response.id,
+        key_id=run.key_id,
+        call_id=call.id,
+        kind="mcp" if isinstance(call, McpCall) else "hosted" if isinstance(call, HostedToolCall) else "search",
+        tool=call.name,
+        outcome=outcome,
+        seconds=seconds,
+        bytes_in=len(said.encode(errors="replace")),
+        bytes_out=len(output.encode(errors="replace")),
+        approved_by=run.key_id if isinstance(call, McpCall) and call.approval_request_id else "policy",
+        server=label,
+        host=urlsplit(server.url).hostname if server and not server.configured else None,
+        configured=server is not None and server.configured,
     )
 
 

@@ -12,7 +12,7 @@ A block is one output item being built. The rules, all in this file:
   so the model reads why, and no client ever runs it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import TypeAlias
@@ -21,7 +21,17 @@ from ..schema import events as ev
 from ..schema.items import ExtensionItem, Item, ItemStatus
 from ..schema.response import Usage
 from . import deltas as d
-from .blocks import Block, CallBlock, NewRequestId, ProgressBlock, ReasoningBlock, TextBlock, WholeCallBlock
+from .blocks import (
+    Block,
+    CallBlock,
+    CitingBlock,
+    NewRequestId,
+    ProgressBlock,
+    ReasoningBlock,
+    TextBlock,
+    WholeCallBlock,
+)
+from .citations import Source
 from .errors import StreamViolation
 from .room import Room
 from .run import OfferedTool
@@ -39,6 +49,7 @@ class Assembler:
 
     `heard`: somebody hears the events of each piece of text. If not, there are none: a finished item has all of it.
     `room` is what there is for the turn. `new_request_id` makes the ids of requests for approval.
+    `sources` are those that a text may cite.
     """
 
     def __init__(
@@ -51,11 +62,13 @@ class Assembler:
         heard: bool = True,
         room: Room | None = None,
         new_request_id: NewRequestId | None = None,
+        sources: Sequence[Source] = (),
     ) -> None:
         self._next_index = first_index
         self._new_id, self._new_request_id = new_id, new_request_id
         self._tools = tools
         self._parallel_calls = parallel_calls
+        self._sources = sources
         self._heard = heard
         self._room = room or Room()
         self._open: dict[d.Key, Block] = {}
@@ -126,6 +139,8 @@ class Assembler:
         match delta:
             case d.Text() | d.Refusal() | d.Annotation():
                 phase = delta.phase if isinstance(delta, d.Text) else None
+                if self._sources and not isinstance(delta, d.Refusal):
+                    return CitingBlock(self._take_index, self._new_id, self._sources, phase=phase)
                 return TextBlock(self._take_index, self._new_id, refusal=isinstance(delta, d.Refusal), phase=phase)
             case d.Reasoning() | d.Opaque():
                 return ReasoningBlock(self._take_index, self._new_id)

@@ -1,7 +1,7 @@
 """What the assembler builds: a block owns one item and its events. One class for each kind of item."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import ClassVar
 
 from pydantic_core import from_json
@@ -23,6 +23,7 @@ from ..schema.items import (
 )
 from . import client_tools, server_calls
 from . import deltas as d
+from .citations import Citations, Source
 from .errors import StreamViolation
 from .json import loads
 from .room import MAX_ITEMS
@@ -91,7 +92,7 @@ class TextBlock(Block):
             case _:
                 raise alien(delta, self)
 
-    def _said(self, text: str, logprobs: tuple[LogProb, ...]) -> tuple[ev.Event, ...]:
+    def _said(self, text: str, logprobs: tuple[LogProb, ...]) -> Iterable[ev.Event]:
         self._logprobs += logprobs
         self._chunks.append(text)
         if not text or not self.heard:
@@ -122,6 +123,21 @@ class TextBlock(Block):
         yield ev.ContentPartDone(item_id=at[0], output_index=at[1], content_index=0, part=part)
         item = Message(id=self._id, status=status, role="assistant", content=[part], phase=self._phase)
         yield ev.OutputItemDone(output_index=self._index, item=item)
+
+
+class CitingBlock(TextBlock):
+    """A text where the model may cite what a search has found."""
+
+    def __init__(
+        self, take_index: TakeIndex, new_id: NewId, sources: Sequence[Source], *, phase: Phase | None = None
+    ) -> None:
+        super().__init__(take_index, new_id, refusal=False, phase=phase)
+        self._citations = Citations(sources)
+
+    def _said(self, text: str, logprobs: tuple[LogProb, ...]) -> Iterator[ev.Event]:
+        yield from super()._said(text, logprobs)
+        for citation in self._citations.of(text):
+            yield from self._cited(citation)
 
 
 class ReasoningBlock(Block):

@@ -18,6 +18,8 @@ from ..schema.items import (
 from ..schema.response import IncompleteDetails, Response, Usage
 from . import deltas as d
 from .assembler import Assembler
+from .blocks import NewRequestId
+from .citations import sources_of
 from .compaction import begun, compacting
 from .errors import CompactionFailed, ProviderUnavailable
 from .ids import item_ids
@@ -83,6 +85,7 @@ async def tell(run: Run, emit: Emit) -> None:
 async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> None:
     """One turn of the model. A turn that dies, for whatever reason, leaves no item open."""
     run.began = start = len(run.response.output)
+    new_request_id = await _new_request_id(run, ports)
     assembler = Assembler(
         start,
         item_ids(run.response.id),
@@ -90,6 +93,8 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
         parallel_calls=run.request.parallel_tool_calls is not False,
         heard=heard,
         room=Room(MAX_RESPONSE - run.said),
+        sources=sources_of(run.all_items()),
+        new_request_id=new_request_id,
     )
     events: Iterator[ev.Event] = iter(())
     try:
@@ -117,6 +122,16 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
     calls = run.calls(start)
     refused = bool(calls) and all(call.type == REJECTED_CALL for call in calls)
     run.refused_turns = run.refused_turns + 1 if refused else 0
+
+
+async def _new_request_id(run: Run, ports: Ports) -> NewRequestId | None:
+    """None where no tool needs an approval, or nothing could prove that one was asked for."""
+    if ports.marks is None or not any(tool.needs_approval for tool in run.tools):
+        return None
+    from .approvals import request_ids  # few requests need it
+
+    mark = (await ports.marks.marks())[0]
+    return request_ids(mark, run.servers, ports.now())
 
 
 async def compact(run: Run, ports: Ports, emit: Emit, keep: Keep = unkept) -> None:
@@ -171,17 +186,23 @@ async def act(run: Run, ports: Ports, calls: tuple[ServerCall, ...], emit: Emit,
     """
     if given_up := [(call, why) for call in calls if (why := _why_given_up(run, call))]:
         for call, why in given_up:
+            await ports.called(call, run, None)
             await absorb(run, call, why, emit)
         return
     if any(call.id in run.tried for call in calls):
         calls = calls[:1]
+    before = {**run.tried}
     for call in calls:
         run.tried[call.id] = run.tried.get(call.id, 0) + 1
-    await keep(run)
+    try:
+        await keep(run)
+    except BaseException:
+        run.tried = before  # none began
+        raise
     one_at_a_time = asyncio.Lock()
 
     async def answer(call: ServerCall) -> None:
-        output = await ports.tools.call(call, run)
+        output = await ports.call(call, run)
         async with one_at_a_time:
             await absorb(run, call, output, emit)
 

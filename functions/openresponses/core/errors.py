@@ -9,8 +9,11 @@ KitError                         500
 ├── WorkerDied                   500  the worker that made a response on a WebSocket is gone, with the response
 ├── Overloaded                   503  no worker can be started: try again
 ├── FirstRequestFailed           409  another request had this idempotency key, and nothing is left of it: try again
+├── ConnectorFailed              424  an MCP server that the request names did not tell its tools
 ├── RequestError                 400  the request is wrong: `param` names the field
 │   ├── IdempotencyKeyReused     400
+│   ├── ApprovalSpent            400  another response made the call that it approves
+│   ├── UnknownServer            400  no MCP server of the deployment has this label, or the key may not use it
 │   ├── ContextTooLong           400  what it leads to is more than a request may load
 │   ├── Unauthorized             401
 │   ├── NotFound                 404
@@ -64,6 +67,20 @@ class IdempotencyKeyReused(RequestError):
 
     def __init__(self) -> None:
         super().__init__("This idempotency key came with another body before", param="idempotency-key")
+
+
+class ApprovalSpent(RequestError):
+    code = "approval_spent"
+
+
+class UnknownServer(RequestError):
+    """A client can't tell one that its key may not use from none."""
+
+    code = "unknown_mcp_server"
+
+    def __init__(self, label: str, param: str = "server_label") -> None:
+        what = "name one of the deployment, or say where yours is, as 'server_url'"
+        super().__init__(f"There is no MCP server {label!r} here: {what}", param=param)
 
 
 class ContextTooLong(RequestError):
@@ -170,6 +187,17 @@ class FirstRequestFailed(KitError):
         super().__init__(
             "The request that came first with this idempotency key failed: send it again", param="idempotency-key"
         )
+
+
+class ConnectorFailed(KitError):
+    """Its status, type and code are OpenAI's, for an MCP server whose tools can't be listed."""
+
+    status = 424
+    type = "external_connector_error"
+    code = "http_error"
+
+    def __init__(self, label: str, reason: str) -> None:
+        super().__init__(f"Error retrieving tool list from MCP server: '{label}'. {reason}", param="tools")
 
 
 class ProviderError(KitError):

@@ -25,6 +25,15 @@ def unopened(run: Run) -> tuple[list[McpServer], list[Approved]]:
     return servers, [call for call in run.approved if call.request_id not in begun_for]
 
 
+def only_opened(run: Run) -> bool:
+    """Whether nothing has begun yet but the response: no turn of the model, and no call."""
+    return all(
+        isinstance(item, McpListTools)
+        or (isinstance(item, McpCall) and item.status == "in_progress" and item.id not in run.tried)
+        for item in run.response.output
+    )
+
+
 def opening(run: Run) -> Iterator[ev.Event]:
     """The events that the output lacks."""
     servers, approved = unopened(run)

@@ -10,7 +10,7 @@ from ..schema.items import Item, McpListTools, ServerCall
 from ..schema.request import CreateResponse
 from ..schema.response import Response
 from ..schema.tools import HostedTool, McpTool, UpstreamTool, WebSearchTool
-from .accounts import Account, account_of
+from .accounts import Account, CallAccount, CallOutcome, account_of, call_account_of
 from .answers import Answer
 from .chain import Joint, Link, Passage
 from .conversations import Conversation, Lock, Piece
@@ -82,6 +82,10 @@ class Models(Protocol):
 
     async def admit(self, request: CreateResponse) -> None:
         """Raises NotFound or RequestError for a request that no provider needs to see to be refused."""
+        ...
+
+    async def sealed_tools(self, tools: Sequence[OfferedTool]) -> list[OfferedTool]:
+        """The tools as a run is stored with them: with credentials that only a turn of theirs opens."""
         ...
 
     async def runs(self, request: CreateResponse) -> frozenset[str]:
@@ -331,6 +335,36 @@ class Conversations(Protocol):
         ...
 
 
+class Spent(Protocol):
+    """Requests for approval that were approved. Each is kept for a day, as long as it could be approved again.
+
+    Every method may raise StorageUnavailable.
+    """
+
+    async def spend(self, request_ids: Sequence[str], response_id: str) -> str | None:
+        """Spend all of them for a response, or none: one that another response has spent is returned then.
+
+        At most `MAX_APPROVALS`. To spend them for the same response again changes nothing.
+        """
+        ...
+
+    async def give_back(self, request_ids: Sequence[str], response_id: str) -> None:
+        """Let those that were spent for this response be spent again."""
+        ...
+
+
+Mark: TypeAlias = Callable[[str], str]
+"""The message authentication code of a text: hex digits."""
+
+
+class Marks(Protocol):
+    """What proves that a text was marked here, for one tenant."""
+
+    async def marks(self) -> Sequence[Mark]:
+        """At least one. The first one marks, and each of them proves. Raises StorageUnavailable."""
+        ...
+
+
 class Accounts(Protocol):
     """Where accounts go: logs, metrics, budgets."""
 
@@ -338,6 +372,13 @@ class Accounts(Protocol):
         """Called by the worker that ended a response, once its end is durable. Never raises.
 
         No response is recorded twice. A worker that is killed between the end and this call records nothing.
+        """
+        ...
+
+    async def called(self, account: CallAccount) -> None:
+        """Called by the worker that made a call of a tool, when the call is over. Never raises.
+
+        A call that is made again is recorded again. A worker that is killed amid a call records nothing of it.
         """
         ...
 
@@ -354,13 +395,15 @@ class Storage:
     prompts: Prompts
     conversations: Conversations
     answers: Answers
+    spent: Spent
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything outside, bound to one tenant.
 
-    `now` gives Unix seconds; `new_id` gives a fresh random token of [0-9a-f].
+    `now` gives Unix seconds; `new_id` gives a fresh random token of [0-9a-f]. `marks` prove requests for approval.
+    `remembered` are spent approvals where there is no storage.
     """
 
     models: Models
@@ -369,7 +412,30 @@ class Ports:
     now: Callable[[], float]
     new_id: Callable[[], str]
     storage: Storage | None = None
+    marks: Marks | None = None
+    remembered: Spent | None = None
+
+    @property
+    def spent(self) -> Spent:
+        spent = self.storage.spent if self.storage else self.remembered
+        assert spent is not None, "whoever can ask for an approval can remember that it was given"
+        return spent
 
     async def account(self, run: Run, failure: Exception | None = None) -> None:
         """Record what a response took that is over, or that ends with `failure`."""
         await self.accounts.record(account_of(run, self.now(), failure))
+
+    async def call(self, call: ServerCall, run: Run) -> ToolOutput:
+        """Run a call of `run`, and record it, however it ends."""
+        began, output = self.now(), None
+        try:
+            output = await self.tools.call(call, run)
+            return output
+        finally:
+            await self.called(call, run, output, began)
+
+    async def called(self, call: ServerCall, run: Run, output: ToolOutput | None, began: float | None = None) -> None:
+        """Record a call that is over: nobody knows how, where it has no output. `began` is in Unix seconds."""
+        outcome: CallOutcome = "unknown" if output is None else "failed" if output.failed else "completed"
+        seconds = 0.0 if began is None else self.now() - began
+        await self.accounts.called(call_account_of(run, call, outcome, seconds, output.text if output else ""))

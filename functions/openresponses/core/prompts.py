@@ -11,6 +11,7 @@ from typing import TypeAlias
 from ..schema.content import InputFile, InputImage, InputText, OutputText, Part, Text
 from ..schema.items import Message
 from ..schema.request import CreateResponse, Variable
+from .credentials import refuse_credentials
 from .errors import ContextTooLong, RequestError
 
 SETTINGS = (
@@ -79,7 +80,10 @@ def messages_of(body: CreateResponse) -> list[Message]:
 
 
 def placeholders(body: CreateResponse) -> list[str]:
-    """The names of the variables that a prompt needs, in order. Raises as `messages_of` does."""
+    """The names of the variables that a prompt needs, in order. Raises as `messages_of` does, and RequestError for
+    credentials: a prompt is stored.
+    """
+    refuse_credentials(body.tools or (), "tools")
     names = [name for _, text in _texts(body, messages_of(body)) for name in _PLACEHOLDER.findall(text)]
     return list(dict.fromkeys(names))
 

@@ -87,7 +87,7 @@ class McpServer(Wire):
 
 
 class Approved(Wire):
-    """A call that the request approved, and that no response has made yet."""
+    """A call that the request approved, and that no response has made yet. `index` is where in the input it did."""
 
     model_config = ConfigDict(defer_build=True)
 
@@ -95,6 +95,7 @@ class Approved(Wire):
     server_label: str
     name: str
     arguments: str
+    index: int = 0
 
 
 class Run(Wire):
@@ -172,6 +173,10 @@ class Run(Wire):
     def settled(self, start: int = 0) -> list[Item]:
         """This response's items from index `start` on, without those of dead turns."""
         return [item for item in self.response.output[start:] if item.id not in self.discarded]
+
+    def all_items(self) -> list[Item]:
+        """All of the conversation that is known here, whatever of it the model is still shown."""
+        return [*self.context, *self.settled()]
 
     def added(self) -> list[Item]:
         """What this response adds to its conversation: what its request brought, and what it said; nothing if it failed

@@ -2,14 +2,37 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, TypeAlias
+from functools import cache
+from typing import Annotated, Literal, TypeAlias, TypeVar
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from ..schema.base import JsonObject
 from .run import ReasoningShown
 
 EventNames: TypeAlias = Literal["open_responses", "openai"]
+Kind = TypeVar("Kind")
+UNKNOWN_FIELD = "there is no such field"
+
+
+def parse_document(kind: type[Kind], value: str | JsonObject) -> Kind:
+    """What a document of the configuration says. Raises ValueError that names the field, without its value: it may be a
+    secret.
+    """
+    reader = _reader(kind)
+    try:
+        return reader.validate_json(value) if isinstance(value, str) else reader.validate_python(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        what = UNKNOWN_FIELD if first["type"] == "unexpected_keyword_argument" else first["msg"]
+        raise ValueError(f"{where or 'value'}: {what}") from None
+
+
+@cache
+def _reader(kind: type[Kind]) -> TypeAdapter[Kind]:
+    """Built when it is needed: building it takes milliseconds of a cold start."""
+    return TypeAdapter(kind)
 
 
 Seconds: TypeAlias = Annotated[float, Field(gt=0)]
@@ -55,7 +78,9 @@ class Settings:
     25,000, and a task that waits for a sandbox adds thousands). `reasoning` is what clients may see of it. A provider
     is tried again until `retry_seconds` after a turn began. `allowed_origins` are those of pages that may call the
     server, `*` for all. `public_docs`: the API's documentation is served to everybody, otherwise to nobody. Whoever
-    wants a WebSocket is sent to `websocket_url`, if there is one.
+    wants a WebSocket is sent to `websocket_url`, if there is one. A request may name MCP servers at `mcp_hosts`, which
+    are patterns: a name, one that begins with `*.` for all below it, or `*`. `loopback`: what a request names may be on
+    this machine, as in a local cloud.
     """
 
     default_provider: str = ""
@@ -74,3 +99,5 @@ class Settings:
     allowed_origins: tuple[str, ...] = ()
     public_docs: bool = True
     websocket_url: str = ""
+    mcp_hosts: tuple[str, ...] = ("*",)
+    loopback: bool = False

@@ -6,7 +6,7 @@ stays as it was, and so does the begin of the prompt.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from ..schema.content import InputPart
@@ -20,6 +20,7 @@ from ..schema.items import (
     McpListTools,
     WebSearchCall,
 )
+from .citations import told
 from .client_tools import shown_to_model
 from .run import OfferedTool
 from .server_calls import SHOWN_MCP, SHOWN_SEARCH, arguments_of, error_text, fitted_name, mcp_name
@@ -27,7 +28,6 @@ from .server_calls import SHOWN_MCP, SHOWN_SEARCH, arguments_of, error_text, fit
 CUT_OFF = "The call was cut off. Its outcome is unknown: it may have had its effect."
 NOT_APPROVED = "This call needs the user's approval, which was not given. The call was not made."
 REFUSED = "The user did not approve this call. The call was not made."
-NOTHING_FOUND = "Nothing was found."
 NOT_MADE = "The user approved this call, but it was not made."
 _OURS = (McpListTools, McpCall, McpApprovalRequest, McpApprovalResponse, WebSearchCall)
 _MAX_CALL_ID = 256
@@ -41,17 +41,20 @@ class Shown(NamedTuple):
     places: Sequence[int]
 
 
-def shown(items: Sequence[Item], tools: Sequence[OfferedTool]) -> Shown:
-    """`items` as every dialect knows them. `tools` say what the model knows a tool by now."""
+def shown(items: Sequence[Item], tools: Sequence[OfferedTool], numbers: Mapping[str, int]) -> Shown:
+    """`items` as every dialect knows them. `tools` say what the model knows a tool by now; `numbers` are those of the
+    sources.
+    """
     if not any(isinstance(item, _OURS) for item in items):
         return Shown([*map(shown_to_model, items)], range(len(items)))
-    conversation = _Conversation(items, tools)
+    conversation = _Conversation(items, tools, numbers)
     made = [(place, each) for place, item in enumerate(items) if (each := conversation.shown(item)) is not None]
     return Shown([each for _, each in made], [place for place, _ in made])
 
 
 class _Conversation:
-    def __init__(self, items: Sequence[Item], tools: Sequence[OfferedTool]) -> None:
+    def __init__(self, items: Sequence[Item], tools: Sequence[OfferedTool], numbers: Mapping[str, int]) -> None:
+        self._numbers = numbers
         self._names = {(tool.server_label, tool.wire_name): tool.name for tool in tools if tool.kind == "mcp"}
         self._searches = {tool.wire_name: tool.name for tool in tools if tool.kind == "search"}
         self._requests = {item.id for item in items if isinstance(item, McpApprovalRequest)}
@@ -92,9 +95,7 @@ class _Conversation:
 
     def _search(self, item: WebSearchCall) -> HostedToolCall:
         known = self._searches.get(item.name, item.name)
-        found = [f"{each.title}\n{each.url}\n{each.text}" for each in item.results or ()]
-        nothing = None if item.results is None else NOTHING_FOUND
-        output = item.error or "\n\n".join(found) or nothing or _without_output(item.status)
+        output = item.error or told(item, self._numbers) or _without_output(item.status)
         arguments = json.dumps(arguments_of(item), ensure_ascii=False)
         return _hosted(item, SHOWN_SEARCH, known, arguments, item.status, output)
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from ..schema.items import Item
 from ..schema.request import CreateResponse
 from ..schema.tools import AllowedTools, NamedToolChoice, ToolChoiceMode, UpstreamTool
+from .citations import numbers_of
 from .cut import left_after
 from .run import OfferedTool, Run, tokens_left
 from .shown import shown
+from .tool_schemas import with_plain_schema
 from .window import window
 
 
@@ -45,7 +47,7 @@ class Turn:
 
 def turn_of(run: Run, model: str) -> Turn:
     mode, must_call = _choice(run)
-    tools = () if mode == "none" else tuple(callable_tools(run).values())
+    tools = () if mode == "none" else tuple(map(with_plain_schema, callable_tools(run).values()))
     upstream = () if mode == "none" else _upstream_tools(run)
     items, given, hidden = _windowed(run)
     left = left_after(items, run.cut) if run.cut else range(len(items))
@@ -73,7 +75,7 @@ def conversation(run: Run) -> list[Item]:
 def _windowed(run: Run) -> tuple[list[Item], int, int]:
     """The conversation, how much of it came before this response, and how many of its items no model is shown."""
     all_items, before = window(run.context, run.settled())
-    items, places = shown(all_items, run.tools)
+    items, places = shown(all_items, run.tools, numbers_of(run.all_items()))
     return items, sum(place < before for place in places), len(all_items) - len(items)
 
 

@@ -116,7 +116,8 @@ class Recorder:
         await _to_its_end(self._flush(save=True))
 
     async def settle(self) -> None:
-        """Make the response durable, and with it what its conversation gets, before anyone hears that it is over.
+        """Make the response durable, and with it what its conversation gets, before anyone hears that it is over. Then
+        approvals that it made no use of can be used again.
 
         Raises Superseded if another worker ended it.
         """
@@ -125,6 +126,10 @@ class Recorder:
         left = {item.id for item in response.output}
         discarded = [each for each in run.discarded if each in left]
         await self._storage.store.settle(response, discarded, run.lock, run.added() if run.lock else ())
+        if run.approved:
+            from .spending import give_back  # few responses need it
+
+            await give_back(run, self._storage.spent)
 
     async def close(self, terminal: Event) -> None:
         """Write the last event. The response is over as soon as its record is stored, and readers add the last event to

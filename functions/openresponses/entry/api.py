@@ -17,7 +17,7 @@ def build(environment: Mapping[str, str]):
 
     @lru_cache(maxsize=256)
     def open_to(access: Access) -> tuple[NewResponses, StoredResponses]:
-        return deployment.use_cases(access.tenant, access.key_id, access.models, access.reasoning)
+        return deployment.use_cases(access.tenant, access.key_id, access.models, access.mcp, access.reasoning)
 
     return create_app(open_to, deployment.settings, deployment.router.aclose)
 

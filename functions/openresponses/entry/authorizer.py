@@ -78,6 +78,7 @@ def _answer(authorization: str, resource: str, find: Find, now: float) -> dict[s
             "tenant": key.tenant,
             "key_id": key.id,
             "models": " ".join(key.models),
+            "mcp": " ".join(key.mcp),
             "reasoning": key.reasoning,
         },
     }

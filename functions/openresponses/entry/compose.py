@@ -4,7 +4,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from .. import telemetry
@@ -12,17 +12,22 @@ from ..core.ports import Parameters, Ports, Storage
 from ..core.run import REASONING_SHOWN
 from ..dialects import connect, prepare, runs
 from ..routing.catalog import Catalog
-from ..routing.cipher import AeadSeal, Box, Keys, kept_in, of_this_process
+from ..routing.cipher import AeadSeal, Box, Keys, TenantMarks, kept_in, of_this_process
 from ..routing.router import Router, TenantModels
 from ..toolbox import Toolbox
 from ..toolbox.files import ToolFiles
+from ..toolbox.mcp import McpTools
+from ..toolbox.source import ToolSource
 from .settings import AwsSettings, aws_settings_from, built_in, settings_from
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
+    from ..core.ports import Spent
     from ..responses.create import NewResponses
     from ..responses.stored import StoredResponses
     from ..socket.ports import Sockets
+    from ..toolbox.mcp.listing import McpClients
+    from ..toolbox.mcp.servers import ConfiguredServers
 
 
 class Deployment:
@@ -34,30 +39,58 @@ class Deployment:
         self._where = aws = aws_settings_from(environment)
         self.clients = _clients(aws.region) if aws.table else None
         self._storage = _storage(aws, self.clients) if self.clients else None
-        parameters, self._keys, self._tools = _configured(aws) if aws.ssm_prefix else _unconfigured()
-        catalog = Catalog(parameters, built_in(self.settings.default_provider))
+        self._parameters, self._keys, self._sources = (
+            _configured(aws, self.settings.loopback) if aws.ssm_prefix else _unconfigured()
+        )
+        self._spent = dict[str, dict[str, tuple[str, float]]]()
+        catalog = Catalog(self._parameters, built_in(self.settings.default_provider))
         self.router = Router(catalog, connect, self.settings, time.monotonic, telemetry.answered, runs)
 
     def ports(self, tenant: str, allowed: Sequence[str] = ()) -> Ports:
         return Ports(
             models=TenantModels(self.router, AeadSeal(self._keys, tenant), allowed),
-            tools=self._tools,
+            tools=Toolbox([*self._sources, McpTools(partial(self._mcp, tenant))]),
             accounts=telemetry.LoggedAccounts(tenant),
             now=time.time,
             new_id=lambda: secrets.token_hex(16),
             storage=self._storage(tenant=tenant) if self._storage else None,
+            marks=TenantMarks(self._keys, tenant),
+            remembered=None if self._storage else self._remembered(tenant),
         )
 
+    def _remembered(self, tenant: str) -> "Spent":
+        from ..storage.memory_spent import MemorySpent
+
+        return MemorySpent(self._spent.setdefault(tenant, {}))
+
+    def _mcp(self, tenant: str) -> ToolSource:
+        from ..toolbox.mcp.source import McpSource
+        from ..transport.guard import Guard
+
+        clients, servers = self._mcp_shared
+        seal, guard = AeadSeal(self._keys, tenant), Guard(self.settings.loopback)
+        return McpSource(clients, tenant, seal, guard, servers.find)
+
+    @cached_property
+    def _mcp_shared(self) -> "tuple[McpClients, ConfiguredServers]":
+        """What all tenants share."""
+        from ..toolbox.mcp.listing import McpClients
+        from ..toolbox.mcp.servers import ConfiguredServers
+
+        return McpClients(time.monotonic), ConfiguredServers(self._parameters)
+
     def use_cases(
-        self, tenant: str, key_id: str, allowed: Sequence[str], reasoning: str | None
+        self, tenant: str, key_id: str, allowed: Sequence[str], mcp: Sequence[str], reasoning: str | None
     ) -> "tuple[NewResponses, StoredResponses]":
-        """What a client key may use. `reasoning` is the most that it may see, if not as much as everybody."""
+        """What a client key may use. `allowed` are patterns of models, `mcp` of MCP servers' labels. `reasoning` is the
+        most that it may see, if not as much as everybody.
+        """
         from ..responses.create import NewResponses
         from ..responses.stored import StoredResponses
 
         ports, settings = self.ports(tenant, allowed), self.settings
         least = next(each for each in reversed(REASONING_SHOWN) if each in (reasoning, settings.reasoning))
-        return NewResponses(ports, replace(settings, reasoning=least), key_id, allowed), StoredResponses(ports)
+        return NewResponses(ports, replace(settings, reasoning=least), key_id, allowed, mcp), StoredResponses(ports)
 
     def sockets(self, tenant: str, connection_id: str) -> "Sockets":
         """Raises ValueError if the environment names no storage."""
@@ -98,17 +131,18 @@ def _storage(settings: AwsSettings, clients: "Aws") -> "partial[Storage]":
     )
 
 
-def _unconfigured() -> tuple[Parameters, Keys, Toolbox]:
+def _unconfigured() -> tuple[Parameters, Keys, list[ToolSource]]:
     from ..storage.memory import MemoryParameters
 
-    return MemoryParameters(), of_this_process(), Toolbox([ToolFiles()])
+    return MemoryParameters(), of_this_process(), [ToolFiles()]
 
 
-def _configured(settings: AwsSettings) -> tuple[Parameters, Keys, Toolbox]:
+def _configured(settings: AwsSettings, loopback: bool) -> tuple[Parameters, Keys, list[ToolSource]]:
     from ..aws.clients import Aws
     from ..aws.functions import LambdaFunctions
     from ..aws.parameters import SsmParameters
     from ..toolbox.lambda_functions import DAY, LambdaTools
+    from ..toolbox.web_search.source import WebSearch
 
     aws = Aws(settings.region, threads=4)
     parameters = SsmParameters(
@@ -119,5 +153,6 @@ def _configured(settings: AwsSettings) -> tuple[Parameters, Keys, Toolbox]:
         meanwhile=prepare,
         key=settings.key_arn,
     )
-    sources = [ToolFiles(), LambdaTools(parameters, LambdaFunctions(settings.region), settings.response_days * DAY)]
-    return parameters, kept_in(parameters), Toolbox(sources)
+    lambdas = LambdaTools(parameters, LambdaFunctions(settings.region), settings.response_days * DAY)
+    sources: list[ToolSource] = [ToolFiles(), lambdas, WebSearch(parameters, loopback)]
+    return parameters, kept_in(parameters), sources

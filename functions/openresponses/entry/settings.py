@@ -1,5 +1,6 @@
 """The settings from the environment: the one place that knows its variables."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -33,6 +34,8 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         allowed_origins=tuple(get("OPENRESPONSES_ALLOWED_ORIGINS", "").replace(",", " ").split()),
         public_docs=_flag(environment, "OPENRESPONSES_PUBLIC_DOCS", True),
         websocket_url=get("OPENRESPONSES_WEBSOCKET_URL", ""),
+        mcp_hosts=_hosts(get("OPENRESPONSES_MCP_HOSTS", "*")),
+        loopback=_flag(environment, "OPENRESPONSES_LOOPBACK", False),
     )
 
 
@@ -81,6 +84,18 @@ def _reasoning(text: str) -> ReasoningShown:
         if each == text:
             return each
     raise ValueError(f"OPENRESPONSES_REASONING: must be one of {REASONING_SHOWN}")
+
+
+_HOST = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = tuple(text.lower().replace(",", " ").split())
+    if hosts == ("none",):
+        return ()
+    if not all(map(_HOST.fullmatch, hosts)):
+        raise ValueError("OPENRESPONSES_MCP_HOSTS: must be '*', 'none', or names of hosts, such as '*.example.com'")
+    return hosts
 
 
 def _flag(environment: Mapping[str, str], name: str, default: bool) -> bool:

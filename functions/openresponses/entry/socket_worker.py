@@ -74,7 +74,8 @@ async def _work(event: LaneEvent, ends: float) -> None:
     known: About = json.loads(about)
 
     def open_to(sent: Sent) -> UseCases:
-        return UseCases(*deployment.use_cases(tenant, sent["key_id"], sent["models"], sent["reasoning"] or None))
+        limits = sent["models"], sent.get("mcp", []), sent["reasoning"] or None
+        return UseCases(*deployment.use_cases(tenant, sent["key_id"], *limits))
 
     async def invoke(heir: Heir) -> None:
         await _invoke(tenant, connection_id, heir)

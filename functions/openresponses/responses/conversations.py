@@ -7,11 +7,20 @@ from contextlib import aclosing
 from typing import TypeVar
 
 from ..core.conversations import Conversation, Lock, Piece
+from ..core.credentials import refuse_credentials
 from ..core.errors import ConversationLocked, NotFound, RequestError, StorageUnavailable
 from ..core.ports import Ports, Storage
 from ..durable.conversation import found, free, no_conversation
 from ..durable.history import referenced
-from ..schema.items import AdditionalTools, CompactionTrigger, ConfigurationUpdate, InputItem, Item, ItemReference
+from ..schema.items import (
+    AdditionalTools,
+    CompactionTrigger,
+    ConfigurationUpdate,
+    InputItem,
+    Item,
+    ItemReference,
+    ToolSearchOutput,
+)
 from .intake import with_id
 
 TRIES = 6
@@ -130,6 +139,8 @@ class StoredConversations:
                     param=f"items[{index}].type",
                     code="unsupported_item",
                 )
+            if isinstance(item, ToolSearchOutput):
+                refuse_credentials(item.tools, f"items[{index}].tools")
             kept = stored[item.id] if isinstance(item, ItemReference) else item
             own.append(with_id(kept.model_copy(update={"id": ""}), token, index))
         return own

@@ -26,6 +26,7 @@ from . import idempotency
 from .before import Recall, admitted
 from .idempotency import IdempotencyKey
 from .intake import (
+    approves,
     asks_to_compact,
     check_answers,
     estimated,
@@ -34,15 +35,25 @@ from .intake import (
     refuse_unstored,
     refuse_unsupported,
 )
-from .offering import check_tool_choice, offered_tools, run_upstream
+from .offering import check_tool_choice, offered_tools, requested_tools, run_upstream
 from .prompts import resolved
+from .servers import check_servers
 
 
 class NewResponses:
-    """The responses that one client key asks for. `allowed` are patterns of the models that it may use (none: all)."""
+    """The responses that one client key asks for. `allowed` are patterns of the models that it may use (none: all),
+    `mcp` of the deployment's MCP servers (none: all of them, and any other).
+    """
 
-    def __init__(self, ports: Ports, settings: Settings, key_id: str = "", allowed: Sequence[str] = ()) -> None:
-        self._ports, self._settings, self._key_id, self._allowed = ports, settings, key_id, allowed
+    def __init__(
+        self,
+        ports: Ports,
+        settings: Settings,
+        key_id: str = "",
+        allowed: Sequence[str] = (),
+        mcp: Sequence[str] = (),
+    ) -> None:
+        self._ports, self._settings, self._key_id, self._allowed, self._mcp = ports, settings, key_id, allowed, mcp
 
     async def models(self) -> list[str]:
         return await self._ports.models.listed()
@@ -67,6 +78,7 @@ class NewResponses:
         own = input_items(request, response_id, before.referred, {item.id for item in before.items}, messages)
         context = [*before.items, *own]
         check_answers(request, context)
+        check_servers(requested_tools(request), context, self._settings.mcp_hosts, None, self._mcp)
         upstream = await run_upstream(request, self._ports.models)
         offered = await offered_tools(request, self._ports.tools, context, upstream)
         check_tool_choice(request, offered.tools)
@@ -82,7 +94,7 @@ class NewResponses:
             context=context,
             inherited=len(before.items),
             lock=before.lock,
-            tools=offered.tools,
+            tools=await self._ports.models.sealed_tools(offered.tools),
             servers=offered.servers,
             max_turns=self._settings.max_turns,
             reasoning=self._settings.reasoning,
@@ -93,6 +105,10 @@ class NewResponses:
             streams=request.stream is True and not request.background,
             generate=generate,
         )
+        if approves(request):
+            from .approvals import approved  # few requests need it
+
+            run.approved = await approved(request, before.items, run, self._ports)
         if not generate:
             run.usage = estimated(run)
         given, lease = [*before.unstored, *own], created + LEASE_SECONDS
@@ -104,6 +120,10 @@ class NewResponses:
 
         run, record = await self.accept(asked_for(request))
         run.compacts = "request"
+        if run.approved:
+            from .approvals import makes_no_call
+
+            raise makes_no_call(run.approved)
         await self.respond(run, record, nowhere, seconds=seconds, committed=lambda: False)
         return compacted(run)
 
@@ -125,18 +145,36 @@ class NewResponses:
     async def claim(self, key: IdempotencyKey | None, run: Run, record: Record) -> str:
         """The id of the response that `key` stands for: that of `run`, which is stored now, or an earlier one.
 
-        From then on `run` holds its conversation, if it has one. Raises ConversationLocked, IdempotencyKeyReused if the
-        key came with another body, FirstRequestFailed if requests with it fail.
+        From then on `run` holds its conversation, if it has one, and its approvals are spent. Raises
+        ConversationLocked, ApprovalSpent, IdempotencyKeyReused if the key came with another body, FirstRequestFailed if
+        requests with it fail.
         """
         if not run.response.store:
-            await self._unstored(run).hold()
+            if run.lock is not None:
+                await self._unstored(run).hold()
+            await self._spend(run, None)
             return run.response.id
         record.chain = await grown(self._storage.store, record.chain, run.context)
         try:
-            return await idempotency.create(self._storage, key, record, run)
+            claimed = await idempotency.create(self._storage, key, record, run)
         except StorageUnavailable:  # it may be stored, and its client won't know: nothing is kept, as far as possible
             if key is None:
                 await self._forget(run, None)
+            raise
+        if claimed == run.response.id:
+            await self._spend(run, key)
+        return claimed
+
+    async def _spend(self, run: Run, key: IdempotencyKey | None) -> None:
+        """The response is stored already: who takes it over from a worker that died makes the calls."""
+        if not run.approved:
+            return
+        from ..durable.spending import spend  # few requests need it
+
+        try:
+            await spend(run, self._ports.spent)
+        except KitError:
+            await (self._forget(run, key) if run.response.store else self._let_go(run))
             raise
 
     def _unstored(self, run: Run) -> Unstored:
@@ -159,16 +197,23 @@ class NewResponses:
         `seconds` is how long the connection may last. A stored response goes on without it, another one ends as
         incomplete. `committed` says whether the client has seen any of the response. Before that a failure is raised
         and nothing is kept, so that the client can try again, with the same `key`; after it the response fails.
-        `claimed`: `claim` was called. A response that goes on from a conversation holds it before the model is asked.
+        `claimed`: `claim` was called. A response that goes on from a conversation, or that makes approved calls, calls
+        it before it begins.
         """
         ends = None if seconds is None else self._ports.now() + seconds
         claimed = claimed or key is not None
-        if run.lock is not None and not claimed:
+        if (run.lock is not None or run.approved) and not claimed:
             await self.claim(None, run, record)
             claimed = True
         recorder = self._recorder(run, None if claimed else record) if run.response.store else None
         unstored = self._unstored(run) if run.lock is not None and recorder is None else None
-        journal = Journal(run, sink, recorder, self._ports.account, unstored and unstored.settle)
+
+        async def settle(run: Run) -> None:
+            if unstored is not None:
+                await unstored.settle(run)
+            await self._give_back(run)
+
+        journal = Journal(run, sink, recorder, self._ports.account, settle)
         try:
             if recorder is None:
                 async with unstored or nullcontext():
@@ -182,7 +227,7 @@ class NewResponses:
                 await self._ports.account(run, error)
             if not seen and recorder is not None and (claimed or recorder.creates):
                 await self._forget(run, key)
-            elif not journal.ended and unstored is not None:
+            elif not journal.ended and recorder is None:
                 await self._let_go(run)
             raise
         if over or (run.request.background and not run.request.stream):
@@ -212,10 +257,19 @@ class NewResponses:
             await idempotency.release(self._storage, key, run.response.id)
 
     async def _let_go(self, run: Run) -> None:
-        """Give the conversation free of which nothing came. If that fails, the response's lease runs out."""
+        """Give free what a response held of which nothing came. If that fails, the conversation's lease runs out, and
+        the approvals expire.
+        """
         if run.lock is not None:
             with suppress(KitError):
                 await self._storage.conversations.release(run.lock, run.response.id)
+        await self._give_back(run)
+
+    async def _give_back(self, run: Run) -> None:
+        if run.approved:
+            from ..durable.spending import give_back
+
+            await give_back(run, self._ports.spent)
 
     async def _stored(
         self, run: Run, journal: Journal, recorder: Recorder, ends: float | None, committed: Callable[[], bool]

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from urllib.parse import urlsplit
 
+from ..core.credentials import refuse_credentials
 from ..core.errors import NotFound, RequestError
 from ..core.estimate import tokens_in
 from ..core.run import OfferedTool, Run
@@ -147,6 +148,8 @@ def input_items(
             case ItemReference():
                 items.append(stored[item.id])
             case _:
+                if isinstance(item, ToolSearchOutput):
+                    refuse_credentials(item.tools, f"input[{index}].tools")
                 taken = item.id == _PLACEHOLDER or item.id in ids
                 items.append(with_id(item.model_copy(update={"id": ""}) if taken else item, token, index))
         ids.add(items[-1].id)
@@ -187,6 +190,11 @@ def _check_place(
 
 def asks_to_compact(request: CreateResponse) -> bool:
     return isinstance(request.input, list) and any(isinstance(item, CompactionTrigger) for item in request.input[-1:])
+
+
+def approves(request: CreateResponse) -> bool:
+    """Whether it answers requests for approval."""
+    return isinstance(request.input, list) and any(isinstance(item, McpApprovalResponse) for item in request.input)
 
 
 def with_id(item: Item, token: str, index: int) -> Item:
@@ -271,9 +279,9 @@ def _shown(tool: Tool) -> Tool | None:
 def _host_alone(address: str) -> str:
     try:
         url = urlsplit(address)
-        return f"{url.scheme}://{url.hostname or ''}/<redacted>"
     except ValueError:
         return "<redacted>"
+    return f"{url.scheme}://{url.hostname}/<redacted>" if url.scheme in ("http", "https") else "<redacted>"
 
 
 def _echo_text(text: TextSettings | None) -> TextField:

@@ -28,9 +28,7 @@ from ..schema.tools import (
     UpstreamTool,
     WebSearchTool,
 )
-
-_ELSEWHERE = ("connector_id", "tunnel_id")
-"""How a request names a server that OpenAI alone can reach."""
+from .servers import ELSEWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +147,7 @@ class _Sources:
         """
         if not isinstance(tool, McpTool):
             return False
-        elsewhere = next((name for name in _ELSEWHERE if tool.__pydantic_extra__.get(name) is not None), None)
+        elsewhere = next((name for name in ELSEWHERE if tool.__pydantic_extra__.get(name) is not None), None)
         if "mcp" in self.upstream and (tool.server_url or elsewhere):
             return False
         if elsewhere:
@@ -157,7 +155,11 @@ class _Sources:
         return True
 
     async def _listing(self, tool: McpTool, param: str) -> Offer:
-        here = await self.tools.offer(tool, self.listings.get(tool.server_label))
+        try:
+            here = await self.tools.offer(tool, self.listings.get(tool.server_label))
+        except RequestError as error:  # it names a field of the tool
+            error.param = f"{param}.{error.param}" if error.param else param
+            raise
         if here is None:
             raise _unknown("This server asks no MCP servers", f"{param}.type")
         return here

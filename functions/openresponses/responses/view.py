@@ -12,15 +12,21 @@ from ..schema.events import (
     ResponseQueued,
     StreamEvent,
 )
-from ..schema.items import Item, Reasoning
+from ..schema.items import Item, Reasoning, WebSearchCall
 from ..schema.response import Response
 
 ENCRYPTED_REASONING = "reasoning.encrypted_content"
+SEARCH_SOURCES = "web_search_call.action.sources"
 
 
 def shown_item(item: Item, include: Collection[str]) -> Item:
     if isinstance(item, Reasoning) and item.encrypted_content and ENCRYPTED_REASONING not in include:
         return item.model_copy(update={"encrypted_content": None})
+    if isinstance(item, WebSearchCall) and item.results is not None and item.action.get("type") == "search":
+        action = {name: value for name, value in item.action.items() if name != "sources"}
+        if SEARCH_SOURCES in include:
+            action["sources"] = [{"type": "url", "url": each.url} for each in item.results]
+        return item.model_copy(update={"action": action})
     return item
 
 

@@ -82,6 +82,8 @@ class Worker:
                 await self._pick_up(run, journal, remains)
                 if await self._absorb_answers(run, journal):
                     await self._storage.store.prolong(record, 0)
+                if run.approved:
+                    await self._spend(run)
                 async with timer:
                     step = await drive(run, self._ports, journal, self._pause(ends, attempt), recorder.keep)
         except errors.Cancelled:
@@ -169,6 +171,14 @@ class Worker:
         for answer in here:
             await absorb(run, waiting[answer.call_id], ToolOutput(answer.text, answer.failed), journal)
         return bool(here)
+
+    async def _spend(self, run: Run) -> None:
+        """The worker that died may not have come so far. Raises ApprovalSpent."""
+        from ..core.approvals import unused
+        from ..durable.spending import spend
+
+        if unused(run):
+            await spend(run, self._storage.spent)
 
     def _pause(self, ends: float, attempt: int) -> Pause:
         """Stop when a worst-case turn or tool no longer fits, after one step at least; a retry after one step."""

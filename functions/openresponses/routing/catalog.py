@@ -8,14 +8,13 @@ import re
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, JsonValue
 
 from ..core.errors import ProviderMisconfigured
 from ..core.ports import Parameters
-from ..core.settings import ProviderSettings
+from ..core.settings import UNKNOWN_FIELD, ProviderSettings, parse_document
 
 PROVIDERS, ALIASES = "providers", "models"
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}")
@@ -30,37 +29,17 @@ class _Alias:
     __pydantic_config__ = ConfigDict(extra="forbid")
 
 
-Kind = TypeVar("Kind")
-_UNKNOWN = "there is no such field"
-
-
 def parse_provider(name: str, text: str) -> ProviderSettings:
     """What `providers/<name>` says. Raises ValueError that names the field, without its value: it may be a secret."""
-    document = _valid(dict[str, JsonValue], text)
+    document = parse_document(dict[str, JsonValue], text)
     if "name" in document:
-        raise ValueError(f"name: {_UNKNOWN}")
-    return _valid(ProviderSettings, {"name": name, **document})
+        raise ValueError(f"name: {UNKNOWN_FIELD}")
+    return parse_document(ProviderSettings, {"name": name, **document})
 
 
 def parse_alias(text: str) -> list[str]:
     """The targets that `models/<alias>` says. Raises ValueError that names the field."""
-    return _valid(_Alias, text).targets
-
-
-@cache
-def _reader(kind: type[Kind]) -> TypeAdapter[Kind]:
-    """Built when it is needed: building it takes milliseconds of a cold start."""
-    return TypeAdapter(kind)
-
-
-def _valid(kind: type[Kind], value: str | dict[str, JsonValue]) -> Kind:
-    try:
-        return _reader(kind).validate_json(value) if isinstance(value, str) else _reader(kind).validate_python(value)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        what = _UNKNOWN if first["type"] == "unexpected_keyword_argument" else first["msg"]
-        raise ValueError(f"{where or 'value'}: {what}") from None
+    return parse_document(_Alias, text).targets
 
 
 class Catalog:

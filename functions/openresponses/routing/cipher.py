@@ -1,14 +1,16 @@
-"""Sealing provider state with XChaCha20-Poly1305. Knows nothing of what it seals, nor where its keys are kept.
+"""Sealing with XChaCha20-Poly1305, and marking with HMAC. Knows nothing of what it seals, nor where its keys are kept.
 
 A sealed text is `or1.` and the base64url of a nonce of 24 bytes and the ciphertext of `[target, state]`, in JSON. The
 tenant is associated data: a text that was sealed for one tenant opens for no other. The nonce is random, and too long
 for the sandboxes of a deployment to draw it twice under one key, however many texts they seal.
 """
 
+import hmac
 import json
 import os
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -71,6 +73,20 @@ class AeadSeal:
 def _nacl(module: str) -> Any:
     """Imported at first use: most requests carry no state."""
     return import_module(f"nacl.{module}")
+
+
+class TenantMarks:
+    """Message authentication codes (HMAC-SHA256) of one tenant, under keys that are made of the deployment's."""
+
+    def __init__(self, keys: Keys, tenant: str) -> None:
+        self._keys, self._name = keys, f"approvals of {tenant}".encode()
+
+    async def marks(self) -> Sequence[Callable[[str], str]]:
+        return [partial(_marked, hmac.digest(key, self._name, "sha256")) for key in await self._keys()]
+
+
+def _marked(key: bytes, text: str) -> str:
+    return hmac.digest(key, text.encode(), "sha256").hex()
 
 
 class KeyParameter(Protocol):

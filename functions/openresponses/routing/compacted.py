@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Container, Sequence
 from pydantic import ConfigDict, ValidationError
 
 from ..core import deltas as d
+from ..core.citations import numbers_of
 from ..core.errors import CompactionFailed, RequestError, StreamViolation
 from ..core.ports import Seal
 from ..core.run import OfferedTool
@@ -66,7 +67,7 @@ def told(
     """
     messages = [each for each in contents.items if isinstance(each, Message) and each.role == "user"]
     kept = [each for each in contents.items if each not in messages]
-    rest = [each for each in shown(kept, tools).items if each.id not in made]
+    rest = [each for each in shown(kept, tools, numbers_of(kept)).items if each.id not in made]
     again = any(
         isinstance(each, FunctionCall | CustomToolCall | ClientCall) and each.call_id in called for each in rest
     )

@@ -18,12 +18,13 @@ from ..core.errors import (
 )
 from ..core.estimate import tokens_in
 from ..core.ports import Counted, Counts, Provider, Seal, TurnStream
+from ..core.run import OfferedTool
 from ..core.settings import ProviderSettings, Settings
 from ..core.turn import Turn
 from ..schema.request import CreateResponse
 from .catalog import Catalog
 from .connections import Breaker, Connections
-from .sealing import check_sealed, opened, sealed
+from .sealing import check_sealed, opened, sealed, with_sealed_credentials
 from .targets import Target, check_models_of, named, targets_of
 
 FIRST_WAIT, LONGEST_WAIT = 0.25, 8.0
@@ -63,6 +64,9 @@ class TenantModels:
         targets = await self._router.targets(request, self._allowed)
         said = request.input if isinstance(request.input, list) else ()
         await check_sealed(self._seal, said, [target.name for target in targets])
+
+    async def sealed_tools(self, tools: Sequence[OfferedTool]) -> list[OfferedTool]:
+        return [await with_sealed_credentials(self._seal, tool) for tool in tools]
 
     async def runs(self, request: CreateResponse) -> frozenset[str]:
         targets = await self._router.targets(request, self._allowed)

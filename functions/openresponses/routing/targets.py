@@ -1,9 +1,9 @@
 """Which targets may serve a request, in which order. A target is one model of one provider: `provider/model`."""
 
 from collections.abc import Iterable, Sequence
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from ..client_keys import allows
 from ..core.errors import NotFound, RequestError
 from ..core.settings import ProviderSettings
 from ..schema.request import CreateResponse, ProviderPreferences
@@ -52,10 +52,6 @@ async def named(model: str, catalog: Catalog, default_provider: str, allowed: Se
     if not allows(allowed, model):
         return []
     return [target._replace(named=True) for name in aliased if (target := await _configured(name, catalog))]
-
-
-def allows(allowed: Sequence[str], model: str) -> bool:
-    return not allowed or any(fnmatchcase(model, pattern) for pattern in allowed)
 
 
 def no_such_model(name: str, param: str = "model") -> NotFound:

@@ -16,6 +16,8 @@ MAX_PARTS = 2048
 """Parts of what a tool or an agent of the client says."""
 MAX_INCLUDED = 64
 """Words of `include`. OpenAI has eight (openai.types.responses.ResponseIncludable)."""
+MAX_APPROVALS = 100
+"""Calls that a request approves: as many items as DynamoDB writes at once (TransactWriteItems)."""
 MAX_HEADERS = 64
 """Headers that a client has sent to an MCP server."""
 MAX_SECRET = 16_384

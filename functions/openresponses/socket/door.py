@@ -108,4 +108,4 @@ class Door:
 
 
 def _sent(text: str, key: ClientKey) -> Sent:
-    return {"text": text, "key_id": key.id, "models": [*key.models], "reasoning": key.reasoning}
+    return {"text": text, "key_id": key.id, "models": [*key.models], "mcp": [*key.mcp], "reasoning": key.reasoning}

@@ -29,11 +29,14 @@ class About(TypedDict):
 
 
 class Sent(TypedDict):
-    """A message at rest: its text, and who sent it. The key is looked up anew for each."""
+    """A message at rest: its text, and who sent it. The key is looked up anew for each. `mcp` is absent from one that
+    an older door has taken.
+    """
 
     text: str
     key_id: str
     models: list[str]
+    mcp: NotRequired[list[str]]
     reasoning: str
 
 

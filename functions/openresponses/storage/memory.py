@@ -26,6 +26,7 @@ from ..schema.events import Event
 from ..schema.items import Item
 from ..schema.request import CreateResponse
 from ..schema.response import Response
+from .memory_spent import MemorySpent
 
 Started: TypeAlias = Callable[[str, int], Awaitable[None]]
 
@@ -93,6 +94,7 @@ class Shelf:
     stopped: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
 
     conversations: dict[str, _Talk] = field(default_factory=dict[str, _Talk])
+    spent: dict[str, tuple[str, float]] = field(default_factory=dict[str, tuple[str, float]])
 
     def free(self, lock: Lock) -> _Talk:
         """The conversation, if it is as the lock says. Raises ConversationLocked."""
@@ -134,6 +136,7 @@ def memory_storage(shelf: Shelf | None = None, on_start: Started | None = None) 
         prompts=MemoryPrompts(shelf),
         conversations=MemoryConversations(shelf),
         answers=MemoryAnswers(shelf),
+        spent=MemorySpent(shelf.spent),
     )
 
 

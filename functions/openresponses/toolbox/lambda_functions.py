@@ -28,7 +28,7 @@ from ..core.ports import Offer, Offerable, Parameters, ToolOutput
 from ..core.run import Run
 from ..schema.base import JsonObject
 from ..schema.items import HostedToolCall, McpListTools, ServerCall
-from .source import ToolFailed, ToolMisconfigured, arguments_of, hosted_name, hosted_tool, listed
+from .source import ToolFailed, ToolMisconfigured, arguments_of, hosted_name, hosted_tool, is_backend, listed
 
 MAX_TIMEOUT = 300.0
 """Seconds that a function runs. The Worker function must have longer."""
@@ -101,7 +101,7 @@ class LambdaTools:
 
     async def _read(self, name: str) -> LambdaTool | None:
         text = await self._parameters.get(f"tools/{name}")
-        if text is None:
+        if text is None or is_backend(text):
             return None
         try:
             tool = LambdaTool.model_validate_json(text)

@@ -6,6 +6,7 @@ from math import isfinite
 from typing import Protocol, cast, runtime_checkable
 
 from ..core.errors import KitError
+from ..core.json import object_of
 from ..core.ports import Offer, Offerable, ToolOutput
 from ..core.run import OfferedTool, Run
 from ..schema.base import SLUG, JsonObject
@@ -68,6 +69,11 @@ def _number(text: str) -> float:
     if not isfinite(number):
         raise ValueError(f"{text[:40]} is no number that JSON has")
     return number
+
+
+def is_backend(text: str) -> bool:
+    """Whether a parameter is that of web search, which names a backend where a Lambda tool's names a function."""
+    return "backend" in (object_of(text) or {})
 
 
 def hosted_name(item_type: str) -> str | None:

@@ -2,6 +2,8 @@
 
 TransportError
 ├── Unsendable         the URL or a header is not one that HTTP can carry
+├── Forbidden          the guard lets no connection be made to where the URL leads
+├── Redirected         the reply leads to another origin, or to one more redirect than are followed
 ├── Unreachable        no connection was made
 ├── TimedOut           the server let a limit pass: `phase` names it
 ├── BrokenOff          the connection broke, or what came over it is not HTTP
@@ -24,6 +26,14 @@ class TransportError(Exception):
 
 
 class Unsendable(TransportError):
+    pass
+
+
+class Forbidden(TransportError):
+    pass
+
+
+class Redirected(TransportError):
     pass
 
 

@@ -10,11 +10,12 @@ import select
 import ssl
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, TypeAlias, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from .errors import BrokenOff, TimedOut, Unreachable, Unsendable
+from .guard import Guard
 
 MAX_BARE = 100 * 1024
 """Bytes in a row that bring nothing of the body: heads, trailers, what chunks say of themselves, empty compression."""
@@ -25,6 +26,8 @@ MAX_INFLATED = 8 * 1024 * 1024
 a thousandth."""
 MAX_CODINGS = 2
 HAPPY_EYEBALLS_SECONDS = 0.25
+MAX_ADDRESSES = 4
+"""Of a host with a guard: each is tried in its share of the time."""
 
 
 class Link(asyncio.Protocol):
@@ -246,6 +249,9 @@ _CODINGS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate
 """`deflate` comes with or without zlib's header (RFC 9110, section 8.4.1.2)."""
 
 
+Method: TypeAlias = Literal["POST", "GET", "DELETE"]
+
+
 class Request(NamedTuple):
     """`origin` is scheme, host and port; `target` the path and the query. `headers` have lower-case names."""
 
@@ -253,7 +259,7 @@ class Request(NamedTuple):
     target: str
     headers: Mapping[str, str]
     body: bytes
-    method: Literal["POST", "DELETE"] = "POST"
+    method: Method = "POST"
 
     def written(self) -> bytes:
         """Raises Unsendable for what HTTP can't carry."""
@@ -265,7 +271,9 @@ class Request(NamedTuple):
             if not (_NAME.fullmatch(name) and value.isascii() and _VALUE.fullmatch(value)):
                 raise Unsendable
             lines.append(f"{name}: {value}")
-        head = "\r\n".join([*lines, f"content-length: {len(self.body)}", "", ""])
+        if self.body or self.method != "GET":
+            lines.append(f"content-length: {len(self.body)}")
+        head = "\r\n".join([*lines, "", ""])
         return head.encode("ascii") + self.body
 
 
@@ -275,14 +283,23 @@ _NAME, _VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[^\x00-
 
 class Links:
     """The links to one server. They are kept for `seconds` for the next request; one is made within `timeout` seconds.
-    `tls` is None for a server without it. What `repeats` may reach the server twice.
+    `tls` is None for a server without it. What `repeats` may reach the server twice. With a `guard`, a link is made to
+    the addresses that it lets through, and to no other.
     """
 
     def __init__(
-        self, host: str, port: int, tls: ssl.SSLContext | None, *, seconds: float, timeout: float, repeats: bool = True
+        self,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None,
+        *,
+        seconds: float,
+        timeout: float,
+        repeats: bool = True,
+        guard: Guard | None = None,
     ) -> None:
         self._host, self._port, self._tls = host, port, tls
-        self._seconds, self._timeout, self._repeats = seconds, timeout, repeats
+        self._seconds, self._timeout, self._repeats, self._guard = seconds, timeout, repeats, guard
         self._kept: list[Link] = []
 
     async def send(self, request: Request, until: float) -> Link:
@@ -331,11 +348,26 @@ class Links:
         return None
 
     async def _open(self, until: float) -> Link:
-        """Raises TimedOut, Unreachable, Unsendable, and TimeoutError."""
+        """Raises TimedOut, Forbidden, Unreachable, Unsendable, and TimeoutError."""
         loop = asyncio.get_running_loop()
-        limit = asyncio.timeout_at(min(until, loop.time() + self._timeout))
+        ends = min(until, loop.time() + self._timeout)
+        limit = asyncio.timeout_at(ends)
+        try:
+            async with limit:
+                return await (self._raced() if self._guard is None else self._guarded(self._guard, ends))
+        except OSError:  # TimeoutError is one
+            if not limit.expired():
+                raise Unreachable from None
+            if loop.time() >= until:
+                raise TimeoutError from None
+            raise TimedOut("connect") from None
+        except ValueError:  # the host is no name
+            raise Unsendable from None
+
+    async def _raced(self) -> Link:
+        """To the first address of the host that answers."""
         opening = asyncio.ensure_future(
-            loop.create_connection(
+            asyncio.get_running_loop().create_connection(
                 lambda: Link(self._kept.append),
                 self._host,
                 self._port,
@@ -344,20 +376,31 @@ class Links:
             )
         )
         try:
-            async with limit:
-                return (await asyncio.shield(opening))[1]
+            return (await asyncio.shield(opening))[1]
         except asyncio.CancelledError:
             opening.add_done_callback(_close_unused)
             raise
-        except OSError:  # TimeoutError is one
-            opening.add_done_callback(_close_unused)
-            if not limit.expired():
-                raise Unreachable from None
-            if loop.time() >= until:
-                raise TimeoutError from None
-            raise TimedOut("connect") from None
-        except ValueError:  # the host is no name
-            raise Unsendable from None
+
+    async def _guarded(self, guard: Guard, ends: float) -> Link:
+        """To an address that was judged, not to a name, which may lead elsewhere when it is asked for again."""
+        loop, secure = asyncio.get_running_loop(), self._tls is not None
+        addresses = (await guard.addresses(self._host, self._port, secure=secure))[:MAX_ADDRESSES]
+        failure = OSError()
+        for left in range(len(addresses), 0, -1):
+            share = (ends - loop.time()) / left if left > 1 else None
+            try:
+                async with asyncio.timeout(share):
+                    _, link = await loop.create_connection(
+                        lambda: Link(self._kept.append),
+                        addresses[-left],
+                        self._port,
+                        ssl=self._tls,
+                        server_hostname=self._host if secure else None,
+                    )
+                return link
+            except OSError as error:
+                failure = error
+        raise failure
 
 
 def _close_unused(opening: "asyncio.Future[tuple[asyncio.Transport, Link]]") -> None:

@@ -27,6 +27,11 @@ Standard output is the key alone:
   export OPENAI_API_KEY=$(openresponses keys create --tenant default)
 """
 
+_HEADERS = """\
+The value of each --header is read from a prompt, or from standard input, a line each:
+
+  openresponses mcp set docs https://mcp.example.com/mcp --header Authorization
+"""
 _PROMPT = """\
 A prompt has fields of a request, such as:
 
@@ -98,6 +103,12 @@ _models = _commands("models", "Aliases that stand for models.")
 _command(_models, "alias", "manage.models:set_alias", "Let a name stand for targets, the first choice first.")
 _command(_models, "list", "manage.models:list_models", "List the aliases.")
 _command(_models, "remove", "manage.models:remove_alias", "Remove an alias.")
+
+_mcp = _commands("mcp", "The MCP servers that requests name by their label.")
+_command(_mcp, "set", "manage.mcp:set_server", "Add a server, or replace it.", more=_HEADERS)
+_command(_mcp, "list", "manage.mcp:list_servers", "List them, without their secrets.")
+_command(_mcp, "test", "manage.mcp:try_server", "Ask one for its tools, from this machine.")
+_command(_mcp, "remove", "manage.mcp:remove_server", "Remove one, with its secrets.")
 
 _prompts = _commands("prompts", "The prompts that requests may begin with.")
 _command(_prompts, "set", "manage.prompts:set_prompt", "Add a prompt, or a new version of it.", more=_PROMPT)

@@ -30,6 +30,14 @@ def create_key(
             metavar="PATTERN", consume_multiple=1, help="provider/model, alias, or openai/*; several (default: all)"
         ),
     ] = (),
+    mcp: Annotated[
+        tuple[str, ...],
+        Parameter(
+            metavar="LABEL",
+            consume_multiple=1,
+            help="of the deployment's MCP servers, or docs-*; several, also docs,github (default: all, and any other)",
+        ),
+    ] = (),
     expires: Annotated[str | None, Parameter(metavar="SPAN", help="such as 12h, 90d, 8w, 1y (default: never)")] = None,
     reasoning: Annotated[
         Literal["summary", "encrypted"] | None,
@@ -47,6 +55,7 @@ def create_key(
             now=now,
             name=name,
             models=models,
+            mcp=[label for word in mcp for label in word.split(",")],
             reasoning=reasoning or "",
             expires_at=_end(expires, now),
         )
@@ -62,7 +71,7 @@ def create_key(
 
 def show_keys(*, where: Where = Where()) -> int:
     rows = [_row(key, time.time()) for key in all_keys(deployment_at(where))]
-    say(columns(("ID", "TENANT", "NAME", "MODELS", "REASONING", "CREATED", "EXPIRES", "STATE"), rows))
+    say(columns(("ID", "TENANT", "NAME", "MODELS", "MCP", "REASONING", "CREATED", "EXPIRES", "STATE"), rows))
     return 0
 
 
@@ -105,9 +114,9 @@ def _end(span: str | None, now: float) -> float | None:
 
 
 def _row(key: ClientKey, now: float) -> tuple[str, ...]:
-    models, reasoning = " ".join(key.models) or "all", key.reasoning or "all"
+    models, mcp, reasoning = " ".join(key.models) or "all", " ".join(key.mcp) or "all", key.reasoning or "all"
     dates = _date(key.created_at), _date(key.expires_at) if key.expires_at else "never"
-    return (key.id, key.tenant, key.name or "-", models, reasoning, *dates, state(key, now))
+    return (key.id, key.tenant, key.name or "-", models, mcp, reasoning, *dates, state(key, now))
 
 
 def _date(seconds: int) -> str:

@@ -8,14 +8,15 @@ from typing import Any, Literal, TypeAlias
 from openresponses_dev.manage.deployment import Deployment
 from openresponses_dev.manage.problems import AwsRefused, Problem, translated
 
-Kind: TypeAlias = Literal["providers", "models", "tools"]
+Kind: TypeAlias = Literal["providers", "models", "tools", "mcp"]
+_SECRET: tuple[Kind, ...] = ("providers", "mcp")
 _MAX_BYTES = 4096
 """Of a standard parameter, which costs nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """`name` is what comes after the kind. The text of a provider holds secrets."""
+    """`name` is what comes after the kind. The text of a provider or an MCP server holds secrets."""
 
     name: str
     text: str = field(repr=False)
@@ -49,16 +50,17 @@ def read(deployment: Deployment, kind: Kind, name: str) -> Parameter | None:
 
 
 def write(deployment: Deployment, kind: Kind, name: str, text: str) -> None:
-    """Providers are encrypted, with the stack's key, or else the account's own for parameters. Raises Problem."""
+    """A secret is encrypted, with the stack's key, or else the account's own for parameters. Raises Problem."""
     path = f"{deployment.prefix}/{kind}/{name}"
     if (size := len(text.encode())) > _MAX_BYTES:
         raise Problem(
-            f"{name} would take {size} bytes, and a parameter holds {_MAX_BYTES}", "name fewer models or headers"
+            f"{name} would take {size} bytes, and a parameter holds {_MAX_BYTES}", "name fewer models, tools or headers"
         )
-    secret = "SecureString" if kind == "providers" else "String"
-    key = {"KeyId": deployment.key_arn} if deployment.key_arn and kind == "providers" else {}
+    secret = kind in _SECRET
+    key = {"KeyId": deployment.key_arn} if deployment.key_arn and secret else {}
+    stored_as = "SecureString" if secret else "String"
     with translated("ssm"):
-        deployment.client("ssm").put_parameter(Name=path, Value=text, Type=secret, Overwrite=True, **key)
+        deployment.client("ssm").put_parameter(Name=path, Value=text, Type=stored_as, Overwrite=True, **key)
 
 
 def delete(deployment: Deployment, kind: Kind, name: str) -> bool:

@@ -119,11 +119,16 @@ def named_models(deployment: Deployment, settings: ProviderSettings) -> list[str
 
 def unreachable(deployment: Deployment, settings: ProviderSettings) -> str:
     """Why the functions won't reach it, although this machine may; empty if nothing speaks against it."""
-    host = urlsplit(settings.base_url).hostname or ""
     if deployment.local and settings.dialect == "bedrock" and not settings.api_key:
         return "the local cloud's functions have no AWS credentials: give them a Bedrock API key, with --key"
+    return too_near(deployment, settings.base_url)
+
+
+def too_near(deployment: Deployment, url: str) -> str:
+    """Why functions on AWS won't reach an address that is near this machine; empty if nothing speaks against it."""
+    host = urlsplit(url).hostname or ""
     if not deployment.local and (host == "localhost" or _private(host)):
-        return f"{address_of(settings)} is on this machine or network: functions on AWS can't reach it"
+        return f"{without_secrets(url)} is on this machine or network: functions on AWS can't reach it"
     return ""
 
 
@@ -152,6 +157,10 @@ def _row(settings: ProviderSettings) -> tuple[str, ...]:
 
 
 def address_of(settings: ProviderSettings) -> str:
-    """Where it is, without the parts of a URL that may hold a key: its query, and what precedes the host."""
-    url = urlsplit(settings.base_url)
+    return without_secrets(settings.base_url)
+
+
+def without_secrets(address: str) -> str:
+    """A URL without the parts that may hold a key: its query, and what precedes the host."""
+    url = urlsplit(address)
     return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}" if url.scheme else ""

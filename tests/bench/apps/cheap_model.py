@@ -2,13 +2,14 @@
 
 import secrets
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
 
 from openresponses.api.access import Access
 from openresponses.api.app import create_app
 from openresponses.core import deltas as d
 from openresponses.core.ports import Models, Ports, TurnStream
+from openresponses.core.run import OfferedTool
 from openresponses.core.settings import Settings
 from openresponses.core.turn import Turn
 from openresponses.responses.create import NewResponses
@@ -32,6 +33,9 @@ class Cheap:
     async def aclose(self) -> None: ...
 
     async def admit(self, request: CreateResponse) -> None: ...
+
+    async def sealed_tools(self, tools: Sequence[OfferedTool]) -> list[OfferedTool]:
+        return [*tools]
 
     @asynccontextmanager
     async def ask(self, turn: Turn, served: str | None) -> AsyncGenerator[TurnStream, None]:

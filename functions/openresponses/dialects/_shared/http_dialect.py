@@ -17,6 +17,7 @@ from .facts import Fact
 from .json import dumps, fields, loads
 from .options import with_options
 from .shared_state import refuse_shared
+from .tools import secrets_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +84,19 @@ class HttpDialect:
 
     async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
         """One turn's deltas. Raises ProviderError, and RequestError for content that this wire can't carry."""
-        wire, http = self.encode(turn), await self.connected()
+        wire, http, errors = self.encode(turn), await self.connected(), self._errors_of(turn)
         try:
             async with http.post(wire.path, dumps(wire.body), query=wire.query, headers=wire.headers) as reply:
                 async with (
                     aclosing(reply.whole() if wire.whole else reply.stream()) as chunks,
                     aclosing((wire.whole or self.objects)(chunks)) as objects,
-                    aclosing(decoded(objects, wire.decoder, self.errors, reply.heard)) as deltas,
+                    aclosing(decoded(objects, wire.decoder, errors, reply.heard)) as deltas,
                 ):
                     async for delta in deltas:
                         yield delta
                 await reply.drain()
         except TransportError as error:
-            raise self.errors.of_transport(error) from None
+            raise errors.of_transport(error) from None
 
     async def connected(self) -> Http:
         if self._http is None and self.base_url:
@@ -107,6 +108,11 @@ class HttpDialect:
     async def aclose(self) -> None:
         if self._http:
             await self._http.aclose()
+
+    def _errors_of(self, turn: Turn) -> UpstreamErrors:
+        """What the client gave for an MCP server is no more quoted than our key."""
+        secrets = [secret for tool in turn.upstream_tools for secret in secrets_of(tool)]
+        return replace(self.errors, secrets=(*self.errors.secrets, *secrets)) if secrets else self.errors
 
     def _opened(self, base_url: str) -> Http:
         settings = self.settings
@@ -138,6 +144,7 @@ class CountingDialect(HttpDialect):
         model. Raises ProviderError, and RequestError for content that this wire can't carry.
         """
         asked, http = self.counting(self.encode(turn)), await self.connected()
+        errors = self._errors_of(turn)
         headers = {"accept": "application/json", **asked.headers}
         try:
             async with http.post(asked.path, dumps(asked.body), headers=headers) as reply:
@@ -145,9 +152,9 @@ class CountingDialect(HttpDialect):
         except BadStatus as error:
             if error.status in _NO_SUCH_ROUTE or any(words in error.body for words in self.uncounted):
                 return None
-            raise self.errors.of_transport(error) from None
+            raise errors.of_transport(error) from None
         except TransportError as error:
-            raise self.errors.of_transport(error) from None
+            raise errors.of_transport(error) from None
         return _tokens_in(answer, asked.named)
 
 

@@ -1,6 +1,7 @@
 """Tools, as far as all dialects agree on them."""
 
 from collections.abc import Collection
+from urllib.parse import parse_qsl
 
 from ...core.errors import RequestError
 from ...core.run import OfferedTool
@@ -21,6 +22,19 @@ def free_text_schema(tool: OfferedTool) -> JsonObject:
         "required": ["input"],
         "additionalProperties": False,
     }
+
+
+def secrets_of(tool: UpstreamTool) -> list[str]:
+    """What a client gave for an MCP server to trust it, the longest first: a URL may hold a key, too. Shorter words are
+    no secrets, and occur in any text.
+    """
+    fields = tool.__pydantic_extra__
+    tail = str(fields.get("server_url") or "").partition("://")[2].partition("/")[2]
+    headers = fields.get("headers")
+    values = [tail, *(value for _, value in parse_qsl(tail.partition("?")[2])), str(fields.get("authorization") or "")]
+    values += [str(value) for value in (headers.values() if isinstance(headers, dict) else ())]
+    words = {part for value in values for part in (value, value.partition(" ")[2])}  # without its scheme, as `Bearer`
+    return sorted((word for word in words if len(word) > 5), key=len, reverse=True)
 
 
 def refuse_upstream_tools(turn: Turn, hosted: Collection[str] = ()) -> tuple[UpstreamTool, ...]:

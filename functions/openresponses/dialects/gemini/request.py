@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from ...core.errors import RequestError
 from ...core.run import OfferedTool
+from ...core.tool_schemas import with_schema_told
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.request import JsonObjectFormat, JsonSchemaFormat
@@ -179,7 +180,10 @@ def response_format(turn: Turn) -> JsonObject:
         case JsonObjectFormat():
             return {"responseMimeType": "application/json"}
         case JsonSchemaFormat() as form:
-            schema = _translated(form.schema_, "The schema of the answer", "text.format.schema")
+            try:
+                schema = translated(form.schema_)
+            except Unsayable as error:
+                raise _unsayable(error, "The schema of the answer", "text.format.schema") from None
             if form.description and "description" not in schema and "$ref" not in schema:
                 schema["description"] = form.description
             return {"responseMimeType": "application/json", "responseJsonSchema": schema}
@@ -210,13 +214,15 @@ def _function(tool: OfferedTool, names: Naming) -> JsonObject:
     if schema and schema.get("type", "object") != "object":
         raise RequestError(f"The parameters of the tool {tool.name!r} are no object's schema", param="tools")
     if schema and any(schema.get(name) for name in _SAYS_SOMETHING):
-        sent = _translated(schema, f"The parameters of the tool {tool.name!r}", "tools")
+        try:
+            sent = translated(schema)
+        except Unsayable as error:
+            if tool.kind != "mcp":  # a client can mend its own functions
+                raise _unsayable(error, f"The parameters of the tool {tool.name!r}", "tools") from None
+            return function | {"description": with_schema_told(tool)}
         function["parametersJsonSchema"] = sent if "$ref" in sent else sent | {"type": "object"}
     return function
 
 
-def _translated(schema: JsonObject, what: str, param: str) -> JsonObject:
-    try:
-        return translated(schema)
-    except Unsayable as error:
-        raise RequestError(f"{what} can't be sent to this model's provider: {error}", param=param) from None
+def _unsayable(error: Unsayable, what: str, param: str) -> RequestError:
+    return RequestError(f"{what} can't be sent to this model's provider: {error}", param=param)

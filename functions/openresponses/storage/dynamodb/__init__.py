@@ -19,9 +19,10 @@ One table, of string keys `pk` and `sk`. A response's items share the `pk` "<ten
     record              conversation, version, holder, lease; status, once it is being deleted
     items#<place>       items, that were added together
 
-An idempotency key has the `pk` "<tenant>/key/<SHA-256>" and the `sk` "claim", with response_id and body_hash. The keys
-of clients have a `pk` without a slash, which no tenant's has: `client_keys` describes them, and of the functions' roles
-only the authorizer's may read them.
+An idempotency key has the `pk` "<tenant>/key/<SHA-256>" and the `sk` "claim", with response_id and body_hash. A request
+for approval that was answered has the `pk` "<tenant>/spent/<SHA-256 of its id>" and the `sk` "spent", with the
+response_id that it was spent for. The keys of clients have a `pk` without a slash, which no tenant's has: `client_keys`
+describes them, and of the functions' roles only the authorizer's may read them.
 
 `record` is small while a response is being made: it is renewed every second, for one write unit each time. (For one
 more with each KB of its metadata, which are in `listed`.)

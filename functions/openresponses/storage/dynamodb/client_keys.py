@@ -3,7 +3,8 @@
 The authorizer and the command line share this module: it imports nothing but the standard library.
 
     pk          sk      attributes
-    key#<id>    key     hash, tenant, name, models, reasoning, created_at, expires_at, revoked_at; ttl if it expires
+    key#<id>    key     hash, tenant, name, models, mcp, reasoning, created_at, expires_at, revoked_at
+                        ttl if it expires
     keys        <id>    ttl if it expires; for the list, which would otherwise scan every tenant's responses
 
 A tenant's items have a slash in their `pk`, these never. Each key has a partition of its own, so that a flood of
@@ -97,12 +98,13 @@ def _key(key_id: str) -> Item:
 
 def _item(key: ClientKey) -> Item:
     texts = {"hash": key.hash, "tenant": key.tenant, "name": key.name, "reasoning": key.reasoning}
+    limits = {"models": key.models, "mcp": key.mcp}
     times = {"created_at": key.created_at, "expires_at": key.expires_at, "revoked_at": key.revoked_at}
     return {
         **_key(key.id),
         **{name: {"S": text} for name, text in texts.items() if text},
         **{name: _number(time) for name, time in times.items() if time is not None},
-        **({"models": {"L": [{"S": model} for model in key.models]}} if key.models else {}),
+        **{name: {"L": [{"S": each} for each in patterns]} for name, patterns in limits.items() if patterns},
     }
 
 
@@ -113,12 +115,16 @@ def _from_item(item: Item) -> ClientKey:
     def time(name: str) -> int | None:
         return int(item[name]["N"]) if name in item else None
 
+    def patterns(name: str) -> tuple[str, ...]:
+        return tuple(each["S"] for each in item.get(name, {}).get("L", []))
+
     return ClientKey(
         id=item["pk"]["S"].removeprefix("key#"),
         hash=text("hash"),
         tenant=text("tenant"),
         name=text("name"),
-        models=tuple(each["S"] for each in item.get("models", {}).get("L", [])),
+        models=patterns("models"),
+        mcp=patterns("mcp"),
         reasoning=text("reasoning"),
         created_at=time("created_at") or 0,
         expires_at=time("expires_at"),

@@ -33,6 +33,9 @@ class TenantLayout:
         """No response has this key: `safe` leaves no slash in its id."""
         return {"pk": {"S": f"{self.tenant}/key/{digest}"}, "sk": {"S": "claim"}}
 
+    def spent_key(self, digest: str) -> Item:
+        return {"pk": {"S": f"{self.tenant}/spent/{digest}"}, "sk": {"S": "spent"}}
+
     def socket_key(self, connection_id: str, sk: str) -> Item:
         return {"pk": {"S": f"{self.tenant}/socket/{safe(connection_id)}"}, "sk": {"S": sk}}
 

@@ -12,6 +12,7 @@ from .event_log import DynamoEventLog
 from .layout import TenantLayout
 from .prompts import DynamoPrompts
 from .runs import DynamoRuns
+from .spent import DynamoSpent
 from .store import DynamoStore
 from .table import Table, safe
 from .values import Values
@@ -41,4 +42,5 @@ def aws_storage(
         prompts=DynamoPrompts(layout),
         conversations=DynamoConversations(layout),
         answers=DynamoAnswers(layout),
+        spent=DynamoSpent(layout),
     )

@@ -10,15 +10,17 @@ from pydantic import ValidationError
 
 from openresponses.entry.settings import OFFLINE, built_in
 from openresponses.toolbox.lambda_functions import LambdaTool
+from openresponses.toolbox.mcp.servers import SERVERS
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Deployment
 from openresponses_dev.manage.doctor.findings import Finding, note, ok, problem
 from openresponses_dev.manage.keys import all_keys, state
+from openresponses_dev.manage.mcp import server_of
 from openresponses_dev.manage.models import provider_names, targets_of, unconfigured
 from openresponses_dev.manage.parameters import Parameter
 from openresponses_dev.manage.problems import AwsRefused, Problem, translated
 from openresponses_dev.manage.provider_options import settings_of
-from openresponses_dev.manage.providers import address_of, model_to_try, unreachable
+from openresponses_dev.manage.providers import address_of, model_to_try, too_near, unreachable, without_secrets
 from openresponses_dev.manage.trial import attempt
 
 
@@ -79,6 +81,23 @@ def tools(deployment: Deployment) -> Iterator[Finding]:
             where = ".".join(map(str, first["loc"])) or "value"
             name = f"{deployment.prefix}/tools/{each.name}"
             yield problem(f"tool {each.name}", f"{where}: {first['msg']}", f"correct the parameter {name}")
+
+
+def mcp_servers(deployment: Deployment) -> Iterator[Finding]:
+    for each in parameters.read_all(deployment, SERVERS):
+        about, again = f"MCP server {each.name}", deployment.command(f"mcp set {each.name} URL")
+        try:
+            server = server_of(each.name, each.text)
+        except Problem as wrong:
+            yield problem(about, str(wrong), again)
+            continue
+        if not each.secure:
+            mend = f"{deployment.command(f'mcp remove {each.name}')}, then {again}"
+            yield problem(about, "is not a SecureString: its headers are readable in the Parameter Store", mend)
+        elif warning := too_near(deployment, server.url):
+            yield note(about, warning)
+        else:
+            yield ok(about, without_secrets(server.url))
 
 
 def sealing_key(deployment: Deployment) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ _CHECKS: dict[str, Callable[[Deployment], Iterable[Finding]]] = {
     "default provider": configuration.default_provider,
     "aliases": configuration.aliases,
     "tools": configuration.tools,
+    "MCP servers": configuration.mcp_servers,
     "sealing key": configuration.sealing_key,
     "Parameter Store": account.throughput,
     "subscription": account.subscriptions,

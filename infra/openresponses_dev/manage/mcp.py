@@ -1,0 +1,100 @@
+"""`openresponses mcp`: the MCP servers that requests name by their label, with the secrets that they want."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated
+
+from cyclopts import Parameter
+from pydantic import JsonValue
+
+from openresponses.toolbox.mcp.servers import LABEL, SERVERS, Approval, ConfiguredServer, parse_server
+from openresponses_dev.local.terminal import say
+from openresponses_dev.manage import parameters
+from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
+from openresponses_dev.manage.problems import Problem, columns, warn
+from openresponses_dev.manage.provider_options import read_secret
+from openresponses_dev.manage.providers import too_near, without_secrets
+
+
+def set_server(
+    label: Annotated[str, Parameter(help="how requests name it, as `server_label`")],
+    url: Annotated[str, Parameter(help="of its MCP endpoint")],
+    /,
+    *,
+    header: Annotated[tuple[str, ...], Parameter(metavar="NAME", help="its value is read, and kept secret")] = (),
+    approval: Annotated[Approval, Parameter(help="whether a client must approve each call")] = "always",
+    allow: Annotated[
+        tuple[str, ...], Parameter(metavar="TOOL,...", help="what requests may use of it (default: all)")
+    ] = (),
+    description: Annotated[str, Parameter(metavar="TEXT", help="what a model is told of the server")] = "",
+    where: Where = Where(),
+) -> int:
+    deployment = deployment_at(where)
+    document: dict[str, JsonValue] = {"url": url, "approval": approval}
+    if description:
+        document["description"] = description
+    if allow:
+        document["allow"] = [tool for word in allow for tool in word.split(",")]
+    text = with_headers(label, document, header)
+    parameters.write(deployment, SERVERS, label, text)
+    say(f"{label} is set {deployment.soon}")
+    if warning := too_near(deployment, url):
+        warn(warning)
+    say(f"try it:  {deployment.command(f'mcp test {label}')}")
+    return 0
+
+
+def with_headers(label: str, document: dict[str, JsonValue], names: Sequence[str]) -> str:
+    """The document of a server. Reads its headers, after all that can be checked without them. Raises Problem."""
+    server_of(label, json.dumps({**document, "headers": dict.fromkeys(names, "x")}))
+    headers = {name: read_secret(f"Header {name} of {label}") for name in names}
+    text = json.dumps({**document, "headers": headers}, ensure_ascii=False)
+    server_of(label, text)
+    return text
+
+
+def list_servers(*, where: Where = Where()) -> int:
+    rows = map(_row, parameters.read_all(deployment_at(where), SERVERS))
+    say(columns(("LABEL", "URL", "HEADERS", "APPROVAL", "TOOLS", "DESCRIPTION"), rows))
+    return 0
+
+
+def remove_server(label: str, /, *, where: Where = Where()) -> int:
+    deployment = deployment_at(where)
+    if not parameters.delete(deployment, SERVERS, label):
+        raise _missing(deployment, label)
+    say(f"{label} is removed {deployment.soon}")
+    return 0
+
+
+def stored_server(deployment: Deployment, label: str) -> ConfiguredServer:
+    """Raises Problem."""
+    found = parameters.read(deployment, SERVERS, label)
+    if found is None:
+        raise _missing(deployment, label)
+    return server_of(label, found.text)
+
+
+def server_of(label: str, document: str) -> ConfiguredServer:
+    """The server as a function would read it. Raises Problem, which quotes no value of the document."""
+    if not LABEL.fullmatch(label):
+        raise Problem(f"{label!r} is no server's label: a letter, then letters, digits, '_' and '-', 64 at most")
+    try:
+        return parse_server(label, document)
+    except ValueError as error:
+        raise Problem(f"MCP server {label!r}: {error}") from None
+
+
+def _missing(deployment: Deployment, label: str) -> Problem:
+    return Problem(f"there is no MCP server {label} in {deployment.title}", deployment.command("mcp list"))
+
+
+def _row(found: parameters.Parameter) -> tuple[str, ...]:
+    try:
+        server = server_of(found.name, found.text)
+    except Problem as problem:
+        return (found.name, "-", "-", "-", "-", str(problem))
+    headers, tools = " ".join(server.headers) or "-", " ".join(server.allow) or "all"
+    return server.label, without_secrets(server.url), headers, server.approval, tools, server.description or "-"
