@@ -71,13 +71,12 @@ class MotoKeeper:
 
     def expire(self) -> None:
         """Delete what AWS would delete by now: items by their time to live, objects by the bucket's lifecycle."""
-        expired = self._kept.expired(time.time())
         with moto_stores.storage:
-            for key in expired:
-                _REMOVE[key.kind](key)
+            for key in self._kept.expired(time.time()):
+                if remove := _REMOVE.get(key.kind):
+                    remove(key)
+            self._written(moto_stores.touched)
             moto_stores.touched.clear()
-            if expired:
-                self._kept.write([], expired)
 
     def _written(self, touched: Iterable[Touched]) -> None:
         """Called with the lock of the storage, so that what is read of moto is whole."""
