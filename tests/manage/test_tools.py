@@ -3,13 +3,16 @@
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
+from openai import OpenAI
 
-from tests.fakes.search import KEY, FakeSearch, fake_search
-from tests.manage.conftest import Cloud, run
+from tests.fakes.search import KEY, Answer, FakeSearch, fake_search
+from tests.manage.conftest import UPSTREAM_KEY, Cloud, run
 
 pytestmark = pytest.mark.xdist_group("manage")
 
@@ -57,6 +60,31 @@ def test_a_backend_is_set_tried_listed_and_removed(cloud: Cloud) -> None:
     for each in (done, tried, listed, wrong, refused):
         assert KEY not in each.out + each.err
         assert "wrong-key" not in each.out + each.err
+
+
+def test_a_model_searches_by_the_service_that_is_set(cloud: Cloud) -> None:
+    words = ("providers", "set", "searcher", "--dialect", "chat_completions", "--base-url", cloud.upstream)
+    assert cloud.run(*words, "--model", "echo", stdin=f"{UPSTREAM_KEY}\n").status == 0
+    with searching("exa") as fake:
+        fake.web["/page"] = Answer(200, "<title>A page</title><p>High water is at <b>07:12</b>.")
+        set_up = ("tools", "set", "web_search", "--backend", "exa", "--base-url", fake.url)
+        assert cloud.run(*set_up, stdin=f"{KEY}\n").status == 0
+        time.sleep(1.1)  # ConfigSeconds
+        calls = f'/fake calls;web_search={{"query": "tides"}};open_page={{"url": "{fake.url}/page"}}'
+        with OpenAI(base_url=cloud.base_url, api_key=cloud.api_key, max_retries=0) as client:
+            response = client.responses.create(model="searcher/echo", input=calls, tools=[{"type": "web_search"}])
+    searches = [item for item in response.output if item.type == "web_search_call"]
+    assert [(item.status, item.action.type) for item in searches] == [
+        ("completed", "search"),
+        ("completed", "open_page"),
+    ]
+    part: Any = response.output[-1]
+    cited = {each.url for each in part.content[0].annotations}
+    assert {"https://tides.example/moon", f"{fake.url}/page"} <= cited
+    assert "High water is at **07:12**." in response.output_text
+    assert KEY not in response.model_dump_json()
+    assert cloud.run("tools", "remove", "web_search").status == 0
+    assert cloud.run("providers", "remove", "searcher").status == 0
 
 
 def test_searxng_needs_an_address_and_no_key(cloud: Cloud) -> None:
