@@ -187,3 +187,18 @@ async def spent_or_free(table: Table) -> None:
         assert len(table.servers.began) == 1
         return
     assert len(table.servers.began) <= 1
+
+
+@pytest.mark.parametrize(("turn", "ends"), [(ROLL, "unknown"), (PUT, "completed")], ids=["once", "idempotent"])
+def test_whoever_takes_a_call_over_records_it_as_unknown_unless_it_is_made_again(turn: Any, ends: str) -> None:
+    table = Table(Life(), turn)
+
+    def die() -> None:
+        table.at.life.ended, table.servers.on_call = True, None
+
+    table.servers.on_call = die
+    table.approve(stream=True)
+    asyncio.run(outcome(table))
+    (account,) = table.at.house.ledger.calls
+    assert (account.outcome, account.server, account.tool) == (ends, "dice", "roll" if turn is ROLL else "set")
+    assert len(table.servers.began) == (1 if turn is ROLL else 2)

@@ -85,7 +85,7 @@ class NewResponses:
         response = new_response(request, response_id, int(created))
         response.store = self._is_stored(request)
         if not response.store:
-            refuse_unstored(request)
+            refuse_unstored(request, offered.tools)
         if request.background:
             response.status = "queued"
         run = Run(
@@ -205,6 +205,7 @@ class NewResponses:
         if (run.lock is not None or run.approved) and not claimed:
             await self.claim(None, run, record)
             claimed = True
+        await self._ports.refused(run)
         recorder = self._recorder(run, None if claimed else record) if run.response.store else None
         unstored = self._unstored(run) if run.lock is not None and recorder is None else None
 

@@ -115,6 +115,9 @@ _command(_prompts, "set", "manage.prompts:set_prompt", "Add a prompt, or a new v
 _command(_prompts, "list", "manage.prompts:list_prompts", "List a tenant's, with their newest versions.")
 _command(_prompts, "remove", "manage.prompts:remove_prompt", "Remove one, with all its versions.")
 
+_tools = _commands("tools", "The tools that the server runs.")
+_command(_tools, "answer", "manage.answers:answer", "Answer a call that waits for it.")
+
 _keys = _commands("keys", "The keys of clients.")
 _command(_keys, "create", "manage.keys:create_key", "Make a key; it is printed once and kept nowhere.", more=_EXPORT)
 _command(_keys, "list", "manage.keys:show_keys", "List them, without their secrets.")
