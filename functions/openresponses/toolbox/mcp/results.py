@@ -8,7 +8,7 @@ import re
 
 from pydantic import JsonValue
 
-from ...core.answers import limited
+from ...core.answers import MAX_OUTPUT, limited
 from ...core.ports import ToolOutput
 from ...schema.base import JsonObject
 from ...schema.content import InputImage, InputText
