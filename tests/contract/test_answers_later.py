@@ -74,6 +74,10 @@ async def retrieved(house: House, response_id: str) -> Json:
     return (await house.stored.retrieve(response_id)).model_dump(mode="json")
 
 
+def recorded(house: House) -> list[tuple[str, str, int]]:
+    return [(each.call_id, each.outcome, each.bytes_out) for each in house.ledger.calls]
+
+
 def outputs(response: Json) -> list[tuple[str, str | None]]:
     return [(item["status"], item["output"]) for item in response["output"] if item["type"] == APPROVE.item_type]
 
@@ -93,6 +97,7 @@ async def test_two_calls_of_a_turn_are_answered_in_either_order(backwards: bool)
     check_response(response)
     assert response["status"] == "completed"
     assert outputs(response) == [("completed", "yes to 0"), ("completed", "yes to 1")]
+    assert sorted(recorded(house)) == [(call_id, "completed", len("yes to 0")) for call_id in sorted(tokens)]
     events = await house.events(response_id)
     check_stream(events)
     assert [event["sequence_number"] for event in events] == [*range(len(events))]
@@ -197,6 +202,7 @@ async def test_cancelling_what_waits_ends_it_at_once_and_no_answer_changes_it() 
     assert outputs(response) == [("incomplete", None)] * 2
     check_stream(await house.events(response_id))
     assert len(house.ledger.accounts) == 1
+    assert sorted(recorded(house)) == [(call_id, "unknown", 0) for call_id in sorted(tokens)]
 
 
 async def test_deleting_what_waits_leaves_nothing() -> None:

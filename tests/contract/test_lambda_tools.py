@@ -17,12 +17,12 @@ from moto import mock_aws
 
 from openresponses.aws.functions import LambdaFunctions
 from openresponses.aws.session import session
-from openresponses.core.answers import MAX_OUTPUT
+from openresponses.core.answers import MAX_FAILURE, MAX_OUTPUT
 from openresponses.core.ports import Offer, ToolOutput
 from openresponses.core.run import OfferedTool
 from openresponses.schema.items import HostedToolCall
 from openresponses.schema.tools import HostedTool
-from openresponses.toolbox import MAX_FAILURE, Toolbox
+from openresponses.toolbox import Toolbox
 from openresponses.toolbox.files import ToolFiles
 from openresponses.toolbox.lambda_functions import LambdaTools
 from openresponses.toolbox.source import ToolMisconfigured

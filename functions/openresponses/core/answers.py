@@ -30,7 +30,7 @@ class Answer(Wire):
     failed: bool = False
 
 
-def shown(text: str, limit: int) -> str:
+def limited(text: str, limit: int = MAX_OUTPUT) -> str:
     """`text`, cut to what the model is shown."""
     text = text.encode(errors="replace").decode()  # JSON over HTTP has no place for a lone surrogate
     return text if len(text) <= limit else f"{text[:limit]}\n[cut: this is {limit} of {len(text)} characters]"
@@ -39,7 +39,7 @@ def shown(text: str, limit: int) -> str:
 def answered(call_id: str, value: JsonValue) -> Answer:
     """Somebody answered with `value`: text as it is, anything else as JSON."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return Answer(call_id=call_id, text=shown(text, MAX_OUTPUT))
+    return Answer(call_id=call_id, text=limited(text))
 
 
 def failed(call_id: str, error: str, cause: str) -> Answer:
@@ -52,4 +52,4 @@ def failed(call_id: str, error: str, cause: str) -> Answer:
         text = cause
     else:
         text = ": ".join(each for each in ("The tool failed", error, cause) if each)
-    return Answer(call_id=call_id, text=shown(text or "The tool failed", MAX_FAILURE), failed=True)
+    return Answer(call_id=call_id, text=limited(text or "The tool failed", MAX_FAILURE), failed=True)

@@ -206,6 +206,7 @@ class NewResponses:
         if (run.lock is not None or run.approved) and not claimed:
             await self.claim(None, run, record)
             claimed = True
+        await self._ports.refused(run)
         recorder = self._recorder(run, None if claimed else record) if run.response.store else None
         unstored = self._unstored(run) if run.lock is not None and recorder is None else None
 

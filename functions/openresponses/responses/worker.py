@@ -169,7 +169,9 @@ class Worker:
         answers = await self._storage.answers.of(run.response.id) if waiting else []
         here = [answer for answer in answers if answer.call_id in waiting]
         for answer in here:
-            await absorb(run, waiting[answer.call_id], ToolOutput(answer.text, answer.failed), journal)
+            call, output = waiting[answer.call_id], ToolOutput(answer.text, answer.failed)
+            await self._ports.called(call, run, output)
+            await absorb(run, call, output, journal)
         return bool(here)
 
     async def _spend(self, run: Run) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..core.answers import MAX_FAILURE, MAX_OUTPUT, shown
+from ..core.answers import MAX_FAILURE, limited
 from ..core.ports import Offer, Offerable, ToolOutput
 from ..core.run import Run
 from ..schema.items import McpListTools, ServerCall
@@ -29,9 +29,9 @@ class Toolbox:
             for source in self._sources:
                 output = await source.call(call, run)
                 if output is not None:
-                    return replace(output, text=shown(output.text, MAX_OUTPUT))
+                    return replace(output, text=limited(output.text))
         except (ToolFailed, ToolMisconfigured) as failure:
-            return ToolOutput(shown(str(failure), MAX_FAILURE), failed=True)
+            return ToolOutput(limited(str(failure), MAX_FAILURE), failed=True)
         return ToolOutput(f"There is no tool named {call.name!r} here. Go on without it.", failed=True)
 
     async def leave(self, run: Run) -> None:
@@ -47,5 +47,5 @@ class Toolbox:
                 if isinstance(source, AnswersLater) and await source.ask(call, run, task_token):
                     return None
         except (ToolFailed, ToolMisconfigured) as failure:
-            return ToolOutput(shown(str(failure), MAX_FAILURE), failed=True)
+            return ToolOutput(limited(str(failure), MAX_FAILURE), failed=True)
         return ToolOutput(f"There is no tool named {call.name!r} here. Go on without it.", failed=True)
