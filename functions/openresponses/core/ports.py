@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from ..schema.events import Event, StreamEvent
-from ..schema.items import Item, McpListTools, ServerCall
+from ..schema.items import Compaction, Item, McpListTools, ServerCall
 from ..schema.request import CreateResponse
 from ..schema.response import Response
 from ..schema.tools import HostedTool, McpTool, UpstreamTool, WebSearchTool
@@ -113,6 +113,10 @@ class Models(Protocol):
 
     async def listed(self) -> list[str]: ...
 
+    async def carried(self, compactions: Sequence[Compaction]) -> list[Item]:
+        """The items that these carry along as they are. Nothing of one that can't be opened."""
+        ...
+
 
 class Parameters(Protocol):
     """The deployment's configuration: texts under names with slashes. Raises StorageUnavailable."""
@@ -145,6 +149,10 @@ class Tools(Protocol):
 
     async def call(self, call: ServerCall, run: Run) -> ToolOutput:
         """Run one call of `run`. A tool's failure is not raised: it is an output that the model reads."""
+        ...
+
+    async def leave(self, run: Run) -> None:
+        """No call of `run` is made by this worker any more: end what servers keep for it. Never raises."""
         ...
 
     async def ask(self, call: ServerCall, run: Run, task_token: str) -> ToolOutput | None:
