@@ -78,8 +78,9 @@ class NewResponses:
         own = input_items(request, response_id, before.referred, {item.id for item in before.items}, messages)
         context = [*before.items, *own]
         check_answers(request, context)
-        check_servers(requested_tools(request), context, self._settings.mcp_hosts, None, self._mcp)
         upstream = await run_upstream(request, self._ports.models)
+        here = "mcp" not in upstream
+        check_servers(requested_tools(request), context, self._settings, self._mcp, here=here)
         offered = await offered_tools(request, self._ports.tools, context, upstream)
         check_tool_choice(request, offered.tools)
         response = new_response(request, response_id, int(created))
