@@ -113,6 +113,27 @@ async def test_calls_of_which_some_need_an_approval_stop_after_the_others(dialec
     assert len(serving.called) == 3
 
 
+@every_dialect
+@pytest.mark.parametrize("stored", [True, False], ids=["stored", "stateless"])
+async def test_an_approved_call_is_shown_in_its_own_turn(dialect: str, stored: bool) -> None:
+    serving = Serving()
+    async with vendors([dialect], sources=[serving]) as at:
+        talk = Conversation(at.ask, stored, {"tools": [DOCS, BANK]})
+        model = at.model(dialect)
+        first = await talk.say(model, user("/fake tools;parallel=4;turns=1;reasoning=2"))
+        request = first["output"][-1]
+        answer = {"type": "mcp_approval_response", "approval_request_id": request["id"], "approve": True}
+        second = await talk.say(model, answer)
+        third = await talk.say(model, user("/fake text"))
+        (upstream,) = at.upstreams.values()
+        assert at.refused == []
+    assert [call.name for call in serving.called] == ["look", "note", "break", "pay"]
+    assert (kinds(second)[0], kinds(second)[-1], kinds(third)) == ("mcp_call", "message", ["message"])
+    before, after, later = (str(sent.body) for sent in upstream.requests[-3:])
+    assert [sent.count("pay {") for sent in (before, after, later)] == [0, 1, 2], "the answer says it, too"
+    assert serving.listed == ["docs", "bank"]
+
+
 async def test_what_one_dialect_s_model_called_goes_on_with_every_other() -> None:
     async with vendors(sources=[Serving()]) as at:
         talk = Conversation(at.ask, False, {"tools": [DOCS, SEARCH]})
