@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from openresponses.core.errors import ProviderError, StorageUnavailable
+from openresponses.core.answers import answered
+from openresponses.core.errors import KitError, ProviderError, StorageUnavailable, Superseded
 from openresponses.core.ports import Models as ModelsPort
 from openresponses.core.ports import Ports, Storage
 from openresponses.core.settings import Settings
@@ -59,6 +61,7 @@ class House:
         self.stored = StoredResponses(self.ports)
         self.worker_ports: Callable[[], Ports] = lambda: self.ports
         self.executions: list[asyncio.Task[None]] = []
+        self.answers: dict[str, asyncio.Future[str]] = {}
         self.deaths = 0
 
     async def _start(self, response_id: str, generation: int) -> None:
@@ -70,11 +73,26 @@ class House:
                 result = await self._retried(
                     lambda attempt: self.worker().work(response_id, generation, self.time + LIFE, attempt)
                 )
-                if result["step"] != "again":
+                if result["step"] == "park":
+                    await asyncio.gather(*(self._parked(response_id, each["id"]) for each in result["calls"]))
+                elif result["step"] != "again":
                     return
-        except (ProviderError, StorageUnavailable) as error:
+        except KitError as error:
             cause = json.dumps({"errorType": type(error).__name__, "errorMessage": str(error)})
             await self.worker().settle(response_id, type(error).__name__, cause)
+
+    async def _parked(self, response_id: str, call_id: str) -> None:
+        """Ask for a call, and wait until `answers` has what its token is answered with."""
+        waiting = asyncio.get_running_loop().create_future()
+
+        async def ask(_: int) -> bool:
+            self.answers[token := f"token {len(self.answers)}"] = waiting
+            return await self.worker().ask(response_id, call_id, token)
+
+        with suppress(Superseded):
+            if await self._retried(ask):
+                answer = answered(call_id, await waiting)
+                await self._retried(lambda _: self.worker().answer(response_id, answer))
 
     def worker(self) -> Worker:
         return Worker(self.worker_ports(), self.settings)

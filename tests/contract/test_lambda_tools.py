@@ -17,14 +17,15 @@ from moto import mock_aws
 
 from openresponses.aws.functions import LambdaFunctions
 from openresponses.aws.session import session
+from openresponses.core.answers import MAX_FAILURE, MAX_OUTPUT
 from openresponses.core.ports import Offer, ToolOutput
 from openresponses.core.run import OfferedTool
 from openresponses.schema.items import HostedToolCall
 from openresponses.schema.tools import HostedTool
-from openresponses.toolbox import MAX_FAILURE, Toolbox
+from openresponses.toolbox import Toolbox
 from openresponses.toolbox.files import ToolFiles
 from openresponses.toolbox.lambda_functions import LambdaTools
-from openresponses.toolbox.source import MAX_OUTPUT, ToolMisconfigured
+from openresponses.toolbox.source import ToolMisconfigured
 from openresponses_dev.local.sandbox.calls import FunctionError, InvokeError
 from openresponses_dev.local.sandbox.lambda_api import LambdaApi
 from openresponses_dev.local.services.credentials import Credentials
@@ -47,6 +48,7 @@ WEATHER: Json = {
     "parameters": SCHEMA,
     "timeout": 2,
 }
+LATER = {**WEATHER, "answers": "later", "timeout": 600}
 
 
 @dataclass
@@ -192,13 +194,70 @@ async def test_an_output_is_bounded_and_so_is_a_failure() -> None:
 
 @pytest.mark.parametrize(
     "parameter",
-    ["not JSON", "{}", {**WEATHER, "timeout": 301}, {**WEATHER, "timeout": 0}, {**WEATHER, "parameters": "none"}],
+    [
+        *("not JSON", "{}", {**WEATHER, "timeout": 301}, {**WEATHER, "timeout": 0}, {**WEATHER, "parameters": "none"}),
+        *({**WEATHER, "answers": "soon"}, {**WEATHER, "answers": "later", "timeout": 30 * 86_400 + 1}),
+    ],
 )
 async def test_a_wrong_parameter_is_an_operators_mistake(parameter: object) -> None:
     tools = toolbox_of(Functions(), weather=parameter)
     with pytest.raises(ToolMisconfigured, match="'weather' is not set up correctly"):
         await tools.offer(named("weather"))
     assert (await tools.call(call(), new_run())).failed
+
+
+@pytest.mark.parametrize(
+    ("timeout", "seconds"),
+    [({}, 86_400), ({"timeout": 0.2}, 1), ({"timeout": 2e6}, 2_000_000), ({"timeout": 30 * 86_400}, 29.5 * 86_400)],
+)
+async def test_a_tool_that_answers_later_is_offered_with_the_time_for_its_answer(timeout: Json, seconds: float) -> None:
+    """In whole seconds. Half a day of what a response is kept for is left for what comes before and after."""
+    parameter = {"function": WEATHER["function"], "answers": "later", **timeout}
+    offer = await toolbox_of(Functions(), weather=parameter).offer(named("weather"))
+    assert offer is not None
+    (tool,) = offer.tools
+    assert (tool.answers_later, tool.timeout) == (True, seconds)
+
+
+async def test_no_answer_may_take_longer_than_responses_are_kept_or_an_execution_lasts() -> None:
+    for kept, timeout in ((1, 0.5), (3650, 329.5)):
+        texts = {"weather": json.dumps({**LATER, "timeout": min(kept, 330) * 86_400})}
+        offer = await LambdaTools(Said(texts), Functions(), kept * 86_400).offer(named("weather"))
+        assert offer is not None
+        assert offer.tools[0].timeout == timeout * 86_400
+
+
+async def test_a_function_that_answers_later_gets_a_token_and_what_it_returns_is_no_answer() -> None:
+    functions = Functions()
+    assert await toolbox_of(functions, weather=LATER).ask(call(), new_run(), "token 1") is None
+    assert functions.invoked == [
+        (
+            WEATHER["function"],
+            {
+                "call_id": "call_1",
+                "response_id": RESPONSE,
+                "idempotency_token": ITEM,
+                "name": "weather",
+                "arguments": {"city": "Oslo"},
+                "task_token": "token 1",
+            },
+        )
+    ]
+
+
+async def test_a_function_that_runs_longer_than_it_may_has_its_token_and_is_waited_for() -> None:
+    tools = toolbox_of(Functions(seconds=5), weather={**LATER, "timeout": 0.05})
+    assert await tools.ask(call(), new_run(), "token 1") is None
+
+
+async def test_a_function_that_answers_later_and_fails_at_once_is_told_to_the_model() -> None:
+    broken = toolbox_of(Functions(ToolOutput("The tool failed: KeyError", failed=True)), weather=LATER)
+    assert await broken.ask(call(), new_run(), "t") == ToolOutput("The tool failed: KeyError", failed=True)
+    wrong = await toolbox_of(Functions(), weather=LATER).ask(call(arguments="{}"), new_run(), "t")
+    assert wrong is not None
+    assert "city is missing" in wrong.text
+    gone = await toolbox_of(Functions()).ask(call(), new_run(), "t")
+    assert gone == ToolOutput("There is no tool named 'weather' here. Go on without it.", failed=True)
 
 
 async def test_a_tool_that_is_gone_when_it_is_called_is_told_to_the_model() -> None:

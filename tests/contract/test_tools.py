@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from openresponses.core.answers import MAX_OUTPUT
 from openresponses.core.errors import RequestError
 from openresponses.core.ports import Offer, Offerable, ToolOutput, Tools
 from openresponses.core.run import OfferedTool, Run
@@ -20,7 +21,7 @@ from openresponses.schema.request import CreateResponse
 from openresponses.schema.tools import HostedTool
 from openresponses.toolbox import Toolbox
 from openresponses.toolbox.files import ToolFiles
-from openresponses.toolbox.source import MAX_OUTPUT, ToolFailed
+from openresponses.toolbox.source import ToolFailed
 from openresponses.tools.clock import time_in
 from tests.unit.kit import new_run
 

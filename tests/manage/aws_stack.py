@@ -27,6 +27,7 @@ DENIED = {
         "dynamodb:DescribeTimeToLive",
         "lambda:GetFunctionConfiguration",
         "ssm:GetServiceSetting",
+        "states:SendTaskFailure",
         "bedrock:*",
     ],
     "outsider": ["cloudformation:*"],

@@ -83,6 +83,7 @@ def test_the_wheel_holds_two_packages_and_the_project(wheel: Path) -> None:
         "functions/openresponses/entry/api.py",
         "infra/statemachine/loop.asl.json",
         "infra/examples/counter/app.py",
+        "infra/examples/refund/app.py",
         "events/responses_create_stream.json",
     } <= project
     assert [name for name in names if "__pycache__" in name] == []

@@ -25,6 +25,7 @@ WHO = {
     "SocketAuthorizerFunctionRole": "the socket authorizer",
     "LoopStateMachineRole": "the state machine",
     "ExampleToolFunctionRole": "the example tool",
+    "ExampleToolRefundFunctionRole": "the example tool that answers later",
     "ApiGatewayLogsRole": "API Gateway, for every API of the account",
 }
 
@@ -45,7 +46,16 @@ CONDITIONS = {
 def _words(stack: Stack) -> dict[str, str]:
     """What an ARN of a statement is, in words."""
     functions = f"arn:aws:lambda:{stack.region}:{stack.account}:function"
-    logs = ("Api", "Worker", "Authorizer", "Socket", "SocketWorker", "SocketAuthorizer", "ExampleTool")
+    logs = (
+        "Api",
+        "Worker",
+        "Authorizer",
+        "Socket",
+        "SocketWorker",
+        "SocketAuthorizer",
+        "ExampleTool",
+        "ExampleToolRefund",
+    )
     sockets = f"arn:aws:execute-api:{stack.region}:{stack.account}:{stack.physical('WebSocketApi')}/responses"
     return {
         stack.arn("ResponsesTable"): "the table",

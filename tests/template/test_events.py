@@ -13,7 +13,7 @@ from openresponses_dev.local.seed import local_key
 
 ROOT = Path(__file__).parents[2]
 AUTHORIZER = ROOT / "events/authorizer.json"
-WORKER = {"Work": ROOT / "events/worker_work.json", "Settle": ROOT / "events/worker_settle.json"}
+WORKER = {name: ROOT / f"events/worker_{name.lower()}.json" for name in ("Work", "Settle", "Answer", "Fail")}
 """By the state that sends it."""
 SOCKETS = {
     name: ROOT / f"events/websocket_{name}.json"
@@ -110,7 +110,8 @@ def test_the_authorizers_event_is_one_of_the_same_api(source: Json) -> None:
 @pytest.mark.parametrize("state", WORKER)
 def test_an_event_of_the_worker_is_what_the_state_machine_sends(state: str) -> None:
     machine = re.sub(r"\$\{\w+\}", "0", (ROOT / "infra/statemachine/loop.asl.json").read_text())
-    sent = json.loads(machine)["States"][state]["Parameters"]["Payload"]
+    states = json.loads(machine)["States"]
+    sent = {**states, **states["Park"]["ItemProcessor"]["States"]}[state]["Parameters"]["Payload"]
     event = read(WORKER[state])
     assert set(event) == {name.removesuffix(".$") for name in sent}
     told = read(ROOT / "events/responses_create.json")["requestContext"]["authorizer"]

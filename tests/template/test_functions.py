@@ -18,6 +18,7 @@ SOCKET, SOCKET_WORKER, SOCKET_AUTHORIZER = SOCKETS = tuple(
 )
 OURS = (API, WORKER, AUTHORIZER, *SOCKETS)
 EXAMPLE = "ExampleToolFunction"
+REFUND = "ExampleToolRefundFunction"
 HANDLERS = {
     API: "openresponses.entry.api.app",
     WORKER: "openresponses.entry.tasks.work",
@@ -114,6 +115,7 @@ GRANTS = {
     | SEND,
     SOCKET_AUTHORIZER: items("GetItem"),
     EXAMPLE: {f"dynamodb:{name}": "ExampleToolTable.Arn" for name in ("GetItem", "PutItem", "UpdateItem")},
+    REFUND: {},
 }
 LOG_DELIVERY = {
     "logs:CreateLogDelivery",
@@ -128,7 +130,7 @@ LOG_DELIVERY = {
 """CloudWatch Logs takes no resource for these: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html"""
 
 
-ROLES = {f"{name}Role" for name in (*OURS, EXAMPLE, "LoopStateMachine")} | {"ApiGatewayLogsRole"}
+ROLES = {f"{name}Role" for name in (*OURS, EXAMPLE, REFUND, "LoopStateMachine")} | {"ApiGatewayLogsRole"}
 
 
 def variables(resources: dict[str, Json], function: str) -> Json:
@@ -339,8 +341,15 @@ def test_the_examples_parameter_is_what_the_server_reads(resources: dict[str, Js
     tool = LambdaTool.model_validate_json(value)
     assert tool.function == f"${{{EXAMPLE}.Arn}}"
     assert tool.timeout == resources[EXAMPLE]["Properties"]["Timeout"]
-    assert set(json.loads(value)) == set(LambdaTool.model_fields)
+    assert set(json.loads(value)) == set(LambdaTool.model_fields) - {"answers"}
     assert len(value.encode()) < 3_800  # of 4,096, with an ARN in place of its name
+
+
+def test_the_example_that_answers_later_is_what_the_server_reads(resources: dict[str, Json]) -> None:
+    value = resources["ExampleToolRefundParameter"]["Properties"]["Value"]["Fn::Sub"]
+    tool = LambdaTool.model_validate_json(value)
+    assert (tool.function, tool.answers, tool.seconds) == (f"${{{REFUND}.Arn}}", "later", 86_400)
+    assert set(json.loads(value)) == set(LambdaTool.model_fields)
 
 
 def test_the_worker_function_outlives_every_turn_and_every_tool(source: Json) -> None:

@@ -23,7 +23,8 @@ pytestmark = [pytest.mark.artifact, pytest.mark.timeout(600), pytest.mark.xdist_
 CHECKOV = "checkov==3.3.30"
 
 SOCKETS = ("SocketAuthorizerFunction", "SocketFunction", "SocketWorkerFunction")
-FUNCTIONS = ("ApiFunction", "AuthorizerFunction", "ExampleToolFunction", "WorkerFunction", *SOCKETS)
+EXAMPLES = ("ExampleToolFunction", "ExampleToolRefundFunction")
+FUNCTIONS = ("ApiFunction", "AuthorizerFunction", *EXAMPLES, "WorkerFunction", *SOCKETS)
 TABLES = ("ExampleToolTable", "ResponsesTable")
 LOGS = (*(f"{name}Logs" for name in FUNCTIONS), "ApiAccessLogs", "LoopStateMachineLogs")
 STAGE = "ApiopenresponsesStage"

@@ -134,7 +134,7 @@ def print_each_metric() -> None:
     account = Account("r", "k", "m", "p/m", "failed", None, KitError.code, 1, 1, Usage(), 1.0)
     asyncio.run(telemetry.LoggedAccounts("acme").record(account))
     for outcome in ("completed", "failed"):
-        call = CallAccount("r", "k", "c", "hosted", "clock", outcome)
+        call = CallAccount("r", "k", "c", "hosted", "clock", outcome, 1.0)
         asyncio.run(telemetry.LoggedAccounts("acme").called(call))
     target = Target(ProviderSettings(name="p", dialect="x"), "m", named=True)
     for error in (None, ProviderUnavailable("down")):
@@ -349,7 +349,8 @@ def test_all_or_nothing_is_traced(tracing: str, mode: str, deployed: Json) -> No
 # A key of one's own
 
 TABLES = ("ResponsesTable", "ExampleToolTable")
-LOG_GROUPS = tuple(f"{name}Logs" for name in (*FUNCTIONS, "ExampleToolFunction", "LoopStateMachine", "ApiAccess"))
+EXAMPLES = ("ExampleToolFunction", "ExampleToolRefundFunction")
+LOG_GROUPS = tuple(f"{name}Logs" for name in (*FUNCTIONS, *EXAMPLES, "LoopStateMachine", "ApiAccess"))
 THROUGH = {"KeyPolicy": ("dynamodb", "s3", "ssm"), "AuthorizerKeyPolicy": ("dynamodb",)}
 READ = {"kms:Decrypt", "kms:DescribeKey"}
 READ_AND_WRITE = {

@@ -28,7 +28,16 @@ from tests.template.reading import ROOT, Json, grants
 pytestmark = [pytest.mark.ministack, pytest.mark.timeout(300), pytest.mark.xdist_group("stacks")]
 
 STACKS = ("mine", "other")
-FUNCTIONS = ("Api", "Worker", "Authorizer", "Socket", "SocketWorker", "SocketAuthorizer", "ExampleTool")
+FUNCTIONS = (
+    "Api",
+    "Worker",
+    "Authorizer",
+    "Socket",
+    "SocketWorker",
+    "SocketAuthorizer",
+    "ExampleTool",
+    "ExampleToolRefund",
+)
 ROLES = tuple(f"{name}FunctionRole" for name in FUNCTIONS)
 NOT_ENFORCED = ("dynamodb:LeadingKeys", "ssm:Overwrite")
 """Condition keys that the emulator takes for missing: github.com/ministackorg/ministack, core/iam_evaluator.py."""

@@ -59,8 +59,17 @@ FOUND: dict[str, tuple[int, str]] = {
 }
 """The status of the answer to each event of the API, and what its body has."""
 OTHERS: dict[str, object] = {
-    "worker_work": {"tenant": "default", "response_id": MISSING, "generation": 0, "step": "over", "turns": 0},
+    "worker_work": {
+        "tenant": "default",
+        "response_id": MISSING,
+        "generation": 0,
+        "step": "over",
+        "turns": 0,
+        "calls": [],
+    },
     "worker_settle": None,
+    "worker_answer": None,
+    "worker_fail": None,
     "websocket_connect": {"statusCode": 200},
     "websocket_disconnect": {"statusCode": 200},
     "websocket_message": {"statusCode": 200},

@@ -112,6 +112,7 @@ def test_every_log_group_has_a_retention_and_outlives_the_stack(resources: dict[
         "SocketWorkerFunction",
         "SocketAuthorizerFunction",
         "ExampleToolFunction",
+        "ExampleToolRefundFunction",
         "LoopStateMachine",
         "ApiAccess",
     )

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from openresponses.core.answers import MAX_OUTPUT
 from openresponses.core.ports import ToolOutput
 from openresponses.toolbox.mcp.failures import HttpFailure
 from openresponses.toolbox.mcp.results import MAX_IMAGE_CHARACTERS, MAX_IMAGES, failed, output_of
-from openresponses.toolbox.source import MAX_OUTPUT
 
 PIXEL = "iVBORw0KGgo="
 IMAGE = {"type": "image", "data": PIXEL, "mimeType": "image/png"}

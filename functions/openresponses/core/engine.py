@@ -28,7 +28,7 @@ from .ports import Emit, Keep, Pause, Ports, ToolOutput
 from .room import MAX_RESPONSE, Room, size_of
 from .run import ReasoningShown, Run, add_usage
 from .server_calls import answered, may_be_repeated
-from .steps import Act, Compact, Open, Step, Stop, Think, next_step
+from .steps import Act, Compact, Open, Park, Step, Stop, Think, next_step
 from .truncation import asked
 from .turn import callable_tools
 
@@ -52,12 +52,20 @@ async def unkept(_: Run) -> None:
 
 
 async def drive(run: Run, ports: Ports, emit: Emit, pause: Pause, keep: Keep = unkept, *, heard: bool = True) -> Step:
-    """Take steps until the run stops or `pause` asks for it back. Returns the step not taken.
+    """Take steps until the run stops, waits, or `pause` asks for it back. Returns the step not taken.
 
     `keep` makes the run durable, once a turn: before its calls begin. Raises ProviderError when a turn dies: its items
     are then closed, and discarded for the model. `heard`: somebody reads the events of each piece of text.
     """
-    while not isinstance(step := next_step(run), Stop) and not pause(step):
+    try:
+        return await _driven(run, ports, emit, pause, keep, heard=heard)
+    finally:
+        if run.servers:
+            await ports.tools.leave(run)
+
+
+async def _driven(run: Run, ports: Ports, emit: Emit, pause: Pause, keep: Keep, *, heard: bool) -> Step:
+    while not isinstance(step := next_step(run), Park | Stop) and not pause(step):
         match step:
             case Open():
                 await tell(run, emit)

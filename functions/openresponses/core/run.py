@@ -189,6 +189,10 @@ class Run(Wire):
         """Calls that wait for this server to run them."""
         return tuple(item for item in self.settled() if isinstance(item, ServerCall) and item.status == "in_progress")
 
+    def patience(self, call: ServerCall) -> float | None:
+        """Seconds that the answer of a call may take whose tool answers later; None for any other call."""
+        return next((tool.timeout for tool in self.tools if tool.answers_later and tool.item_type == call.type), None)
+
     def calls(self, start: int = 0) -> list[Call]:
         return [i for i in self.settled(start) if isinstance(i, Call)]
 

@@ -36,6 +36,13 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
+class Park:
+    """Wait for the answers of these calls: the state machine does, in nobody's time."""
+
+    calls: tuple[ServerCall, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Compact:
     """Ask the model for a summary of the conversation, which takes its place."""
 
@@ -50,7 +57,7 @@ class Stop:
     error: ResponseError | None = None
 
 
-Step: TypeAlias = Open | Think | Act | Compact | Stop
+Step: TypeAlias = Open | Think | Act | Compact | Park | Stop
 MAX_REFUSED_TURNS = 2
 """Turns in a row in which the model calls nothing but what it may not call."""
 _OF_THE_CLIENT = FunctionCall | CustomToolCall | ClientCall | McpApprovalRequest
@@ -81,7 +88,8 @@ def next_step(run: Run) -> Step:
     if limit is not None and len(run.calls()) > limit:
         return Stop("incomplete", "max_tool_calls")
     if pending := run.pending():
-        return Act(pending)
+        at_once = tuple(call for call in pending if run.patience(call) is None)
+        return Act(at_once) if at_once else Park(pending)
     if run.turns == 0:
         return _think(run)
     if not last or any(isinstance(call, _OF_THE_CLIENT) for call in last):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..socket.ports import Sockets
     from ..toolbox.mcp.listing import McpClients
     from ..toolbox.mcp.servers import ConfiguredServers
+    from ..toolbox.mcp.source import McpSource
 
 
 class Deployment:
@@ -63,7 +64,7 @@ class Deployment:
 
         return MemorySpent(self._spent.setdefault(tenant, {}))
 
-    def _mcp(self, tenant: str) -> ToolSource:
+    def _mcp(self, tenant: str) -> "McpSource":
         from ..toolbox.mcp.source import McpSource
         from ..transport.guard import Guard
 
@@ -141,7 +142,7 @@ def _configured(settings: AwsSettings, loopback: bool) -> tuple[Parameters, Keys
     from ..aws.clients import Aws
     from ..aws.functions import LambdaFunctions
     from ..aws.parameters import SsmParameters
-    from ..toolbox.lambda_functions import LambdaTools
+    from ..toolbox.lambda_functions import DAY, LambdaTools
     from ..toolbox.web_search.source import WebSearch
 
     aws = Aws(settings.region, threads=4)
@@ -153,6 +154,6 @@ def _configured(settings: AwsSettings, loopback: bool) -> tuple[Parameters, Keys
         meanwhile=prepare,
         key=settings.key_arn,
     )
-    lambdas = LambdaTools(parameters, LambdaFunctions(settings.region))
+    lambdas = LambdaTools(parameters, LambdaFunctions(settings.region), settings.response_days * DAY)
     sources: list[ToolSource] = [ToolFiles(), lambdas, WebSearch(parameters, loopback)]
     return parameters, kept_in(parameters), sources

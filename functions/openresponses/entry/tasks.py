@@ -4,6 +4,9 @@ import os
 import time
 from typing import NotRequired, Protocol
 
+from pydantic import JsonValue
+
+from ..core.answers import answered, failed
 from ..responses.worker import WorkResult
 from .local_aws import use_local_aws
 from .runner import TaskEvent, perform, workers_from
@@ -23,6 +26,22 @@ class WorkEvent(TaskEvent):
     cause: NotRequired[str]
 
 
+class CallEvent(TaskEvent):
+    """About a call that waits, by its item's id: with a `task_token` it is to be asked for; else somebody answered with
+    `answer`, or it failed with `error` and `cause`.
+    """
+
+    call: str
+    task_token: NotRequired[str]
+    answer: NotRequired[JsonValue]
+    error: NotRequired[str]
+    cause: NotRequired[str]
+
+
+class AnsweredAtOnce(Exception):
+    """Nobody has to be waited for: the tool failed at once, and the worker has kept what it said."""
+
+
 class Context(Protocol):
     def get_remaining_time_in_millis(self) -> int: ...
 
@@ -33,8 +52,14 @@ class NextState(WorkResult):
     tenant: str
 
 
-def work(event: WorkEvent, context: Context) -> NextState | None:
-    """Turn after turn of a response, or its end. Raises ProviderError or StorageUnavailable: it can be retried."""
+def work(event: WorkEvent | CallEvent, context: Context) -> NextState | None:
+    """Turn after turn of a response, or its end; or what becomes of a call that waits.
+
+    Raises ProviderError or StorageUnavailable: it can be retried.
+    """
+    if "call" in event:
+        _attend(event)
+        return None
     worker, response_id, generation = _worker(event["tenant"]), event["response_id"], event["generation"]
     if "error" in event:
         ending = worker.settle(response_id, event["error"], event.get("cause", ""))
@@ -43,6 +68,18 @@ def work(event: WorkEvent, context: Context) -> NextState | None:
     ends = time.time() + left - min(MARGIN_SECONDS, left / 10)
     working = worker.work(response_id, generation, ends, event.get("attempt", 0))
     return {"tenant": event["tenant"], **perform("work", event, working, _fields)}
+
+
+def _attend(event: CallEvent) -> None:
+    """Raises StorageUnavailable, and AnsweredAtOnce."""
+    worker, response_id, call = _worker(event["tenant"]), event["response_id"], event["call"]
+    if "task_token" in event:
+        if not perform("ask", event, worker.ask(response_id, call, event["task_token"])):
+            raise AnsweredAtOnce
+    elif "error" in event:
+        perform("fail", event, worker.answer(response_id, failed(call, event["error"], event.get("cause", ""))))
+    else:
+        perform("answer", event, worker.answer(response_id, answered(call, event.get("answer"))))
 
 
 def _fields(result: WorkResult) -> dict[str, object]:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from ..core.credentials import refuse_credentials
 from ..core.errors import NotFound, RequestError
 from ..core.estimate import tokens_in
-from ..core.run import Run
+from ..core.run import OfferedTool, Run
 from ..core.turn import turn_of
 from ..core.window import BY_TRIGGER
 from ..schema.content import InputText
@@ -101,8 +101,16 @@ def refuse_unsupported(request: CreateResponse) -> None:
         )
 
 
-def refuse_unstored(request: CreateResponse) -> None:
+def refuse_unstored(request: CreateResponse, tools: Sequence[OfferedTool]) -> None:
     """Raises RequestError if the request needs a stored response."""
+    later = {tool.item_type for tool in tools if tool.answers_later}
+    if later:
+        declared = [param for param, tool in requested_tools(request) if tool.type in later]
+        raise RequestError(
+            "A tool that answers later needs a response that is stored",
+            param=f"{declared[0]}.type" if declared else "input",
+            code="requires_store",
+        )
     if request.background:
         raise RequestError("A background response must be stored", param="background", code="requires_store")
 

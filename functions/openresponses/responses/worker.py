@@ -6,13 +6,15 @@ from contextlib import suppress
 from typing import Literal, TypedDict
 
 from ..core import errors
-from ..core.engine import begin, drive, finish
-from ..core.ports import Pause, Ports, Storage
+from ..core.answers import Answer
+from ..core.engine import absorb, begin, drive, finish
+from ..core.ports import Pause, Ports, Storage, ToolOutput
 from ..core.records import Batch, Record
 from ..core.run import Run
 from ..core.settings import Settings
-from ..core.steps import Act, Step, Stop, next_step
+from ..core.steps import Act, Park, Step, Stop, next_step
 from ..durable.journal import Journal, Recorder, nowhere
+from ..durable.tail import folded
 from ..durable.takeover import Remains, bury, resume, take_over
 from ..schema.events import ResponseInProgress
 from ..schema.response import ResponseError
@@ -30,13 +32,23 @@ MAX_PARKED = 40
 https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.html"""
 
 
+class ParkedCall(TypedDict):
+    """By its item's id, and how long its answer may take."""
+
+    id: str
+    seconds: float
+
+
 class WorkResult(TypedDict):
-    """What the state machine needs to choose the next state: another task (`again`), or none. `turns` were taken."""
+    """What the state machine needs to choose the next state: another task (`again`), the answers of `calls` (`park`),
+    or none. `turns` were taken.
+    """
 
     response_id: str
     generation: int
-    step: Literal["again", "renewed", "over"]
+    step: Literal["again", "park", "renewed", "over"]
     turns: int
+    calls: list[ParkedCall]
 
 
 class Worker:
@@ -68,6 +80,8 @@ class Worker:
             remains = await take_over(run, log, self._storage, record)
             async with recorder:
                 await self._pick_up(run, journal, remains)
+                if await self._absorb_answers(run, journal):
+                    await self._storage.store.prolong(record, 0)
                 if run.approved:
                     await self._spend(run)
                 async with timer:
@@ -89,7 +103,32 @@ class Worker:
             with suppress(errors.Superseded):  # whoever cancelled it ended it too, and was faster
                 await finish(run, step, journal, self._ports.now)
             return _result(response_id, generation, "over", run.turns - turns)
+        if isinstance(step, Park):
+            return await self._park(run, record, recorder, step, run.turns - turns)
         return await self._go_on(run, recorder, run.turns - turns, attempt)
+
+    async def ask(self, response_id: str, call_id: str, task_token: str) -> bool:
+        """Begin a call whose tool answers later, by the token. False if it failed at once: that is its answer.
+
+        A task that is tried again asks again. Raises StorageUnavailable, and Superseded if nobody waits for the call.
+        """
+        records, run = await asyncio.gather(
+            self._storage.store.load([response_id]), self._storage.runs.load(response_id)
+        )
+        if (record := records[0]) is None or record.over or run is None:
+            raise errors.Superseded("The response is over, or gone")
+        run.response = await folded(self._storage, record)
+        call = next((each for each in run.pending() if each.id == call_id), None)
+        if call is None:
+            raise errors.Superseded("The call waits for nobody")
+        failure = await self._ports.tools.ask(call, run, task_token)
+        if failure is not None:
+            await self.answer(response_id, Answer(call_id=call_id, text=failure.text, failed=True))
+        return failure is None
+
+    async def answer(self, response_id: str, answer: Answer) -> None:
+        """Keep an answer until the call is closed with it. Raises StorageUnavailable."""
+        await self._storage.answers.keep(response_id, answer)
 
     async def settle(self, response_id: str, error: str, cause: str) -> None:
         """End a response that the state machine gave up, unless another worker has it, or has ended it."""
@@ -123,6 +162,17 @@ class Worker:
         if run.response.status == "queued":
             going = run.response.model_copy(update={"status": "in_progress"})
             await journal(ResponseInProgress(response=going))
+
+    async def _absorb_answers(self, run: Run, journal: Journal) -> bool:
+        """Close the calls that were answered meanwhile. Whether there are any."""
+        waiting = {call.id: call for call in run.pending() if run.patience(call) is not None}
+        answers = await self._storage.answers.of(run.response.id) if waiting else []
+        here = [answer for answer in answers if answer.call_id in waiting]
+        for answer in here:
+            call, output = waiting[answer.call_id], ToolOutput(answer.text, answer.failed)
+            await self._ports.called(call, run, output)
+            await absorb(run, call, output, journal)
+        return bool(here)
 
     async def _spend(self, run: Run) -> None:
         """The worker that died may not have come so far. Raises ApprovalSpent."""
@@ -159,14 +209,32 @@ class Worker:
         if run.history < self._settings.history_events:
             await recorder.keep(run)
             return _result(run.response.id, run.generation, "again", turns)
+        return await self._renew(run, recorder, turns)
+
+    async def _park(self, run: Run, record: Record, recorder: Recorder, step: Park, turns: int) -> WorkResult:
+        """Let the state machine wait. It begins to in an execution that has waited for nothing yet: so none lasts for a
+        year, which AWS ends it after, or fills its history.
+        """
+        if run.history:
+            return await self._renew(run, recorder, turns)
+        waiting = [(call.id, run.patience(call) or 1.0) for call in step.calls[:MAX_PARKED]]
+        run.history = HISTORY_PER_TASK + HISTORY_PER_CALL * len(waiting)
+        await recorder.keep(run)
+        await self._storage.store.prolong(record, max(seconds for _, seconds in waiting))
+        calls: list[ParkedCall] = [{"id": call_id, "seconds": seconds} for call_id, seconds in waiting]
+        return {**_result(run.response.id, run.generation, "park", turns), "calls": calls}
+
+    async def _renew(self, run: Run, recorder: Recorder, turns: int) -> WorkResult:
         run.history, run.generation = 0, run.generation + 1
         await recorder.keep(run)
         await self._storage.launcher.start(run.response.id, run.generation)
         return _result(run.response.id, run.generation, "renewed", turns)
 
 
-def _result(response_id: str, generation: int, step: Literal["again", "renewed", "over"], turns: int = 0) -> WorkResult:
-    return {"response_id": response_id, "generation": generation, "step": step, "turns": turns}
+def _result(
+    response_id: str, generation: int, step: Literal["again", "park", "renewed", "over"], turns: int = 0
+) -> WorkResult:
+    return {"response_id": response_id, "generation": generation, "step": step, "turns": turns, "calls": []}
 
 
 def _of(error: Exception) -> Exception:

@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..core.answers import MAX_FAILURE, limited
 from ..core.ports import Offer, Offerable, ToolOutput
 from ..core.run import Run
 from ..schema.items import McpListTools, ServerCall
-from .source import ToolFailed, ToolMisconfigured, ToolSource, shown
-
-MAX_FAILURE = 1_000
-"""Characters of an error that the model is shown."""
+from .source import AnswersLater, KeepsSessions, ToolFailed, ToolMisconfigured, ToolSource
 
 
 class Toolbox:
@@ -31,7 +29,23 @@ class Toolbox:
             for source in self._sources:
                 output = await source.call(call, run)
                 if output is not None:
-                    return replace(output, text=shown(output.text))
+                    return replace(output, text=limited(output.text))
         except (ToolFailed, ToolMisconfigured) as failure:
-            return ToolOutput(shown(str(failure), MAX_FAILURE), failed=True)
+            return ToolOutput(limited(str(failure), MAX_FAILURE), failed=True)
+        return ToolOutput(f"There is no tool named {call.name!r} here. Go on without it.", failed=True)
+
+    async def leave(self, run: Run) -> None:
+        """End what servers keep for `run`."""
+        for source in self._sources:
+            if isinstance(source, KeepsSessions):
+                await source.leave(run)
+
+    async def ask(self, call: ServerCall, run: Run, task_token: str) -> ToolOutput | None:
+        """Begin a call whose tool answers later. What it failed with at once; None if it did not."""
+        try:
+            for source in self._sources:
+                if isinstance(source, AnswersLater) and await source.ask(call, run, task_token):
+                    return None
+        except (ToolFailed, ToolMisconfigured) as failure:
+            return ToolOutput(limited(str(failure), MAX_FAILURE), failed=True)
         return ToolOutput(f"There is no tool named {call.name!r} here. Go on without it.", failed=True)

@@ -3,7 +3,7 @@
 import json
 import re
 from math import isfinite
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 from ..core.errors import KitError
 from ..core.json import object_of
@@ -15,16 +15,6 @@ from ..schema.items import REJECTED_CALL, McpListTools, ServerCall
 _HOSTED = re.compile(rf"{SLUG}:([a-zA-Z0-9_-]{{1,64}})")
 
 
-MAX_OUTPUT = 20_000
-"""Characters of an output that the model is shown."""
-
-
-def shown(text: str, limit: int = MAX_OUTPUT) -> str:
-    """What the model is shown of an output."""
-    text = text.encode(errors="replace").decode()  # JSON over HTTP has no place for a lone surrogate
-    return text if len(text) <= limit else f"{text[:limit]}\n[cut: this is {limit} of {len(text)} characters]"
-
-
 class ToolSource(Protocol):
     """A place where tools come from, such as the files of a package."""
 
@@ -34,6 +24,24 @@ class ToolSource(Protocol):
 
     async def call(self, call: ServerCall, run: Run) -> ToolOutput | None:
         """Run a call of `run`; None if its tool is not from here. Raises ToolFailed, ToolMisconfigured."""
+        ...
+
+
+@runtime_checkable
+class KeepsSessions(Protocol):
+    """A source whose servers keep something for each run that called them."""
+
+    async def leave(self, run: Run) -> None:
+        """Let them end it. Never raises."""
+        ...
+
+
+@runtime_checkable
+class AnswersLater(Protocol):
+    """A source of tools some of which answer later."""
+
+    async def ask(self, call: ServerCall, run: Run, task_token: str) -> bool:
+        """Begin a call. False if its tool is not from here. Raises ToolFailed, ToolMisconfigured."""
         ...
 
 

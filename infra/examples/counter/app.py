@@ -16,7 +16,7 @@ from typing import Any
 import boto3  # in Lambda's runtime
 
 TOKEN_DAYS = 7
-"""Longer than an execution of the state machine may last."""
+"""Longer than a call may wait to be made again."""
 ATTEMPTS = 10
 
 _dynamodb: Any = boto3.client("dynamodb")

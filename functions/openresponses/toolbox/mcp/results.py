@@ -8,10 +8,10 @@ import re
 
 from pydantic import JsonValue
 
+from ...core.answers import MAX_OUTPUT, limited
 from ...core.ports import ToolOutput
 from ...schema.base import JsonObject
 from ...schema.content import InputImage, InputText
-from ..source import MAX_OUTPUT, shown
 from .failures import McpFailure
 
 MAX_IMAGES = 8
@@ -33,7 +33,7 @@ def output_of(result: JsonObject) -> ToolOutput:
     text = "\n".join(reader.texts)
     if result.get("isError") is True:
         text = text or "The tool failed, and gave no reason."
-        error: JsonObject = {"type": "mcp_tool_execution_error", "content": [{"type": "text", "text": shown(text)}]}
+        error: JsonObject = {"type": "mcp_tool_execution_error", "content": [{"type": "text", "text": limited(text)}]}
         return ToolOutput(text, failed=True, item={"error": error})
     return ToolOutput(text, item={"content": reader.content()} if reader.images else {})
 
@@ -66,7 +66,7 @@ class _Reader:
         for part in self._parts:
             if isinstance(part, list):
                 text = "\n".join(part)
-                part, left = InputText(text=shown(text, left)), max(0, left - len(text))
+                part, left = InputText(text=limited(text, left)), max(0, left - len(text))
             parts.append(part.model_dump(mode="json"))
         return parts
 
