@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from openresponses.schema.items import OURS
+from tests.contract.sdk_fold import accumulated
 from tests.contract.serving import SCHEMAS, Serving
 from tests.contract.vendors import DIALECTS, vendors
 from tests.conversations import Conversation, kinds, text_of, user
-from tests.unit.kit import Json
+from tests.unit.cases import CASES
+from tests.unit.kit import Json, Script, play
 
 every_dialect = pytest.mark.parametrize("dialect", DIALECTS)
 ODD: Json = {"type": "mcp", "server_label": "odd", "require_approval": "never"}
@@ -152,6 +155,27 @@ async def test_the_offline_model_calls_a_server_s_tool_and_searches() -> None:
     assert kinds(response) == ["mcp_list_tools", "mcp_call", "web_search_call", "message"]
     assert "The tool docs__look answered: look {'what': 'it'}" in text_of(response)
     assert "found" in text_of(response)
+
+
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")  # of the SDK, which does not know our own tools
+@pytest.mark.parametrize(
+    "name", [name for name, case in CASES.items() if OURS & {*case.types} and case.status == "completed"]
+)
+async def test_the_sdk_makes_the_final_response_of_the_stream(name: str) -> None:
+    events = await play(CASES[name].new_run(), Script(CASES[name].turns))
+    final = accumulated(events)
+    assert [item["id"] for item in final["output"]] == [item["id"] for item in events[-1]["response"]["output"]]
+    assert [item["type"] for item in final["output"]] == CASES[name].types
+
+
+async def test_events_come_in_the_order_of_openais_own() -> None:
+    """That of pydantic-ai's recording `test_openai_responses_model_mcp_server_tool_stream`."""
+    case = CASES["servers whose tools were listed, and an approved call"]
+    events = [event["type"] for event in await play(case.new_run(), Script(case.turns))]
+    listing = ["output_item.added", "mcp_list_tools.in_progress", "mcp_list_tools.completed", "output_item.done"]
+    begun = ["output_item.added", "mcp_call.in_progress", "mcp_call_arguments.delta", "mcp_call_arguments.done"]
+    called = [*begun, "mcp_call.completed", "output_item.done"]
+    assert events[2:-9] == [f"response.{kind}" for kind in (*listing, *listing, *called, *called)]
 
 
 # --- here, or upstream
