@@ -118,7 +118,7 @@ class LoggedAccounts:
 
     async def called(self, account: CallAccount) -> None:
         """CloudWatch bills each value of a dimension, so MCP servers that only a client names are counted together."""
-        milliseconds = account.seconds * 1000
+        milliseconds = None if account.seconds is None else account.seconds * 1000
         logger().info(
             "tool call",
             tenant=self._tenant,
@@ -131,18 +131,15 @@ class LoggedAccounts:
             tool=account.tool,
             outcome=account.outcome,
             approved_by=account.approved_by,
-            duration_ms=round(milliseconds, 1),
+            duration_ms=None if milliseconds is None else round(milliseconds, 1),
             bytes_in=account.bytes_in,
             bytes_out=account.bytes_out,
         )
-        if account.outcome != "refused":
+        counts = {"ToolCallErrors": 1} if account.outcome in ("failed", "unknown") else {}
+        durations = {} if milliseconds is None else {"ToolCallDuration": milliseconds}
+        if counts or durations:
             named = f"mcp:{account.server}" if account.configured else "mcp"
-            failed = account.outcome != "completed"
-            _measure(
-                {"tool": named if account.kind == "mcp" else account.tool},
-                {"ToolCallErrors": 1} if failed else {},
-                {"ToolCallDuration": milliseconds},
-            )
+            _measure({"tool": named if account.kind == "mcp" else account.tool}, counts, durations)
 
 
 def _provider_and_model(target: str | None) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from openresponses.core.answers import answered
-from openresponses.core.errors import ProviderError, StorageUnavailable, Superseded
+from openresponses.core.errors import KitError, ProviderError, StorageUnavailable, Superseded
 from openresponses.core.ports import Models as ModelsPort
 from openresponses.core.ports import Ports, Storage
 from openresponses.core.settings import Settings
@@ -77,7 +77,7 @@ class House:
                     await asyncio.gather(*(self._parked(response_id, each["id"]) for each in result["calls"]))
                 elif result["step"] != "again":
                     return
-        except (ProviderError, StorageUnavailable) as error:
+        except KitError as error:
             cause = json.dumps({"errorType": type(error).__name__, "errorMessage": str(error)})
             await self.worker().settle(response_id, type(error).__name__, cause)
 

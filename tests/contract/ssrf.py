@@ -7,7 +7,7 @@ public internet, where a test needs one.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -272,26 +272,61 @@ class Tally:
             self.through.append(url)
 
 
-async def tried(door: Door) -> Tally:
-    """Every way but redirects, which a door may follow or not. Asserts that nothing reached the listener."""
+async def tried(door: Door, without: Container[str] = ()) -> Tally:
+    """Every way but redirects, which a door may follow or not, and the URLs that a door makes others of. Asserts that
+    nothing reached the listener.
+    """
     tally, listener = Tally(), Listener()
     async with listener.at("127.0.0.1", *_own_ipv6()) as private:
         for url in URLS:
+            if url in without:
+                continue
             await tally.attempt(door, url.format(port=private.port), Guard())
         for number, answers in enumerate(_answers()):
             names = Names(public_test=answers)
             for _ in answers[1:]:  # what the name says first is public: nobody answers there
-                await tally_public(door, f"https://public.test:{private.port}/{number}", Guard(resolve=names))
+                await seen_as_public(door, f"https://public.test:{private.port}/{number}", Guard(resolve=names))
             await tally.attempt(door, f"https://public.test:{private.port}/{number}", Guard(resolve=names))
         assert (private.connections, private.requests) == (0, [])
     return tally
 
 
-async def tally_public(door: Door, url: str, guard: Guard) -> None:
-    """An address of the internet is tried, and this machine lets no test reach it."""
+async def seen_as_public(door: Door, url: str, guard: Guard) -> None:
+    """An address of the internet is tried, and this machine lets no test reach it. A door may ask twice."""
     passed = Tally()
     await passed.attempt(door, url, guard)
-    assert (passed.refused, passed.through, len(passed.otherwise)) == (0, [], 1)
+    assert passed.through == []
+
+
+LOCATIONS = (
+    *("http://private.test:{port}/", "//private.test:{port}/", "http://127.0.0.1:{port}/", "http://[::1]:{port}/"),
+    *("http://public.test@private.test:{port}/", "http://127.1:{port}/", "http://2130706433:{port}/", "http://["),
+    *(
+        "https://private.test:{port}/",
+        "http://localhost:{port}/",
+        "http://[::ffff:127.0.0.1]:{port}/",
+        "http://0:{port}/",
+    ),
+    *("http://private.test:{port}/?http://public.test", "http://public.test\\@private.test:{port}/", "/again"),
+)
+
+
+async def redirected(door: Door) -> int:
+    """How many redirects of a public server to a private one were tried. Asserts that each was an error, and that
+    nothing reached the private one.
+    """
+    names = Names(public_test=[[PUBLIC_HERE]], private_test=[[PRIVATE_HERE]])
+    tally = Tally()
+    async with Listener().at(PUBLIC_HERE) as public, Listener(port=public.port).at(PRIVATE_HERE) as private:
+        for status in (301, 302, 303, 307, 308):
+            for location in LOCATIONS:
+                there = redirecting(status, location.format(port=public.port))
+                onward = redirecting(status, f"http://private.test:{public.port}/")
+                public.replies.update({"/": there, "/again": onward})
+                await tally.attempt(door, f"http://public.test:{public.port}/", Half(names))
+        assert (tally.through, private.connections, private.requests) == ([], 0, [])
+        assert len(public.requests) >= tally.tried
+    return tally.tried
 
 
 def _answers() -> Iterator[Sequence[Sequence[str]]]:

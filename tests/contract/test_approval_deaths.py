@@ -145,6 +145,28 @@ def test_a_worker_that_dies_amid_the_call(turn: Any, status: str, made: int) -> 
     assert asyncio.run(table.again()) == "approval_spent"
 
 
+def test_a_worker_that_takes_over_spends_what_the_dead_one_had_not() -> None:
+    """Meanwhile another response has used the approval: the one that was taken over fails, and makes no call."""
+    whole = Table(Life(), ROLL)
+    whole.approve(stream=True)
+    table = Table(Life(last=whole.at.life.calls.index("spent.spend")), ROLL)
+    table.approve(stream=True)
+
+    async def late() -> Json | None:
+        assert await table.again() == "completed"
+        house = table.at.house
+        await table.at.outlive()
+        left = [each for each, entry in house.shelf.responses.items() if '"in_progress"' in entry.record]
+        await house.events(left[0])
+        await house.idle()
+        return (await house.stored.retrieve(left[0])).model_dump(mode="json")
+
+    final = asyncio.run(late())
+    assert final is not None
+    assert (final["status"], final["error"]["code"]) == ("failed", "approval_spent")
+    assert len(table.servers.began) == 1
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["before it takes effect", "before the worker knows"])
 def test_a_worker_killed_over_dynamodb(sweep: Sweep, after: bool) -> None:
     with opened_aws() as backend:
@@ -165,3 +187,18 @@ async def spent_or_free(table: Table) -> None:
         assert len(table.servers.began) == 1
         return
     assert len(table.servers.began) <= 1
+
+
+@pytest.mark.parametrize(("turn", "ends"), [(ROLL, "unknown"), (PUT, "completed")], ids=["once", "idempotent"])
+def test_whoever_takes_a_call_over_records_it_as_unknown_unless_it_is_made_again(turn: Any, ends: str) -> None:
+    table = Table(Life(), turn)
+
+    def die() -> None:
+        table.at.life.ended, table.servers.on_call = True, None
+
+    table.servers.on_call = die
+    table.approve(stream=True)
+    asyncio.run(outcome(table))
+    (account,) = table.at.house.ledger.calls
+    assert (account.outcome, account.server, account.tool) == (ends, "dice", "roll" if turn is ROLL else "set")
+    assert len(table.servers.began) == (1 if turn is ROLL else 2)

@@ -16,6 +16,7 @@ from openresponses.responses.create import NewResponses
 from openresponses.responses.stored import StoredResponses
 from openresponses.routing.cipher import TenantMarks
 from openresponses.schema.items import HostedToolCall
+from openresponses.storage.memory import memory_storage
 from openresponses.storage.memory_spent import MemorySpent
 from tests.contract.approving import (
     DICE,
@@ -31,6 +32,7 @@ from tests.contract.approving import (
     user,
 )
 from tests.contract.served import client_of
+from tests.contract.storage_suite import BACKENDS, opened
 from tests.conversations import folded
 from tests.unit.kit import Json, Models
 
@@ -119,6 +121,16 @@ async def test_of_many_at_once_with_one_approval_one_makes_the_call(way: Json) -
     assert kept == ["approval_spent"] * 7
     if way.get("store") is not False:
         assert len(house.shelf.responses) == 2, "what was refused is not stored"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_one_passes_whatever_the_storage_is(backend: str) -> None:
+    with opened(backend) as at:
+        kept = at.storage("acme")
+        house = Casino(ROLL, storage=replace(kept, launcher=memory_storage().launcher))
+        first, request = await asked(house)
+        await asyncio.gather(*(follow_up(house, first, approval(request), store=n % 2 == 0) for n in range(4)))
+        assert house.made == [f"dice.roll({SIX})"]
 
 
 async def test_a_client_sends_its_whole_conversation_again_and_again() -> None:
@@ -339,7 +351,9 @@ async def test_an_approval_of_which_nothing_came_is_given_back(store: bool) -> N
     ended = await house.answer(**body, max_tool_calls=1)
     assert (ended["status"], ended["incomplete_details"]["reason"]) == ("incomplete", "max_tool_calls")
     assert (house.made, house.shelf.spent) == ([], {})
+    body["previous_response_id"] = ended["id"] if store else first["id"]
     assert kinds(await house.answer(**body)) == ["mcp_call", "mcp_call", "message"]
+    assert told(house) == [("dice__roll", f"roll({SIX})"), ("dice__set", f"set({SIX})")]
 
 
 async def test_a_background_response_that_is_cancelled_before_its_call_gives_the_approval_back() -> None:
@@ -394,6 +408,19 @@ async def test_an_approval_is_given_back_where_storage_fails_before_the_call(met
     assert (house.made, house.shelf.spent) == ([], {})
     house.ports, house.new = working, NewResponses(working, house.settings)
     assert kinds(await house.answer(**body)) == ["mcp_call", "message"]
+
+
+@pytest.mark.parametrize("approves", [False, True])
+async def test_a_provider_that_refuses_before_it_says_anything_is_told_by_its_status(approves: bool) -> None:
+    """Though the servers' tools were listed before. A call that was made is not undone."""
+    house = Casino(*([ROLL] if approves else []), [ProviderUnavailable("down")])
+    if not approves:
+        assert (await house.post()).status_code == 503
+        assert house.shelf.responses == {}
+        return
+    first, request = await asked(house)
+    failed = await house.answer(input=[approval(request)], previous_response_id=first["id"])
+    assert (failed["status"], [call["status"] for call in calls_in(failed)]) == ("failed", ["completed"])
 
 
 async def test_eight_thousand_approvals_in_one_input_are_refused_at_once() -> None:

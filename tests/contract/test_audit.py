@@ -18,9 +18,13 @@ from openresponses.core.engine import MAX_TRIES, act
 from openresponses.core.ports import ToolOutput
 from openresponses.core.run import McpServer, Run
 from openresponses.durable.journal import Journal, nowhere
+from openresponses.responses.create import NewResponses
 from openresponses.schema.items import HostedToolCall, McpCall, ServerCall, WebSearchCall
+from openresponses.schema.request import CreateResponse
 from openresponses.telemetry import LoggedAccounts
+from tests.contract.approving import DICE, FREE, ROLL, SIX, Casino, approval, asks, requests_in, user
 from tests.contract.machine import House
+from tests.contract.sockets import Line
 from tests.unit.cases import text
 from tests.unit.kit import Json, Ledger, Script, Tools, new_run
 
@@ -88,6 +92,16 @@ async def test_each_call_is_recorded_once_wherever_it_is_made(request_: Json, se
     assert (clock.outcome, clock.call_id.startswith("htc_")) == ("failed", True)
 
 
+async def test_a_call_for_a_socket_is_recorded_too() -> None:
+    house, ledger = house_of(TURN)
+    line = await Line(house).open()
+    await line.turn({"type": "response.create", "model": "m", "input": "x", "tools": TOOLS})
+    assert {(each.tool, each.outcome, each.key_id) for each in ledger.calls} == {
+        ("calculator", "completed", "key1"),
+        ("clock", "failed", "key1"),
+    }
+
+
 async def test_a_call_that_its_worker_never_heard_of_again_is_unknown() -> None:
     """Its response was cancelled amid it."""
     house, ledger = house_of([asking("clock", '{"for": "for ever"}'), STOP])
@@ -106,7 +120,7 @@ async def test_a_call_that_is_given_up_is_unknown() -> None:
     run = new_run()
     run.response.output, run.tried = [item], {item.id: MAX_TRIES}
     await act(run, house.ports, (item,), Journal(run, nowhere))
-    assert [(each.outcome, each.call_id) for each in ledger.calls] == [("unknown", "htc_1")]
+    assert [(each.outcome, each.call_id, each.seconds) for each in ledger.calls] == [("unknown", "htc_1", None)]
     assert house.tools.called == []
 
 
@@ -115,6 +129,64 @@ async def test_a_call_that_was_not_allowed_is_not_made_and_not_recorded() -> Non
     response, _ = await house.create(tools=TOOLS[1:])
     assert response["output"][0]["type"] == "serverless:rejected_call"
     assert ledger.calls == []
+
+
+# Approvals
+
+HOW = pytest.mark.parametrize("way", [{}, {"stream": True}, {"store": False}, {"background": True}], ids=str)
+
+
+async def answered(casino: Casino, first: Json, *items: Json, **way: Any) -> Json:
+    talk = [user("roll"), *first["output"]] if way.get("store") is False else []
+    before = {} if talk else {"previous_response_id": first["id"]}
+    answer = await casino.post(input=[*talk, *items], **before, **way)
+    assert answer.status_code == 200, answer.text
+    await casino.idle()
+    return {} if way.get("stream") else answer.json()
+
+
+def told(casino: Casino) -> list[tuple[str, str | None, str | None, str]]:
+    return [(each.outcome, each.approved_by, each.host, each.tool) for each in casino.ledger.calls]
+
+
+@HOW
+async def test_an_approved_call_says_whose_key_brought_the_approval(way: Json) -> None:
+    casino = Casino(ROLL, key_id="key1")
+    first = await casino.answer(store=way.get("store"))
+    assert casino.ledger.calls == []  # nothing was called
+    casino.new = NewResponses(casino.ports, casino.settings, "key2")
+    await answered(casino, first, approval(requests_in(first)[0]), **way)
+    assert told(casino) == [("completed", "key2", "dice.example", "roll")]
+
+
+@HOW
+async def test_a_refused_call_is_recorded_once(way: Json) -> None:
+    """Also where its client sends the whole conversation again."""
+    casino = Casino(asks("dice__roll", "dice__peek", "free__peek"), key_id="key1")
+    tools = [DICE, FREE]
+    first = await casino.answer(store=way.get("store"), tools=tools)
+    (roll, peek) = requests_in(first)
+    assert told(casino) == [("completed", "policy", "free.example", "peek")]
+    casino.ledger.calls.clear()
+    said = [approval(roll, False, reason=f"no {SECRET}"), approval(peek), user("Only peek.")]
+    second = await answered(casino, first, *said, tools=tools, **way)
+    refused, made = casino.ledger.calls
+    assert told(casino) == [("refused", "key1", "dice.example", "roll"), ("completed", "key1", "dice.example", "peek")]
+    assert (refused.call_id, refused.bytes_in, refused.bytes_out) == (roll["id"], len(SIX), 0)
+    assert made.call_id.startswith("mcp_")
+    if way.get("store") is False:
+        later = [*said, *second["output"], user("And now?")]
+        await answered(casino, first, *later, tools=tools, **way)
+        assert len(casino.ledger.calls) == 2
+
+
+async def test_whoever_counts_tokens_refuses_nothing() -> None:
+    casino = Casino(ROLL, key_id="key1")
+    first = await casino.answer()
+    said = {"previous_response_id": first["id"], "input": [approval(requests_in(first)[0], False)]}
+    asked = CreateResponse.model_validate({"model": "m", "tools": [DICE], **said})
+    await casino.new.accept(asked, reads=True)
+    assert casino.ledger.calls == []
 
 
 SERVERS = [
@@ -149,7 +221,8 @@ def log_each() -> None:
     run = new_run()
     run.servers, run.key_id = SERVERS, "key1"
     for (called, _), outcome in product(CALLS.values(), OUTCOMES):
-        account = call_account_of(run, called, outcome, 1.5, f"{SECRET} \ud800")
+        seconds = None if outcome == "refused" else 1.5
+        account = call_account_of(run, called, outcome, seconds, f"{SECRET} \ud800")
         asyncio.run(LoggedAccounts("acme").called(account))
 
 
@@ -164,8 +237,9 @@ def test_a_call_is_one_line_and_its_metrics_and_nothing_that_was_said() -> None:
         line = next(printed)
         assert (line["message"], line["level"]) == ("tool call", "INFO")
         common = {"tenant": "acme", "key_id": "key1", "response_id": "resp_0123", "call_id": called.id}
-        sizes = {"duration_ms": 1500.0, "outcome": outcome, "bytes_out": len(SECRET) + 2}
+        sizes = {"outcome": outcome, "bytes_out": len(SECRET) + 2}
         assert {**common, **told, **sizes}.items() <= line.items()
+        assert line.get("duration_ms") == (None if outcome == "refused" else 1500.0)
         assert line["bytes_in"] >= len(SECRET)
         assert {"server", "host"} & line.keys() == {"server", "host"} & told.keys()
         if outcome == "refused":  # it was not made

@@ -128,6 +128,27 @@ def test_no_dialect_and_no_cipher_is_imported_before_a_request_needs_it(entry: s
     assert {name for name in modules if name.startswith(("openresponses.dialects.", "nacl", "httpx2"))} == set()
 
 
+@pytest.mark.parametrize("entry", ["api", "tasks"])
+def test_nothing_of_mcp_is_imported_before_a_request_names_a_server(entry: str) -> None:
+    modules = imported(entry, STORED)
+    assert "openresponses.toolbox.mcp" in modules
+    assert {name for name in modules if name.startswith(("openresponses.toolbox.mcp.", "mcp"))} == set()
+
+
+def test_an_mcp_server_is_asked_with_what_a_provider_is_asked_with() -> None:
+    code = """
+import sys
+import openresponses.entry.api, openresponses.dialects
+openresponses.dialects.prepare()
+import openresponses.dialects.chat_completions
+ready = set(sys.modules)
+import openresponses.toolbox.mcp.source
+print(*(set(sys.modules) - ready))
+"""
+    result = subprocess.run([sys.executable, "-c", code], env=STORED, check=True, capture_output=True, text=True)
+    assert {name for name in result.stdout.split() if not name.startswith("openresponses.toolbox.mcp.")} == set()
+
+
 def test_fastapi_is_imported_for_its_document_alone() -> None:
     assert "fastapi" not in imported("api", {})
     code = """

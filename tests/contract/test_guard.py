@@ -1,15 +1,19 @@
+# ruff: noqa: RUF001 - what looks like another character is the attack
 """Which addresses may be connected to where a client chose the URL: every form of an address, every way to a name."""
 
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any
 
+import httpx2
 import pytest
 
 from openresponses.transport import errors
-from openresponses.transport.guard import Guard, is_public
+from openresponses.transport.guard import Guard, host_of, is_public
 from openresponses.transport.http import Http
 from openresponses.transport.link import Request
 from openresponses.transport.pages import fetch
@@ -27,6 +31,7 @@ from tests.contract.ssrf import (
     redirecting,
     tried,
 )
+from tests.sweeps import Sweep
 
 SECONDS = {"connect_timeout": 5.0, "first_byte_timeout": 5.0, "idle_timeout": 5.0}
 
@@ -151,6 +156,17 @@ async def test_the_next_address_is_tried_where_one_does_not_answer() -> None:
         nowhere = Both(Names(public_test=[[]]))
         with pytest.raises(errors.Unreachable):
             await by_request(f"http://public.test:{public.port}/", nowhere)
+
+
+async def test_names_are_looked_up_in_threads_that_nothing_else_waits_for() -> None:
+    class Full(ThreadPoolExecutor):
+        def submit(self, *_: object, **__: object) -> Any:
+            raise AssertionError("these threads are for others")
+
+    asyncio.get_running_loop().set_default_executor(Full())
+    assert "127.0.0.1" in await Guard(loopback=True).addresses("localhost", 80, secure=False)
+    with pytest.raises(errors.Forbidden):
+        await Guard().addresses("localhost", 443, secure=True)
 
 
 SAME: dict[str, tuple[str, str]] = {
@@ -341,3 +357,81 @@ async def test_a_url_is_asked_for_as_it_was_given(url: str) -> None:
             pass
     expected = {"https://a.test": "/", "https://a.test?k": "/?k", "https://a.test/ü?a=b c#d": "/%C3%BC?a=b%20c"}
     assert asked == [expected.get(url, url.removeprefix("https://a.test"))]
+
+
+PIECES = (
+    *(
+        "http",
+        "https",
+        "://",
+        ":",
+        "/",
+        "//",
+        "?",
+        "#",
+        "@",
+        "\\",
+        ".",
+        "..",
+        "-",
+        "_",
+        "[",
+        "]",
+        "%",
+        "%2f",
+        "%00",
+        " ",
+    ),
+    *(
+        "a",
+        "A",
+        "z9",
+        "test",
+        "public.test",
+        "private.test",
+        "xn--mnchen-3ya",
+        "münchen",
+        "ß",
+        "１",
+        "。",
+        "①",
+        "ſ",
+        "K",
+    ),
+    *(
+        "127.0.0.1",
+        "127.1",
+        "0x7f",
+        "017",
+        "1",
+        "256",
+        "::1",
+        "::ffff:127.0.0.1",
+        "443",
+        "0",
+        "65536",
+        "\t",
+        "\r\n",
+        "\x00",
+    ),
+)
+
+
+def test_a_url_that_is_taken_names_the_host_that_another_parser_finds(sweep: Sweep) -> None:
+    """httpx2 has a parser of its own. What it refuses may be taken here, if nothing else reads a host there."""
+    draw, taken = random.Random(sweep.sample(range(1_000_000), 1)[0]), 0
+    for _ in range(300_000 if sweep.full else 10_000):
+        lead = draw.choice(("https://", "http://", "https:", "HTTPS://", ""))
+        url = lead + "".join(draw.choices(PIECES, k=draw.randint(1, 7)))
+        try:
+            host = host_of(url)
+        except ValueError:
+            continue
+        taken += 1
+        try:
+            other = httpx2.URL(url)
+        except (httpx2.InvalidURL, ValueError):
+            continue
+        found = other.raw_host.decode().strip("[]")
+        assert found == host or (":" in host and ip_address(found) == ip_address(host)), (url, host, found)
+    assert taken > 200

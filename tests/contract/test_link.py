@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import gzip
+import socket
 import ssl
 import warnings
 import zlib
@@ -19,8 +20,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from openresponses.transport import errors
+from openresponses.transport.guard import Guard
 from openresponses.transport.http import Http
 from openresponses.transport.link import MAX_BARE, MAX_INFLATED, MAX_WAITING, Links, Request
+from tests.contract.ssrf import Names
 
 Said = Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]
 
@@ -327,12 +330,15 @@ async def test_the_address_is_put_together_as_it_was_given(
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with a key and a certificate for 127.0.0.1, which nobody signed but itself."""
+    """A file with a key and a certificate for 127.0.0.1 and public.test, which nobody signed but itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")]), datetime.now(UTC)
     made = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1")), x509.DNSName("public.test")]),
+            critical=False,
+        )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
@@ -363,6 +369,38 @@ async def test_a_name_that_the_certificate_lacks_is_refused(certificate: Path) -
             await links.send(Request("https://localhost", "/", {}, b""), asyncio.get_running_loop().time() + 5)
 
 
+@pytest.mark.parametrize(("host", "fits"), [("public.test", True), ("other.test", False), ("127.0.0.1", True)])
+async def test_a_guarded_link_goes_to_a_judged_address_and_verifies_the_name(
+    host: str, fits: bool, certificate: Path
+) -> None:
+    guard = Guard(loopback=True, resolve=Names(public_test=[["127.0.0.1"]], other_test=[["127.0.0.1"]]))
+    async with Server(OK + b"content-length: 5\r\n\r\nhello", tls=served_with(certificate)).listening() as port:
+        context = ssl.create_default_context(cafile=certificate)
+        links = Links(host, port, context, seconds=5, timeout=5, guard=guard)
+        until = asyncio.get_running_loop().time() + 5
+        request = Request(f"https://{host}:{port}", "/", {}, b"{}")
+        if not fits:
+            with pytest.raises(errors.Unreachable):
+                await links.send(request, until)
+            return
+        link = await links.send(request, until)
+        assert await link.read(until) == b"hello"
+        link.done()
+        links.close()
+
+
+async def test_an_address_that_does_not_answer_leaves_time_for_the_next() -> None:
+    with socket.create_server(("127.0.0.3", 0)) as silent:  # TLS is not begun there
+        port = silent.getsockname()[1]
+        names = Names(public_test=[["127.0.0.3", "127.0.0.4"]], other_test=[["127.0.0.3"] * 9])
+        guard = Guard(loopback=True, resolve=names)
+        until = asyncio.get_running_loop().time() + 5
+        for host, error in (("public.test", errors.Unreachable), ("other.test", errors.TimedOut)):
+            links = Links(host, port, ssl.create_default_context(), seconds=5, timeout=0.2, guard=guard)
+            with pytest.raises(error):
+                await links.send(Request(f"https://{host}:{port}", "/", {}, b"{}"), until)
+
+
 async def test_replies_come_over_tls_and_its_connection_is_used_again(certificate: Path) -> None:
     body = b"x" * 3_000_000
     server = Server(CHUNKED + chunked(body), tls=served_with(certificate))
@@ -380,7 +418,8 @@ async def test_replies_come_over_tls_and_its_connection_is_used_again(certificat
         links.close()
 
 
-async def test_who_gives_up_while_a_link_is_made_leaves_no_socket_open() -> None:
+@pytest.mark.parametrize("guard", [None, Guard(loopback=True)], ids=["a race", "a guard"])
+async def test_who_gives_up_while_a_link_is_made_leaves_no_socket_open(guard: Guard | None) -> None:
     """At each turn of the event loop until it is made. asyncio's race of addresses leaves one if it is cancelled."""
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -388,12 +427,12 @@ async def test_who_gives_up_while_a_link_is_made_leaves_no_socket_open() -> None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for turns in range(12):
-            links = Links("127.0.0.1", port, None, seconds=1, timeout=1)
+            links = Links("127.0.0.1", port, None, seconds=1, timeout=1, guard=guard)
             asking = asyncio.create_task(links.send(request, asyncio.get_running_loop().time() + 5))
             for _ in range(turns):
                 await asyncio.sleep(0)
             asking.cancel()
-            with pytest.raises(asyncio.CancelledError):
+            with pytest.raises((asyncio.CancelledError, errors.BrokenOff)):  # the server hangs up once it is made
                 await asking
             await asyncio.sleep(0.01)
             gc.collect()

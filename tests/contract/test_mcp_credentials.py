@@ -16,7 +16,7 @@ from openresponses.core.settings import ProviderSettings, Settings
 from openresponses.core.turn import Turn, turn_of
 from openresponses.dialects.openai_responses import connect
 from openresponses.responses.create import NewResponses
-from openresponses.responses.intake import offered_tools
+from openresponses.responses.offering import offered_tools
 from openresponses.responses.stored import StoredResponses
 from openresponses.routing.catalog import Catalog
 from openresponses.routing.router import Router, TenantModels
@@ -85,10 +85,14 @@ def at_rest(backend: AwsBackend) -> str:
     return backend.at_rest() + str(backend.items()) + str(backend.objects())
 
 
+def runs(*_: object) -> frozenset[str]:
+    return frozenset({"mcp"})
+
+
 def house_of(backend: AwsBackend, upstream: Upstream, **settings: Any) -> House:
     catalog = Catalog(MemoryParameters({}), [ProviderSettings(name="p", dialect="x", models=("m",), retries=0)])
     ours = Settings(default_provider="p", retry_seconds=0)
-    models = TenantModels(Router(catalog, lambda _: upstream, ours, lambda: 0.0), seal("tenant"))
+    models = TenantModels(Router(catalog, lambda _: upstream, ours, lambda: 0.0, runs=runs), seal("tenant"))
     house = House(models, **settings)
     storage = replace(backend.storage(), launcher=memory_storage(Shelf(), house._start).launcher)
     house.ports = replace(house.ports, storage=storage)
@@ -127,7 +131,7 @@ async def test_each_turn_has_the_credentials_and_nothing_at_rest_has(way: str, b
 
 async def test_what_is_sealed_opens_for_its_label_and_tenant_alone() -> None:
     request = CreateResponse.model_validate({"model": "m", "input": "x", "tools": [SERVER]})
-    (offered,) = await offered_tools(request, Tools())
+    (offered,) = (await offered_tools(request, Tools(), upstream=["mcp"])).tools
     run = new_run()
     run.tools = [await with_sealed_credentials(seal("acme"), offered)]
     assert run.tools[0].parameters
@@ -142,15 +146,23 @@ async def test_what_is_sealed_opens_for_its_label_and_tenant_alone() -> None:
 
 async def test_a_client_s_own_field_of_that_name_is_nothing_that_was_sealed() -> None:
     request = CreateResponse.model_validate({"model": "m", "input": "x", "tools": [{**SERVER, "sealed": "or1.x"}]})
-    (offered,) = await offered_tools(request, Tools())
+    (offered,) = (await offered_tools(request, Tools(), upstream=["mcp"])).tools
     kept = await with_sealed_credentials(seal(), offered)
     assert kept.parameters
     assert kept.parameters["sealed"] != "or1.x"
     bare = CreateResponse.model_validate(
-        {"model": "m", "input": "x", "tools": [{"type": "mcp", "server_label": "l", "sealed": "or1.x"}]}
+        {
+            "model": "m",
+            "input": "x",
+            "tools": [{"type": "mcp", "server_label": "l", "connector_id": "c", "sealed": "or1.x"}],
+        }
     )
-    (offered,) = await offered_tools(bare, Tools())
-    assert (await with_sealed_credentials(seal(), offered)).parameters == {"type": "mcp", "server_label": "l"}
+    (offered,) = (await offered_tools(bare, Tools(), upstream=["mcp"])).tools
+    assert (await with_sealed_credentials(seal(), offered)).parameters == {
+        "type": "mcp",
+        "server_label": "l",
+        "connector_id": "c",
+    }
 
 
 QUOTED = f"Bad tool: {json.dumps(SERVER)} planted-token planted-header"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -297,6 +298,56 @@ async def test_a_session_that_is_lost_is_begun_anew_once(status: int) -> None:
         await asked.client.leave(asked.credentials, "resp_1")
     assert server.asked.count("initialize") == 2
     assert server.asked.count("tools/call") == 3
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        lambda heard: error(heard, -32601, "Method not found"),
+        lambda heard: error(heard, -32000, "Server not initialized"),
+        lambda _: reply(400, b"Bad Request: Server not initialized"),
+        lambda _: reply(404, b"Invalid session ID"),
+        lambda _: reply(405),
+        lambda _: reply(406, b"<html>"),
+        lambda _: reply(422, b'{"detail": "jsonrpc"}'),
+        lambda _: reply(500),
+        lambda _: reply(200, b"<html>welcome"),
+        lambda _: reply(202),
+        lambda heard: as_json(heard, {"supportedVersions": ["2025-11-25"]}),
+        lambda heard: as_json(heard, {}),
+    ],
+)
+async def test_whatever_is_no_sign_of_the_new_era_means_the_old_one(refused: Callable[[Heard], bytes]) -> None:
+    """Servers differ: modelcontextprotocol/csharp-sdk#1765 and #1790, and `negotiate_auto` of `mcp` 2.3.0."""
+    in_session = of_a_session(lambda heard: as_json(heard, FINE))
+    async with (
+        raw_server(lambda heard: refused(heard) if heard.asks == "server/discover" else in_session(heard)) as server,
+        asking(server.url) as asked,
+    ):
+        assert await asked.text("echo") == "fine"
+        assert await asked.text("echo") == "fine"
+    assert server.asked == ["server/discover", "initialize", "notifications/initialized", "tools/call", "tools/call"]
+    assert [heard.headers.get("mcp-session-id") for heard in server.heard] == [None, None, "s1", "s1", "s1"]
+    versions = [heard.headers.get("mcp-protocol-version") for heard in server.heard]
+    assert versions == ["2026-07-28", None, "2025-06-18", "2025-06-18", "2025-06-18"]
+
+
+async def test_a_server_of_the_old_era_need_not_have_sessions() -> None:
+    def play(heard: Heard) -> bytes:
+        match heard.asks:
+            case "initialize":
+                return as_json(heard, {"protocolVersion": "2025-03-26"})
+            case "tools/call":
+                return as_json(heard, FINE)
+            case "notifications/initialized":
+                return reply(400)
+            case _:
+                return error(heard, -32601, "Method not found")
+
+    async with raw_server(play) as server, asking(server.url) as asked:
+        assert await asked.text("echo") == "fine"
+        await asked.client.leave(asked.credentials, "resp_1")
+    assert server.asked == ["server/discover", "initialize", "notifications/initialized", "tools/call"]
 
 
 async def test_a_version_that_is_not_spoken_is_a_failure() -> None:

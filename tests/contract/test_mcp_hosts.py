@@ -8,10 +8,11 @@ import pytest
 
 from openresponses.core.errors import RequestError
 from openresponses.core.prompts import placeholders
+from openresponses.core.settings import Settings
 from openresponses.responses.servers import check_servers
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.tools import McpTool
-from openresponses.transport.guard import Guard, host_of
+from openresponses.transport.guard import host_of
 from tests.contract.machine import House
 from tests.contract.ssrf import URLS
 from tests.unit.kit import Json, Script
@@ -21,9 +22,9 @@ def mcp(**fields: Any) -> Json:
     return {"type": "mcp", "server_label": "docs", **fields}
 
 
-def check(url: str, hosts: tuple[str, ...], guard: Guard | None = None) -> None:
+def check(url: str, hosts: tuple[str, ...], *, here: bool = False) -> None:
     tool = McpTool.model_validate(mcp(server_url=url))
-    check_servers([("tools[3]", tool)], [], hosts, guard)
+    check_servers([("tools[3]", tool)], [], Settings(mcp_hosts=hosts), here=here)
 
 
 ALLOWED = {
@@ -65,16 +66,16 @@ def test_a_host_that_is_allowed_is_left_to_the_provider_that_asks_it(hosts: tupl
 @pytest.mark.parametrize("here", [True, False])
 def test_another_host_is_refused_whoever_asks_it(hosts: tuple[str, ...], url: str, here: bool) -> None:
     with pytest.raises(RequestError) as caught:
-        check(url, hosts, Guard() if here else None)
+        check(url, hosts, here=here)
     assert (caught.value.status, caught.value.param) == (400, "tools[3].server_url")
 
 
 def test_what_this_server_would_ask_itself_must_be_a_public_address_in_its_usual_form() -> None:
-    check("https://mcp.example.com/mcp", ("*",), Guard())
+    check("https://mcp.example.com/mcp", ("*",), here=True)
     passed = list[str]()
     for url in filter(None, URLS):
         try:
-            check(url.format(port=1), ("*",), Guard())
+            check(url.format(port=1), ("*",), here=True)
         except RequestError as error:
             assert (error.param, "127" in error.message) == ("tools[3].server_url", False)  # noqa: PT017
         else:
@@ -94,7 +95,7 @@ MESSAGES = {
 @pytest.mark.parametrize(("url", "message"), MESSAGES.items())
 def test_the_error_says_what_the_url_must_be_and_quotes_none_of_it(url: str, message: str) -> None:
     with pytest.raises(RequestError) as caught:
-        check(url, ("*",), Guard())
+        check(url, ("*",), here=True)
     assert caught.value.message == message
 
 

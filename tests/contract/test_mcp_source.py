@@ -122,8 +122,20 @@ async def test_a_tool_is_offered_by_its_label_and_its_name(server: FakeMcp, boun
         )
     ]
     assert offered.server
-    assert (offered.server.label, offered.server.url, offered.server.listed) == ("shop", "http://127.0.0.1", True)
+    assert (offered.server.label, offered.server.listed) == ("shop", True)
     assert await bound.source().offer(HostedTool(type="serverless:clock")) is None
+
+
+async def test_a_run_tells_addresses_apart_without_their_secrets(server: FakeMcp, bound: Bound) -> None:
+    async def known_as(url: str) -> str:
+        offered = await offer(bound.source(), declared(url), McpListTools(server_label="shop"))
+        return offered.server.url if offered.server else ""
+
+    plain, other = await known_as("https://a.test/secret-1"), await known_as("https://a.test/secret-2")
+    assert plain != other
+    assert plain == await known_as("https://a.test/secret-1")
+    assert plain.startswith("https://a.test#")
+    assert "secret" not in plain
 
 
 async def test_every_schema_is_one_of_an_object(bound: Bound) -> None:
@@ -392,7 +404,7 @@ async def test_a_label_of_the_deployment_leads_nowhere_else_and_takes_no_credent
     bound.operator["docs"] = configured("https://docs.test/mcp")
     with pytest.raises(RequestError, match="is an MCP server of this deployment: leave out") as raised:
         await bound.source().offer(declared(None, "docs").model_copy(update={name: OWN[name]}))
-    assert (raised.value.status, raised.value.param, bound.reached) == (400, name, [])
+    assert (raised.value.status, raised.value.param) == (400, name)
     assert SECRET not in raised.value.message
 
 

@@ -35,7 +35,7 @@ NOBODY = {
     "ComputerCallOutput": NO_FILE,
     "ResponseCustomToolCallOutputParam": NO_FILE,
     "FunctionCallOutput": rf"{NO_FILE}|input\[2\]\.call_id: ",
-    "ResponseToolSearchOutputItemParamParam": NO_TOOL,
+    "ResponseToolSearchOutputItemParamParam": rf"{NO_TOOL}|input\[2\]\.tools\[0\]\.headers: This is stored",
     "AdditionalTools": NO_TOOL,
     "FunctionShellToolParam": NO_TOOL,
     "ProgrammaticToolCalling": NO_TOOL,

@@ -47,6 +47,8 @@ class Clock:
         assert isinstance(call, HostedToolCall)
         return ToolOutput(f"noon for {call.call_id} {call.arguments}", failed="break" in call.arguments)
 
+    async def leave(self, run: Run) -> None: ...
+
 
 UPSTREAM = ("mcp", "web_search")
 """What the providers of these turns run themselves, or refuse."""

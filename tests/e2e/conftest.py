@@ -46,7 +46,7 @@ def upstreams() -> Iterator[dict[str, Json]]:
 
 
 def variants(upstreams: dict[str, Json]) -> dict[str, Json]:
-    """The upstreams as they can't be reached, or not in time, or are asked once more."""
+    """The upstreams as they can't be reached, or not in time, or are asked once more; or run no tools themselves."""
     providers: dict[str, Json] = {}
     for name, settings in upstreams.items():
         providers[f"{name}-gone"] = {**settings, "base_url": "http://127.0.0.1:9"}
@@ -54,6 +54,8 @@ def variants(upstreams: dict[str, Json]) -> dict[str, Json]:
         providers[f"{name}-hasty"] = {**settings, "first_byte_timeout": 0.5}
         providers[f"{name}-restless"] = {**settings, "idle_timeout": 0.5}
         providers[f"{name}-patient"] = {**settings, "retries": 1}
+        if "upstream_tools" in (options := settings.get("options", {})):
+            providers[f"{name}-toolless"] = {**settings, "options": {**options, "upstream_tools": []}}
     return providers
 
 

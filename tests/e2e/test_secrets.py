@@ -10,10 +10,12 @@ import secrets
 import threading
 import time
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import quote, unquote
 
 import httpx2
 import pytest
@@ -77,9 +79,46 @@ LEAKY = ("400", "401", "403", "429", "500", "stream", "no JSON")
 """What goes wrong at an upstream that quotes all the headers it got, secrets too."""
 
 
+LEAKY_MCP = ("call", "fails", "refuses", "lists nothing", "401", "500", "redirects", "no JSON")
+"""The same of an MCP server that this server asks."""
+
+
+def of_leaky_mcp(kind: str, quoted: str, asked: Json) -> tuple[int, object]:
+    """Status and body. In all that it says it quotes what it got: in names, descriptions, results and errors."""
+    error = {"code": -32000, "message": quoted, "data": quoted}
+    tool = {"name": "leak", "description": quoted, "inputSchema": {"type": "object", "description": quoted}}
+    answers: dict[str, Json] = {
+        "initialize": {
+            "result": {
+                "protocolVersion": "2025-06-18",
+                "capabilities": {"tools": {}},
+                "serverInfo": {"name": quoted, "version": quoted},
+                "instructions": quoted,
+            }
+        },
+        "tools/list": {"error": error} if kind == "lists nothing" else {"result": {"tools": [tool]}},
+        "tools/call": {
+            "refuses": {"error": error},
+            "fails": {"result": {"isError": True, "content": [{"type": "text", "text": quoted}]}},
+        }.get(kind, {"result": {"content": [{"type": "text", "text": quoted}], "structuredContent": {quoted: quoted}}}),
+    }
+    if kind.isdecimal() or kind == "redirects":
+        return int(kind) if kind.isdecimal() else 307, {"error": error}
+    if kind == "no JSON":
+        return 200, quoted
+    unknown = {"error": {"code": -32601, "message": quoted}}
+    return 200, {"jsonrpc": "2.0", "id": asked.get("id"), **answers.get(str(asked.get("method")), unknown)}
+
+
 class Leaky(BaseHTTPRequestHandler):
+    asked = Counter[str]()
+    """How often each method of MCP was, with the credentials."""
+
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if self.path.startswith("/mcp/"):
+            self.answer_as_mcp(asked)
+            return
         kind, quoted = asked["model"], dict(self.headers)
         error = {"error": {"message": f"Incorrect: {quoted}", "code": str(quoted), "param": str(quoted)}}
         chunk = {"id": "c", "choices": [{"index": 0, "delta": {"content": "planted-answer"}}]}
@@ -90,6 +129,20 @@ class Leaky(BaseHTTPRequestHandler):
         body = bodies.get(kind, json.dumps(error)).encode()
         self.send_response(int(kind) if kind.isdecimal() else 200, f"{quoted['authorization']}")
         self.send_header("content-type", "text/event-stream" if kind in bodies else "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def answer_as_mcp(self, asked: Json) -> None:
+        quoted = f"{self.path} {dict(self.headers)}"
+        if self.headers["x-key"] == "planted-mcp-key" and self.headers["authorization"] == "Bearer planted-mcp-token":
+            self.asked[str(asked.get("method"))] += 1
+        status, said = of_leaky_mcp(unquote(self.path.split("/")[2]), quoted, asked)
+        body = (said if isinstance(said, str) else json.dumps(said)).encode()
+        self.send_response(status, f"{self.headers['authorization']}")
+        self.send_header("location", f"http://localhost:1{self.path}")
+        self.send_header("www-authenticate", quoted)
+        self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -112,6 +165,7 @@ def it(cloud: Endpoint) -> Iterator[Cloud]:
         }
         name = f"{it.told['prefix']}/providers/leaky"
         it.client("ssm").put_parameter(Name=name, Value=json.dumps(settings), Type="SecureString", Overwrite=True)
+        it.told["mcp"] = f"http://127.0.0.1:{server.server_port}/mcp"
         yield it
         server.shutdown()
 
@@ -149,6 +203,8 @@ def test_no_secret_is_told_logged_or_stored(it: Cloud, capsys: pytest.CaptureFix
         print(f"\nsecrets, searched for in {counts}: {len(found)} found")
     assert found == {}
     assert all(searched.values())
+    assert Leaky.asked["tools/list"] >= len(LEAKY_MCP) - 4
+    assert Leaky.asked["tools/call"] >= 3 * 3  # three kinds of answers to a call, asked for in three ways
     for said in (b"planted-prompt", b"planted-answer"):  # or else the search would prove nothing
         assert any(said in text for text in searched["items"] + searched["objects"])
 
@@ -157,6 +213,7 @@ def answers(it: Cloud) -> Iterator[bytes]:
     """What clients are told of everything that can go wrong, however they ask, headers included."""
     large = {"model": "offline/demo", "input": f"planted-prompt {secrets.token_hex(200_000)}"}  # it goes to the bucket
     bodies = [*REQUESTS.values(), large, *({"model": f"leaky/{kind}", "input": "planted-prompt"} for kind in LEAKY)]
+    bodies += [asking_mcp(f"{it.told['mcp']}/{quote(kind)}/{MCP_PATH}") for kind in LEAKY_MCP]
     waiting: list[str] = []
     with it.http(it.endpoint.api_key) as http:
         for body in bodies:
@@ -179,6 +236,19 @@ def answers(it: Cloud) -> Iterator[bytes]:
     for wrong in (secret[:-1] + "f", f"or_000000000000_{secret.rpartition('_')[2]}", f"{secret}x"):
         with it.http(wrong) as http:
             yield http.get("models").content
+
+
+MCP_PATH = "planted-mcp-path-0123456789"
+
+
+def asking_mcp(url: str) -> Json:
+    """Of the model that does as it is told: it calls the server's tool twice."""
+    tool = {**MCP, "server_url": url, "require_approval": "never"}
+    return {
+        "model": "offline/demo",
+        "input": "planted-prompt [[call docs__leak {}]] [[call docs__leak]]",
+        "tools": [tool],
+    }
 
 
 def items(it: Cloud) -> Iterator[bytes]:

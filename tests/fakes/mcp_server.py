@@ -1,6 +1,6 @@
 """An MCP server: the package `mcp`, on loopback, in either era. In a test: `async with mcp_server(...) as server`.
 
-In a process of its own: `python -m tests.fakes.mcp_server [--sessions] [--json]`, which prints its URL.
+In a process of its own: `python -m tests.fakes.mcp_server [--sessions] [--json] [--token T]`: it prints its URL.
 """
 
 from __future__ import annotations
@@ -172,8 +172,8 @@ async def mcp_server(
         await managing
 
 
-async def _main(sessions: bool, json: bool) -> None:
-    async with mcp_server(sessions=sessions, json=json) as server:
+async def _main(sessions: bool, json: bool, token: str) -> None:
+    async with mcp_server(sessions=sessions, json=json, token=token) as server:
         print(server.url, flush=True)
         await asyncio.Event().wait()
 
@@ -182,4 +182,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--sessions", action="store_true")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--token", default="")
     asyncio.run(_main(**vars(parser.parse_args())))

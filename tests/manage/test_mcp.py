@@ -3,6 +3,9 @@
 import io
 import json
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +14,7 @@ from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Where, deployment_at
 from openresponses_dev.manage.mcp import with_headers
 from openresponses_dev.manage.problems import Problem
-from tests.manage.conftest import Aws, Cloud
+from tests.manage.conftest import Aws, Cloud, Ran
 
 pytestmark = pytest.mark.xdist_group("manage")
 URL = "https://mcp.example.com/mcp"
@@ -88,6 +91,37 @@ def test_what_is_wrong_is_named_before_anything_is_written(
         with_headers(label, document, document.pop("headers", []))
     assert why in str(raised.value)
     assert "hidden" not in f"{raised.value} {raised.value.mend}"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The URL of an MCP server that wants a token."""
+    command = [sys.executable, "-m", "tests.fakes.mcp_server", "--token", HIDDEN]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        yield process.stdout.readline().strip()
+        process.terminate()
+
+
+def test_a_test_lists_the_tools_or_says_what_the_server_answered(cloud: Cloud, server: str) -> None:
+    words = ("mcp", "set", "tried", server, "--approval", "never", "--allow", "echo,gone", "--header", "Authorization")
+    assert cloud.run(*words, stdin=f"Bearer {HIDDEN}\n").status == 0
+    tried = cloud.run("mcp", "test", "tried")
+    assert tried.status == 0, tried.err
+    assert re.match(r"tried answered in \d+\.\d\d s: 11 tools\n", tried.out)
+    rows = {row[0]: row[1:] for row in Ran(0, tried.out.partition("\n")[2], "").rows()}
+    assert rows["echo"] == ["yes", "never", "yes", "The tool echo."]
+    assert rows["fail"] == ["no", "never", "no", "The tool fail."]
+    assert "it has no tool gone, which --allow names" in tried.err
+
+    assert cloud.run(*words, stdin="Bearer hidden-other-token\n").status == 0
+    refused = cloud.run("mcp", "test", "tried")
+    assert (refused.status, refused.out) == (1, "")
+    assert "401" in refused.err
+    assert f"openresponses mcp set tried URL --header Authorization --local {cloud.origin}" in refused.err
+    for each in (tried, refused):
+        assert "hidden" not in each.out + each.err
+    assert cloud.run("mcp", "test", "nobody").status == 1
 
 
 def test_a_stack_on_aws_keeps_it_as_a_secret_too(aws: Aws) -> None:

@@ -134,7 +134,7 @@ def print_each_metric() -> None:
     account = Account("r", "k", "m", "p/m", "failed", None, KitError.code, 1, 1, Usage(), 1.0)
     asyncio.run(telemetry.LoggedAccounts("acme").record(account))
     for outcome in ("completed", "failed"):
-        call = CallAccount("r", "k", "c", "hosted", "clock", outcome)
+        call = CallAccount("r", "k", "c", "hosted", "clock", outcome, 1.0)
         asyncio.run(telemetry.LoggedAccounts("acme").called(call))
     target = Target(ProviderSettings(name="p", dialect="x"), "m", named=True)
     for error in (None, ProviderUnavailable("down")):

@@ -122,6 +122,8 @@ class Tools:
             case McpCall() | HostedToolCall():
                 return ToolOutput(f"{call.name}({call.arguments})", failed="fail" in call.arguments)
 
+    async def leave(self, run: Run) -> None: ...
+
     async def ask(self, call: ServerCall, run: Run, task_token: str) -> ToolOutput | None:
         raise AssertionError("no tool of these answers later")
 

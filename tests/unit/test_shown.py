@@ -10,7 +10,8 @@ from pydantic import TypeAdapter
 from openresponses.core.citations import numbers_of, told
 from openresponses.core.run import OfferedTool
 from openresponses.core.server_calls import fitted_name, mcp_name
-from openresponses.core.shown import CUT_OFF, NOT_APPROVED, NOT_MADE, REFUSED, shown
+from openresponses.core.shown import CUT_OFF, NOT_APPROVED, NOT_MADE, REFUSED, Shown
+from openresponses.core.shown import shown as shown_with
 from openresponses.core.turn import conversation, turn_of
 from openresponses.core.window import open_calls
 from openresponses.schema.items import HostedToolCall, Item, SearchResult, WebSearchCall
@@ -18,6 +19,7 @@ from tests.unit.kit import TOOLS, Json, new_run
 
 ITEMS: TypeAdapter[list[Item]] = TypeAdapter(list[Item])
 IMAGE = {"type": "input_image", "image_url": "data:image/png;base64,AA==", "detail": "auto"}
+FOUND = WebSearchCall(results=[SearchResult(url="https://a.test/", title="A", text="b")])
 LISTING = {"type": "mcp_list_tools", "id": "mcpl_1", "server_label": "docs", "tools": [{"name": "look"}]}
 ASKS = {"type": "mcp_approval_request", "id": "mcpr_1", "server_label": "bank", "name": "pay", "arguments": '{"a":1}'}
 MADE = {
@@ -31,13 +33,8 @@ MADE = {
 }
 
 
-def as_shown(items: list[Item], tools: list[OfferedTool]) -> list[Item]:
-    return shown(items, tools, numbers_of(items)).items
-
-
-def _numbered(title: str, url: str, text: str) -> str:
-    result = SearchResult(url=url, title=title, text=text)
-    return told(WebSearchCall(results=[result]), {url: 1})
+def shown(items: list[Item], tools: list[OfferedTool]) -> Shown:
+    return shown_with(items, tools, numbers_of(items))
 
 
 def said(role: str, text: str) -> Json:
@@ -59,7 +56,7 @@ def answer(approve: bool, **fields: Any) -> Json:
 
 def calls(*items: Json) -> list[tuple[str, str, str, Any]]:
     """Name, arguments, status and output of each call that is shown."""
-    made = as_shown(ITEMS.validate_python(items), TOOLS)
+    made = shown(ITEMS.validate_python(items), TOOLS).items
     return [
         (item.name, item.arguments, item.status, item.model_dump()["output"])
         for item in made
@@ -109,8 +106,8 @@ CALLS: dict[str, tuple[list[Json], tuple[str, str, str, Any]]] = {
     "not answered": ([ASKS, said("user", "Well?")], ("bank__pay", '{"a":1}', "failed", NOT_APPROVED)),
     "made, where its request is not shown any more": ([MADE], ("bank__pay", '{"a":1}', "completed", "paid")),
     "a search": (
-        [search(results=[{"url": "https://a.test/", "title": "A", "text": "b"}])],
-        ("web_search", '{"query": "it"}', "completed", _numbered("A", "https://a.test/", "b")),
+        [search(results=[each.model_dump() for each in FOUND.results or ()])],
+        ("web_search", '{"query": "it"}', "completed", told(FOUND, {"https://a.test/": 1})),
     ),
     "a search that found nothing": (
         [search(results=[])],
@@ -121,8 +118,8 @@ CALLS: dict[str, tuple[list[Json], tuple[str, str, str, Any]]] = {
         ("web_search", '{"query": "it"}', "failed", "Down."),
     ),
     "a page": (
-        [search(action={"type": "open_page", "url": "u"}, results=[{"url": "u"}])],
-        ("open_page", '{"url": "u"}', "completed", _numbered("", "u", "")),
+        [search(action={"type": "open_page", "url": "u"}, results=[])],
+        ("open_page", '{"url": "u"}', "completed", "Nothing was found."),
     ),
 }
 
@@ -134,12 +131,12 @@ def test_a_call_is_shown_as_every_dialect_knows_it(items: list[Json], expected: 
 
 @pytest.mark.parametrize("item", [LISTING, answer(True), answer(False), search()], ids=lambda item: item["type"])
 def test_what_only_clients_want_to_know_is_shown_to_no_model(item: Json) -> None:
-    assert as_shown(ITEMS.validate_python([item]), TOOLS) == []
+    assert shown(ITEMS.validate_python([item]), TOOLS).items == []
 
 
 def test_an_answer_to_a_provider_s_own_request_goes_to_the_provider() -> None:
     item = {**answer(True, reason="ok"), "approval_request_id": "ext_1"}
-    (made,) = as_shown(ITEMS.validate_python([item]), [])
+    (made,) = shown(ITEMS.validate_python([item]), []).items
     assert made.model_dump() == {**item, "status": "completed"}
 
 
@@ -164,13 +161,13 @@ def test_what_was_dropped_is_counted_beside_what_is_hidden() -> None:
 
 def test_a_call_goes_by_the_name_that_its_tool_has_now() -> None:
     renamed = [tool.model_copy(update={"name": f"{tool.name}_2"}) for tool in TOOLS]
-    made = as_shown(ITEMS.validate_python([look(output="x"), search(results=[])]), renamed)
+    made = shown(ITEMS.validate_python([look(output="x"), search(results=[])]), renamed).items
     assert [getattr(item, "name", "") for item in made] == ["docs__look_2", "web_search_2"]
 
 
 def test_a_call_keeps_the_id_that_its_provider_knows() -> None:
     items = ITEMS.validate_python([look(call_id="c1"), search(call_id="c2", results=[]), {**ASKS, "call_id": "c3"}])
-    assert [item.call_id for item in as_shown(items, []) if isinstance(item, HostedToolCall)] == ["c1", "c2", "c3"]
+    assert [item.call_id for item in shown(items, []).items if isinstance(item, HostedToolCall)] == ["c1", "c2", "c3"]
 
 
 @pytest.mark.parametrize("name", ["", "a b", "\u00e9", "x" * 129, "a/b"])

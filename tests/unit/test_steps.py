@@ -164,6 +164,8 @@ class Backwards:
             self._turn.notify_all()
         return ToolOutput(f"{call.call_id}: {self._missing} still to come")
 
+    async def leave(self, run: Run) -> None: ...
+
 
 async def test_calls_run_at_once_and_each_is_absorbed_when_it_is_answered() -> None:
     calls = [hosted("0"), hosted("1"), hosted("2")]

@@ -1,12 +1,27 @@
 """What one response took, made once where it ends, and what each call of a tool took. Knows no price and no limit."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic_core import to_json
 
-from ..schema.items import HostedToolCall, McpCall, ServerCall
+from ..schema.items import (
+    AgentMessage,
+    ClientCallOutput,
+    CustomToolCallOutput,
+    FunctionCallOutput,
+    HostedToolCall,
+    Item,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    Message,
+    ServerCall,
+    ToolSearchOutput,
+)
 from ..schema.response import ResponseStatus, Usage
 from .errors import KitError
 from .run import Run
@@ -65,7 +80,8 @@ class CallAccount:
     """One call of a tool, without what was said: its arguments and its output are counted in bytes.
 
     `call_id` is the id of its item. `server` is the label of an MCP server, and `host` where that is, unless it is one
-    of the deployment (`configured`). `seconds` have passed since it was begun, in this attempt. `approved_by` is the id
+    of the deployment (`configured`). `seconds` have passed since it was begun, if this
+    worker has begun it. `approved_by` is the id
     of the client key that brought the approval, or `policy` where none was needed; None if there was none.
     """
 
@@ -75,7 +91,7 @@ class CallAccount:
     kind: Literal["hosted", "mcp", "search"]
     tool: str
     outcome: CallOutcome
-    seconds: float = 0.0
+    seconds: float | None = None
     bytes_in: int = 0
     bytes_out: int = 0
     approved_by: str | None = None
@@ -84,7 +100,9 @@ class CallAccount:
     configured: bool = False
 
 
-def call_account_of(run: Run, call: ServerCall, outcome: CallOutcome, seconds: float, output: str = "") -> CallAccount:
+def call_account_of(
+    run: Run, call: ServerCall, outcome: CallOutcome, seconds: float | None = None, output: str = ""
+) -> CallAccount:
     """The account of a call of `run` that is over."""
     said = call.arguments if isinstance(call, HostedToolCall | McpCall) else to_json(call.action).decode()
     label = call.server_label if isinstance(call, McpCall) else None
@@ -104,6 +122,51 @@ def call_account_of(run: Run, call: ServerCall, outcome: CallOutcome, seconds: f
         host=urlsplit(server.url).hostname if server and not server.configured else None,
         configured=server is not None and server.configured,
     )
+
+
+def refused_calls(run: Run) -> Iterator[CallAccount]:
+    """The calls that this request's user did not approve. A client that keeps the conversation itself sends what was
+    refused earlier, too: the model has said something since.
+    """
+    requests: dict[str, McpApprovalRequest] | None = None
+    for item in takewhile(_is_clients, reversed(run.context[run.inherited :])):
+        if not isinstance(item, McpApprovalResponse) or item.approve:
+            continue
+        requests = requests or {each.id: each for each in run.context if isinstance(each, McpApprovalRequest)}
+        if request := requests.get(item.approval_request_id):
+            call = McpCall(
+                id=request.id,
+                server_label=request.server_label,
+                name=request.name,
+                arguments=request.arguments,
+                approval_request_id=request.id,
+            )
+            yield call_account_of(run, call, "refused")
+
+
+def abandoned_calls(run: Run) -> Iterator[CallAccount]:
+    """The calls that waited for their answers when their response was cancelled or failed."""
+    if run.response.status in ("cancelled", "failed"):
+        for item in run.settled():
+            if isinstance(item, HostedToolCall) and item.status == "incomplete" and run.patience(item) is not None:
+                yield call_account_of(run, item, "unknown")
+
+
+def _is_clients(item: Item) -> bool:
+    """Whether a client has made it, and no model and no server."""
+    if isinstance(item, Message):
+        return item.role != "assistant"
+    return isinstance(item, _OF_CLIENTS)
+
+
+_OF_CLIENTS = (
+    McpApprovalResponse,
+    FunctionCallOutput,
+    CustomToolCallOutput,
+    ClientCallOutput,
+    ToolSearchOutput,
+    AgentMessage,
+)
 
 
 def code_of(error: Exception) -> str:

@@ -57,6 +57,14 @@ async def drive(run: Run, ports: Ports, emit: Emit, pause: Pause, keep: Keep = u
     `keep` makes the run durable, once a turn: before its calls begin. Raises ProviderError when a turn dies: its items
     are then closed, and discarded for the model. `heard`: somebody reads the events of each piece of text.
     """
+    try:
+        return await _driven(run, ports, emit, pause, keep, heard=heard)
+    finally:
+        if run.servers:
+            await ports.tools.leave(run)
+
+
+async def _driven(run: Run, ports: Ports, emit: Emit, pause: Pause, keep: Keep, *, heard: bool) -> Step:
     while not isinstance(step := next_step(run), Park | Stop) and not pause(step):
         match step:
             case Open():

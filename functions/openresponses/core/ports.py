@@ -6,11 +6,19 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from ..schema.events import Event, StreamEvent
-from ..schema.items import Item, McpListTools, ServerCall
+from ..schema.items import Compaction, Item, McpListTools, ServerCall
 from ..schema.request import CreateResponse
 from ..schema.response import Response
 from ..schema.tools import HostedTool, McpTool, UpstreamTool, WebSearchTool
-from .accounts import Account, CallAccount, CallOutcome, account_of, call_account_of
+from .accounts import (
+    Account,
+    CallAccount,
+    CallOutcome,
+    abandoned_calls,
+    account_of,
+    call_account_of,
+    refused_calls,
+)
 from .answers import Answer
 from .chain import Joint, Link, Passage
 from .conversations import Conversation, Lock, Piece
@@ -105,6 +113,10 @@ class Models(Protocol):
 
     async def listed(self) -> list[str]: ...
 
+    async def carried(self, compactions: Sequence[Compaction]) -> list[Item]:
+        """The items that these carry along as they are. Nothing of one that can't be opened."""
+        ...
+
 
 class Parameters(Protocol):
     """The deployment's configuration: texts under names with slashes. Raises StorageUnavailable."""
@@ -137,6 +149,10 @@ class Tools(Protocol):
 
     async def call(self, call: ServerCall, run: Run) -> ToolOutput:
         """Run one call of `run`. A tool's failure is not raised: it is an output that the model reads."""
+        ...
+
+    async def leave(self, run: Run) -> None:
+        """No call of `run` is made by this worker any more: end what servers keep for it. Never raises."""
         ...
 
     async def ask(self, call: ServerCall, run: Run, task_token: str) -> ToolOutput | None:
@@ -422,7 +438,9 @@ class Ports:
         return spent
 
     async def account(self, run: Run, failure: Exception | None = None) -> None:
-        """Record what a response took that is over, or that ends with `failure`."""
+        """Record what a response took that is over, or that ends with `failure`, and the calls that it abandoned."""
+        for abandoned in abandoned_calls(run):
+            await self.accounts.called(abandoned)
         await self.accounts.record(account_of(run, self.now(), failure))
 
     async def call(self, call: ServerCall, run: Run) -> ToolOutput:
@@ -434,14 +452,13 @@ class Ports:
         finally:
             await self.called(call, run, output, began)
 
-    async def left(self, run: Run) -> None:
-        """Record the calls that waited for an answer, and that nobody waits for any more: the response ends."""
-        for call in run.pending() if run.parked else ():
-            if run.patience(call) is not None:
-                await self.called(call, run, None, run.parked)
+    async def refused(self, run: Run) -> None:
+        """Record the calls that the user of this request did not approve."""
+        for account in refused_calls(run):
+            await self.accounts.called(account)
 
     async def called(self, call: ServerCall, run: Run, output: ToolOutput | None, began: float | None = None) -> None:
         """Record a call that is over: nobody knows how, where it has no output. `began` is in Unix seconds."""
         outcome: CallOutcome = "unknown" if output is None else "failed" if output.failed else "completed"
-        seconds = 0.0 if began is None else self.now() - began
+        seconds = None if began is None else self.now() - began
         await self.accounts.called(call_account_of(run, call, outcome, seconds, output.text if output else ""))

@@ -45,7 +45,9 @@ def plain(schema: JsonObject) -> JsonObject:
     ]
     kept = {name: value for name, value in root.items() if name not in (*_LEFT_OUT, "required")}
     made: JsonObject = {**kept, "type": "object", "properties": properties}
-    return made | ({"required": [*dict.fromkeys(map(str, required))]} if required else {})
+    if required:
+        made["required"] = [*dict.fromkeys(map(str, required))]
+    return made
 
 
 def _is_plain(schema: JsonObject) -> bool:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..socket.ports import Sockets
     from ..toolbox.mcp.listing import McpClients
     from ..toolbox.mcp.servers import ConfiguredServers
+    from ..toolbox.mcp.source import McpSource
 
 
 class Deployment:
@@ -63,7 +64,7 @@ class Deployment:
 
         return MemorySpent(self._spent.setdefault(tenant, {}))
 
-    def _mcp(self, tenant: str) -> ToolSource:
+    def _mcp(self, tenant: str) -> "McpSource":
         from ..toolbox.mcp.source import McpSource
         from ..transport.guard import Guard
 

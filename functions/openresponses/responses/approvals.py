@@ -6,7 +6,7 @@ from ..core.approvals import Approvable, approved_calls, refusal
 from ..core.errors import RequestError
 from ..core.ports import Ports
 from ..core.run import Approved, Run
-from ..schema.items import Item
+from ..schema.items import Compaction, Item
 from ..schema.request import CreateResponse
 
 
@@ -17,7 +17,9 @@ async def approved(request: CreateResponse, before: Sequence[Item], run: Run, po
     assert ports.marks is not None, "whoever can ask for an approval can prove that it did"
     given = request.input if isinstance(request.input, list) else []
     approvable = Approvable(await ports.marks.marks(), run.servers, run.tools, ports.now())
-    calls = approved_calls(given, before, run.context[run.inherited :], approvable)
+    compactions = [item for item in run.context if isinstance(item, Compaction)]
+    carried = await ports.models.carried(compactions) if compactions else []
+    calls = approved_calls(given, [*carried, *before], run.context[run.inherited :], approvable)
     if calls and (run.compacts or not run.generate):
         raise makes_no_call(calls)
     return calls

@@ -78,8 +78,9 @@ class NewResponses:
         own = input_items(request, response_id, before.referred, {item.id for item in before.items}, messages)
         context = [*before.items, *own]
         check_answers(request, context)
-        check_servers(requested_tools(request), context, self._settings.mcp_hosts, None, self._mcp)
         upstream = await run_upstream(request, self._ports.models)
+        here = "mcp" not in upstream
+        check_servers(requested_tools(request), context, self._settings, self._mcp, here=here)
         offered = await offered_tools(request, self._ports.tools, context, upstream)
         check_tool_choice(request, offered.tools)
         response = new_response(request, response_id, int(created))
@@ -205,6 +206,7 @@ class NewResponses:
         if (run.lock is not None or run.approved) and not claimed:
             await self.claim(None, run, record)
             claimed = True
+        await self._ports.refused(run)
         recorder = self._recorder(run, None if claimed else record) if run.response.store else None
         unstored = self._unstored(run) if run.lock is not None and recorder is None else None
 

@@ -5,9 +5,9 @@ from fnmatch import fnmatchcase
 
 from ..client_keys import allows
 from ..core.errors import RequestError, UnknownServer
+from ..core.settings import Settings
 from ..schema.items import Item, ToolSearchOutput
 from ..schema.tools import McpTool, Tool
-from ..transport.guard import Guard, host_of
 
 ELSEWHERE = ("connector_id", "tunnel_id")
 """How a request names a server that OpenAI alone can reach."""
@@ -16,15 +16,16 @@ ELSEWHERE = ("connector_id", "tunnel_id")
 def check_servers(
     tools: Iterable[tuple[str, Tool]],
     items: Iterable[Item],
-    hosts: Sequence[str],
-    guard: Guard | None,
+    settings: Settings,
     allowed: Sequence[str] = (),
+    *,
+    here: bool = True,
 ) -> None:
     """Raises RequestError, which names the field, for a server that may not be named so.
 
-    `tools` come after their paths in the request; searches among `items` found others. `hosts` are patterns of those
-    that the deployment allows. `guard` judges what this server connects to: None where the provider does that.
-    `allowed` are patterns of labels: a key that has them may use those servers of the deployment, and no other server.
+    `tools` come after their paths in the request; searches among `items` found others. `allowed` are patterns of
+    labels: a key that has them may use those servers of the deployment, and no other server. `here`: this server
+    connects to them, and not the request's provider.
     """
     found = (("input", tool) for item in items if isinstance(item, ToolSearchOutput) for tool in item.tools)
     for param, tool in (*tools, *found):
@@ -34,7 +35,7 @@ def check_servers(
             _check_key(tool, param, allowed)
         if tool.server_url:
             try:
-                _check(tool.server_url, hosts, guard)
+                _check(tool.server_url, settings, here)
             except ValueError as error:
                 raise RequestError(f"'server_url' {error}", param=f"{param}.server_url") from None
 
@@ -48,11 +49,13 @@ def _check_key(tool: McpTool, param: str, allowed: Sequence[str]) -> None:
         raise UnknownServer(tool.server_label, f"{param}.server_label")
 
 
-def _check(url: str, hosts: Sequence[str], guard: Guard | None) -> None:
-    if not hosts:
+def _check(url: str, settings: Settings, here: bool) -> None:
+    if not settings.mcp_hosts:
         raise ValueError("is not taken: this deployment lets no request name an MCP server by its address")
-    if guard is None and "*" in hosts:
+    if not here and "*" in settings.mcp_hosts:
         return
-    host = guard.check(url) if guard else host_of(url)
-    if not any(fnmatchcase(host, pattern) for pattern in hosts):
+    from ..transport.guard import Guard, host_of  # few requests name a server
+
+    host = Guard(settings.loopback).check(url) if here else host_of(url)
+    if not any(fnmatchcase(host, pattern) for pattern in settings.mcp_hosts):
         raise ValueError("leads to a host that this deployment does not allow")

@@ -44,19 +44,33 @@ async def contents_of(seal: Seal, item: Compaction, targets: Sequence[str], para
     """What `item` holds. Raises RequestError, naming it, if it was not sealed here for this tenant, or can't be read by
     any of `targets`.
     """
-    found = await seal.open(item.encrypted_content)
-    try:
-        contents = Contents.model_validate_json(found[1]) if found else None
-    except ValidationError:
-        contents = None
-    target = found[0].removeprefix(_OWN) if found else ""
-    if contents is None or not found or (found[0] and target == found[0]):
+    opened = await _opened(seal, item)
+    if opened is None:
         message = f"The compaction item {item.id!r} was altered, or is not this server's, or not yours"
         raise RequestError(message, param=param, code="invalid_encrypted_content")
+    target, contents = opened
     if target and target not in targets:
         message = f"The compaction item {item.id!r} holds what {target!r} made, which no other model can read"
         raise RequestError(message, param=param, code="invalid_encrypted_content")
     return contents
+
+
+async def _opened(seal: Seal, item: Compaction) -> tuple[str, Contents] | None:
+    """The target that it was sealed for, if it was for one, and what it holds."""
+    found = await seal.open(item.encrypted_content)
+    target = found[0].removeprefix(_OWN) if found else ""
+    if not found or (found[0] and target == found[0]):
+        return None
+    try:
+        return target, Contents.model_validate_json(found[1])
+    except ValidationError:
+        return None
+
+
+async def carried(seal: Seal, item: Compaction) -> list[Item]:
+    """The items that it carries; none if it can't be opened."""
+    opened = await _opened(seal, item)
+    return opened[1].items if opened else []
 
 
 def told(

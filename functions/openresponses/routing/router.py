@@ -21,6 +21,7 @@ from ..core.ports import Counted, Counts, Provider, Seal, TurnStream
 from ..core.run import OfferedTool
 from ..core.settings import ProviderSettings, Settings
 from ..core.turn import Turn
+from ..schema.items import Compaction, Item
 from ..schema.request import CreateResponse
 from .catalog import Catalog
 from .connections import Breaker, Connections
@@ -75,6 +76,11 @@ class TenantModels:
 
     async def listed(self) -> list[str]:
         return await self._router.listed(self._allowed)
+
+    async def carried(self, compactions: Sequence[Compaction]) -> list[Item]:
+        from .compacted import carried
+
+        return [item for each in compactions for item in await carried(self._seal, each)]
 
     @asynccontextmanager
     async def ask(self, turn: Turn, served: str | None) -> AsyncGenerator[TurnStream, None]:

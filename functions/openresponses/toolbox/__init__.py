@@ -7,7 +7,7 @@ from ..core.answers import MAX_FAILURE, limited
 from ..core.ports import Offer, Offerable, ToolOutput
 from ..core.run import Run
 from ..schema.items import McpListTools, ServerCall
-from .source import AnswersLater, ToolFailed, ToolMisconfigured, ToolSource
+from .source import AnswersLater, KeepsSessions, ToolFailed, ToolMisconfigured, ToolSource
 
 
 class Toolbox:
@@ -33,6 +33,12 @@ class Toolbox:
         except (ToolFailed, ToolMisconfigured) as failure:
             return ToolOutput(limited(str(failure), MAX_FAILURE), failed=True)
         return ToolOutput(f"There is no tool named {call.name!r} here. Go on without it.", failed=True)
+
+    async def leave(self, run: Run) -> None:
+        """End what servers keep for `run`."""
+        for source in self._sources:
+            if isinstance(source, KeepsSessions):
+                await source.leave(run)
 
     async def ask(self, call: ServerCall, run: Run, task_token: str) -> ToolOutput | None:
         """Begin a call whose tool answers later. What it failed with at once; None if it did not."""

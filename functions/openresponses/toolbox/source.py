@@ -28,6 +28,15 @@ class ToolSource(Protocol):
 
 
 @runtime_checkable
+class KeepsSessions(Protocol):
+    """A source whose servers keep something for each run that called them."""
+
+    async def leave(self, run: Run) -> None:
+        """Let them end it. Never raises."""
+        ...
+
+
+@runtime_checkable
 class AnswersLater(Protocol):
     """A source of tools some of which answer later."""
 

@@ -15,6 +15,8 @@ import asyncio
 import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeAlias
 from urllib.parse import SplitResult, urlsplit
@@ -117,8 +119,17 @@ class Guard:
         return (secure and is_public(address)) or (self._loopback and address.is_loopback)
 
 
+@cache
+def _lookups() -> ThreadPoolExecutor:
+    """Threads of their own: a name whose servers don't answer holds one for many seconds, and a client may name many.
+    What else runs in threads, such as AWS's clients, doesn't wait for them.
+    """
+    return ThreadPoolExecutor(8, "lookup")
+
+
 async def _resolved(host: str, port: int) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_lookups(), look_up)
     return [f"{each[0]}%{each[3]}" if len(each) == 4 and each[3] else str(each[0]) for *_, each in found]
 
 
@@ -158,7 +169,13 @@ def host_of(url: str) -> str:
     return host
 
 
+_READ_IN_TWO_WAYS = "\u00df\u03c2\u200c\u200d"
+"""Characters that make two hosts of a name: IDNA 2003 and 2008 write them differently (UTS 46, section 7)."""
+
+
 def _ascii(host: str) -> str:
+    if any(each in _READ_IN_TWO_WAYS for each in host):
+        return ""
     try:
         return (host if host.isascii() else host.encode("idna").decode()).lower()
     except UnicodeError:

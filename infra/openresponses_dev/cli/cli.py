@@ -32,6 +32,12 @@ The value of each --header is read from a prompt, or from standard input, a line
 
   openresponses mcp set docs https://mcp.example.com/mcp --header Authorization
 """
+_SEARCH = """\
+The API key is read from a prompt, or from standard input:
+
+  openresponses tools set web_search --backend brave
+  openresponses tools set web_search --backend searxng --base-url https://searxng.example.com
+"""
 _PROMPT = """\
 A prompt has fields of a request, such as:
 
@@ -109,6 +115,12 @@ _command(_mcp, "set", "manage.mcp:set_server", "Add a server, or replace it.", m
 _command(_mcp, "list", "manage.mcp:list_servers", "List them, without their secrets.")
 _command(_mcp, "test", "manage.mcp:try_server", "Ask one for its tools, from this machine.")
 _command(_mcp, "remove", "manage.mcp:remove_server", "Remove one, with its secrets.")
+
+_tools = _commands("tools", "The tools that the server runs.")
+_command(_tools, "set", "manage.tools:set_tool", "Choose the service that searches the web.", more=_SEARCH)
+_command(_tools, "list", "manage.tools:list_tools", "List them, without their secrets.")
+_command(_tools, "test", "manage.tools:try_tool", "Search for a few pages, from this machine.")
+_command(_tools, "remove", "manage.tools:remove_tool", "Remove one.")
 
 _prompts = _commands("prompts", "The prompts that requests may begin with.")
 _command(_prompts, "set", "manage.prompts:set_prompt", "Add a prompt, or a new version of it.", more=_PROMPT)

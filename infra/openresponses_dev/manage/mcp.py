@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Annotated
 
 from cyclopts import Parameter
 from pydantic import JsonValue
 
+from openresponses.schema.items import ListedTool
+from openresponses.schema.tools import McpTool
+from openresponses.toolbox.mcp.credentials import McpCredentials
+from openresponses.toolbox.mcp.failures import McpFailure
+from openresponses.toolbox.mcp.listing import McpClients
+from openresponses.toolbox.mcp.policy import allowed
 from openresponses.toolbox.mcp.servers import LABEL, SERVERS, Approval, ConfiguredServer, parse_server
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage import parameters
@@ -16,6 +25,9 @@ from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.problems import Problem, columns, warn
 from openresponses_dev.manage.provider_options import read_secret
 from openresponses_dev.manage.providers import too_near, without_secrets
+
+_SHOWN = 60
+"""Characters of a description."""
 
 
 def set_server(
@@ -28,7 +40,7 @@ def set_server(
     allow: Annotated[
         tuple[str, ...], Parameter(metavar="TOOL,...", help="what requests may use of it (default: all)")
     ] = (),
-    description: Annotated[str, Parameter(metavar="TEXT", help="what a model is told of the server")] = "",
+    description: Annotated[str, Parameter(metavar="TEXT", help="for your own list")] = "",
     where: Where = Where(),
 ) -> int:
     deployment = deployment_at(where)
@@ -61,6 +73,32 @@ def list_servers(*, where: Where = Where()) -> int:
     return 0
 
 
+def try_server(label: str, /, *, where: Where = Where()) -> int:
+    deployment = deployment_at(where)
+    server = stored_server(deployment, label)
+    begun = time.monotonic()
+    try:
+        tools = asyncio.run(_tools(server))
+    except (McpFailure, ValueError) as failure:
+        raise Problem(f"{label}: {failure}", _mend(failure, deployment, server)) from None
+    say(f"{label} answered in {time.monotonic() - begun:.2f} s: {len(tools)} tools")
+    asked = McpTool.model_validate({"server_label": label})
+    rows = (
+        (
+            tool.name,
+            "yes" if allowed(tool, asked, server) else "no",
+            server.approval,
+            "yes" if (tool.annotations or {}).get("readOnlyHint") is True else "no",
+            _shortened(tool.description or "-"),
+        )
+        for tool in tools
+    )
+    say(columns(("TOOL", "OFFERED", "APPROVAL", "ONLY READS", "DESCRIPTION"), rows))
+    if missing := {*server.allow} - {tool.name for tool in tools}:
+        warn(f"it has no tool {', '.join(sorted(missing))}, which --allow names")
+    return 0
+
+
 def remove_server(label: str, /, *, where: Where = Where()) -> int:
     deployment = deployment_at(where)
     if not parameters.delete(deployment, SERVERS, label):
@@ -85,6 +123,28 @@ def server_of(label: str, document: str) -> ConfiguredServer:
         return parse_server(label, document)
     except ValueError as error:
         raise Problem(f"MCP server {label!r}: {error}") from None
+
+
+async def _tools(server: ConfiguredServer) -> list[ListedTool]:
+    """Raises McpFailure."""
+    credentials = McpCredentials(server.url, server.headers)
+    kept = await McpClients(time.monotonic).at("", credentials, None)
+    try:
+        return await kept.tools(credentials)
+    finally:
+        await kept.client.aclose()
+
+
+def _mend(failure: Exception, deployment: Deployment, server: ConfiguredServer) -> str:
+    again = deployment.command(f"mcp set {server.label} URL --header Authorization")
+    if isinstance(failure, McpFailure) and failure.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return f"give it other credentials: {again}"
+    return f"see whether {without_secrets(server.url)} is an MCP endpoint, and can be reached from here"
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…"
 
 
 def _missing(deployment: Deployment, label: str) -> Problem:

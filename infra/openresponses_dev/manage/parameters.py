@@ -16,7 +16,7 @@ _MAX_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """`name` is what comes after the kind. The text of a provider or an MCP server holds secrets."""
+    """`name` is what comes after the kind. The text of a provider, an MCP server or a search holds secrets."""
 
     name: str
     text: str = field(repr=False)
@@ -49,14 +49,14 @@ def read(deployment: Deployment, kind: Kind, name: str) -> Parameter | None:
     return Parameter(name, found["Value"], found["Type"] == "SecureString")
 
 
-def write(deployment: Deployment, kind: Kind, name: str, text: str) -> None:
+def write(deployment: Deployment, kind: Kind, name: str, text: str, *, secret: bool = False) -> None:
     """A secret is encrypted, with the stack's key, or else the account's own for parameters. Raises Problem."""
     path = f"{deployment.prefix}/{kind}/{name}"
     if (size := len(text.encode())) > _MAX_BYTES:
         raise Problem(
             f"{name} would take {size} bytes, and a parameter holds {_MAX_BYTES}", "name fewer models, tools or headers"
         )
-    secret = kind in _SECRET
+    secret = secret or kind in _SECRET
     key = {"KeyId": deployment.key_arn} if deployment.key_arn and secret else {}
     stored_as = "SecureString" if secret else "String"
     with translated("ssm"):

@@ -8,22 +8,25 @@ Facts: modelcontextprotocol.io/specification, revisions 2026-07-28 and 2025-11-2
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ...core.ports import Offer, Offerable, ToolOutput
 from ...core.run import Run
 from ...schema.items import McpCall, McpListTools, ServerCall
 from ...schema.tools import McpTool
-from ..source import ToolSource
+
+if TYPE_CHECKING:
+    from .source import McpSource
 
 
 class McpTools:
     """The source of one tenant, which `make` imports as a request names the first server."""
 
-    def __init__(self, make: Callable[[], ToolSource]) -> None:
+    def __init__(self, make: "Callable[[], McpSource]") -> None:
         self._make = make
 
     @cached_property
-    def _source(self) -> ToolSource:
+    def _source(self) -> "McpSource":
         return self._make()
 
     async def offer(self, tool: Offerable, known: McpListTools | None = None) -> Offer | None:
@@ -31,3 +34,7 @@ class McpTools:
 
     async def call(self, call: ServerCall, run: Run) -> ToolOutput | None:
         return await self._source.call(call, run) if isinstance(call, McpCall) else None
+
+    async def leave(self, run: Run) -> None:
+        if "_source" in self.__dict__:
+            await self._source.leave(run)

@@ -26,7 +26,7 @@ class McpFailure(Exception):
 
     def __init__(self, code: int, message: str, status: int = 0) -> None:
         super().__init__(message)
-        self.code, self.message, self.status = code, message, status
+        self.code, self.message, self.status = int(code), message, status
 
     @property
     def error(self) -> JsonObject:

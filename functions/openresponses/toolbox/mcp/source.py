@@ -4,8 +4,10 @@ A run keeps a request's address and credentials sealed, and of a server of the d
 operator has set is read at each use.
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from hashlib import sha256
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -36,6 +38,7 @@ class McpSource:
 
     def __init__(self, clients: McpClients, tenant: str, seal: Seal, guard: Guard, find: Find) -> None:
         self._clients, self._tenant, self._seal, self._guard, self._find = clients, tenant, seal, guard, find
+        self._called: dict[tuple[str, str], tuple[KeptClient, McpCredentials]] = {}
 
     async def offer(self, tool: Offerable, known: McpListTools | None = None) -> Offer | None:
         """Raises RequestError, which names a field of `tool`, and ConnectorFailed where the server tells no tools."""
@@ -49,7 +52,7 @@ class McpSource:
         mine = [each for each in tools if allowed(each, tool, configured)]
         server = McpServer(
             label=tool.server_label,
-            url="" if configured else _origin(credentials.url),
+            url="" if configured else _without_secrets(credentials.url),
             sealed="" if configured else await self._sealed(tool.server_label, credentials),
             configured=configured is not None,
             listed=listed,
@@ -69,11 +72,18 @@ class McpSource:
             arguments = arguments_of(call.name, call.arguments, tool.parameters or {})
             credentials = await self._known_credentials(server, call.name)
             kept = await self._kept(credentials, trusted=server.configured)
+            self._called[run.response.id, server.label] = kept, credentials
             return output_of(await _called(kept, credentials, run.response.id, tool, arguments))
         except ToolFailed as wrong:
             return failed(ProtocolFailure(INVALID_PARAMS, str(wrong)))
-        except (McpFailure, ValueError) as failure:
+        except (McpFailure, ValueError, RecursionError) as failure:
             return failed(failure if isinstance(failure, McpFailure) else ProtocolFailure(INVALID_PARAMS, str(failure)))
+
+    async def leave(self, run: Run) -> None:
+        """End the sessions that calls of `run` began."""
+        called = [self._called.pop((run.response.id, server.label), None) for server in run.servers]
+        ending = (kept.client.leave(credentials, run.response.id) for kept, credentials in filter(None, called))
+        await asyncio.gather(*ending)
 
     async def _configured(self, tool: McpTool) -> ConfiguredServer | None:
         """The server of the deployment that `tool` names; None if it brings one of its own.
@@ -163,7 +173,7 @@ def _still_known(tool: McpTool, known: McpListTools | None) -> list[ListedTool] 
     return None if known.narrowed and not names.issuperset(asked or ()) else known.tools
 
 
-def _origin(url: str) -> str:
-    """What of an address is no secret."""
+def _without_secrets(url: str) -> str:
+    """Its host, and a hash that tells it from every other address."""
     split = urlsplit(url)
-    return f"{split.scheme}://{split.hostname or ''}"
+    return f"{split.scheme}://{split.hostname or ''}#{sha256(url.encode()).hexdigest()[:32]}"

@@ -11,6 +11,8 @@ from pydantic import ValidationError
 from openresponses.entry.settings import OFFLINE, built_in
 from openresponses.toolbox.lambda_functions import LambdaTool
 from openresponses.toolbox.mcp.servers import SERVERS
+from openresponses.toolbox.source import is_backend
+from openresponses.toolbox.web_search.configuration import parsed
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Deployment
 from openresponses_dev.manage.doctor.findings import Finding, note, ok, problem
@@ -74,6 +76,9 @@ def aliases(deployment: Deployment) -> Iterator[Finding]:
 
 def tools(deployment: Deployment) -> Iterator[Finding]:
     for each in parameters.read_all(deployment, "tools"):
+        if is_backend(each.text):
+            yield _search(deployment, each)
+            continue
         try:
             yield ok(f"tool {each.name}", LambdaTool.model_validate_json(each.text).function)
         except ValidationError as error:
@@ -81,6 +86,20 @@ def tools(deployment: Deployment) -> Iterator[Finding]:
             where = ".".join(map(str, first["loc"])) or "value"
             name = f"{deployment.prefix}/tools/{each.name}"
             yield problem(f"tool {each.name}", f"{where}: {first['msg']}", f"correct the parameter {name}")
+
+
+def _search(deployment: Deployment, found: Parameter) -> Finding:
+    about, again = f"tool {found.name}", deployment.command(f"tools set {found.name} --backend BACKEND")
+    try:
+        configuration = parsed(found.text)
+    except ValueError as wrong:
+        return problem(about, str(wrong), again)
+    if not found.secure:
+        mend = f"{deployment.command(f'tools remove {found.name}')}, then {again}"
+        return problem(about, "is not a SecureString: its key is readable in the Parameter Store", mend)
+    if warning := too_near(deployment, configuration.base_url):
+        return note(about, warning)
+    return ok(about, f"{configuration.backend} {without_secrets(configuration.base_url)}".strip())
 
 
 def mcp_servers(deployment: Deployment) -> Iterator[Finding]:
