@@ -75,6 +75,10 @@ async def retrieved(house: House, response_id: str) -> Json:
     return (await house.stored.retrieve(response_id)).model_dump(mode="json")
 
 
+def recorded(house: House) -> list[tuple[str, str, int]]:
+    return [(each.call_id, each.outcome, each.bytes_out) for each in house.ledger.calls]
+
+
 def outputs(response: Json) -> list[tuple[str, str | None]]:
     return [(item["status"], item["output"]) for item in response["output"] if item["type"] == APPROVE.item_type]
 
