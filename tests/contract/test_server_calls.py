@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from openresponses.schema.items import OURS
+from tests.contract.sdk_fold import accumulated
 from tests.contract.serving import SCHEMAS, Serving
 from tests.contract.vendors import DIALECTS, vendors
 from tests.conversations import Conversation, kinds, text_of, user
-from tests.unit.kit import Json
+from tests.unit.cases import CASES
+from tests.unit.kit import Json, Script, play
 
 every_dialect = pytest.mark.parametrize("dialect", DIALECTS)
 ODD: Json = {"type": "mcp", "server_label": "odd", "require_approval": "never"}
@@ -113,6 +116,27 @@ async def test_calls_of_which_some_need_an_approval_stop_after_the_others(dialec
     assert len(serving.called) == 3
 
 
+@every_dialect
+@pytest.mark.parametrize("stored", [True, False], ids=["stored", "stateless"])
+async def test_an_approved_call_is_shown_in_its_own_turn(dialect: str, stored: bool) -> None:
+    serving = Serving()
+    async with vendors([dialect], sources=[serving]) as at:
+        talk = Conversation(at.ask, stored, {"tools": [DOCS, BANK]})
+        model = at.model(dialect)
+        first = await talk.say(model, user("/fake tools;parallel=4;turns=1;reasoning=2"))
+        request = first["output"][-1]
+        answer = {"type": "mcp_approval_response", "approval_request_id": request["id"], "approve": True}
+        second = await talk.say(model, answer)
+        third = await talk.say(model, user("/fake text"))
+        (upstream,) = at.upstreams.values()
+        assert at.refused == []
+    assert [call.name for call in serving.called] == ["look", "note", "break", "pay"]
+    assert (kinds(second)[0], kinds(second)[-1], kinds(third)) == ("mcp_call", "message", ["message"])
+    before, after, later = (str(sent.body) for sent in upstream.requests[-3:])
+    assert [sent.count("pay {") for sent in (before, after, later)] == [0, 1, 2], "the answer says it, too"
+    assert serving.listed == ["docs", "bank"]
+
+
 async def test_what_one_dialect_s_model_called_goes_on_with_every_other() -> None:
     async with vendors(sources=[Serving()]) as at:
         talk = Conversation(at.ask, False, {"tools": [DOCS, SEARCH]})
@@ -131,6 +155,27 @@ async def test_the_offline_model_calls_a_server_s_tool_and_searches() -> None:
     assert kinds(response) == ["mcp_list_tools", "mcp_call", "web_search_call", "message"]
     assert "The tool docs__look answered: look {'what': 'it'}" in text_of(response)
     assert "found" in text_of(response)
+
+
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")  # of the SDK, which does not know our own tools
+@pytest.mark.parametrize(
+    "name", [name for name, case in CASES.items() if OURS & {*case.types} and case.status == "completed"]
+)
+async def test_the_sdk_makes_the_final_response_of_the_stream(name: str) -> None:
+    events = await play(CASES[name].new_run(), Script(CASES[name].turns))
+    final = accumulated(events)
+    assert [item["id"] for item in final["output"]] == [item["id"] for item in events[-1]["response"]["output"]]
+    assert [item["type"] for item in final["output"]] == CASES[name].types
+
+
+async def test_events_come_in_the_order_of_openais_own() -> None:
+    """That of pydantic-ai's recording `test_openai_responses_model_mcp_server_tool_stream`."""
+    case = CASES["servers whose tools were listed, and an approved call"]
+    events = [event["type"] for event in await play(case.new_run(), Script(case.turns))]
+    listing = ["output_item.added", "mcp_list_tools.in_progress", "mcp_list_tools.completed", "output_item.done"]
+    begun = ["output_item.added", "mcp_call.in_progress", "mcp_call_arguments.delta", "mcp_call_arguments.done"]
+    called = [*begun, "mcp_call.completed", "output_item.done"]
+    assert events[2:-9] == [f"response.{kind}" for kind in (*listing, *listing, *called, *called)]
 
 
 # --- here, or upstream

@@ -96,6 +96,11 @@ def test_a_part_names_nothing_of_the_account(capsys: pytest.CaptureFixture[str])
                 "input[0].content[0]": [{"role": "user", "content": [pointer]}],
                 "input[2].output[0]": [user, call, turns.output("a", [pointer])],
                 "input[2]": [user, shot, {"type": "computer_call_output", "call_id": "c", "output": screenshot}],
+                "input[1].output": [
+                    user,
+                    {"type": "mcp_call", "server_label": "docs", "name": "draw", "content": [pointer]},
+                ],
+                "input[1].output[0]": [user, {**turns.clock("a"), "output": [pointer]}],
                 "input[1]": [
                     user,
                     {"type": "agent_message", "author": "a", "recipient": "b", "content": [{**pointer}]},

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from ...core.errors import RequestError
 from ...core.turn import Turn
 from ...schema.content import InputFile, InputImage, InputVideo, Part
-from ...schema.items import CustomToolCallOutput, FunctionCallOutput, Message
+from ...schema.items import CustomToolCallOutput, FunctionCallOutput, HostedToolCall, Message
 from ...schema.tools import UpstreamTool
 from .history import place
 from .json import fields
@@ -30,6 +30,7 @@ _NAMES = frozenset(
 """Fields of vendors' objects that name something of an account, as vendors spell them."""
 _AUTO = frozenset({"type", "memory_limit", "network_policy"})
 """What a container of `code_interpreter` may say: that it is a new one, and how it is."""
+_ANSWERS = (FunctionCallOutput, CustomToolCallOutput, HostedToolCall)
 _URLS = ("https://", "http://", "data:")
 _GOOGLE = ".googleapis.com"
 """Google's own hosts: its servers may read there as the account that asks them."""
@@ -89,7 +90,7 @@ def _parts(turn: Turn) -> Iterator[tuple[str, Part]]:
         name = "content"
         if isinstance(item, Message):
             parts = item.content
-        elif isinstance(item, FunctionCallOutput | CustomToolCallOutput) and not isinstance(item.output, str):
+        elif isinstance(item, _ANSWERS) and item.output is not None and not isinstance(item.output, str):
             parts, name = item.output, "output"
         for at, part in enumerate(parts):
             if isinstance(part, InputImage | InputFile | InputVideo):
