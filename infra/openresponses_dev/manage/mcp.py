@@ -132,7 +132,7 @@ async def _tools(server: ConfiguredServer) -> list[ListedTool]:
     try:
         return await kept.tools(credentials)
     finally:
-        await kept.client.aclose()
+        await kept.client.rest()
 
 
 def _mend(failure: Exception, deployment: Deployment, server: ConfiguredServer) -> str:
