@@ -18,17 +18,24 @@ from openai.types.responses.tool_param import ToolParam
 from openresponses.api.body import parse_create
 from openresponses.core import deltas as d
 from openresponses.core.errors import RequestError
+from openresponses.core.ports import Offer, Offerable
+from openresponses.core.run import McpServer, OfferedTool
 from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn, turn_of
 from openresponses.dialects import connect
 from openresponses.dialects._shared.http_dialect import HttpDialect
+from openresponses.schema.items import McpListTools
+from openresponses.schema.tools import McpTool
 from tests.contract.machine import House
 from tests.contract.sdk_samples import Fields, Json, members, samples
 from tests.openresponses_schema import check_response
-from tests.unit.kit import Script
+from tests.unit.kit import Script, Tools
 
 NO_FILE = r"input\[\d\]\.(content|output)\[0\]: .* '(input_image|input_file)' without"
 NO_TOOL = r"[\w\[\].]+\.type: This server has no tool '(shell' in a container|programmatic_tool_calling')"
+ELSEWHERE = (
+    r"[\w\[\].]+\.(connector_id|tunnel_id|server_url): (Only OpenAI can reach|'server_url' must be an https URL)"
+)
 NOBODY = {
     "EasyInputMessageParam": NO_FILE,
     "Message": NO_FILE,
@@ -36,7 +43,9 @@ NOBODY = {
     "ResponseCustomToolCallOutputParam": NO_FILE,
     "FunctionCallOutput": rf"{NO_FILE}|input\[2\]\.call_id: ",
     "ResponseToolSearchOutputItemParamParam": rf"{NO_TOOL}|input\[2\]\.tools\[0\]\.headers: This is stored",
-    "AdditionalTools": NO_TOOL,
+    "AdditionalTools": rf"{NO_TOOL}|{ELSEWHERE}",
+    "Mcp": ELSEWHERE,
+    "McpApprovalResponse": r"input\[1\]\.approval_request_id: No request for approval",
     "FunctionShellToolParam": NO_TOOL,
     "ProgrammaticToolCalling": NO_TOOL,
     "ToolChoiceSpecificProgrammaticToolCallingParam": r"tool_choice: .*'programmatic_tool_calling'",
@@ -57,6 +66,19 @@ OTHERS = [
     ("v", "gemini", "http://v", "gemini-3-pro"),
     ("v", "bedrock", "http://v", "anthropic.claude-sonnet-5"),
 ]
+
+
+class Asking(Tools):
+    """Asks every MCP server, which has one tool."""
+
+    async def offer(self, tool: Offerable, known: McpListTools | None = None) -> Offer | None:
+        if not isinstance(tool, McpTool):
+            return await super().offer(tool, known)
+        label = tool.server_label
+        found = OfferedTool(
+            name=f"{label}__name", kind="mcp", item_type="mcp_call", wire_name="name", server_label=label, parameters={}
+        )
+        return Offer([found], McpServer(label=label))
 
 
 @cache
@@ -107,7 +129,7 @@ def all_samples(member: Any) -> list[Any]:
 
 @named(ResponseInputItemParam)
 async def test_an_item_is_understood(member: Any) -> None:
-    house = House(Script([[d.Text(0, "hi"), d.Finish("stop")]]))
+    house = House(Script([[d.Text(0, "hi"), d.Finish("stop")]]), Asking())
     stored, _ = await house.create()
     refused = set[str]()
     for item in all_samples(member):
@@ -123,7 +145,7 @@ async def test_an_item_is_understood(member: Any) -> None:
 
 @named(ToolParam)
 async def test_a_tool_is_understood(member: Any) -> None:
-    house, refused = House(Script([])), set[str]()
+    house, refused = House(Script([]), Asking()), set[str]()
     for tool in all_samples(member):
         refused |= await refusals(house, input="hi", tools=[tool])
     check(member, refused)
@@ -148,7 +170,7 @@ CHOSEN: list[Json] = [
 
 @named(ToolChoice)
 async def test_a_tool_choice_is_understood(member: Any) -> None:
-    house, refused = House(Script([])), set[str]()
+    house, refused = House(Script([]), Asking()), set[str]()
     for choice in all_samples(member):
         match choice:
             case {"type": "allowed_tools"}:

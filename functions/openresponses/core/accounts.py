@@ -144,6 +144,14 @@ def refused_calls(run: Run) -> Iterator[CallAccount]:
             yield call_account_of(run, call, "refused")
 
 
+def abandoned_calls(run: Run) -> Iterator[CallAccount]:
+    """The calls that waited for their answers when their response was cancelled or failed."""
+    if run.response.status in ("cancelled", "failed"):
+        for item in run.settled():
+            if isinstance(item, HostedToolCall) and item.status == "incomplete" and run.patience(item) is not None:
+                yield call_account_of(run, item, "unknown")
+
+
 def _is_clients(item: Item) -> bool:
     """Whether a client has made it, and no model and no server."""
     if isinstance(item, Message):

@@ -14,6 +14,7 @@ from .accounts import (
     Account,
     CallAccount,
     CallOutcome,
+    abandoned_calls,
     account_of,
     call_account_of,
     refused_calls,
@@ -437,7 +438,9 @@ class Ports:
         return spent
 
     async def account(self, run: Run, failure: Exception | None = None) -> None:
-        """Record what a response took that is over, or that ends with `failure`."""
+        """Record what a response took that is over, or that ends with `failure`, and the calls that it abandoned."""
+        for abandoned in abandoned_calls(run):
+            await self.accounts.called(abandoned)
         await self.accounts.record(account_of(run, self.now(), failure))
 
     async def call(self, call: ServerCall, run: Run) -> ToolOutput:
@@ -453,12 +456,6 @@ class Ports:
         """Record the calls that the user of this request did not approve."""
         for account in refused_calls(run):
             await self.accounts.called(account)
-
-    async def left(self, run: Run) -> None:
-        """Record the calls that waited for an answer, and that nobody waits for any more: the response ends."""
-        for call in run.pending() if run.parked else ():
-            if run.patience(call) is not None:
-                await self.called(call, run, None, run.parked)
 
     async def called(self, call: ServerCall, run: Run, output: ToolOutput | None, began: float | None = None) -> None:
         """Record a call that is over: nobody knows how, where it has no output. `began` is in Unix seconds."""

@@ -129,7 +129,6 @@ class StoredResponses:
         journal = Journal(run, nowhere, recorder, self._ports.account)
         remains = await take_over(run, log, storage, record)
         await bury(run, journal, remains)
-        await self._ports.left(run)
         await finish(run, Stop("cancelled"), journal, self._now)
 
     async def delete(self, response_id: str) -> None:

@@ -140,7 +140,6 @@ class Worker:
         with suppress(errors.Superseded):
             remains = await take_over(run, log, self._storage, record)
             await self._pick_up(run, journal, remains)
-            await self._ports.left(run)
             await finish(run, Stop("failed", error=readable(error, cause)), journal, self._ports.now)
 
     async def _find(self, response_id: str) -> tuple[Record, Run, list[Batch]] | None:
