@@ -15,27 +15,29 @@ from tests.e2e.conftest import Endpoint
 from tests.e2e.tenants import Cloud
 
 Json = dict[str, Any]
-TOKEN = "planted-header"
-DOCS: Json = {"type": "mcp", "server_label": "docs"}
-CALL = '[[call docs__echo {"text": "planted-prompt"}]]'
-ADD = '[[call docs__add {"numbers": [1, 2]}]]'
+TOKEN = "token-of-the-operator"
+DOCS: Json = {"type": "mcp", "server_label": "handbook"}
+CALL = '[[call handbook__echo {"text": "planted-prompt"}]]'
+ADD = '[[call handbook__add {"numbers": [1, 2]}]]'
 ASKED: Json = {"model": "offline/demo", "input": CALL, "tools": [DOCS]}
 
 
 @pytest.fixture(scope="module")
 def it(cloud: Endpoint) -> Iterator[Cloud]:
-    """With the servers `docs`, which has two tools for everybody, and `team`, of which each call is to be approved."""
+    """With the servers `handbook`, which has two tools for everybody, and `team`, each call of which is approved."""
     it = Cloud(cloud)
     command = [sys.executable, "-m", "tests.fakes.mcp_server", "--token", TOKEN]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         told = {"url": process.stdout.readline().strip(), "headers": {"Authorization": f"Bearer {TOKEN}"}}
-        servers = {"docs": {**told, "approval": "never", "allow": ["echo", "add"]}, "team": told}
+        servers = {"handbook": {**told, "approval": "never", "allow": ["echo", "add"]}, "team": told}
         for label, server in servers.items():
             name = f"{it.told['prefix']}/mcp/{label}"
             it.client("ssm").put_parameter(Name=name, Value=json.dumps(server), Type="SecureString")
         time.sleep(1.3)  # ConfigSeconds
         yield it
+        for label in servers:  # other tests name servers of their own
+            it.client("ssm").delete_parameter(Name=f"{it.told['prefix']}/mcp/{label}")
         process.terminate()
 
 
@@ -62,7 +64,7 @@ def lines(it: Cloud, wanted: Callable[[Json], bool], count: int) -> list[Json]:
 
 @pytest.mark.parametrize("background", [False, True])
 def test_a_call_of_a_server_of_the_deployment_and_its_line(it: Cloud, background: bool) -> None:
-    key = it.key("acme", mcp=["docs"])
+    key = it.key("acme", mcp=["handbook"])
     response = made(it, key, {**ASKED, "background": background})
     assert [item["type"] for item in response["output"]] == ["mcp_list_tools", "mcp_call", "message"]
     assert [tool["name"] for tool in response["output"][0]["tools"]] == ["echo", "add"]
@@ -74,7 +76,7 @@ def test_a_call_of_a_server_of_the_deployment_and_its_line(it: Cloud, background
         "key_id": key.split("_")[1],
         "call_id": response["output"][1]["id"],
         "kind": "mcp",
-        "server": "docs",
+        "server": "handbook",
         "tool": "echo",
         "outcome": "completed",
         "approved_by": "policy",
@@ -87,7 +89,7 @@ def test_a_call_of_a_server_of_the_deployment_and_its_line(it: Cloud, background
 
 def test_what_is_approved_and_what_is_refused_leaves_a_line_each(it: Cloud) -> None:
     asking, approving = it.key("acme", mcp=["team"]), it.key("acme", mcp=["t*"])
-    twice = " ".join(each.replace("docs__", "team__") for each in (CALL, ADD))
+    twice = " ".join(each.replace("handbook__", "team__") for each in (CALL, ADD))
     tools = [{"type": "mcp", "server_label": "team", "require_approval": "never"}]
     first = made(it, asking, {**ASKED, "input": twice, "tools": tools})
     echo, add = (item for item in first["output"] if item["type"] == "mcp_approval_request")
@@ -107,14 +109,14 @@ def test_what_is_approved_and_what_is_refused_leaves_a_line_each(it: Cloud) -> N
 @pytest.mark.parametrize(
     ("limit", "tool", "param"),
     [
-        (["docs"], {"server_label": "team"}, "server_label"),
-        (["docs"], {"server_label": "nobody"}, "server_label"),
+        (["handbook"], {"server_label": "team"}, "server_label"),
+        (["handbook"], {"server_label": "nobody"}, "server_label"),
         ([], {"server_label": "nobody"}, "server_label"),
-        (["docs"], {"server_url": "https://mcp.example.com"}, "server_url"),
-        (["docs"], {"server_label": "mine", "server_url": "https://mcp.example.com"}, "server_url"),
+        (["handbook"], {"server_url": "https://mcp.example.com"}, "server_url"),
+        (["handbook"], {"server_label": "mine", "server_url": "https://mcp.example.com"}, "server_url"),
         ([], {"server_url": "https://mcp.example.com"}, "server_url"),
-        ([], {"headers": {"x-key": "planted-header"}}, "headers"),
-        ([], {"authorization": "planted-header"}, "authorization"),
+        ([], {"headers": {"x-key": "key-of-a-client"}}, "headers"),
+        ([], {"authorization": "key-of-a-client"}, "authorization"),
     ],
     ids=str,
 )
@@ -124,13 +126,17 @@ def test_what_a_request_may_not_say_is_a_400_that_names_the_field(
     with it.http(it.key("acme", mcp=limit)) as http:
         answer = http.post("responses", json={**ASKED, "tools": [{**DOCS, **tool}]})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, f"tools[0].{param}")
-    assert "planted" not in answer.text
+    assert "key-of-a-client" not in answer.text
 
 
 def test_a_server_that_a_key_may_not_use_is_told_apart_from_none_by_nothing(it: Cloud) -> None:
     texts = set[str]()
-    with it.http(it.key("acme", mcp=["docs"])) as http:
+    with it.http(it.key("acme", mcp=["handbook"])) as http:
         for label in ("team", "nobody"):
             tools = [{"type": "mcp", "server_label": label}]
             texts.add(http.post("responses", json={**ASKED, "tools": tools}).text.replace(label, "?"))
     assert len(texts) == 1
+
+
+def test_the_operators_secret_is_in_no_line(it: Cloud) -> None:
+    assert not any(TOKEN in line or "key-of-a-client" in line for line in it.endpoint.log_lines())
