@@ -22,6 +22,7 @@ from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn, turn_of
 from openresponses.dialects import connect
 from openresponses.dialects._shared.http_dialect import HttpDialect
+from tests.contract.approving import Servers
 from tests.contract.machine import House
 from tests.contract.sdk_samples import Fields, Json, members, samples
 from tests.openresponses_schema import check_response
@@ -29,14 +30,17 @@ from tests.unit.kit import Script
 
 NO_FILE = r"input\[\d\]\.(content|output)\[0\]: .* '(input_image|input_file)' without"
 NO_TOOL = r"[\w\[\].]+\.type: This server has no tool '(shell' in a container|programmatic_tool_calling')"
+NO_SERVER = r"[\w\[\].]+\.(connector_id|tunnel_id): Only OpenAI can reach a server"
 NOBODY = {
+    "Mcp": NO_SERVER,
+    "McpApprovalResponse": r"input\[1\]\.approval_request_id: No request for approval",
     "EasyInputMessageParam": NO_FILE,
     "Message": NO_FILE,
     "ComputerCallOutput": NO_FILE,
     "ResponseCustomToolCallOutputParam": NO_FILE,
     "FunctionCallOutput": rf"{NO_FILE}|input\[2\]\.call_id: ",
     "ResponseToolSearchOutputItemParamParam": rf"{NO_TOOL}|input\[2\]\.tools\[0\]\.headers: This is stored",
-    "AdditionalTools": NO_TOOL,
+    "AdditionalTools": rf"{NO_TOOL}|{NO_SERVER}",
     "FunctionShellToolParam": NO_TOOL,
     "ProgrammaticToolCalling": NO_TOOL,
     "ToolChoiceSpecificProgrammaticToolCallingParam": r"tool_choice: .*'programmatic_tool_calling'",
@@ -107,7 +111,7 @@ def all_samples(member: Any) -> list[Any]:
 
 @named(ResponseInputItemParam)
 async def test_an_item_is_understood(member: Any) -> None:
-    house = House(Script([[d.Text(0, "hi"), d.Finish("stop")]]))
+    house = House(Script([[d.Text(0, "hi"), d.Finish("stop")]]), Servers())
     stored, _ = await house.create()
     refused = set[str]()
     for item in all_samples(member):
@@ -123,7 +127,7 @@ async def test_an_item_is_understood(member: Any) -> None:
 
 @named(ToolParam)
 async def test_a_tool_is_understood(member: Any) -> None:
-    house, refused = House(Script([])), set[str]()
+    house, refused = House(Script([]), Servers()), set[str]()
     for tool in all_samples(member):
         refused |= await refusals(house, input="hi", tools=[tool])
     check(member, refused)
@@ -135,7 +139,7 @@ TOOLS: list[Json] = [
     *({"type": kind} for kind in ("web_search", "shell", "apply_patch", "computer", "image_generation")),
     {"type": "file_search", "vector_store_ids": ["v"]},
     {"type": "code_interpreter", "container": "c"},
-    {"type": "mcp", "server_label": "server_label", "server_url": "https://example.com/mcp"},
+    {"type": "mcp", "server_label": "server_label", "server_url": "https://example.com/mcp", "allowed_tools": ["name"]},
     {"type": "web_search_preview"},
     {"type": "web_search_preview_2025_03_11"},
 ]
@@ -148,7 +152,7 @@ CHOSEN: list[Json] = [
 
 @named(ToolChoice)
 async def test_a_tool_choice_is_understood(member: Any) -> None:
-    house, refused = House(Script([])), set[str]()
+    house, refused = House(Script([]), Servers()), set[str]()
     for choice in all_samples(member):
         match choice:
             case {"type": "allowed_tools"}:
