@@ -93,9 +93,9 @@ CALLS: dict[str, tuple[list[Json], tuple[str, str, str, Any]]] = {
         (mcp_name("a b", "c/d" * 60), "{}", "completed", "x"),
     ),
     "approved, and made": ([ASKS, answer(True), MADE], ("bank__pay", '{"a":1}', "completed", "paid")),
-    "approved, and made twice": (
+    "approved again, and made": (
         [ASKS, answer(True), MADE, {**MADE, "id": "mcp_3", "output": "again"}],
-        ("bank__pay", '{"a":1}', "completed", "paid"),
+        ("bank__pay", '{"a":1}', "completed", "again"),
     ),
     "approved, and not made": ([ASKS, answer(True)], ("bank__pay", '{"a":1}', "failed", NOT_MADE)),
     "refused": ([ASKS, answer(False)], ("bank__pay", '{"a":1}', "failed", REFUSED)),
