@@ -77,6 +77,8 @@ class House:
                     await asyncio.gather(*(self._parked(response_id, each["id"]) for each in result["calls"]))
                 elif result["step"] != "again":
                     return
+        except Superseded:
+            return
         except KitError as error:
             cause = json.dumps({"errorType": type(error).__name__, "errorMessage": str(error)})
             await self.worker().settle(response_id, type(error).__name__, cause)

@@ -45,4 +45,4 @@ async def asking(
     try:
         yield asked
     finally:
-        await asked.client.aclose()
+        await asked.client.rest()

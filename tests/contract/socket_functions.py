@@ -123,7 +123,7 @@ def played() -> dict[str, Any]:
     dynamodb = boto3.client("dynamodb", region_name="us-east-1")
     dynamodb.create_table(**TABLE)
     boto3.client("s3", region_name="us-east-1").create_bucket(Bucket=BUCKET)
-    store_key(dynamodb, "responses", ClientKey("k" * 12, "hash", "acme"))
+    store_key(dynamodb, "responses", ClientKey("k" * 12, "hash", "acme", mcp=("docs",)))
     door, worker = import_module("openresponses.entry.socket"), import_module("openresponses.entry.socket_worker")
     told: dict[str, Any] = {}
 
@@ -142,6 +142,8 @@ def played() -> dict[str, Any]:
     first = turn(create())
     told["first"] = [frame["type"] for frame in first]
     told["second"] = turn(create(previous_response_id=first[-1]["response"]["id"]))[-1]["type"]
+    own = {"type": "mcp", "server_label": "docs", "server_url": "https://mcp.example.com"}
+    told["limited"] = [turn(create(tools=[tool])) for tool in (own, {"type": "mcp", "server_label": "team"})]
     routed = event("$default", create())
     routed["requestContext"]["routeKey"] = "$connect"  # as the `type` of a message may say
     door.handler(routed, Context())

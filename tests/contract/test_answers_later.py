@@ -19,6 +19,7 @@ from openresponses.schema.items import HostedToolCall, McpListTools, ServerCall
 from openresponses.storage.memory import MemoryStore
 from tests.contract.deaths import Life
 from tests.contract.machine import House
+from tests.contract.sockets import Line
 from tests.openresponses_schema import check_response
 from tests.stream_checker import check_stream
 from tests.sweeps import Sweep
@@ -89,6 +90,7 @@ async def test_two_calls_of_a_turn_are_answered_in_either_order(backwards: bool)
     tokens = await parked(house, tools, 2)
     waits = await retrieved(house, response_id)
     assert (waits["status"], outputs(waits)) == ("in_progress", [("in_progress", None)] * 2)
+    house.time += 3600
     for call_id, token in sorted(tokens.items(), reverse=backwards):
         house.answers[token].set_result(f"yes to {call_id[-1]}")
         await asyncio.sleep(0.01)
@@ -98,6 +100,7 @@ async def test_two_calls_of_a_turn_are_answered_in_either_order(backwards: bool)
     assert response["status"] == "completed"
     assert outputs(response) == [("completed", "yes to 0"), ("completed", "yes to 1")]
     assert sorted(recorded(house)) == [(call_id, "completed", len("yes to 0")) for call_id in sorted(tokens)]
+    assert {each.seconds for each in house.ledger.calls} == {3600}
     events = await house.events(response_id)
     check_stream(events)
     assert [event["sequence_number"] for event in events] == [*range(len(events))]
@@ -130,6 +133,24 @@ async def test_a_response_that_is_made_inline_is_handed_off_at_once_and_its_clie
     assert await house.events(response["id"]) == events
 
 
+async def test_over_a_socket_the_answer_is_waited_for_and_another_holder_of_the_lane_goes_on() -> None:
+    house, tools = house_of([*asks(1), *STOP], ANSWER)
+    line = await Line(house).open()
+    line.life = 15.1  # little more than what a holder passes its lane on with
+    creating = asyncio.create_task(line.create(tools=TOOLS))
+    (token,) = (await parked(house, tools, 1)).values()
+    await asyncio.sleep(0.3)
+    assert not creating.done()
+    house.answers[token].set_result("yes")
+    frames = await creating
+    await house.idle()
+    numbers = [frame["sequence_number"] for frame in frames]
+    assert numbers == sorted({*numbers})  # with gaps, where deltas were joined
+    assert frames[-1]["type"] == "response.completed"
+    assert outputs(frames[-1]["response"]) == [("completed", "yes")]
+    assert "follow" in {key for heir in line.invoked for key in heir}
+
+
 @pytest.mark.parametrize("declared", ["tools", "input"])
 async def test_a_response_that_is_not_stored_can_offer_no_such_tool(declared: str) -> None:
     house, _ = house_of(ANSWER)
@@ -154,6 +175,7 @@ async def test_a_failure_is_told_to_the_model_and_so_is_one_at_once() -> None:
     response = await retrieved(house, response_id)
     said = "Nobody answered in time. Go on without it."
     assert outputs(response) == [("failed", "It is closed"), ("failed", said)]
+    assert [each.outcome for each in house.ledger.calls] == ["failed", "failed"]
     assert response["status"] == "completed"
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from openresponses.core.errors import ProviderThrottled, StorageUnavailable
 from openresponses.entry.api import build
+from openresponses.entry.compose import Deployment
 from openresponses.entry.local_aws import use_local_aws
 from openresponses.entry.runner import Crashed, TaskEvent, perform, workers_from
 from openresponses.entry.settings import aws_settings_from, settings_from
@@ -147,6 +148,27 @@ print(*(set(sys.modules) - ready))
 """
     result = subprocess.run([sys.executable, "-c", code], env=STORED, check=True, capture_output=True, text=True)
     assert {name for name in result.stdout.split() if not name.startswith("openresponses.toolbox.mcp.")} == set()
+
+
+@pytest.mark.parametrize("entry", ["api", "tasks"])
+def test_nothing_of_approvals_is_imported_before_a_request_gives_one(entry: str) -> None:
+    found = imported(entry, STORED)
+    assert not {name for name in found if name.endswith((".approvals", ".spending", ".memory_spent"))}
+
+
+async def test_a_server_without_storage_remembers_for_each_tenant_which_approvals_were_spent() -> None:
+    deployment = Deployment({})
+    assert await deployment.ports("acme").spent.spend(["mcpr_1"], "resp_1") is None
+    assert await deployment.ports("acme").spent.spend(["mcpr_1"], "resp_2") == "mcpr_1"
+    assert await deployment.ports("other").spent.spend(["mcpr_1"], "resp_2") is None
+    first, again, other = [await marked(deployment, tenant) for tenant in ("acme", "acme", "other")]
+    assert first == again != other
+
+
+async def marked(deployment: Deployment, tenant: str) -> str:
+    marks = deployment.ports(tenant).marks
+    assert marks is not None
+    return (await marks.marks())[0]("text")
 
 
 def test_fastapi_is_imported_for_its_document_alone() -> None:

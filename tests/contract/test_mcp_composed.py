@@ -59,6 +59,19 @@ async def test_its_tools_are_listed_and_called(sessions: bool) -> None:
     )
 
 
+async def test_one_connection_serves_a_response_and_none_outlives_it() -> None:
+    """A sandbox may be frozen after it."""
+    ports: list[set[int]] = []
+    async with mcp_server() as server, sdk(OPENRESPONSES_LOOPBACK="true") as client:
+        for _ in range(2):
+            server.ports.clear()
+            asked = '[[call shop__echo {"text": "hi"}]]'
+            await client.responses.create(model="offline/demo", input=asked, tools=[naming(server.url)])
+            ports.append({*server.ports})
+    assert [len(each) for each in ports] == [1, 1]
+    assert ports[0].isdisjoint(ports[1])
+
+
 async def test_a_listing_that_fails_is_a_424() -> None:
     async with mcp_server(token=SECRET) as server, sdk(OPENRESPONSES_LOOPBACK="true") as client:
         with pytest.raises(openai.APIStatusError) as caught:

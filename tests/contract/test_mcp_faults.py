@@ -226,6 +226,20 @@ async def test_a_call_reaches_its_server_once(again: int) -> None:
         assert server.asked.count("tools/call") == again + 1
 
 
+@pytest.mark.parametrize("method", ["server/discover", "initialize", "tools/list"])
+async def test_what_is_no_call_is_sent_again_where_its_connection_breaks(method: str) -> None:
+    """As a kept connection does after a sandbox was frozen."""
+    in_session = of_a_session(lambda heard: as_json(heard, {"tools": [{"name": "echo"}]}))
+    async with (
+        raw_server(
+            lambda heard: [] if server.asked.count(method) == 1 and heard.asks == method else in_session(heard)
+        ) as server,
+        asking(server.url) as asked,
+    ):
+        assert await asked.names() == ["echo"]
+    assert server.asked.count(method) == 2
+
+
 SAID = [
     answering(reply(400, f"Unknown token {SECRET}".encode())),
     answering(reply(401, www_authenticate=f'Bearer error="bad", token="{SECRET}"')),

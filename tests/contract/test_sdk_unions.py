@@ -18,29 +18,34 @@ from openai.types.responses.tool_param import ToolParam
 from openresponses.api.body import parse_create
 from openresponses.core import deltas as d
 from openresponses.core.errors import RequestError
+from openresponses.core.ports import Offer, Offerable
+from openresponses.core.run import McpServer, OfferedTool
 from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn, turn_of
 from openresponses.dialects import connect
 from openresponses.dialects._shared.http_dialect import HttpDialect
-from tests.contract.approving import Servers
+from openresponses.schema.items import McpListTools
+from openresponses.schema.tools import McpTool
 from tests.contract.machine import House
 from tests.contract.sdk_samples import Fields, Json, members, samples
 from tests.openresponses_schema import check_response
-from tests.unit.kit import Script
+from tests.unit.kit import Script, Tools
 
 NO_FILE = r"input\[\d\]\.(content|output)\[0\]: .* '(input_image|input_file)' without"
 NO_TOOL = r"[\w\[\].]+\.type: This server has no tool '(shell' in a container|programmatic_tool_calling')"
-NO_SERVER = r"[\w\[\].]+\.(connector_id|tunnel_id): Only OpenAI can reach a server"
+ELSEWHERE = (
+    r"[\w\[\].]+\.(connector_id|tunnel_id|server_url): (Only OpenAI can reach|'server_url' must be an https URL)"
+)
 NOBODY = {
-    "Mcp": NO_SERVER,
-    "McpApprovalResponse": r"input\[1\]\.approval_request_id: No request for approval",
     "EasyInputMessageParam": NO_FILE,
     "Message": NO_FILE,
     "ComputerCallOutput": NO_FILE,
     "ResponseCustomToolCallOutputParam": NO_FILE,
     "FunctionCallOutput": rf"{NO_FILE}|input\[2\]\.call_id: ",
     "ResponseToolSearchOutputItemParamParam": rf"{NO_TOOL}|input\[2\]\.tools\[0\]\.headers: This is stored",
-    "AdditionalTools": rf"{NO_TOOL}|{NO_SERVER}",
+    "AdditionalTools": rf"{NO_TOOL}|{ELSEWHERE}",
+    "Mcp": ELSEWHERE,
+    "McpApprovalResponse": r"input\[1\]\.approval_request_id: No request for approval",
     "FunctionShellToolParam": NO_TOOL,
     "ProgrammaticToolCalling": NO_TOOL,
     "ToolChoiceSpecificProgrammaticToolCallingParam": r"tool_choice: .*'programmatic_tool_calling'",
@@ -61,6 +66,19 @@ OTHERS = [
     ("v", "gemini", "http://v", "gemini-3-pro"),
     ("v", "bedrock", "http://v", "anthropic.claude-sonnet-5"),
 ]
+
+
+class Asking(Tools):
+    """Asks every MCP server, which has one tool."""
+
+    async def offer(self, tool: Offerable, known: McpListTools | None = None) -> Offer | None:
+        if not isinstance(tool, McpTool):
+            return await super().offer(tool, known)
+        label = tool.server_label
+        found = OfferedTool(
+            name=f"{label}__name", kind="mcp", item_type="mcp_call", wire_name="name", server_label=label, parameters={}
+        )
+        return Offer([found], McpServer(label=label))
 
 
 @cache
@@ -111,7 +129,7 @@ def all_samples(member: Any) -> list[Any]:
 
 @named(ResponseInputItemParam)
 async def test_an_item_is_understood(member: Any) -> None:
-    house = House(Script([[d.Text(0, "hi"), d.Finish("stop")]]), Servers())
+    house = House(Script([[d.Text(0, "hi"), d.Finish("stop")]]), Asking())
     stored, _ = await house.create()
     refused = set[str]()
     for item in all_samples(member):
@@ -127,7 +145,7 @@ async def test_an_item_is_understood(member: Any) -> None:
 
 @named(ToolParam)
 async def test_a_tool_is_understood(member: Any) -> None:
-    house, refused = House(Script([]), Servers()), set[str]()
+    house, refused = House(Script([]), Asking()), set[str]()
     for tool in all_samples(member):
         refused |= await refusals(house, input="hi", tools=[tool])
     check(member, refused)
@@ -139,7 +157,7 @@ TOOLS: list[Json] = [
     *({"type": kind} for kind in ("web_search", "shell", "apply_patch", "computer", "image_generation")),
     {"type": "file_search", "vector_store_ids": ["v"]},
     {"type": "code_interpreter", "container": "c"},
-    {"type": "mcp", "server_label": "server_label", "server_url": "https://example.com/mcp", "allowed_tools": ["name"]},
+    {"type": "mcp", "server_label": "server_label", "server_url": "https://example.com/mcp"},
     {"type": "web_search_preview"},
     {"type": "web_search_preview_2025_03_11"},
 ]
@@ -152,7 +170,7 @@ CHOSEN: list[Json] = [
 
 @named(ToolChoice)
 async def test_a_tool_choice_is_understood(member: Any) -> None:
-    house, refused = House(Script([]), Servers()), set[str]()
+    house, refused = House(Script([]), Asking()), set[str]()
     for choice in all_samples(member):
         match choice:
             case {"type": "allowed_tools"}:

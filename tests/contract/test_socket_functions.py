@@ -18,6 +18,8 @@ def test_they_serve_a_connection_from_its_beginning_to_its_end() -> None:
     assert told.pop("first")[::8] == ["response.created", "response.completed"]
     (binary,) = told.pop("binary")
     assert (binary["status"], binary["error"]["code"]) == (400, "invalid_json")
+    refused = [(frame["status"], frame["error"]["param"]) for (frame,) in told.pop("limited")]
+    assert refused == [(400, "tools[0].server_url"), (400, "tools[0].server_label")]  # its key is for the server docs
     assert told == {
         "connect": {"statusCode": 200},
         "second": "response.completed",

@@ -89,7 +89,7 @@ async def opening(url: str, guard: Guard) -> None:
 
 async def closed(clients: McpClients) -> None:
     for kept in clients._kept.values():
-        await kept.client.aclose()
+        await kept.client.rest()
 
 
 DOORS: dict[str, tuple[Door, tuple[str, ...]]] = {

@@ -58,12 +58,13 @@ TOOLS = (
 
 @dataclass(slots=True)
 class FakeMcp:
-    """`requests` are the messages that came, each with its headers; `calls` those of tools. `given_up` are the calls
-    that ended before they were answered. `slow` sleeps for `sleep` seconds.
+    """`requests` are the messages that came, each with its headers, from these `ports`; `calls` those of tools.
+    `given_up` are the calls that ended before they were answered. `slow` sleeps for `sleep` seconds.
     """
 
     tools: list[types.Tool] = field(default_factory=lambda: [*TOOLS])
     url: str = ""
+    ports: list[int] = field(default_factory=list[int])
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list[tuple[str, dict[str, str]]])
     calls: list[tuple[str, Json]] = field(default_factory=list[tuple[str, Json]])
     given_up: list[str] = field(default_factory=list[str])
@@ -146,6 +147,7 @@ async def mcp_server(
     async def serve(scope: Any, receive: Any, send: Callable[[Any], Awaitable[None]]) -> None:
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         served.requests.append((scope["method"], headers))
+        served.ports.append(scope["client"][1])
         if token and headers.get("authorization") != f"Bearer {token}":
             challenge = (b"www-authenticate", b'Bearer resource_metadata="http://127.0.0.1/.well-known/oauth"')
             await send({"type": "http.response.start", "status": 401, "headers": [challenge]})

@@ -63,6 +63,7 @@ async def test_a_sandbox_has_lambda_s_environment_and_not_the_developer_s(templa
         "LAMBDA_TASK_ROOT": str(template.parent / "functions"),
         "LANG": "C.UTF-8",
         "MINE": "1",
+        "OPENRESPONSES_LOOPBACK": "true",
         "PATH": os.environ["PATH"],
         "PYTHONUNBUFFERED": "1",
         "TOPIC": "mine",

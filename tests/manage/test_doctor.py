@@ -62,6 +62,7 @@ def test_each_thing_that_is_wrong_is_found_with_what_mends_it(aws: Aws, cloud: C
         "models/odd": ("String", {"target": "open/demo"}),
         "models/lost": ("String", {"targets": ["nowhere/x", "open/demo"]}),
         "tools/odd": ("String", {"description": "It names no function."}),
+        "tools/web_search": ("String", {"backend": "exa", "key": "hidden"}),
     }
     for name, (kind, document) in put.items():
         ssm.put_parameter(Name=f"/mine/{name}", Type=kind, Value=json.dumps(document))
@@ -79,6 +80,7 @@ def test_each_thing_that_is_wrong_is_found_with_what_mends_it(aws: Aws, cloud: C
         "alias odd",
         "alias lost",
         "tool odd",
+        "tool web_search",  # no SecureString
         "client keys",
     }
     assert found["credentials"] == ("ok", "arn:aws:iam::123456789012:user/admin")
@@ -90,7 +92,7 @@ def test_each_thing_that_is_wrong_is_found_with_what_mends_it(aws: Aws, cloud: C
     assert found["provider mine"][0] == "note"  # 127.0.0.1, from AWS
     for mend in ("providers set openai", "keys create --tenant default", "models alias odd TARGET..."):
         assert f"  try:                  openresponses {mend} --stack openresponses" in done.out
-    assert done.out.splitlines()[-1] == "8 problems"
+    assert done.out.splitlines()[-1] == "9 problems"
     assert "hidden" not in done.out
 
 

@@ -6,11 +6,12 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from openresponses_dev.local.kept import Kept
 from openresponses_dev.local.sandbox.calls import FunctionError, InvokeError
 from openresponses_dev.local.sandbox.lambda_api import LambdaApi, Target
 from openresponses_dev.local.services.local_aws import LocalAws
@@ -134,12 +135,14 @@ class Machine:
 
 
 @contextmanager
-def running(retry_scale: float) -> Iterator[Machine]:
+def running(retry_scale: float, kept: Kept | None = None, going_on: Container[str] = ()) -> Iterator[Machine]:
+    """`going_on` are responses whose executions a test starts again."""
     functions: dict[str, Target] = {}
     create = {"name": "Loop", "definition": definition(), "roleArn": ROLE}
     requests = [AwsCall("stepfunctions", "create_state_machine", create)]
-    aws = LocalAws(None, LambdaApi(functions), extra=requests, retry_scale=retry_scale)
+    aws = LocalAws(None, LambdaApi(functions), extra=requests, retry_scale=retry_scale, kept=kept)
     aws.start()
+    aws.expect_answers(going_on)
     try:
         yield Machine(aws, functions)
     finally:

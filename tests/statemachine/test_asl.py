@@ -32,7 +32,7 @@ OF_AWS = {
 }
 SETTLES_AT_ONCE = {
     *("KitError", "ProviderError", "ProviderRejected", "ProviderMisconfigured", "Cancelled", "FirstRequestFailed"),
-    *("InputTooLong", "CompactionFailed"),
+    *("InputTooLong", "CompactionFailed", "ConnectorFailed"),
     *("ConnectionGone", "WorkerDied", "Overloaded"),  # of WebSockets: the state machine meets none of them
     *(name for name, cls in vars(errors).items() if isinstance(cls, type) and issubclass(cls, errors.RequestError)),
 }

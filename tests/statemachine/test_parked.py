@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -193,3 +194,14 @@ def test_a_parked_execution_takes_no_time_of_anyone(machine: Machine) -> None:
     for call in CALLS:
         succeed(machine, script.token(call), "yes")
     assert machine.finish(execution)["status"] == "SUCCEEDED"
+
+
+def test_a_wait_costs_five_state_transitions_and_two_more_for_each_further_call(machine: Machine) -> None:
+    """AWS bills each state that is entered, those of a Map as well, and the start."""
+    script = Parked(ask=lambda event: succeed(machine, event["task_token"], "yes"))
+    execution = machine.start(script)
+    machine.finish(execution)
+    history = machine.history(execution)
+    entered = Counter(event["stateEnteredEventDetails"]["name"] for event in history if "Entered" in event["type"])
+    of_the_wait = {"Park": 1, "Ask": 2, "Answer": 2, "Work": 1, "Step": 1}
+    assert entered == Counter(of_the_wait) + Counter({"Work": 1, "Step": 1, "Done": 1})

@@ -2,11 +2,18 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openresponses.core.citations import Citations, Source, numbers_of, sources_of, told
+from openresponses.core import deltas as d
+from openresponses.core.citations import MAX_CITED, Citations, Source, numbers_of, sources_of, told
+from openresponses.core.engine import drive
+from openresponses.core.errors import ProviderUnavailable
+from openresponses.core.run import Run
+from openresponses.durable.journal import Journal
 from openresponses.schema.items import Message, SearchResult, WebSearchCall
+from tests.unit.kit import Json, Log, Script, new_run, play, ports
 
 A, B, C = "https://a.example/", "https://b.example/", "https://c.example/"
 
@@ -87,8 +94,57 @@ def test_wherever_a_text_is_cut_the_citations_are_the_same(text: str, cuts: list
     assert cited(pieces) == cited([text]) == cited([*text])
 
 
+def test_a_text_is_cited_so_often_and_no_more() -> None:
+    assert len(cited(["【1】" * 1000])) == len(cited(["【1】"] * 1000)) == MAX_CITED
+
+
 def test_a_marker_that_never_ends_costs_what_it_is_long() -> None:
     finder = Citations([Source(A, "A")])
     assert not any(finder.of(piece) for piece in ["【"] * 100_000)
     assert not any(finder.of("1") for _ in range(1000))
     assert [each.start_index for each in finder.of("【1】")] == [101_000]
+
+
+def parts_of(events: list[Json]) -> list[list[Json]]:
+    """The annotations of each text that is done."""
+    done = [event["item"] for event in events if event["type"] == "response.output_item.done"]
+    return [item["content"][0]["annotations"] for item in done if item["type"] == "message"]
+
+
+def said(*pieces: str) -> list[d.Delta]:
+    return [*(d.Text("0", piece) for piece in pieces), d.Finish("stop")]
+
+
+async def test_a_turn_after_a_death_cites_the_same_sources_inline_and_in_tasks() -> None:
+    def run() -> Run:
+        asked = new_run()
+        asked.context = [*CONVERSATION, *asked.context]
+        return asked
+
+    dead = [d.Text("0", "It is【2"), ProviderUnavailable("gone")]
+    again = said("It is【2", "】 so【9】.")
+    whole = await play(run(), Script([again]))
+    first = run()
+    with pytest.raises(ProviderUnavailable):
+        await drive(first, ports(Script([dead])), Journal(first, Log()), lambda _: False)
+    log = Log()
+    await drive(first, ports(Script([again])), Journal(first, log), lambda _: False)
+    expected = [[{"type": "url_citation", "url": B, "title": "B", "start_index": 5, "end_index": 8}]]
+    assert parts_of(whole) == parts_of(log.events) == expected
+
+
+async def test_only_text_is_cited() -> None:
+    run = new_run()
+    run.context = [*CONVERSATION, *run.context]
+    spoken = [d.Reasoning("r", "It is【1】"), d.Refusal("x", "No【1】"), d.Text("t", "Yes【3】"), d.Finish("stop")]
+    events = await play(run, Script([spoken]))
+    added = [event for event in events if event["type"] == "response.output_text.annotation.added"]
+    assert [(event["annotation"]["url"], event["annotation_index"]) for event in added] == [(C, 0)]
+    types = [event["type"] for event in events]
+    assert types.index(added[0]["type"]) == types.index("response.output_text.delta") + 1
+
+
+async def test_without_sources_a_text_is_as_it_was() -> None:
+    events = await play(new_run(), Script([said("It is【1】")]))
+    assert parts_of(events) == [[]]
+    assert not [event for event in events if "annotation" in event["type"]]

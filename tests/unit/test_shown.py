@@ -93,9 +93,9 @@ CALLS: dict[str, tuple[list[Json], tuple[str, str, str, Any]]] = {
         (mcp_name("a b", "c/d" * 60), "{}", "completed", "x"),
     ),
     "approved, and made": ([ASKS, answer(True), MADE], ("bank__pay", '{"a":1}', "completed", "paid")),
-    "approved again, and made": (
+    "approved, and made twice": (
         [ASKS, answer(True), MADE, {**MADE, "id": "mcp_3", "output": "again"}],
-        ("bank__pay", '{"a":1}', "completed", "again"),
+        ("bank__pay", '{"a":1}', "completed", "paid"),
     ),
     "approved, and not made": ([ASKS, answer(True)], ("bank__pay", '{"a":1}', "failed", NOT_MADE)),
     "refused": ([ASKS, answer(False)], ("bank__pay", '{"a":1}', "failed", REFUSED)),

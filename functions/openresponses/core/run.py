@@ -121,6 +121,8 @@ class Run(Wire):
     input, or `/responses/compact`. `summary_usage` is of the summaries that compactions took. `rendered` are the tokens
     that the last turn read and said, 0 where a compaction came since.
 
+    `parked` is the Unix time since which calls wait that answer later; 0 if none does.
+
     `servers` are the MCP servers whose tools are offered, `approved` the calls that the request approved.
     """
 
@@ -161,6 +163,7 @@ class Run(Wire):
     compacts: Literal["trigger", "request"] | None = None
     rendered: int = 0
     generate: bool = True
+    parked: float = 0.0
     servers: list[McpServer] = []
     approved: list[Approved] = []
 

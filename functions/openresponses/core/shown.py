@@ -58,7 +58,7 @@ class _Conversation:
         self._names = {(tool.server_label, tool.wire_name): tool.name for tool in tools if tool.kind == "mcp"}
         self._searches = {tool.wire_name: tool.name for tool in tools if tool.kind == "search"}
         self._requests = {item.id for item in items if isinstance(item, McpApprovalRequest)}
-        self._made = {item.approval_request_id: item for item in items if isinstance(item, McpCall)}
+        self._made = {item.approval_request_id: item for item in reversed(items) if isinstance(item, McpCall)}
         self._answers = {item.approval_request_id: item for item in items if isinstance(item, McpApprovalResponse)}
 
     def shown(self, item: Item) -> Item | None:

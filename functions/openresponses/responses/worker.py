@@ -170,7 +170,7 @@ class Worker:
         here = [answer for answer in answers if answer.call_id in waiting]
         for answer in here:
             call, output = waiting[answer.call_id], ToolOutput(answer.text, answer.failed)
-            await self._ports.called(call, run, output)
+            await self._ports.called(call, run, output, run.parked)
             await absorb(run, call, output, journal)
         return bool(here)
 
@@ -218,7 +218,7 @@ class Worker:
         if run.history:
             return await self._renew(run, recorder, turns)
         waiting = [(call.id, run.patience(call) or 1.0) for call in step.calls[:MAX_PARKED]]
-        run.history = HISTORY_PER_TASK + HISTORY_PER_CALL * len(waiting)
+        run.history, run.parked = HISTORY_PER_TASK + HISTORY_PER_CALL * len(waiting), self._ports.now()
         await recorder.keep(run)
         await self._storage.store.prolong(record, max(seconds for _, seconds in waiting))
         calls: list[ParkedCall] = [{"id": call_id, "seconds": seconds} for call_id, seconds in waiting]

@@ -121,14 +121,12 @@ _command(_tools, "set", "manage.tools:set_tool", "Choose the service that search
 _command(_tools, "list", "manage.tools:list_tools", "List them, without their secrets.")
 _command(_tools, "test", "manage.tools:try_tool", "Search for a few pages, from this machine.")
 _command(_tools, "remove", "manage.tools:remove_tool", "Remove one.")
+_command(_tools, "answer", "manage.answers:answer", "Answer a call that waits for it.")
 
 _prompts = _commands("prompts", "The prompts that requests may begin with.")
 _command(_prompts, "set", "manage.prompts:set_prompt", "Add a prompt, or a new version of it.", more=_PROMPT)
 _command(_prompts, "list", "manage.prompts:list_prompts", "List a tenant's, with their newest versions.")
 _command(_prompts, "remove", "manage.prompts:remove_prompt", "Remove one, with all its versions.")
-
-_tools = _commands("tools", "The tools that the server runs.")
-_command(_tools, "answer", "manage.answers:answer", "Answer a call that waits for it.")
 
 _keys = _commands("keys", "The keys of clients.")
 _command(_keys, "create", "manage.keys:create_key", "Make a key; it is printed once and kept nowhere.", more=_EXPORT)

@@ -53,7 +53,8 @@ def dev(
     options: CloudOptions = CloudOptions(),
     port: Annotated[int, Parameter(validator=Number(gte=0, lte=65535), help="0 is any free one")] = DEV_PORT,
     api_key: Annotated[
-        str | None, Parameter(metavar="KEY", help="the key clients have to send (default: a random one)")
+        str | None,
+        Parameter(metavar="KEY", help="the key clients have to send (default: the one of before, or a random one)"),
     ] = None,
     concurrency: Annotated[
         int, Parameter(validator=Number(gte=1, lte=1000), help="sandboxes a function may have")

@@ -169,6 +169,7 @@ class LocalCloud:
         async with AsyncExitStack() as stack:
             if self.aws.needed:
                 await stack.enter_async_context(self.aws)
+                self.aws.expect_answers({response_id for _, response_id in self.found.unfinished})
                 self.api_key = await asyncio.to_thread(
                     let_in, self.api_key, self.template, self.aws, self._kept, given=self._key_given
                 )
@@ -301,9 +302,14 @@ class LocalCloud:
 
     async def _go_on(self) -> None:
         state_machine = self._variables().get("OPENRESPONSES_STATE_MACHINE_ARN", "")
+        if not self.found.unfinished:
+            return
         client = await asyncio.to_thread(self.aws.client, "stepfunctions")
         for tenant, response_id in self.found.unfinished:
-            await asyncio.to_thread(restart.go_on, client, state_machine, tenant, response_id)
+            try:
+                await asyncio.to_thread(restart.go_on, client, state_machine, tenant, response_id)
+            except Exception as error:  # the next one may yet go on
+                self.log.say(f"{response_id} does not go on: {type(error).__name__}: {error}", failed=True)
 
     async def _expire(self) -> None:
         while True:

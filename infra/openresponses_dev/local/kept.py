@@ -24,7 +24,7 @@ FORMAT = 1
 """Of the rows. SQLite keeps it in the file as `user_version`."""
 _BESIDE = ("", "-wal", "-journal", "-shm")
 """What SQLite adds to the names of its files."""
-_WAL_BYTES = 16 * 1024 * 1024
+_PRAGMAS = ("auto_vacuum = INCREMENTAL", "journal_mode = WAL", "synchronous = NORMAL", "journal_size_limit = 16777216")
 _TABLE = """
 CREATE TABLE kept (
     kind TEXT NOT NULL, place TEXT NOT NULL, name TEXT NOT NULL, expires REAL, about TEXT NOT NULL, body BLOB,
@@ -66,7 +66,7 @@ class Kept:
     def __init__(self, folder: PrivateFolder, *, now: float, fresh: bool = False, say: Callable[[str], None]) -> None:
         self._folder, self._say = folder, say
         self._lock = threading.Lock()
-        self._claim = _claimed(folder)
+        self._claim: int | None = _claimed(folder)
         try:
             if fresh:
                 for beside in _BESIDE:
@@ -109,13 +109,18 @@ class Kept:
             )
 
     def close(self) -> None:
-        """Once is enough."""
+        """To do it again is harmless."""
         with self._lock:
             self._file.close()
-        os.close(self._claim)
+            if self._claim is not None:
+                os.close(self._claim)
+                self._claim = None
 
     def _open(self) -> sqlite3.Connection:
+        was_there = os.path.lexists(self.path)
         path = self._folder.file(FILE)
+        if was_there and not path.stat().st_size:
+            self._say(f"{path} was empty: what was in it is lost")
         try:
             file = _connected(path)
         except sqlite3.DatabaseError as error:
@@ -162,21 +167,20 @@ def _connected(path: Path) -> sqlite3.Connection:
     file = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         # Exclusive before all else: then SQLite needs no shared memory, and looks at no lock again.
-        for pragma in ("locking_mode = EXCLUSIVE", "auto_vacuum = INCREMENTAL", "journal_mode = WAL"):
-            file.execute(f"PRAGMA {pragma}").fetchall()
-        for pragma in ("synchronous = NORMAL", f"journal_size_limit = {_WAL_BYTES}"):
-            file.execute(f"PRAGMA {pragma}").fetchall()
+        file.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
         (found,) = file.execute("PRAGMA user_version").fetchone()
+        if found not in (0, FORMAT):
+            raise OtherFormat(
+                f"{path} has format {found}, and this version of openresponses reads {FORMAT}: run the version that "
+                "wrote it, or forget what is in it with --fresh"
+            )
+        for pragma in _PRAGMAS:
+            file.execute(f"PRAGMA {pragma}").fetchall()
         if found == 0 and not file.execute("SELECT 1 FROM sqlite_master").fetchone():
             with _transaction(file):
                 for statement in filter(str.strip, _TABLE.split(";")):
                     file.execute(statement)
                 file.execute(f"PRAGMA user_version = {FORMAT}")
-        elif found != FORMAT:
-            raise OtherFormat(
-                f"{path} has format {found}, and this version of openresponses reads {FORMAT}: run the version that "
-                "wrote it, or forget what is in it with --fresh"
-            )
         file.execute(f"SELECT {_COLUMNS} FROM kept LIMIT 1").fetchall()
     except BaseException:
         file.close()

@@ -129,10 +129,7 @@ async def _tools(server: ConfiguredServer) -> list[ListedTool]:
     """Raises McpFailure."""
     credentials = McpCredentials(server.url, server.headers)
     kept = await McpClients(time.monotonic).at("", credentials, None)
-    try:
-        return await kept.tools(credentials)
-    finally:
-        await kept.client.aclose()
+    return await kept.tools(credentials)
 
 
 def _mend(failure: Exception, deployment: Deployment, server: ConfiguredServer) -> str:

@@ -31,7 +31,7 @@ from .failures import (
     ProtocolFailure,
     timed_out,
 )
-from .json_rpc import JsonRpc
+from .json_rpc import CALL, JsonRpc
 from .parameters import encoded
 
 STATELESS = "2026-07-28"
@@ -109,7 +109,7 @@ class McpClient:
         headers = {"mcp-name": encoded(name), **mirrored}
         try:
             async with asyncio.timeout(seconds):
-                return await self._ask(credentials, holder, "tools/call", params, headers, seconds)
+                return await self._ask(credentials, holder, CALL, params, headers, seconds)
         except TimeoutError:
             raise timed_out(seconds) from None
 
@@ -118,7 +118,8 @@ class McpClient:
         if (session := self._sessions.pop(holder, None)) and session.id is not None:
             await self._rpc.end(credentials, session.headers, seconds=COURTESY_SECONDS)
 
-    async def aclose(self) -> None:
+    async def rest(self) -> None:
+        """Keep no connection: a sandbox that is frozen wakes up to a server that has closed it."""
         await self._http.aclose()
 
     async def _listed(self, credentials: McpCredentials, seconds: float) -> ServerTools:

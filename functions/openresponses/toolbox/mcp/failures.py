@@ -39,6 +39,10 @@ class HttpFailure(McpFailure):
     kind = "http_error"
 
 
+class BrokenConnection(HttpFailure):
+    pass
+
+
 class ProtocolFailure(McpFailure):
     """The server answered with an error of JSON-RPC, or with what the protocol doesn't allow. `data` is the error's."""
 

@@ -29,13 +29,23 @@ from ...transport.errors import (
 from ...transport.http import Http, Reply
 from ...transport.sse import SseParser
 from .credentials import McpCredentials
-from .failures import MAX_MESSAGE, PARSE_ERROR, HttpFailure, McpFailure, ProtocolFailure, timed_out, unusable
+from .failures import (
+    MAX_MESSAGE,
+    PARSE_ERROR,
+    BrokenConnection,
+    HttpFailure,
+    McpFailure,
+    ProtocolFailure,
+    timed_out,
+    unusable,
+)
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 """Of one message: a screenshot in base64 fits. `mcp` 2.3.0 takes 1 MiB of an event, and any JSON; what beside an answer
 comes as events is bounded by the transport (`MAX_WHOLE_BYTES`)."""
 MAX_REDIRECTS = 3
 """Within the server's origin: to a path with a slash at its end, as a rule."""
+CALL = "tools/call"
 _ACCEPT = {"accept": "application/json, text/event-stream"}
 
 
@@ -67,19 +77,31 @@ class JsonRpc:
         seconds: float,
         request_id: int | None = None,
     ) -> RpcAnswer:
-        """A request, answered within `seconds`. Raises McpFailure."""
+        """A request, answered within `seconds`. A call is sent once; anything else is sent again if its connection
+        breaks, as a kept one does after a sandbox was frozen. Raises McpFailure.
+        """
         request_id = request_id or self.next_id()
         message: JsonObject = {"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}
         try:
-            async with asyncio.timeout(seconds), self._sent(credentials, message, headers) as reply:
-                if reply.status == HTTPStatus.ACCEPTED:
-                    raise unusable("The server accepted the request, and answered nothing")
-                streamed = reply.headers.get("content-type", "").lower().startswith("text/event-stream")
-                answer = await (_from_stream(reply, request_id) if streamed else _from_json(reply, request_id))
-                result = _result(answer, credentials)
-                return RpcAnswer(result, reply.headers)
+            async with asyncio.timeout(seconds):
+                try:
+                    return await self._answered(credentials, message, headers, request_id)
+                except BrokenConnection:
+                    if method == CALL:
+                        raise
+                return await self._answered(credentials, message, headers, request_id)
         except TimeoutError:
             raise timed_out(seconds) from None
+
+    async def _answered(
+        self, credentials: McpCredentials, message: JsonObject, headers: Mapping[str, str], request_id: int
+    ) -> RpcAnswer:
+        async with self._sent(credentials, message, headers) as reply:
+            if reply.status == HTTPStatus.ACCEPTED:
+                raise unusable("The server accepted the request, and answered nothing")
+            streamed = reply.headers.get("content-type", "").lower().startswith("text/event-stream")
+            answer = await (_from_stream(reply, request_id) if streamed else _from_json(reply, request_id))
+            return RpcAnswer(_result(answer, credentials), reply.headers)
 
     async def tell(
         self,
@@ -242,4 +264,4 @@ def _failed(error: TransportError) -> HttpFailure:
         case Forbidden():
             return unusable("The server's address is one that this deployment does not connect to")
         case _:
-            return unusable("The connection to the server broke")
+            return BrokenConnection(HTTPStatus.BAD_GATEWAY, "The connection to the server broke")

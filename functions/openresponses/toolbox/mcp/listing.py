@@ -73,7 +73,7 @@ class McpClients:
         self._kept.move_to_end(key)
         while len(self._kept) > MAX_CLIENTS or self._too_much():
             _, oldest = self._kept.popitem(last=False)
-            await oldest.client.aclose()
+            await oldest.client.rest()
         return found
 
     def _too_much(self) -> bool:

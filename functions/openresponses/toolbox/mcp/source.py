@@ -38,7 +38,7 @@ class McpSource:
 
     def __init__(self, clients: McpClients, tenant: str, seal: Seal, guard: Guard, find: Find) -> None:
         self._clients, self._tenant, self._seal, self._guard, self._find = clients, tenant, seal, guard, find
-        self._called: dict[tuple[str, str], tuple[KeptClient, McpCredentials]] = {}
+        self._asked: dict[tuple[str, str], tuple[KeptClient, McpCredentials]] = {}
 
     async def offer(self, tool: Offerable, known: McpListTools | None = None) -> Offer | None:
         """Raises RequestError, which names a field of `tool`, and ConnectorFailed where the server tells no tools."""
@@ -72,7 +72,7 @@ class McpSource:
             arguments = arguments_of(call.name, call.arguments, tool.parameters or {})
             credentials = await self._known_credentials(server, call.name)
             kept = await self._kept(credentials, trusted=server.configured)
-            self._called[run.response.id, server.label] = kept, credentials
+            self._asked[run.response.id, server.label] = kept, credentials
             return output_of(await _called(kept, credentials, run.response.id, tool, arguments))
         except ToolFailed as wrong:
             return failed(ProtocolFailure(INVALID_PARAMS, str(wrong)))
@@ -80,10 +80,14 @@ class McpSource:
             return failed(failure if isinstance(failure, McpFailure) else ProtocolFailure(INVALID_PARAMS, str(failure)))
 
     async def leave(self, run: Run) -> None:
-        """End the sessions that calls of `run` began."""
-        called = [self._called.pop((run.response.id, server.label), None) for server in run.servers]
-        ending = (kept.client.leave(credentials, run.response.id) for kept, credentials in filter(None, called))
-        await asyncio.gather(*ending)
+        """End the sessions that calls of `run` began, and keep no connection."""
+        keys = [(holder, server.label) for server in run.servers for holder in ("", run.response.id)]
+        asked = dict(filter(None, (self._asked.pop(key, None) for key in keys)))
+        await asyncio.gather(*(self._left(kept, credentials, run.response.id) for kept, credentials in asked.items()))
+
+    async def _left(self, kept: KeptClient, credentials: McpCredentials, response_id: str) -> None:
+        await kept.client.leave(credentials, response_id)
+        await kept.client.rest()
 
     async def _configured(self, tool: McpTool) -> ConfiguredServer | None:
         """The server of the deployment that `tool` names; None if it brings one of its own.
@@ -108,6 +112,7 @@ class McpSource:
             kept = await self._kept(credentials, trusted=trusted)
         except ValueError as error:
             raise RequestError(f"{label}: server_url {error}", param="server_url") from None
+        self._asked["", label] = kept, credentials
         try:
             return await kept.tools(credentials)
         except McpFailure as failure:

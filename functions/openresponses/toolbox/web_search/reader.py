@@ -20,7 +20,8 @@ _MAX_TITLE, _MAX_TEXT = 300, 200_000
 
 
 def main(memory: str, seconds: str, base_url: str, charset: str) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
+    with suppress(ValueError, OSError):  # macOS, where only `dev` runs, has no such limit
+        resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
     resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds)))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     from turbohtml import Markdown, parse

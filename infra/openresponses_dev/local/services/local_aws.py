@@ -9,7 +9,7 @@ Moto keeps its state in module globals: one LocalAws at a time in a process, and
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -19,6 +19,7 @@ from openresponses_dev.local.kept import Kept, Row
 from openresponses_dev.local.sandbox.lambda_api import LambdaApi
 from openresponses_dev.local.services.credentials import Credentials
 from openresponses_dev.local.services.executions import Execution
+from openresponses_dev.local.services.task_tokens import TaskTokens
 from openresponses_dev.local.template.aws_resources import AwsCall, put_parameter, requests
 from openresponses_dev.local.template.intrinsics import REGION
 from openresponses_dev.local.template.template import Template
@@ -58,6 +59,7 @@ class LocalAws:
         self._server: MotoServer | None = None
         self._kept, self._found, self._say = kept, found, say
         self._keeper: MotoKeeper | None = None
+        self._tokens = TaskTokens(kept)
 
     @property
     def needed(self) -> bool:
@@ -109,7 +111,7 @@ class LocalAws:
         # Here, since importing moto takes a second.
         from openresponses_dev.local.services.moto_server import MotoServer
 
-        self._server = MotoServer(self._lambda_api, self.credentials, self._retry_scale, self._address)
+        self._server = MotoServer(self._lambda_api, self.credentials, self._retry_scale, self._address, self._tokens)
         try:
             self._create()
         except BaseException:
@@ -122,6 +124,12 @@ class LocalAws:
         if server:
             server.close(before_forgetting=self._keeper.stop if self._keeper else None)
             self._keeper = None
+
+    def expect_answers(self, going_on: Container[str]) -> None:
+        """What responses of these ids waited for when the local cloud ended may be answered again. What others did is
+        forgotten.
+        """
+        self._tokens.restore(going_on)
 
     def expire(self) -> None:
         """Delete what AWS would have deleted by now."""

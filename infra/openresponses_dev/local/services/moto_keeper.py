@@ -21,13 +21,17 @@ from moto.s3.models import s3_backends
 from moto.ssm.models import ssm_backends
 
 from openresponses_dev.local.kept import Kept, Key, Row
-from openresponses_dev.local.services import moto_patches
-from openresponses_dev.local.services.moto_patches import Touched
+from openresponses_dev.local.services import moto_stores
+from openresponses_dev.local.services.moto_stores import Touched
 from openresponses_dev.local.template.intrinsics import ACCOUNT, REGION
 
 ITEM, OBJECT, PARAMETER = "item", "object", "parameter"
 _DAY = 86_400
 _PARTITION = "aws"
+
+
+class _NoPlace(Exception):
+    """The template has no such table or bucket any more."""
 
 
 class MotoKeeper:
@@ -50,7 +54,7 @@ class MotoKeeper:
             try:
                 put(row)
             except Exception as error:  # moto has many words for what it does not take
-                why = f"{type(error).__name__}: {error}"
+                why = str(error) if isinstance(error, _NoPlace) else f"{type(error).__name__}: {error}"
                 lost[why] = lost.get(why, 0) + 1
             else:
                 found(row)
@@ -59,21 +63,20 @@ class MotoKeeper:
 
     def start(self) -> None:
         """From now on, what changes is kept."""
-        moto_patches.tell_of_writes(self._written)
+        moto_stores.tell_of_writes(self._written)
 
     def stop(self) -> None:
-        moto_patches.tell_of_writes(None)
+        moto_stores.tell_of_writes(None)
         self._written(set())
 
     def expire(self) -> None:
         """Delete what AWS would delete by now: items by their time to live, objects by the bucket's lifecycle."""
-        expired = self._kept.expired(time.time())
-        with moto_patches.storage:
-            for key in expired:
-                _REMOVE[key.kind](key)
-            moto_patches.touched.clear()
-            if expired:
-                self._kept.write([], expired)
+        with moto_stores.storage:
+            for key in self._kept.expired(time.time()):
+                if remove := _REMOVE.get(key.kind):
+                    remove(key)
+            self._written(moto_stores.touched)
+            moto_stores.touched.clear()
 
     def _written(self, touched: Iterable[Touched]) -> None:
         """Called with the lock of the storage, so that what is read of moto is whole."""
@@ -93,6 +96,12 @@ class MotoKeeper:
             if self._unwritten:
                 self._say(f"{self._kept.path} can be written again, and nothing is missing")
             self._unwritten = set()
+
+
+def _there(places: dict[str, Any], row: Row) -> Any:
+    if row.key.place not in places:
+        raise _NoPlace(f"{row.key.place} is not in the template")
+    return places[row.key.place]
 
 
 def _key(touched: Touched) -> Key:
@@ -124,7 +133,7 @@ def _read_item(key: Key, place: str, name: Any) -> Row | None:
 
 
 def _put_item(row: Row) -> None:
-    _tables()[row.key.place].put_item(json.loads(row.about, object_hook=_with_bytes), overwrite=True)
+    _there(_tables(), row).put_item(json.loads(row.about, object_hook=_with_bytes), overwrite=True)
 
 
 def _remove_item(key: Key) -> None:
@@ -178,7 +187,7 @@ def _read_object(key: Key, place: str, name: str) -> Row | None:
 
 def _put_object(row: Row) -> None:
     about = json.loads(row.about)
-    _buckets()[row.key.place]  # another error than S3's, which says less
+    _there(_buckets(), row)
     put = s3_backends[ACCOUNT][_PARTITION].put_object(row.key.place, row.key.name, row.body or b"")
     put.set_metadata(about["metadata"], replace=True)
     put.last_modified = datetime.datetime.fromtimestamp(about["modified"], datetime.UTC).replace(

@@ -1,6 +1,6 @@
 # pyright: basic, reportPrivateUsage=false, reportPrivateImportUsage=false, reportAttributeAccessIssue=false
-"""Everything we change in moto (5.2): where it is not AWS, and where it is slow. Each patch says what it replaces,
-and tests/statemachine/test_moto_patches.py shows it.
+"""Everything that we change in moto (5.2) besides its stores, which `moto_stores` does: where it is not AWS, and where
+it is slow. Each patch says what it replaces, and tests/statemachine/test_moto_patches.py shows it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 from botocore.exceptions import ClientError
 from jsonpath_ng.ext.parser import parse as parse_path
@@ -21,15 +21,6 @@ from jsonpath_ng.parser import parse as parse_plain_path
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult
-from moto.dynamodb import models as dynamodb_models
-from moto.dynamodb.models import DynamoDBBackend
-from moto.dynamodb.models.dynamo_type import DynamoType
-from moto.dynamodb.models.table import Table
-from moto.dynamodb.responses import DynamoHandler
-from moto.s3.models import S3Backend
-from moto.s3.responses import S3Response
-from moto.ssm.models import SimpleSystemManagerBackend
-from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.stepfunctions.parser import models as sfn_models
 from moto.stepfunctions.parser import utils as sfn_utils
 from moto.stepfunctions.parser.api import ExecutionStatus
@@ -48,6 +39,7 @@ from moto.stepfunctions.parser.asl.eval.callback.callback import (
 )
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped, ProgramTimedOut
+from moto.stepfunctions.parser.asl.eval.states import TaskData
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 from moto.stepfunctions.parser.asl.utils import json_path
@@ -56,41 +48,31 @@ from moto.stepfunctions.responses import StepFunctionResponse
 
 from openresponses_dev.local.sandbox.calls import InvokeError
 from openresponses_dev.local.sandbox.lambda_api import Answer, LambdaApi
+from openresponses_dev.local.services import moto_stores
+from openresponses_dev.local.services.task_tokens import Task, TaskTokens
 
 START_LIMIT_S = 30.0
+ANSWER_LIMIT_S = 15.0
+"""How long an answer waits for the task of an execution that was just started again."""
 _lambda_api: LambdaApi | None = None
+_tokens = TaskTokens()
 _retry_scale = 1.0
 _status = threading.RLock()
 
-Touched: TypeAlias = tuple[str, str, Any]
-"""What a request may have changed: ("item", table, (key, key)), ("object", bucket, name) or ("parameter", "", name)."""
-storage = threading.RLock()
-"""Held while a request to DynamoDB, S3 or the Parameter Store is served."""
-touched: set[Touched] = set()
-"""By the request that is served."""
-_told: Callable[[set[Touched]], None] | None = None
 
-
-def tell_of_writes(told: Callable[[set[Touched]], None] | None) -> None:
-    """Call it before each request is answered that may have changed something, with the lock `storage`."""
-    global _told
-    with storage:
-        _told = told
-        touched.clear()
-
-
-def apply(lambda_api: LambdaApi, *, retry_scale: float = 1.0) -> None:
+def apply(lambda_api: LambdaApi, tokens: TaskTokens, *, retry_scale: float = 1.0) -> None:
     """Patch moto, once a process, and invoke functions through `lambda_api` from now on.
 
     `retry_scale` shortens the delays of Retry, for tests.
     """
-    global _lambda_api, _retry_scale
-    _lambda_api, _retry_scale = lambda_api, retry_scale
+    global _lambda_api, _retry_scale, _tokens
+    _lambda_api, _retry_scale, _tokens = lambda_api, retry_scale, tokens
     _apply_once()
 
 
 @functools.cache
 def _apply_once() -> None:
+    moto_stores.apply()
     # The executor logs whole payloads at ERROR, werkzeug every request.
     for name in ("moto", "werkzeug"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -102,9 +84,6 @@ def _apply_once() -> None:
     _answer_once()
     _keep_the_item()
     _measure_parameters()
-    _lock_storage()
-    _note_what_changes()
-    _back_up_what_a_transaction_touches()
     _cache_parsers()
 
 
@@ -129,6 +108,9 @@ def _invoke_sandboxes() -> None:
         return answer.payload
 
     def invoke_for_task(parameters: dict[str, Any], region: str, state_credentials: Any) -> dict[str, Any]:
+        token = _token_in(parameters)
+        if token and _tokens.was_asked(token):
+            return {"StatusCode": 200, "ExecutedVersion": "$LATEST", "Payload": None}
         try:
             answer: Answer = _api().invoke(parameters["FunctionName"], parameters.get("Payload") or b"{}")
         except InvokeError as refused:
@@ -137,10 +119,18 @@ def _invoke_sandboxes() -> None:
             raise ClientError({**details, **metadata}, "Invoke") from refused
         result: dict[str, Any] = {"StatusCode": answer.status, "ExecutedVersion": "$LATEST"}
         result["Payload"] = json.loads(answer.payload or b"null")
+        if token and not answer.function_error:
+            _tokens.asked(token)
         return {**result, "FunctionError": "Unhandled"} if answer.function_error else result
 
     LambdaSimpleBackend.invoke = invoke
     lambda_eval_utils._invoke_lambda_function = invoke_for_task
+
+
+def _token_in(parameters: dict[str, Any]) -> str | None:
+    payload = parameters.get("Payload")
+    given = json.loads(payload) if isinstance(payload, str | bytes) else payload
+    return given.get("task_token") if isinstance(given, dict) else None
 
 
 def _api() -> LambdaApi:
@@ -262,12 +252,18 @@ def _answer_once() -> None:
     """
 
     def answer(self: Any, token: str, outcome: CallbackOutcome) -> None:
+        until = time.monotonic() + ANSWER_LIMIT_S
+        while _tokens.expected(token) and time.monotonic() < until:
+            time.sleep(0.02)
+        if _tokens.answer_to(token):
+            raise JsonRESTError("TaskTimedOut", "Provided task does not exist anymore")
         with _status:
             for execution in self._get_executions():
                 if endpoint := _pool(execution).get(token):
                     over = endpoint.get_outcome() or endpoint.consumer_error or execution.status != "RUNNING"
                     if over:
                         raise JsonRESTError("TaskTimedOut", "Provided task does not exist anymore")
+                    _tokens.answered(token, _told(outcome))
                     endpoint.notify(outcome)
                     return
         raise JsonRESTError("InvalidToken", "Invalid token")
@@ -294,7 +290,14 @@ def _answer_once() -> None:
         if self.resource.condition != ResourceCondition.WaitForTaskToken:
             execute(self, env)
             return
-        endpoint = env.callback_pool_manager.add(env.states.context_object.update_task_token())
+        context = env.states.context_object
+        token = context.update_task_token()
+        if task := _task_of(context.context_object_data):
+            token = _tokens.begin(task, token)
+            context.context_object_data["Task"] = TaskData(Token=token)
+        endpoint = env.callback_pool_manager.add(token)
+        if outcome := _outcome(token):
+            endpoint.notify(outcome)
         try:
             execute(self, env)
         finally:
@@ -303,6 +306,35 @@ def _answer_once() -> None:
     StepFunctionResponse.send_task_success = send_success
     StepFunctionResponse.send_task_failure = send_failure
     StateTaskServiceCallback._eval_execution = execute_with_own_token
+
+
+def _task_of(context: Any) -> Task | None:
+    """What the state machine's own state Park waits for."""
+    try:
+        return Task(context["Execution"]["Input"]["response_id"], context["Map"]["Item"]["Value"]["id"])
+    except (LookupError, TypeError):
+        return None
+
+
+def _told(outcome: CallbackOutcome) -> dict[str, Any]:
+    match outcome:
+        case CallbackOutcomeSuccess():
+            return {"output": outcome.output}
+        case CallbackOutcomeFailure():
+            return {"error": outcome.error, "cause": outcome.cause}
+        case _:
+            raise TypeError(type(outcome).__name__)
+
+
+def _outcome(token: str) -> CallbackOutcome | None:
+    """What the task of this token was answered before a restart."""
+    match _tokens.answer_to(token):
+        case None:
+            return None
+        case {"output": output}:
+            return CallbackOutcomeSuccess(token, output)
+        case answer:
+            return CallbackOutcomeFailure(token, answer["error"], answer["cause"])
 
 
 def _keep_the_item() -> None:
@@ -341,127 +373,7 @@ def _pool(execution: Execution) -> dict[str, Any]:
     return worker.env.callback_pool_manager._pool if worker and worker.env else {}
 
 
-# Storage
-
-
-def _lock_storage() -> None:
-    """Conditions are checked and writes made in two steps, without a lock: two conditional writes can both win."""
-    methods = {
-        DynamoHandler: ["call_action"],
-        S3Response: ["key_response", "bucket_response"],
-        SimpleSystemManagerResponse: ["call_action"],
-    }
-    for owner, names in methods.items():
-        for name in names:
-            setattr(owner, name, _one_at_a_time(getattr(owner, name)))
-
-
-def _one_at_a_time(method: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(method)
-    def locked(*args: Any, **kwargs: Any) -> Any:
-        with storage:
-            try:
-                return method(*args, **kwargs)
-            finally:
-                if touched:
-                    if _told:
-                        _told(touched)
-                    touched.clear()
-
-    return locked
-
-
-def _note_what_changes() -> None:
-    """Moto tells nobody. All writes of the three services come through these methods, also those of a transaction, of
-    PartiQL, of a copy and of an upload in parts."""
-
-    def of_item(table: Table, item: dict[str, Any], *_: Any, **__: Any) -> Touched:
-        return "item", table.name, _key_in(table, item)
-
-    def of_key(table: Table, hash_key: Any, range_key: Any = None) -> Touched:
-        return "item", table.name, (hash_key, range_key) if table.range_key_attr else (hash_key,)
-
-    def of_update(backend: DynamoDBBackend, table_name: str, key: dict[str, Any], *_: Any, **__: Any) -> Touched:
-        return "item", table_name, _key_in(backend.get_table(table_name), key)
-
-    def of_object(_: Any, bucket_name: str, key_name: str, *__: Any, **___: Any) -> Touched:
-        return "object", bucket_name, key_name
-
-    def of_parameter(_: Any, name: str, *__: Any, **___: Any) -> Touched:
-        return "parameter", "", name
-
-    _noting(Table, "put_item", of_item)
-    _noting(Table, "delete_item", of_key)
-    _noting(DynamoDBBackend, "update_item", of_update)
-    _noting(S3Backend, "put_object", of_object)
-    _noting(S3Backend, "delete_object", of_object)
-    _noting(SimpleSystemManagerBackend, "put_parameter", of_parameter)
-    _noting(SimpleSystemManagerBackend, "delete_parameter", of_parameter)
-    delete = SimpleSystemManagerBackend.delete_parameters
-
-    def delete_parameters(self: Any, names: list[str]) -> list[str]:
-        touched.update(("parameter", "", name) for name in names)
-        return delete(self, names)
-
-    SimpleSystemManagerBackend.delete_parameters = delete_parameters
-
-
-def _noting(owner: Any, name: str, place: Callable[..., Touched]) -> None:
-    method = getattr(owner, name)
-
-    @functools.wraps(method)
-    def noted(*args: Any, **kwargs: Any) -> Any:
-        done = method(*args, **kwargs)
-        touched.add(place(*args, **kwargs))
-        return done
-
-    setattr(owner, name, noted)
-
-
-def _key_in(table: Table, item: dict[str, Any]) -> tuple[DynamoType, ...]:
-    return tuple(DynamoType(item[name]) for name in (table.hash_key_attr, table.range_key_attr) if name)
-
-
 # Speed
-
-
-def _back_up_what_a_transaction_touches() -> None:
-    """TransactWriteItems copies the whole table once for each of its writes, to have something to return to: the more
-    is stored, the longer it takes. Only the items that it names can change. (A table's stream, which ours have not,
-    would keep what was taken back.)"""
-    transact = DynamoDBBackend.transact_write_items
-
-    def transact_write_items(self: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
-        before = [place for each in transact_items for place in _place(self, each)]
-        try:
-            transact(self, transact_items)
-        except Exception:
-            for table, hash_key, range_key, item in before:
-                table.delete_item(hash_key, range_key)
-                if item is not None and range_key is not None:
-                    table.items[hash_key][range_key] = item
-                elif item is not None:
-                    table.items[hash_key] = item
-            raise
-
-    class Copy:
-        @staticmethod
-        def deepcopy(value: Any) -> Any:
-            return value if isinstance(value, Table) else copy.deepcopy(value)
-
-    DynamoDBBackend.transact_write_items = transact_write_items
-    dynamodb_models.copy = Copy
-
-
-def _place(backend: DynamoDBBackend, write: dict[str, Any]) -> list[tuple[Table, Any, Any, Any]]:
-    """Where a transaction's write goes, and a copy of what is there; nothing for one that will be refused."""
-    order: dict[str, Any] = next(iter(write.values()), {})
-    table, key = backend.tables.get(order.get("TableName", "")), order.get("Item") or order.get("Key") or {}
-    if table is None or any(name not in key for name in (table.hash_key_attr, table.range_key_attr) if name):
-        return []
-    hash_key = DynamoType(key[table.hash_key_attr])
-    range_key = DynamoType(key[table.range_key_attr]) if table.range_key_attr else None
-    return [(table, hash_key, range_key, copy.deepcopy(table.get_item(hash_key, range_key)))]
 
 
 def _cache_parsers() -> None:

@@ -24,6 +24,7 @@ from openresponses_dev.local.services import moto_patches
 from openresponses_dev.local.services.credentials import Credentials
 from openresponses_dev.local.services.executions import Execution
 from openresponses_dev.local.services.signed_requests import SignedRequests
+from openresponses_dev.local.services.task_tokens import TaskTokens
 
 CONFIG: Any = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
 DRAIN_LIMIT_S = 10.0
@@ -46,11 +47,13 @@ class MotoServer:
     Raises RuntimeError while another one does: moto's state is global.
     """
 
-    def __init__(self, lambda_api: LambdaApi, credentials: Credentials, retry_scale: float, address: str) -> None:
+    def __init__(
+        self, lambda_api: LambdaApi, credentials: Credentials, retry_scale: float, address: str, tokens: TaskTokens
+    ) -> None:
         if not _one.acquire(blocking=False):
             raise RuntimeError("another LocalAws runs in this process")
         try:
-            moto_patches.apply(lambda_api, retry_scale=retry_scale)
+            moto_patches.apply(lambda_api, tokens, retry_scale=retry_scale)
             application = SignedRequests(DomainDispatcherApplication(create_backend_app), credentials, address)
             here = address if _is_own(address) else LOOPBACK
             self._server = make_server(here, 0, application, threaded=True, request_handler=_Handler)
