@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 
 from openresponses.core.deltas import FinishReason
-from openresponses.core.engine import OUTCOME_UNKNOWN, act, finish
+from openresponses.core.engine import OUTCOME_UNKNOWN, absorb, act, finish
 from openresponses.core.ports import Offer, Offerable, Ports, ToolOutput
 from openresponses.core.run import McpServer, Run
+from openresponses.core.server_calls import UNREADABLE
 from openresponses.core.steps import CALL_CUT_OFF, Act, Open, Step, Stop, Think, next_step, tokens_left
 from openresponses.durable.journal import Journal
 from openresponses.schema.items import (
@@ -220,3 +222,36 @@ async def test_finish_closes_a_call_that_nobody_will_run(call: ServerCall) -> No
         {"reason": "max_tool_calls"},
         None,
     )
+
+
+LONE = "\ud83d"
+ANSWERS: dict[str, tuple[ServerCall, ToolOutput, dict[str, Any]]] = {
+    "halves of characters": (CALLED, ToolOutput(f"a{LONE}"), {"status": "completed", "output": "a\ufffd"}),
+    "halves of characters in an error": (
+        CALLED,
+        ToolOutput("x", failed=True, item={"error": {"type": "http_error", "code": 500, "message": LONE}}),
+        {"status": "failed", "error": {"type": "http_error", "code": 500, "message": "\ufffd"}, "output": None},
+    ),
+    "what no item can hold": (
+        SEARCHED,
+        ToolOutput("", item={"results": [{"url": "u" * 10_000}]}),
+        {"status": "failed", "error": UNREADABLE.text},
+    ),
+    "what is nested too deeply": (
+        CALLED,
+        ToolOutput("", failed=True, item={"error": json.loads("[" * 100 + "]" * 100)}),
+        {"status": "failed", "output": None},
+    ),
+    "a status of its own": (CALLED, ToolOutput("it", item={"status": "in_progress"}), {"status": "completed"}),
+}
+
+
+@pytest.mark.parametrize(("call", "output", "expected"), ANSWERS.values(), ids=ANSWERS)
+async def test_whatever_a_tool_answers_its_item_is_done(
+    call: ServerCall, output: ToolOutput, expected: dict[str, Any]
+) -> None:
+    run, log = new_run(), Log()
+    run.response.output = [call]
+    await absorb(run, call, output, Journal(run, log))
+    done = log.events[-1]["item"]
+    assert {name: done[name] for name in expected} == expected

@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Literal, assert_never
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from ..schema import events as ev
 from ..schema.base import SLUG, TOOL_NAME, JsonObject
 from ..schema.items import REJECTED_CALL, HostedToolCall, Item, McpCall, ServerCall, WebSearchCall
+from .errors import StreamViolation
 from .json import object_of
 from .run import OfferedTool, Run, model_name
-from .surrogates import whole
+from .surrogates import whole, whole_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class ToolOutput:
     item: JsonObject = field(default_factory=dict[str, JsonValue])
 
 
+UNREADABLE = ToolOutput("The tool's answer can't be read.", failed=True)
 _LONGEST = 128
 _ARGUMENTS_DONE: Literal["response.mcp_call_arguments.done"] = "response.mcp_call_arguments.done"
 PAGE = "open_page"
@@ -116,21 +118,36 @@ def begun(call: ServerCall, index: int, *, heard: bool = True) -> Iterator[ev.Ev
 
 def answered(call: ServerCall, output: ToolOutput, index: int) -> Iterator[ev.Event]:
     """The events of its answer."""
-    changes: dict[str, object] = {"status": "failed" if output.failed else "completed"}
-    match call:
+    try:
+        made = _answered(call, output)
+    except (ValidationError, StreamViolation):  # whoever answered has the last word on no item of ours
+        made = _answered(call, UNREADABLE)
+    match made:
         case McpCall():
-            error = output.item.get("error") or _execution_error(output.text)
-            changes |= {"error": error, "output": None} if output.failed else {"output": output.text}
-            yield _progress(f"response.mcp_call.{changes['status']}", call, index)
+            yield _progress(f"response.mcp_call.{made.status}", made, index)
         case WebSearchCall():
-            changes |= {"error": output.text} if output.failed else {}
-            yield _progress("response.web_search_call.completed", call, index)
+            yield _progress("response.web_search_call.completed", made, index)
         case HostedToolCall():
-            changes["output"] = output.text
+            pass
+        case _:
+            assert_never(made)
+    yield ev.OutputItemDone(output_index=index, item=made)
+
+
+def _answered(call: ServerCall, output: ToolOutput) -> ServerCall:
+    """Raises ValidationError or StreamViolation for an answer that the item can't hold."""
+    text, fields = whole(output.text), whole_value(output.item)
+    changes = {**(fields if isinstance(fields, dict) else {}), "status": "failed" if output.failed else "completed"}
+    match call:
+        case McpCall() if output.failed:
+            changes |= {"error": changes.get("error") or _execution_error(text), "output": None}
+        case WebSearchCall():
+            changes |= {"error": text} if output.failed else {}
+        case McpCall() | HostedToolCall():
+            changes |= {"output": text}
         case _:
             assert_never(call)
-    made = type(call).model_validate(call.model_dump() | output.item | changes)
-    yield ev.OutputItemDone(output_index=index, item=made)
+    return type(call).model_validate({**call.model_dump(), **changes})
 
 
 def told(item: Item, event: ev.ToolProgress) -> Item:

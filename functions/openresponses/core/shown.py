@@ -29,7 +29,7 @@ CUT_OFF = "The call was cut off. Its outcome is unknown: it may have had its eff
 NOT_APPROVED = "This call needs the user's approval, which was not given. The call was not made."
 REFUSED = "The user did not approve this call. The call was not made."
 NOT_MADE = "The user approved this call, but it was not made."
-_OURS = (McpListTools, McpCall, McpApprovalRequest, McpApprovalResponse, WebSearchCall)
+_OURS = frozenset({McpListTools, McpCall, McpApprovalRequest, McpApprovalResponse, WebSearchCall})
 _MAX_CALL_ID = 256
 _Output: TypeAlias = str | list[InputPart] | None
 
@@ -45,7 +45,7 @@ def shown(items: Sequence[Item], tools: Sequence[OfferedTool], numbers: Mapping[
     """`items` as every dialect knows them. `tools` say what the model knows a tool by now; `numbers` are those of the
     sources.
     """
-    if not any(isinstance(item, _OURS) for item in items):
+    if not any(type(item) in _OURS for item in items):  # as in nearly all turns
         return Shown([*map(shown_to_model, items)], range(len(items)))
     conversation = _Conversation(items, tools, numbers)
     made = [(place, each) for place, item in enumerate(items) if (each := conversation.shown(item)) is not None]

@@ -95,11 +95,12 @@ def _with(delta: _Said | d.ToolCall, text: str) -> _Said | d.ToolCall:
 
 def _whole_model(model: _M) -> _M:
     value = model.model_dump()
-    mended = _whole_value(value, MAX_DEPTH)
+    mended = whole_value(value)
     return model if mended == value else model.model_validate(mended)
 
 
-def _whole_value(value: JsonValue, levels: int) -> JsonValue:
+def whole_value(value: JsonValue, levels: int = MAX_DEPTH) -> JsonValue:
+    """As `whole`, in all of it. Raises StreamViolation if it is nested too deeply."""
     if levels < 0:
         raise StreamViolation(f"The provider sent an item with more than {MAX_DEPTH} levels of values in values")
     match value:
@@ -108,8 +109,8 @@ def _whole_value(value: JsonValue, levels: int) -> JsonValue:
         case float() if not isfinite(value):
             return None
         case list():
-            return [_whole_value(each, levels - 1) for each in value]
+            return [whole_value(each, levels - 1) for each in value]
         case dict():
-            return {whole(name): _whole_value(each, levels - 1) for name, each in value.items()}
+            return {whole(name): whole_value(each, levels - 1) for name, each in value.items()}
         case _:
             return value

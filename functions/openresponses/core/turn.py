@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..schema.items import Item
+from ..schema.items import Item, WebSearchCall
 from ..schema.request import CreateResponse
 from ..schema.tools import AllowedTools, NamedToolChoice, ToolChoiceMode, UpstreamTool
 from .citations import numbers_of
@@ -75,7 +75,8 @@ def conversation(run: Run) -> list[Item]:
 def _windowed(run: Run) -> tuple[list[Item], int, int]:
     """The conversation, how much of it came before this response, and how many of its items no model is shown."""
     all_items, before = window(run.context, run.settled())
-    items, places = shown(all_items, run.tools, numbers_of(run.all_items()))
+    searched = any(type(item) is WebSearchCall for item in all_items)
+    items, places = shown(all_items, run.tools, numbers_of(run.all_items()) if searched else {})
     return items, sum(place < before for place in places), len(all_items) - len(items)
 
 
