@@ -18,7 +18,8 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from openresponses.schema.events import ToolProgress
-from openresponses.schema.items import CLIENT_CALLS, CLIENT_OUTPUTS, KEPT_ITEMS, OURS, UPSTREAM_ITEMS
+from openresponses.schema.items import CLIENT_CALLS, CLIENT_OUTPUTS, KEPT_ITEMS, UPSTREAM_ITEMS
+from openresponses.schema.server_items import OURS
 
 Json = dict[str, Any]
 

@@ -9,7 +9,7 @@ from openresponses.core import deltas as d
 from openresponses.core.ports import Offer, Offerable, ToolOutput
 from openresponses.core.run import McpServer, OfferedTool, Run
 from openresponses.core.turn import Turn
-from openresponses.schema.items import McpCall, McpListTools, ServerCall
+from openresponses.schema.server_items import McpCall, McpListTools, ServerCall
 from openresponses.schema.tools import McpTool, ToolFilter
 from tests.contract.machine import House
 from tests.contract.served import client_of

@@ -8,7 +8,7 @@ from typing import Any
 from openresponses.core.ports import Offer, Offerable, ToolOutput
 from openresponses.core.run import McpServer, OfferedTool, Run
 from openresponses.core.server_calls import mcp_name
-from openresponses.schema.items import McpCall, McpListTools, ServerCall, WebSearchCall
+from openresponses.schema.server_items import McpCall, McpListTools, ServerCall, WebSearchCall
 from openresponses.schema.tools import McpTool, WebSearchTool
 from tests.unit.kit import PAGE, SEARCH, Json
 

@@ -15,7 +15,7 @@ from openresponses.core.ports import Offer, Offerable, ToolOutput
 from openresponses.core.run import OfferedTool, Run
 from openresponses.core.turn import Turn
 from openresponses.responses.worker import HISTORY_PER_TASK, MAX_PARKED
-from openresponses.schema.items import HostedToolCall, McpListTools, ServerCall
+from openresponses.schema.server_items import HostedToolCall, McpListTools, ServerCall
 from openresponses.storage.memory import MemoryStore
 from tests.contract.deaths import Life
 from tests.contract.machine import House

@@ -15,7 +15,7 @@ from openresponses.core.turn import Turn
 from openresponses.responses.create import NewResponses
 from openresponses.responses.stored import StoredResponses
 from openresponses.routing.cipher import TenantMarks
-from openresponses.schema.items import HostedToolCall
+from openresponses.schema.server_items import HostedToolCall
 from openresponses.storage.memory import memory_storage
 from openresponses.storage.memory_spent import MemorySpent
 from tests.contract.approving import (

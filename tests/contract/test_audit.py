@@ -19,8 +19,8 @@ from openresponses.core.ports import ToolOutput
 from openresponses.core.run import McpServer, Run
 from openresponses.durable.journal import Journal, nowhere
 from openresponses.responses.create import NewResponses
-from openresponses.schema.items import HostedToolCall, McpCall, ServerCall, WebSearchCall
 from openresponses.schema.request import CreateResponse
+from openresponses.schema.server_items import HostedToolCall, McpCall, ServerCall, WebSearchCall
 from openresponses.telemetry import LoggedAccounts
 from tests.contract.approving import DICE, FREE, ROLL, SIX, Casino, approval, asks, requests_in, user
 from tests.contract.machine import House

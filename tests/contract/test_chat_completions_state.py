@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from openresponses.core.settings import ProviderSettings
-from openresponses.schema.items import FunctionCall, FunctionCallOutput, HostedToolCall, Item, Reasoning
+from openresponses.schema.items import FunctionCall, FunctionCallOutput, Item, Reasoning
 from openresponses.schema.request import CreateResponse
+from openresponses.schema.server_items import HostedToolCall
 from tests.contract.cassettes import Cassette, replayed
 from tests.contract.turns import call, encode, output, turn
 

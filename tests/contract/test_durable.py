@@ -17,7 +17,7 @@ from openresponses.core.ports import Storage
 from openresponses.core.records import Batch
 from openresponses.core.run import Run
 from openresponses.responses.worker import HISTORY_PER_RETRY, HISTORY_PER_TASK
-from openresponses.schema.items import OURS
+from openresponses.schema.server_items import OURS
 from tests.contract.machine import LIFE, House, Killed
 from tests.openresponses_schema import check_response
 from tests.stream_checker import check_stream

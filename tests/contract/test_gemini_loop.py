@@ -9,7 +9,7 @@ import pytest
 from openresponses.core.errors import ProviderMisconfigured, ProviderRejected, ProviderThrottled
 from openresponses.core.run import Run
 from openresponses.core.settings import ProviderSettings
-from openresponses.schema.items import HostedToolCall
+from openresponses.schema.server_items import HostedToolCall
 from tests.contract import turns
 from tests.contract.gemini_types import check_request
 from tests.contract.turns import SCHEMA

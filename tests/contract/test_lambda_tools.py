@@ -20,7 +20,7 @@ from openresponses.aws.session import session
 from openresponses.core.answers import MAX_FAILURE, MAX_OUTPUT
 from openresponses.core.ports import Offer, ToolOutput
 from openresponses.core.run import OfferedTool
-from openresponses.schema.items import HostedToolCall
+from openresponses.schema.server_items import HostedToolCall
 from openresponses.schema.tools import HostedTool
 from openresponses.toolbox import Toolbox
 from openresponses.toolbox.files import ToolFiles

@@ -15,9 +15,9 @@ from openresponses.core.errors import ConnectorFailed, RequestError
 from openresponses.core.ports import Offer, ToolOutput
 from openresponses.core.run import OfferedTool, Run
 from openresponses.routing.cipher import AeadSeal, of_this_process
-from openresponses.schema.items import ListedTool, McpCall, McpListTools
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.response import Response
+from openresponses.schema.server_items import ListedTool, McpCall, McpListTools
 from openresponses.schema.tools import HostedTool, McpTool
 from openresponses.toolbox import Toolbox
 from openresponses.toolbox.mcp.listing import MAX_CLIENTS, MAX_KEPT_SECONDS, MIN_KEPT_SECONDS, McpClients

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openresponses.core.server_calls import answered
-from openresponses.schema.items import McpCall
+from openresponses.schema.server_items import McpCall
 from openresponses.toolbox.mcp.client import McpClient
 from openresponses.toolbox.mcp.credentials import McpCredentials
 from openresponses.toolbox.mcp.failures import McpFailure

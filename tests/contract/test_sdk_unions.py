@@ -24,7 +24,7 @@ from openresponses.core.settings import ProviderSettings
 from openresponses.core.turn import Turn, turn_of
 from openresponses.dialects import connect
 from openresponses.dialects._shared.http_dialect import HttpDialect
-from openresponses.schema.items import McpListTools
+from openresponses.schema.server_items import McpListTools
 from openresponses.schema.tools import McpTool
 from tests.contract.machine import House
 from tests.contract.sdk_samples import Fields, Json, members, samples

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from openresponses.schema.items import OURS
+from openresponses.schema.server_items import OURS
 from tests.contract.sdk_fold import accumulated
 from tests.contract.serving import SCHEMAS, Serving
 from tests.contract.vendors import DIALECTS, vendors

@@ -9,9 +9,9 @@ import pytest
 from openresponses.core.errors import ConnectorFailed, RequestError
 from openresponses.core.run import Run
 from openresponses.routing.cipher import AeadSeal, of_this_process
-from openresponses.schema.items import McpCall, McpListTools, WebSearchCall
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.response import Response
+from openresponses.schema.server_items import McpCall, McpListTools, WebSearchCall
 from openresponses.schema.tools import McpTool, WebSearchTool
 from openresponses.storage.memory import MemoryParameters
 from openresponses.toolbox.mcp.listing import McpClients

@@ -16,8 +16,8 @@ from openresponses.core.errors import RequestError
 from openresponses.core.ports import Offer, Offerable, ToolOutput, Tools
 from openresponses.core.run import OfferedTool, Run
 from openresponses.responses.offering import offered_tools
-from openresponses.schema.items import HostedToolCall, McpListTools, ServerCall
 from openresponses.schema.request import CreateResponse
+from openresponses.schema.server_items import HostedToolCall, McpListTools, ServerCall
 from openresponses.schema.tools import HostedTool
 from openresponses.toolbox import Toolbox
 from openresponses.toolbox.files import ToolFiles

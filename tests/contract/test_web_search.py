@@ -10,9 +10,9 @@ import pytest_asyncio
 
 from openresponses.core.errors import RequestError
 from openresponses.core.run import OfferedTool, Run
-from openresponses.schema.items import WebSearchCall
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.response import Response
+from openresponses.schema.server_items import WebSearchCall
 from openresponses.schema.tools import WebSearchTool
 from openresponses.storage.memory import MemoryParameters
 from openresponses.toolbox import Toolbox

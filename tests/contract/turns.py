@@ -24,8 +24,9 @@ from openresponses.responses.intake import input_items, new_response
 from openresponses.responses.offering import offered_tools
 from openresponses.schema.base import JsonObject
 from openresponses.schema.events import Event
-from openresponses.schema.items import HostedToolCall, Item, McpListTools, ServerCall
+from openresponses.schema.items import Item
 from openresponses.schema.request import CreateResponse
+from openresponses.schema.server_items import HostedToolCall, McpListTools, ServerCall
 from tests.immediately import immediately
 from tests.unit.kit import Json, Ledger, Models
 

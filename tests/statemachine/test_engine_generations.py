@@ -25,9 +25,9 @@ from openresponses.core.turn import Turn
 from openresponses.responses.create import NewResponses
 from openresponses.responses.stored import StoredResponses
 from openresponses.responses.worker import HISTORY_PER_TASK, Worker
-from openresponses.schema.items import HostedToolCall
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.response import Response
+from openresponses.schema.server_items import HostedToolCall
 from openresponses.storage.memory import Shelf, memory_storage
 from tests.contract.machine import Seen
 from tests.statemachine.machine import STATE_MACHINE, WORKER, Machine, target

@@ -26,8 +26,8 @@ from openresponses.responses.worker import Worker
 from openresponses.routing.catalog import Catalog
 from openresponses.routing.cipher import Box, kept_in, of_this_process
 from openresponses.schema.events import StreamEvent
-from openresponses.schema.items import ServerCall
 from openresponses.schema.request import CreateResponse
+from openresponses.schema.server_items import ServerCall
 from openresponses.schema.tools import HostedTool
 from openresponses.socket.door import Arrived, Door
 from openresponses.socket.envelope import Heir

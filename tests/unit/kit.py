@@ -19,9 +19,10 @@ from openresponses.core.turn import Turn
 from openresponses.durable.journal import Journal
 from openresponses.schema.base import JsonObject
 from openresponses.schema.events import Event
-from openresponses.schema.items import HostedToolCall, McpCall, McpListTools, Message, ServerCall, WebSearchCall
+from openresponses.schema.items import Message
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.response import Response, Usage
+from openresponses.schema.server_items import HostedToolCall, McpCall, McpListTools, ServerCall, WebSearchCall
 from openresponses.schema.tools import McpTool, WebSearchTool
 
 Json: TypeAlias = dict[str, Any]

@@ -9,8 +9,8 @@ from openresponses.core.reducer import apply
 from openresponses.core.run import Run
 from openresponses.core.steps import Stop, next_step
 from openresponses.schema.events import Event
-from openresponses.schema.items import ServerCall
 from openresponses.schema.response import Response
+from openresponses.schema.server_items import ServerCall
 from tests.openresponses_schema import check_event, check_response
 from tests.stream_checker import check_stream
 from tests.unit.cases import CASES, Case

@@ -17,8 +17,9 @@ from openresponses.core.errors import RequestError
 from openresponses.core.ids import item_ids, owner
 from openresponses.core.ports import Mark
 from openresponses.core.run import Approved, McpServer, OfferedTool
-from openresponses.schema.items import InputItem, Item, McpApprovalRequest, McpApprovalResponse, McpCall
+from openresponses.schema.items import InputItem, Item
 from openresponses.schema.limits import MAX_APPROVALS
+from openresponses.schema.server_items import McpApprovalRequest, McpApprovalResponse, McpCall
 from tests.unit.kit import new_run
 
 RESPONSE = f"resp_{7:032x}"

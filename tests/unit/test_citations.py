@@ -12,7 +12,8 @@ from openresponses.core.engine import drive
 from openresponses.core.errors import ProviderUnavailable
 from openresponses.core.run import Run
 from openresponses.durable.journal import Journal
-from openresponses.schema.items import Message, SearchResult, WebSearchCall
+from openresponses.schema.items import Message
+from openresponses.schema.server_items import SearchResult, WebSearchCall
 from tests.unit.kit import Json, Log, Script, new_run, play, ports
 
 A, B, C = "https://a.example/", "https://b.example/", "https://c.example/"

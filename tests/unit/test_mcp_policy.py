@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openresponses.schema.items import ListedTool
+from openresponses.schema.server_items import ListedTool
 from openresponses.schema.tools import McpTool
 from openresponses.toolbox.mcp.policy import allowed, needs_approval
 from openresponses.toolbox.mcp.servers import ConfiguredServer

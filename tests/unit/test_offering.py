@@ -13,9 +13,10 @@ from openresponses.core.ports import Offer, Offerable, ToolOutput
 from openresponses.core.run import McpServer, OfferedTool, Run
 from openresponses.core.turn import callable_tools, turn_of
 from openresponses.responses.offering import Offered, check_tool_choice, offered_tools
-from openresponses.schema.items import Item, McpListTools, ServerCall
+from openresponses.schema.items import Item
 from openresponses.schema.limits import MAX_TOOLS
 from openresponses.schema.request import CreateResponse
+from openresponses.schema.server_items import McpListTools, ServerCall
 from openresponses.schema.tools import McpTool
 from tests.unit.kit import Json, Tools, new_run
 

@@ -14,7 +14,8 @@ from openresponses.core.shown import CUT_OFF, NOT_APPROVED, NOT_MADE, REFUSED, S
 from openresponses.core.shown import shown as shown_with
 from openresponses.core.turn import conversation, turn_of
 from openresponses.core.window import open_calls
-from openresponses.schema.items import HostedToolCall, Item, SearchResult, WebSearchCall
+from openresponses.schema.items import Item
+from openresponses.schema.server_items import HostedToolCall, SearchResult, WebSearchCall
 from tests.unit.kit import TOOLS, Json, new_run
 
 ITEMS: TypeAdapter[list[Item]] = TypeAdapter(list[Item])

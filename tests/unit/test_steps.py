@@ -15,19 +15,16 @@ from openresponses.core.run import McpServer, Run
 from openresponses.core.server_calls import UNREADABLE
 from openresponses.core.steps import CALL_CUT_OFF, Act, Open, Step, Stop, Think, next_step, tokens_left
 from openresponses.durable.journal import Journal
-from openresponses.schema.items import (
-    CustomToolCall,
-    FunctionCall,
+from openresponses.schema.items import CustomToolCall, FunctionCall, Item, Message
+from openresponses.schema.response import Usage
+from openresponses.schema.server_items import (
     HostedToolCall,
-    Item,
     McpApprovalRequest,
     McpCall,
     McpListTools,
-    Message,
     ServerCall,
     WebSearchCall,
 )
-from openresponses.schema.response import Usage
 from tests.unit.cases import APPROVED, APPROVED_TOO
 from tests.unit.kit import NOTE, TOOLS, Ledger, Log, Script, Tools, new_run, ports
 

@@ -13,16 +13,12 @@ from ..schema.items import (
     ClientCallOutput,
     CustomToolCallOutput,
     FunctionCallOutput,
-    HostedToolCall,
     Item,
-    McpApprovalRequest,
-    McpApprovalResponse,
-    McpCall,
     Message,
-    ServerCall,
     ToolSearchOutput,
 )
 from ..schema.response import ResponseStatus, Usage
+from ..schema.server_items import HostedToolCall, McpApprovalRequest, McpApprovalResponse, McpCall, ServerCall
 from .errors import KitError
 from .run import Run
 

@@ -12,8 +12,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from hmac import compare_digest
 
-from ..schema.items import InputItem, Item, McpApprovalRequest, McpApprovalResponse, McpCall
+from ..schema.items import InputItem, Item
 from ..schema.limits import MAX_APPROVALS
+from ..schema.server_items import McpApprovalRequest, McpApprovalResponse, McpCall
 from .blocks import NewRequestId
 from .errors import ApprovalSpent, RequestError
 from .ports import Mark

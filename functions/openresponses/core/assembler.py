@@ -18,8 +18,9 @@ from itertools import chain
 from typing import TypeAlias
 
 from ..schema import events as ev
-from ..schema.items import ExtensionItem, Item, ItemStatus
+from ..schema.items import ExtensionItem, Item
 from ..schema.response import Usage
+from ..schema.server_items import ItemStatus
 from . import deltas as d
 from .blocks import (
     Block,

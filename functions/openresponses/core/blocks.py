@@ -9,18 +9,8 @@ from pydantic_core import from_json
 from ..schema import events as ev
 from ..schema.base import fields_of
 from ..schema.content import Annotation, LogProb, OutputText, ReasoningText, Refusal, SummaryText
-from ..schema.items import (
-    CustomToolCall,
-    ExtensionItem,
-    FunctionCall,
-    ItemStatus,
-    McpApprovalRequest,
-    McpCall,
-    Message,
-    Phase,
-    Reasoning,
-    ServerCall,
-)
+from ..schema.items import CustomToolCall, ExtensionItem, FunctionCall, Message, Phase, Reasoning
+from ..schema.server_items import ItemStatus, McpApprovalRequest, McpCall, ServerCall
 from . import client_tools, server_calls
 from . import deltas as d
 from .citations import Citations, Source

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ..schema.content import UrlCitation
-from ..schema.items import Item, WebSearchCall
+from ..schema.items import Item
+from ..schema.server_items import WebSearchCall
 
 HOW_TO_CITE = "Cite a source where you use what it says, by its number in these brackets: 【1】"
 _NOTHING = "Nothing was found."

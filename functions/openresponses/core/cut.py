@@ -16,11 +16,11 @@ from ..schema.items import (
     ExtensionItem,
     FunctionCall,
     FunctionCallOutput,
-    HostedToolCall,
     Item,
     Message,
     Reasoning,
 )
+from ..schema.server_items import HostedToolCall
 
 
 class Cut(NamedTuple):

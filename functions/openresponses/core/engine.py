@@ -5,17 +5,9 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 
 from ..schema import events as ev
-from ..schema.items import (
-    REJECTED_CALL,
-    Compaction,
-    ExtensionItem,
-    FunctionCall,
-    Item,
-    Message,
-    Reasoning,
-    ServerCall,
-)
+from ..schema.items import Compaction, ExtensionItem, FunctionCall, Item, Message, Reasoning
 from ..schema.response import IncompleteDetails, Response, Usage
+from ..schema.server_items import REJECTED_CALL, ServerCall
 from . import deltas as d
 from .assembler import Assembler
 from .blocks import NewRequestId

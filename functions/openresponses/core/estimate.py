@@ -16,18 +16,20 @@ from ..schema.items import (
     ExtensionItem,
     FunctionCall,
     FunctionCallOutput,
-    HostedToolCall,
     Item,
+    Message,
+    Reasoning,
+    ToolSearchOutput,
+)
+from ..schema.request import JsonSchemaFormat
+from ..schema.server_items import (
+    HostedToolCall,
     McpApprovalRequest,
     McpApprovalResponse,
     McpCall,
     McpListTools,
-    Message,
-    Reasoning,
-    ToolSearchOutput,
     WebSearchCall,
 )
-from ..schema.request import JsonSchemaFormat
 from .client_tools import shown_to_model
 from .run import OfferedTool
 from .turn import Turn

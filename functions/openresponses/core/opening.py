@@ -8,7 +8,7 @@ missing. The calls then run as those of the model do.
 from collections.abc import Iterator
 
 from ..schema import events as ev
-from ..schema.items import ListedTool, McpCall, McpListTools
+from ..schema.server_items import ListedTool, McpCall, McpListTools
 from .ids import item_ids
 from .run import Approved, McpServer, Run
 from .server_calls import begun

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from ..schema.events import Event, StreamEvent
-from ..schema.items import Compaction, Item, McpListTools, ServerCall
+from ..schema.items import Compaction, Item
 from ..schema.request import CreateResponse
 from ..schema.response import Response
+from ..schema.server_items import McpListTools, ServerCall
 from ..schema.tools import HostedTool, McpTool, UpstreamTool, WebSearchTool
 from .accounts import (
     Account,

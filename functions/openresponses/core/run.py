@@ -5,19 +5,10 @@ from typing import Literal, TypeAlias
 from pydantic import ConfigDict
 
 from ..schema.base import JsonObject, Wire
-from ..schema.items import (
-    ClientCall,
-    CustomToolCall,
-    FunctionCall,
-    HostedToolCall,
-    Item,
-    McpApprovalRequest,
-    McpCall,
-    ServerCall,
-    WebSearchCall,
-)
+from ..schema.items import ClientCall, CustomToolCall, FunctionCall, Item
 from ..schema.request import CreateResponse
 from ..schema.response import InputTokensDetails, OutputTokensDetails, Response, Usage
+from ..schema.server_items import HostedToolCall, McpApprovalRequest, McpCall, ServerCall, WebSearchCall
 from .conversations import Lock
 from .deltas import FinishReason
 

@@ -14,7 +14,8 @@ from pydantic import JsonValue, ValidationError
 
 from ..schema import events as ev
 from ..schema.base import SLUG, TOOL_NAME, JsonObject
-from ..schema.items import REJECTED_CALL, HostedToolCall, Item, McpCall, ServerCall, WebSearchCall
+from ..schema.items import Item
+from ..schema.server_items import REJECTED_CALL, HostedToolCall, McpCall, ServerCall, WebSearchCall
 from .errors import StreamViolation
 from .json import object_of
 from .run import OfferedTool, Run, model_name

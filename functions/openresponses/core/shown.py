@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from ..schema.content import InputPart
-from ..schema.items import (
-    ExtensionItem,
+from ..schema.items import ExtensionItem, Item
+from ..schema.server_items import (
     HostedToolCall,
-    Item,
     McpApprovalRequest,
     McpApprovalResponse,
     McpCall,

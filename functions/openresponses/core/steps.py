@@ -4,15 +4,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ..schema.base import SLUG
-from ..schema.items import (
-    ClientCall,
-    Compaction,
-    CustomToolCall,
-    FunctionCall,
-    McpApprovalRequest,
-    ServerCall,
-)
+from ..schema.items import ClientCall, Compaction, CustomToolCall, FunctionCall
 from ..schema.response import ResponseError
+from ..schema.server_items import McpApprovalRequest, ServerCall
 from .compaction import due
 from .opening import unopened
 from .run import Run, tokens_left

@@ -4,8 +4,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..schema.items import Item, WebSearchCall
+from ..schema.items import Item
 from ..schema.request import CreateResponse
+from ..schema.server_items import WebSearchCall
 from ..schema.tools import AllowedTools, NamedToolChoice, ToolChoiceMode, UpstreamTool
 from .citations import numbers_of
 from .cut import left_after

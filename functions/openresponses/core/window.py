@@ -12,16 +12,12 @@ from ..schema.items import (
     ExtensionItem,
     FunctionCall,
     FunctionCallOutput,
-    HostedToolCall,
     Item,
-    McpApprovalRequest,
-    McpApprovalResponse,
-    McpCall,
     Message,
     Reasoning,
     ToolSearchOutput,
-    WebSearchCall,
 )
+from ..schema.server_items import HostedToolCall, McpApprovalRequest, McpApprovalResponse, McpCall, WebSearchCall
 
 BY_THRESHOLD = f"{SLUG}:context_management"
 """The item was made by itself: nothing before it is shown again, whoever sends it."""

@@ -7,7 +7,8 @@ from functools import reduce
 from ..core.server_calls import closing as closing_call
 from ..schema import events as ev
 from ..schema.content import OutputText, ReasoningText, Refusal, SummaryText
-from ..schema.items import FunctionCall, Item, Message, Reasoning, ServerCall
+from ..schema.items import FunctionCall, Item, Message, Reasoning
+from ..schema.server_items import ServerCall
 
 _Part = OutputText | Refusal | ReasoningText | SummaryText
 

@@ -22,7 +22,7 @@ from ..schema.events import (
     StreamEvent,
     ToolProgress,
 )
-from ..schema.items import ServerCall
+from ..schema.server_items import ServerCall
 from .history import grown
 
 BATCH_EVENTS = 64

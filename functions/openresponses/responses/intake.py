@@ -24,21 +24,23 @@ from ..schema.items import (
     ExtensionItem,
     FunctionCall,
     FunctionCallOutput,
-    HostedToolCall,
     Item,
     ItemReference,
-    McpApprovalRequest,
-    McpApprovalResponse,
-    McpCall,
-    McpListTools,
     Message,
     Reasoning,
     ToolSearchOutput,
-    WebSearchCall,
 )
 from ..schema.limits import MAX_ITEMS
 from ..schema.request import CreateResponse, JsonSchemaFormat, ReasoningSettings, TextFormat, TextSettings
 from ..schema.response import EchoedJsonSchemaFormat, Response, TextField, Usage
+from ..schema.server_items import (
+    HostedToolCall,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    McpListTools,
+    WebSearchCall,
+)
 from ..schema.tools import McpTool, Tool, WebSearchTool
 from .offering import requested_tools
 

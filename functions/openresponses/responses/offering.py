@@ -12,9 +12,10 @@ from ..core.ports import Models, Offer, Offerable, Tools
 from ..core.run import McpServer, OfferedTool, model_name
 from ..core.server_calls import fitted_name
 from ..core.turn import chosen_tools
-from ..schema.items import AdditionalTools, Item, McpListTools, ToolSearchOutput
+from ..schema.items import AdditionalTools, Item, ToolSearchOutput
 from ..schema.limits import MAX_TOOLS
 from ..schema.request import CreateResponse
+from ..schema.server_items import McpListTools
 from ..schema.tools import (
     AllowedTools,
     ClientTool,

@@ -12,8 +12,9 @@ from ..schema.events import (
     ResponseQueued,
     StreamEvent,
 )
-from ..schema.items import Item, Reasoning, WebSearchCall
+from ..schema.items import Item, Reasoning
 from ..schema.response import Response
+from ..schema.server_items import WebSearchCall
 
 ENCRYPTED_REASONING = "reasoning.encrypted_content"
 SEARCH_SOURCES = "web_search_call.action.sources"

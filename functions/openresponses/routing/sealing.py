@@ -16,7 +16,8 @@ from ..core.ports import Seal
 from ..core.run import OfferedTool
 from ..core.turn import Turn
 from ..schema.base import JsonObject
-from ..schema.items import Compaction, CustomToolCall, FunctionCall, HostedToolCall, InputItem, Item, Reasoning
+from ..schema.items import Compaction, CustomToolCall, FunctionCall, InputItem, Item, Reasoning
+from ..schema.server_items import HostedToolCall
 from ..schema.tools import UpstreamTool
 
 _SECRET, _SEALED = ("server_url", "headers", "authorization"), "sealed"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from ..core.answers import MAX_FAILURE, limited
 from ..core.ports import Offer, Offerable, ToolOutput
 from ..core.run import Run
-from ..schema.items import McpListTools, ServerCall
+from ..schema.server_items import McpListTools, ServerCall
 from .source import AnswersLater, KeepsSessions, ToolFailed, ToolMisconfigured, ToolSource
 
 

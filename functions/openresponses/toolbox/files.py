@@ -24,7 +24,7 @@ from pydantic_core import to_json
 from ..core.ports import Offer, Offerable, ToolOutput
 from ..core.run import Run
 from ..schema.base import JsonObject
-from ..schema.items import HostedToolCall, McpListTools, ServerCall
+from ..schema.server_items import HostedToolCall, McpListTools, ServerCall
 from .source import ToolFailed, arguments_of, hosted_name, hosted_tool, listed
 
 DEFAULT_TIMEOUT = 10.0

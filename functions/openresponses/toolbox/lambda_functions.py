@@ -27,7 +27,7 @@ from ..core.ids import owner
 from ..core.ports import Offer, Offerable, Parameters, ToolOutput
 from ..core.run import Run
 from ..schema.base import JsonObject
-from ..schema.items import HostedToolCall, McpListTools, ServerCall
+from ..schema.server_items import HostedToolCall, McpListTools, ServerCall
 from .source import ToolFailed, ToolMisconfigured, arguments_of, hosted_name, hosted_tool, is_backend, listed
 
 MAX_TIMEOUT = 300.0

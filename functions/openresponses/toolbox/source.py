@@ -10,7 +10,7 @@ from ..core.json import object_of
 from ..core.ports import Offer, Offerable, ToolOutput
 from ..core.run import OfferedTool, Run
 from ..schema.base import SLUG, JsonObject
-from ..schema.items import REJECTED_CALL, McpListTools, ServerCall
+from ..schema.server_items import REJECTED_CALL, McpListTools, ServerCall
 
 _HOSTED = re.compile(rf"{SLUG}:([a-zA-Z0-9_-]{{1,64}})")
 

@@ -12,7 +12,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from pydantic import JsonValue
 
-from openresponses.schema.items import ListedTool
+from openresponses.schema.server_items import ListedTool
 from openresponses.schema.tools import McpTool
 from openresponses.toolbox.mcp.credentials import McpCredentials
 from openresponses.toolbox.mcp.failures import McpFailure

@@ -21,11 +21,11 @@ from ...schema.items import (
     ExtensionItem,
     FunctionCall,
     FunctionCallOutput,
-    HostedToolCall,
     Item,
     Message,
     Reasoning,
 )
+from ...schema.server_items import HostedToolCall
 from .parts import said
 
 NO_OUTPUT = "(no output)"

@@ -15,7 +15,8 @@ from pydantic import JsonValue
 from ...core.errors import RequestError
 from ...core.turn import Turn
 from ...schema.content import InputFile, InputImage, InputVideo, Part
-from ...schema.items import CustomToolCallOutput, FunctionCallOutput, HostedToolCall, Message
+from ...schema.items import CustomToolCallOutput, FunctionCallOutput, Message
+from ...schema.server_items import HostedToolCall
 from ...schema.tools import UpstreamTool
 from .history import place
 from .json import fields

@@ -22,7 +22,8 @@ from ...core.run import OfferedTool
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.content import InputFile, InputImage, Part, ReasoningText
-from ...schema.items import Compaction, ExtensionItem, HostedToolCall, Item, Message, Reasoning
+from ...schema.items import Compaction, ExtensionItem, Item, Message, Reasoning
+from ...schema.server_items import HostedToolCall
 from .._shared.history import Entry, ModelTurn, PastCall, Piece, Said, arguments, history
 from .._shared.json import fields, text
 from .._shared.naming import Naming

@@ -13,11 +13,11 @@ from ...schema.items import (
     CustomToolCallOutput,
     FunctionCall,
     FunctionCallOutput,
-    HostedToolCall,
     Item,
     Message,
     Reasoning,
 )
+from ...schema.server_items import HostedToolCall
 from .budget import CALLS, COUNTED, SEARCHED
 
 EndingKind: TypeAlias = Literal["error", "throttle", "fail", "stall", "length", "filter"]

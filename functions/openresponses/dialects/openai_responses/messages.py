@@ -30,11 +30,11 @@ from ...schema.items import (
     ExtensionItem,
     FunctionCall,
     FunctionCallOutput,
-    HostedToolCall,
     Item,
     Message,
     Reasoning,
 )
+from ...schema.server_items import HostedToolCall
 from .._shared.history import PastCall, arguments_text, past_calls, place
 from .._shared.json import fields, loads, objects
 from .._shared.naming import Naming

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ...core.ports import Offer, Offerable, ToolOutput
 from ...core.run import Run
-from ...schema.items import McpCall, McpListTools, ServerCall
+from ...schema.server_items import McpCall, McpListTools, ServerCall
 from ...schema.tools import McpTool
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from pydantic import TypeAdapter
 
 from ...core.run import OfferedTool, model_name
 from ...schema.base import JsonObject
-from ...schema.items import ListedTool
 from ...schema.limits import MAX_NAME
+from ...schema.server_items import ListedTool
 from ...schema.tools import McpTool
 from ...transport.guard import Guard
 from ...transport.http import Http

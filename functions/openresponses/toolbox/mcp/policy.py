@@ -5,7 +5,7 @@ loosens neither. What a server says of its tools (`annotations`) counts for the 
 are names, so that no server, and no client that brings a listing of its own, talks itself past them.
 """
 
-from ...schema.items import ListedTool
+from ...schema.server_items import ListedTool
 from ...schema.tools import ApprovalFilter, McpTool, ToolFilter
 from .servers import ConfiguredServer
 

@@ -15,7 +15,7 @@ from ...core.errors import ConnectorFailed, RequestError, UnknownServer
 from ...core.ports import Offer, Offerable, Seal, ToolOutput
 from ...core.run import McpServer, OfferedTool, Run
 from ...schema.base import JsonObject
-from ...schema.items import ListedTool, McpCall, McpListTools, ServerCall
+from ...schema.server_items import ListedTool, McpCall, McpListTools, ServerCall
 from ...schema.tools import McpTool
 from ...transport.guard import Guard
 from ..source import ToolFailed, arguments_of

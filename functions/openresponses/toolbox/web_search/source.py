@@ -12,8 +12,8 @@ from ...core.ports import Offer, Offerable, Parameters, ToolOutput
 from ...core.run import OfferedTool, Run
 from ...core.surrogates import whole
 from ...schema.base import JsonObject
-from ...schema.items import McpListTools, SearchResult, ServerCall, WebSearchCall
 from ...schema.limits import MAX_URL
+from ...schema.server_items import McpListTools, SearchResult, ServerCall, WebSearchCall
 from ...schema.tools import UserLocation, WebSearchTool
 from ..source import ToolFailed, is_backend
 
