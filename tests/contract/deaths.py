@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NoReturn
 
-from openresponses.core.ports import Storage
+from openresponses.core.storage import Storage
 from openresponses.schema.events import StreamEvent
 from openresponses.schema.request import CreateResponse
 from openresponses.storage.memory import Shelf, memory_storage

@@ -12,8 +12,9 @@ from typing import Any
 from openresponses.core.answers import answered
 from openresponses.core.errors import KitError, ProviderError, StorageUnavailable, Superseded
 from openresponses.core.ports import Models as ModelsPort
-from openresponses.core.ports import Ports, Storage
+from openresponses.core.ports import Ports
 from openresponses.core.settings import Settings
+from openresponses.core.storage import Storage
 from openresponses.responses.create import NewResponses
 from openresponses.responses.stored import StoredResponses
 from openresponses.responses.worker import Worker

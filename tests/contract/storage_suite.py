@@ -22,9 +22,9 @@ from moto.core.models import botocore_stubber
 from openresponses.aws.clients import Aws
 from openresponses.aws.session import Service
 from openresponses.core.chain import response_link
-from openresponses.core.ports import Storage
 from openresponses.core.records import Batch, Claim, Record
 from openresponses.core.run import OfferedTool, Run
+from openresponses.core.storage import Storage
 from openresponses.schema.events import Event, OutputTextDelta
 from openresponses.schema.items import Message
 from openresponses.schema.request import CreateResponse

@@ -11,8 +11,9 @@ import pytest
 from openresponses.core import deltas as d
 from openresponses.core.accounts import Account
 from openresponses.core.errors import ProviderUnavailable, StorageUnavailable, Superseded
-from openresponses.core.ports import EventLog, Ports
+from openresponses.core.ports import Ports
 from openresponses.core.records import Batch
+from openresponses.core.storage import EventLog
 from openresponses.core.turn import Turn
 from openresponses.schema.response import Response
 from tests.contract.machine import LIFE, RETRIES, House, Killed

@@ -23,8 +23,8 @@ from openresponses.aws.clients import Refused
 from openresponses.core.conversations import Conversation, Lock
 from openresponses.core.errors import Cancelled, ConversationLocked, StorageUnavailable, Superseded
 from openresponses.core.listing import Wanted
-from openresponses.core.ports import Storage
 from openresponses.core.records import Claim
+from openresponses.core.storage import Storage
 from tests.contract.storage_suite import (
     EMULATORS,
     AwsBackend,

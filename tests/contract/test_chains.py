@@ -22,9 +22,9 @@ from pydantic_core import from_json, to_json
 from openresponses.core.chain import Joint, Link, next_joint, response_link
 from openresponses.core.deltas import Delta
 from openresponses.core.errors import NotFound, StorageUnavailable
-from openresponses.core.ports import Storage
 from openresponses.core.records import Record
 from openresponses.core.run import Run
+from openresponses.core.storage import Storage
 from openresponses.core.turn import Turn
 from openresponses.durable.history import continued, grown, inherited, previous
 from openresponses.responses.idempotency import IdempotencyKey

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from openresponses.core.errors import ConversationLocked, StorageUnavailable
-from openresponses.core.ports import Storage
+from openresponses.core.storage import Storage
 from openresponses.core.turn import Turn
 from openresponses.schema.items import Message
 from tests.contract.deaths import Life, Replaced, run_until_killed

@@ -22,7 +22,7 @@ import pytest
 
 from openresponses.core import deltas as d
 from openresponses.core.errors import ProviderUnavailable
-from openresponses.core.ports import Storage
+from openresponses.core.storage import Storage
 from openresponses.core.turn import Turn
 from openresponses.responses.create import NewResponses
 from openresponses.responses.stored import StoredResponses

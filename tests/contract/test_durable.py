@@ -13,9 +13,9 @@ import pytest
 from openresponses.core import deltas as d
 from openresponses.core.engine import OUTCOME_UNKNOWN
 from openresponses.core.errors import Cancelled, NotFound, ProviderUnavailable, RequestError
-from openresponses.core.ports import Storage
 from openresponses.core.records import Batch
 from openresponses.core.run import Run
+from openresponses.core.storage import Storage
 from openresponses.responses.worker import HISTORY_PER_RETRY, HISTORY_PER_TASK
 from openresponses.schema.server_items import OURS
 from tests.contract.machine import LIFE, House, Killed

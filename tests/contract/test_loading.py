@@ -13,8 +13,8 @@ from openresponses.core import deltas as d
 from openresponses.core.chain import response_link
 from openresponses.core.errors import ContextTooLong, RequestError
 from openresponses.core.loading import MAX_CONTEXT, Allowance
-from openresponses.core.ports import Storage
 from openresponses.core.records import Record
+from openresponses.core.storage import Storage
 from openresponses.durable.history import inherited
 from openresponses.schema.items import Message
 from openresponses.schema.limits import MAX_REFERRED

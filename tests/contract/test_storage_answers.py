@@ -10,9 +10,9 @@ import pytest
 
 from openresponses.core.answers import Answer
 from openresponses.core.chain import Link, response_link
-from openresponses.core.ports import Storage
 from openresponses.core.records import Record
 from openresponses.core.run import Run
+from openresponses.core.storage import Storage
 from tests.contract.storage_suite import (
     BACKENDS,
     EMULATORS,

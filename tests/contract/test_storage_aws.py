@@ -14,8 +14,8 @@ import pytest
 from openresponses.aws.clients import Aws
 from openresponses.core.errors import Superseded
 from openresponses.core.listing import Wanted
-from openresponses.core.ports import Storage
 from openresponses.core.records import Claim
+from openresponses.core.storage import Storage
 from tests.bench.metered import size
 from tests.contract.storage_suite import (
     EMULATORS,

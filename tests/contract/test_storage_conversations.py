@@ -10,8 +10,8 @@ import pytest
 from openresponses.core.conversations import Conversation, Lock, Piece
 from openresponses.core.errors import ContextTooLong, ConversationLocked, Superseded
 from openresponses.core.loading import Allowance
-from openresponses.core.ports import Storage
 from openresponses.core.records import Claim, Record
+from openresponses.core.storage import Storage
 from openresponses.schema.items import Item, Message
 from tests.contract.storage_suite import (
     BACKENDS,

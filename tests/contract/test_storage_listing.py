@@ -11,7 +11,7 @@ from pydantic_core import from_json, to_json
 
 from openresponses.core.conversations import Conversation
 from openresponses.core.listing import MAX_READ, Listing, Order, Wanted, listed
-from openresponses.core.ports import Storage
+from openresponses.core.storage import Storage
 from openresponses.schema.response import Response
 from tests.bench.metered import size
 from tests.contract.storage_suite import (

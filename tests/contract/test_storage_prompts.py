@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from openresponses.core.ports import Prompts
 from openresponses.core.prompts import Prompt
+from openresponses.core.storage import Prompts
 from openresponses.schema.request import CreateResponse
 from tests.contract.storage_suite import (
     BACKENDS,

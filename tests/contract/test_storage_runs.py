@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from openresponses.core.errors import Superseded
-from openresponses.core.ports import Storage
 from openresponses.core.records import Batch
 from openresponses.core.run import Run
+from openresponses.core.storage import Storage
 from openresponses.schema.items import Message
 from tests.contract.storage_suite import (
     BACKENDS,

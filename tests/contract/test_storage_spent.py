@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from openresponses.core.ports import Spent
+from openresponses.core.storage import Spent
 from openresponses.schema.limits import MAX_APPROVALS
 from openresponses.storage.memory_spent import MemorySpent
 from tests.contract.storage_suite import BACKENDS, AwsBackend, MemoryBackend, opened, opened_aws, rid

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from openresponses.core.errors import Cancelled, Superseded
-from openresponses.core.ports import Storage
+from openresponses.core.storage import Storage
 from tests.contract.storage_suite import (
     BACKENDS,
     AwsBackend,

@@ -8,9 +8,9 @@ from types import TracebackType
 from ..core.conversations import Conversation, Lock
 from ..core.errors import ConversationLocked, KitError, NotFound
 from ..core.loading import Allowance
-from ..core.ports import Storage
 from ..core.records import Record
 from ..core.run import Run
+from ..core.storage import Storage
 from ..schema.items import Item
 from .history import inherited, too_long_is
 from .journal import LEASE_SECONDS

@@ -7,8 +7,8 @@ from ..core.chain import Link, Passage, next_joint, response_link, shown
 from ..core.errors import ContextTooLong, NotFound, RequestError, StorageUnavailable
 from ..core.ids import owner
 from ..core.loading import Allowance
-from ..core.ports import Store
 from ..core.records import Record
+from ..core.storage import Store
 from ..schema.items import InputItem, Item, ItemReference
 from ..schema.limits import MAX_REFERRED
 

@@ -8,10 +8,11 @@ from types import TracebackType
 from typing import Any
 
 from ..core.errors import Cancelled, KitError
-from ..core.ports import Emit, Storage
+from ..core.ports import Emit
 from ..core.records import Batch, Record
 from ..core.reducer import TERMINAL, apply
 from ..core.run import Run
+from ..core.storage import Storage
 from ..schema.events import (
     Event,
     OutputItemAdded,

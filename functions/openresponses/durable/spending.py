@@ -4,8 +4,8 @@ from contextlib import suppress
 
 from ..core.approvals import spent_already, unused
 from ..core.errors import KitError
-from ..core.ports import Spent
 from ..core.run import Run
+from ..core.storage import Spent
 
 
 async def spend(run: Run, spent: Spent) -> None:

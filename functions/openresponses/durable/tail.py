@@ -6,9 +6,10 @@ from contextlib import aclosing, suppress
 
 from ..core.engine import terminal
 from ..core.errors import Cancelled, NotFound, Superseded
-from ..core.ports import Sink, Storage
+from ..core.ports import Sink
 from ..core.records import Record
 from ..core.reducer import TERMINAL, apply
+from ..core.storage import Storage
 from ..schema import events as ev
 from ..schema.events import Detached
 from ..schema.response import Response

@@ -4,10 +4,10 @@ import asyncio
 from dataclasses import dataclass, field
 
 from ..core.errors import StorageUnavailable, Superseded
-from ..core.ports import Storage
 from ..core.records import Batch, Record
 from ..core.reducer import apply
 from ..core.run import Run
+from ..core.storage import Storage
 from ..schema.events import Event, OutputItemAdded, OutputItemDone
 from .closing import closing
 from .conversation import before as context_before

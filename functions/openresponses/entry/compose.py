@@ -8,8 +8,9 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from .. import telemetry
-from ..core.ports import Parameters, Ports, Storage
+from ..core.ports import Parameters, Ports
 from ..core.run import REASONING_SHOWN
+from ..core.storage import Storage
 from ..dialects import connect, prepare, runs
 from ..routing.catalog import Catalog
 from ..routing.cipher import AeadSeal, Box, Keys, TenantMarks, kept_in, of_this_process
@@ -22,7 +23,7 @@ from .settings import AwsSettings, aws_settings_from, built_in, settings_from
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
-    from ..core.ports import Spent
+    from ..core.storage import Spent
     from ..responses.create import NewResponses
     from ..responses.stored import StoredResponses
     from ..socket.ports import Sockets

@@ -9,7 +9,8 @@ from typing import TypeVar
 from ..core.conversations import Conversation, Lock, Piece
 from ..core.credentials import refuse_credentials
 from ..core.errors import ConversationLocked, NotFound, RequestError, StorageUnavailable
-from ..core.ports import Ports, Storage
+from ..core.ports import Ports
+from ..core.storage import Storage
 from ..durable.conversation import found, free, no_conversation
 from ..durable.history import referenced
 from ..schema.items import (

@@ -7,12 +7,13 @@ from contextlib import AsyncExitStack, nullcontext, suppress
 from ..core.accounts import code_of
 from ..core.engine import begin, drive, finish, unkept
 from ..core.errors import Cancelled, KitError, StorageUnavailable
-from ..core.ports import Counted, Pause, Ports, Sink, Storage
+from ..core.ports import Counted, Pause, Ports, Sink
 from ..core.records import Record
 from ..core.reducer import apply
 from ..core.run import Run
 from ..core.settings import Settings
 from ..core.steps import Step, Stop
+from ..core.storage import Storage
 from ..core.turn import turn_of
 from ..durable.conversation import Unstored
 from ..durable.history import grown

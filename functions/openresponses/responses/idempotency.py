@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from ..core.errors import FirstRequestFailed, IdempotencyKeyReused, KitError, NotFound, StorageUnavailable
-from ..core.ports import Storage
 from ..core.records import Claim, Record
 from ..core.run import Run
+from ..core.storage import Storage
 
 TRIES = 5
 

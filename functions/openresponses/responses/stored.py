@@ -7,9 +7,10 @@ from ..core.engine import finish
 from ..core.errors import NotFound, StorageUnavailable, Superseded
 from ..core.listing import Listing, Order, Wanted
 from ..core.loading import Allowance
-from ..core.ports import Ports, Sink, Storage
+from ..core.ports import Ports, Sink
 from ..core.records import Record
 from ..core.steps import Stop
+from ..core.storage import Storage
 from ..durable.conversation import before as context_before
 from ..durable.history import page
 from ..durable.journal import Journal, Recorder, nowhere

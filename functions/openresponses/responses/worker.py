@@ -8,11 +8,12 @@ from typing import Literal, TypedDict
 from ..core import errors
 from ..core.answers import Answer
 from ..core.engine import absorb, begin, drive, finish
-from ..core.ports import Pause, Ports, Storage, ToolOutput
+from ..core.ports import Pause, Ports, ToolOutput
 from ..core.records import Batch, Record
 from ..core.run import Run
 from ..core.settings import Settings
 from ..core.steps import Act, Park, Step, Stop, next_step
+from ..core.storage import Storage
 from ..durable.journal import Journal, Recorder, nowhere
 from ..durable.tail import folded
 from ..durable.takeover import Remains, bury, resume, take_over

@@ -18,10 +18,10 @@ from ..core.conversations import Conversation, Lock, Piece
 from ..core.errors import Cancelled, ConversationLocked, Superseded
 from ..core.listing import MAX_READ, ListedResponse, Listing, Order, Wanted, listed, place_in_time
 from ..core.loading import MAX_LOG_READ, Allowance, unlimited
-from ..core.ports import Storage
 from ..core.prompts import Prompt, PromptVersion, number_of
 from ..core.records import TERMINAL_STATUSES, Batch, Claim, Record
 from ..core.run import Run
+from ..core.storage import Storage
 from ..schema.events import Event
 from ..schema.items import Item
 from ..schema.request import CreateResponse

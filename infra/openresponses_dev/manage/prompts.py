@@ -18,8 +18,8 @@ from openresponses.aws.clients import Aws, Refused
 from openresponses.aws.session import Service
 from openresponses.client_keys import check_tenant
 from openresponses.core.errors import RequestError, StorageUnavailable
-from openresponses.core.ports import Prompts
 from openresponses.core.prompts import NAME, SETTINGS, placeholders
+from openresponses.core.storage import Prompts
 from openresponses.parsing.problems import problem
 from openresponses.schema.request import CreateResponse
 from openresponses.storage.dynamodb.storage import aws_storage

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from ...aws.clients import Aws
 from ...aws.launcher import StepFunctionsLauncher
-from ...core.ports import Storage
+from ...core.storage import Storage
 from .answers import DynamoAnswers
 from .claims import DynamoClaims
 from .conversations import DynamoConversations
