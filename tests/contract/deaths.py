@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 from openresponses.core.storage import Storage
 from openresponses.schema.events import StreamEvent
 from openresponses.schema.request import CreateResponse
-from openresponses.storage.memory import Shelf, memory_storage
+from openresponses.storage.memory import memory_storage
+from openresponses.storage.memory_shelf import Shelf
 from tests.contract.machine import House, Killed
 from tests.unit.kit import Json, Script
 

@@ -30,7 +30,8 @@ from openresponses.schema.items import Message
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.response import Response
 from openresponses.storage.dynamodb.storage import aws_storage
-from openresponses.storage.memory import Shelf, memory_storage
+from openresponses.storage.memory import memory_storage
+from openresponses.storage.memory_shelf import Shelf
 from tests.contract import ministack
 
 REGION = "us-east-1"

@@ -26,6 +26,7 @@ from ..schema.events import Event
 from ..schema.items import Item
 from ..schema.request import CreateResponse
 from ..schema.response import Response
+from .memory_shelf import Chunk, Entry, Shelf, Talk, items_adapter
 from .memory_spent import MemorySpent
 
 Started: TypeAlias = Callable[[str, int], Awaitable[None]]
@@ -42,86 +43,6 @@ class MemoryParameters:
 
     async def names(self, folder: str) -> list[str]:
         return sorted(name.removeprefix(f"{folder}/") for name in self.texts if name.startswith(f"{folder}/"))
-
-
-@dataclass
-class _Entry:
-    """All that is stored of one response, as JSON."""
-
-    record: str
-    run: str
-    version: int
-    place: str
-    cancelled: bool = False
-    log: dict[int, bytes] = field(default_factory=dict[int, bytes])
-    answers: dict[str, str] = field(default_factory=dict[str, str])
-
-
-@dataclass
-class _Chunk:
-    """`responses` are the ids of all that it holds; `items` is JSON."""
-
-    responses: frozenset[str]
-    items: bytes
-
-
-@dataclass
-class _Talk:
-    """A conversation as JSON, and its pieces by their places."""
-
-    conversation: str
-    version: int = 0
-    holder: str = ""
-    lease: float | None = None
-    pieces: dict[int, bytes] = field(default_factory=dict[int, bytes])
-
-    def write(self, place: int, items: Sequence[Item]) -> None:
-        """Every write is a new version."""
-        self.version += 1
-        self.pieces[place] = _items().dump_json(list(items))
-
-
-@dataclass
-class Shelf:
-    """What is stored for one tenant. `started` and `stopped` are (response id, generation), in order. A chunk's key is
-    its level and its last response: they say all that is before."""
-
-    chunks: dict[tuple[int, str], _Chunk] = field(default_factory=dict[tuple[int, str], _Chunk])
-    responses: dict[str, _Entry] = field(default_factory=dict[str, _Entry])
-    claims: dict[str, Claim] = field(default_factory=dict[str, Claim])
-    prompts: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-    started: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
-    stopped: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
-
-    conversations: dict[str, _Talk] = field(default_factory=dict[str, _Talk])
-    spent: dict[str, tuple[str, float]] = field(default_factory=dict[str, tuple[str, float]])
-
-    def free(self, lock: Lock) -> _Talk:
-        """The conversation, if it is as the lock says. Raises ConversationLocked."""
-        talk = self.conversations.get(lock.conversation_id)
-        if talk is None or talk.version != lock.version or talk.holder not in ("", lock.instead_of):
-            raise ConversationLocked("The conversation has just changed")
-        return talk
-
-    def take(self, lock: Lock, holder: str, lease: float | None) -> None:
-        talk = self.free(lock)
-        talk.holder, talk.lease = holder, lease
-
-    def release(self, lock: Lock, holder: str, added: Sequence[Item]) -> bool:
-        """Whether it was the holder's."""
-        talk = self.conversations.get(lock.conversation_id)
-        if talk is None or talk.holder != holder:
-            return False
-        talk.holder, talk.lease = "", None
-        if added:
-            talk.write(lock.version + 1, added)
-        return True
-
-    def entry(self, response_id: str) -> _Entry:
-        """Raises Superseded if the response was never there or was deleted."""
-        if response_id not in self.responses:
-            raise Superseded("The response is gone")
-        return self.responses[response_id]
 
 
 def memory_storage(shelf: Shelf | None = None, on_start: Started | None = None) -> Storage:
@@ -156,7 +77,7 @@ class MemoryStore:
         if record.lock is not None:
             self._shelf.take(record.lock, record.response.id, None)
         place = place_in_time(record.response, run.created)
-        entry = _Entry(record.model_dump_json(), run.at_rest(), run.version, place)
+        entry = Entry(record.model_dump_json(), run.at_rest(), run.version, place)
         if batch is not None:
             entry.log[batch.number] = _events().dump_json(batch.events)
         if claim is not None:
@@ -192,7 +113,7 @@ class MemoryStore:
         if not all(members):
             return False
         held = frozenset[str]().union(*members)
-        chunk = _Chunk(held, _items().dump_json(list(items)))
+        chunk = Chunk(held, items_adapter().dump_json(list(items)))
         self._shelf.chunks[joint.chunk.level, joint.chunk.last] = chunk
         return True
 
@@ -232,7 +153,7 @@ class MemoryStore:
         if chunk is None:
             return None
         within.take(len(chunk.items))
-        return Passage(_items().validate_json(chunk.items), math.inf)
+        return Passage(items_adapter().validate_json(chunk.items), math.inf)
 
     def _responses(self, link: Link) -> frozenset[str]:
         """Those that a link holds; none if one of them is gone."""
@@ -241,7 +162,7 @@ class MemoryStore:
         chunk = self._shelf.chunks.get((link.level, link.last))
         return frozenset() if chunk is None else chunk.responses
 
-    def _live(self, response_id: str) -> _Entry:
+    def _live(self, response_id: str) -> Entry:
         entry = self._shelf.entry(response_id)
         if from_json(entry.record)["response"]["status"] in TERMINAL_STATUSES:
             raise Superseded("The response is over")
@@ -258,7 +179,7 @@ class MemoryConversations:
         self._shelf = shelf
 
     async def create(self, conversation: Conversation, items: Sequence[Item]) -> None:
-        talk = _Talk(conversation.model_dump_json())
+        talk = Talk(conversation.model_dump_json())
         if items:
             talk.write(1, items)
         self._shelf.conversations[conversation.id] = talk
@@ -282,7 +203,7 @@ class MemoryConversations:
         for place, packed in self._pieces(conversation_id):
             if place <= until:
                 within.take(len(packed))
-                items += _items().validate_json(packed)
+                items += items_adapter().validate_json(packed)
         return items
 
     async def pieces(self, conversation_id: str, beyond: int | None, *, newest_first: bool) -> list[Piece]:
@@ -290,7 +211,7 @@ class MemoryConversations:
         pieces = self._pieces(conversation_id)
         for place, packed in reversed(pieces) if newest_first else pieces:
             if beyond is None or (place < beyond if newest_first else place > beyond):
-                return [Piece(place, _items().validate_json(packed))]
+                return [Piece(place, items_adapter().validate_json(packed))]
         return []
 
     async def append(self, lock: Lock, items: Sequence[Item]) -> None:
@@ -364,12 +285,12 @@ class MemoryEventLog:
         return batches
 
 
-def _record(entry: _Entry, within: Allowance) -> Record:
+def _record(entry: Entry, within: Allowance) -> Record:
     within.take(len(entry.record))
     return Record.model_validate_json(entry.record)
 
 
-def _append(entry: _Entry, batch: Batch) -> None:
+def _append(entry: Entry, batch: Batch) -> None:
     if batch.number in entry.log:
         raise Superseded("Another worker writes this log")
     entry.log[batch.number] = _events().dump_json(batch.events)
@@ -442,11 +363,6 @@ class MemoryPrompts:
         there = any(bodies)
         bodies[:] = [""] * len(bodies)
         return there
-
-
-@cache
-def _items() -> TypeAdapter[list[Item]]:
-    return TypeAdapter(list[Item])
 
 
 @cache

@@ -1,0 +1,97 @@
+"""What one tenant has stored, in memory. Values are kept as JSON, so that nobody shares an object with the storage."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+from pydantic import TypeAdapter
+
+from ..core.conversations import Lock
+from ..core.errors import ConversationLocked, Superseded
+from ..core.records import Claim
+from ..schema.items import Item
+
+
+@cache
+def items_adapter() -> TypeAdapter[list[Item]]:
+    return TypeAdapter(list[Item])
+
+
+@dataclass
+class Entry:
+    """All that is stored of one response, as JSON."""
+
+    record: str
+    run: str
+    version: int
+    place: str
+    cancelled: bool = False
+    log: dict[int, bytes] = field(default_factory=dict[int, bytes])
+    answers: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass
+class Chunk:
+    """`responses` are the ids of all that it holds; `items` is JSON."""
+
+    responses: frozenset[str]
+    items: bytes
+
+
+@dataclass
+class Talk:
+    """A conversation as JSON, and its pieces by their places."""
+
+    conversation: str
+    version: int = 0
+    holder: str = ""
+    lease: float | None = None
+    pieces: dict[int, bytes] = field(default_factory=dict[int, bytes])
+
+    def write(self, place: int, items: Sequence[Item]) -> None:
+        """Every write is a new version."""
+        self.version += 1
+        self.pieces[place] = items_adapter().dump_json(list(items))
+
+
+@dataclass
+class Shelf:
+    """What is stored for one tenant. `started` and `stopped` are (response id, generation), in order. A chunk's key is
+    its level and its last response: they say all that is before."""
+
+    chunks: dict[tuple[int, str], Chunk] = field(default_factory=dict[tuple[int, str], Chunk])
+    responses: dict[str, Entry] = field(default_factory=dict[str, Entry])
+    claims: dict[str, Claim] = field(default_factory=dict[str, Claim])
+    prompts: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    started: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
+    stopped: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
+
+    conversations: dict[str, Talk] = field(default_factory=dict[str, Talk])
+    spent: dict[str, tuple[str, float]] = field(default_factory=dict[str, tuple[str, float]])
+
+    def free(self, lock: Lock) -> Talk:
+        """The conversation, if it is as the lock says. Raises ConversationLocked."""
+        talk = self.conversations.get(lock.conversation_id)
+        if talk is None or talk.version != lock.version or talk.holder not in ("", lock.instead_of):
+            raise ConversationLocked("The conversation has just changed")
+        return talk
+
+    def take(self, lock: Lock, holder: str, lease: float | None) -> None:
+        talk = self.free(lock)
+        talk.holder, talk.lease = holder, lease
+
+    def release(self, lock: Lock, holder: str, added: Sequence[Item]) -> bool:
+        """Whether it was the holder's."""
+        talk = self.conversations.get(lock.conversation_id)
+        if talk is None or talk.holder != holder:
+            return False
+        talk.holder, talk.lease = "", None
+        if added:
+            talk.write(lock.version + 1, added)
+        return True
+
+    def entry(self, response_id: str) -> Entry:
+        """Raises Superseded if the response was never there or was deleted."""
+        if response_id not in self.responses:
+            raise Superseded("The response is gone")
+        return self.responses[response_id]
