@@ -9,7 +9,6 @@ import secrets
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import Literal, TypeAlias
 
@@ -118,11 +117,6 @@ def ended(key: ClientKey, now: float) -> Refusal | None:
     if key.expires_at is not None and key.expires_at <= now:
         return "expired"
     return None
-
-
-def allows(patterns: Sequence[str], name: str) -> bool:
-    """Whether a key that is limited to `patterns` may use `name`. No patterns are no limit."""
-    return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _random(letters: str, length: int) -> str:

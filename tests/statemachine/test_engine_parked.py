@@ -8,6 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,7 @@ class House:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("parked")
+    log = Log(None, file=folder / "log")
     options: dict[str, Any] = {
         "parameters": {"ExampleTool": "true"},
         "ssm": {
@@ -90,9 +92,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             "/openresponses/local/tools/brief": json.dumps({**PARAMETER, "timeout": 1}),
         },
         "private": PrivateFolder(folder),
-        "log": Log(None, file=folder / "log"),
+        "log": log,
     }
-    with deployed(**options) as deployment:
+    with closing(log), deployed(**options) as deployment:
         yield House(deployment, folder / "log")
 
 

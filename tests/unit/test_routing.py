@@ -21,6 +21,7 @@ from openresponses.core.errors import (
     StreamViolation,
 )
 from openresponses.core.estimate import tokens_in
+from openresponses.core.patterns import allows
 from openresponses.core.ports import Counted, TurnStream
 from openresponses.core.run import OfferedTool
 from openresponses.core.settings import ProviderSettings, Settings
@@ -29,7 +30,7 @@ from openresponses.entry.settings import OFFLINE
 from openresponses.routing.catalog import Catalog
 from openresponses.routing.connections import FAILURES, MAX_TARGETS, OPEN_SECONDS, Breaker
 from openresponses.routing.router import Router, TenantModels
-from openresponses.routing.targets import Target, allows, targets_of
+from openresponses.routing.targets import Target, targets_of
 from openresponses.schema.request import CreateResponse
 from openresponses.storage.memory import MemoryParameters
 from tests.unit.kit import Said, new_run

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from pydantic import ConfigDict
+
 from ..core.chain import Link, shown
 from ..core.conversations import Lock
 from ..core.loading import Allowance
@@ -20,6 +22,8 @@ from ..schema.request import CreateResponse
 
 class Remembered(Wire):
     """What goes on from a response that is not stored: `chain` leads to stored ones before it, `items` are the rest."""
+
+    model_config = ConfigDict(defer_build=True)  # few requests go on from one
 
     chain: list[Link] = []
     items: list[Item] = []

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
-from ..client_keys import allows
 from ..core.errors import RequestError, UnknownServer
+from ..core.patterns import allows
 from ..core.settings import Settings
 from ..schema.items import Item, ToolSearchOutput
 from ..schema.tools import McpTool, Tool

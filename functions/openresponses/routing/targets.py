@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ..client_keys import allows
 from ..core.errors import NotFound, RequestError
+from ..core.patterns import allows
 from ..core.settings import ProviderSettings
 from ..schema.request import CreateResponse, ProviderPreferences
 from ..schema.tools import UpstreamTool

@@ -1,5 +1,6 @@
 """What every wire model shares. Shapes follow the Open Responses OpenAPI document of 2026-04-24."""
 
+import os
 from typing import Annotated, Any, TypeAlias, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, JsonValue
@@ -8,6 +9,8 @@ from pydantic_core.core_schema import any_schema
 
 from .limits import MAX_ID, MAX_NAME
 
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+"""Else pydantic looks for plugins in the metadata of every installed package, before it makes its first model."""
 SLUG = "serverless"
 """Our implementor slug: it prefixes every tool and item type that the specification doesn't define."""
 HOSTED_TYPE = rf"^{SLUG}:[a-zA-Z0-9_-]+$"

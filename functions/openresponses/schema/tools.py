@@ -22,7 +22,9 @@ from .limits import MAX_DOMAINS, MAX_HEADERS, MAX_NAME, MAX_SECRET, MAX_TOOLS, M
 
 SERVER_LABEL = r"^[a-zA-Z][a-zA-Z0-9_-]*$"
 _WEB_SEARCH = r"^web_search(_preview)?(_\d{4}_\d{2}_\d{2})?$"
-_UPSTREAM = r"^(file_search|code_interpreter|image_generation|mcp|shell|programmatic_tool_calling|web_search\w*)$"
+_UPSTREAM = (
+    r"^(file_search|code_interpreter|image_generation|mcp|shell|programmatic_tool_calling|web_search[a-z0-9_]*)$"
+)
 _CLIENT = ("local_shell", "shell", "apply_patch", "computer", "computer_use_preview", "tool_search")
 
 
