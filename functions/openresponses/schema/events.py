@@ -3,7 +3,7 @@
 `sequence_number` is -1 until the journal stamps it.
 """
 
-from typing import Annotated, Literal, TypeAlias, TypeVar
+from typing import Annotated, Literal, TypeAlias, TypeVar, Union
 
 from pydantic import BaseModel, ConfigDict, Discriminator
 
@@ -240,27 +240,29 @@ Lifecycle: TypeAlias = (
 )
 Terminal: TypeAlias = ResponseCompleted | ResponseFailed | ResponseIncomplete
 Event: TypeAlias = Annotated[
-    Lifecycle
-    | OutputItemAdded
-    | OutputItemDone
-    | ContentPartAdded
-    | ContentPartDone
-    | OutputTextDelta
-    | OutputTextDone
-    | AnnotationAdded
-    | RefusalDelta
-    | RefusalDone
-    | ReasoningDelta
-    | ReasoningDone
-    | SummaryPartAdded
-    | SummaryPartDone
-    | SummaryTextDelta
-    | SummaryTextDone
-    | ArgumentsDelta
-    | ArgumentsDone
-    | CompactionCompacting
-    | ToolProgress
-    | ErrorEvent,
+    Union[
+        Lifecycle,
+        OutputItemAdded,
+        OutputItemDone,
+        ContentPartAdded,
+        ContentPartDone,
+        OutputTextDelta,
+        OutputTextDone,
+        AnnotationAdded,
+        RefusalDelta,
+        RefusalDone,
+        ReasoningDelta,
+        ReasoningDone,
+        SummaryPartAdded,
+        SummaryPartDone,
+        SummaryTextDelta,
+        SummaryTextDone,
+        ArgumentsDelta,
+        ArgumentsDone,
+        CompactionCompacting,
+        ToolProgress,
+        ErrorEvent,
+    ],
     Discriminator("type"),
 ]
 StreamEvent: TypeAlias = Event | Detached

@@ -1,7 +1,7 @@
 """Items: the one form of context and of output. An item that a response made can be sent back as input."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
@@ -330,50 +330,54 @@ def _tag(value: object) -> str | None:
 
 
 Item: TypeAlias = Annotated[
-    Annotated[Message, Tag("message")]
-    | Annotated[FunctionCall, Tag("function_call")]
-    | Annotated[FunctionCallOutput, Tag("function_call_output")]
-    | Annotated[CustomToolCall, Tag("custom_tool_call")]
-    | Annotated[CustomToolCallOutput, Tag("custom_tool_call_output")]
-    | Annotated[Reasoning, Tag("reasoning")]
-    | Annotated[Compaction, Tag("compaction")]
-    | Annotated[HostedToolCall, Tag("hosted")]
-    | Annotated[ClientCall, Tag("client_call")]
-    | Annotated[ClientCallOutput, Tag("client_output")]
-    | Annotated[ToolSearchOutput, Tag("tool_search_output")]
-    | Annotated[AgentMessage, Tag("agent_message")]
-    | Annotated[McpListTools, Tag("mcp_list_tools")]
-    | Annotated[McpCall, Tag("mcp_call")]
-    | Annotated[McpApprovalRequest, Tag("mcp_approval_request")]
-    | Annotated[McpApprovalResponse, Tag("mcp_approval_response")]
-    | Annotated[WebSearchCall, Tag("web_search_call")]
-    | Annotated[ExtensionItem, Tag("extension")],
+    Union[
+        Annotated[Message, Tag("message")],
+        Annotated[FunctionCall, Tag("function_call")],
+        Annotated[FunctionCallOutput, Tag("function_call_output")],
+        Annotated[CustomToolCall, Tag("custom_tool_call")],
+        Annotated[CustomToolCallOutput, Tag("custom_tool_call_output")],
+        Annotated[Reasoning, Tag("reasoning")],
+        Annotated[Compaction, Tag("compaction")],
+        Annotated[HostedToolCall, Tag("hosted")],
+        Annotated[ClientCall, Tag("client_call")],
+        Annotated[ClientCallOutput, Tag("client_output")],
+        Annotated[ToolSearchOutput, Tag("tool_search_output")],
+        Annotated[AgentMessage, Tag("agent_message")],
+        Annotated[McpListTools, Tag("mcp_list_tools")],
+        Annotated[McpCall, Tag("mcp_call")],
+        Annotated[McpApprovalRequest, Tag("mcp_approval_request")],
+        Annotated[McpApprovalResponse, Tag("mcp_approval_response")],
+        Annotated[WebSearchCall, Tag("web_search_call")],
+        Annotated[ExtensionItem, Tag("extension")],
+    ],
     Discriminator(_tag),
 ]
 
 InputItem: TypeAlias = Annotated[
-    Annotated[Message, Tag("message")]
-    | Annotated[FunctionCall, Tag("function_call")]
-    | Annotated[FunctionCallOutput, Tag("function_call_output")]
-    | Annotated[CustomToolCall, Tag("custom_tool_call")]
-    | Annotated[CustomToolCallOutput, Tag("custom_tool_call_output")]
-    | Annotated[Reasoning, Tag("reasoning")]
-    | Annotated[Compaction, Tag("compaction")]
-    | Annotated[HostedToolCall, Tag("hosted")]
-    | Annotated[ClientCall, Tag("client_call")]
-    | Annotated[ClientCallOutput, Tag("client_output")]
-    | Annotated[ToolSearchOutput, Tag("tool_search_output")]
-    | Annotated[AgentMessage, Tag("agent_message")]
-    | Annotated[McpListTools, Tag("mcp_list_tools")]
-    | Annotated[McpCall, Tag("mcp_call")]
-    | Annotated[McpApprovalRequest, Tag("mcp_approval_request")]
-    | Annotated[McpApprovalResponse, Tag("mcp_approval_response")]
-    | Annotated[WebSearchCall, Tag("web_search_call")]
-    | Annotated[ExtensionItem, Tag("extension")]
-    | Annotated[ItemReference, Tag("item_reference")]
-    | Annotated[AdditionalTools, Tag("additional_tools")]
-    | Annotated[CompactionTrigger, Tag("compaction_trigger")]
-    | Annotated[ConfigurationUpdate, Tag("configuration_update")],
+    Union[
+        Annotated[Message, Tag("message")],
+        Annotated[FunctionCall, Tag("function_call")],
+        Annotated[FunctionCallOutput, Tag("function_call_output")],
+        Annotated[CustomToolCall, Tag("custom_tool_call")],
+        Annotated[CustomToolCallOutput, Tag("custom_tool_call_output")],
+        Annotated[Reasoning, Tag("reasoning")],
+        Annotated[Compaction, Tag("compaction")],
+        Annotated[HostedToolCall, Tag("hosted")],
+        Annotated[ClientCall, Tag("client_call")],
+        Annotated[ClientCallOutput, Tag("client_output")],
+        Annotated[ToolSearchOutput, Tag("tool_search_output")],
+        Annotated[AgentMessage, Tag("agent_message")],
+        Annotated[McpListTools, Tag("mcp_list_tools")],
+        Annotated[McpCall, Tag("mcp_call")],
+        Annotated[McpApprovalRequest, Tag("mcp_approval_request")],
+        Annotated[McpApprovalResponse, Tag("mcp_approval_response")],
+        Annotated[WebSearchCall, Tag("web_search_call")],
+        Annotated[ExtensionItem, Tag("extension")],
+        Annotated[ItemReference, Tag("item_reference")],
+        Annotated[AdditionalTools, Tag("additional_tools")],
+        Annotated[CompactionTrigger, Tag("compaction_trigger")],
+        Annotated[ConfigurationUpdate, Tag("configuration_update")],
+    ],
     Discriminator(
         _tag,
         custom_error_type="unknown_item_type",

@@ -1,7 +1,7 @@
 """Tools that a request offers, and which of them the model may or must call."""
 
 import re
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, Union
 
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
@@ -195,14 +195,16 @@ def _tag(value: object) -> str | None:
 
 
 Tool: TypeAlias = Annotated[
-    Annotated[FunctionTool, Tag("function")]
-    | Annotated[HostedTool, Tag("hosted")]
-    | Annotated[CustomTool, Tag("custom")]
-    | Annotated[NamespaceTool, Tag("namespace")]
-    | Annotated[ClientTool, Tag("client")]
-    | Annotated[McpTool, Tag("mcp")]
-    | Annotated[WebSearchTool, Tag("web_search")]
-    | Annotated[UpstreamTool, Tag("upstream")],
+    Union[
+        Annotated[FunctionTool, Tag("function")],
+        Annotated[HostedTool, Tag("hosted")],
+        Annotated[CustomTool, Tag("custom")],
+        Annotated[NamespaceTool, Tag("namespace")],
+        Annotated[ClientTool, Tag("client")],
+        Annotated[McpTool, Tag("mcp")],
+        Annotated[WebSearchTool, Tag("web_search")],
+        Annotated[UpstreamTool, Tag("upstream")],
+    ],
     Discriminator(
         _tag,
         custom_error_type="unknown_tool_type",
