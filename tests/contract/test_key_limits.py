@@ -94,26 +94,27 @@ def may(limit: list[str], model: str, target: str) -> bool:
     return allowed or (target in ALIASES.get(model, ()) and any(fnmatchcase(model, pattern) for pattern in limit))
 
 
+@pytest.mark.timeout(300)
 async def test_no_way_leads_to_a_model_outside_of_a_keys_limit(
     sweep: Sweep, capsys: pytest.CaptureFixture[str]
 ) -> None:
     catalog, asked = Catalog(MemoryParameters(PARAMETERS), [OFFLINE]), Asked()
     ways = [*itertools.product(LIMITS, NAMES, ORDERS, (True, False), ("chat", "other", ""), ("api", "worker"))]
-    seen, through, reached = 0, list[Any](), set[str]()
+    seen, through, reached, run = 0, list[Any](), set[str](), new_run()
     plain = [(limit, name, None, True, "chat", "api") for limit in LIMITS for name in NAMES]
     for limit, name, order, fallbacks, default, where in [*plain, *sweep.sample(ways, 4_000)]:
         settings = Settings(default_provider=default, retry_seconds=0)
         router = Router(catalog, asked.connect, settings, lambda: 0.0)
         preferences = {"order": order, "allow_fallbacks": fallbacks}
-        run = new_run()
         run.request = CreateResponse.model_validate({"model": name, "input": "x", "provider": preferences})
         models = TenantModels(router, PlainSeal(), limit if where == "api" else ())
         run.allowed = limit if where == "worker" else []
+        turn = turn_of(run, name)
         asked.targets.clear()
         seen += 1
         for served in (None, "chat/large"):
             try:
-                async with models.ask(turn_of(run, name), served):
+                async with models.ask(turn, served):
                     raise AssertionError("no provider answers")
             except (NotFound, RequestError, ProviderError):
                 pass

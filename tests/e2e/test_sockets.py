@@ -109,7 +109,7 @@ async def test_workers_are_killed_amid_many_turns(cloud: LocalCloud, sweep: Swee
     nobody can know whether that frame is out, or one worker after the other dies."""
     if not sweep.full:
         pytest.skip("in a plain run, the test before kills one")
-    connections, turns, kills = 40, 5, 15
+    connections, turns, kills, killed = 40, 5, 15, 0
     found: list[str] = []
     heard: list[list[Json]] = []
 
@@ -135,17 +135,24 @@ async def test_workers_are_killed_amid_many_turns(cloud: LocalCloud, sweep: Swee
 
     async def murder() -> None:
         """Amid turns, not amid the starts of those who replace the dead."""
+        nonlocal killed
         for _ in range(kills):
             enough = sum(map(len, heard)) + random.randrange(1, 4) * connections
             while sum(map(len, heard)) < enough:
                 await asyncio.sleep(0.02)
             kill(cloud, "SocketWorkerFunction")
+            killed += 1
 
-    await asyncio.wait_for(asyncio.gather(murder(), *(talk() for _ in range(connections))), PATIENCE)
+    killer = asyncio.create_task(murder())
+    try:
+        await asyncio.wait_for(asyncio.gather(*(talk() for _ in range(connections))), PATIENCE)
+    finally:
+        killer.cancel()  # if all was said before
     closed, failed = found.count("closed"), found.count("error")
     print(
-        f"\n{connections * turns} messages, workers killed {kills} times: {failed} ended with an error, {closed} closed"
+        f"\n{connections * turns} messages, workers killed {killed} times: {failed} ended with an error, {closed} closed"
     )
+    assert killed
     assert len(found) == connections * turns
     assert set(found) <= {"response.completed", "error", "closed"}
 
