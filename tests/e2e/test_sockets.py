@@ -149,9 +149,7 @@ async def test_workers_are_killed_amid_many_turns(cloud: LocalCloud, sweep: Swee
     finally:
         killer.cancel()  # if all was said before
     closed, failed = found.count("closed"), found.count("error")
-    print(
-        f"\n{connections * turns} messages, workers killed {killed} times: {failed} ended with an error, {closed} closed"
-    )
+    print(f"\n{connections * turns} messages, {killed} workers killed: {failed} ended with an error, {closed} closed")
     assert killed
     assert len(found) == connections * turns
     assert set(found) <= {"response.completed", "error", "closed"}
