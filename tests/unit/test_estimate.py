@@ -51,7 +51,7 @@ ITEMS = st.one_of(
     _of("custom_tool_call", **_CALL, name=st.just("f"), input=_TEXT),
     _of("custom_tool_call_output", **_CALL, output=_TEXT),
     _of("reasoning", encrypted_content=_TEXT | st.none(), summary=st.just([])),
-    _of("compaction", encrypted_content=_TEXT),
+    _of("compaction", encrypted_content=st.text(max_size=40)),
     _of("serverless:clock", **_CALL, name=st.just("clock"), arguments=_TEXT, output=_TEXT | st.none()),
     _of("other:item", value=_JSON),
     _of("shell_call", **_CALL, action=_JSON),
