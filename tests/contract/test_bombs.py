@@ -22,7 +22,7 @@ from tests.contract.encoding import Encoding
 from tests.sweeps import Sweep
 
 SIZE = 1_000_000
-MEMORY, CPU = 20.0, 1.0
+MEMORY, CPU = 25.0, 1.0
 """Bytes for each byte of a body, and seconds for each million of them. The most memory is that of thousands of small
 items which a model is shown as others: calls of an MCP server, or of a client's tool."""
 QUICK = 0.005
