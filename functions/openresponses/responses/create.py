@@ -10,7 +10,7 @@ from ..core.errors import Cancelled, KitError, StorageUnavailable
 from ..core.ports import Counted, Pause, Ports, Sink
 from ..core.records import Record
 from ..core.reducer import apply
-from ..core.run import Run
+from ..core.run import Approved, Run
 from ..core.settings import Settings
 from ..core.steps import Step, Stop
 from ..core.storage import Storage
@@ -24,7 +24,7 @@ from ..schema.events import Detached, ResponseCreated, ResponseQueued, StreamEve
 from ..schema.request import CreateResponse
 from ..schema.response import ResponseError
 from . import idempotency
-from .before import Recall, admitted
+from .before import Before, Recall, admitted
 from .idempotency import IdempotencyKey
 from .intake import (
     approves,
@@ -107,14 +107,18 @@ class NewResponses:
             streams=request.stream is True and not request.background,
             generate=generate,
         )
-        if approves(request):
-            from .approvals import approved  # few requests need it
-
-            run.approved = await approved(request, before.items, run, self._ports)
+        run.approved = await self._approved(request, before, run)
         if not generate:
             run.usage = estimated(run)
         given, lease = [*before.unstored, *own], created + LEASE_SECONDS
         return run, Record(response=response, input=given, chain=before.chain, lock=before.lock, lease=lease)
+
+    async def _approved(self, request: CreateResponse, before: Before, run: Run) -> list[Approved]:
+        if not approves(request):
+            return []
+        from .approvals import approved  # few requests need it
+
+        return await approved(request, before.items, run, self._ports)
 
     async def compact(self, request: CompactRequest, *, seconds: float | None) -> CompactedResponse:
         """Raises RequestError, or ProviderError if there is no summary."""
