@@ -34,7 +34,7 @@ def rates(vendor: str, base_url: str, model: str, now: datetime, *, long_cache: 
     snapshot = load()
     provider = _provider(snapshot, vendor, base_url)
     found: Any = provider and provider.find_model(model, all_providers=snapshot.providers)
-    return _rates(vars(found.get_prices(now)), long_cache) if found else None
+    return rates_of(vars(found.get_prices(now)), long_cache) if found else None
 
 
 def _provider(snapshot: Any, vendor: str, base_url: str) -> Any:
@@ -55,7 +55,7 @@ def load() -> Any:
     return import_module("genai_prices.data_snapshot").get_snapshot()
 
 
-def _rates(prices: Mapping[str, Any], long_cache: bool) -> Rates | None:
+def rates_of(prices: Mapping[str, Any], long_cache: bool) -> Rates | None:
     """None where a part has no price: what it costs is not known."""
     given, made = _rate(prices.get("input_mtok")), _rate(prices.get("output_mtok"))
     if given is None or made is None:
