@@ -34,7 +34,7 @@ def rates(vendor: str, base_url: str, model: str, now: datetime, *, long_cache: 
     snapshot = load()
     provider = _provider(snapshot, vendor, base_url)
     found: Any = provider and provider.find_model(model, all_providers=snapshot.providers)
-    return rates_of(vars(found.get_prices(now)), long_cache) if found else None
+    return rates_of(found.get_prices(now).__dict__, long_cache) if found else None
 
 
 def _provider(snapshot: Any, vendor: str, base_url: str) -> Any:
