@@ -39,7 +39,7 @@ class DynamoMeters:
         return key.meter(now), tenant.meter(now)
 
     async def limit(self, key_id: str | None, limits: Limits) -> None:
-        await self._layout.table.apply(limits_change(self._layout.tenant, key_id, limits))
+        await self._layout.table.apply(limits_change(self._layout.meter_key(key_id), limits))
 
     async def hold(self, want: Want, key: Limits, tenant: Limits) -> tuple[Meter, Meter]:
         limited = {id_: limits for id_, limits in ((want.key_id, key), (None, tenant)) if limits != Limits()}
