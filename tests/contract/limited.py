@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 from openresponses.core import deltas as d
-from openresponses.core.bill import PER_DOLLAR, Cost, Pricing
+from openresponses.core.bill import PER_DOLLAR, Bill, Cost, Pricing
 from openresponses.core.errors import ProviderUnavailable
 from openresponses.core.estimate import tokens_in
-from openresponses.core.ports import Provider, TurnStream
+from openresponses.core.ports import Ports, Provider, TurnStream
 from openresponses.core.storage import Limits, Meter, Storage
 from openresponses.core.turn import Turn
 from openresponses.limits.budget import NONE, TenantBudget
@@ -79,7 +79,7 @@ class Vendor:
         if word == "refuse":
             raise ProviderUnavailable("It has no time")
         most = turn.max_output_tokens
-        wanted = self._random.randint(20, 6_000) if word != "long" else 10**6
+        wanted = self._random.randint(20, 4_000) if word != "long" else 10**6
         usage = self._read(turn, min(wanted, most) if most is not None else wanted)
         told = False
         try:
@@ -118,7 +118,7 @@ class LimitedHouse(House):
 
     def __init__(
         self,
-        vendor: Provider,
+        vendor: Vendor,
         key: Limits = NONE,
         tenant: Limits = NONE,
         *,
@@ -128,20 +128,30 @@ class LimitedHouse(House):
         **settings: Any,
     ) -> None:
         super().__init__(Script([]), tools, storage=storage, **settings)
+        self.vendor = vendor
         ids, self.time = itertools.count(1), MIDDAY
         models, new_id = Priced(vendor, pricing), lambda: f"{next(ids):032x}"
-        now: Callable[[], float] = lambda: self.time  # noqa: E731
         self.ports = replace(self.ports, models=models, new_id=new_id)
-        self.budget = TenantBudget(self.storage.meters, models, now, lambda: f"{next(ids):032x}")
-        self.ports = replace(self.ports, budget=self.budget)
+        self.ports = self.reached_by(self.storage)
         self.new, self.stored = NewResponses(self.ports, self.settings, KEY), StoredResponses(self.ports)
         self._limits = key, tenant
+
+    def reached_by(self, storage: Storage) -> Ports:
+        """The ports of a worker that reaches its storage so. It knows nothing of limits yet."""
+        budget = TenantBudget(storage.meters, self.ports.models, self.ports.now, self.ports.new_id)
+        return replace(self.ports, storage=storage, budget=budget)
 
     async def limited(self) -> LimitedHouse:
         key, tenant = self._limits
         await self.storage.meters.limit(KEY, key)
         await self.storage.meters.limit(None, tenant)
         return self
+
+    async def paid(self) -> None:
+        """Whoever is told of the end of a response bills it, if its worker died before it could."""
+        for entry in [*self.shelf.responses.values()]:
+            if entry.owed:
+                await self.storage.meters.settle(Bill.model_validate_json(entry.owed), stored=True)
 
     async def meter(self) -> Meter:
         return (await self.storage.meters.read(KEY, self.time))[0]
