@@ -13,6 +13,7 @@ from ..core.run import REASONING_SHOWN
 from ..core.storage import Storage
 from ..dialects import connect, prepare, runs
 from ..limits.budget import Known, TenantBudget
+from ..prices import Prices
 from ..routing.catalog import Catalog
 from ..routing.cipher import AeadSeal, Box, Keys, TenantMarks, kept_in, of_this_process
 from ..routing.router import Router, TenantModels
@@ -48,7 +49,7 @@ class Deployment:
         self._known = dict[tuple[str, str], Known]()
         self._spent = dict[str, dict[str, tuple[str, float]]]()
         catalog = Catalog(self._parameters, built_in(self.settings.default_provider))
-        self.router = Router(catalog, connect, self.settings, time.monotonic, telemetry.answered, runs)
+        self.router = Router(catalog, connect, self.settings, time.monotonic, telemetry.answered, runs, Prices())
 
     def ports(self, tenant: str, allowed: Sequence[str] = ()) -> Ports:
         models = TenantModels(self.router, AeadSeal(self._keys, tenant), allowed)

@@ -144,6 +144,8 @@ _tenants = _commands("tenants", "Whose responses they are.")
 _command(_tenants, "limit", "manage.limits:limit_tenant", "Set or lift limits of all keys together.", more=_LIMITS)
 _command(_tenants, "list", "manage.limits:list_tenants", "List those that have keys.")
 
+_command(app, "usage", "manage.usage:show_usage", "Show what was used, and what it cost.", _LOOK_AFTER)
+_command(app, "prices", "manage.prices:show_prices", "Show what models cost, and who says so.", _LOOK_AFTER)
 _command(app, "doctor", "manage.doctor.doctor:doctor", "Check a deployment, and say what mends it.", _LOOK_AFTER)
 
 
