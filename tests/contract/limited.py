@@ -61,8 +61,8 @@ class Priced(Models):
 class Vendor:
     """Reads and says as many tokens as its books say, which it tells at the end of each turn.
 
-    What it does is the first word of what the user said: `tools` calls a tool in each of 3 turns, `fail` breaks after a
-    word, `refuse` before it, `talk` never ends.
+    What it does is the first word of what the user said: `tools` calls a tool in each of 2 turns, `ask` one that
+    answers later, `fail` breaks after a word, `refuse` before it, `talk` never ends.
     """
 
     def __init__(self, seed: int = 1) -> None:
@@ -94,9 +94,10 @@ class Vendor:
             if word == "fail":
                 raise ProviderUnavailable("It broke")
             calls = sum(isinstance(item, HostedToolCall) for item in turn.items)
-            if word == "tools" and calls < 2:
+            if calls < {"tools": 2, "ask": 1}.get(word, 0):
                 yield d.End("t")
-                yield d.ToolCall("c", name="calculator", call_id="call_1", arguments="{}")
+                name = "calculator" if word == "tools" else "approve"
+                yield d.ToolCall("c", name=name, call_id="call_1", arguments="{}")
                 yield d.End("c")
             yield d.Finish("length" if most is not None and wanted > most else "stop")
         finally:

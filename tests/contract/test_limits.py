@@ -13,6 +13,9 @@ from openresponses.core.storage import Limits
 from openresponses.limits.policy import OUTPUT as DEFAULT_CAP
 from tests.contract.limited import KEY, LimitedHouse, Vendor, price, usd
 from tests.contract.served import client_of, sdk_of
+from tests.contract.sockets import Line
+from tests.contract.test_answers_later import TOOLS as LATER
+from tests.contract.test_answers_later import Later, parked
 
 TOOLS: Any = [{"type": "serverless:calculator"}]
 
@@ -290,3 +293,38 @@ async def test_fifty_clients_at_once_spend_a_dollar_and_no_more() -> None:
     assert usd(1) - smallest < vendor.billed <= usd(1)
     assert (meter.pico_today, meter.running) == (vendor.billed, 0)
     assert (await house.usage())[3] == vendor.billed
+
+
+async def test_a_call_that_waits_holds_no_place_and_nothing_else() -> None:
+    vendor, tools = Vendor(), Later()
+    limits = Limits(concurrent=1, pico_per_day=usd(1), requests_per_minute=9)
+    house = await LimitedHouse(vendor, limits, tools=tools, inline_turns=99).limited()
+    waits, _ = await house.create(input="ask them", tools=LATER, background=True)
+    tokens = await parked(house, tools, 1)
+    assert ((await house.meter()).running, (await house.meter()).pico_today) == (0, vendor.billed)
+    await house.create(input="another one has its place meanwhile")
+    talking = asyncio.create_task(house.create(input="talk on", store=False))
+    while len(vendor.turns) < 3:
+        await asyncio.sleep(0.01)
+    for token in tokens.values():
+        house.answers[token].set_result("yes")
+    await house.idle()  # it goes on, though its place is taken: it was let in
+    assert (await house.stored.retrieve(waits["id"])).status == "completed"
+    talking.cancel()
+    await asyncio.wait([talking])
+    assert (await house.meter()).requests == 3
+    assert (await house.usage())[3] == vendor.billed
+
+
+async def test_a_message_over_a_socket_is_held_as_a_request_is() -> None:
+    house = await LimitedHouse(vendor := Vendor(), Limits(requests_per_minute=2, pico_per_day=usd(1))).limited()
+    line = await Line(house).open()
+    await line.create("say it", generate=False)
+    assert (await house.meter()).requests == 0
+    for store in (True, False):
+        frames = await line.create("say it", store=store)
+        assert frames[-1]["type"] == "response.completed"
+    (refused,) = await line.create("say it")
+    assert (refused["status"], refused["error"]["code"]) == (429, "rate_limit_exceeded")
+    meter = await house.meter()
+    assert (meter.requests, meter.running, meter.pico_today) == (2, 0, vendor.billed)
