@@ -15,6 +15,7 @@ from .loading import Allowance
 from .prompts import Prompt, PromptVersion
 from .records import Batch, Claim, Record
 from .run import Run
+from .webhooks import DeadLetter, Endpoint, Registered
 
 
 class Store(Protocol):
@@ -226,6 +227,26 @@ class Spent(Protocol):
         ...
 
 
+class Endpoints(Protocol):
+    """Where events are sent. Every method may raise StorageUnavailable."""
+
+    async def load(self) -> Registered:
+        """All of them, in one read."""
+        ...
+
+    async def replace(self, endpoints: Sequence[Endpoint], version: int) -> bool:
+        """Put these in the place of those of `version`. False if somebody has changed them since."""
+        ...
+
+    async def keep_dead(self, letter: DeadLetter) -> None:
+        """For `DEAD_LETTER_DAYS`. To keep the same event for the same endpoint again changes nothing."""
+        ...
+
+    async def dead(self, most: int) -> list[DeadLetter]:
+        """Those whose events are the newest, the newest first."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Storage:
     """Everything at rest, bound to one tenant."""
@@ -239,3 +260,4 @@ class Storage:
     conversations: Conversations
     answers: Answers
     spent: Spent
+    endpoints: Endpoints

@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from .. import telemetry
+from ..core.errors import RequestError
 from ..core.ports import Parameters, Ports
 from ..core.run import REASONING_SHOWN
 from ..core.storage import Storage
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ..toolbox.mcp.listing import McpClients
     from ..toolbox.mcp.servers import ConfiguredServers
     from ..toolbox.mcp.source import McpSource
+    from ..webhooks.notify import WebhookPorts
 
 
 class Deployment:
@@ -93,6 +95,21 @@ class Deployment:
         ports, settings = self.ports(tenant, allowed), self.settings
         least = next(each for each in reversed(REASONING_SHOWN) if each in (reasoning, settings.reasoning))
         return NewResponses(ports, replace(settings, reasoning=least), key_id, allowed, mcp), StoredResponses(ports)
+
+    def webhooks(self, tenant: str) -> "WebhookPorts":
+        """Raises RequestError if the environment names no storage."""
+        from ..transport.guard import Guard
+        from ..webhooks.notify import WebhookPorts
+
+        if self._storage is None:
+            raise RequestError("This server stores nothing, so it has no webhooks", code="requires_storage")
+        return WebhookPorts(
+            endpoints=self._storage(tenant=tenant).endpoints,
+            seal=AeadSeal(self._keys, tenant),
+            guard=Guard(self.settings.loopback),
+            now=time.time,
+            new_id=lambda: secrets.token_hex(16),
+        )
 
     def sockets(self, tenant: str, connection_id: str) -> "Sockets":
         """Raises ValueError if the environment names no storage."""

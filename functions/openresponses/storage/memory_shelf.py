@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from ..core.conversations import Lock
 from ..core.errors import ConversationLocked, Superseded
 from ..core.records import Claim
+from ..core.webhooks import DeadLetter, Registered
 from ..schema.items import Item
 
 
@@ -68,6 +69,8 @@ class Shelf:
 
     conversations: dict[str, Talk] = field(default_factory=dict[str, Talk])
     spent: dict[str, tuple[str, float]] = field(default_factory=dict[str, tuple[str, float]])
+    endpoints: Registered = Registered()
+    dead: dict[tuple[str, str], DeadLetter] = field(default_factory=dict[tuple[str, str], DeadLetter])
 
     def free(self, lock: Lock) -> Talk:
         """The conversation, if it is as the lock says. Raises ConversationLocked."""
