@@ -11,6 +11,7 @@ from .conversations import DynamoConversations
 from .endpoints import DynamoEndpoints
 from .event_log import DynamoEventLog
 from .layout import TenantLayout
+from .meters import DynamoMeters
 from .prompts import DynamoPrompts
 from .runs import DynamoRuns
 from .spent import DynamoSpent
@@ -45,4 +46,5 @@ def aws_storage(
         answers=DynamoAnswers(layout),
         spent=DynamoSpent(layout),
         endpoints=DynamoEndpoints(layout),
+        meters=DynamoMeters(layout),
     )
