@@ -8,7 +8,6 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from .. import telemetry
-from ..core.errors import RequestError
 from ..core.ports import Parameters, Ports
 from ..core.run import REASONING_SHOWN
 from ..core.storage import Storage
@@ -97,12 +96,12 @@ class Deployment:
         return NewResponses(ports, replace(settings, reasoning=least), key_id, allowed, mcp), StoredResponses(ports)
 
     def webhooks(self, tenant: str) -> "WebhookPorts":
-        """Raises RequestError if the environment names no storage."""
+        """Raises ValueError if the environment names no storage."""
         from ..transport.guard import Guard
         from ..webhooks.notify import WebhookPorts
 
         if self._storage is None:
-            raise RequestError("This server stores nothing, so it has no webhooks", code="requires_storage")
+            raise ValueError("OPENRESPONSES_TABLE: webhooks need storage")
         return WebhookPorts(
             endpoints=self._storage(tenant=tenant).endpoints,
             seal=AeadSeal(self._keys, tenant),

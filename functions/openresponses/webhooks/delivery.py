@@ -15,10 +15,11 @@ from .signing import signed
 
 SECONDS = 10.0
 """A try takes no longer, from the name of the host to the status of the answer."""
-_LATE = f"it did not answer within {SECONDS:.0f} seconds"
 
 
-async def deliver(event: Event, url: str, secrets: Sequence[str], guard: Guard, now: float) -> int:
+async def deliver(
+    event: Event, url: str, secrets: Sequence[str], guard: Guard, now: float, seconds: float = SECONDS
+) -> int:
     """The status of the answer, which is a success. Nothing more of an answer is read than its status.
 
     Raises DeliveryFailed for all else, a redirect too: nobody else is told. Its message quotes neither the URL nor the
@@ -29,19 +30,19 @@ async def deliver(event: Event, url: str, secrets: Sequence[str], guard: Guard, 
         http = Http(
             url,
             headers,
-            connect_timeout=SECONDS,
-            first_byte_timeout=SECONDS,
-            idle_timeout=SECONDS,
+            connect_timeout=seconds,
+            first_byte_timeout=seconds,
+            idle_timeout=seconds,
             guard=guard,
             repeats=False,
         )
     except ValueError:
         raise DeliveryFailed("its URL may not be sent to") from None
     try:
-        async with asyncio.timeout(SECONDS), http.request("POST", body=event.body) as reply:
+        async with asyncio.timeout(seconds), http.request("POST", body=event.body) as reply:
             return reply.status
-    except TimeoutError:
-        raise DeliveryFailed(_LATE) from None
+    except (TimeoutError, TimedOut):
+        raise DeliveryFailed(f"it did not answer within {seconds:g} seconds") from None
     except BadStatus as answer:
         raise DeliveryFailed(_told(answer.status), answered=answer.status) from None
     except TransportError as error:
@@ -53,7 +54,6 @@ async def deliver(event: Event, url: str, secrets: Sequence[str], guard: Guard, 
 _REASONS: dict[type[TransportError], str] = {
     Forbidden: "its host leads to an address that is not public",
     Unreachable: "no connection to it could be made",
-    TimedOut: _LATE,
     BrokenOff: "the connection to it broke, or what came over it is not HTTP",
 }
 

@@ -12,19 +12,22 @@ from ..core.ports import Seal
 from ..core.storage import Endpoints
 from ..core.webhooks import DeadLetter, Endpoint
 from ..transport.guard import Guard
-from .delivery import deliver
+from .delivery import SECONDS, deliver
 from .events import Ended, Event, event_of
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookPorts:
-    """What webhooks need, bound to one tenant. `now` gives Unix seconds; `new_id` a fresh random token of [0-9a-f]."""
+    """What webhooks need, bound to one tenant. `now` gives Unix seconds; `new_id` a fresh random token of [0-9a-f]. A
+    try takes `seconds` at most.
+    """
 
     endpoints: Endpoints
     seal: Seal
     guard: Guard
     now: Callable[[], float]
     new_id: Callable[[], str]
+    seconds: float = SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ async def send(ports: WebhookPorts, event: Event, to: Endpoint) -> int:
     secrets = [secret for target, secret in filter(None, opened) if target == sealed_for(to.id)]
     if not secrets:
         raise DeliveryFailed("its signing secret cannot be opened any more: rotate it")
-    return await deliver(event, to.url, secrets, ports.guard, now)
+    return await deliver(event, to.url, secrets, ports.guard, now, ports.seconds)
 
 
 def sealed_for(endpoint_id: str) -> str:
