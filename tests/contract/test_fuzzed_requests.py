@@ -387,6 +387,7 @@ class Fuzzer:
                 b"/v1/responses", talk, talk + b"/items", talk + b"/items", talk + b"/items/" + quoted,
                 b"/v1/conversations", b"/v1/responses/compact", b"/v1/webhook_endpoints", b"/v1/webhook_dead_letters",
                 b"/v1/webhook_endpoints/" + _quoted(self._hook()), b"/v1/webhook_event_types",
+                b"/v1/usage", b"/v1/usage",
                 b"/v1/responses/input_tokens", b"/%ff/%00", b"/v1/%2e%2e/x", b"/openapi.json",
             ]
         )  # fmt: skip
@@ -407,6 +408,9 @@ class Fuzzer:
             "metadata[a]",
             "metadata[",
             "metadata[]",
+            "from",
+            "to",
+            "by",
             "",
         ]
         values = [
