@@ -22,6 +22,8 @@ from openresponses_dev.local.sandbox.events import PATIENCE_S
 from openresponses_dev.local.sandbox.functions import Function
 from openresponses_dev.local.template.event_sources import FOREVER, StreamMapping
 
+MAX_LANES = 2
+"""A lane may want a sandbox of its own, which is a process here."""
 MAX_WAIT_S = 60.0
 """AWS writes that it waits longer and longer, and not how long."""
 Delivered = Callable[[str, Sequence[str]], None]
@@ -71,7 +73,7 @@ class Poller:
         self.mapping = mapping
         self._function, self._background, self._log = function, background, log
         self._delivered, self._wait_scale = delivered, wait_scale
-        self._lanes: list[list[Record]] = [[] for _ in range(mapping.lanes)]
+        self._lanes: list[list[Record]] = [[] for _ in range(min(mapping.lanes, MAX_LANES))]
         self._running: set[int] = set()
 
     def put(self, number: str, text: str) -> None:
