@@ -77,7 +77,7 @@ class World:
         return (await StoredEndpoints(ports).create("mine", url, EVENT_TYPES)).endpoint.id
 
     async def survived(self, work: Awaitable[Any]) -> Any:
-        """The outcome of an invocation, which may be killed at any of its steps. Raises StorageUnavailable then, too."""
+        """The outcome of an invocation, which may be killed at any of its steps: that raises StorageUnavailable."""
         task = asyncio.ensure_future(work)
         if self.random.random() < self.kills:
             for _ in range(self.random.randrange(40)):
