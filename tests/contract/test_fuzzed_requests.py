@@ -373,7 +373,7 @@ class Fuzzer:
                 b"/v1/responses/" + quoted + b"/input_items", b"/v1/responses/" + quoted + b"/input_items",
                 b"/v1/models", b"/v1/models/" + quoted, b"/health", b"/", b"//v1//responses//", b"/v1/responses",
                 b"/v1/responses", talk, talk + b"/items", talk + b"/items", talk + b"/items/" + quoted,
-                b"/v1/conversations", b"/v1/responses/compact",
+                b"/v1/conversations", b"/v1/responses/compact", b"/v1/usage", b"/v1/usage",
                 b"/v1/responses/input_tokens", b"/%ff/%00", b"/v1/%2e%2e/x", b"/openapi.json",
             ]
         )  # fmt: skip
@@ -394,6 +394,9 @@ class Fuzzer:
             "metadata[a]",
             "metadata[",
             "metadata[]",
+            "from",
+            "to",
+            "by",
             "",
         ]
         values = [

@@ -11,7 +11,16 @@ from ..schema.compact import CompactRequest
 from ..schema.conversation import ConversationChange, NewConversation, NewItems
 from ..schema.request import CreateResponse
 from ..schema.webhooks import EndpointChange, EndpointTrial, NewEndpoint, SecretRotation
-from .body import EndpointsQuery, IncludeQuery, ItemsQuery, ListQuery, Query, ResponsesQuery, RetrieveQuery
+from .body import (
+    EndpointsQuery,
+    IncludeQuery,
+    ItemsQuery,
+    ListQuery,
+    Query,
+    ResponsesQuery,
+    RetrieveQuery,
+    UsageQuery,
+)
 from .call import Call
 from .compact import compact
 from .conversations import (
@@ -29,6 +38,7 @@ from .headers import SPEC_VERSION
 from .input_tokens import input_tokens
 from .models import model, models
 from .stored import cancel, delete, input_items, responses, retrieve
+from .usage import usage
 from .webhooks import (
     create_endpoint,
     dead_letters,
@@ -131,5 +141,6 @@ OPERATIONS = (
     Operation("GET", "/v1/webhook_dead_letters", Keyed(dead_letters), "List the events that were given up"),
     Operation("GET", "/v1/models", Keyed(models), "List models"),
     Operation("GET", "/v1/models/{model:path}", Keyed(model), "Read a model"),
+    Operation("GET", "/v1/usage", Keyed(usage), "Read what the key has used, and what it cost", query=UsageQuery),
     Operation("GET", "/health", Open(health), "Is it up"),
 )

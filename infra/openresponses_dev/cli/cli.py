@@ -133,6 +133,8 @@ _command(_keys, "create", "manage.keys:create_key", "Make a key; it is printed o
 _command(_keys, "list", "manage.keys:show_keys", "List them, without their secrets.")
 _command(_keys, "revoke", "manage.keys:revoke", "Revoke a key.")
 
+_command(app, "usage", "manage.usage:show_usage", "Show what was used, and what it cost.", _LOOK_AFTER)
+_command(app, "prices", "manage.prices:show_prices", "Show what models cost, and who says so.", _LOOK_AFTER)
 _command(app, "doctor", "manage.doctor.doctor:doctor", "Check a deployment, and say what mends it.", _LOOK_AFTER)
 
 

@@ -78,6 +78,7 @@ def apply() -> None:
     _lock_storage()
     _note_what_changes()
     _back_up_what_a_transaction_touches()
+    _look_for_a_key_alone()
 
 
 def _lock_storage() -> None:
@@ -185,6 +186,27 @@ def _back_up_what_a_transaction_touches() -> None:
 
     DynamoDBBackend.transact_write_items = transact_write_items
     dynamodb_models.copy = Copy
+
+
+def _look_for_a_key_alone() -> None:
+    """A query sorts the whole table, whatever it asks for: the more is stored, the longer each takes. Without an index,
+    it is for one partition key."""
+    query = DynamoDBBackend.query
+
+    def query_of_key(
+        self: DynamoDBBackend, table_name: str, key: Any, *args: Any, index_name: str | None = None, **kwargs: Any
+    ) -> Any:
+        table = self.get_table(table_name)
+        whole = table.items  # nobody else looks at them meanwhile: requests are served one at a time
+        if not index_name:
+            hash_key = DynamoType(key)
+            table.items = {hash_key: whole[hash_key]} if hash_key in whole else {}
+        try:
+            return query(self, table_name, key, *args, index_name=index_name, **kwargs)
+        finally:
+            table.items = whole
+
+    DynamoDBBackend.query = query_of_key
 
 
 def _place(backend: DynamoDBBackend, write: dict[str, Any]) -> list[tuple[Table, Any, Any, Any]]:
