@@ -25,7 +25,7 @@ from .settings import AwsSettings, aws_settings_from, built_in, settings_from
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
-    from ..core.storage import Spent
+    from ..core.storage import Meters, Spent
     from ..responses.create import NewResponses
     from ..responses.stored import StoredResponses
     from ..socket.ports import Sockets
@@ -100,6 +100,12 @@ class Deployment:
         ports, settings = self.ports(tenant, allowed), self.settings
         least = next(each for each in reversed(REASONING_SHOWN) if each in (reasoning, settings.reasoning))
         return NewResponses(ports, replace(settings, reasoning=least), key_id, allowed, mcp), StoredResponses(ports)
+
+    def meters(self, tenant: str) -> "Meters":
+        """Raises ValueError if the environment names no storage."""
+        if self._storage is None:
+            raise ValueError("OPENRESPONSES_TABLE: meters need storage")
+        return self._storage(tenant=tenant).meters
 
     def webhooks(self, tenant: str) -> "WebhookPorts":
         """Raises ValueError if the environment names no storage."""

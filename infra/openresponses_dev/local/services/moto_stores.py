@@ -5,6 +5,7 @@ copy no more than they need. Each patch says what it replaces, and tests/statema
 
 from __future__ import annotations
 
+import base64
 import copy
 import functools
 import threading
@@ -25,12 +26,20 @@ from moto.ssm.models import SimpleSystemManagerBackend
 from moto.ssm.responses import SimpleSystemManagerResponse
 
 Touched: TypeAlias = tuple[str, str, Any]
-"""What a request may have changed: ("item", table, (key, key)), ("object", bucket, name) or ("parameter", "", name)."""
+"""What a request may have changed: ("item", table, (key, key)), ("object", bucket, name), ("parameter", "", name) or
+("record", mapping, number)."""
+Streamed: TypeAlias = tuple[str, str]
+"""A record of a stream: the mapping that takes it, and its number."""
 storage = threading.RLock()
 """Held while a request to DynamoDB, S3 or the Parameter Store is served."""
 touched: set[Touched] = set()
 """By the request that is served."""
 _told: Callable[[set[Touched]], None] | None = None
+streamed: list[Streamed] = []
+"""By the request that is served."""
+_streaming: Callable[[list[Streamed]], None] | None = None
+waiting: dict[Streamed, str] = {}
+"""Records that no mapping is done with yet, as JSON."""
 
 
 def tell_of_writes(told: Callable[[set[Touched]], None] | None) -> None:
@@ -39,6 +48,31 @@ def tell_of_writes(told: Callable[[set[Touched]], None] | None) -> None:
     with storage:
         _told = told
         touched.clear()
+
+
+def tell_of_records(told: Callable[[list[Streamed]], None] | None) -> None:
+    """Call it after each request that has put records into streams, with the lock `storage`."""
+    global _streaming
+    with storage:
+        _streaming = told
+        streamed.clear()
+
+
+def tell() -> None:
+    """At the end of a request."""
+    if touched and _told:
+        _told(touched)
+    touched.clear()
+    if streamed and _streaming:
+        _streaming(streamed)
+    streamed.clear()
+
+
+def text_of_bytes(value: object) -> str:
+    """As DynamoDB's own API has it."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    raise TypeError(type(value).__name__)
 
 
 @functools.cache
@@ -70,10 +104,7 @@ def _one_at_a_time(method: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 return method(*args, **kwargs)
             finally:
-                if touched:
-                    if _told:
-                        _told(touched)
-                    touched.clear()
+                tell()
 
     return locked
 
@@ -131,12 +162,13 @@ def _key_in(table: Table, item: dict[str, Any]) -> tuple[DynamoType, ...]:
 
 def _back_up_what_a_transaction_touches() -> None:
     """TransactWriteItems copies the whole table once for each of its writes, to have something to return to: the more
-    is stored, the longer it takes. Only the items that it names can change. (A table's stream, which ours have not,
-    would keep what was taken back.)"""
+    is stored, the longer it takes. Only the items that it names can change. And a stream would keep what was taken
+    back."""
     transact = DynamoDBBackend.transact_write_items
 
     def transact_write_items(self: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
         before = [place for each in transact_items for place in _place(self, each)]
+        told_before = len(streamed)
         try:
             transact(self, transact_items)
         except Exception:
@@ -146,6 +178,9 @@ def _back_up_what_a_transaction_touches() -> None:
                     table.items[hash_key][range_key] = item
                 elif item is not None:
                     table.items[hash_key] = item
+            for record in streamed[told_before:]:
+                del waiting[record]
+            del streamed[told_before:]
             raise
 
     class Copy:
