@@ -45,6 +45,7 @@ OPENAI_EVENTS = {
 }
 _LIFECYCLE = ("created", "queued", "in_progress", "completed", "failed", "incomplete")
 RESPONSE_EVENTS = {f"response.{name}" for name in _LIFECYCLE}
+OUR_FIELDS = {"serverless:cost"}
 OPENAI_FIELDS = {"conversation", "prompt"}
 """Of a response whose request names one (`Response` in openai-python). One that doesn't leaves them out."""
 _STAND_IN = {"type": "compaction", "id": "x", "encrypted_content": ""}
@@ -52,7 +53,7 @@ _STAND_IN = {"type": "compaction", "id": "x", "encrypted_content": ""}
 
 def check_response(response: Json) -> None:
     """Raises AssertionError where `response` is not a ResponseResource."""
-    known = set(_document()["components"]["schemas"]["ResponseResource"]["properties"]) | OPENAI_FIELDS
+    known = set(_document()["components"]["schemas"]["ResponseResource"]["properties"]) | OPENAI_FIELDS | OUR_FIELDS
     assert set(response) <= known, f"response: fields that the schema doesn't know: {sorted(set(response) - known)}"
     _check(_standard_response(response), "ResponseResource")
 

@@ -7,7 +7,8 @@ PYPROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_te
 
 
 def test_the_package_requires_what_the_functions_require() -> None:
-    assert set(PYPROJECT["dependency-groups"]["lambda"]) - set(PYPROJECT["project"]["dependencies"]) == set()
+    groups = PYPROJECT["dependency-groups"]
+    assert {*groups["lambda"], *groups["authorizer"]} - set(PYPROJECT["project"]["dependencies"]) == set()
 
 
 def test_nothing_that_the_command_needs_is_left_to_an_extra() -> None:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from openresponses.core import deltas as d
 from openresponses.core.accounts import Account, CallAccount
+from openresponses.core.bill import Pricing, unpriced
 from openresponses.core.engine import absorb, begin, drive, finish
 from openresponses.core.ports import Models as ModelsPort
 from openresponses.core.ports import Offer, Offerable, Ports, Provider, ToolOutput, TurnStream
@@ -150,6 +151,9 @@ class Models:
 
     async def listed(self) -> list[str]:
         return []
+
+    async def pricings(self, turn: Turn) -> list[tuple[str, Pricing]]:
+        return [(turn.model, unpriced)]
 
 
 class Ledger:

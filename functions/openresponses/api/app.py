@@ -12,8 +12,10 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from .. import telemetry
+from ..core.afterwards import afterwards
 from ..core.errors import KitError
 from ..core.settings import Settings
 from ..responses.create import NewResponses
@@ -51,7 +53,7 @@ def create_app(
         routes += [Route(path, _Documentation(), methods=["GET"]) for path in DOCUMENTATION]
     app = Starlette(
         routes=routes,
-        middleware=[*edge.middleware(routes, settings), Middleware(errors.BugGuard)],
+        middleware=[Middleware(_Afterwards), *edge.middleware(routes, settings), Middleware(errors.BugGuard)],
         exception_handlers={KitError: errors.refuse, HTTPException: edge.no_route},
         lifespan=_lifespan(aclose),
     )
@@ -74,6 +76,17 @@ def _keyed(answer: Callable[[Call], Awaitable[Response]], admit: _Admit) -> Call
         return await answer(admit(request))
 
     return admitted
+
+
+class _Afterwards:
+    """Does what was put off until a request is answered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with afterwards(lambda error: telemetry.crashed(errors.request_id(scope), error)):
+            await self._app(scope, receive, send)
 
 
 class _Documentation:

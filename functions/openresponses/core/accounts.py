@@ -19,6 +19,7 @@ from ..schema.items import (
 )
 from ..schema.response import ResponseStatus, Usage
 from ..schema.server_items import HostedToolCall, McpApprovalRequest, McpApprovalResponse, McpCall, ServerCall
+from .bill import Bill, day_of
 from .errors import KitError
 from .run import Run
 
@@ -65,6 +66,11 @@ def account_of(run: Run, now: float, failure: Exception | None = None) -> Accoun
         seconds=now - (run.created or response.created_at),
         kept=failure is None,
     )
+
+
+def bill_of(run: Run, now: float) -> Bill:
+    """The bill of a response that ends `now`, in Unix seconds."""
+    return Bill(response_id=run.response.id, key_id=run.key_id, day=day_of(now), used=run.by_target, hold=run.hold)
 
 
 CallOutcome: TypeAlias = Literal["completed", "failed", "unknown", "refused"]

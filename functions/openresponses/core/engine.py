@@ -10,6 +10,7 @@ from ..schema.response import IncompleteDetails, Response, Usage
 from ..schema.server_items import REJECTED_CALL, ServerCall
 from . import deltas as d
 from .assembler import Assembler
+from .bill import Pricing, cost_of, shown_cost, unpriced, used_by
 from .blocks import NewRequestId
 from .citations import sources_of
 from .compaction import begun, compacting
@@ -18,11 +19,12 @@ from .ids import item_ids
 from .opening import opening
 from .ports import Emit, Keep, Pause, Ports, ToolOutput
 from .room import MAX_RESPONSE, Room, size_of
-from .run import ReasoningShown, Run, add_usage
+from .run import ReasoningShown, Run
 from .server_calls import answered, may_be_repeated
 from .steps import Act, Compact, Open, Park, Step, Stop, Think, next_step
 from .truncation import asked
 from .turn import callable_tools
+from .usage import add_usage
 
 MAX_TRIES = 2
 """How often a call is begun whose worker dies."""
@@ -97,9 +99,10 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
         new_request_id=new_request_id,
     )
     events: Iterator[ev.Event] = iter(())
+    pricing: Pricing = unpriced
     try:
         async with asked(run, ports.models) as answer:
-            run.served = answer.target
+            run.served, pricing = answer.target, answer.pricing
             async for delta in answer.deltas:
                 events = assembler.feed(visible(delta, run.reasoning))
                 for event in events:
@@ -108,6 +111,7 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
             raise ProviderUnavailable("The provider's stream ended before its turn did")
     except BaseException:
         run.dead_usage = add_usage(run.dead_usage, assembler.usage)
+        _charge(run, assembler.usage, pricing)
         for event in chain(events, assembler.abandon()):  # an emit that was cancelled left some of its delta
             await emit(event)
         run.discarded += [item.id for item in run.response.output[start:]]
@@ -115,6 +119,7 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
     finally:
         run.said += size_of(run.response.output[start:])
     run.usage = add_usage(run.usage, assembler.usage)
+    _charge(run, assembler.usage, pricing)
     run.rendered = assembler.usage.input_tokens + assembler.usage.output_tokens
     run.turns += 1
     run.turn_start = start
@@ -122,6 +127,12 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
     calls = run.calls(start)
     refused = bool(calls) and all(call.type == REJECTED_CALL for call in calls)
     run.refused_turns = run.refused_turns + 1 if refused else 0
+
+
+def _charge(run: Run, usage: Usage, pricing: Pricing) -> None:
+    """Count what a turn, or a summary, took of the target that was asked. Nothing of one that took nothing."""
+    if run.served and usage != Usage():
+        used_by(run.by_target, run.served, usage, pricing(usage))
 
 
 async def _new_request_id(run: Run, ports: Ports) -> NewRequestId | None:
@@ -143,9 +154,10 @@ async def compact(run: Run, ports: Ports, emit: Emit, keep: Keep = unkept) -> No
     run.began = start = len(run.response.output)
     item = begun(run, item_ids(run.response.id)("cmp", start))
     sealed, usage = "", Usage()
+    pricing: Pricing = unpriced
     try:
         async with asked(run, ports.models, compacting) as answer:
-            run.served = answer.target
+            run.served, pricing = answer.target, answer.pricing
             await emit(ev.OutputItemAdded(output_index=start, item=item))
             await emit(ev.CompactionCompacting(item_id=item.id, output_index=start))
             async for delta in answer.deltas:
@@ -157,6 +169,7 @@ async def compact(run: Run, ports: Ports, emit: Emit, keep: Keep = unkept) -> No
             raise CompactionFailed("The model wrote no summary of the conversation")
     except BaseException:
         run.dead_usage = add_usage(run.dead_usage, usage)
+        _charge(run, usage, pricing)
         if len(run.response.output) > start:
             run.discarded.append(item.id)
             await emit(ev.OutputItemDone(output_index=start, item=item.model_copy(update={"status": "incomplete"})))
@@ -164,6 +177,7 @@ async def compact(run: Run, ports: Ports, emit: Emit, keep: Keep = unkept) -> No
     item = item.model_copy(update={"encrypted_content": sealed, "status": None})
     await emit(ev.OutputItemDone(output_index=start, item=item))
     run.summary_usage = add_usage(run.summary_usage, usage)
+    _charge(run, usage, pricing)
     run.said += size_of([item])
     run.rendered = run.cut = 0
     await keep(run)
@@ -242,6 +256,7 @@ async def finish(run: Run, stop: Stop, emit: Emit, now: Callable[[], float]) -> 
             "status": stop.status,
             "model": run.served or run.response.model,
             "usage": run.used(),
+            "cost": shown_cost(cost_of(run.by_target)),
             "error": stop.error,
             "incomplete_details": IncompleteDetails(reason=stop.reason, message=stop.message) if stop.reason else None,
             "completed_at": int(now()) if stop.status == "completed" else None,

@@ -23,6 +23,7 @@ KitError                         500
 │   ├── UnsupportedMediaType     415
 │   ├── NoWebSocket              426
 │   ├── TooManyMessages          429  too many messages of a connection wait
+│   ├── LimitReached             429  a limit of the key, or of its tenant: try again after `retry_after` seconds
 │   └── ConnectionTooOld         400  a WebSocket lives an hour: connect again
 └── ProviderError                502  the turn is dead
     ├── ProviderRejected         400  the provider refused the request: retry will not help
@@ -132,6 +133,18 @@ class TooManyMessages(RequestError):
     status = 429
     type = "too_many_requests"
     code = "too_many_messages"
+
+
+class LimitReached(RequestError):
+    """Its codes are OpenAI's: `rate_limit_exceeded`, and `insufficient_quota` where money is used up."""
+
+    status = 429
+    type = "too_many_requests"
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, retry_after: float, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
 
 
 class ConnectionTooOld(RequestError):

@@ -1,7 +1,7 @@
 """What the core needs from the world. Adapters implement these; the core never imports them."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
@@ -16,14 +16,18 @@ from .accounts import (
     CallOutcome,
     abandoned_calls,
     account_of,
+    bill_of,
     call_account_of,
     refused_calls,
 )
+from .afterwards import later
+from .bill import Pricing, unpriced
 from .deltas import Delta
+from .errors import KitError
 from .run import McpServer, OfferedTool, Run
 from .server_calls import ToolOutput
 from .steps import Step
-from .storage import Spent, Storage
+from .storage import Meter, Spent, Storage
 from .turn import Turn
 
 Emit: TypeAlias = Callable[[Event], Awaitable[None]]
@@ -46,10 +50,11 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class TurnStream:
-    """One turn's deltas, and the target (`provider/model`) that they come from."""
+    """One turn's deltas, the target (`provider/model`) that they come from, and what it takes for them."""
 
     target: str
     deltas: AsyncIterator[Delta]
+    pricing: Pricing = unpriced
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,10 @@ class Models(Protocol):
         ...
 
     async def listed(self) -> list[str]: ...
+
+    async def pricings(self, turn: Turn) -> list[tuple[str, Pricing]]:
+        """Each target that may be asked for the turn, and what it takes. Raises NotFound or RequestError."""
+        ...
 
     async def carried(self, compactions: Sequence[Compaction]) -> list[Item]:
         """The items that these carry along as they are. Nothing of one that can't be opened."""
@@ -185,11 +194,31 @@ class Accounts(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """What is left of the limits once a turn is held: the key's meter, and the tenant's. `now` is in Unix seconds."""
+
+    key: Meter
+    tenant: Meter
+    now: float
+
+
+class Budget(Protocol):
+    """The limits of one tenant and its keys, which a turn is held against before anybody is asked for it."""
+
+    async def hold(self, run: Run, turn: Turn) -> Left | None:
+        """Hold what `turn` takes at most, as `run.hold` and `run.cap`, and count what the turn before it really took.
+        None if nothing limits it. Raises LimitReached, RequestError if a price is unknown that a limit needs, and
+        StorageUnavailable.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Ports:
     """Everything outside, bound to one tenant.
 
     `now` gives Unix seconds; `new_id` gives a fresh random token of [0-9a-f]. `marks` prove requests for approval.
-    `remembered` are spent approvals where there is no storage.
+    `remembered` are spent approvals where there is no storage. Without a `budget` nothing is limited.
     """
 
     models: Models
@@ -200,6 +229,7 @@ class Ports:
     storage: Storage | None = None
     marks: Marks | None = None
     remembered: Spent | None = None
+    budget: Budget | None = None
 
     @property
     def spent(self) -> Spent:
@@ -212,6 +242,14 @@ class Ports:
         for abandoned in abandoned_calls(run):
             await self.accounts.called(abandoned)
         await self.accounts.record(account_of(run, self.now(), failure))
+        await later(lambda: self._settle(run))
+
+    async def _settle(self, run: Run) -> None:
+        """Bill a response that is over. Whoever is told of the end of a stored one bills it, if this fails."""
+        if self.storage is not None:
+            bill = run.bill or bill_of(run, self.now())
+            with suppress(KitError):
+                await self.storage.meters.settle(bill, stored=run.bill is not None)
 
     async def call(self, call: ServerCall, run: Run) -> ToolOutput:
         """Run a call of `run`, and record it, however it ends."""

@@ -7,10 +7,12 @@ from pydantic import ConfigDict
 from ..schema.base import JsonObject, Wire
 from ..schema.items import ClientCall, CustomToolCall, FunctionCall, Item
 from ..schema.request import CreateResponse
-from ..schema.response import InputTokensDetails, OutputTokensDetails, Response, Usage
+from ..schema.response import Response, Usage
 from ..schema.server_items import HostedToolCall, McpApprovalRequest, McpCall, ServerCall, WebSearchCall
+from .bill import Bill, Hold, Used
 from .conversations import Lock
 from .deltas import FinishReason
+from .usage import add_usage
 
 ReasoningShown: TypeAlias = Literal["all", "summary", "encrypted"]
 """What a client may see: raw reasoning and summaries, summaries alone, or neither. It always gets the sealed state."""
@@ -115,6 +117,10 @@ class Run(Wire):
     `parked` is the Unix time since which calls wait that answer later; 0 if none does.
 
     `servers` are the MCP servers whose tools are offered, `approved` the calls that the request approved.
+
+    `by_target` is what each target did, dead turns included. `hold` is what the turn in the making, or the next one,
+    holds of limits, and `cap` how many output tokens it may use; None if nothing limits them. `trace` is the W3C
+    `traceparent` of the response's span; empty if nothing is traced. `bill` is what was stored with its end.
     """
 
     model_config = ConfigDict(defer_build=True)  # no model contains a run
@@ -157,6 +163,11 @@ class Run(Wire):
     parked: float = 0.0
     servers: list[McpServer] = []
     approved: list[Approved] = []
+    by_target: list[Used] = []
+    hold: Hold | None = None
+    cap: int | None = None
+    trace: str = ""
+    bill: Bill | None = None
 
     def at_rest(self) -> str:
         """The run as it is stored: without its context, which the records of its chain have, and without the items that
@@ -193,23 +204,6 @@ class Run(Wire):
     def used(self) -> Usage:
         """The tokens of every turn, dead or not, and of every summary."""
         return add_usage(add_usage(self.usage, self.summary_usage), self.dead_usage)
-
-
-def add_usage(a: Usage, b: Usage) -> Usage:
-    """The sum of two turns' tokens."""
-    total = Usage(
-        input_tokens=a.input_tokens + b.input_tokens,
-        output_tokens=a.output_tokens + b.output_tokens,
-        total_tokens=a.total_tokens + b.total_tokens,
-    )
-    total.input_tokens_details = InputTokensDetails(
-        cached_tokens=a.input_tokens_details.cached_tokens + b.input_tokens_details.cached_tokens,
-        cache_write_tokens=a.input_tokens_details.cache_write_tokens + b.input_tokens_details.cache_write_tokens,
-    )
-    total.output_tokens_details = OutputTokensDetails(
-        reasoning_tokens=a.output_tokens_details.reasoning_tokens + b.output_tokens_details.reasoning_tokens
-    )
-    return total
 
 
 def tokens_left(run: Run) -> int | None:

@@ -8,6 +8,7 @@ from ..schema.items import Item
 from ..schema.request import CreateResponse
 from ..schema.response import Response
 from .answers import Answer
+from .bill import Bill, Hold, Pico
 from .chain import Joint, Link, Passage
 from .conversations import Conversation, Lock, Piece
 from .listing import Listing, Order, Wanted
@@ -68,11 +69,17 @@ class Store(Protocol):
         ...
 
     async def settle(
-        self, response: Response, discarded: Sequence[str], lock: Lock | None = None, added: Sequence[Item] = ()
+        self,
+        response: Response,
+        discarded: Sequence[str],
+        lock: Lock | None = None,
+        added: Sequence[Item] = (),
+        bill: Bill | None = None,
     ) -> None:
         """Store its final state. Only one worker can: Superseded is raised if the response is over already, or gone.
 
-        At once the conversation of `lock` is given free, with `added` appended.
+        At once the conversation of `lock` is given free, with `added` appended, and `bill` is owed, until
+        `Meters.settle`.
         """
         ...
 
@@ -227,6 +234,101 @@ class Spent(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What a key, or a tenant, may take: None is no limit. Days and months are UTC's."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    pico_per_day: Pico | None = None
+    pico_per_month: Pico | None = None
+    concurrent: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """The limits of a key, or a tenant, and what it has taken in this minute, day and month, held amounts included.
+    `running` counts the responses that hold something.
+    """
+
+    limits: Limits = Limits()
+    requests: int = 0
+    tokens: int = 0
+    pico_today: Pico = 0
+    pico_this_month: Pico = 0
+    running: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What a turn of a response wants to hold. The first one counts as a request.
+
+    `instead_of` is what the response's turn before held, of which `spent_tokens` and `spent_pico` were really used.
+    """
+
+    response_id: str
+    key_id: str
+    hold: Hold
+    first: bool = False
+    instead_of: Hold | None = None
+    spent_tokens: int = 0
+    spent_pico: Pico = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """What one key took of one target on a day. `unpriced` counts the requests whose cost is unknown."""
+
+    day: str
+    key_id: str
+    target: str
+    requests: int
+    turns: int
+    input_tokens: int
+    cached_tokens: int
+    cache_write_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    pico: Pico
+    unpriced: int
+
+
+class Meters(Protocol):
+    """What keys and their tenant may take, and have taken. Every method may raise StorageUnavailable."""
+
+    async def read(self, key_id: str, now: float) -> tuple[Meter, Meter]:
+        """The meter of the key, and the tenant's."""
+        ...
+
+    async def limit(self, key_id: str | None, limits: Limits) -> None:
+        """Set the limits of a key, or (None) of the tenant."""
+        ...
+
+    async def hold(self, want: Want, key: Limits, tenant: Limits) -> tuple[Meter, Meter]:
+        """Hold it, if it fits these limits; both meters after it. Raises DoesNotFit: with the meters as they are, where
+        it does not fit, or the limits have changed.
+        """
+        ...
+
+    async def settle(self, bill: Bill, *, stored: bool) -> bool:
+        """Count what a response took, and give back what it held. False if its bill was settled before. `stored`: the
+        response's record says that its bill is owed.
+        """
+        ...
+
+    async def usage(self, first_day: str, last_day: str, key_id: str | None = None) -> list[UsageRow]:
+        """By day, key and target."""
+        ...
+
+
+class DoesNotFit(Exception):
+    """The limits don't allow what is wanted, or are others by now. The meters are as they were found."""
+
+    def __init__(self, key: Meter, tenant: Meter) -> None:
+        super().__init__("it does not fit the limits")
+        self.key, self.tenant = key, tenant
+
+
+@dataclass(frozen=True, slots=True)
 class Storage:
     """Everything at rest, bound to one tenant."""
 
@@ -239,3 +341,4 @@ class Storage:
     conversations: Conversations
     answers: Answers
     spent: Spent
+    meters: Meters

@@ -7,6 +7,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
+from ..core.accounts import bill_of
 from ..core.errors import Cancelled, KitError
 from ..core.ports import Emit
 from ..core.records import Batch, Record
@@ -126,7 +127,8 @@ class Recorder:
         run, response = self._run, self._run.response
         left = {item.id for item in response.output}
         discarded = [each for each in run.discarded if each in left]
-        await self._storage.store.settle(response, discarded, run.lock, run.added() if run.lock else ())
+        run.bill = bill_of(run, self._now())
+        await self._storage.store.settle(response, discarded, run.lock, run.added() if run.lock else (), run.bill)
         if run.approved:
             from .spending import give_back  # few responses need it
 

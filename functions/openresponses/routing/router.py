@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
 from ..core import deltas as d
+from ..core.bill import Pricing, unpriced
 from ..core.errors import (
     KitError,
     ProviderError,
@@ -37,6 +38,8 @@ Observe = Callable[[Target, KitError | None, float], None]
 """(target, error, seconds), called whenever a target has answered a turn, or failed to."""
 Shown = Callable[[Target], Awaitable[Turn]]
 """The turn as a target may see it."""
+PriceOf: TypeAlias = Callable[[Target], Pricing]
+"""What a target takes for a turn. Cheap: a price is looked up when the pricing is called."""
 Runs: TypeAlias = Callable[[ProviderSettings, str], frozenset[str]]
 """The types of tools that a provider runs itself for a model. Raises ValueError."""
 _Answer = TypeVar("_Answer")
@@ -49,6 +52,10 @@ def _unobserved(target: Target, error: KitError | None, seconds: float) -> None:
 
 def _none(settings: ProviderSettings, model: str) -> frozenset[str]:
     return frozenset()
+
+
+def _unpriced(target: Target) -> Pricing:
+    return unpriced
 
 
 class TenantModels:
@@ -77,6 +84,10 @@ class TenantModels:
     async def listed(self) -> list[str]:
         return await self._router.listed(self._allowed)
 
+    async def pricings(self, turn: Turn) -> list[tuple[str, Pricing]]:
+        targets = await self._router.targets(turn.request, self._allowed or turn.allowed)
+        return [(target.name, self._router.pricing(target)) for target in targets]
+
     async def carried(self, compactions: Sequence[Compaction]) -> list[Item]:
         from .compacted import carried
 
@@ -86,7 +97,7 @@ class TenantModels:
     async def ask(self, turn: Turn, served: str | None) -> AsyncGenerator[TurnStream, None]:
         targets, shown = await self._asked(turn)
         async with self._router.ask(targets, shown, served) as stream, aclosing(self._sealed(turn, stream)) as deltas:
-            yield TurnStream(stream.target, deltas)
+            yield TurnStream(stream.target, deltas, stream.pricing)
 
     async def count(self, turn: Turn) -> Counted:
         return await self._router.count(*await self._asked(turn))
@@ -127,9 +138,10 @@ class Router:
         now: Callable[[], float],
         observe: Observe = _unobserved,
         runs: Runs = _none,
+        price_of: PriceOf = _unpriced,
     ) -> None:
         self._catalog, self._settings, self._now, self._observe = catalog, settings, now, observe
-        self._runs = runs
+        self._runs, self.pricing = runs, price_of
         self._connections, self._breaker = Connections(connect), Breaker(now)
 
     async def aclose(self) -> None:
@@ -161,9 +173,8 @@ class Router:
         async with AsyncExitStack() as answering:
             began = self._now()
             target, deltas = await self._first_to_answer(self._ordered(targets, served), shown, self._begun, answering)
-            yield TurnStream(
-                target.name, await answering.enter_async_context(aclosing(self._until_the_end(target, deltas, began)))
-            )
+            told = await answering.enter_async_context(aclosing(self._until_the_end(target, deltas, began)))
+            yield TurnStream(target.name, told, self.pricing(target))
 
     async def count(self, targets: Sequence[Target], shown: Shown) -> Counted:
         """The tokens that the target counts which a turn would be asked of, or an estimate where it doesn't count."""

@@ -33,9 +33,9 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
-def absent() -> Any:
+def absent(alias: str | None = None) -> Any:
     """Default of an optional field that the specification allows to be absent, but not to be null."""
-    return Field(default=None, exclude_if=_is_none)
+    return Field(default=None, alias=alias, exclude_if=_is_none)
 
 
 def fields_of(value: object) -> dict[str, object]:

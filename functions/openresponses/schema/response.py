@@ -4,7 +4,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import Field
 
-from .base import Wire, absent
+from .base import SLUG, Wire, absent
 from .items import Item
 from .request import (
     ConversationName,
@@ -67,9 +67,21 @@ class Usage(Wire):
     total_tokens: int = 0
 
 
+class ShownCost(Wire):
+    """US dollars, as decimal numbers: `usd` is the sum of the others, or `unknown`, and then they are absent.
+
+    `input` is of tokens that no cache had, and of those written to one; `cached` of those read from one.
+    """
+
+    usd: str
+    input: str | None = absent()
+    cached: str | None = absent()
+    output: str | None = absent()
+
+
 class Response(Wire):
     """Times are Unix seconds. A setting that the request left out carries the specification's default. `prompt` is
-    OpenAI's extension.
+    OpenAI's extension, `cost` is ours.
     """
 
     id: str
@@ -105,3 +117,4 @@ class Response(Wire):
     prompt_cache_key: str | None = None
     prompt: PromptReference | None = absent()
     conversation: ConversationName | None = absent()
+    cost: ShownCost | None = absent(alias=f"{SLUG}:cost")

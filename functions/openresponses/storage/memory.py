@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
 from ..core.answers import Answer
+from ..core.bill import Bill
 from ..core.chain import Joint, Link, Passage, shown
 from ..core.conversations import Conversation, Lock, Piece
 from ..core.errors import Cancelled, ConversationLocked, Superseded
@@ -26,6 +27,7 @@ from ..schema.events import Event
 from ..schema.items import Item
 from ..schema.request import CreateResponse
 from ..schema.response import Response
+from .memory_meters import MemoryMeters
 from .memory_shelf import Chunk, Entry, Shelf, Talk, items_adapter
 from .memory_spent import MemorySpent
 
@@ -58,6 +60,7 @@ def memory_storage(shelf: Shelf | None = None, on_start: Started | None = None) 
         conversations=MemoryConversations(shelf),
         answers=MemoryAnswers(shelf),
         spent=MemorySpent(shelf.spent),
+        meters=MemoryMeters(shelf),
     )
 
 
@@ -130,7 +133,12 @@ class MemoryStore:
         """Nothing expires here."""
 
     async def settle(
-        self, response: Response, discarded: Sequence[str], lock: Lock | None = None, added: Sequence[Item] = ()
+        self,
+        response: Response,
+        discarded: Sequence[str],
+        lock: Lock | None = None,
+        added: Sequence[Item] = (),
+        bill: Bill | None = None,
     ) -> None:
         self._live(response.id)
         self._change(response.id, response=response.model_dump(mode="json"), discarded=list(discarded))

@@ -10,6 +10,7 @@ from .claims import DynamoClaims
 from .conversations import DynamoConversations
 from .event_log import DynamoEventLog
 from .layout import TenantLayout
+from .meters import DynamoMeters
 from .prompts import DynamoPrompts
 from .runs import DynamoRuns
 from .spent import DynamoSpent
@@ -43,4 +44,5 @@ def aws_storage(
         conversations=DynamoConversations(layout),
         answers=DynamoAnswers(layout),
         spent=DynamoSpent(layout),
+        meters=DynamoMeters(layout),
     )

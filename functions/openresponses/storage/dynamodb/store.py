@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from ...core.bill import Bill
 from ...core.chain import Joint, Link, Passage
 from ...core.conversations import Lock
 from ...core.errors import Cancelled, Superseded
@@ -131,12 +132,15 @@ class DynamoStore:
         discarded: Sequence[str],
         lock: Lock | None = None,
         added: Sequence[ResponseItem] = (),
+        bill: Bill | None = None,
     ) -> None:
         layout = self._layout
         outcome = _Outcome(response=response, discarded=list(discarded))
         value = await self._pack(response.id, "response", outcome)
         status: Item = {"S": response.status}
         changes: Item = {"response": value, "status": status, "listed": pack_listed(layout, response)}
+        if bill is not None:
+            changes["owed"] = {"S": bill.model_dump_json()}
         end = Update(layout.key(response.id, "record"), changes, LIVE, LIVE_VALUES)
         if lock is not None and await self._settled_with(end, lock, response.id, added):
             return
