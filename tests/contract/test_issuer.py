@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -20,7 +18,7 @@ from openresponses.entry.issuer import (
     is_address,
 )
 from openresponses.entry.jwt_tokens import Caller, judge
-from tests.contract.issuers import NOW, RULES, URL, FakeIssuer, public, signed
+from tests.contract.issuers import NOW, RULES, URL, FakeIssuer, answering, public, sent, signed
 
 READ = 2  # the discovery document, and the keys
 
@@ -129,36 +127,6 @@ def test_http_is_for_this_machine_alone_and_for_a_local_deployment() -> None:
         assert not is_address(url, loopback=False)
     for url in ("http://a.example", "http://127.0.0.1.a.example", "http://127.0.0.1@a.example", "http://10.0.0.1"):
         assert not is_address(url, loopback=True)
-
-
-@contextmanager
-def answering(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            answer(self)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def sent(status: int, body: bytes, **headers: str) -> Callable[[BaseHTTPRequestHandler], None]:
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            handler.send_header(name, value)
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    return answer
 
 
 def test_what_an_address_answers_is_read() -> None:

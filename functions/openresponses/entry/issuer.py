@@ -82,11 +82,11 @@ class Issuer:
                 raise IssuerUnavailable("its discovery document has no jwks_uri with https")
             case _:
                 raise IssuerUnavailable("its discovery document names another issuer")
-        match self.fetch(address):
-            case {"keys": list(keys)}:
-                return tuple(cast("Jwk", key) for key in cast("list[object]", keys) if isinstance(key, dict))
-            case _:
-                raise IssuerUnavailable("its jwks_uri has no keys")
+        told = self.fetch(address)
+        keys = cast("Mapping[str, object]", told).get("keys") if isinstance(told, Mapping) else None
+        if not isinstance(keys, list):
+            raise IssuerUnavailable("its jwks_uri has no keys")
+        return tuple(cast("Jwk", key) for key in cast("list[object]", keys) if isinstance(key, Mapping))
 
 
 def fetch(url: str) -> object:
