@@ -185,6 +185,7 @@ BAD: dict[str, tuple[str, str]] = {
     "exp is a list": (signed(claims(exp=[NOW + 60])), "expired"),
     "not valid yet": (signed(claims(nbf=NOW + LEEWAY_S + 1)), "not_yet_valid"),
     "nbf is text": (signed(claims(nbf="0")), "not_yet_valid"),
+    "nbf is true": (signed(claims(nbf=True)), "not_yet_valid"),
     "nbf is null": (signed({**CLAIMS, "nbf": None}), "not_yet_valid"),
     "issued in the future": (signed(claims(iat=NOW + LEEWAY_S + 1)), "not_yet_valid"),
     "issued in milliseconds": (signed(claims(iat=NOW * 1000)), "not_yet_valid"),
