@@ -164,6 +164,11 @@ def answered(target: Target, error: KitError | None, seconds: float) -> None:
         )
 
 
+def unexported(failure: str, spans: int) -> None:
+    """Spans that no collector has taken."""
+    logger().warning("spans not exported", failure=failure, lost=spans)
+
+
 def performed(task: str, duration_ms: float, fields: dict[str, object]) -> None:
     """One task of the state machine: some turns of a response, or the end of one that was given up. A field `error`
     names the class of the error that the task raised.

@@ -119,8 +119,8 @@ class Run(Wire):
     `servers` are the MCP servers whose tools are offered, `approved` the calls that the request approved.
 
     `by_target` is what each target did, dead turns included. `hold` is what the turn in the making, or the next one,
-    holds of limits, and `cap` how many output tokens it may use; None if nothing limits them. `trace` is the W3C
-    `traceparent` of the response's span; empty if nothing is traced. `bill` is what was stored with its end.
+    holds of limits, and `cap` how many output tokens it may use; None if nothing limits them. `trace` is the
+    client's own span, as it told it (`core.spans`). `bill` is what was stored with its end.
     """
 
     model_config = ConfigDict(defer_build=True)  # no model contains a run

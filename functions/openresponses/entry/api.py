@@ -19,7 +19,7 @@ def build(environment: Mapping[str, str]):
     def open_to(access: Access) -> tuple[NewResponses, StoredResponses]:
         return deployment.use_cases(access.tenant, access.key_id, access.models, access.mcp, access.reasoning)
 
-    return create_app(open_to, deployment.settings, deployment.router.aclose)
+    return create_app(open_to, deployment.settings, deployment.aclose)
 
 
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "openresponses")

@@ -21,6 +21,7 @@ from ..core.estimate import tokens_in
 from ..core.ports import Counted, Counts, Provider, Seal, TurnStream
 from ..core.run import OfferedTool
 from ..core.settings import ProviderSettings, Settings
+from ..core.spans import asking
 from ..core.turn import Turn
 from ..schema.items import Compaction, Item
 from ..schema.request import CreateResponse
@@ -220,6 +221,7 @@ class Router:
     async def _begun(self, target: Target, turn: Turn) -> AsyncGenerator[AsyncIterator[d.Delta], None]:
         """The deltas of a target once it has said something. Counts of tokens alone are no answer yet."""
         async with (
+            asking(target.provider, turn) as span,
             self._connections.use(target.provider) as provider,
             aclosing(provider.stream(turn)) as deltas,
         ):
@@ -230,7 +232,7 @@ class Router:
                     break
             else:
                 raise ProviderUnavailable(_ENDED)
-            yield _chained(before, deltas)
+            yield span.watched(_chained(before, deltas)) if span else _chained(before, deltas)
 
     @asynccontextmanager
     async def _counted(self, target: Target, turn: Turn) -> AsyncGenerator[Counted, None]:
