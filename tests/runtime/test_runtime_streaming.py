@@ -80,3 +80,14 @@ async def test_receive_blocks_until_the_response_is_complete(sandbox: Sandbox) -
 
     assert answer.parts == [b"blocked"]
     assert sandbox.lines() == ["http.disconnect"]
+
+
+async def test_an_answer_is_whole_while_the_app_works_on(sandbox: Sandbox, tmp_path: Path) -> None:
+    may_end = tmp_path / "may end"
+    invocation = await sandbox.invoke(rest_event("/work_on", {"file": str(may_end)}))
+    assert [chunk async for chunk in invocation.chunks()][1:] == [b"all"]
+    after = await sandbox.invoke(rest_event("/count", {"n": 0}))
+    assert not after.delivered, "the sandbox is still at the work of the first one"
+
+    may_end.touch()
+    assert (await ended(after)).parts == [b"data: [DONE]\n\n"]

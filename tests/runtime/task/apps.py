@@ -50,6 +50,14 @@ async def lockstep(scope, receive, send, body):
     await send(part(b"", more=False))
 
 
+async def work_on(scope, receive, send, body):
+    """Goes on after its last byte, until the test lets it end."""
+    await send(OK)
+    await send(part(b"all", more=False))
+    while not Path(body["file"]).exists():
+        await asyncio.sleep(0.005)
+
+
 async def hang(scope, receive, send, body):
     """Never answers."""
     await asyncio.Event().wait()
@@ -167,7 +175,7 @@ async def whole(send, body: bytes):
 ROUTES = {
     f"/{f.__name__}": f
     for f in (
-        *(count, lockstep, hang, show, remember, headers, many_headers, fail, fail_after_the_end, disorder),
+        *(count, lockstep, work_on, hang, show, remember, headers, many_headers, fail, fail_after_the_end, disorder),
         *(stall, tidy, listen, flood),
     )
 }
