@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import time
@@ -15,15 +16,18 @@ import httpx2
 import pytest
 from opentelemetry.proto.trace.v1 import trace_pb2 as trace
 
-from openresponses.core.ports import Ports
+from openresponses.core.errors import ProviderRejected
+from openresponses.core.ports import Offer, Offerable, Ports, ToolOutput
+from openresponses.core.run import OfferedTool, Run
 from openresponses.core.settings import ProviderSettings, Settings
-from openresponses.core.spans import received
+from openresponses.core.spans import outgoing, received
 from openresponses.dialects.chat_completions import connect
 from openresponses.responses.create import NewResponses
 from openresponses.responses.stored import StoredResponses
 from openresponses.routing.catalog import Catalog
 from openresponses.routing.router import Router, TenantModels
 from openresponses.schema.request import CreateResponse
+from openresponses.schema.server_items import McpListTools, ServerCall
 from openresponses.storage.memory import MemoryParameters
 from openresponses.tracing.exporter import Exporter
 from openresponses.tracing.traces import TenantTraces
@@ -31,7 +35,7 @@ from tests.contract.collector import Collector, attributes, collecting
 from tests.contract.compacting import seal
 from tests.contract.machine import House, Seen
 from tests.fakes.network import Answered
-from tests.unit.kit import Json
+from tests.unit.kit import Json, Tools
 
 CANARY = "canary"
 """In all that is said, and in all that is secret."""
@@ -65,8 +69,8 @@ def said(delta: Json, finish: str) -> httpx2.Response:
     return httpx2.Response(200, headers={"content-type": "text/event-stream"}, text=text)
 
 
-def calls(name: str) -> httpx2.Response:
-    function = {"name": name, "arguments": json.dumps({"x": CANARY})}
+def calls(name: str, x: str = CANARY) -> httpx2.Response:
+    function = {"name": name, "arguments": json.dumps({"x": x})}
     call = {"index": 0, "id": f"call_{name}", "type": "function", "function": function}
     return said({"role": "assistant", "tool_calls": [call]}, "tool_calls")
 
@@ -77,6 +81,38 @@ def answers() -> httpx2.Response:
 
 def refuses(status: int) -> httpx2.Response:
     return httpx2.Response(status, headers={"retry-after": "0"}, json={"error": {"message": f"{CANARY}"}})
+
+
+APPROVE = OfferedTool(
+    name="approve", kind="hosted", item_type="serverless:approve", wire_name="approve", answers_later=True, timeout=600
+)
+
+
+class Telling(Tools):
+    """Keeps what each call is told of its span. `approve` answers later, once it was asked for."""
+
+    def __init__(self, approves: bool = False) -> None:
+        super().__init__()
+        self.told: list[tuple[str, Mapping[str, str]]] = []
+        self.approves = approves
+
+    async def offer(self, tool: Offerable, known: McpListTools | None = None) -> Offer | None:
+        return Offer([APPROVE]) if tool.type == APPROVE.item_type else await super().offer(tool, known)
+
+    async def call(self, call: ServerCall, run: Run) -> ToolOutput:
+        self.told.append((call.name, outgoing()))
+        return await super().call(call, run)
+
+    async def ask(self, call: ServerCall, run: Run, task_token: str) -> ToolOutput | None:
+        self.told.append((call.name, outgoing()))
+        return None
+
+    async def answered(self, house: House) -> None:
+        while self.approves and not house.answers:
+            await asyncio.sleep(0.01)
+        for waiting in house.answers.values():
+            await asyncio.sleep(0.05)
+            waiting.set_result(CANARY)
 
 
 @dataclass
@@ -92,6 +128,7 @@ class Traced:
     asked: list[httpx2.Request] = field(default_factory=list[httpx2.Request])
     reports: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     on: bool = True
+    tools: Telling = field(default_factory=lambda: Telling())
 
     def __post_init__(self) -> None:
         def upstream(request: httpx2.Request) -> httpx2.Response:
@@ -103,7 +140,7 @@ class Traced:
 
         settings = Settings(default_provider="first", inline_turns=self.inline_turns)
         router = Router(Catalog(MemoryParameters(PARAMETERS)), connected, settings, time.monotonic)
-        self.house = House(TenantModels(router, seal()), key_id="key-1", inline_turns=self.inline_turns)
+        self.house = House(TenantModels(router, seal()), self.tools, key_id="key-1", inline_turns=self.inline_turns)
         self.house.time = time.time()
         self.exporters = [self.exporter(), self.exporter()]
         inline, worker = (self.ports(each) for each in self.exporters)
@@ -129,11 +166,12 @@ class Traced:
     async def create(self, trace: str = "", **request: Any) -> Json:
         """The response as it is in the end."""
         asked = {"model": "fast", "input": f"Say {CANARY}", "instructions": CANARY, "metadata": {"a": CANARY}}
-        tools = [{"type": "serverless:calculator"}, {"type": "serverless:clock"}]
+        tools = [{"type": f"serverless:{name}"} for name in ("calculator", "clock", "approve")]
         given = CreateResponse.model_validate({**asked, "tools": tools, **request})
         run, record = await self.house.new.accept(given, trace=trace)
         log = Seen()
-        await self.house.new.respond(run, record, log, seconds=None, committed=lambda: len(log.events) > 2)
+        responding = self.house.new.respond(run, record, log, seconds=None, committed=lambda: len(log.events) > 2)
+        await asyncio.gather(responding, self.tools.answered(self.house))
         await self.house.idle()
         response: Json = json.loads(run.response.model_dump_json())
         return response
@@ -282,6 +320,63 @@ async def test_each_request_to_a_provider_is_told_its_own_span() -> None:
         chats = [span for span in house.collector.spans if span.name.startswith("chat")]
     told = [(each.headers.get("traceparent"), each.headers.get("tracestate")) for each in house.asked]
     assert Counter(told) == Counter((f"00-{TRACE}-{span.span_id.hex()}-01", "vendor=1,other=2") for span in chats)
+
+
+async def test_a_call_that_waits_is_one_span_from_its_question_to_its_answer() -> None:
+    async with traced(calls("approve"), answers(), inline_turns=9, tools=Telling(approves=True)) as house:
+        response = await house.create()
+        spans = house.collector.spans
+    assert response["status"] == "completed"
+    assert tree(spans) == {
+        "nobody": ["invoke_agent"],
+        "invoke_agent": ["turn", "execute_tool approve", "turn"],
+        "turn": ["chat small", "chat small"],
+    }
+    (waited,) = (span for span in spans if span.name == "execute_tool approve")
+    assert waited.end_time_unix_nano - waited.start_time_unix_nano >= 50_000_000
+    ((name, told),) = house.tools.told
+    assert (name, told["traceparent"].split("-")[2]) == ("approve", waited.span_id.hex())
+
+
+async def test_each_tool_is_told_the_span_of_its_call() -> None:
+    async with traced(*LOOP) as house:
+        await house.create()
+        spans = {span.name: span.span_id.hex() for span in house.collector.spans}
+    told = [(name, headers["traceparent"].split("-")[2]) for name, headers in house.tools.told]
+    assert told == [(name, spans[f"execute_tool {name}"]) for name in ("calculator", "clock")]
+
+
+async def test_a_call_that_failed_says_so_and_not_what_it_said() -> None:
+    async with traced(calls("calculator", x=f"fail {CANARY}"), answers(), inline_turns=9) as house:
+        await house.create()
+        (failed,) = (span for span in house.collector.spans if span.name == "execute_tool calculator")
+        assert CANARY.encode() not in house.collector.requests[0].body
+    assert (failed.status.code, failed.status.message) == (trace.Status.STATUS_CODE_ERROR, "")
+    assert attributes(failed)["error.type"] == "tool_error"
+
+
+async def test_a_turn_that_dies_is_seen_with_what_it_used_and_so_is_the_end_of_its_response() -> None:
+    half = httpx2.Response(200, headers={"content-type": "text/event-stream"}, text=chunk({"content": f"{CANARY} is"}))
+    async with traced(half, inline_turns=9) as house:
+        response = await house.create()
+        spans = {span.name: span for span in house.collector.spans}
+    assert response["status"] == "failed"
+    assert {name: attributes(span).get("error.type") for name, span in spans.items()} == dict.fromkeys(
+        ("invoke_agent", "turn", "chat small"), response["error"]["code"]
+    )
+    assert attributes(spans["chat small"])["gen_ai.response.finish_reasons"] == ["error"]
+    assert attributes(spans["invoke_agent"])["openresponses.status"] == "failed"
+
+
+async def test_a_response_that_its_client_saw_nothing_of_has_a_span() -> None:
+    async with traced(*[refuses(400)] * 2, inline_turns=9) as house:
+        with pytest.raises(ProviderRejected):
+            await house.create()
+        assert tree(house.collector.spans) == {
+            "nobody": ["invoke_agent"],
+            "invoke_agent": ["turn"],
+            "turn": ["chat small", "chat large"],
+        }
 
 
 async def test_a_client_that_samples_nothing_is_obeyed_and_its_trace_goes_on() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from ..transport.http import Http, Network
+from ..transport.http import Http
 from .otlp import PATH, rejected, request_of
 from .span import RecordedSpan, Value
 
@@ -22,7 +22,7 @@ MAX_ANSWER_BYTES = 64 * 1024
 class Exporter:
     """What a sandbox has to send. `endpoint` is a collector's URL, without `/v1/traces`; `headers` are asked for each
     time, since they hold secrets that an operator changes. `report` is told the class of each failure, and how many
-    spans were lost with it. `now` gives seconds, and need not tell the time of day.
+    spans were lost with it. `now` gives seconds, and need not tell the time of day. An export takes `seconds` at most.
 
     Raises ValueError for an endpoint that is no URL.
     """
@@ -34,18 +34,18 @@ class Exporter:
         resource: Mapping[str, Value | None],
         report: Callable[[str, int], None],
         now: Callable[[], float] = time.monotonic,
-        network: Network | None = None,
+        seconds: float = SECONDS,
     ) -> None:
         self._headers, self._resource, self._report, self._now = headers, resource, report, now
+        self._seconds = seconds
         self._spans: list[RecordedSpan] = []
         self._lost, self._quiet_until = 0, 0.0
         self._http = Http(
             endpoint.removesuffix("/").removesuffix(PATH),
             {"accept": "application/json"},
-            connect_timeout=SECONDS / 2,
-            first_byte_timeout=SECONDS,
-            idle_timeout=SECONDS,
-            network=network,
+            connect_timeout=seconds,
+            first_byte_timeout=seconds,
+            idle_timeout=seconds,
         )
 
     def collect(self, span: RecordedSpan) -> None:
@@ -62,7 +62,7 @@ class Exporter:
         self._spans, self._lost, sent = [], 0, 0
         failure = "TooManySpans" if lost else ""
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(self._seconds):
                 for start in range(0, len(spans), MAX_SENT):
                     some = spans[start : start + MAX_SENT]
                     refused = await self._sent(request_of(some, self._resource))
