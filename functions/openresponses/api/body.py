@@ -61,6 +61,17 @@ class ResponsesQuery(Query):
     metadata: Metadata = {}
 
 
+Day = Annotated[str, Field(max_length=10)]
+
+
+class UsageQuery(Query):
+    """The days `from` and `to` are UTC's, as 2026-11-27."""
+
+    from_: Annotated[Day | None, Field(validation_alias="from")] = None
+    to: Day | None = None
+    by: Literal["model", "day"] = "model"
+
+
 Q = TypeVar("Q", bound=Query)
 
 

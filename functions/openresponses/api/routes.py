@@ -10,7 +10,7 @@ from ..schema.base import Wire
 from ..schema.compact import CompactRequest
 from ..schema.conversation import ConversationChange, NewConversation, NewItems
 from ..schema.request import CreateResponse
-from .body import IncludeQuery, ItemsQuery, ListQuery, Query, ResponsesQuery, RetrieveQuery
+from .body import IncludeQuery, ItemsQuery, ListQuery, Query, ResponsesQuery, RetrieveQuery, UsageQuery
 from .call import Call
 from .compact import compact
 from .conversations import (
@@ -28,6 +28,7 @@ from .headers import SPEC_VERSION
 from .input_tokens import input_tokens
 from .models import model, models
 from .stored import cancel, delete, input_items, responses, retrieve
+from .usage import usage
 
 
 class Keyed(NamedTuple):
@@ -108,5 +109,6 @@ OPERATIONS = (
     Operation("DELETE", _ITEM, Keyed(delete_item), "Remove an item from a conversation"),
     Operation("GET", "/v1/models", Keyed(models), "List models"),
     Operation("GET", "/v1/models/{model:path}", Keyed(model), "Read a model"),
+    Operation("GET", "/v1/usage", Keyed(usage), "Read what the key has used, and what it cost", query=UsageQuery),
     Operation("GET", "/health", Open(health), "Is it up"),
 )

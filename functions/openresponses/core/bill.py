@@ -49,10 +49,12 @@ class Used(Wire):
 
 
 class Hold(Wire):
-    """What is held of the limits for a turn in the making. Times are Unix seconds; `until` is when its worker is dead,
+    """What is held of the limits for a turn in the making. `id` tells it from every other hold of its response, also
+    from one that a dead worker made for the same turn. Times are Unix seconds; `until` is when its worker is dead,
     surely. `tokens` and `pico` are the most that the turn takes.
     """
 
+    id: str
     at: float
     until: float
     tokens: int = 0

@@ -10,14 +10,14 @@ from ..schema.response import IncompleteDetails, Response, Usage
 from ..schema.server_items import REJECTED_CALL, ServerCall
 from . import deltas as d
 from .assembler import Assembler
-from .bill import Pricing, cost_of, shown_cost, unpriced, used_by
+from .bill import cost_of, shown_cost, used_by
 from .blocks import NewRequestId
 from .citations import sources_of
 from .compaction import begun, compacting
 from .errors import CompactionFailed, ProviderUnavailable
 from .ids import item_ids
 from .opening import opening
-from .ports import Emit, Keep, Pause, Ports, ToolOutput
+from .ports import Emit, Keep, Pause, Ports, ToolOutput, TurnStream
 from .room import MAX_RESPONSE, Room, size_of
 from .run import ReasoningShown, Run
 from .server_calls import answered, may_be_repeated
@@ -102,10 +102,10 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
         new_request_id=new_request_id,
     )
     events: Iterator[ev.Event] = iter(())
-    pricing: Pricing = unpriced
+    answer: TurnStream | None = None
     try:
         async with asked(run, ports.models) as answer:
-            run.served, pricing = answer.target, answer.pricing
+            run.served = answer.target
             async for delta in answer.deltas:
                 events = assembler.feed(visible(delta, run.reasoning))
                 for event in events:
@@ -114,7 +114,7 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
             raise ProviderUnavailable("The provider's stream ended before its turn did")
     except BaseException:
         run.dead_usage = add_usage(run.dead_usage, assembler.usage)
-        _charge(run, assembler.usage, pricing)
+        _charge(run, answer, assembler.usage)
         for event in chain(events, assembler.abandon()):  # an emit that was cancelled left some of its delta
             await emit(event)
         run.discarded += [item.id for item in run.response.output[start:]]
@@ -122,7 +122,7 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
     finally:
         run.said += size_of(run.response.output[start:])
     run.usage = add_usage(run.usage, assembler.usage)
-    _charge(run, assembler.usage, pricing)
+    _charge(run, answer, assembler.usage)
     run.rendered = assembler.usage.input_tokens + assembler.usage.output_tokens
     run.turns += 1
     run.turn_start = start
@@ -132,10 +132,10 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
     run.refused_turns = run.refused_turns + 1 if refused else 0
 
 
-def _charge(run: Run, usage: Usage, pricing: Pricing) -> None:
-    """Count what a turn, or a summary, took of the target that was asked. Nothing of one that took nothing."""
-    if run.served and usage != Usage():
-        used_by(run.by_target, run.served, usage, pricing(usage))
+def _charge(run: Run, answer: TurnStream | None, usage: Usage) -> None:
+    """Count what a turn, or a summary, took of the target that began to answer, if one did."""
+    if answer is not None:
+        used_by(run.by_target, answer.target, usage, answer.pricing(usage))
 
 
 async def _new_request_id(run: Run, ports: Ports) -> NewRequestId | None:
@@ -157,10 +157,10 @@ async def compact(run: Run, ports: Ports, emit: Emit, keep: Keep = unkept) -> No
     run.began = start = len(run.response.output)
     item = begun(run, item_ids(run.response.id)("cmp", start))
     sealed, usage = "", Usage()
-    pricing: Pricing = unpriced
+    answer: TurnStream | None = None
     try:
         async with asked(run, ports.models, compacting) as answer:
-            run.served, pricing = answer.target, answer.pricing
+            run.served = answer.target
             await emit(ev.OutputItemAdded(output_index=start, item=item))
             await emit(ev.CompactionCompacting(item_id=item.id, output_index=start))
             async for delta in answer.deltas:
@@ -172,7 +172,7 @@ async def compact(run: Run, ports: Ports, emit: Emit, keep: Keep = unkept) -> No
             raise CompactionFailed("The model wrote no summary of the conversation")
     except BaseException:
         run.dead_usage = add_usage(run.dead_usage, usage)
-        _charge(run, usage, pricing)
+        _charge(run, answer, usage)
         if len(run.response.output) > start:
             run.discarded.append(item.id)
             await emit(ev.OutputItemDone(output_index=start, item=item.model_copy(update={"status": "incomplete"})))
@@ -180,7 +180,7 @@ async def compact(run: Run, ports: Ports, emit: Emit, keep: Keep = unkept) -> No
     item = item.model_copy(update={"encrypted_content": sealed, "status": None})
     await emit(ev.OutputItemDone(output_index=start, item=item))
     run.summary_usage = add_usage(run.summary_usage, usage)
-    _charge(run, usage, pricing)
+    _charge(run, answer, usage)
     run.said += size_of([item])
     run.rendered = run.cut = 0
     await keep(run)

@@ -12,6 +12,7 @@ from ..core.ports import Parameters, Ports
 from ..core.run import REASONING_SHOWN
 from ..core.storage import Storage
 from ..dialects import connect, prepare, runs
+from ..prices import Prices
 from ..routing.catalog import Catalog
 from ..routing.cipher import AeadSeal, Box, Keys, TenantMarks, kept_in, of_this_process
 from ..routing.router import Router, TenantModels
@@ -48,7 +49,7 @@ class Deployment:
         )
         self._spent = dict[str, dict[str, tuple[str, float]]]()
         catalog = Catalog(self._parameters, built_in(self.settings.default_provider))
-        self.router = Router(catalog, connect, self.settings, time.monotonic, telemetry.answered, runs)
+        self.router = Router(catalog, connect, self.settings, time.monotonic, telemetry.answered, runs, Prices())
 
         self._exporter = self._exporting(environment) if self.settings.otlp_endpoint else None
 

@@ -142,10 +142,14 @@ class MemoryStore:
     ) -> None:
         self._live(response.id)
         self._change(response.id, response=response.model_dump(mode="json"), discarded=list(discarded))
+        self._shelf.responses[response.id].owed = bill and bill.model_dump_json()
         if lock is not None:
             self._shelf.release(lock, response.id, added)
 
     async def delete(self, response_id: str) -> None:
+        entry = self._shelf.responses.get(response_id)
+        if entry and entry.owed:
+            await MemoryMeters(self._shelf).settle(Bill.model_validate_json(entry.owed), stored=True)
         self._shelf.responses.pop(response_id, None)
         chunks = self._shelf.chunks
         self._shelf.chunks = {key: chunk for key, chunk in chunks.items() if response_id not in chunk.responses}
