@@ -1,11 +1,13 @@
 """The headers that a collector wants. The parameter `otlp/headers` has them, as JSON: {<name>: <secret>}."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from ..core.ports import Parameters
 from ..core.settings import parse_document
 
-FOLDER, NAME = "otlp", "headers"
+FOLDER: Literal["otlp"] = "otlp"
+NAME = "headers"
 
 
 async def headers_in(parameters: Parameters) -> Mapping[str, str]:
