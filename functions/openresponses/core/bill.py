@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from ..schema.base import Wire
 from ..schema.response import ShownCost, Usage
@@ -21,7 +21,7 @@ class Cost(Wire):
     one; `output` includes reasoning. They add up to the whole.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)  # runs alone contain these, and bills
 
     input: Pico = 0
     cached: Pico = 0
@@ -50,10 +50,12 @@ def unpriced(usage: Usage) -> None:
 class Used(Wire):
     """What one target (`provider/model`) did for a response. `cost` is None if the price of some turn is unknown."""
 
+    model_config = ConfigDict(defer_build=True)
+
     target: str
     turns: int = 0
     usage: Usage = Usage()
-    cost: Cost | None = Cost()
+    cost: Cost | None = Field(default_factory=Cost)
 
 
 class Hold(Wire):
@@ -61,6 +63,8 @@ class Hold(Wire):
     from one that a dead worker made for the same turn. Times are Unix seconds; `until` is when its worker is dead,
     surely. `tokens` and `pico` are the most that the turn takes.
     """
+
+    model_config = ConfigDict(defer_build=True)
 
     id: str
     at: float
@@ -72,6 +76,8 @@ class Hold(Wire):
 class Taken(Wire):
     """Tokens read and said, and picodollars of those whose price is known."""
 
+    model_config = ConfigDict(defer_build=True)
+
     tokens: int = 0
     pico: Pico = 0
 
@@ -80,6 +86,8 @@ class Bill(Wire):
     """What a response that is over is billed by, once. `day` is UTC's, as 2026-11-27. `hold` is what it still holds,
     `spent` what the turn took which that is for.
     """
+
+    model_config = ConfigDict(defer_build=True)
 
     response_id: str
     key_id: str

@@ -2,7 +2,7 @@
 
 from typing import Literal, TypeAlias
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from ..schema.base import JsonObject, Wire
 from ..schema.items import ClientCall, CustomToolCall, FunctionCall, Item
@@ -170,7 +170,7 @@ class Run(Wire):
     cap: int | None = None
     lowered: bool = False
     held: Literal["", "next", "lost"] = ""
-    counted: Taken = Taken()
+    counted: Taken = Field(default_factory=Taken)
     trace: str = ""
     bill: Bill | None = None
 
