@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import reduce
 from typing import TypeAlias
 
 from pydantic import ConfigDict, Field
@@ -48,14 +49,17 @@ def unpriced(usage: Usage) -> None:
 
 
 class Used(Wire):
-    """What one target (`provider/model`) did for a response. `cost` is None if the price of some turn is unknown."""
+    """What one target (`provider/model`) did for a response. `cost` is of its turns but for those that are `unpriced`:
+    nobody knows what these cost.
+    """
 
     model_config = ConfigDict(defer_build=True)
 
     target: str
     turns: int = 0
     usage: Usage = Usage()
-    cost: Cost | None = Field(default_factory=Cost)
+    cost: Cost = Field(default_factory=Cost)
+    unpriced: int = 0
 
 
 class Hold(Wire):
@@ -74,12 +78,13 @@ class Hold(Wire):
 
 
 class Taken(Wire):
-    """Tokens read and said, and picodollars of those whose price is known."""
+    """Tokens read and said, and picodollars. These are not of the turns that are `unpriced`."""
 
     model_config = ConfigDict(defer_build=True)
 
     tokens: int = 0
     pico: Pico = 0
+    unpriced: int = 0
 
 
 class Bill(Wire):
@@ -105,28 +110,29 @@ def used_by(used: list[Used], target: str, usage: Usage, cost: Cost | None) -> N
         used.append(found := Used(target=target))
     found.turns += 1
     found.usage = add_usage(found.usage, usage)
-    found.cost = added(found.cost, cost)
+    if cost is None:
+        found.unpriced += 1
+    else:
+        found.cost = added(found.cost, cost)
 
 
 def taken_of(used: list[Used]) -> Taken:
     return Taken(
         tokens=sum(each.usage.input_tokens + each.usage.output_tokens for each in used),
-        pico=sum(each.cost.whole for each in used if each.cost is not None),
+        pico=sum(each.cost.whole for each in used),
+        unpriced=sum(each.unpriced for each in used),
     )
 
 
-def added(a: Cost | None, b: Cost | None) -> Cost | None:
-    """Unknown, if one of them is."""
-    if a is None or b is None:
-        return None
+def added(a: Cost, b: Cost) -> Cost:
     return Cost(input=a.input + b.input, cached=a.cached + b.cached, output=a.output + b.output)
 
 
 def cost_of(used: list[Used]) -> Cost | None:
-    cost: Cost | None = Cost()
-    for each in used:
-        cost = added(cost, each.cost)
-    return cost
+    """Of all of them. None if nobody knows what one of their turns cost."""
+    if any(each.unpriced for each in used):
+        return None
+    return reduce(added, (each.cost for each in used), Cost())
 
 
 def day_of(now: float) -> str:

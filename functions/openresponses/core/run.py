@@ -214,7 +214,7 @@ class Run(Wire):
         """What was taken that the limits don't know of: of what is held, all, where nobody knows how much it was."""
         taken = taken_of(self.by_target)
         held = Taken(tokens=self.hold.tokens, pico=self.hold.pico) if self.hold else Taken()
-        unknown = any(each.cost is None for each in self.by_target)
+        unknown = taken.unpriced > self.counted.unpriced
         tokens, pico = max(0, taken.tokens - self.counted.tokens), max(0, taken.pico - self.counted.pico)
         return Taken(
             tokens=max(tokens, held.tokens) if self.held == "lost" else tokens,
