@@ -153,3 +153,16 @@ async def test_ten_thousand_ends_in_any_order_add_up_exactly(stored: int, sweep:
     } == owed
     tenant = (await meters.read("key", NOON))[1]
     assert tenant == Meter(limits, owed["requests"], owed["tokens"], owed["pico"], owed["pico"], 0)
+
+
+@pytest.mark.parametrize("emulator", EMULATORS)
+async def test_what_is_deleted_while_its_bill_is_settled_is_gone_all_the_same(emulator: str) -> None:
+    """A client deletes a response as soon as it has the last byte of it: the record is in a transaction then."""
+    with opened_aws(emulator) as backend:
+        backend.time, storage = NOON, backend.storage()
+        await ended(storage, 1, bill(1))
+        backend.aws.fault = Meeting(seconds=0.03)
+        backend.aws._pool = ThreadPoolExecutor(2)
+        await asyncio.gather(storage.meters.settle(bill(1), stored=True), storage.store.delete(rid(1)))
+        assert await storage.store.load([rid(1)]) == [None]
+        assert await storage.meters.usage(*DAY) == [row()]

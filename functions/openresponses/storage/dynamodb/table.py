@@ -23,6 +23,7 @@ _BY_TIME = "by-time"
 _READ_CHUNK, _WRITE_CHUNK = 100, 25
 _READS_AT_ONCE = 4
 """Each may bring 16 MB, which take several times as much while they are parsed."""
+_MEETINGS = 5
 _FRUITLESS = 6
 """A batch is given up after so many calls in a row that do nothing: the table stays throttled."""
 
@@ -272,13 +273,24 @@ class Table:
     async def _guarded(self, operation: str, parameters: Item, writer: Item) -> Item:
         """A write whose answer was lost is tried again, and then fails on its own item: that is a success."""
         try:
-            return await self._aws.call("dynamodb", operation, **parameters)
+            return await self._written(operation, parameters)
         except Refused as refused:
             if refused.code != "ConditionalCheckFailedException":
                 raise
             if refused.item.get("writer") == writer:
                 return {}
             raise ConditionFailed(refused.item) from None
+
+    async def _written(self, operation: str, parameters: Item) -> Item:
+        """A write that meets a transaction waits for its end. A transaction is its caller's to try again."""
+        for attempt in range(_MEETINGS):
+            try:
+                return await self._aws.call("dynamodb", operation, **parameters)
+            except StorageUnavailable as error:
+                if not error.nothing_done or operation == "transact_write_items":
+                    raise
+            await _back_off(attempt)
+        return await self._aws.call("dynamodb", operation, **parameters)
 
 
 def _expressions(values: Item, **expressions: str) -> Item:
