@@ -1,6 +1,7 @@
 """What a response cost, and what it is billed by. Money is counted in picodollars, so that every sum is exact."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -33,6 +34,13 @@ class Cost(Wire):
 
 Pricing: TypeAlias = Callable[[Usage], Cost | None]
 """What a target takes for the tokens of one turn; None if its price is unknown."""
+
+
+@dataclass(slots=True)
+class Service:
+    """How a turn is served, where that changes what it costs: the vendor tells while it answers."""
+
+    tier: str = ""
 
 
 def unpriced(usage: Usage) -> None:

@@ -25,13 +25,14 @@ from .settings import AwsSettings, aws_settings_from, built_in, settings_from
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
-    from ..core.storage import Spent
+    from ..core.storage import Meters, Spent
     from ..responses.create import NewResponses
     from ..responses.stored import StoredResponses
     from ..socket.ports import Sockets
     from ..toolbox.mcp.listing import McpClients
     from ..toolbox.mcp.servers import ConfiguredServers
     from ..toolbox.mcp.source import McpSource
+    from ..webhooks.notify import WebhookPorts
 
 
 class Deployment:
@@ -99,6 +100,27 @@ class Deployment:
         ports, settings = self.ports(tenant, allowed), self.settings
         least = next(each for each in reversed(REASONING_SHOWN) if each in (reasoning, settings.reasoning))
         return NewResponses(ports, replace(settings, reasoning=least), key_id, allowed, mcp), StoredResponses(ports)
+
+    def meters(self, tenant: str) -> "Meters":
+        """Raises ValueError if the environment names no storage."""
+        if self._storage is None:
+            raise ValueError("OPENRESPONSES_TABLE: meters need storage")
+        return self._storage(tenant=tenant).meters
+
+    def webhooks(self, tenant: str) -> "WebhookPorts":
+        """Raises ValueError if the environment names no storage."""
+        from ..transport.guard import Guard
+        from ..webhooks.notify import WebhookPorts
+
+        if self._storage is None:
+            raise ValueError("OPENRESPONSES_TABLE: webhooks need storage")
+        return WebhookPorts(
+            endpoints=self._storage(tenant=tenant).endpoints,
+            seal=AeadSeal(self._keys, tenant),
+            guard=Guard(self.settings.loopback),
+            now=time.time,
+            new_id=lambda: secrets.token_hex(16),
+        )
 
     def sockets(self, tenant: str, connection_id: str) -> "Sockets":
         """Raises ValueError if the environment names no storage."""

@@ -54,6 +54,11 @@ A prompt has fields of a request, such as:
 
   openresponses prompts set greet greet.yaml --tenant default
 """
+_HOOK = """\
+Standard output is the signing secret alone:
+
+  export OPENAI_WEBHOOK_SECRET=$(openresponses webhooks create https://hooks.example.com/openresponses --tenant default)
+"""
 
 _places = count()
 
@@ -133,6 +138,16 @@ _prompts = _commands("prompts", "The prompts that requests may begin with.")
 _command(_prompts, "set", "manage.prompts:set_prompt", "Add a prompt, or a new version of it.", more=_PROMPT)
 _command(_prompts, "list", "manage.prompts:list_prompts", "List a tenant's, with their newest versions.")
 _command(_prompts, "remove", "manage.prompts:remove_prompt", "Remove one, with all its versions.")
+
+_webhooks = _commands("webhooks", "Where events are sent: how a tenant's responses ended.")
+_command(
+    _webhooks, "create", "manage.webhooks:create_endpoint", "Add an endpoint; its secret is printed once.", more=_HOOK
+)
+_command(_webhooks, "list", "manage.webhooks:list_endpoints", "List a tenant's, with how many events were given up.")
+_command(_webhooks, "test", "manage.webhooks:try_endpoint", "Send one a test event, from this machine.")
+_command(_webhooks, "rotate", "manage.webhooks:rotate_secret", "Make a new secret; the old one is good for a day.")
+_command(_webhooks, "remove", "manage.webhooks:remove_endpoint", "Remove one.")
+_command(_webhooks, "dead", "manage.webhooks:list_dead", "List the events that were given up, the newest first.")
 
 _keys = _commands("keys", "The keys of clients.")
 _command(_keys, "create", "manage.keys:create_key", "Make a key; it is printed once and kept nowhere.", more=_EXPORT)
