@@ -57,6 +57,11 @@ async def of_sockets() -> list[list[Bill]]:
         return await sockets.everything(it, http)
 
 
+async def of_limits(scale: float) -> list[Figure]:
+    async with durable.cloud() as (it, _):
+        return await limited.rows(it, scale)
+
+
 async def of_durability(scale: float, baseline: Checkout | None) -> tuple[list[Figure], list[list[Bill]]]:
     loops = await side_by_side.loop(max(1, round(9 * scale)), baseline)
     async with durable.cloud() as (it, http):
@@ -82,7 +87,7 @@ if arguments.what in ("sockets", "all"):
         print(turns)
         sys.exit()
 if arguments.what in ("limits", "all"):
-    rows = asyncio.run(limited.rows(arguments.scale))
+    rows = asyncio.run(of_limits(arguments.scale))
     if arguments.write:
         page.write(arguments.write, "limits", page.figures(machine, rows, today))
     if arguments.what == "limits":

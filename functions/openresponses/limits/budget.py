@@ -1,6 +1,7 @@
 """The limits of one tenant and its keys, as the loop knows them: who has none costs one read in a minute."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from ..core.bill import Hold, taken_of
@@ -56,6 +57,10 @@ class TenantBudget:
             run.cap, run.lowered = None, False
             return None
         return await self._held(run, made(run), known, now)
+
+    async def learn(self, key_id: str) -> None:
+        with suppress(StorageUnavailable):  # who has to know asks again
+            await self._limits(key_id, self._now())
 
     async def rest(self, run: Run) -> None:
         if run.hold is None:
