@@ -71,5 +71,6 @@ async def test_a_killed_worker_leaves_its_turn_counted_and_its_place_to_whoever_
             final = check_resumed(seen, rest, await followed(http, response_id))
             assert final["status"] == "completed"
             assert await settled(deployment) - before >= final["usage"]["total_tokens"]
-            assert (await http.post("/responses", json=SAY)).status_code == 200
+            answers = [await http.post("/responses", json=SAY) for _ in range(5)]
+            assert [answer.status_code for answer in answers] == [200] * 5, "one after the other, at one place"
             await settled(deployment)
