@@ -27,6 +27,12 @@ Standard output is the key alone:
   export OPENAI_API_KEY=$(openresponses keys create --tenant default)
 """
 
+_LIMITS = """\
+A limit that is not named stays as it is; `none` lifts one:
+
+  openresponses keys limit KEY --usd-per-day 5 --requests-per-minute none
+  openresponses tenants limit default --usd-per-month 100 --concurrent 20
+"""
 _HEADERS = """\
 The value of each --header is read from a prompt, or from standard input, a line each:
 
@@ -146,7 +152,12 @@ _command(_webhooks, "dead", "manage.webhooks:list_dead", "List the events that w
 _keys = _commands("keys", "The keys of clients.")
 _command(_keys, "create", "manage.keys:create_key", "Make a key; it is printed once and kept nowhere.", more=_EXPORT)
 _command(_keys, "list", "manage.keys:show_keys", "List them, without their secrets.")
+_command(_keys, "limit", "manage.limits:limit_key", "Set or lift limits of a key.", more=_LIMITS)
 _command(_keys, "revoke", "manage.keys:revoke", "Revoke a key.")
+
+_tenants = _commands("tenants", "Whose responses they are.")
+_command(_tenants, "limit", "manage.limits:limit_tenant", "Set or lift limits of all keys together.", more=_LIMITS)
+_command(_tenants, "list", "manage.limits:list_tenants", "List those that have keys.")
 
 _command(app, "usage", "manage.usage:show_usage", "Show what was used, and what it cost.", _LOOK_AFTER)
 _command(app, "prices", "manage.prices:show_prices", "Show what models cost, and who says so.", _LOOK_AFTER)
