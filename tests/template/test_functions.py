@@ -33,7 +33,7 @@ TIMEOUTS = {API: 900, WORKER: 900, AUTHORIZER: 10, ENDED: 60, SOCKET: 29, SOCKET
 POWERTOOLS = {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME"}
 STORAGE = {"TABLE", "BUCKET", "RESPONSE_DAYS", "LOG_DAYS"}
 CONFIGURATION = {"SSM_PREFIX", "CONFIG_SECONDS", "KEY_ARN"}
-LOOP = {*STORAGE, *CONFIGURATION, "DEFAULT_PROVIDER", "LOCAL_AWS", "STATE_MACHINE_ARN", "TURN_SECONDS"}
+LOOP = {*STORAGE, *CONFIGURATION, "DEFAULT_PROVIDER", "LOCAL_AWS", "STATE_MACHINE_ARN", "TURN_SECONDS", "OTLP_ENDPOINT"}
 READ = {  # what a function does not read, it is not told
     WORKER: LOOP,
     ENDED: {*CONFIGURATION, "TABLE", "BUCKET", "LOCAL_AWS", "WEBHOOK_MACHINE_ARN"},
@@ -47,6 +47,7 @@ READ = {  # what a function does not read, it is not told
 OF_WEBHOOKS = {"OPENRESPONSES_WEBHOOK_MACHINE_ARN"}
 OF_SOCKETS = {"OPENRESPONSES_SOCKET_FRAME_BYTES", "OPENRESPONSES_SOCKET_WORKER"}
 OF_LOCAL_CLOUDS = {"OPENRESPONSES_LOOPBACK"}
+OF_AUTHORIZERS = {f"OPENRESPONSES_{each}" for each in ("AUTH", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_TENANT_CLAIM")}
 
 TABLE, BUCKET = "ResponsesTable.Arn", "ResponsesBucket.Arn"
 HERE = "${AWS::Region}:${AWS::AccountId}"
@@ -70,7 +71,7 @@ def parameters(*names: str) -> str:
 
 CONFIGURATION_IN_SSM = {
     "ssm:GetParametersByPath": parameters(
-        *(f"{folder}{each}" for folder in ("providers", "models", "tools", "mcp") for each in ("", "/*"))
+        *(f"{folder}{each}" for folder in ("providers", "models", "tools", "mcp", "otlp") for each in ("", "/*"))
     ),
     "ssm:GetParameter": parameters("sealing-key"),
     "ssm:PutParameter": parameters("sealing-key"),
@@ -217,9 +218,9 @@ def test_sam_makes_first_what_the_others_are_copied_from(source: Json) -> None:
 def test_the_environment_is_exactly_what_the_code_reads(resources: dict[str, Json]) -> None:
     entry = ROOT / "functions/openresponses/entry"
     read = {name for file in entry.rglob("*.py") for name in re.findall(r"\bOPENRESPONSES_[A-Z_]+\b", file.read_text())}
-    of_api = read - OF_SOCKETS - OF_WEBHOOKS - OF_LOCAL_CLOUDS
+    of_api = read - OF_SOCKETS - OF_WEBHOOKS - OF_LOCAL_CLOUDS - OF_AUTHORIZERS
     assert set(variables(resources, API)) == of_api | POWERTOOLS | {"AWS_LAMBDA_EXEC_WRAPPER"}
-    told = {"OPENRESPONSES_TABLE", "OPENRESPONSES_LOCAL_AWS"}
+    told = {"OPENRESPONSES_TABLE", "OPENRESPONSES_LOCAL_AWS"} | OF_AUTHORIZERS
     for name in (AUTHORIZER, SOCKET_AUTHORIZER):
         assert set(variables(resources, name)) == told | POWERTOOLS - {"POWERTOOLS_LOG_LEVEL"}
     for name, wanted in READ.items():
@@ -234,7 +235,11 @@ def test_no_deployment_is_led_to_a_local_cloud(resources: dict[str, Json]) -> No
 
 
 def test_a_variable_is_the_same_in_every_function(resources: dict[str, Json]) -> None:
-    everything = {**variables(resources, SOCKET_WORKER), **variables(resources, API)}
+    everything = {
+        **variables(resources, AUTHORIZER),
+        **variables(resources, SOCKET_WORKER),
+        **variables(resources, API),
+    }
     for name in OURS:
         ours = {each: value for each, value in variables(resources, name).items() if each not in OF_WEBHOOKS}
         assert ours == {each: everything[each] for each in ours}

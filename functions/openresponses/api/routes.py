@@ -11,16 +11,7 @@ from ..schema.compact import CompactRequest
 from ..schema.conversation import ConversationChange, NewConversation, NewItems
 from ..schema.request import CreateResponse
 from ..schema.webhooks import EndpointChange, EndpointTrial, NewEndpoint, SecretRotation
-from .body import (
-    EndpointsQuery,
-    IncludeQuery,
-    ItemsQuery,
-    ListQuery,
-    Query,
-    ResponsesQuery,
-    RetrieveQuery,
-    UsageQuery,
-)
+from .body import EndpointsQuery, IncludeQuery, ItemsQuery, ListQuery, Query, ResponsesQuery, RetrieveQuery, UsageQuery
 from .call import Call
 from .compact import compact
 from .conversations import (

@@ -143,9 +143,10 @@ class LimitReached(RequestError):
     type = "too_many_requests"
     code = "rate_limit_exceeded"
 
-    def __init__(self, message: str, *, retry_after: float, code: str | None = None) -> None:
+    def __init__(self, message: str, *, retry_after: float, code: str | None = None, left: object = None) -> None:
+        """`retry_after` is infinite where no waiting helps. `left` is a `ports.Left`."""
         super().__init__(message, code=code)
-        self.retry_after = retry_after
+        self.retry_after, self.left = retry_after, left
 
 
 class ConnectionTooOld(RequestError):

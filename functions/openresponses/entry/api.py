@@ -31,7 +31,7 @@ def build(environment: Mapping[str, str]):
     return create_app(
         open_to,
         deployment.settings,
-        deployment.router.aclose,
+        deployment.aclose,
         endpoints_of=endpoints_of if deployment.clients else no_endpoints,
     )
 

@@ -12,6 +12,7 @@ from ..core.ports import Parameters, Ports
 from ..core.run import REASONING_SHOWN
 from ..core.storage import Storage
 from ..dialects import connect, prepare, runs
+from ..limits.budget import Known, TenantBudget
 from ..prices import Prices
 from ..routing.catalog import Catalog
 from ..routing.cipher import AeadSeal, Box, Keys, TenantMarks, kept_in, of_this_process
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from ..toolbox.mcp.listing import McpClients
     from ..toolbox.mcp.servers import ConfiguredServers
     from ..toolbox.mcp.source import McpSource
+    from ..tracing.exporter import Exporter
+    from ..tracing.traces import TenantTraces
     from ..webhooks.notify import WebhookPorts
 
 
@@ -46,21 +49,54 @@ class Deployment:
         self._parameters, self._keys, self._sources = (
             _configured(aws, self.settings.loopback) if aws.ssm_prefix else _unconfigured()
         )
+        self._known = dict[tuple[str, str], Known]()
         self._spent = dict[str, dict[str, tuple[str, float]]]()
         catalog = Catalog(self._parameters, built_in(self.settings.default_provider))
         self.router = Router(catalog, connect, self.settings, time.monotonic, telemetry.answered, runs, Prices())
 
+        self._exporter = self._exporting(environment) if self.settings.otlp_endpoint else None
+
+    async def aclose(self) -> None:
+        await self.router.aclose()
+        if self._exporter:
+            await self._exporter.aclose()
+
     def ports(self, tenant: str, allowed: Sequence[str] = ()) -> Ports:
+        models = TenantModels(self.router, AeadSeal(self._keys, tenant), allowed)
+        storage = self._storage(tenant=tenant) if self._storage else None
         return Ports(
-            models=TenantModels(self.router, AeadSeal(self._keys, tenant), allowed),
+            models=models,
             tools=Toolbox([*self._sources, McpTools(partial(self._mcp, tenant))]),
             accounts=telemetry.LoggedAccounts(tenant),
             now=time.time,
-            new_id=lambda: secrets.token_hex(16),
-            storage=self._storage(tenant=tenant) if self._storage else None,
+            new_id=_new_id,
+            storage=storage,
+            budget=TenantBudget(storage.meters, models, time.time, _new_id, self._known, tenant) if storage else None,
             marks=TenantMarks(self._keys, tenant),
             remembered=None if self._storage else self._remembered(tenant),
+            traces=self._traces(tenant, self._exporter) if self._exporter else None,
         )
+
+    def _traces(self, tenant: str, exporter: "Exporter") -> "TenantTraces":
+        from ..tracing.traces import TenantTraces
+
+        return TenantTraces(tenant, exporter, time.time, _new_id)
+
+    def _exporting(self, environment: Mapping[str, str]) -> "Exporter":
+        """Raises ValueError."""
+        from ..tracing.exporter import Exporter
+        from ..tracing.headers import headers_in
+
+        resource = {
+            "service.name": environment.get("POWERTOOLS_SERVICE_NAME") or "openresponses",
+            "cloud.region": environment.get("AWS_REGION"),
+            "faas.name": environment.get("AWS_LAMBDA_FUNCTION_NAME"),
+        }
+        headers = partial(headers_in, self._parameters)
+        try:
+            return Exporter(self.settings.otlp_endpoint, headers, resource, telemetry.unexported)
+        except ValueError as error:
+            raise ValueError(f"OPENRESPONSES_OTLP_ENDPOINT: {error}") from None
 
     def _remembered(self, tenant: str) -> "Spent":
         from ..storage.memory_spent import MemorySpent
@@ -132,6 +168,10 @@ class Deployment:
             box_of=partial(Box, self._keys),
             now=time.time,
         )
+
+
+def _new_id() -> str:
+    return secrets.token_hex(16)
 
 
 def _clients(region: str) -> "Aws":

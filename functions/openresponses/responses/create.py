@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, nullcontext, suppress
 
 from ..core.accounts import code_of
-from ..core.engine import begin, drive, finish, unkept
+from ..core.engine import begin, drive, finish, turn_for, unkept
 from ..core.errors import Cancelled, KitError, StorageUnavailable
-from ..core.ports import Counted, Pause, Ports, Sink
+from ..core.ports import Counted, Left, Pause, Ports, Sink
 from ..core.records import Record
 from ..core.reducer import apply
 from ..core.run import Approved, Run
 from ..core.settings import Settings
-from ..core.steps import Step, Stop
+from ..core.steps import Step, Stop, next_step
 from ..core.storage import Storage
 from ..core.turn import turn_of
 from ..durable.conversation import Unstored
@@ -64,12 +64,18 @@ class NewResponses:
         await self._ports.models.admit(CreateResponse.model_construct(model=name, input=""))
 
     async def accept(
-        self, request: CreateResponse, recall: Recall | None = None, *, generate: bool = True, reads: bool = False
+        self,
+        request: CreateResponse,
+        recall: Recall | None = None,
+        *,
+        generate: bool = True,
+        reads: bool = False,
+        trace: str = "",
     ) -> tuple[Run, Record]:
         """The run that answers `request`. Raises RequestError, naming the field, before anything is done.
 
         `recall` finds responses that are not stored. What is not to `generate` an answer is only made ready. A run that
-        is only for who `reads` it can't be claimed.
+        is only for who `reads` it can't be claimed. `trace` is what a client told of its own (`core.spans.received`).
         """
         request, messages = await resolved(request, self._ports)
         refuse_unsupported(request)
@@ -106,6 +112,7 @@ class NewResponses:
             compacts="trigger" if asks_to_compact(request) else None,
             streams=request.stream is True and not request.background,
             generate=generate,
+            trace=trace,
         )
         run.approved = await self._approved(request, before, run)
         if not generate:
@@ -120,11 +127,11 @@ class NewResponses:
 
         return await approved(request, before.items, run, self._ports)
 
-    async def compact(self, request: CompactRequest, *, seconds: float | None) -> CompactedResponse:
+    async def compact(self, request: CompactRequest, *, seconds: float | None, trace: str = "") -> CompactedResponse:
         """Raises RequestError, or ProviderError if there is no summary."""
         from .compact import asked_for, compacted  # few requests need it
 
-        run, record = await self.accept(asked_for(request))
+        run, record = await self.accept(asked_for(request), trace=trace)
         run.compacts = "request"
         if run.approved:
             from .approvals import makes_no_call
@@ -187,6 +194,21 @@ class NewResponses:
         assert run.lock is not None, "only who goes on from a conversation holds it"
         return Unstored(self._storage, run.lock, run.response.id, self._ports.now)
 
+    async def hold(self, run: Run, key: IdempotencyKey | None = None, *, claimed: bool = False) -> Left | None:
+        """Hold what the first turn takes of the limits of the key and its tenant, after `claim` if that was called
+        (`claimed`), and say what is left: None where nothing limits them. To hold it again changes nothing.
+
+        Raises LimitReached, and RequestError if the price of a model is unknown that a limit needs: nothing is kept.
+        """
+        if self._ports.budget is None or not run.generate:
+            return None
+        try:
+            return await self._ports.budget.hold(run, lambda run: turn_for(next_step(run))(run))
+        except KitError:
+            if claimed:
+                await (self._forget(run, key) if run.response.store else self._let_go(run))
+            raise
+
     async def respond(
         self,
         run: Run,
@@ -211,6 +233,7 @@ class NewResponses:
         if (run.lock is not None or run.approved) and not claimed:
             await self.claim(None, run, record)
             claimed = True
+        await self.hold(run, key, claimed=claimed)
         await self._ports.refused(run)
         recorder = self._recorder(run, None if claimed else record) if run.response.store else None
         unstored = self._unstored(run) if run.lock is not None and recorder is None else None
@@ -245,6 +268,8 @@ class NewResponses:
             if not committed():
                 await self._forget(run, key)
             raise
+        finally:
+            await self._ports.export()  # what was done inline
 
     @property
     def _storage(self) -> Storage:
@@ -286,7 +311,7 @@ class NewResponses:
             await recorder.grow()
             await journal(ResponseCreated(response=run.response))
             await journal(ResponseQueued(response=run.response))
-            await recorder.flush()
+            await (recorder.flush() if run.hold is None else recorder.keep(run))
         else:
             if await self._inline(run, journal, recorder, ends, committed):
                 return True

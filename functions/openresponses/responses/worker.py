@@ -12,6 +12,7 @@ from ..core.ports import Pause, Ports, ToolOutput
 from ..core.records import Batch, Record
 from ..core.run import Run
 from ..core.settings import Settings
+from ..core.spans import telling
 from ..core.steps import Act, Park, Step, Stop, next_step
 from ..core.storage import Storage
 from ..durable.journal import Journal, Recorder, nowhere
@@ -65,6 +66,12 @@ class Worker:
         again. `attempt` counts the retries of this task: a retry takes one step, so that what fails next has all its
         retries. Raises ProviderError, TurnTimeout among them, and StorageUnavailable: the task can be retried.
         """
+        try:
+            return await self._work(response_id, generation, ends, attempt)
+        finally:
+            await self._ports.export()
+
+    async def _work(self, response_id: str, generation: int, ends: float, attempt: int) -> WorkResult:
         found = await self._find(response_id)
         if found is None:
             return _result(response_id, generation, "over")
@@ -96,7 +103,7 @@ class Worker:
                 raise
             step = next_step(run)
             if not isinstance(step, Act):  # a turn died; the calls of one were counted before they began
-                if run.dead_usage != dead_usage and recorder.error is None:
+                if (run.hold or run.dead_usage != dead_usage) and recorder.error is None:
                     await self._save_dead_turn(run)
                 if run.turns == turns:
                     raise _of(error) from None
@@ -122,7 +129,8 @@ class Worker:
         call = next((each for each in run.pending() if each.id == call_id), None)
         if call is None:
             raise errors.Superseded("The call waits for nobody")
-        failure = await self._ports.tools.ask(call, run, task_token)
+        with telling(self._ports.traces.call(call, run) if self._ports.traces else None):
+            failure = await self._ports.tools.ask(call, run, task_token)
         if failure is not None:
             await self.answer(response_id, Answer(call_id=call_id, text=failure.text, failed=True))
         return failure is None
@@ -196,8 +204,8 @@ class Worker:
         return pause
 
     async def _save_dead_turn(self, run: Run) -> None:
-        """Keep the tokens that a turn used before it died. The next attempt goes on from this run, whose items are
-        closed in the log. If another worker has fenced the log meanwhile, the run is that worker's.
+        """Keep what is held, and the tokens that a turn used before it died. The next attempt goes on from this run,
+        whose items are closed in the log. If another worker has fenced the log meanwhile, the run is that worker's.
         """
         with suppress(errors.KitError):
             run.kept = len(run.response.output)
@@ -220,6 +228,8 @@ class Worker:
             return await self._renew(run, recorder, turns)
         waiting = [(call.id, run.patience(call) or 1.0) for call in step.calls[:MAX_PARKED]]
         run.history, run.parked = HISTORY_PER_TASK + HISTORY_PER_CALL * len(waiting), self._ports.now()
+        if self._ports.budget is not None:
+            await self._ports.budget.rest(run)
         await recorder.keep(run)
         await self._storage.store.prolong(record, max(seconds for _, seconds in waiting))
         calls: list[ParkedCall] = [{"id": call_id, "seconds": seconds} for call_id, seconds in waiting]

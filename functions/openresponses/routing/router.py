@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Protocol, TypeAlias, TypeVar
 
 from ..core import deltas as d
-from ..core.bill import Pricing, unpriced
+from ..core.bill import Pricing, Service, unpriced
 from ..core.errors import (
     KitError,
     ProviderError,
@@ -21,6 +21,7 @@ from ..core.estimate import tokens_in
 from ..core.ports import Counted, Counts, Provider, Seal, TurnStream
 from ..core.run import OfferedTool
 from ..core.settings import ProviderSettings, Settings
+from ..core.spans import asking
 from ..core.turn import Turn
 from ..schema.items import Compaction, Item
 from ..schema.request import CreateResponse
@@ -34,8 +35,10 @@ FIRST_WAIT, LONGEST_WAIT = 0.25, 8.0
 
 _ENDED = "The provider's stream ended before its turn did"
 
-Observe = Callable[[Target, KitError | None, float], None]
-"""(target, error, seconds), called whenever a target has answered a turn, or failed to."""
+Observe = Callable[[Target, KitError | None, float, bool], None]
+"""(target, error, seconds, instead), called whenever a target has answered a turn, or failed to. `instead`: it answered
+where another one is the first choice.
+"""
 Shown = Callable[[Target], Awaitable[Turn]]
 """The turn as a target may see it."""
 Runs: TypeAlias = Callable[[ProviderSettings, str], frozenset[str]]
@@ -45,7 +48,7 @@ Begin: TypeAlias = Callable[[Target, Turn], AbstractAsyncContextManager[_Answer]
 """Asks a target once."""
 
 
-def _unobserved(target: Target, error: KitError | None, seconds: float) -> None: ...
+def _unobserved(target: Target, error: KitError | None, seconds: float, instead: bool) -> None: ...
 
 
 def _none(settings: ProviderSettings, model: str) -> frozenset[str]:
@@ -61,8 +64,8 @@ class Prices(Protocol):
 
     async def ready(self, settings: ProviderSettings, model: str) -> None: ...
 
-    def of(self, settings: ProviderSettings, model: str) -> Pricing:
-        """Waits for what isn't loaded when it is called."""
+    def of(self, settings: ProviderSettings, model: str, service: Service) -> Pricing:
+        """What a turn costs that is served so, once that is known. Waits for what isn't loaded when it is called."""
         ...
 
 
@@ -71,7 +74,7 @@ class _Unpriced:
 
     async def ready(self, settings: ProviderSettings, model: str) -> None: ...
 
-    def of(self, settings: ProviderSettings, model: str) -> Pricing:
+    def of(self, settings: ProviderSettings, model: str, service: Service) -> Pricing:
         return unpriced
 
 
@@ -103,7 +106,8 @@ class TenantModels:
 
     async def pricings(self, turn: Turn) -> list[tuple[str, Pricing]]:
         targets = await self._router.targets(turn.request, self._allowed or turn.allowed)
-        return [(target.name, await self._router.pricing(target)) for target in targets]
+        asked = Service(turn.request.service_tier or "")
+        return [(target.name, await self._router.pricing(target, asked)) for target in targets]
 
     async def carried(self, compactions: Sequence[Compaction]) -> list[Item]:
         from .compacted import carried
@@ -180,10 +184,10 @@ class Router:
         except ValueError:
             return frozenset()
 
-    async def pricing(self, target: Target) -> Pricing:
+    async def pricing(self, target: Target, service: Service) -> Pricing:
         """What the target takes, known at once when it is called."""
         await self._prices.ready(target.provider, target.model)
-        return self._prices.of(target.provider, target.model)
+        return self._prices.of(target.provider, target.model, service)
 
     @asynccontextmanager
     async def ask(
@@ -193,10 +197,12 @@ class Router:
         since only it can use the state that it gave; those that keep failing are asked last.
         """
         async with AsyncExitStack() as answering:
-            began = self._now()
+            began, service = self._now(), Service()
             target, deltas = await self._first_to_answer(self._ordered(targets, served), shown, self._begun, answering)
-            told = await answering.enter_async_context(aclosing(self._until_the_end(target, deltas, began)))
-            yield TurnStream(target.name, told, self._prices.of(target.provider, target.model))
+            instead = target != targets[0]
+            told = self._until_the_end(target, deltas, began, service, instead=instead)
+            told = await answering.enter_async_context(aclosing(told))
+            yield TurnStream(target.name, told, self._prices.of(target.provider, target.model, service))
 
     async def count(self, targets: Sequence[Target], shown: Shown) -> Counted:
         """The tokens that the target counts which a turn would be asked of, or an estimate where it doesn't count."""
@@ -242,6 +248,7 @@ class Router:
     async def _begun(self, target: Target, turn: Turn) -> AsyncGenerator[AsyncIterator[d.Delta], None]:
         """The deltas of a target once it has said something. Counts of tokens alone are no answer yet."""
         async with (
+            asking(target.provider, turn) as span,
             self._connections.use(target.provider) as provider,
             aclosing(provider.stream(turn)) as deltas,
         ):
@@ -252,7 +259,7 @@ class Router:
                     break
             else:
                 raise ProviderUnavailable(_ENDED)
-            yield _chained(before, deltas)
+            yield span.watched(_chained(before, deltas)) if span else _chained(before, deltas)
 
     @asynccontextmanager
     async def _counted(self, target: Target, turn: Turn) -> AsyncGenerator[Counted, None]:
@@ -261,13 +268,21 @@ class Router:
             yield Counted(tokens_in(turn), estimated=True) if counted is None else Counted(counted)
 
     async def _until_the_end(
-        self, target: Target, deltas: AsyncIterator[d.Delta], began: float
+        self,
+        target: Target,
+        deltas: AsyncIterator[d.Delta],
+        began: float,
+        service: Service,
+        *,
+        instead: bool,
     ) -> AsyncGenerator[d.Delta, None]:
         """The price is loaded once the client has something to read, and waited for by the last delta."""
         finished = said = False
         try:
             async for delta in deltas:
-                if isinstance(delta, d.Finish):
+                if isinstance(delta, d.Usage):
+                    service.tier = delta.tier or service.tier
+                elif isinstance(delta, d.Finish):
                     await self._prices.ready(target.provider, target.model)
                     finished = True
                 yield delta
@@ -280,10 +295,10 @@ class Router:
             self._failed(target, error, began)
             raise
         self._breaker.succeeded(target.name)
-        self._observe(target, None, self._now() - began)
+        self._observe(target, None, self._now() - began, instead)
 
     def _failed(self, target: Target, error: ProviderError | RequestError, began: float) -> None:
-        self._observe(target, error, self._now() - began)
+        self._observe(target, error, self._now() - began, False)
         if not isinstance(error, ProviderRejected | RequestError):  # those say nothing about the target
             busy_for = error.retry_after if isinstance(error, ProviderThrottled) else None
             self._breaker.failed(target.name, busy_for=busy_for)

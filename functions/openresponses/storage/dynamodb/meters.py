@@ -154,7 +154,7 @@ def _holding(key: Item, want: Want, kept: Kept) -> Change:
         values["there"] = {"S": there.hold_id}
     else:
         conditions.append("attribute_not_exists(#holds.#mine) AND size(#holds) < :most")
-        values["most"] = number(most_running(kept.limits))
+        values["most"] = number(most_running(want, kept.limits))
     for n, (name, room) in enumerate(rooms(kept.limits, kept.added_by(want), want.hold.at).items()):
         names[f"limited{n}"], values[f"room{n}"] = name, number(room)
         none_yet = f"attribute_not_exists(#limited{n}) OR " if room >= 0 else ""

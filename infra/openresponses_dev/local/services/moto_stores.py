@@ -12,11 +12,14 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from moto.core import responses
+from moto.core.responses import ActionContext
+from moto.core.serialize import DefaultAttributePicker
 from moto.dynamodb import models as dynamodb_models
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
-from moto.dynamodb.responses import DynamoHandler
+from moto.dynamodb.responses import DynamoHandler, DynamoResult
 from moto.s3.models import S3Backend
 from moto.s3.responses import S3Response
 from moto.ssm.models import SimpleSystemManagerBackend
@@ -79,6 +82,7 @@ def apply() -> None:
     _note_what_changes()
     _back_up_what_a_transaction_touches()
     _look_for_a_key_alone()
+    _answer_plainly()
 
 
 def _lock_storage() -> None:
@@ -207,6 +211,19 @@ def _look_for_a_key_alone() -> None:
             table.items = whole
 
     DynamoDBBackend.query = query_of_key
+
+
+def _answer_plainly() -> None:
+    """Each request lists the methods of its class, and each field of DynamoDB's answers, there or not, is looked for
+    under half a dozen names: a third of what a request takes. The first name is the right one."""
+
+    def execute_result(self: DynamoResult, context: ActionContext) -> Any:
+        serializer = context.serializer_class(context.operation_model, value_picker=DefaultAttributePicker())
+        answer: Any = serializer.serialize(self.result)
+        return answer["status_code"], answer["headers"], answer["body"]
+
+    DynamoResult.execute_result = execute_result
+    responses.method_names_from_class = functools.cache(responses.method_names_from_class)
 
 
 def _place(backend: DynamoDBBackend, write: dict[str, Any]) -> list[tuple[Table, Any, Any, Any]]:

@@ -133,6 +133,7 @@ def read_template(
         table(document.get("Conditions"), "Conditions"),
         table(document.get("Mappings"), "Mappings"),
     )
+    _check_rules(table(document.get("Rules"), "Rules"), resolver)
     reader = _Reader(path.parent.resolve(), resolver, table(document.get("Globals"), "Globals"))
     apis = {name: reader.api(name) for name in reader.named("AWS::Serverless::Api")}
     functions = {name: reader.function(name, apis) for name in reader.named("AWS::Serverless::Function")}
@@ -162,6 +163,23 @@ def _parameters(declared: Table, given: Mapping[str, str]) -> dict[str, Value]:
         is_list = str(parameter.get("Type")).endswith("List")
         values[name] = [*value.split(",")] if is_list else value
     return values
+
+
+def _check_rules(rules: Table, resolver: Resolver) -> None:
+    """What CloudFormation asks of the parameters before it makes anything. Raises TemplateError.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/rules-section-structure.html
+    """
+    for name, value in rules.items():
+        where = f"Rules.{name}"
+        rule = table(value, where)
+        if resolver.resolve(rule.get("RuleCondition", {"Fn::Equals": ["", ""]}), where) is not True:
+            continue
+        assertions = rule.get("Assertions")
+        for each in assertions if isinstance(assertions, list) else []:
+            assertion = table(each, where)
+            if resolver.resolve(assertion.get("Assert"), where) is not True:
+                raise TemplateError(where, text(assertion.get("AssertDescription", "does not hold"), where))
 
 
 @dataclass(frozen=True, slots=True)
