@@ -111,7 +111,7 @@ GRANTS = {
     | INVOKE_TOOLS
     | CONFIGURATION_IN_SSM,
     AUTHORIZER: items("GetItem"),
-    ENDED: items("PutItem", "Query", "UpdateItem")
+    ENDED: items("BatchGetItem", "GetItem", "PutItem", "UpdateItem")
     | FOLLOW
     | {"sqs:SendMessage": "EndedDeadLetters.Arn"}
     | {name: where.replace("-loop", "-webhook") for name, where in START.items()}

@@ -351,6 +351,10 @@ class Meters(Protocol):
         """
         ...
 
+    async def owes(self, response_id: str) -> bool:
+        """Whether the response's record says that its bill is owed. A read, where settling would be a transaction."""
+        ...
+
     async def usage(self, first_day: str, last_day: str, key_id: str | None = None) -> list[UsageRow]:
         """By day, key and target; both days included."""
         ...
