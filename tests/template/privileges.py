@@ -40,6 +40,7 @@ CONDITIONS = {
     _leading("key#*"): "items of client keys only (`key#…`)",
     _leading("*/*", "key#*"): "items of responses and of client keys",
     '{"StringNotEquals": {"ssm:Overwrite": "true"}}': "where there is none",
+    '{"Null": {"lambda:SourceFunctionArn": "true"}}': "where Lambda itself asks, and not the function's code",
 }
 
 

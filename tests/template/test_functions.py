@@ -46,6 +46,12 @@ OF_SOCKETS = {"OPENRESPONSES_SOCKET_FRAME_BYTES", "OPENRESPONSES_SOCKET_WORKER"}
 OF_LOCAL_CLOUDS = {"OPENRESPONSES_LOOPBACK"}
 OF_AUTHORIZERS = {f"OPENRESPONSES_{each}" for each in ("AUTH", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_TENANT_CLAIM")}
 
+ATTACHED = {
+    "SubnetIds": {"Fn::Split": [",", {"Ref": "SubnetIds"}]},
+    "SecurityGroupIds": {"Fn::Split": [",", {"Fn::Select": [0, [{"Ref": "SecurityGroupIds"}, {"Ref": "VpcPolicy"}]]}]},
+}
+"""The policy is named, so that it is there before Lambda needs it."""
+
 TABLE, BUCKET = "ResponsesTable.Arn", "ResponsesBucket.Arn"
 HERE = "${AWS::Region}:${AWS::AccountId}"
 OBJECTS = {f"s3:{name}Object": f"${{{BUCKET}}}/*" for name in ("Get", "Put", "Delete")} | {"s3:ListBucket": BUCKET}
@@ -160,6 +166,7 @@ def test_a_function_runs_python_3_13_on_arm64(name: str, resources: dict[str, Js
         "MemorySize": {"Ref": "MemorySize"},
         "Role": {"Fn::GetAtt": [f"{name}Role", "Arn"]},
         "LoggingConfig": {"LogFormat": "Text", "LogGroup": {"Ref": f"{name}Logs"}},
+        "VpcConfig": {"Fn::If": ["InVpc", ATTACHED, {"Ref": "AWS::NoValue"}]},
     }
 
 

@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 
-from ..api.access import Access
+from ..api.access import Access, access_of
 from ..api.app import create_app
 from ..responses.create import NewResponses
 from ..responses.stored import StoredResponses
@@ -19,7 +19,8 @@ def build(environment: Mapping[str, str]):
     def open_to(access: Access) -> tuple[NewResponses, StoredResponses]:
         return deployment.use_cases(access.tenant, access.key_id, access.models, access.mcp, access.reasoning)
 
-    return create_app(open_to, deployment.settings, deployment.router.aclose)
+    identify = partial(access_of, signed_api=environment.get("OPENRESPONSES_SIGNED_API", ""))
+    return create_app(open_to, deployment.settings, deployment.router.aclose, identify)
 
 
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "openresponses")
