@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from .core.accounts import Account, CallAccount
+from .core.bill import PER_DOLLAR, shown_cost
 from .core.errors import KitError
 from .core.run import Run
 from .routing.targets import Target
@@ -104,13 +105,16 @@ class LoggedAccounts:
             input_tokens=usage.input_tokens,
             cached_tokens=usage.input_tokens_details.cached_tokens,
             output_tokens=usage.output_tokens,
+            cache_write_tokens=usage.input_tokens_details.cache_write_tokens,
             reasoning_tokens=usage.output_tokens_details.reasoning_tokens,
+            usd=shown_cost(account.cost).usd,
         )
-        counts = {
+        counts: dict[str, float] = {
             "Turns": account.turns,
             "ToolCalls": account.tool_calls,
             "InputTokens": usage.input_tokens,
             "OutputTokens": usage.output_tokens,
+            **({"UnknownCost": 1} if account.cost is None else {"Cost": account.cost.whole / PER_DOLLAR}),
         }
         _measure({"provider": provider}, counts, {"Duration": milliseconds})
         if account.error and account.kept:  # otherwise the request is counted as refused

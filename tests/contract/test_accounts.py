@@ -10,15 +10,16 @@ import pytest
 
 from openresponses.core import deltas as d
 from openresponses.core.accounts import Account
+from openresponses.core.bill import PER_DOLLAR, Cost, shown_cost
 from openresponses.core.errors import ProviderUnavailable, StorageUnavailable, Superseded
 from openresponses.core.ports import Ports
 from openresponses.core.records import Batch
 from openresponses.core.storage import EventLog
 from openresponses.core.turn import Turn
-from openresponses.schema.response import Response
+from openresponses.schema.response import Response, Usage
 from tests.contract.machine import LIFE, RETRIES, House, Killed
 from tests.unit.cases import call, text
-from tests.unit.kit import Json, Said, Script, usage
+from tests.unit.kit import Json, Models, Said, Script, usage
 
 TOOLS: Any = [{"type": "serverless:calculator"}, {"type": "serverless:clock"}]
 DOWN = ProviderUnavailable("down")
@@ -93,6 +94,11 @@ async def seen(kind: Kind, house: House, script: Script, *, stream: bool) -> Jso
     return response
 
 
+def priced(used: Usage) -> Cost:
+    """Each token has its price, so that what all turns cost is what all tokens cost."""
+    return Cost(input=used.input_tokens * 3 * PER_DOLLAR, output=used.output_tokens * 5 * PER_DOLLAR)
+
+
 def row(account: Account) -> Json:
     return {
         "status": account.status,
@@ -103,6 +109,7 @@ def row(account: Account) -> Json:
         "cached": account.usage.input_tokens_details.cached_tokens,
         "output": account.usage.output_tokens,
         "reasoning": account.usage.output_tokens_details.reasoning_tokens,
+        "cost": shown_cost(account.cost).model_dump(),
     }
 
 
@@ -117,6 +124,7 @@ def row_of(response: Json) -> Json:
         "cached": used["input_tokens_details"]["cached_tokens"],
         "output": used["output_tokens"],
         "reasoning": used["output_tokens_details"]["reasoning_tokens"],
+        "cost": response["serverless:cost"],
     }
 
 
@@ -127,7 +135,7 @@ async def test_what_is_recorded_is_what_the_client_saw(
 ) -> None:
     kind = KINDS[name]
     script = kind.script(kind.turns)
-    house = House(script, flush_seconds=0.02, key_id="key1", **kind.settings)
+    house = House(Models(script, pricing=priced), flush_seconds=0.02, key_id="key1", **kind.settings)
     response = await seen(kind, house, script, stream=stream)
     (account,) = house.ledger.accounts
     rows = {"recorded": (recorded := row(account)), "seen": (saw := row_of(response))}
@@ -144,6 +152,17 @@ async def test_what_is_recorded_is_what_the_client_saw(
     assert (recorded["status"], recorded["why"], recorded["output"]) == (*kind.ends, kind.tokens)
     assert (account.response_id, account.key_id, account.kept) == (response["id"], "key1", True)
     assert (account.model, account.target) == ("m", response["model"])
+    assert account.cost == priced(account.usage)
+    assert response["serverless:cost"]["usd"] == str(account.cost.whole // PER_DOLLAR)
+
+
+@pytest.mark.parametrize("name", KINDS)
+async def test_a_cost_that_is_unknown_is_never_shown_as_nothing(name: str) -> None:
+    kind = KINDS[name]
+    script = kind.script(kind.turns)
+    house = House(script, flush_seconds=0.02, **kind.settings)
+    response = await seen(kind, house, script, stream=True)
+    assert (response["serverless:cost"], house.ledger.accounts[0].cost) == ({"usd": "unknown"}, None)
 
 
 async def test_seconds_go_on_while_the_state_machine_works() -> None:

@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 from openresponses.api.app import create_app
 from openresponses.core.ports import Provider
 from openresponses.core.settings import ProviderSettings, Settings
+from openresponses.prices import Prices
 from openresponses.routing.catalog import Catalog
 from openresponses.routing.cipher import AeadSeal, of_this_process
 from openresponses.routing.router import Router, TenantModels
@@ -91,7 +92,8 @@ async def replaying(recordings: list[Recording]) -> AsyncIterator[Replay]:
         f"providers/r{number}": json.dumps(provider_of(each) | {"headers": {"x-recording": str(number)}})
         for number, each in enumerate(recordings)
     }
-    router = Router(Catalog(MemoryParameters(providers)), connect, Settings(), time.monotonic)
+    catalog = Catalog(MemoryParameters(providers))
+    router = Router(catalog, connect, Settings(), time.monotonic, prices=Prices())
     house = House(TenantModels(router, AeadSeal(of_this_process(), "default")), Toolbox([ToolFiles()]))  # type: ignore[arg-type]
     api = HttpServer(authorized(create_app(lambda _: (house.new, house.stored), Settings(), router.aclose)), 0)
     try:

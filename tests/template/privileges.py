@@ -20,10 +20,12 @@ WHO = {
     "ApiFunctionRole": "the API function",
     "WorkerFunctionRole": "the worker function",
     "AuthorizerFunctionRole": "the authorizer",
+    "EndedFunctionRole": "the function behind the stream",
     "SocketFunctionRole": "the socket function",
     "SocketWorkerFunctionRole": "the socket worker",
     "SocketAuthorizerFunctionRole": "the socket authorizer",
     "LoopStateMachineRole": "the state machine",
+    "WebhookStateMachineRole": "the state machine of webhooks",
     "ExampleToolFunctionRole": "the example tool",
     "ExampleToolRefundFunctionRole": "the example tool that answers later",
     "ApiGatewayLogsRole": "API Gateway, for every API of the account",
@@ -51,6 +53,7 @@ def _words(stack: Stack) -> dict[str, str]:
         "Api",
         "Worker",
         "Authorizer",
+        "Ended",
         "Socket",
         "SocketWorker",
         "SocketAuthorizer",
@@ -66,6 +69,11 @@ def _words(stack: Stack) -> dict[str, str]:
         stack.arn("LoopStateMachine"): "the state machine",
         stack.arn("LoopStateMachine").replace(":stateMachine:", ":execution:") + ":*": "the state machine's executions",
         stack.arn("WorkerFunction"): "the worker function",
+        stack.arn("WebhookStateMachine"): "the state machine of webhooks",
+        stack.arn("EndedFunction"): "the function behind the stream",
+        stack.arn("EndedDeadLetters"): "the queue of what it gave up",
+        stack.stream("ResponsesTable"): "the table's stream",
+        f"{stack.arn('ResponsesTable')}/stream/*": "the table's streams",
         stack.arn("ExampleToolTable"): "the table of its counters",
         stack.arn("SocketWorkerFunction"): "the socket worker",
         f"{sockets}/POST/@connections/*": "messages to its sockets",
@@ -94,12 +102,12 @@ def _condition(condition: Json) -> str:
     return CONDITIONS.get(text, f"`{text}`")
 
 
-def _only_with(template: Json, given: Mapping[str, str], there: Callable[[Stack], bool]) -> str:
+def _only_with(given: Mapping[str, str], without: Mapping[str, list[Stack]], there: Callable[[Stack], bool]) -> str:
     """The parameters without which something is not there, as words for the end of a cell."""
     needed = [
         f"`{name}`" if name in FREE_TEXT else f"`{name}={given[name]}`"
-        for name, found in values(template).items()
-        if not any(there(Stack("kit", template, {**given, name: other})) for other in found if other != given[name])
+        for name, others in without.items()
+        if not any(map(there, others))
     ]
     return f" (with {', '.join(needed)})" if needed else ""
 
@@ -108,9 +116,13 @@ def rows(template: Json) -> Iterator[tuple[str, str, str]]:
     """Of each role that the template has as we ship it."""
     given = everything(template)
     stack = Stack("kit", template, given)
+    without = {
+        name: [Stack("kit", template, {**given, name: other}) for other in found if other != given[name]]
+        for name, found in values(template).items()
+    }
     for role, who in WHO.items():
         for arn in stack.resources[role]["Properties"].get("ManagedPolicyArns", []):
-            switch = _only_with(template, given, lambda other, role=role: role in other.resources)
+            switch = _only_with(given, without, lambda other, role=role: role in other.resources)
             yield who, f"AWS's policy `{arn.rpartition('/')[2]}`", f"logs of API Gateway{switch}"
         for statement in statements(stack, role):
             several = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
@@ -121,7 +133,7 @@ def rows(template: Json) -> Iterator[tuple[str, str, str]]:
             def there(other: Stack, role: str = role, actions: list[str] = statement["Action"]) -> bool:
                 return role in other.resources and actions in [each["Action"] for each in statements(other, role)]
 
-            yield who, _actions(statement["Action"]), where + _only_with(template, given, there)
+            yield who, _actions(statement["Action"]), where + _only_with(given, without, there)
 
 
 def _actions(actions: list[str]) -> str:

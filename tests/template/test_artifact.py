@@ -160,6 +160,20 @@ def test_every_distribution_lists_only_files_that_are_there(artifact: Path) -> N
         assert [row for row in rows if not (artifact / row.split(",")[0]).exists()] == []
 
 
+PRICED = """
+import importlib.util
+from openresponses.prices.published import load
+assert load().providers
+print([each for each in ("httpx2", "httpcore2", "h11") if importlib.util.find_spec(each)])
+"""
+
+
+def test_prices_are_in_the_artifact_without_the_http_client_that_updates_them(artifact: Path) -> None:
+    command = [INTERPRETER, "-S", "-c", PRICED]
+    done = subprocess.run(command, cwd=artifact, capture_output=True, text=True, timeout=60, env={"PYTHONPATH": "."})
+    assert (done.stderr, done.stdout.strip()) == ("", "[]")
+
+
 def test_the_artifact_is_far_below_lambdas_limit(artifact: Path) -> None:
     megabytes = sum(path.stat().st_size for path in artifact.rglob("*") if path.is_file()) / 2**20
     assert megabytes < 50  # of 250; a dependency that doubles the artifact should be a decision

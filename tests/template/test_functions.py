@@ -8,26 +8,28 @@ from typing import TypeGuard
 import pytest
 
 from openresponses.toolbox.lambda_functions import MAX_TIMEOUT, LambdaTool
+from tests.template.expanding import expand
 from tests.template.reading import ROOT, Json, grants, of_type, statements, told
 from tests.template.stack import Stack
 from tests.template.stack import statements as of_role
 
-API, WORKER, AUTHORIZER = ("ApiFunction", "WorkerFunction", "AuthorizerFunction")
+API, WORKER, AUTHORIZER, ENDED = ("ApiFunction", "WorkerFunction", "AuthorizerFunction", "EndedFunction")
 SOCKET, SOCKET_WORKER, SOCKET_AUTHORIZER = SOCKETS = tuple(
     f"Socket{each}Function" for each in ("", "Worker", "Authorizer")
 )
-OURS = (API, WORKER, AUTHORIZER, *SOCKETS)
+OURS = (API, WORKER, AUTHORIZER, ENDED, *SOCKETS)
 EXAMPLE = "ExampleToolFunction"
 REFUND = "ExampleToolRefundFunction"
 HANDLERS = {
     API: "openresponses.entry.api.app",
     WORKER: "openresponses.entry.tasks.work",
     AUTHORIZER: "openresponses.entry.authorizer.handler",
+    ENDED: "openresponses.entry.ended.handler",
     SOCKET: "openresponses.entry.socket.handler",
     SOCKET_WORKER: "openresponses.entry.socket_worker.handler",
     SOCKET_AUTHORIZER: "openresponses.entry.authorizer.connect_handler",
 }
-TIMEOUTS = {API: 900, WORKER: 900, AUTHORIZER: 10, SOCKET: 29, SOCKET_WORKER: 900, SOCKET_AUTHORIZER: 10}
+TIMEOUTS = {API: 900, WORKER: 900, AUTHORIZER: 10, ENDED: 60, SOCKET: 29, SOCKET_WORKER: 900, SOCKET_AUTHORIZER: 10}
 
 POWERTOOLS = {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME"}
 STORAGE = {"TABLE", "BUCKET", "RESPONSE_DAYS", "LOG_DAYS"}
@@ -35,6 +37,7 @@ CONFIGURATION = {"SSM_PREFIX", "CONFIG_SECONDS", "KEY_ARN"}
 LOOP = {*STORAGE, *CONFIGURATION, "DEFAULT_PROVIDER", "LOCAL_AWS", "STATE_MACHINE_ARN", "TURN_SECONDS"}
 READ = {  # what a function does not read, it is not told
     WORKER: LOOP,
+    ENDED: {*CONFIGURATION, "TABLE", "BUCKET", "LOCAL_AWS", "WEBHOOK_MACHINE_ARN"},
     SOCKET: {*CONFIGURATION, "TABLE", "BUCKET", "LOCAL_AWS", "SOCKET_WORKER"},
     SOCKET_WORKER: {
         *LOOP,
@@ -42,6 +45,7 @@ READ = {  # what a function does not read, it is not told
         *("MCP_HOSTS", "SOCKET_FRAME_BYTES", "SOCKET_WORKER"),
     },
 }
+OF_WEBHOOKS = {"OPENRESPONSES_WEBHOOK_MACHINE_ARN"}
 OF_SOCKETS = {"OPENRESPONSES_SOCKET_FRAME_BYTES", "OPENRESPONSES_SOCKET_WORKER"}
 OF_LOCAL_CLOUDS = {"OPENRESPONSES_LOOPBACK"}
 OF_AUTHORIZERS = {f"OPENRESPONSES_{each}" for each in ("AUTH", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_TENANT_CLAIM")}
@@ -61,6 +65,7 @@ LEADING_KEYS = {  # a response's partition has a slash in its name, and a client
     API: [["*/*"], ["*/*"]],
     WORKER: [["*/*"]],
     AUTHORIZER: [["key#*"]],
+    ENDED: [["*/*"]],
     SOCKET: [["*/*"], ["*/*", "key#*"]],
     SOCKET_WORKER: [["*/*"]],
     SOCKET_AUTHORIZER: [["key#*"]],
@@ -81,7 +86,11 @@ CONFIGURATION_IN_SSM = {
 START = {"states:StartExecution": f"arn:${{AWS::Partition}}:states:{HERE}:stateMachine:${{AWS::StackName}}-loop"}
 STOP = {"states:StopExecution": f"arn:${{AWS::Partition}}:states:{HERE}:execution:${{AWS::StackName}}-loop:*"}
 
-
+FOLLOW = {
+    **{f"dynamodb:{name}": "ResponsesTable.StreamArn" for name in ("DescribeStream", "GetRecords", "GetShardIterator")},
+    "dynamodb:ListStreams": f"${{{TABLE}}}/stream/*",
+}
+"""What Lambda does with the function's role: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html"""
 SOCKETS_WORKER = f"arn:${{AWS::Partition}}:lambda:{HERE}:function:${{AWS::StackName}}-socket"
 SEND = {
     "execute-api:ManageConnections": ", ".join(
@@ -109,6 +118,11 @@ GRANTS = {
     | INVOKE_TOOLS
     | CONFIGURATION_IN_SSM,
     AUTHORIZER: items("GetItem"),
+    ENDED: items("PutItem", "Query", "UpdateItem")
+    | FOLLOW
+    | {"sqs:SendMessage": "EndedDeadLetters.Arn"}
+    | {name: where.replace("-loop", "-webhook") for name, where in START.items()}
+    | {"ssm:GetParameter": CONFIGURATION_IN_SSM["ssm:GetParameter"]},
     SOCKET: items("GetItem", "PutItem", "Query", "UpdateItem")
     | {name: OBJECTS[name] for name in ("s3:PutObject", "s3:DeleteObject")}
     | {name: CONFIGURATION_IN_SSM[name] for name in ("ssm:GetParameter", "ssm:PutParameter")}
@@ -137,7 +151,9 @@ LOG_DELIVERY = {
 """CloudWatch Logs takes no resource for these: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html"""
 
 
-ROLES = {f"{name}Role" for name in (*OURS, EXAMPLE, REFUND, "LoopStateMachine")} | {"ApiGatewayLogsRole"}
+ROLES = {f"{name}Role" for name in (*OURS, EXAMPLE, REFUND, "LoopStateMachine", "WebhookStateMachine")} | {
+    "ApiGatewayLogsRole"
+}
 
 
 def variables(resources: dict[str, Json], function: str) -> Json:
@@ -210,7 +226,7 @@ def test_sam_makes_first_what_the_others_are_copied_from(source: Json) -> None:
 def test_the_environment_is_exactly_what_the_code_reads(resources: dict[str, Json]) -> None:
     entry = ROOT / "functions/openresponses/entry"
     read = {name for file in entry.rglob("*.py") for name in re.findall(r"\bOPENRESPONSES_[A-Z_]+\b", file.read_text())}
-    of_api = read - OF_SOCKETS - OF_LOCAL_CLOUDS - OF_AUTHORIZERS
+    of_api = read - OF_SOCKETS - OF_WEBHOOKS - OF_LOCAL_CLOUDS - OF_AUTHORIZERS
     assert set(variables(resources, API)) == of_api | POWERTOOLS | {"AWS_LAMBDA_EXEC_WRAPPER"}
     told = {"OPENRESPONSES_TABLE", "OPENRESPONSES_LOCAL_AWS"} | OF_AUTHORIZERS
     for name in (AUTHORIZER, SOCKET_AUTHORIZER):
@@ -233,7 +249,7 @@ def test_a_variable_is_the_same_in_every_function(resources: dict[str, Json]) ->
         **variables(resources, API),
     }
     for name in OURS:
-        ours = variables(resources, name)
+        ours = {each: value for each, value in variables(resources, name).items() if each not in OF_WEBHOOKS}
         assert ours == {each: everything[each] for each in ours}
 
 
@@ -379,3 +395,17 @@ def test_the_example_is_one_file_that_needs_no_build(source: Json) -> None:
     assert source["Resources"][EXAMPLE]["Metadata"] == {"SkipBuild": True}
     directory = ROOT / source["Resources"][EXAMPLE]["Properties"]["CodeUri"]
     assert [path.name for path in directory.glob("*.py")] == ["app.py"]
+
+
+def test_in_a_vpc_every_function_may_be_attached(source: Json) -> None:
+    given = {"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1", "WebSocket": "true", "ExampleTool": "true"}
+    stack = Stack("kit", expand(source, given))
+    functions = of_type(stack.resources, "AWS::Lambda::Function").values()
+    attached = {"SubnetIds": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
+    assert [each["Properties"]["VpcConfig"] for each in functions] == [attached] * len(functions)
+    roles = {name for name in stack.resources if name.endswith("FunctionRole")}
+    allowed = {
+        name for name in roles if any("ec2:CreateNetworkInterface" in each["Action"] for each in of_role(stack, name))
+    }
+    assert allowed == roles
+    assert len(roles) == len(functions)

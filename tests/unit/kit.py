@@ -131,10 +131,10 @@ class Tools:
 
 
 class Models:
-    """One provider for every model, asked once, and told all that there is."""
+    """One provider for every model, asked once, and told all that there is. Its price is `pricing`."""
 
-    def __init__(self, provider: Provider, name: str = "") -> None:
-        self._provider, self._name = provider, name
+    def __init__(self, provider: Provider, name: str = "", pricing: Pricing = unpriced) -> None:
+        self._provider, self._name, self._pricing = provider, name, pricing
 
     async def admit(self, request: CreateResponse) -> None: ...
 
@@ -147,13 +147,13 @@ class Models:
     @asynccontextmanager
     async def ask(self, turn: Turn, served: str | None) -> AsyncGenerator[TurnStream, None]:
         async with aclosing(self._provider.stream(turn)) as deltas:
-            yield TurnStream(f"{self._name}/{turn.model}" if self._name else turn.model, deltas)
+            yield TurnStream(f"{self._name}/{turn.model}" if self._name else turn.model, deltas, self._pricing)
 
     async def listed(self) -> list[str]:
         return []
 
     async def pricings(self, turn: Turn) -> list[tuple[str, Pricing]]:
-        return [(turn.model, unpriced)]
+        return [(turn.model, self._pricing)]
 
 
 class Ledger:

@@ -52,6 +52,11 @@ class ItemsQuery(IncludeQuery):
     after: GivenId | None = None
 
 
+class EndpointsQuery(Query):
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    after: GivenId | None = None
+
+
 class ResponsesQuery(Query):
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     order: Literal["asc", "desc"] = "desc"
@@ -59,6 +64,17 @@ class ResponsesQuery(Query):
     status: ResponseStatus | None = None
     model: Annotated[str | None, Field(max_length=MAX_MODEL)] = None
     metadata: Metadata = {}
+
+
+Day = Annotated[str, Field(max_length=10)]
+
+
+class UsageQuery(Query):
+    """The days `from` and `to` are UTC's, as 2026-11-27."""
+
+    from_: Annotated[Day | None, Field(validation_alias="from")] = None
+    to: Day | None = None
+    by: Literal["model", "day"] = "model"
 
 
 Q = TypeVar("Q", bound=Query)

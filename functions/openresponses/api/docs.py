@@ -108,7 +108,7 @@ def _in_path(path: str) -> list[dict[str, Any]]:
 def _in_query(kind: type[Query]) -> list[dict[str, Any]]:
     schemas = kind.model_json_schema(by_alias=False)["properties"]
     return [
-        {"name": name, "in": "query", "required": False, "schema": schema, **_style(schema)}
+        {"name": name.rstrip("_"), "in": "query", "required": False, "schema": schema, **_style(schema)}
         for name, schema in schemas.items()
     ]
 

@@ -102,6 +102,6 @@ def _error_of(answer: dict[str, Any]) -> Exception:
         code, item = ("ConditionalCheckFailedException", failed[0].get("Item", {})) if failed else (code, item)
     if busy or answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
         error = StorageUnavailable("Storage is busy or failing: try again")
-        error.nothing_done = code == "TransactionCanceledException"  # it met another one
+        error.nothing_done = code in ("TransactionCanceledException", "TransactionConflictException")  # it met another
         return error
     return Refused(code, str(answer.get("Error", {}).get("Message", "")), item)

@@ -1,4 +1,4 @@
-"""What one response took, made once where it ends, and what each call of a tool took. Knows no price and no limit."""
+"""What one response took, made once where it ends, and what each call of a tool took. Knows no limit."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from ..schema.items import (
 )
 from ..schema.response import ResponseStatus, Usage
 from ..schema.server_items import HostedToolCall, McpApprovalRequest, McpApprovalResponse, McpCall, ServerCall
-from .bill import Bill, day_of
+from .bill import Bill, Cost, cost_of, day_of
 from .errors import KitError
 from .run import Run
 
@@ -30,8 +30,9 @@ class Account:
 
     `model` is the one that the request names, `target` the one that answered last (`provider/model`), None if none did.
     `reason` says why it is incomplete; `error` is the code of its failure. `turns` and `tool_calls` leave dead turns
-    out; `usage` has their tokens too. `seconds` have passed since the response was created. `kept` is false if it
-    failed before its client saw any of it: the client got an HTTP error, and nothing is stored.
+    out; `usage` and `cost` have theirs too. `cost` is None if it is unknown. `seconds` have passed since the response
+    was created. `kept` is false if it failed before its client saw any of it: the client got an HTTP error, and nothing
+    is stored.
     """
 
     response_id: str
@@ -45,6 +46,7 @@ class Account:
     tool_calls: int
     usage: Usage
     seconds: float
+    cost: Cost | None = Cost()
     kept: bool = True
 
 
@@ -64,13 +66,23 @@ def account_of(run: Run, now: float, failure: Exception | None = None) -> Accoun
         tool_calls=len(run.calls()),
         usage=run.used(),
         seconds=now - (run.created or response.created_at),
+        cost=cost_of(run.by_target),
         kept=failure is None,
     )
 
 
 def bill_of(run: Run, now: float) -> Bill:
     """The bill of a response that ends `now`, in Unix seconds."""
-    return Bill(response_id=run.response.id, key_id=run.key_id, day=day_of(now), used=run.by_target, hold=run.hold)
+    spent = run.spent()
+    return Bill(
+        response_id=run.response.id,
+        key_id=run.key_id,
+        day=day_of(now),
+        used=run.by_target,
+        hold=run.hold,
+        spent_tokens=spent.tokens,
+        spent_pico=spent.pico,
+    )
 
 
 CallOutcome: TypeAlias = Literal["completed", "failed", "unknown", "refused"]

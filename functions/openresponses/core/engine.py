@@ -10,20 +10,20 @@ from ..schema.response import IncompleteDetails, Response, Usage
 from ..schema.server_items import REJECTED_CALL, ServerCall
 from . import deltas as d
 from .assembler import Assembler
-from .bill import Pricing, cost_of, shown_cost, unpriced, used_by
+from .bill import cost_of, shown_cost, used_by
 from .blocks import NewRequestId
 from .citations import sources_of
 from .compaction import begun, compacting
-from .errors import CompactionFailed, ProviderUnavailable
+from .errors import CompactionFailed, LimitReached, ProviderError, ProviderUnavailable, RequestError
 from .ids import item_ids
 from .opening import opening
-from .ports import Emit, Keep, Pause, Ports, ToolOutput
+from .ports import Emit, Keep, Pause, Ports, ToolOutput, TurnStream
 from .room import MAX_RESPONSE, Room, size_of
 from .run import ReasoningShown, Run
 from .server_calls import answered, may_be_repeated
-from .steps import Act, Compact, Open, Park, Step, Stop, Think, next_step
-from .truncation import asked
-from .turn import callable_tools
+from .steps import BUDGET, Act, Compact, Open, Park, Step, Stop, Think, next_step
+from .truncation import asked, next_turn
+from .turn import Turn, callable_tools
 from .usage import add_usage
 
 MAX_TRIES = 2
@@ -60,6 +60,8 @@ async def drive(run: Run, ports: Ports, emit: Emit, pause: Pause, keep: Keep = u
 
 async def _driven(run: Run, ports: Ports, emit: Emit, pause: Pause, keep: Keep, *, heard: bool) -> Step:
     while not isinstance(step := next_step(run), Park | Stop) and not pause(step):
+        if isinstance(step, Think | Compact) and (stop := await _hold(run, ports, step)):
+            return stop
         match step:
             case Open():
                 await tell(run, emit)
@@ -70,6 +72,21 @@ async def _driven(run: Run, ports: Ports, emit: Emit, pause: Pause, keep: Keep, 
             case Compact():
                 await compact(run, ports, emit, keep)
     return step
+
+
+async def _hold(run: Run, ports: Ports, step: Step) -> Stop | None:
+    """Hold what the limits are to have for the next turn. Why the response is over, if they leave nothing."""
+    try:
+        if ports.budget is not None:
+            await ports.budget.hold(run, turn_for(step))
+    except LimitReached as error:
+        return Stop("incomplete", BUDGET, error.message)
+    return None
+
+
+def turn_for(step: Step) -> Callable[[Run], Turn]:
+    """How the turn is made of a run that a step asks a model for."""
+    return compacting if isinstance(step, Compact) else next_turn
 
 
 async def tell(run: Run, emit: Emit) -> None:
@@ -99,19 +116,20 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
         new_request_id=new_request_id,
     )
     events: Iterator[ev.Event] = iter(())
-    pricing: Pricing = unpriced
+    run.held = "lost"
+    answer: TurnStream | None = None
     try:
         async with asked(run, ports.models) as answer:
-            run.served, pricing = answer.target, answer.pricing
+            run.served = answer.target
             async for delta in answer.deltas:
                 events = assembler.feed(visible(delta, run.reasoning))
                 for event in events:
                     await emit(event)
         if assembler.finish is None:
             raise ProviderUnavailable("The provider's stream ended before its turn did")
-    except BaseException:
+    except BaseException as error:
         run.dead_usage = add_usage(run.dead_usage, assembler.usage)
-        _charge(run, assembler.usage, pricing)
+        _charge(run, answer, assembler.usage, error)
         for event in chain(events, assembler.abandon()):  # an emit that was cancelled left some of its delta
             await emit(event)
         run.discarded += [item.id for item in run.response.output[start:]]
@@ -119,7 +137,7 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
     finally:
         run.said += size_of(run.response.output[start:])
     run.usage = add_usage(run.usage, assembler.usage)
-    _charge(run, assembler.usage, pricing)
+    _charge(run, answer, assembler.usage)
     run.rendered = assembler.usage.input_tokens + assembler.usage.output_tokens
     run.turns += 1
     run.turn_start = start
@@ -129,10 +147,16 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
     run.refused_turns = run.refused_turns + 1 if refused else 0
 
 
-def _charge(run: Run, usage: Usage, pricing: Pricing) -> None:
-    """Count what a turn, or a summary, took of the target that was asked. Nothing of one that took nothing."""
-    if run.served and usage != Usage():
-        used_by(run.by_target, run.served, usage, pricing(usage))
+def _charge(run: Run, answer: TurnStream | None, usage: Usage, error: BaseException | None = None) -> None:
+    """Count what a turn, or a summary, took of the target that began to answer, if one did.
+
+    A provider that fails has told what it took. One that was cut off tells it later, to nobody: else a client could
+    cancel each response just before its end, and use up nothing.
+    """
+    if error is None or isinstance(error, ProviderError | RequestError):
+        run.held = ""
+    if answer is not None:
+        used_by(run.by_target, answer.target, usage, answer.pricing(usage))
 
 
 async def _new_request_id(run: Run, ports: Ports) -> NewRequestId | None:
@@ -154,10 +178,11 @@ async def compact(run: Run, ports: Ports, emit: Emit, keep: Keep = unkept) -> No
     run.began = start = len(run.response.output)
     item = begun(run, item_ids(run.response.id)("cmp", start))
     sealed, usage = "", Usage()
-    pricing: Pricing = unpriced
+    run.held = "lost"
+    answer: TurnStream | None = None
     try:
         async with asked(run, ports.models, compacting) as answer:
-            run.served, pricing = answer.target, answer.pricing
+            run.served = answer.target
             await emit(ev.OutputItemAdded(output_index=start, item=item))
             await emit(ev.CompactionCompacting(item_id=item.id, output_index=start))
             async for delta in answer.deltas:
@@ -167,9 +192,9 @@ async def compact(run: Run, ports: Ports, emit: Emit, keep: Keep = unkept) -> No
                     sealed = delta.data
         if not sealed:
             raise CompactionFailed("The model wrote no summary of the conversation")
-    except BaseException:
+    except BaseException as error:
         run.dead_usage = add_usage(run.dead_usage, usage)
-        _charge(run, usage, pricing)
+        _charge(run, answer, usage, error)
         if len(run.response.output) > start:
             run.discarded.append(item.id)
             await emit(ev.OutputItemDone(output_index=start, item=item.model_copy(update={"status": "incomplete"})))
@@ -177,7 +202,7 @@ async def compact(run: Run, ports: Ports, emit: Emit, keep: Keep = unkept) -> No
     item = item.model_copy(update={"encrypted_content": sealed, "status": None})
     await emit(ev.OutputItemDone(output_index=start, item=item))
     run.summary_usage = add_usage(run.summary_usage, usage)
-    _charge(run, usage, pricing)
+    _charge(run, answer, usage)
     run.said += size_of([item])
     run.rendered = run.cut = 0
     await keep(run)

@@ -1,11 +1,12 @@
 """What a deployment configures, as values. Where they come from (environment, SSM) is `entry`'s business."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Literal, TypeAlias, TypeVar
 
-from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from ..schema.base import JsonObject
 from .run import ReasoningShown
@@ -38,13 +39,38 @@ def _reader(kind: type[Kind]) -> TypeAdapter[Kind]:
 Seconds: TypeAlias = Annotated[float, Field(gt=0)]
 
 
+def _dollars(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text):
+        raise ValueError("must be US dollars for a million tokens, such as 1.25")
+    return text
+
+
+Dollars: TypeAlias = Annotated[str, AfterValidator(_dollars)]
+"""As a text, so that no digit is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What an operator says that a model costs: US dollars for a million tokens. `cached` is for input that the
+    provider had in its cache, `cache_write` for input that it put there: as other input, unless they are given.
+    """
+
+    input: Dollars
+    output: Dollars
+    cached: Dollars | None = None
+    cache_write: Dollars | None = None
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderSettings:
     """One named provider. `routing.catalog` reads it from JSON, by the rules that the fields have here.
 
     `dialect` is a folder of `dialects/`. `models` are the names that `GET /v1/models` lists; any other model is still
     passed on. `options` are the dialect's own switches, described in its module. A request that the provider does not
-    begin to answer is tried again `retries` times.
+    begin to answer is tried again `retries` times. `prices` are the operator's own, by the model's name or a pattern
+    with `*`: a name wins over a pattern, and the first pattern over the next.
     """
 
     name: str
@@ -58,6 +84,7 @@ class ProviderSettings:
     first_byte_timeout: Seconds = 120.0
     idle_timeout: Seconds = 60.0
     retries: Annotated[int, Field(ge=0, le=10)] = 2
+    prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 

@@ -16,6 +16,7 @@ from .loading import Allowance
 from .prompts import Prompt, PromptVersion
 from .records import Batch, Claim, Record
 from .run import Run
+from .webhooks import DeadLetter, Endpoint, Registered
 
 
 class Store(Protocol):
@@ -233,6 +234,31 @@ class Spent(Protocol):
         ...
 
 
+class Endpoints(Protocol):
+    """Where events are sent. Every method may raise StorageUnavailable."""
+
+    async def load(self) -> Registered:
+        """All of them, in one read."""
+        ...
+
+    async def replace(self, endpoints: Sequence[Endpoint], version: int) -> bool:
+        """Put these in the place of those of `version`. False if somebody has changed them since."""
+        ...
+
+    async def keep_dead(self, letter: DeadLetter) -> None:
+        """For `DEAD_LETTER_DAYS`. To keep the same event for the same endpoint again changes nothing."""
+        ...
+
+    async def dead(self, most: int) -> list[DeadLetter]:
+        """Those whose events are the newest, the newest first."""
+        ...
+
+
+MAX_RUNNING = 1_000
+"""Responses that hold something of one key, or one tenant, at a time, whatever its limits say: a meter keeps them all.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a key, or a tenant, may take: None is no limit. Days and months are UTC's."""
@@ -247,7 +273,8 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Meter:
     """The limits of a key, or a tenant, and what it has taken in this minute, day and month, held amounts included.
-    `running` counts the responses that hold something.
+    `running` counts the responses that hold something; MAX_RUNNING of them are the most. Only what is held is counted:
+    nothing, where nothing is limited.
     """
 
     limits: Limits = Limits()
@@ -276,7 +303,9 @@ class Want:
 
 @dataclass(frozen=True, slots=True)
 class UsageRow:
-    """What one key took of one target on a day. `unpriced` counts the requests whose cost is unknown."""
+    """What one key took of one target on a day. A request is counted once, where it ended. `unpriced` counts those that
+    took something of this target for a price that is unknown.
+    """
 
     day: str
     key_id: str
@@ -304,19 +333,24 @@ class Meters(Protocol):
         ...
 
     async def hold(self, want: Want, key: Limits, tenant: Limits) -> tuple[Meter, Meter]:
-        """Hold it, if it fits these limits; both meters after it. Raises DoesNotFit: with the meters as they are, where
-        it does not fit, or the limits have changed.
+        """Hold it of whom these limit, if it fits; both meters after it, that of nobody limited as it may be. Raises
+        DoesNotFit: with the meters as they are, where it does not fit, or the limits have changed.
+
+        What the response holds then is `want.hold` alone, whatever another worker held for it: that stays spent, unless
+        it is `want.instead_of`. To hold the same again changes nothing.
         """
         ...
 
     async def settle(self, bill: Bill, *, stored: bool) -> bool:
         """Count what a response took, and give back what it held. False if its bill was settled before. `stored`: the
         response's record says that its bill is owed.
+
+        A response that nobody stored is known to be settled by its hold. Without one, only its worker may try again.
         """
         ...
 
     async def usage(self, first_day: str, last_day: str, key_id: str | None = None) -> list[UsageRow]:
-        """By day, key and target."""
+        """By day, key and target; both days included."""
         ...
 
 
@@ -341,4 +375,5 @@ class Storage:
     conversations: Conversations
     answers: Answers
     spent: Spent
+    endpoints: Endpoints
     meters: Meters

@@ -26,6 +26,14 @@ def runs(settings: ProviderSettings, model: str) -> frozenset[str]:
     return types
 
 
+def vendor_of(settings: ProviderSettings) -> str:
+    """The preset's name of whoever serves the models; empty if nobody knows. A dialect that needs no address speaks to
+    its own vendor.
+    """
+    vendor: str = import_module("._shared.options", __name__).vendor_of(settings)
+    return vendor or ("" if settings.base_url else settings.dialect)
+
+
 def _nothing(_settings: ProviderSettings, _model: str) -> frozenset[str]:
     return frozenset()
 

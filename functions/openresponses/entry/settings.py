@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..core.run import REASONING_SHOWN, ReasoningShown
-from ..core.settings import EventNames, ProviderSettings, Settings
+from ..core.settings import EventNames, Price, ProviderSettings, Settings
 
-OFFLINE = ProviderSettings(name="offline", dialect="offline", models=("demo",), retries=0)
+OFFLINE = ProviderSettings(
+    name="offline", dialect="offline", models=("demo",), retries=0, prices={"*": Price(input="0", output="0")}
+)
 """The model that needs no provider. It pretends to be one, so nobody gets its answers unless it was chosen."""
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from ..core.engine import finish
 from ..core.errors import NotFound, StorageUnavailable, Superseded
@@ -20,6 +21,9 @@ from ..schema.items import Item
 from ..schema.response import Response
 from .conversations import StoredConversations
 
+if TYPE_CHECKING:
+    from .usage import StoredUsage
+
 PATIENCE = 5.0
 """Seconds that another worker, or another cancel, is given to end a response that was cancelled."""
 TRIES = 4
@@ -33,6 +37,12 @@ class StoredResponses:
     def __init__(self, ports: Ports) -> None:
         self._ports, self._now = ports, ports.now
         self.conversations = StoredConversations(ports)
+
+    @property
+    def usage(self) -> "StoredUsage":
+        from .usage import StoredUsage  # few requests ask for it
+
+        return StoredUsage(self._ports)
 
     def _need(self, response_id: str) -> Storage:
         if self._ports.storage is None:

@@ -5,10 +5,10 @@ import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
-from typing import TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from ..core import deltas as d
-from ..core.bill import Pricing, unpriced
+from ..core.bill import Pricing, Service, unpriced
 from ..core.errors import (
     KitError,
     ProviderError,
@@ -38,8 +38,6 @@ Observe = Callable[[Target, KitError | None, float], None]
 """(target, error, seconds), called whenever a target has answered a turn, or failed to."""
 Shown = Callable[[Target], Awaitable[Turn]]
 """The turn as a target may see it."""
-PriceOf: TypeAlias = Callable[[Target], Pricing]
-"""What a target takes for a turn. Cheap: a price is looked up when the pricing is called."""
 Runs: TypeAlias = Callable[[ProviderSettings, str], frozenset[str]]
 """The types of tools that a provider runs itself for a model. Raises ValueError."""
 _Answer = TypeVar("_Answer")
@@ -54,8 +52,27 @@ def _none(settings: ProviderSettings, model: str) -> frozenset[str]:
     return frozenset()
 
 
-def _unpriced(target: Target) -> Pricing:
-    return unpriced
+class Prices(Protocol):
+    """What providers take for their models. To know that, something may have to be loaded."""
+
+    def begin(self, settings: ProviderSettings, model: str) -> None:
+        """Load it, beside what else is done."""
+        ...
+
+    async def ready(self, settings: ProviderSettings, model: str) -> None: ...
+
+    def of(self, settings: ProviderSettings, model: str, service: Service) -> Pricing:
+        """What a turn costs that is served so, once that is known. Waits for what isn't loaded when it is called."""
+        ...
+
+
+class _Unpriced:
+    def begin(self, settings: ProviderSettings, model: str) -> None: ...
+
+    async def ready(self, settings: ProviderSettings, model: str) -> None: ...
+
+    def of(self, settings: ProviderSettings, model: str, service: Service) -> Pricing:
+        return unpriced
 
 
 class TenantModels:
@@ -86,7 +103,8 @@ class TenantModels:
 
     async def pricings(self, turn: Turn) -> list[tuple[str, Pricing]]:
         targets = await self._router.targets(turn.request, self._allowed or turn.allowed)
-        return [(target.name, self._router.pricing(target)) for target in targets]
+        asked = Service(turn.request.service_tier or "")
+        return [(target.name, await self._router.pricing(target, asked)) for target in targets]
 
     async def carried(self, compactions: Sequence[Compaction]) -> list[Item]:
         from .compacted import carried
@@ -138,10 +156,10 @@ class Router:
         now: Callable[[], float],
         observe: Observe = _unobserved,
         runs: Runs = _none,
-        price_of: PriceOf = _unpriced,
+        prices: Prices | None = None,
     ) -> None:
         self._catalog, self._settings, self._now, self._observe = catalog, settings, now, observe
-        self._runs, self.pricing = runs, price_of
+        self._runs, self._prices = runs, prices or _Unpriced()
         self._connections, self._breaker = Connections(connect), Breaker(now)
 
     async def aclose(self) -> None:
@@ -163,6 +181,11 @@ class Router:
         except ValueError:
             return frozenset()
 
+    async def pricing(self, target: Target, service: Service) -> Pricing:
+        """What the target takes, known at once when it is called."""
+        await self._prices.ready(target.provider, target.model)
+        return self._prices.of(target.provider, target.model, service)
+
     @asynccontextmanager
     async def ask(
         self, targets: Sequence[Target], shown: Shown, served: str | None
@@ -171,10 +194,10 @@ class Router:
         since only it can use the state that it gave; those that keep failing are asked last.
         """
         async with AsyncExitStack() as answering:
-            began = self._now()
+            began, service = self._now(), Service()
             target, deltas = await self._first_to_answer(self._ordered(targets, served), shown, self._begun, answering)
-            told = await answering.enter_async_context(aclosing(self._until_the_end(target, deltas, began)))
-            yield TurnStream(target.name, told, self.pricing(target))
+            told = await answering.enter_async_context(aclosing(self._until_the_end(target, deltas, began, service)))
+            yield TurnStream(target.name, told, self._prices.of(target.provider, target.model, service))
 
     async def count(self, targets: Sequence[Target], shown: Shown) -> Counted:
         """The tokens that the target counts which a turn would be asked of, or an estimate where it doesn't count."""
@@ -239,13 +262,21 @@ class Router:
             yield Counted(tokens_in(turn), estimated=True) if counted is None else Counted(counted)
 
     async def _until_the_end(
-        self, target: Target, deltas: AsyncIterator[d.Delta], began: float
+        self, target: Target, deltas: AsyncIterator[d.Delta], began: float, service: Service
     ) -> AsyncGenerator[d.Delta, None]:
-        finished = False
+        """The price is loaded once the client has something to read, and waited for by the last delta."""
+        finished = said = False
         try:
             async for delta in deltas:
-                finished = finished or isinstance(delta, d.Finish)
+                if isinstance(delta, d.Usage):
+                    service.tier = delta.tier or service.tier
+                elif isinstance(delta, d.Finish):
+                    await self._prices.ready(target.provider, target.model)
+                    finished = True
                 yield delta
+                if not said and not isinstance(delta, d.Usage):
+                    self._prices.begin(target.provider, target.model)
+                    said = True
             if not finished:
                 raise ProviderUnavailable(_ENDED)
         except ProviderError as error:

@@ -9,7 +9,10 @@ from pydantic import TypeAdapter
 from ..core.conversations import Lock
 from ..core.errors import ConversationLocked, Superseded
 from ..core.records import Claim
+from ..core.storage import UsageRow
+from ..core.webhooks import DeadLetter, Registered
 from ..schema.items import Item
+from .meter_state import Kept
 
 
 @cache
@@ -19,13 +22,14 @@ def items_adapter() -> TypeAdapter[list[Item]]:
 
 @dataclass
 class Entry:
-    """All that is stored of one response, as JSON."""
+    """All that is stored of one response, as JSON. `owed` is its bill, until that is settled."""
 
     record: str
     run: str
     version: int
     place: str
     cancelled: bool = False
+    owed: str | None = None
     log: dict[int, bytes] = field(default_factory=dict[int, bytes])
     answers: dict[str, str] = field(default_factory=dict[str, str])
 
@@ -57,7 +61,8 @@ class Talk:
 @dataclass
 class Shelf:
     """What is stored for one tenant. `started` and `stopped` are (response id, generation), in order. A chunk's key is
-    its level and its last response: they say all that is before."""
+    its level and its last response: they say all that is before. `meters` are by the id of the key; the tenant's is at
+    None."""
 
     chunks: dict[tuple[int, str], Chunk] = field(default_factory=dict[tuple[int, str], Chunk])
     responses: dict[str, Entry] = field(default_factory=dict[str, Entry])
@@ -68,6 +73,18 @@ class Shelf:
 
     conversations: dict[str, Talk] = field(default_factory=dict[str, Talk])
     spent: dict[str, tuple[str, float]] = field(default_factory=dict[str, tuple[str, float]])
+    endpoints: Registered = Registered()
+    dead: dict[tuple[str, str], DeadLetter] = field(default_factory=dict[tuple[str, str], DeadLetter])
+    meters: dict[str | None, Kept] = field(default_factory=dict[str | None, Kept])
+    usage: list[UsageRow] = field(default_factory=list[UsageRow])
+
+    def pay(self, response_id: str) -> bool:
+        """Whether its bill was owed, which it is no more."""
+        entry = self.responses.get(response_id)
+        if entry is None or entry.owed is None:
+            return False
+        entry.owed = None
+        return True
 
     def free(self, lock: Lock) -> Talk:
         """The conversation, if it is as the lock says. Raises ConversationLocked."""

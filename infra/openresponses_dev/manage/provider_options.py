@@ -55,6 +55,13 @@ class ProviderOptions:
     base_url: Annotated[str | None, Parameter(metavar="URL")] = None
     model: Annotated[tuple[str, ...], Parameter(metavar="MODEL", help="listed by GET /v1/models; repeat it")] = ()
     option: Annotated[tuple[str, ...], Parameter(metavar="NAME=VALUE", help="a switch of the dialect")] = ()
+    price: Annotated[
+        tuple[str, ...],
+        Parameter(
+            metavar="MODEL=INPUT,OUTPUT[,CACHED[,CACHE_WRITE]]",
+            help="your own, in USD for a million tokens; MODEL may have a *",
+        ),
+    ] = ()
     header: Annotated[tuple[str, ...], Parameter(metavar="NAME", help="its value is read like the key")] = ()
     key: Annotated[
         bool | None,
@@ -138,6 +145,7 @@ def _without_secrets(preset: Preset, options: ProviderOptions, vendor: str) -> D
         "options": {**({"vendor": vendor} if untold else {}), **dict(map(_option, options.option))},
         **{timeout: getattr(options, timeout) for timeout in _TIMEOUTS},
         "retries": options.retries,
+        "prices": dict(map(_price, options.price)),
     }
     return {field: value for field, value in given.items() if value not in (None, "", [], {})}
 
@@ -151,3 +159,15 @@ def _option(word: str) -> tuple[str, JsonValue]:
         return name, json.loads(text)
     except ValueError:
         return name, text
+
+
+_PARTS = ("input", "output", "cached", "cache_write")
+
+
+def _price(word: str) -> tuple[str, JsonValue]:
+    """The amounts are checked as those of a document are."""
+    model, _, text = word.rpartition("=")
+    amounts = text.split(",")
+    if not model or not 2 <= len(amounts) <= len(_PARTS):
+        raise Problem(f"--price {word}: not MODEL=INPUT,OUTPUT[,CACHED[,CACHE_WRITE]]")
+    return model, {part: amount.strip() for part, amount in zip(_PARTS, amounts, strict=False)}

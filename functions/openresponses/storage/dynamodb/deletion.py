@@ -2,14 +2,17 @@
 
 from contextlib import suppress
 
+from ...core.bill import Bill
 from .chains import chain_of, delete_chunks
 from .layout import DAY, DELETED, LOG_END, LOG_START, TenantLayout, log_key
+from .meters import DynamoMeters
 from .table import PRESENT, ConditionFailed, Item, number, safe
 from .values import Vanished
 
 
 async def delete(layout: TenantLayout, response_id: str) -> None:
-    """Delete all that is stored of a response. The record goes last, so that a deletion that fails can be repeated.
+    """Delete all that is stored of a response, once its bill is settled. The record goes last, so that a deletion that
+    fails can be repeated.
 
     No writer succeeds afterwards. To renew, settle or save needs an item that is marked as deleted first and is gone
     later, and the writer of an output checks the mark after its write. A writer of the log only needs a free place for
@@ -17,9 +20,11 @@ async def delete(layout: TenantLayout, response_id: str) -> None:
     """
     record = layout.key(response_id, "record")
     try:
-        await layout.table.update(record, {"status": {"S": DELETED}}, PRESENT)
+        left = await layout.table.update(record, {"status": {"S": DELETED}}, PRESENT, returns="ALL_NEW")
     except ConditionFailed:
         return
+    if "owed" in left:
+        await DynamoMeters(layout).settle(Bill.model_validate_json(left["owed"]["S"]), stored=True)
     await _close_log(layout, response_id)
     start = layout.key(response_id, "input")
     with suppress(Vanished):  # an earlier attempt got further than this

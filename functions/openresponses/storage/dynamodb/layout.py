@@ -39,12 +39,23 @@ class TenantLayout:
     def socket_key(self, connection_id: str, sk: str) -> Item:
         return {"pk": {"S": f"{self.tenant}/socket/{safe(connection_id)}"}, "sk": {"S": sk}}
 
+    def meter_key(self, key_id: str | None) -> Item:
+        return meter_key(self.tenant, key_id)
+
+    def usage_key(self, month: str, sk: str) -> Item:
+        return {"pk": {"S": f"{self.tenant}/usage/{month}"}, "sk": {"S": sk}}
+
     def ttl(self, days: float) -> Item:
         return number(int(self.now() + days * DAY))
 
     def alive(self, item: Item | None) -> bool:
         """Whether there is an item that has not expired. DynamoDB deletes an expired item within days, not at once."""
         return bool(item) and float(item["ttl"]["N"]) > self.now()
+
+
+def meter_key(tenant: str, key_id: str | None) -> Item:
+    """Of a client key; of the tenant, without one. Each has a partition of its own."""
+    return {"pk": {"S": f"{tenant}/meter/{safe(key_id or '')}"}, "sk": {"S": "tenant" if key_id is None else "key"}}
 
 
 def log_key(batch: int) -> str:

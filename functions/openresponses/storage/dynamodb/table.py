@@ -79,6 +79,26 @@ class Update:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """An update by expressions of one's own, if `condition` holds; always, if it is empty. `names` are those of
+    attributes that are not a plain word, by what the expressions call them.
+    """
+
+    key: Item
+    expression: str
+    condition: str = ""
+    values: Item = field(default_factory=dict[str, Any])
+    names: dict[str, str] = field(default_factory=dict[str, str])
+
+    def write(self) -> Item:
+        conditions = {"ConditionExpression": self.condition} if self.condition else {}
+        written = _expressions(self.values, UpdateExpression=self.expression, **conditions)
+        if "ExpressionAttributeNames" in written:
+            written["ExpressionAttributeNames"] |= {f"#{short}": name for short, name in self.names.items()}
+        return {"Key": self.key, **written, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """No write, but a condition on the item of this key."""
 
@@ -127,11 +147,25 @@ class Table:
         answer = await self._guarded("update_item", {**fixed, "Key": key, **write}, writer)
         return answer.get("Attributes", {})
 
-    async def transact(self, changes: Sequence[Put | Update], checks: Sequence[Check] = ()) -> None:
+    async def apply(self, change: Change) -> Item:
+        """The item as it is then. Raises ConditionFailed. A write whose answer was lost is made again, so the condition
+        has to tell that it was made.
+        """
+        fixed = {"TableName": self._name, "ReturnValues": "ALL_NEW"}
+        answer = await self._guarded("update_item", {**fixed, **change.write()})
+        return answer.get("Attributes", {})
+
+    async def transact(self, changes: Sequence[Put | Update | Change], checks: Sequence[Check] = ()) -> None:
         """Write all items or none. Raises ConditionFailed for the first one whose condition does not hold."""
         writer = {"S": secrets.token_hex(8)}
-        writes = [{type(each).__name__: {"TableName": self._name, **each.write(writer)}} for each in changes]
-        writes += [{"ConditionCheck": {"TableName": self._name, **check.write()}} for check in checks]
+        writes = [
+            {"Update": each.write()} if isinstance(each, Change) else {type(each).__name__: each.write(writer)}
+            for each in changes
+        ]
+        writes += [{"ConditionCheck": check.write()} for check in checks]
+        for write in writes:
+            for parameters in write.values():
+                parameters["TableName"] = self._name
         await self._guarded("transact_write_items", {"TransactItems": writes}, writer)
 
     async def get(self, key: Item) -> Item:
@@ -238,14 +272,14 @@ class Table:
             if writes:
                 await _back_off(fruitless)
 
-    async def _guarded(self, operation: str, parameters: Item, writer: Item) -> Item:
+    async def _guarded(self, operation: str, parameters: Item, writer: Item | None = None) -> Item:
         """A write whose answer was lost is tried again, and then fails on its own item: that is a success."""
         try:
             return await self._aws.call("dynamodb", operation, **parameters)
         except Refused as refused:
             if refused.code != "ConditionalCheckFailedException":
                 raise
-            if refused.item.get("writer") == writer:
+            if writer and refused.item.get("writer") == writer:
                 return {}
             raise ConditionFailed(refused.item) from None
 

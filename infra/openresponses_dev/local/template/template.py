@@ -17,6 +17,7 @@ from openresponses_dev.local.template.authorization import (
     read_authorization,
     refuse_unknown,
 )
+from openresponses_dev.local.template.event_sources import StreamMapping, stream_mappings
 from openresponses_dev.local.template.intrinsics import Resolver
 from openresponses_dev.local.template.properties import Properties
 from openresponses_dev.local.template.websocket import Declarations, SocketApi, read_websocket
@@ -87,6 +88,7 @@ class FunctionSpec:
     concurrency: int | None
     routes: tuple[Route, ...]
     event_invoke: EventInvokeConfig = EventInvokeConfig()
+    streams: tuple[StreamMapping, ...] = ()
 
     @property
     def wrapper(self) -> Path | None:
@@ -233,6 +235,7 @@ class _Reader:
                 if event.text("Type") == "Api"
             ),
             event_invoke=_event_invoke(properties.table("EventInvokeConfig")),
+            streams=tuple(stream_mappings(name, events)),
         )
 
     def api(self, name: str) -> Api:
