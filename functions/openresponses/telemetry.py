@@ -151,13 +151,15 @@ def _provider_and_model(target: str | None) -> tuple[str, str]:
     return provider, model
 
 
-def answered(target: Target, error: KitError | None, seconds: float) -> None:
-    """One turn that a provider answered, or failed to answer. Each retry counts.
+def answered(target: Target, error: KitError | None, seconds: float, instead: bool) -> None:
+    """One turn that a provider answered, or failed to answer. Each retry counts. `instead`: another one is the first
+    choice.
 
     CloudWatch bills each value of a dimension, so models that only a client names are counted together.
     """
     dimensions = {"provider": target.provider.name, "model": target.model if target.named else "other"}
-    _measure(dimensions, {"AnswerErrors" if error else "Answers": 1}, {"AnswerDuration": seconds * 1000})
+    counts = {"AnswerErrors" if error else "Answers": 1, **({"Fallbacks": 1} if instead else {})}
+    _measure(dimensions, counts, {"AnswerDuration": seconds * 1000})
     if error is not None:
         logger().warning(
             "provider failed",
@@ -168,6 +170,11 @@ def answered(target: Target, error: KitError | None, seconds: float) -> None:
         )
 
 
+def unexported(failure: str, spans: int) -> None:
+    """Spans that no collector has taken."""
+    logger().warning("spans not exported", failure=failure, lost=spans)
+
+
 def performed(task: str, duration_ms: float, fields: dict[str, object]) -> None:
     """One task of the state machine: some turns of a response, or the end of one that was given up. A field `error`
     names the class of the error that the task raised.
@@ -176,6 +183,10 @@ def performed(task: str, duration_ms: float, fields: dict[str, object]) -> None:
     write(task, extra={"duration_ms": round(duration_ms, 1), **fields})
     if "error" in fields:
         _measure({"task_error": str(fields["error"])}, {"TaskErrors": 1})
+    elif parked := fields.get("parked"):
+        _measure({}, {"CallsParked": float(str(parked))})
+    elif task in ("answer", "fail"):
+        _measure({}, {"CallsAnswered": 1})
 
 
 def refused(request_id: str, error: KitError) -> None:

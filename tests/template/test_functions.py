@@ -34,7 +34,7 @@ TIMEOUTS = {API: 900, WORKER: 900, AUTHORIZER: 10, ENDED: 60, SOCKET: 29, SOCKET
 POWERTOOLS = {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME"}
 STORAGE = {"TABLE", "BUCKET", "RESPONSE_DAYS", "LOG_DAYS"}
 CONFIGURATION = {"SSM_PREFIX", "CONFIG_SECONDS", "KEY_ARN"}
-LOOP = {*STORAGE, *CONFIGURATION, "DEFAULT_PROVIDER", "LOCAL_AWS", "STATE_MACHINE_ARN", "TURN_SECONDS"}
+LOOP = {*STORAGE, *CONFIGURATION, "DEFAULT_PROVIDER", "LOCAL_AWS", "STATE_MACHINE_ARN", "TURN_SECONDS", "OTLP_ENDPOINT"}
 READ = {  # what a function does not read, it is not told
     WORKER: LOOP,
     ENDED: {*CONFIGURATION, "TABLE", "BUCKET", "LOCAL_AWS", "WEBHOOK_MACHINE_ARN"},
@@ -78,7 +78,7 @@ def parameters(*names: str) -> str:
 
 CONFIGURATION_IN_SSM = {
     "ssm:GetParametersByPath": parameters(
-        *(f"{folder}{each}" for folder in ("providers", "models", "tools", "mcp") for each in ("", "/*"))
+        *(f"{folder}{each}" for folder in ("providers", "models", "tools", "mcp", "otlp") for each in ("", "/*"))
     ),
     "ssm:GetParameter": parameters("sealing-key"),
     "ssm:PutParameter": parameters("sealing-key"),

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -21,6 +22,7 @@ import pytest
 from openresponses import telemetry
 from openresponses.client_keys import new_token
 from openresponses.core.accounts import Account, CallAccount
+from openresponses.core.bill import Cost
 from openresponses.core.errors import KitError, ProviderUnavailable
 from openresponses.core.settings import ProviderSettings
 from openresponses.entry import authorizer
@@ -137,17 +139,20 @@ def test_the_local_cloud_has_the_same_brakes() -> None:
 def print_each_metric() -> None:
     """Everything that the functions count, and a key that can't be looked up."""
     account = Account("r", "k", "m", "p/m", "failed", None, KitError.code, 1, 1, Usage(), 1.0)
-    asyncio.run(telemetry.LoggedAccounts("acme").record(account))
+    for cost in (None, Cost()):
+        asyncio.run(telemetry.LoggedAccounts("acme").record(replace(account, cost=cost)))
     for outcome in ("completed", "failed"):
         call = CallAccount("r", "k", "c", "hosted", "clock", outcome, 1.0)
         asyncio.run(telemetry.LoggedAccounts("acme").called(call))
     target = Target(ProviderSettings(name="p", dialect="x"), "m", named=True)
     for error in (None, ProviderUnavailable("down")):
-        telemetry.answered(target, error, 0.5)
+        telemetry.answered(target, error, 0.5, error is None)
     watch = telemetry.Watch("r", "acme", "k")
     watch.mark_first_byte()
     telemetry.requested(watch, new_run(1))
     telemetry.performed("work", 1.0, {"error": "TurnTimeout"})
+    telemetry.performed("work", 1.0, {"parked": 2})
+    telemetry.performed("answer", 1.0, {})
 
     def unavailable(_: str) -> None:
         raise ConnectionError
@@ -307,7 +312,7 @@ def test_an_alarm_that_computes_does_so_with_the_metrics_that_it_names(name: str
     assert set(re.findall(r"[a-z]+", share["Expression"])) == {*ids}
 
 
-@pytest.mark.parametrize(("websocket", "widgets"), [("false", 12), ("true", 15)])
+@pytest.mark.parametrize(("websocket", "widgets"), [("false", 15), ("true", 18)])
 def test_the_dashboard_is_one_that_cloudwatch_takes(websocket: str, widgets: int, deployed: Json) -> None:
     """https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html"""
     document = board(deployed, WebSocket=websocket)

@@ -34,6 +34,7 @@ from openresponses.socket.envelope import Heir
 from openresponses.storage.dynamodb.sockets import DynamoSockets, dynamo_sockets
 from openresponses.toolbox.lambda_functions import LambdaTools
 from openresponses.toolbox.mcp.servers import ConfiguredServers
+from openresponses.tracing.headers import headers_in
 from openresponses_dev.local.template.intrinsics import REGION
 from tests.contract.sockets import Far
 from tests.contract.storage_suite import BUCKET, TABLE, AwsBackend, new_batch, opened_aws, text
@@ -231,6 +232,7 @@ async def test_each_function_may_read_its_configuration_as_it_does_and_no_other_
     await Catalog(parameters).listed()
     await LambdaTools(parameters, LambdaFunctions(REGION)).offer(HostedTool(type="serverless:weather"))
     await ConfiguredServers(parameters).find("docs")
+    await headers_in(parameters)
     await kept_in(parameters)()
     for function in ("ApiFunction", "WorkerFunction", "SocketWorkerFunction"):
         assert readable(resources, function) == aws.asked

@@ -46,8 +46,8 @@ def reachable(stack: Stack) -> Iterator[str]:
         here = f"arn:aws:execute-api:{stack.region}:{stack.account}:{stack.physical(logical)}"
         yield from (f"{here}/responses/{method}/@connections/x" for method in ("POST", "DELETE"))
     here = f"arn:aws:ssm:{stack.region}:{stack.account}:parameter{stack.outputs['SsmPrefix']}"
-    yield from (f"{here}/{name}" for name in ("sealing-key", "providers", "models", "tools", "mcp"))
-    yield from (f"{here}/{kind}/x" for kind in ("providers", "models", "tools", "mcp"))
+    yield from (f"{here}/{name}" for name in ("sealing-key", "providers", "models", "tools", "mcp", "otlp"))
+    yield from (f"{here}/{kind}/x" for kind in ("providers", "models", "tools", "mcp", "otlp"))
     yield f"arn:aws:lambda:{stack.region}:{stack.account}:function:{stack.outputs['ToolFunctionPrefix']}x"
 
 

@@ -289,6 +289,7 @@ class Clocked:
     says: dict[str, list[list[Said]]]
     scripted: type[Scripted] = Scripted
     time: float = 0.0
+    fallbacks: int = 0
     seen: list[tuple[str, str | None]] = field(default_factory=list[tuple[str, str | None]])
 
     def __post_init__(self) -> None:
@@ -298,7 +299,8 @@ class Clocked:
         catalog = Catalog(MemoryParameters(self.parameters), [OFFLINE])
         self.router = Router(catalog, self.providers.connect, settings, lambda: self.time, self._observe)
 
-    def _observe(self, target: Target, error: KitError | None, seconds: float) -> None:
+    def _observe(self, target: Target, error: KitError | None, seconds: float, instead: bool) -> None:
+        self.fallbacks += instead
         self.seen.append((target.name, type(error).__name__ if error else None))
 
     async def ask(self, model: str = "fast", served: str | None = None, **request: Any) -> tuple[str, list[d.Delta]]:
@@ -394,7 +396,9 @@ async def test_each_target_is_told_its_own_name_of_the_model() -> None:
 async def test_the_target_of_the_turn_before_is_asked_first() -> None:
     house = Clocked({"openai": [DONE], "hf": [DONE]})
     assert (await house.ask(served="hf/small"))[0] == "hf/small"
+    assert house.fallbacks == 1
     assert (await house.ask(served="gone/model"))[0] == "openai/gpt-mini"
+    assert house.fallbacks == 1
 
 
 async def test_a_target_that_keeps_failing_is_asked_last_and_once_until_it_has_recovered() -> None:

@@ -16,7 +16,7 @@ from ..schema.request import CreateResponse
 from . import errors
 from .body import parse_create, read_body
 from .call import Call
-from .headers import SPEC_VERSION, event_names, idempotency_key, rate_limits, seconds_left
+from .headers import SPEC_VERSION, event_names, idempotency_key, rate_limits, seconds_left, trace
 from .sse import REPEAT_GRACE, EventStream
 from .stored import answer_whole, stream_of
 
@@ -29,7 +29,7 @@ async def create(call: Call) -> Response:
     asked = parse_create(body)
     key = IdempotencyKey.of(named, body) if named else None
     try:
-        run, record = await new.accept(asked)
+        run, record = await new.accept(asked, trace=trace(request))
     except RequestError:  # the first request may hold the conversation now, or have made it too long for another
         if key and asked.conversation and (earlier := await new.repeated(key)):
             return await _again(call, asked, earlier)

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from ..core.errors import LimitReached, RequestError
 from ..core.ports import Left
 from ..core.settings import EventNames
+from ..core.spans import received
 
 SPEC_VERSION = "2026-04-24"
 EVENT_NAMES_HEADER = "openresponses-event-names"
@@ -23,6 +24,11 @@ def seconds_left(request: Request) -> float | None:
     """How long this connection may last; None outside Lambda."""
     context: Any = request.scope.get("aws.context")
     return None if context is None else max(0.1, context.get_remaining_time_in_millis() / 1000 - RESERVE)
+
+
+def trace(request: Request) -> str:
+    """What the client tells of its own trace."""
+    return received(request.headers.getlist("traceparent"), request.headers.getlist("tracestate"))
 
 
 def event_names(request: Request, default: EventNames) -> EventNames:

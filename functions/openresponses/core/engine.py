@@ -21,6 +21,7 @@ from .ports import Emit, Keep, Pause, Ports, ToolOutput, TurnStream
 from .room import MAX_RESPONSE, Room, size_of
 from .run import ReasoningShown, Run
 from .server_calls import answered, may_be_repeated
+from .spans import within
 from .steps import BUDGET, Act, Compact, Open, Park, Step, Stop, Think, next_step
 from .truncation import asked, next_turn
 from .turn import Turn, callable_tools
@@ -66,11 +67,13 @@ async def _driven(run: Run, ports: Ports, emit: Emit, pause: Pause, keep: Keep, 
             case Open():
                 await tell(run, emit)
             case Think():
-                await think(run, ports, emit, heard=heard)
+                with within(ports.traces.turn(run) if ports.traces else None):
+                    await think(run, ports, emit, heard=heard)
             case Act():
                 await act(run, ports, step.calls, emit, keep)
             case Compact():
-                await compact(run, ports, emit, keep)
+                with within(ports.traces.turn(run, "compact") if ports.traces else None):
+                    await compact(run, ports, emit, keep)
     return step
 
 

@@ -26,6 +26,7 @@ from .deltas import Delta
 from .errors import KitError
 from .run import McpServer, OfferedTool, Run
 from .server_calls import ToolOutput
+from .spans import Traces, telling
 from .steps import Step
 from .storage import Meter, Spent, Storage
 from .turn import Turn
@@ -222,7 +223,8 @@ class Ports:
     """Everything outside, bound to one tenant.
 
     `now` gives Unix seconds; `new_id` gives a fresh random token of [0-9a-f]. `marks` prove requests for approval.
-    `remembered` are spent approvals where there is no storage. Without a `budget` nothing is limited.
+    `remembered` are spent approvals where there is no storage. Without a `budget` nothing is limited, and without
+    `traces` nothing is traced.
     """
 
     models: Models
@@ -234,6 +236,7 @@ class Ports:
     marks: Marks | None = None
     remembered: Spent | None = None
     budget: Budget | None = None
+    traces: Traces | None = None
 
     @property
     def spent(self) -> Spent:
@@ -245,8 +248,17 @@ class Ports:
         """Record what a response took that is over, or that ends with `failure`, and the calls that it abandoned."""
         for abandoned in abandoned_calls(run):
             await self.accounts.called(abandoned)
-        await self.accounts.record(account_of(run, self.now(), failure))
+        account = account_of(run, self.now(), failure)
+        await self.accounts.record(account)
         await later(lambda: self._settle(run))
+        if self.traces is not None:
+            self.traces.ended(run, account)
+            await self.export()
+
+    async def export(self) -> None:
+        """Send the spans that are over, when nobody waits any more."""
+        if self.traces is not None:
+            await later(self.traces.export)
 
     async def _settle(self, run: Run) -> None:
         """Bill a response that is over. Whoever is told of the end of a stored one bills it, if this fails."""
@@ -259,7 +271,8 @@ class Ports:
         """Run a call of `run`, and record it, however it ends."""
         began, output = self.now(), None
         try:
-            output = await self.tools.call(call, run)
+            with telling(self.traces.call(call, run) if self.traces else None):
+                output = await self.tools.call(call, run)
             return output
         finally:
             await self.called(call, run, output, began)
@@ -273,4 +286,7 @@ class Ports:
         """Record a call that is over: nobody knows how, where it has no output. `began` is in Unix seconds."""
         outcome: CallOutcome = "unknown" if output is None else "failed" if output.failed else "completed"
         seconds = None if began is None else self.now() - began
-        await self.accounts.called(call_account_of(run, call, outcome, seconds, output.text if output else ""))
+        account = call_account_of(run, call, outcome, seconds, output.text if output else "")
+        await self.accounts.called(account)
+        if self.traces is not None and began is not None:
+            self.traces.called(call, run, account, began)

@@ -107,7 +107,7 @@ class Settings:
     server, `*` for all. `public_docs`: the API's documentation is served to everybody, otherwise to nobody. Whoever
     wants a WebSocket is sent to `websocket_url`, if there is one. A request may name MCP servers at `mcp_hosts`, which
     are patterns: a name, one that begins with `*.` for all below it, or `*`. `loopback`: what a request names may be on
-    this machine, as in a local cloud.
+    this machine, as in a local cloud. Spans are sent to the collector at `otlp_endpoint`; empty traces nothing.
     """
 
     default_provider: str = ""
@@ -128,3 +128,4 @@ class Settings:
     websocket_url: str = ""
     mcp_hosts: tuple[str, ...] = ("*",)
     loopback: bool = False
+    otlp_endpoint: str = ""

@@ -31,7 +31,7 @@ def build(environment: Mapping[str, str]):
     return create_app(
         open_to,
         deployment.settings,
-        deployment.router.aclose,
+        deployment.aclose,
         identify=partial(access_of, signed_api=environment.get("OPENRESPONSES_SIGNED_API", "")),
         endpoints_of=endpoints_of if deployment.clients else no_endpoints,
     )

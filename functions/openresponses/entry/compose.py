@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from ..toolbox.mcp.listing import McpClients
     from ..toolbox.mcp.servers import ConfiguredServers
     from ..toolbox.mcp.source import McpSource
+    from ..tracing.exporter import Exporter
+    from ..tracing.traces import TenantTraces
     from ..webhooks.notify import WebhookPorts
 
 
@@ -52,6 +54,13 @@ class Deployment:
         catalog = Catalog(self._parameters, built_in(self.settings.default_provider))
         self.router = Router(catalog, connect, self.settings, time.monotonic, telemetry.answered, runs, Prices())
 
+        self._exporter = self._exporting(environment) if self.settings.otlp_endpoint else None
+
+    async def aclose(self) -> None:
+        await self.router.aclose()
+        if self._exporter:
+            await self._exporter.aclose()
+
     def ports(self, tenant: str, allowed: Sequence[str] = ()) -> Ports:
         models = TenantModels(self.router, AeadSeal(self._keys, tenant), allowed)
         storage = self._storage(tenant=tenant) if self._storage else None
@@ -65,7 +74,29 @@ class Deployment:
             budget=TenantBudget(storage.meters, models, time.time, _new_id, self._known, tenant) if storage else None,
             marks=TenantMarks(self._keys, tenant),
             remembered=None if self._storage else self._remembered(tenant),
+            traces=self._traces(tenant, self._exporter) if self._exporter else None,
         )
+
+    def _traces(self, tenant: str, exporter: "Exporter") -> "TenantTraces":
+        from ..tracing.traces import TenantTraces
+
+        return TenantTraces(tenant, exporter, time.time, _new_id)
+
+    def _exporting(self, environment: Mapping[str, str]) -> "Exporter":
+        """Raises ValueError."""
+        from ..tracing.exporter import Exporter
+        from ..tracing.headers import headers_in
+
+        resource = {
+            "service.name": environment.get("POWERTOOLS_SERVICE_NAME") or "openresponses",
+            "cloud.region": environment.get("AWS_REGION"),
+            "faas.name": environment.get("AWS_LAMBDA_FUNCTION_NAME"),
+        }
+        headers = partial(headers_in, self._parameters)
+        try:
+            return Exporter(self.settings.otlp_endpoint, headers, resource, telemetry.unexported)
+        except ValueError as error:
+            raise ValueError(f"OPENRESPONSES_OTLP_ENDPOINT: {error}") from None
 
     def _remembered(self, tenant: str) -> "Spent":
         from ..storage.memory_spent import MemorySpent

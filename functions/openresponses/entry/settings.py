@@ -38,6 +38,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         websocket_url=get("OPENRESPONSES_WEBSOCKET_URL", ""),
         mcp_hosts=_hosts(get("OPENRESPONSES_MCP_HOSTS", "*")),
         loopback=_flag(environment, "OPENRESPONSES_LOOPBACK", False),
+        otlp_endpoint=get("OPENRESPONSES_OTLP_ENDPOINT", "").strip(),
     )
 
 

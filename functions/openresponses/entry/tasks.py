@@ -83,4 +83,5 @@ def _attend(event: CallEvent) -> None:
 
 
 def _fields(result: WorkResult) -> dict[str, object]:
-    return {"generation": result["generation"], "step": result["step"], "turns": result["turns"]}
+    parked: dict[str, object] = {"parked": len(result["calls"])} if result["calls"] else {}
+    return {"generation": result["generation"], "step": result["step"], "turns": result["turns"], **parked}

@@ -64,12 +64,18 @@ class NewResponses:
         await self._ports.models.admit(CreateResponse.model_construct(model=name, input=""))
 
     async def accept(
-        self, request: CreateResponse, recall: Recall | None = None, *, generate: bool = True, reads: bool = False
+        self,
+        request: CreateResponse,
+        recall: Recall | None = None,
+        *,
+        generate: bool = True,
+        reads: bool = False,
+        trace: str = "",
     ) -> tuple[Run, Record]:
         """The run that answers `request`. Raises RequestError, naming the field, before anything is done.
 
         `recall` finds responses that are not stored. What is not to `generate` an answer is only made ready. A run that
-        is only for who `reads` it can't be claimed.
+        is only for who `reads` it can't be claimed. `trace` is what a client told of its own (`core.spans.received`).
         """
         request, messages = await resolved(request, self._ports)
         refuse_unsupported(request)
@@ -106,6 +112,7 @@ class NewResponses:
             compacts="trigger" if asks_to_compact(request) else None,
             streams=request.stream is True and not request.background,
             generate=generate,
+            trace=trace,
         )
         run.approved = await self._approved(request, before, run)
         if not generate:
@@ -120,11 +127,11 @@ class NewResponses:
 
         return await approved(request, before.items, run, self._ports)
 
-    async def compact(self, request: CompactRequest, *, seconds: float | None) -> CompactedResponse:
+    async def compact(self, request: CompactRequest, *, seconds: float | None, trace: str = "") -> CompactedResponse:
         """Raises RequestError, or ProviderError if there is no summary."""
         from .compact import asked_for, compacted  # few requests need it
 
-        run, record = await self.accept(asked_for(request))
+        run, record = await self.accept(asked_for(request), trace=trace)
         run.compacts = "request"
         if run.approved:
             from .approvals import makes_no_call
@@ -261,6 +268,8 @@ class NewResponses:
             if not committed():
                 await self._forget(run, key)
             raise
+        finally:
+            await self._ports.export()  # what was done inline
 
     @property
     def _storage(self) -> Storage:

@@ -12,6 +12,7 @@ from ..core.ports import Pause, Ports, ToolOutput
 from ..core.records import Batch, Record
 from ..core.run import Run
 from ..core.settings import Settings
+from ..core.spans import telling
 from ..core.steps import Act, Park, Step, Stop, next_step
 from ..core.storage import Storage
 from ..durable.journal import Journal, Recorder, nowhere
@@ -65,6 +66,12 @@ class Worker:
         again. `attempt` counts the retries of this task: a retry takes one step, so that what fails next has all its
         retries. Raises ProviderError, TurnTimeout among them, and StorageUnavailable: the task can be retried.
         """
+        try:
+            return await self._work(response_id, generation, ends, attempt)
+        finally:
+            await self._ports.export()
+
+    async def _work(self, response_id: str, generation: int, ends: float, attempt: int) -> WorkResult:
         found = await self._find(response_id)
         if found is None:
             return _result(response_id, generation, "over")
@@ -122,7 +129,8 @@ class Worker:
         call = next((each for each in run.pending() if each.id == call_id), None)
         if call is None:
             raise errors.Superseded("The call waits for nobody")
-        failure = await self._ports.tools.ask(call, run, task_token)
+        with telling(self._ports.traces.call(call, run) if self._ports.traces else None):
+            failure = await self._ports.tools.ask(call, run, task_token)
         if failure is not None:
             await self.answer(response_id, Answer(call_id=call_id, text=failure.text, failed=True))
         return failure is None

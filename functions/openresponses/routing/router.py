@@ -21,6 +21,7 @@ from ..core.estimate import tokens_in
 from ..core.ports import Counted, Counts, Provider, Seal, TurnStream
 from ..core.run import OfferedTool
 from ..core.settings import ProviderSettings, Settings
+from ..core.spans import asking
 from ..core.turn import Turn
 from ..schema.items import Compaction, Item
 from ..schema.request import CreateResponse
@@ -34,8 +35,10 @@ FIRST_WAIT, LONGEST_WAIT = 0.25, 8.0
 
 _ENDED = "The provider's stream ended before its turn did"
 
-Observe = Callable[[Target, KitError | None, float], None]
-"""(target, error, seconds), called whenever a target has answered a turn, or failed to."""
+Observe = Callable[[Target, KitError | None, float, bool], None]
+"""(target, error, seconds, instead), called whenever a target has answered a turn, or failed to. `instead`: it answered
+where another one is the first choice.
+"""
 Shown = Callable[[Target], Awaitable[Turn]]
 """The turn as a target may see it."""
 Runs: TypeAlias = Callable[[ProviderSettings, str], frozenset[str]]
@@ -45,7 +48,7 @@ Begin: TypeAlias = Callable[[Target, Turn], AbstractAsyncContextManager[_Answer]
 """Asks a target once."""
 
 
-def _unobserved(target: Target, error: KitError | None, seconds: float) -> None: ...
+def _unobserved(target: Target, error: KitError | None, seconds: float, instead: bool) -> None: ...
 
 
 def _none(settings: ProviderSettings, model: str) -> frozenset[str]:
@@ -196,7 +199,9 @@ class Router:
         async with AsyncExitStack() as answering:
             began, service = self._now(), Service()
             target, deltas = await self._first_to_answer(self._ordered(targets, served), shown, self._begun, answering)
-            told = await answering.enter_async_context(aclosing(self._until_the_end(target, deltas, began, service)))
+            instead = target != targets[0]
+            told = self._until_the_end(target, deltas, began, service, instead=instead)
+            told = await answering.enter_async_context(aclosing(told))
             yield TurnStream(target.name, told, self._prices.of(target.provider, target.model, service))
 
     async def count(self, targets: Sequence[Target], shown: Shown) -> Counted:
@@ -243,6 +248,7 @@ class Router:
     async def _begun(self, target: Target, turn: Turn) -> AsyncGenerator[AsyncIterator[d.Delta], None]:
         """The deltas of a target once it has said something. Counts of tokens alone are no answer yet."""
         async with (
+            asking(target.provider, turn) as span,
             self._connections.use(target.provider) as provider,
             aclosing(provider.stream(turn)) as deltas,
         ):
@@ -253,7 +259,7 @@ class Router:
                     break
             else:
                 raise ProviderUnavailable(_ENDED)
-            yield _chained(before, deltas)
+            yield span.watched(_chained(before, deltas)) if span else _chained(before, deltas)
 
     @asynccontextmanager
     async def _counted(self, target: Target, turn: Turn) -> AsyncGenerator[Counted, None]:
@@ -262,7 +268,13 @@ class Router:
             yield Counted(tokens_in(turn), estimated=True) if counted is None else Counted(counted)
 
     async def _until_the_end(
-        self, target: Target, deltas: AsyncIterator[d.Delta], began: float, service: Service
+        self,
+        target: Target,
+        deltas: AsyncIterator[d.Delta],
+        began: float,
+        service: Service,
+        *,
+        instead: bool,
     ) -> AsyncGenerator[d.Delta, None]:
         """The price is loaded once the client has something to read, and waited for by the last delta."""
         finished = said = False
@@ -283,10 +295,10 @@ class Router:
             self._failed(target, error, began)
             raise
         self._breaker.succeeded(target.name)
-        self._observe(target, None, self._now() - began)
+        self._observe(target, None, self._now() - began, instead)
 
     def _failed(self, target: Target, error: ProviderError | RequestError, began: float) -> None:
-        self._observe(target, error, self._now() - began)
+        self._observe(target, error, self._now() - began, False)
         if not isinstance(error, ProviderRejected | RequestError):  # those say nothing about the target
             busy_for = error.retry_after if isinstance(error, ProviderThrottled) else None
             self._breaker.failed(target.name, busy_for=busy_for)

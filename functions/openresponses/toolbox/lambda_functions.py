@@ -7,8 +7,9 @@ A request names it as `{"type": "serverless:<name>"}`. The function is invoked w
 
     {"call_id", "response_id", "idempotency_token", "name", "arguments": {...}}
 
-and returns what the model reads. One that answers later is given a `task_token` too, and whatever it returns is no
-answer: that comes from whoever sends it to Step Functions, with the token, within the `timeout`.
+and with the call's `traceparent`, where responses are traced; it returns what the model reads. One that answers later
+is given a `task_token` too, and whatever it returns is no answer: that comes from whoever sends it to Step Functions,
+with the token, within the `timeout`.
 
 A call may come twice, with the same `idempotency_token`, and a new `task_token`: a server that dies before it has
 stored the output, or loses it, makes the call again. Knows nothing of AWS's interfaces: `aws` implements `Functions`.
@@ -26,6 +27,7 @@ from pydantic import BaseModel, Field, JsonValue, ValidationError
 from ..core.ids import owner
 from ..core.ports import Offer, Offerable, Parameters, ToolOutput
 from ..core.run import Run
+from ..core.spans import outgoing
 from ..schema.base import JsonObject
 from ..schema.server_items import HostedToolCall, McpListTools, ServerCall
 from .source import ToolFailed, ToolMisconfigured, arguments_of, hosted_name, hosted_tool, is_backend, listed
@@ -120,6 +122,7 @@ class LambdaTools:
             "idempotency_token": call.id,
             "name": name,
             "arguments": _checked(name, call.arguments, tool.parameters),
+            **outgoing(),
             **more,
         }
         seconds = min(tool.seconds, MAX_TIMEOUT)

@@ -38,6 +38,11 @@ The value of each --header is read from a prompt, or from standard input, a line
 
   openresponses mcp set docs https://mcp.example.com/mcp --header Authorization
 """
+_COLLECTOR = """\
+The value of each header is read from a prompt, or from standard input, a line each:
+
+  openresponses traces set Authorization
+"""
 _SEARCH = """\
 The API key is read from a prompt, or from standard input:
 
@@ -126,6 +131,10 @@ _command(_mcp, "set", "manage.mcp:set_server", "Add a server, or replace it.", m
 _command(_mcp, "list", "manage.mcp:list_servers", "List them, without their secrets.")
 _command(_mcp, "test", "manage.mcp:try_server", "Ask one for its tools, from this machine.")
 _command(_mcp, "remove", "manage.mcp:remove_server", "Remove one, with its secrets.")
+
+_traces = _commands("traces", "The OpenTelemetry collector that is sent what responses took.")
+_command(_traces, "set", "manage.traces:set_headers", "Set the headers that it wants.", more=_COLLECTOR)
+_command(_traces, "remove", "manage.traces:remove_headers", "Remove them.")
 
 _tools = _commands("tools", "The tools that the server runs.")
 _command(_tools, "set", "manage.tools:set_tool", "Choose the service that searches the web.", more=_SEARCH)

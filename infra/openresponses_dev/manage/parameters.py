@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeAlias
 from openresponses_dev.manage.deployment import Deployment
 from openresponses_dev.manage.problems import AwsRefused, Problem, translated
 
-Kind: TypeAlias = Literal["providers", "models", "tools", "mcp"]
-_SECRET: tuple[Kind, ...] = ("providers", "mcp")
+Kind: TypeAlias = Literal["providers", "models", "tools", "mcp", "otlp"]
+_SECRET: tuple[Kind, ...] = ("providers", "mcp", "otlp")
 _MAX_BYTES = 4096
 """Of a standard parameter, which costs nothing."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from ...core import deltas as d
 from ...core.errors import StreamViolation
 from ...core.settings import ProviderSettings
+from ...core.spans import outgoing
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...transport.errors import BadStatus, TransportError
@@ -86,7 +87,8 @@ class HttpDialect:
         """One turn's deltas. Raises ProviderError, and RequestError for content that this wire can't carry."""
         wire, http, errors = self.encode(turn), await self.connected(), self._errors_of(turn)
         try:
-            async with http.post(wire.path, dumps(wire.body), query=wire.query, headers=wire.headers) as reply:
+            headers = {**wire.headers, **outgoing()}
+            async with http.post(wire.path, dumps(wire.body), query=wire.query, headers=headers) as reply:
                 async with (
                     aclosing(reply.whole() if wire.whole else reply.stream()) as chunks,
                     aclosing((wire.whole or self.objects)(chunks)) as objects,

@@ -16,6 +16,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from ... import __name__ as product
+from ...core.spans import outgoing
 from ...schema.base import JsonObject
 from ...schema.limits import MAX_TOOLS
 from ...transport.http import Http
@@ -106,6 +107,8 @@ class McpClient:
     ) -> JsonObject:
         """A tool's result. `mirrored` are the headers that repeat arguments. Raises McpFailure."""
         params: JsonObject = {"name": name, "arguments": arguments}
+        if trace := outgoing():  # https://modelcontextprotocol.io/community/seps/414-request-meta
+            params["_meta"] = {**trace}
         headers = {"mcp-name": encoded(name), **mirrored}
         try:
             async with asyncio.timeout(seconds):
@@ -194,7 +197,9 @@ class McpClient:
         self, credentials: McpCredentials, method: str, params: JsonObject, headers: Mapping[str, str], seconds: float
     ) -> JsonObject:
         """A request of the new era. What a result of another type than `complete` asks for, nobody here can give."""
+        told = params.get("_meta")
         meta: JsonObject = {
+            **(told if isinstance(told, dict) else {}),
             "io.modelcontextprotocol/protocolVersion": STATELESS,
             "io.modelcontextprotocol/clientInfo": _INFO,
             "io.modelcontextprotocol/clientCapabilities": {},
