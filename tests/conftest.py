@@ -1,5 +1,5 @@
 """For every test: no socket leaves this machine. What needs more than loopback, or a quiet machine, runs only if `-m`
-names it.
+names it. hypothesis tries the same examples in every run: a failure can be repeated, and a green run stays green.
 """
 
 from __future__ import annotations
@@ -10,6 +10,12 @@ import socket
 import sys
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "repeatable", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("repeatable")
 
 pytest_plugins = ["tests.sweeps", "tests.recordings.summary"]
 pytest.register_assert_rewrite("tests.openresponses_schema", "tests.stream_checker")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import pytest
@@ -24,10 +25,13 @@ class Sweep:
     _random: random.Random
 
     def sample(self, points: Sequence[T], size: int) -> list[T]:
-        """All points, or so many of them, in their order."""
+        """All points, or so many of them, in their order: one of each of `size` equal stretches, so no draw lies
+        wholly at one end.
+        """
         if self.full or size >= len(points):
             return [*points]
-        return [points[n] for n in sorted(self._random.sample(range(len(points)), size))]
+        bounds = [len(points) * n // size for n in range(size + 1)]
+        return [points[self._random.randrange(*stretch)] for stretch in pairwise(bounds)]
 
 
 def _full(config: pytest.Config) -> bool:

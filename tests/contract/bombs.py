@@ -14,6 +14,7 @@ from openresponses.schema.compact import CompactRequest
 from openresponses.schema.conversation import ConversationChange, NewConversation, NewItems
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.tools import UpstreamTool
+from openresponses.schema.webhooks import EndpointChange, EndpointTrial, NewEndpoint, SecretRotation
 
 Schema: TypeAlias = Any
 Wrap: TypeAlias = Callable[[str], str]
@@ -29,6 +30,10 @@ OTHERS: dict[str, tuple[Any, dict[str, str]]] = {
     "/v1/conversations": (NewConversation, {}),
     "/v1/conversations/conv_1": (ConversationChange, {}),
     "/v1/conversations/conv_1/items": (NewItems, {}),
+    "/v1/webhook_endpoints": (NewEndpoint, {"name": '"a"', "event_types": '["response.failed"]'}),
+    "/v1/webhook_endpoints/we_1": (EndpointChange, {}),
+    "/v1/webhook_endpoints/we_1/test": (EndpointTrial, {}),
+    "/v1/webhook_endpoints/we_1/rotate_secret": (SecretRotation, {}),
 }
 """The bodies of other routes: their fields hold what a create holds."""
 

@@ -105,17 +105,26 @@ def run_until_killed(work: Callable[[], Coroutine[Any, Any, Any]], life: Life) -
 class Replaced:
     """A house, and the same as an inline worker has it that may die."""
 
-    def __init__(self, script: Script, life: Life, storage: Storage | None = None, **settings: Any) -> None:
-        """`storage` may be another than in memory. The state machine is the house's own."""
+    def __init__(
+        self,
+        script: Script,
+        life: Life,
+        storage: Storage | None = None,
+        made: Callable[..., House] = House,
+        **settings: Any,
+    ) -> None:
+        """`storage` may be another than in memory, and a house one that is `made` otherwise. The state machine is the
+        house's own.
+        """
         self._waiting: list[tuple[str, int]] | None = []
         shelf = Shelf()
         in_memory = memory_storage(shelf, self._start)
-        self.house = House(script, storage=replace(storage or in_memory, launcher=in_memory.launcher), **settings)
+        self.house = made(script, storage=replace(storage or in_memory, launcher=in_memory.launcher), **settings)
         self.house.shelf = shelf
         for _ in range(500):
             self.house.ports.new_id()  # or both would make the same ids
         self.life = life
-        self.worker = House(script, storage=life.over(self.house.storage), **settings)
+        self.worker = made(script, storage=life.over(self.house.storage), **settings)
 
     async def _start(self, response_id: str, generation: int) -> None:
         if self._waiting is None:

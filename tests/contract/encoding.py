@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
 import httpx2
@@ -28,6 +29,9 @@ from openresponses.routing.router import Router, TenantModels
 from openresponses.storage.memory import MemoryParameters
 from openresponses.toolbox import Toolbox
 from openresponses.toolbox.files import ToolFiles
+from openresponses.transport.guard import Guard
+from openresponses.webhooks.endpoints import StoredEndpoints
+from openresponses.webhooks.notify import WebhookPorts
 from tests.contract.authorized import authorized
 from tests.contract.machine import House
 from tests.contract.serving import Serving
@@ -62,6 +66,10 @@ def connect(settings: ProviderSettings) -> Provider:
     return Encodes(provider) if isinstance(provider, HttpDialect) else provider
 
 
+async def nowhere(host: str, port: int) -> Sequence[str]:
+    raise OSError("no name leads anywhere")
+
+
 class Encoding:
     """`models` has a model of each provider. A tenant's house makes 999 ids at most: see `House`."""
 
@@ -75,7 +83,7 @@ class Encoding:
         catalog = Catalog(MemoryParameters(texts), [OFFLINE])
         self._router = Router(catalog, connect, Settings(), time.monotonic, runs=providers.runs)
         self._keys, self._houses = of_this_process(), dict[str, House]()
-        self.app = create_app(self._open_to, replace(Settings()), self._router.aclose)
+        self.app = create_app(self._open_to, replace(Settings()), self._router.aclose, endpoints_of=self._endpoints_of)
 
     def client(self, tenant: str) -> httpx2.AsyncClient:
         transport = httpx2.ASGITransport(authorized(self.app, tenant=tenant))
@@ -90,6 +98,11 @@ class Encoding:
     def forget(self) -> None:
         """Everything that is stored."""
         self._houses.clear()
+
+    def _endpoints_of(self, tenant: str) -> StoredEndpoints:
+        endpoints, seal = self.house(tenant).storage.endpoints, AeadSeal(self._keys, tenant)
+        guard = Guard(resolve=nowhere)
+        return StoredEndpoints(WebhookPorts(endpoints, seal, guard, time.time, lambda: secrets.token_hex(16), 0.01))
 
     def _open_to(self, access: Access) -> tuple[NewResponses, StoredResponses]:
         house = self.house(access.tenant)

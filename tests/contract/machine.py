@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import replace
 from typing import Any
 
@@ -67,7 +68,8 @@ class House:
         self.deaths = 0
 
     async def _start(self, response_id: str, generation: int) -> None:
-        self.executions.append(asyncio.create_task(self._execute(response_id, generation)))
+        apart = Context()  # no request waits for its chores
+        self.executions.append(asyncio.create_task(self._execute(response_id, generation), context=apart))
 
     async def _execute(self, response_id: str, generation: int) -> None:
         try:

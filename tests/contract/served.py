@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import httpx2
 from openai import AsyncOpenAI
 
-from openresponses.api.app import create_app
+from openresponses.api.app import create_app, no_endpoints
+from openresponses.webhooks.endpoints import StoredEndpoints
 from tests.contract.authorized import authorized
 from tests.contract.machine import House
 
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "openresponses")  # as `entry` does, where the API's metrics go
 
 
-def client_of(house: House) -> httpx2.AsyncClient:
+def client_of(
+    house: House, tenant: str = "default", endpoints_of: Callable[[str], StoredEndpoints] = no_endpoints
+) -> httpx2.AsyncClient:
     async def aclose() -> None:
         """Nothing is open."""
 
-    app = create_app(lambda _: (house.new, house.stored), house.settings, aclose)
-    return httpx2.AsyncClient(transport=httpx2.ASGITransport(authorized(app)), base_url="http://api/v1")
+    app = create_app(lambda _: (house.new, house.stored), house.settings, aclose, endpoints_of=endpoints_of)
+    transport = httpx2.ASGITransport(authorized(app, tenant=tenant))
+    return httpx2.AsyncClient(transport=transport, base_url="http://api/v1")
 
 
 def sdk_of(house: House, *, retries: int = 0) -> AsyncOpenAI:

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from openresponses.core import deltas as d
@@ -428,7 +428,6 @@ event = st.one_of(
 ends = st.sampled_from(["end_turn", "max_tokens", "refusal", "tool_use"])
 
 
-@settings(deadline=None)
 @given(st.lists(event, max_size=10), ends)
 async def test_any_stream_is_deltas_that_the_assembler_takes_or_an_error(events: list[Any], end: str) -> None:
     await check_deltas(decoded(*events, over(end), STOP), TOOLS)

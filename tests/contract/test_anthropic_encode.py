@@ -8,7 +8,6 @@ from typing import Any, get_args
 import pytest
 from anthropic.types import Model
 from hypothesis import given
-from hypothesis import settings as trial
 from hypothesis import strategies as st
 
 from openresponses.core.errors import RequestError
@@ -1097,7 +1096,6 @@ piece = st.one_of(
 )
 
 
-@trial(deadline=None)
 @given(
     st.lists(piece, min_size=1, max_size=12), st.sampled_from([*MODELS, OLD]), st.sampled_from(["high", "none", None])
 )
@@ -1107,7 +1105,6 @@ def test_any_history_is_one_that_the_vendor_takes(pieces: list[Any], model: str,
     assert sent["messages"][0]["role"] == "user"
 
 
-@trial(deadline=None)
 @given(st.lists(piece, max_size=8), st.lists(piece, max_size=4), st.sampled_from([OPUS, OLD]))
 def test_what_was_sent_once_is_sent_so_again(past: list[Any], more: list[Any], model: str) -> None:
     """A conversation that goes on: what was before is the vendor's cache, and what its thinking is bound to."""

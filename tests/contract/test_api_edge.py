@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
+from openresponses.api.edge import EXPOSED
 from openresponses.entry.api import build
 from tests.contract.authorized import authorized
 
@@ -250,7 +251,7 @@ async def test_every_answer_can_be_read_by_a_page_that_is_let_in() -> None:
     for answer in answers:
         assert cors(answer) == {
             "access-control-allow-origin": OTHER,
-            "access-control-expose-headers": "allow, openresponses-version, retry-after, x-request-id",
+            "access-control-expose-headers": ", ".join(EXPOSED),
         }
         assert answer.headers["vary"] == "Origin"
 

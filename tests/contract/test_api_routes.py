@@ -26,6 +26,7 @@ async def client() -> AsyncIterator[httpx2.AsyncClient]:
 
 def path_of(operation: Operation) -> str:
     filled = {"response_id": "resp_1", "model:path": "offline/demo", "conversation_id": "conv_1", "item_id": "msg_1"}
+    filled |= {"webhook_endpoint_id": "we_1"}
     return re.sub(r"\{([^}]*)\}", lambda name: filled[name[1]], operation.path)
 
 

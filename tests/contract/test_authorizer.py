@@ -16,8 +16,11 @@ from starlette.requests import Request
 from openresponses.api.access import Access, access_of
 from openresponses.client_keys import ClientKey, make, new_token
 from openresponses.core.errors import Unauthorized
-from openresponses.entry.authorizer import AuthorizerEvent, ConnectEvent, authorize, authorize_socket
+from openresponses.entry.authorizer import AuthorizerEvent, ConnectEvent, allowed, authorize, authorize_socket
+from openresponses.entry.issuer import Issuer, IssuerUnavailable
+from openresponses.entry.jwt_tokens import Caller, judge
 from openresponses.storage.dynamodb.client_keys import find_key, revoke_key, store_key
+from tests.contract.issuers import CLAIMS, RULES, URL, FakeIssuer, signed
 from tests.contract.storage_suite import EMULATORS, TABLE, AwsBackend, opened_aws
 
 NOW = 1_800_000_000
@@ -192,6 +195,7 @@ def test_it_imports_no_framework_and_nothing_of_the_product() -> None:
     code = "import sys, openresponses.entry.authorizer; print(*sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], env={}, check=True, capture_output=True, text=True)
     modules = set(result.stdout.split())
+    assert not modules & {"jwt", "cryptography"}
     assert {name.partition(".")[0] for name in modules} & {
         *("pydantic", "fastapi", "starlette", "mangum", "httpx2", "aws_lambda_powertools", "boto3")
     } == set()
@@ -199,6 +203,112 @@ def test_it_imports_no_framework_and_nothing_of_the_product() -> None:
         *("entry", "entry.authorizer", "entry.local_aws", "aws", "aws.session", "client_keys"),
         *("storage", "storage.dynamodb", "storage.dynamodb.client_keys"),
     }
+
+
+def judging(token: str, now: float) -> Caller | str:
+    return judge(token, RULES, Issuer(URL, FakeIssuer().fetch), now)
+
+
+def known(_: str) -> ClientKey | None:
+    return KEY
+
+
+def test_a_token_may_call_the_whole_stage_as_its_subject() -> None:
+    answer = authorize(event(f"Bearer {signed()}"), None, NOW, judging)
+    key_id = answer["principalId"]
+    assert key_id.startswith("jwt-")
+    assert answer == {
+        "principalId": key_id,
+        "policyDocument": asked(f"Bearer {TOKEN}")["policyDocument"],
+        "context": {
+            "tenant": "acme",
+            "key_id": key_id,
+            "models": "",
+            "mcp": "",
+            "reasoning": "",
+            "expires_at": str(CLAIMS["exp"]),
+        },
+    }
+    assert access_of(request(answer["context"])) == Access("acme", key_id)
+
+
+def test_a_token_opens_a_socket() -> None:
+    answer = authorize_socket(connecting(authorization=f"bearer {signed()}"), None, NOW, judging)
+    assert answer["policyDocument"]["Statement"][0]["Resource"] == CONNECT
+    assert answer["context"] == authorize(event(f"Bearer {signed()}"), None, NOW, judging)["context"]
+
+
+def test_each_door_is_open_where_the_deployment_says_so() -> None:
+    opened = {
+        (keys, tokens): [
+            passes(each, known if keys else None, judging if tokens else None) for each in (TOKEN, signed())
+        ]
+        for keys in (True, False)
+        for tokens in (True, False)
+    }
+    assert opened == {
+        (True, True): [True, True],
+        (True, False): [True, False],
+        (False, True): [False, True],
+        (False, False): [False, False],
+    }
+
+
+def passes(token: str, find: Any, judge: Any) -> bool:
+    try:
+        return bool(authorize(event(f"Bearer {token}"), find, NOW, judge))
+    except Exception as error:
+        return str(error) != "Unauthorized"
+
+
+def test_nothing_of_a_token_that_is_refused_is_logged_but_why(capsys: pytest.CaptureFixture[str]) -> None:
+    """What it claims is not believed, so not even its subject is told."""
+    token = signed({**CLAIMS, "aud": "elsewhere"})
+    with pytest.raises(Exception, match=r"^Unauthorized$"):
+        authorize(event(f"Bearer {token}"), known, NOW, judging)
+    line = {"level": "WARNING", "message": "refused", "service": "openresponses"}
+    assert json.loads(capsys.readouterr().out) == {**line, "reason": "token_other_audience", "key_id": ""}
+
+
+def test_an_issuer_that_is_down_is_a_lookup_that_failed_and_no_401(capsys: pytest.CaptureFixture[str]) -> None:
+    issuer = Issuer(URL, FakeIssuer(down=True).fetch)
+    with pytest.raises(IssuerUnavailable):
+        authorize(event(f"Bearer {signed()}"), known, NOW, lambda token, now: judge(token, RULES, issuer, now))
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(each["message"], each.get("KeyLookupsFailed")) for each in told] == [
+        ("issuer unavailable", None),
+        ("lookup failed", 1),
+    ]
+
+
+ISSUED = {"OPENRESPONSES_JWT_ISSUER": URL, "OPENRESPONSES_JWT_AUDIENCE": "a, b"}
+
+
+def test_the_deployment_says_who_may_come_in() -> None:
+    assert allowed({}) == allowed({"OPENRESPONSES_AUTH": "keys", **ISSUED}) == (True, None)
+    for auth, keys in (("jwt", False), ("keys+jwt", True)):
+        passes, judge = allowed({"OPENRESPONSES_AUTH": auth, **ISSUED})
+        assert passes is keys
+        assert judge is not None
+        assert judge("a.b.c", NOW) == "malformed"
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"OPENRESPONSES_AUTH": "none"}, "OPENRESPONSES_AUTH"),
+        ({"OPENRESPONSES_JWT_ISSUER": ""}, "OPENRESPONSES_JWT_ISSUER"),
+        ({"OPENRESPONSES_JWT_ISSUER": "http://127.0.0.1:8080"}, "OPENRESPONSES_JWT_ISSUER"),
+        (
+            {"OPENRESPONSES_JWT_ISSUER": "http://a.example", "OPENRESPONSES_LOOPBACK": "true"},
+            "OPENRESPONSES_JWT_ISSUER",
+        ),
+        ({"OPENRESPONSES_JWT_AUDIENCE": ""}, "OPENRESPONSES_JWT_AUDIENCE"),
+    ],
+)
+def test_a_deployment_that_says_it_wrong_lets_nobody_in(changed: dict[str, str], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        allowed({"OPENRESPONSES_AUTH": "keys+jwt", **ISSUED, **changed})
 
 
 def request(authorizer: object) -> Request:

@@ -37,6 +37,7 @@ from tests.contract.storage_suite import (
     rid,
     text,
 )
+from tests.contract.test_storage_endpoints import endpoint, letter
 from tests.sweeps import Sweep
 
 BIG = 220_000
@@ -275,6 +276,20 @@ async def is_silent(storage: Storage, n: int) -> bool:
     return gone and await storage.conversations.items(f"conv_{n}", 9) == []
 
 
+async def registers(storage: Storage, n: int) -> None:
+    """One item is that of all endpoints: whoever finds it changed reads it again."""
+    version = (await storage.endpoints.load()).version
+    assert await storage.endpoints.replace([endpoint(n)], version)
+
+
+async def is_registered(storage: Storage, n: int) -> bool:
+    return [*(await storage.endpoints.load()).endpoints] == [endpoint(n)]
+
+
+async def is_dead(storage: Storage, n: int) -> bool:
+    return letter(n) in await storage.endpoints.dead(100)
+
+
 OPERATIONS = {
     "hold a conversation": Operation(talked, hold, is_held),
     "end a conversation's": Operation(held, end, has_ended),
@@ -292,6 +307,8 @@ OPERATIONS = {
     "release": Operation(created, release, is_released),
     "spend": Operation(nothing, spend, are_spent),
     "give back": Operation(spend, lambda s, n: s.spent.give_back(requests(n), rid(n)), are_free),
+    "register an endpoint": Operation(nothing, registers, is_registered),
+    "keep a dead letter": Operation(nothing, lambda s, n: s.endpoints.keep_dead(letter(n)), is_dead),
     "stop": Operation(nothing, stop, always),
 }
 

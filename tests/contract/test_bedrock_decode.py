@@ -474,7 +474,7 @@ an_event = shape(
 ).filter(lambda event: isinstance(event, dict))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(events=st.lists(an_event, max_size=12), think_tags=st.booleans())
 async def test_whatever_comes_is_deltas_that_the_assembler_takes(events: Sequence[Any], think_tags: bool) -> None:
     reading = Reading(Naming(64, TOOLS), "answer", True, True, think_tags)

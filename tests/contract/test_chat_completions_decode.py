@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from openresponses.core import deltas as d
@@ -92,7 +92,6 @@ chunk = st.fixed_dictionaries(
 failed = st.lists(st.fixed_dictionaries({"error": error}), max_size=1)
 
 
-@settings(deadline=None)
 @given(st.lists(chunk, max_size=6), failed, st.sampled_from([False, True, "open"]))
 async def test_any_stream_is_deltas_that_the_assembler_takes_or_an_error(
     chunks: list[Any], end: list[Any], think_tags: Any
@@ -109,7 +108,6 @@ plain = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.one_of(plain, chunk.filter(lambda each: isinstance(each, dict))), max_size=8), st.booleans())
 def test_what_is_read_quickly_is_read_as_all_else_is(chunks: list[Any], tags: bool) -> None:
     """A field that nobody knows makes the decoder look at all of a chunk."""
@@ -145,7 +143,6 @@ def test_what_is_no_json_is_refused(data: str) -> None:
         loads(data)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 60)), st.booleans())
 def test_think_tags_are_found_however_the_stream_cuts_them(cuts: list[int], opened: bool) -> None:
     whole = ("" if opened else " \n<think>") + "a < b </thin c</think>\n\n d <think> e</think>"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -74,6 +75,21 @@ async def judged(at: Replaced, name: str, status: int | None) -> None:
     assert stored_ids == 0 or len(words) >= 4 * stored_ids, "a response that completed is not in its conversation"
 
 
+def asked_of(life: Life, key: str | None = None, **kind: Any) -> tuple[Replaced, str, int | None]:
+    """Post to a worker that lives so: it, the conversation, and the status of an answer that is whole."""
+    at = Replaced(Steady(), life)
+    name = asyncio.run(conversation(at.house))
+    seen: list[int] = []
+
+    async def asked() -> None:
+        seen.append((await post(at.worker, key=key, conversation=name, tools=TOOLS, **kind)).status_code)
+
+    run_until_killed(asked, life)
+    at.house.time += 60  # its lease is over
+    whole = seen and not kind.get("stream") and not kind.get("background")
+    return at, name, seen[0] if whole else None
+
+
 @kinds
 @moments
 @pytest.mark.parametrize(
@@ -82,20 +98,11 @@ async def judged(at: Replaced, name: str, status: int | None) -> None:
 def test_a_holder_that_ends_at_any_call_of_its_storage(
     sweep: Sweep, kind: Json, after: bool, error: BaseException
 ) -> None:
-    trials: list[tuple[Replaced, str, int | None]] = []
-    for number in sweep.sample(range(4 if kind.get("store") is False else 12), 5):
-        at = Replaced(Steady(), Life(last=number, after=after, pace=1, error=error))
-        name = asyncio.run(conversation(at.house))
-        seen: list[int] = []
-
-        async def asked(at: Replaced = at, name: str = name, seen: list[int] = seen) -> None:
-            seen.append((await post(at.worker, conversation=name, tools=TOOLS, **kind)).status_code)
-
-        run_until_killed(asked, at.life)
-        at.house.time += 60  # its lease is over
-        whole = bool(seen) and not kind.get("stream") and not kind.get("background") and not at.life.ended
-        trials.append((at, name, 200 if whole else None))
-    assert sum(at.life.ended for at, _, _ in trials) > 0
+    trials = [asked_of(Life(pace=1), **kind)]
+    calls = [*trials[0][0].life.calls]
+    for number in sweep.sample(range(len(calls)), 5):
+        trials.append(asked_of(Life(last=number, after=after, pace=1, error=error), **kind))
+        assert trials[-1][0].life.ended, f"nothing ended at {number} of {calls}"
 
     async def all_judged() -> None:
         await asyncio.gather(*(judged(*trial) for trial in trials))
@@ -107,15 +114,11 @@ def test_a_holder_that_ends_at_any_call_of_its_storage(
 @pytest.mark.parametrize("kind", [{}, {"stream": True}, {"background": True}], ids=["plain", "stream", "queued"])
 def test_the_same_request_again_adds_nothing_twice(sweep: Sweep, kind: Json, after: bool) -> None:
     """With its key, whatever became of the first: it gets one response, which is added once."""
-    trials: list[tuple[Replaced, str]] = []
-    for number in sweep.sample(range(12), 5):
-        at = Replaced(Steady(), Life(last=number, after=after, pace=1))
-        name = asyncio.run(conversation(at.house))
-        run_until_killed(
-            lambda at=at, name=name: post(at.worker, key="key", conversation=name, tools=TOOLS, **kind), at.life
-        )
-        at.house.time += 60
-        trials.append((at, name))
+    trials = [asked_of(Life(pace=1), "key", **kind)]
+    calls = [*trials[0][0].life.calls]
+    for number in sweep.sample(range(len(calls)), 5):
+        trials.append(asked_of(Life(last=number, after=after, pace=1), "key", **kind))
+        assert trials[-1][0].life.killed, f"nobody was killed at {number} of {calls}"
 
     async def again(at: Replaced, name: str) -> None:
         await at.outlive()
@@ -126,7 +129,7 @@ def test_the_same_request_again_adds_nothing_twice(sweep: Sweep, kind: Json, aft
         assert await kept(at.house, name) == ["hello", *OF_ONE], f"after {at.life.calls}"
 
     async def all_again() -> None:
-        await asyncio.gather(*(again(*trial) for trial in trials))
+        await asyncio.gather(*(again(at, name) for at, name, _ in trials))
 
     asyncio.run(all_again())
 
@@ -159,11 +162,11 @@ def test_a_holder_that_is_killed_in_dynamodb(sweep: Sweep, after: bool) -> None:
 def test_a_worker_of_the_state_machine_is_killed_at_any_call(sweep: Sweep, kind: Json) -> None:
     """Step Functions takes the task again: the context is the same items, and what is added is added once."""
 
-    async def trial(number: int, after: bool) -> bool:
+    async def trial(life: Life) -> list[str]:
+        """The calls of its workers, of which the first one has this life."""
         script = Steady()
         house = House(script, inline_turns=1)
         name = await conversation(house, "once")
-        life = Life(last=number, after=after)
         mortal = life.over(house.storage)
         ports = house.ports
         house.worker_ports = lambda: ports if life.ended else replace(ports, storage=mortal)
@@ -173,11 +176,13 @@ def test_a_worker_of_the_state_machine_is_killed_at_any_call(sweep: Sweep, kind:
         record = next(iter(house.shelf.responses))
         items, _ = await house.stored.input_items(record, limit=9, order="asc", after=None, before=None)
         assert [item.content[0].text for item in items if isinstance(item, Message)] == ["once", "hello"]  # type: ignore[union-attr]
-        return life.ended
+        return life.calls
 
     async def all_tried() -> None:
-        points = [(number, after) for number in range(20) for after in (False, True)]
-        ended = await asyncio.gather(*(trial(*point) for point in sweep.sample(points, 12)))
-        assert sum(ended) > 1
+        calls = await trial(Life())
+        points = [(number, after) for number in range(len(calls)) for after in (False, True)]
+        lives = [Life(*point) for point in sweep.sample(points, 12)]
+        await asyncio.gather(*map(trial, lives))
+        assert all(life.killed for life in lives), f"nobody was killed at some of {calls}"
 
     asyncio.run(all_tried())

@@ -214,8 +214,11 @@ FOLLOW: dict[str, Any] = {
 }
 
 
+HOOK: dict[str, Any] = {"name": "mine", "url": "https://hooks.test/", "event_types": ["response.failed"]}
+
+
 class Fuzzer:
-    """Makes requests of one seed. `made` are ids of responses, items and conversations that the server told."""
+    """Makes requests of one seed. `made` are ids of responses, items, conversations and hooks."""
 
     def __init__(self, seed: str, models: list[str]) -> None:
         self._dice, self._models = random.Random(seed), models
@@ -247,6 +250,7 @@ class Fuzzer:
 
     def _other_body(self) -> tuple[bytes, dict[str, Any]]:
         talk = b"/v1/conversations/" + _quoted(self._talk())
+        hook = b"/v1/webhook_endpoints/" + _quoted(self._hook())
         url, body = self._dice.choice(
             [
                 (b"/v1/responses/compact", COMPACT | {"model": self._dice.choice(self._models)}),
@@ -255,6 +259,10 @@ class Fuzzer:
                 (b"/v1/conversations", {"items": [{"type": "item_reference", "id": self._id()}]}),
                 (talk, {"metadata": {"topic": "other"}}),
                 (talk + b"/items", {"items": NEW_TALK["items"]}),
+                (b"/v1/webhook_endpoints", HOOK),
+                (hook, HOOK | {"url": f"https://{self._id()}/"}),
+                (hook + b"/test", {"event_type": "response.failed"}),
+                (hook + b"/rotate_secret", {"keep_old_secret_active_for_24_hours": True}),
             ]
         )
         return url, copy.deepcopy(body)
@@ -262,6 +270,10 @@ class Fuzzer:
     def _talk(self) -> str:
         talks = [each for each in self.made if each.startswith("conv_")]
         return self._dice.choice(talks) if talks and self._dice.random() < 0.8 else self._id()
+
+    def _hook(self) -> str:
+        hooks = [each for each in self.made if each.startswith("we_")]
+        return self._dice.choice(hooks) if hooks and self._dice.random() < 0.8 else self._id()
 
     def _changed(self, body: dict[str, Any]) -> bytes:
         for _ in range(self._dice.choice([0, 1, 1, 1, 2, 3])):
@@ -373,7 +385,9 @@ class Fuzzer:
                 b"/v1/responses/" + quoted + b"/input_items", b"/v1/responses/" + quoted + b"/input_items",
                 b"/v1/models", b"/v1/models/" + quoted, b"/health", b"/", b"//v1//responses//", b"/v1/responses",
                 b"/v1/responses", talk, talk + b"/items", talk + b"/items", talk + b"/items/" + quoted,
-                b"/v1/conversations", b"/v1/responses/compact",
+                b"/v1/conversations", b"/v1/responses/compact", b"/v1/webhook_endpoints", b"/v1/webhook_dead_letters",
+                b"/v1/webhook_endpoints/" + _quoted(self._hook()), b"/v1/webhook_event_types",
+                b"/v1/usage", b"/v1/usage",
                 b"/v1/responses/input_tokens", b"/%ff/%00", b"/v1/%2e%2e/x", b"/openapi.json",
             ]
         )  # fmt: skip
@@ -394,6 +408,9 @@ class Fuzzer:
             "metadata[a]",
             "metadata[",
             "metadata[]",
+            "from",
+            "to",
+            "by",
             "",
         ]
         values = [
@@ -449,7 +466,7 @@ def check(answer: httpx2.Response, asked: dict[str, Any], *, whole: bool) -> Non
 
 
 def ids_in(answer: httpx2.Response) -> list[str]:
-    """Of a response or a conversation, and of the items that it shows."""
+    """Of a response, a conversation or a webhook endpoint, and of the items that it shows."""
     if answer.status_code != 200 or not answer.content or answer.headers["content-type"] != "application/json":
         return []
     body = answer.json()

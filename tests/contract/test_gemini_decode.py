@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from openresponses.core import deltas as d
@@ -435,7 +435,6 @@ chunk = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(chunk, max_size=6), st.booleans())
 async def test_any_stream_is_deltas_that_the_assembler_takes_or_an_error(chunks: list[Any], stops: bool) -> None:
     await check_deltas(decoded(*chunks, *([STOP] if stops else [])), TOOLS.values())

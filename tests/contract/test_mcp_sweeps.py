@@ -106,13 +106,13 @@ _tools = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(result=_results)
 def test_any_result_is_one_that_a_model_reads(result: Any) -> None:
     assert item_of(output_of(result))["status"] in ("completed", "failed")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(raw=_tools)
 def test_of_any_listing_there_are_tools_or_none(raw: Any) -> None:
     found = tools_of(raw)

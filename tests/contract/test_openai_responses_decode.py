@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from openresponses.core import deltas as d
@@ -524,7 +524,6 @@ end = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(any_event, max_size=8), end, st.booleans())
 async def test_any_stream_is_deltas_that_the_assembler_takes_or_an_error(
     events: list[Any], last: Any, keep_content: bool

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from openresponses.core.bill import PER_DOLLAR, shown_cost
+from openresponses.core.bill import PER_DOLLAR, Service, shown_cost
 from openresponses.core.settings import Price, ProviderSettings
 from openresponses.dialects._shared.values import usage
 from openresponses.prices import Prices, rates_for
@@ -160,6 +160,16 @@ def test_a_price_is_found(what: str) -> None:
     assert rates_for(settings, model, NOW) is not None
 
 
+TIERS = {"flex": "0.00125", "": "0.0025", "default": "0.0025", "auto": "0.0025", "priority": "0.0045", "new": None}
+"""Of 2,000 tokens of GPT-5 mini: 0.125 and 1, 0.25 and 2, 0.45 and 3.60 (developers.openai.com/api/docs/pricing)."""
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_tier_has_its_price_and_one_that_nobody_knows_has_none(tier: str) -> None:
+    cost = Prices().of(provider("openai"), "gpt-5-mini", Service(tier))(usage(2_000, 1_000))
+    assert (cost and shown_cost(cost).usd) == TIERS[tier]
+
+
 UNKNOWN = {
     "a model that nobody knows": (provider("openai"), "gpt-99"),
     "a model of another vendor": (provider("anthropic"), "gpt-5-mini"),
@@ -180,12 +190,12 @@ UNKNOWN = {
 @pytest.mark.parametrize("what", UNKNOWN)
 def test_what_nobody_knows_is_unknown_and_never_nothing(what: str) -> None:
     settings, model = UNKNOWN[what]
-    assert Prices().of(settings, model)(usage(1_000, 1_000)) is None
+    assert Prices().of(settings, model, Service())(usage(1_000, 1_000)) is None
 
 
 def test_an_operators_price_wins() -> None:
     mine = {"gpt-5*": Price(input="1", output="2")}
-    cost = Prices().of(provider("openai", prices=mine), "gpt-5-mini")(usage(1_000_000, 1_000_000))
+    cost = Prices().of(provider("openai", prices=mine), "gpt-5-mini", Service())(usage(1_000_000, 1_000_000))
     assert shown_cost(cost).usd == "3"
 
 
@@ -206,12 +216,13 @@ def test_a_cost_depends_on_no_state_of_what_clients_name() -> None:
 
 ALONE = """
 import sys
+from openresponses.core.bill import Service
 from openresponses.prices import Prices, rates_for
 from openresponses.core.settings import ProviderSettings
 from openresponses.dialects._shared.values import usage
 
 settings = ProviderSettings(name="p", dialect="openai_responses", base_url="https://api.openai.com/v1")
-pricing = Prices().of(settings, "gpt-5-mini")
+pricing = Prices().of(settings, "gpt-5-mini", Service())
 assert "genai_prices" not in sys.modules and "openresponses.prices.published" not in sys.modules
 assert pricing(usage(1, 1)) is not None
 assert "genai_prices.data" in sys.modules

@@ -1,8 +1,10 @@
 """Whatever a client names, nothing private is connected to: a server that is listed, one that is called, a page that is
-opened. Each is a door that the table of `ssrf` is tried on.
+opened, a webhook that is told. Each is a door that the table of `ssrf` is tried on.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 
@@ -13,13 +15,18 @@ from openresponses.schema.request import CreateResponse
 from openresponses.schema.response import Response
 from openresponses.schema.server_items import McpCall, McpListTools, WebSearchCall
 from openresponses.schema.tools import McpTool, WebSearchTool
-from openresponses.storage.memory import MemoryParameters
+from openresponses.schema.webhooks import EVENT_TYPES
+from openresponses.storage.memory import MemoryParameters, memory_storage
+from openresponses.storage.memory_shelf import Shelf
 from openresponses.toolbox.mcp.listing import McpClients
 from openresponses.toolbox.mcp.source import McpSource
 from openresponses.toolbox.source import ToolFailed
 from openresponses.toolbox.web_search.page import read
 from openresponses.toolbox.web_search.source import WebSearch
 from openresponses.transport.guard import Guard
+from openresponses.webhooks.endpoints import StoredEndpoints
+from openresponses.webhooks.events import Ended
+from openresponses.webhooks.notify import WebhookPorts, notify
 from tests.contract.ssrf import Door, Listener, Refusal, redirected, tried
 
 REFUSED = "is one that this deployment does not connect to"
@@ -87,6 +94,27 @@ async def opening(url: str, guard: Guard) -> None:
         raise (Refusal if str(failure).startswith(refused) else ConnectionError(str(failure))) from None
 
 
+async def telling(url: str, guard: Guard) -> None:
+    """Of an endpoint that is set, and told of an end; and of one that was set before the guard was as it is."""
+    shelf = Shelf()
+    ports = WebhookPorts(memory_storage(shelf).endpoints, AeadSeal(KEYS, "t"), guard, lambda: 1.0, lambda: "0" * 32, 2)
+    stored = StoredEndpoints(ports)
+    try:
+        await stored.create("hook", url, EVENT_TYPES)
+        refused = False
+    except RequestError:
+        refused = True
+        made = (await stored.create("hook", "https://public.test/", EVENT_TYPES)).endpoint
+        await ports.endpoints.replace([replace(made, url=url)], 1)
+    failed = await notify(ports, Ended("resp_" + "0" * 32, "completed", 1))
+    reasons = {each.reason for each in failed}
+    if reasons & {"its URL may not be sent to", "its host leads to an address that is not public"}:
+        raise Refusal
+    if failed:
+        assert not refused, "what may not be set may not be sent to"
+        raise ConnectionError(str(failed))
+
+
 async def closed(clients: McpClients) -> None:
     for kept in clients._kept.values():
         await kept.client.rest()
@@ -96,6 +124,7 @@ DOORS: dict[str, tuple[Door, tuple[str, ...]]] = {
     "a server that is listed": (listing, ()),
     "a server that is called": (calling, ()),
     "a page that is opened": (opening, ("http://public.test/",)),  # it is made https
+    "a webhook that is told": (telling, ()),
 }
 
 

@@ -10,7 +10,16 @@ import pytest
 from botocore.exceptions import ClientError
 
 from openresponses.client_keys import ClientKey, make, new_token
-from openresponses.storage.dynamodb.client_keys import UnknownKey, find_key, list_keys, revoke_key, store_key
+from openresponses.core.storage import Limits, Meter
+from openresponses.storage.dynamodb.client_keys import (
+    UnknownKey,
+    end_of,
+    find_key,
+    list_keys,
+    revoke_key,
+    store_key,
+)
+from openresponses.storage.dynamodb.limits import change_limits, find_limits, limits_update
 from tests.contract.storage_suite import EMULATORS, TABLE, AwsBackend, opened_aws
 
 NAME = TABLE["TableName"]
@@ -95,3 +104,31 @@ def test_an_expired_key_is_forgotten_a_month_later(backend: AwsBackend) -> None:
 def test_no_tenant_has_an_item_where_keys_are(backend: AwsBackend) -> None:
     store_key(backend.dynamodb, NAME, new_key())
     assert [item["pk"]["S"] for item in backend.items() if "/" in item["pk"]["S"]] == []
+
+
+async def test_a_key_is_stored_with_its_limits_or_not_at_all(backend: AwsBackend) -> None:
+    key, limits = new_key(expires_at=NOW + 60), Limits(pico_per_day=10**12, concurrent=3)
+    update = limits_update(key.tenant, key.id, limits, end_of(key))
+    store_key(backend.dynamodb, NAME, key, [update])
+    meters = backend.storage("acme").meters
+    assert await meters.read(key.id, NOW) == (Meter(limits), Meter())
+    (meter,) = [item for item in backend.items() if item["pk"]["S"].startswith("acme/meter/")]
+    assert int(meter["ttl"]["N"]) == NOW + 60 + 30 * 86_400
+    with pytest.raises(ClientError, match="TransactionCanceled"):
+        store_key(backend.dynamodb, NAME, key, [limits_update(key.tenant, key.id, Limits(concurrent=9))])
+    assert await meters.read(key.id, NOW) == (Meter(limits), Meter())
+
+
+async def test_the_operator_and_the_functions_know_the_same_limits(backend: AwsBackend) -> None:
+    limits, others = Limits(tokens_per_minute=5), Limits(requests_per_minute=7)
+    meters = backend.storage("acme").meters
+    change_limits(backend.dynamodb, NAME, "acme", "key", limits)
+    change_limits(backend.dynamodb, NAME, "acme", None, others)
+    assert await meters.read("key", NOW) == (Meter(limits), Meter(others))
+    await meters.limit("key", others)
+    many = [("acme", None), ("acme", "key"), ("other", None), *(("acme", f"k{n}") for n in range(100)), ("acme", None)]
+    found = find_limits(backend.dynamodb, NAME, many)
+    assert [found[0], found[1], found[-1]] == [others] * 3
+    assert set(found[2:-1]) == {Limits()}
+    change_limits(backend.dynamodb, NAME, "acme", "key", Limits())
+    assert await meters.read("key", NOW) == (Meter(), Meter(others))

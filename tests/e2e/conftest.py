@@ -23,8 +23,8 @@ SECRETS = (
 """Must never be anywhere but where they are needed: the secret of the client's key, the provider's, and what a client
 gave for an MCP server.
 """
-PLANTED = (*SECRETS, "planted-prompt", "planted-answer")
-"""Must never be in a log line: a prompt and a piece of an output neither."""
+PLANTED = (*SECRETS, "planted-prompt", "planted-answer", "planted-webhook")
+"""Must never be in a log line: a prompt, a piece of an output, and a webhook's URL neither."""
 
 
 @dataclass(frozen=True)

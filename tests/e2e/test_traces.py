@@ -28,8 +28,10 @@ def trace_of(cloud: Endpoint, trace_id: str) -> list[trace.Span]:
 @pytest.mark.parametrize("background", [False, True])
 def test_a_loop_is_one_trace_whoever_makes_it(cloud: Endpoint, background: bool) -> None:
     asked = {
-        "model": "offline/demo", "input": "What is 6 * 7, and what time is it? planted-prompt",
-        "background": background, "tools": [{"type": "serverless:calculator"}, {"type": "serverless:clock"}],
+        "model": "offline/demo",
+        "input": "What is 6 * 7, and what time is it? planted-prompt",
+        "background": background,
+        "tools": [{"type": "serverless:calculator"}, {"type": "serverless:clock"}],
     }
     trace_id = f"{TRACE[:-1]}{int(background)}"
     headers = {"authorization": f"Bearer {cloud.api_key}", "traceparent": f"00-{trace_id}-{CLIENT}-01"}

@@ -55,9 +55,62 @@ def test_a_key_is_revoked_by_its_id_or_as_a_whole(cloud: Cloud) -> None:
         (("create", "--tenant", "acme", "--models", "two words"), "models are names without spaces"),
         (("create", "--tenant", "acme", "--mcp", "docs,,github"), "MCP servers are names without spaces"),
         (("revoke", "nobody000000"), "there is no key nobody000000"),
+        (("limit", "nobody000000", "--concurrent", "1"), "there is no key nobody000000"),
+        (
+            ("create", "--tenant", "acme", "--requests-per-minute", "-1"),
+            "--requests-per-minute -1: a whole number from 0",
+        ),
+        (
+            ("create", "--tenant", "acme", "--tokens-per-minute", "many"),
+            "--tokens-per-minute many: a whole number from 0",
+        ),
+        (("create", "--tenant", "acme", "--concurrent", "1001"), "--concurrent 1001: a whole number from 0 to 1000"),
+        (("create", "--tenant", "acme", "--usd-per-day", "NaN"), "--usd-per-day NaN: US dollars, such as 2.50"),
+        (("create", "--tenant", "acme", "--usd-per-month", "0.0000000000001"), "12 decimals at most"),
     ],
 )
 def test_what_is_wrong_is_named(cloud: Cloud, words: tuple[str, ...], why: str) -> None:
     done = cloud.run("keys", *words)
     assert (done.status, done.out) == (1, "")
     assert why in done.err
+
+
+def test_a_key_is_made_with_its_limits_and_they_count_at_once(cloud: Cloud) -> None:
+    limits = (
+        "--requests-per-minute",
+        "1",
+        "--tokens-per-minute",
+        "90000",
+        "--usd-per-day",
+        "2.50",
+        "--concurrent",
+        "3",
+    )
+    made = cloud.run("keys", "create", "--tenant", "initech", *limits, "--usd-per-month", "none")
+    key = made.out.strip()
+    row = next(row for row in cloud.run("keys", "list").rows() if row[0] == key.split("_")[1])
+    assert row[9] == "1 requests/minute, 90000 tokens/minute, 2.5 USD/day, 3 at once"
+    cloud.run("keys", "limit", key, "--usd-per-day", "none")  # the offline model's price may be unknown
+    time.sleep(60 - time.time() % 60 if time.time() % 60 > 50 else 0)  # both requests come in one minute
+    first, second = asked(cloud, key), asked(cloud, key)
+    assert (first.status_code, second.status_code) == (200, 429)
+    assert first.headers["x-ratelimit-limit-requests"] == "1"
+    assert second.json()["error"]["code"] == "rate_limit_exceeded"
+    lifted = cloud.run("keys", "limit", key.split("_")[1], "--requests-per-minute", "none")
+    assert "90000 tokens/minute, 3 at once" in lifted.out
+    assert asked(cloud, key).status_code == 200
+
+
+def test_a_tenants_limits_are_set_listed_and_lifted(cloud: Cloud) -> None:
+    key = cloud.run("keys", "create", "--tenant", "hooli").out.strip()
+    assert cloud.run("tenants", "limit", "hooli", "--requests-per-minute", "0").status == 0
+    assert ["hooli", "1", "0 requests/minute"] in cloud.run("tenants", "list").rows()
+    refused = asked(cloud, key)
+    assert (refused.status_code, refused.headers["x-should-retry"]) == (429, "false")
+    assert cloud.run("tenants", "limit", "hooli", "--requests-per-minute", "none").status == 0
+    assert asked(cloud, key).status_code == 200
+
+
+def asked(cloud: Cloud, key: str) -> httpx2.Response:
+    body = {"model": "offline/demo", "input": "Hello", "store": False}
+    return httpx2.post(f"{cloud.base_url}/responses", json=body, headers={"authorization": f"Bearer {key}"}, timeout=30)

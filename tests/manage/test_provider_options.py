@@ -38,6 +38,14 @@ def test_options_make_a_document_of_what_is_given(monkeypatch: pytest.MonkeyPatc
     }
 
 
+def test_prices_are_said_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = document(monkeypatch, "vllm", "--price", "big=1.25,10,0.125,1.5", "--price", "*=0,0")
+    assert made["prices"] == {
+        "big": {"input": "1.25", "output": "10", "cached": "0.125", "cache_write": "1.5"},
+        "*": {"input": "0", "output": "0"},
+    }
+
+
 def test_a_key_is_read_where_the_preset_has_one_or_the_user_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "api_key" not in document(monkeypatch, "vllm", stdin="ignored")
     assert document(monkeypatch, "vllm", "--key", stdin="the-key")["api_key"] == "the-key"
@@ -55,6 +63,10 @@ WRONG = {
     "a path that is no list": (("groq", "--option", "allow_options=tools"), "k", "options.allow_options"),
     "neither true nor false": (("groq", "--option", "shared_files=yes"), "k", "options.shared_files"),
     "an option without a value": (("groq", "--option", "louder"), "k", "--option louder: not NAME=VALUE"),
+    "a price without an output": (("vllm", "--price", "big=1"), "", "--price big=1: not MODEL=INPUT,OUTPUT"),
+    "a price of no model": (("vllm", "--price", "1,2"), "", "--price 1,2: not MODEL=INPUT,OUTPUT"),
+    "a price below nothing": (("vllm", "--price", "big=1,-2"), "", "prices.big.output"),
+    "a price in another currency": (("vllm", "--price", "big=1,2\u20ac"), "", "prices.big.output"),
     "a timeout of nothing": (("groq", "--idle-timeout", "0"), "k", "idle_timeout"),
     "no key on standard input": (("groq",), "", "API key of groq is missing"),
     "a header without a value": (("groq", "--header", "x-team"), "k\n", "Header x-team of groq is missing"),

@@ -76,6 +76,12 @@ READERS = {
 TOKENS = {"input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "output_reasoning_tokens"}
 
 
+def tier_of(recording: Recording) -> str:
+    """The last word of the vendor's: it repeats the client's at first."""
+    words = re.findall(rb'"(?:service_tier|serviceTier|trafficType)": ?"(\w+)"', recording.body)
+    return words[-1].decode().lower().removeprefix("on_demand_") if words else "default"
+
+
 def judged(recording: Recording) -> Decimal | None:
     """What genai-prices makes of the vendor's own counts. None where it knows no price, or the turn had no counts."""
     snapshot, url = load(), provider_of(recording)["base_url"]
@@ -93,7 +99,12 @@ def judged(recording: Recording) -> Decimal | None:
     _, usage = reader.extract_usage(answer, api_flavor=wire)
     for other in [each for each in vars(usage) if each not in TOKENS]:  # a cost is of tokens, whatever they stand for
         setattr(usage, other, None)
-    price = model.calc_price(usage, provider)
+    terms = {"service_tier": tier_of(recording)}
+    if terms["service_tier"] in ("flex", "priority") and not any(
+        terms == each.when for each in model.price_variants or ()
+    ):
+        return None  # it would give the standard price
+    price = model.calc_price(usage, provider, price_context=terms)
     return price.total_price if vars(price.model_price) else None  # no rate at all is no price: it isn't nothing
 
 

@@ -290,6 +290,49 @@ def test_a_transaction_copies_no_table_and_takes_back_what_it_did(
     }
 
 
+@pytest.mark.parametrize("range_key", [True, False])
+def test_a_query_looks_at_the_items_of_its_key_alone(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, range_key: bool
+) -> None:
+    dynamodb, table = machine.aws.client("dynamodb"), f"queries-{range_key}"
+    names = ["pk", "sk"] if range_key else ["pk"]
+    dynamodb.create_table(
+        TableName=table,
+        KeySchema=[
+            {"AttributeName": name, "KeyType": kind} for name, kind in zip(names, ("HASH", "RANGE"), strict=False)
+        ],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by-sk",
+                "KeySchema": [{"AttributeName": "sk", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    for number in range(9):
+        dynamodb.put_item(
+            TableName=table, Item={"pk": {"S": f"{number // 3 if range_key else number}"}, "sk": {"S": f"{number % 3}"}}
+        )
+    seen: list[int] = []
+    all_items = Table.all_items
+    monkeypatch.setattr(Table, "all_items", lambda self: (items := all_items(self), seen.append(len(items)))[0])
+
+    def found(name: str, value: str, **more: Any) -> list[str]:
+        asked = {"KeyConditionExpression": f"{name} = :value", "ExpressionAttributeValues": {":value": {"S": value}}}
+        return sorted(
+            item["pk"]["S"] + item["sk"]["S"] for item in dynamodb.query(TableName=table, **asked, **more)["Items"]
+        )
+
+    assert found("pk", "1") == (["10", "11", "12"] if range_key else ["11"])
+    assert found("pk", "none") == []
+    assert found("sk", "1", IndexName="by-sk") == (["01", "11", "21"] if range_key else ["11", "41", "71"])
+    assert found("pk", "2") == (["20", "21", "22"] if range_key else ["22"])
+    assert seen == [3 if range_key else 1, 0, 9, 3 if range_key else 1]
+    assert len(dynamodb.scan(TableName=table)["Items"]) == 9
+
+
 def test_an_invoke_reaches_the_function(machine: Machine) -> None:
     machine.functions["echo"] = target(lambda event: {"echo": event})
     answer = machine.aws.client("lambda").invoke(FunctionName="echo", Payload=b'{"a":"\xc3\xa9"}')

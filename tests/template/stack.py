@@ -35,6 +35,7 @@ NAMES = {
     "AWS::S3::Bucket": "BucketName",
     "AWS::SNS::Topic": "TopicName",
     "AWS::SSM::Parameter": "Name",
+    "AWS::SQS::Queue": "QueueName",
     "AWS::StepFunctions::StateMachine": "StateMachineName",
 }
 """The property that names a resource of each type, which CloudFormation names itself where the property is absent."""
@@ -84,6 +85,10 @@ class Stack:
         pattern = _ARNS.get(resource["Type"], f"{resource['Type'].split('::')[1].lower()}:{{here}}:{{name}}")
         here = f"{self.region}:{self.account}"
         return f"arn:{self.partition}:" + pattern.format(here=here, account=self.account, name=self.physical(logical))
+
+    def stream(self, logical: str) -> str:
+        """Of a table. AWS names it after the time at which it was made."""
+        return f"{self.arn(logical)}/stream/2026-11-27T00:00:00.000"
 
     def physical(self, logical: str) -> str:
         resource = self.template["Resources"][logical]
@@ -177,7 +182,13 @@ class Stack:
         return self.arn(name) if self.template["Resources"][name]["Type"] in _REF_IS_ARN else self.physical(name)
 
     def _attribute(self, logical: str, attribute: str) -> str:
-        return self.arn(logical) if attribute == "Arn" else f"{self.physical(logical)}.{attribute}"
+        match attribute:
+            case "Arn":
+                return self.arn(logical)
+            case "StreamArn":
+                return self.stream(logical)
+            case _:
+                return f"{self.physical(logical)}.{attribute}"
 
 
 def statements(stack: Stack, role: str) -> Iterator[Json]:

@@ -160,6 +160,20 @@ def test_every_distribution_lists_only_files_that_are_there(artifact: Path) -> N
         assert [row for row in rows if not (artifact / row.split(",")[0]).exists()] == []
 
 
+PRICED = """
+import importlib.util
+from openresponses.prices.published import load
+assert load().providers
+print([each for each in ("httpx2", "httpcore2", "h11") if importlib.util.find_spec(each)])
+"""
+
+
+def test_prices_are_in_the_artifact_without_the_http_client_that_updates_them(artifact: Path) -> None:
+    command = [INTERPRETER, "-S", "-c", PRICED]
+    done = subprocess.run(command, cwd=artifact, capture_output=True, text=True, timeout=60, env={"PYTHONPATH": "."})
+    assert (done.stderr, done.stdout.strip()) == ("", "[]")
+
+
 def test_the_artifact_is_far_below_lambdas_limit(artifact: Path) -> None:
     megabytes = sum(path.stat().st_size for path in artifact.rglob("*") if path.is_file()) / 2**20
     assert megabytes < 50  # of 250; a dependency that doubles the artifact should be a decision
@@ -177,17 +191,31 @@ def test_a_function_that_is_built_alone_is_built_in_full(tmp_path: Path) -> None
     assert "uv export" in make("WorkerFunction", tmp_path, "--just-print")
 
 
-def test_the_authorizers_artifact_is_what_it_imports_and_no_more(tmp_path: Path) -> None:
+def test_the_authorizers_artifact_is_what_it_imports_and_what_reads_tokens(tmp_path: Path) -> None:
     make("AuthorizerFunction", tmp_path)
-    handler = "openresponses.entry.authorizer"
+    entry = "openresponses.entry"
     code = (
-        f"import sys, {handler}; print(*(m.__file__ for n, m in sys.modules.items() if n.startswith('openresponses')))"
+        f"import sys, {entry}.authorizer; first = {{*sys.modules}}\n"
+        f"import {entry}.issuer, {entry}.jwt_tokens\n"
+        "print(*(m.__file__ for n, m in sys.modules.items() if n.startswith('openresponses')))\n"
+        "print(*{*sys.modules} - first)\nprint(*first)\n"
+        "import jwt, cryptography; print(jwt.__file__, cryptography.__file__)"
     )
     variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path)}
     # Its other imports are the standard library's and botocore's, which the runtime brings, and here our environment.
     imported = subprocess.run([sys.executable, "-c", code], env=variables, check=True, capture_output=True, text=True)
-    assert {Path(file) for file in imported.stdout.split()} == {*tmp_path.rglob("*.py")}
-    assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} == {".py", ".pyc"}
+    ours, later, first, packages = (line.split() for line in imported.stdout.splitlines())
+    assert {Path(file) for file in ours} == {*(tmp_path / "openresponses").rglob("*.py")}
+    assert {"jwt", "cryptography"} <= {*later}
+    assert not {"jwt", "cryptography"} & {*first}
+    assert all(Path(file).is_relative_to(tmp_path) for file in packages)
+    roots = {path.name for path in tmp_path.iterdir() if path.suffix not in (".dist-info", ".so")}
+    assert roots == {"openresponses", "jwt", "cryptography", "cffi", "pycparser"}
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < 25 * 2**20
+
+
+def test_no_other_function_has_what_reads_tokens(artifact: Path) -> None:
+    assert not {"jwt", "cryptography"} & {path.name for path in artifact.iterdir()}
 
 
 async def test_the_state_machines_function_starts_from_the_artifact(artifact: Path, source: Json) -> None:

@@ -12,22 +12,23 @@ from tests.template.reading import ROOT, Json, grants, of_type, statements, told
 from tests.template.stack import Stack
 from tests.template.stack import statements as of_role
 
-API, WORKER, AUTHORIZER = ("ApiFunction", "WorkerFunction", "AuthorizerFunction")
+API, WORKER, AUTHORIZER, ENDED = ("ApiFunction", "WorkerFunction", "AuthorizerFunction", "EndedFunction")
 SOCKET, SOCKET_WORKER, SOCKET_AUTHORIZER = SOCKETS = tuple(
     f"Socket{each}Function" for each in ("", "Worker", "Authorizer")
 )
-OURS = (API, WORKER, AUTHORIZER, *SOCKETS)
+OURS = (API, WORKER, AUTHORIZER, ENDED, *SOCKETS)
 EXAMPLE = "ExampleToolFunction"
 REFUND = "ExampleToolRefundFunction"
 HANDLERS = {
     API: "openresponses.entry.api.app",
     WORKER: "openresponses.entry.tasks.work",
     AUTHORIZER: "openresponses.entry.authorizer.handler",
+    ENDED: "openresponses.entry.ended.handler",
     SOCKET: "openresponses.entry.socket.handler",
     SOCKET_WORKER: "openresponses.entry.socket_worker.handler",
     SOCKET_AUTHORIZER: "openresponses.entry.authorizer.connect_handler",
 }
-TIMEOUTS = {API: 900, WORKER: 900, AUTHORIZER: 10, SOCKET: 29, SOCKET_WORKER: 900, SOCKET_AUTHORIZER: 10}
+TIMEOUTS = {API: 900, WORKER: 900, AUTHORIZER: 10, ENDED: 60, SOCKET: 29, SOCKET_WORKER: 900, SOCKET_AUTHORIZER: 10}
 
 POWERTOOLS = {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME"}
 STORAGE = {"TABLE", "BUCKET", "RESPONSE_DAYS", "LOG_DAYS"}
@@ -35,6 +36,7 @@ CONFIGURATION = {"SSM_PREFIX", "CONFIG_SECONDS", "KEY_ARN"}
 LOOP = {*STORAGE, *CONFIGURATION, "DEFAULT_PROVIDER", "LOCAL_AWS", "STATE_MACHINE_ARN", "TURN_SECONDS", "OTLP_ENDPOINT"}
 READ = {  # what a function does not read, it is not told
     WORKER: LOOP,
+    ENDED: {*CONFIGURATION, "TABLE", "BUCKET", "LOCAL_AWS", "WEBHOOK_MACHINE_ARN"},
     SOCKET: {*CONFIGURATION, "TABLE", "BUCKET", "LOCAL_AWS", "SOCKET_WORKER"},
     SOCKET_WORKER: {
         *LOOP,
@@ -42,8 +44,10 @@ READ = {  # what a function does not read, it is not told
         *("MCP_HOSTS", "SOCKET_FRAME_BYTES", "SOCKET_WORKER"),
     },
 }
+OF_WEBHOOKS = {"OPENRESPONSES_WEBHOOK_MACHINE_ARN"}
 OF_SOCKETS = {"OPENRESPONSES_SOCKET_FRAME_BYTES", "OPENRESPONSES_SOCKET_WORKER"}
 OF_LOCAL_CLOUDS = {"OPENRESPONSES_LOOPBACK"}
+OF_AUTHORIZERS = {f"OPENRESPONSES_{each}" for each in ("AUTH", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_TENANT_CLAIM")}
 
 TABLE, BUCKET = "ResponsesTable.Arn", "ResponsesBucket.Arn"
 HERE = "${AWS::Region}:${AWS::AccountId}"
@@ -54,6 +58,7 @@ LEADING_KEYS = {  # a response's partition has a slash in its name, and a client
     API: [["*/*"], ["*/*"]],
     WORKER: [["*/*"]],
     AUTHORIZER: [["key#*"]],
+    ENDED: [["*/*"]],
     SOCKET: [["*/*"], ["*/*", "key#*"]],
     SOCKET_WORKER: [["*/*"]],
     SOCKET_AUTHORIZER: [["key#*"]],
@@ -74,7 +79,11 @@ CONFIGURATION_IN_SSM = {
 START = {"states:StartExecution": f"arn:${{AWS::Partition}}:states:{HERE}:stateMachine:${{AWS::StackName}}-loop"}
 STOP = {"states:StopExecution": f"arn:${{AWS::Partition}}:states:{HERE}:execution:${{AWS::StackName}}-loop:*"}
 
-
+FOLLOW = {
+    **{f"dynamodb:{name}": "ResponsesTable.StreamArn" for name in ("DescribeStream", "GetRecords", "GetShardIterator")},
+    "dynamodb:ListStreams": f"${{{TABLE}}}/stream/*",
+}
+"""What Lambda does with the function's role: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html"""
 SOCKETS_WORKER = f"arn:${{AWS::Partition}}:lambda:{HERE}:function:${{AWS::StackName}}-socket"
 SEND = {
     "execute-api:ManageConnections": ", ".join(
@@ -102,6 +111,11 @@ GRANTS = {
     | INVOKE_TOOLS
     | CONFIGURATION_IN_SSM,
     AUTHORIZER: items("GetItem"),
+    ENDED: items("PutItem", "Query", "UpdateItem")
+    | FOLLOW
+    | {"sqs:SendMessage": "EndedDeadLetters.Arn"}
+    | {name: where.replace("-loop", "-webhook") for name, where in START.items()}
+    | {"ssm:GetParameter": CONFIGURATION_IN_SSM["ssm:GetParameter"]},
     SOCKET: items("GetItem", "PutItem", "Query", "UpdateItem")
     | {name: OBJECTS[name] for name in ("s3:PutObject", "s3:DeleteObject")}
     | {name: CONFIGURATION_IN_SSM[name] for name in ("ssm:GetParameter", "ssm:PutParameter")}
@@ -130,7 +144,9 @@ LOG_DELIVERY = {
 """CloudWatch Logs takes no resource for these: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html"""
 
 
-ROLES = {f"{name}Role" for name in (*OURS, EXAMPLE, REFUND, "LoopStateMachine")} | {"ApiGatewayLogsRole"}
+ROLES = {f"{name}Role" for name in (*OURS, EXAMPLE, REFUND, "LoopStateMachine", "WebhookStateMachine")} | {
+    "ApiGatewayLogsRole"
+}
 
 
 def variables(resources: dict[str, Json], function: str) -> Json:
@@ -202,9 +218,9 @@ def test_sam_makes_first_what_the_others_are_copied_from(source: Json) -> None:
 def test_the_environment_is_exactly_what_the_code_reads(resources: dict[str, Json]) -> None:
     entry = ROOT / "functions/openresponses/entry"
     read = {name for file in entry.rglob("*.py") for name in re.findall(r"\bOPENRESPONSES_[A-Z_]+\b", file.read_text())}
-    of_api = read - OF_SOCKETS - OF_LOCAL_CLOUDS
+    of_api = read - OF_SOCKETS - OF_WEBHOOKS - OF_LOCAL_CLOUDS - OF_AUTHORIZERS
     assert set(variables(resources, API)) == of_api | POWERTOOLS | {"AWS_LAMBDA_EXEC_WRAPPER"}
-    told = {"OPENRESPONSES_TABLE", "OPENRESPONSES_LOCAL_AWS"}
+    told = {"OPENRESPONSES_TABLE", "OPENRESPONSES_LOCAL_AWS"} | OF_AUTHORIZERS
     for name in (AUTHORIZER, SOCKET_AUTHORIZER):
         assert set(variables(resources, name)) == told | POWERTOOLS - {"POWERTOOLS_LOG_LEVEL"}
     for name, wanted in READ.items():
@@ -219,9 +235,13 @@ def test_no_deployment_is_led_to_a_local_cloud(resources: dict[str, Json]) -> No
 
 
 def test_a_variable_is_the_same_in_every_function(resources: dict[str, Json]) -> None:
-    everything = {**variables(resources, SOCKET_WORKER), **variables(resources, API)}
+    everything = {
+        **variables(resources, AUTHORIZER),
+        **variables(resources, SOCKET_WORKER),
+        **variables(resources, API),
+    }
     for name in OURS:
-        ours = variables(resources, name)
+        ours = {each: value for each, value in variables(resources, name).items() if each not in OF_WEBHOOKS}
         assert ours == {each: everything[each] for each in ours}
 
 

@@ -24,9 +24,9 @@ CHECKOV = "checkov==3.3.30"
 
 SOCKETS = ("SocketAuthorizerFunction", "SocketFunction", "SocketWorkerFunction")
 EXAMPLES = ("ExampleToolFunction", "ExampleToolRefundFunction")
-FUNCTIONS = ("ApiFunction", "AuthorizerFunction", *EXAMPLES, "WorkerFunction", *SOCKETS)
+FUNCTIONS = ("ApiFunction", "AuthorizerFunction", "EndedFunction", *EXAMPLES, "WorkerFunction", *SOCKETS)
 TABLES = ("ExampleToolTable", "ResponsesTable")
-LOGS = (*(f"{name}Logs" for name in FUNCTIONS), "ApiAccessLogs", "LoopStateMachineLogs")
+LOGS = (*(f"{name}Logs" for name in FUNCTIONS), "ApiAccessLogs", "LoopStateMachineLogs", "WebhookStateMachineLogs")
 STAGE = "ApiopenresponsesStage"
 
 LINT = {

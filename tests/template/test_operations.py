@@ -36,14 +36,15 @@ from tests.template.reading import ROOT, Json, of_type
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:woken"
 SOCKETS = ("SocketFunction", "SocketWorkerFunction", "SocketAuthorizerFunction")
-FUNCTIONS = ("ApiFunction", "WorkerFunction", "AuthorizerFunction", *SOCKETS)
+FUNCTIONS = ("ApiFunction", "WorkerFunction", "AuthorizerFunction", "EndedFunction", *SOCKETS)
+MACHINES = ("LoopStateMachine", "WebhookStateMachine")
 NAMESPACE = "openresponses"
 
 Metric = tuple[str, str, tuple[str, ...]]
 """A namespace, a name, and the names of its dimensions."""
 
 LAMBDA = "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html"
-LAMBDA_METRICS = ("AsyncEventsDropped", "ConcurrentExecutions", "Errors", "Invocations", "Throttles")
+LAMBDA_METRICS = ("AsyncEventsDropped", "ConcurrentExecutions", "Errors", "Invocations", "IteratorAge", "Throttles")
 GATEWAY = "https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html"
 WEBSOCKET = (
     "https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-logging.html"
@@ -51,6 +52,9 @@ WEBSOCKET = (
 )
 WEBSOCKET_METRICS = ("ConnectCount", "MessageCount", "ClientError", "IntegrationError", "ExecutionError")
 STATES = "https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html"
+QUEUES = (
+    "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html"
+)
 DYNAMODB = "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html"
 OF_AWS: dict[Metric, str] = {
     **{("AWS/ApiGateway", name, ("ApiName", "Stage")): GATEWAY for name in ("Count", "4XXError", "5XXError")},
@@ -63,6 +67,7 @@ OF_AWS: dict[Metric, str] = {
             *("ExecutionsTimedOut", "ExecutionThrottled"),
         )
     },
+    ("AWS/SQS", "ApproximateNumberOfMessagesVisible", ("QueueName",)): QUEUES,
     **{("AWS/DynamoDB", f"{kind}ThrottleEvents", ("TableName",)): DYNAMODB for kind in ("Read", "Write")},
 }
 
@@ -247,6 +252,9 @@ def test_these_are_the_alarms(deployed: Json) -> None:
         "KeyLookupsAlarm": {"KeyLookupsFailed"},
         "ExecutionsFailedAlarm": {"ExecutionsFailed", "ExecutionsStarted"},
         "ExecutionsTimedOutAlarm": {"ExecutionsTimedOut"},
+        "EndedGivenUpAlarm": {"ApproximateNumberOfMessagesVisible"},
+        "EndedLateAlarm": {"IteratorAge"},
+        "WebhooksLostAlarm": {"ExecutionsFailed"},
         "SocketThrottledAlarm": {"Throttles"},
         "SocketDeathsAlarm": {"Errors"},
         "SocketDroppedAlarm": {"AsyncEventsDropped"},
@@ -283,7 +291,9 @@ def test_metrics_are_told_apart_by_stack(deployed: Json, printed: set[Metric]) -
     for alarm in alarms(deployed).values():
         for each in watched(alarm):
             ours = {named["Name"]: named["Value"] for named in each["Dimensions"]}
-            assert {*ours.values()} & {"local", "LoopStateMachine", *FUNCTIONS} or "local-" in str(ours), ours
+            assert {*ours.values()} & {"local", "EndedDeadLetters", *MACHINES, *FUNCTIONS} or "local-" in str(ours), (
+                ours
+            )
 
 
 def test_the_alarm_on_bugs_looks_for_the_code_that_a_bug_has(deployed: Json) -> None:
@@ -340,13 +350,13 @@ def test_all_or_nothing_is_traced(tracing: str, mode: str, deployed: Json) -> No
     resources = as_deployed(deployed, Tracing=tracing)
     on = tracing == "enabled"
     assert {resources[name]["Properties"]["TracingConfig"]["Mode"] for name in FUNCTIONS} == {mode}
-    assert resources["LoopStateMachine"]["Properties"]["TracingConfiguration"] == {"Enabled": on}
+    assert [resources[name]["Properties"]["TracingConfiguration"] for name in MACHINES] == [{"Enabled": on}] * 2
     assert resources["ApiopenresponsesStage"]["Properties"]["TracingEnabled"] is on
     assert ("TracingPolicy" in resources) is on
     if on:
         policy = resources["TracingPolicy"]["Properties"]
         assert policy["Roles"] == [*(f"{name}Role" for name in ("ApiFunction", "WorkerFunction")), *policy["Roles"][2:]]
-        assert {*policy["Roles"]} == {f"{name}Role" for name in (*FUNCTIONS, "LoopStateMachine")}
+        assert {*policy["Roles"]} == {f"{name}Role" for name in (*FUNCTIONS, *MACHINES)}
         (statement,) = policy["PolicyDocument"]["Statement"]
         assert statement == {"Effect": "Allow", "Action": TRACE, "Resource": "*"}
 
@@ -355,8 +365,12 @@ def test_all_or_nothing_is_traced(tracing: str, mode: str, deployed: Json) -> No
 
 TABLES = ("ResponsesTable", "ExampleToolTable")
 EXAMPLES = ("ExampleToolFunction", "ExampleToolRefundFunction")
-LOG_GROUPS = tuple(f"{name}Logs" for name in (*FUNCTIONS, *EXAMPLES, "LoopStateMachine", "ApiAccess"))
-THROUGH = {"KeyPolicy": ("dynamodb", "s3", "ssm"), "AuthorizerKeyPolicy": ("dynamodb",)}
+LOG_GROUPS = tuple(f"{name}Logs" for name in (*FUNCTIONS, *EXAMPLES, *MACHINES, "ApiAccess"))
+THROUGH = {
+    "KeyPolicy": ("dynamodb", "s3", "ssm"),
+    "EndedKeyPolicy": ("dynamodb", "sqs", "ssm"),
+    "AuthorizerKeyPolicy": ("dynamodb",),
+}
 READ = {"kms:Decrypt", "kms:DescribeKey"}
 READ_AND_WRITE = {
     *READ,
@@ -376,7 +390,8 @@ def test_everything_at_rest_is_encrypted_with_the_key(deployed: Json) -> None:
         }
     ]
     assert {resources[name]["Properties"].get("KmsKeyId") for name in LOG_GROUPS} == {KEY}
-    for name in ("ApiFunction", "WorkerFunction", "SocketFunction", "SocketWorkerFunction"):
+    assert resources["EndedDeadLetters"]["Properties"]["KmsMasterKeyId"] == KEY
+    for name in ("ApiFunction", "WorkerFunction", "EndedFunction", "SocketFunction", "SocketWorkerFunction"):
         assert resources[name]["Properties"]["Environment"]["Variables"]["OPENRESPONSES_KEY_ARN"] == KEY
 
 
@@ -402,6 +417,7 @@ def test_a_role_uses_the_key_through_the_services_that_it_calls_and_no_more(depl
         "ApiFunctionRole": "KeyPolicy",
         "WorkerFunctionRole": "KeyPolicy",
         "AuthorizerFunctionRole": "AuthorizerKeyPolicy",
+        "EndedFunctionRole": "EndedKeyPolicy",
         "SocketFunctionRole": "KeyPolicy",
         "SocketWorkerFunctionRole": "KeyPolicy",
         "SocketAuthorizerFunctionRole": "AuthorizerKeyPolicy",

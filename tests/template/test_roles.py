@@ -32,6 +32,7 @@ FUNCTIONS = (
     "Api",
     "Worker",
     "Authorizer",
+    "Ended",
     "Socket",
     "SocketWorker",
     "SocketAuthorizer",
@@ -224,6 +225,7 @@ def template(deployed: Json) -> Iterator[Json]:
         s3 = client_of("s3")
         s3.create_bucket(Bucket="bucket")
         s3.put_object(Bucket="bucket", Key="code", Body=packed())
+        # Both state machines: the one of webhooks is not executed here.
         s3.put_object(Bucket="bucket", Key="loop", Body=(ROOT / "infra/statemachine/loop.asl.json").read_bytes())
         yield without_conditions(deployed)
 

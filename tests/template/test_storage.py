@@ -10,6 +10,8 @@ from tests.template.reading import ROOT, Json, grants, statements
 
 KEPT_KINDS = ("conversation", "prompt")
 """Objects that do not expire."""
+MACHINES = {"LoopStateMachine": "WorkerFunction", "WebhookStateMachine": "EndedFunction"}
+"""And the function that each invokes."""
 KEPT = ("ResponsesTable", "ResponsesBucket", "ResponsesBucketPolicy")
 
 
@@ -51,6 +53,7 @@ def test_the_table_is_backed_up_encrypted_and_forgets(resources: dict[str, Json]
             }
         ],
         "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True},
+        "StreamSpecification": {"StreamViewType": "NEW_IMAGE"},
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
         "SSESpecification": {
             "Fn::If": [
@@ -108,56 +111,73 @@ def test_every_log_group_has_a_retention_and_outlives_the_stack(resources: dict[
         "ApiFunction",
         "WorkerFunction",
         "AuthorizerFunction",
+        "EndedFunction",
         "SocketFunction",
         "SocketWorkerFunction",
         "SocketAuthorizerFunction",
         "ExampleToolFunction",
         "ExampleToolRefundFunction",
-        "LoopStateMachine",
+        *MACHINES,
         "ApiAccess",
     )
     groups = {f"{name}Logs": resources[f"{name}Logs"] for name in ours}
     for group in groups.values():
         assert group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
         assert (group["DeletionPolicy"], group["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
-    assert {name for name, group in groups.items() if "LogGroupName" in group["Properties"]} == {"LoopStateMachineLogs"}
+    assert {name for name, group in groups.items() if "LogGroupName" in group["Properties"]} == {
+        f"{name}Logs" for name in MACHINES
+    }
 
 
-def test_the_state_machine_logs_errors_without_what_was_said(resources: dict[str, Json]) -> None:
-    properties = resources["LoopStateMachine"]["Properties"]
+@pytest.mark.parametrize("name", MACHINES)
+def test_a_state_machine_logs_errors_without_what_was_said(name: str, resources: dict[str, Json]) -> None:
+    properties = resources[name]["Properties"]
     assert properties["StateMachineType"] == "STANDARD"
     assert properties["LoggingConfiguration"] == {
         "Level": "ERROR",
         "IncludeExecutionData": False,
-        "Destinations": [{"CloudWatchLogsLogGroup": {"LogGroupArn": {"Fn::GetAtt": ["LoopStateMachineLogs", "Arn"]}}}],
+        "Destinations": [{"CloudWatchLogsLogGroup": {"LogGroupArn": {"Fn::GetAtt": [f"{name}Logs", "Arn"]}}}],
     }
-    assert properties["RoleArn"] == {"Fn::GetAtt": ["LoopStateMachineRole", "Arn"]}
+    assert properties["RoleArn"] == {"Fn::GetAtt": [f"{name}Role", "Arn"]}
 
 
-def test_the_state_machine_may_invoke_the_worker_alone_and_deliver_its_log(resources: dict[str, Json]) -> None:
-    allowed = grants(resources, "LoopStateMachineRole")
-    assert allowed.pop("lambda:InvokeFunction") == "WorkerFunction.Arn"
+@pytest.mark.parametrize("name", MACHINES)
+def test_a_state_machine_may_invoke_its_function_alone_and_deliver_its_log(
+    name: str, resources: dict[str, Json]
+) -> None:
+    allowed = grants(resources, f"{name}Role")
+    assert allowed.pop("lambda:InvokeFunction") == f"{MACHINES[name]}.Arn"
     assert {action.partition(":")[0] for action in allowed} == {"logs"}
     assert set(allowed.values()) == {"*"}
-    trust = resources["LoopStateMachineRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    trust = resources[f"{name}Role"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     assert [(each["Principal"], each["Condition"]) for each in trust] == [
         ({"Service": "states.amazonaws.com"}, {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}})
     ]
 
 
-def test_functions_are_told_the_state_machines_own_name(resources: dict[str, Json]) -> None:
-    assert resources["LoopStateMachine"]["Properties"]["StateMachineName"] == {"Fn::Sub": "${AWS::StackName}-loop"}
-    arn = resources["WorkerFunction"]["Properties"]["Environment"]["Variables"]["OPENRESPONSES_STATE_MACHINE_ARN"]
-    assert arn["Fn::Sub"].endswith(":stateMachine:${AWS::StackName}-loop")
+@pytest.mark.parametrize(
+    ("machine", "suffix", "variable"),
+    [("LoopStateMachine", "loop", "STATE_MACHINE_ARN"), ("WebhookStateMachine", "webhook", "WEBHOOK_MACHINE_ARN")],
+)
+def test_functions_are_told_the_state_machines_own_name(
+    machine: str, suffix: str, variable: str, resources: dict[str, Json]
+) -> None:
+    name = f"${{AWS::StackName}}-{suffix}"
+    assert resources[machine]["Properties"]["StateMachineName"] == {"Fn::Sub": name}
+    arn = resources[MACHINES[machine]]["Properties"]["Environment"]["Variables"][f"OPENRESPONSES_{variable}"]
+    assert arn["Fn::Sub"].endswith(f":stateMachine:{name}")
     assert arn["Fn::Sub"] in [
         each["Resource"].get("Fn::Sub")
-        for each in statements(resources, "WorkerFunctionRole")
+        for each in statements(resources, f"{MACHINES[machine]}Role")
         if "Fn::Sub" in each["Resource"]
     ]
 
 
-def test_the_definition_gets_exactly_what_it_asks_for(source: Json) -> None:
-    properties = source["Resources"]["LoopStateMachine"]["Properties"]
+@pytest.mark.parametrize(
+    ("name", "task", "limit"), [("LoopStateMachine", "Work", 960), ("WebhookStateMachine", "Deliver", 90)]
+)
+def test_the_definition_gets_exactly_what_it_asks_for(name: str, task: str, limit: int, source: Json) -> None:
+    properties = source["Resources"][name]["Properties"]
     definition = (ROOT / properties["DefinitionUri"]).read_text()
     given = properties["DefinitionSubstitutions"]
     assert set(re.findall(r"\$\{(\w+)\}", definition)) == set(given)
@@ -168,12 +188,14 @@ def test_the_definition_gets_exactly_what_it_asks_for(source: Json) -> None:
             | {name: name for name, value in given.items() if not isinstance(value, int)},
         )
     )
-    assert states["States"]["Work"]["TimeoutSeconds"] == 960
+    assert states["States"][task]["TimeoutSeconds"] == limit
 
 
-def test_a_task_waits_longer_than_its_function_may_run(source: Json) -> None:
-    waits = source["Resources"]["LoopStateMachine"]["Properties"]["DefinitionSubstitutions"]["WorkerTimeoutSeconds"]
-    assert waits > source["Resources"]["WorkerFunction"]["Properties"]["Timeout"]
+@pytest.mark.parametrize("name", MACHINES)
+def test_a_task_waits_longer_than_its_function_may_run(name: str, source: Json) -> None:
+    given = source["Resources"][name]["Properties"]["DefinitionSubstitutions"]
+    (waits,) = (value for key, value in given.items() if key.endswith("TimeoutSeconds"))
+    assert waits > source["Resources"][MACHINES[name]]["Properties"]["Timeout"]
 
 
 def test_a_worst_case_turn_leaves_room_for_another_before_it(source: Json) -> None:

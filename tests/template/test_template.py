@@ -8,6 +8,7 @@ import yaml
 
 from openresponses.client_keys import new_token
 from openresponses.core.errors import BodyTooLarge, KitError, NotFound, Unauthorized
+from tests.template.expanding import expand
 from tests.template.reading import ROOT, Json, of_type
 from tests.template.stack import Stack
 
@@ -72,13 +73,48 @@ def test_every_method_needs_a_key_but_the_health_check_and_the_documentation(res
     assert {"__FunctionArn__": {"Fn::GetAtt": ["AuthorizerFunction", "Arn"]}} in asked["authorizerUri"]["Fn::Sub"]
 
 
-def test_what_is_no_key_is_refused_before_a_function_runs_and_no_key_is(resources: dict[str, Json]) -> None:
-    schemes = resources["Api"]["Properties"]["Body"]["components"]["securitySchemes"]
+@pytest.mark.parametrize("auth", ["keys", "jwt", "keys+jwt"])
+def test_what_is_neither_a_key_nor_a_token_is_refused_before_a_function_runs(auth: str, source: Json) -> None:
+    existing = Stack("kit", expand(source, {"Auth": auth})).existing["Resources"]
+    schemes = existing["Api"]["Properties"]["Body"]["components"]["securitySchemes"]
     expression = schemes["ClientKeys"]["x-amazon-apigateway-authorizer"]["identityValidationExpression"]
-    keys = [new_token() for _ in range(100)]
-    assert all(re.fullmatch(expression, f"{scheme} {key}") for key in keys for scheme in ("Bearer", "bearer"))
-    for wrong in ("", keys[0], f"Basic {keys[0]}", f"Bearer {keys[0]}x", "Bearer sk-123", f"Bearer  {keys[0]}"):
+    keys, tokens = [new_token() for _ in range(100)], ["eyJhbGciOiJFUzI1NiJ9.e30.c2lnbmVk", "a-b_c.D0.-"]
+    for given, passes in ((keys, auth != "jwt"), (tokens, auth != "keys")):
+        for scheme in ("Bearer", "bearer"):
+            assert {bool(re.fullmatch(expression, f"{scheme} {each}")) for each in given} == {passes}
+        one = given[0]
+        for wrong in (one, f"Basic {one}", f"Bearer {one}=", f"Bearer  {one}", f"Bearer {one} {one}", f"Bearer {one}."):
+            assert not re.search(expression, wrong)
+    for wrong in ("", "Bearer ", "Bearer sk-123", "Bearer a.b", "Bearer a.b.c.d", "Bearer a.b.c.d.e", "Bearer a..b"):
         assert not re.search(expression, wrong)
+
+
+def test_tokens_need_an_issuer_and_an_audience(source: Json) -> None:
+    """What CloudFormation asks before it makes anything: of each parameter that the authorizer can't do without."""
+    (rule,) = source["Rules"].values()
+    assert rule["RuleCondition"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "Auth"}, "keys"]}]}
+    asked = [each["Assert"] for each in rule["Assertions"]]
+    assert asked == [{"Fn::Not": [{"Fn::Equals": [{"Ref": each}, ""]}]} for each in ("JwtIssuer", "JwtAudience")]
+
+
+@pytest.mark.parametrize(
+    ("issuer", "good"),
+    [
+        ("https://cognito-idp.eu-north-1.amazonaws.com/eu-north-1_aBcDeFgHi", True),
+        ("https://tenant.eu.auth0.com/", True),
+        ("https://accounts.google.com", True),
+        ("https://login.example.com:8443/realms/main", True),
+        ("http://127.0.0.1:8080/realms/main", True),
+        ("http://login.example.com", False),
+        ("http://127.0.0.1.example.com:80", False),
+        ("https://user@example.com", False),
+        ("https://example.com?a=b", False),
+        ("https://", False),
+        ("example.com", False),
+    ],
+)
+def test_an_issuer_is_a_url_with_https(issuer: str, good: bool, source: Json) -> None:
+    assert bool(re.fullmatch(source["Parameters"]["JwtIssuer"]["AllowedPattern"], issuer)) is good
 
 
 def test_api_gateway_may_invoke_the_functions_for_every_route(resources: dict[str, Json]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openresponses.core.bill import PER_DOLLAR, Cost, dollars, shown_cost
+from openresponses.core.bill import PER_DOLLAR, Cost, Service, dollars, shown_cost
 from openresponses.core.settings import Price, ProviderSettings
 from openresponses.dialects._shared.values import usage
 from openresponses.entry.settings import OFFLINE
@@ -121,7 +121,7 @@ def test_a_name_wins_over_a_pattern_and_the_first_pattern_over_the_next(model: s
 
 
 def test_the_offline_model_costs_nothing() -> None:
-    assert Prices().of(OFFLINE, "demo")(usage(1_000, 1_000)) == Cost()
+    assert Prices().of(OFFLINE, "demo", Service())(usage(1_000, 1_000)) == Cost()
 
 
 WRONG = {

@@ -2,6 +2,8 @@
 
 import random
 
+import pytest
+
 from tests.sweeps import Sweep
 
 POINTS = range(100)
@@ -12,6 +14,15 @@ def test_a_sample_is_the_seeds_own_and_in_order() -> None:
     assert one == again != other
     assert one == sorted({*one} & {*POINTS})
     assert len(one) == 10
+
+
+@pytest.mark.parametrize(("count", "size"), [(100, 10), (100, 7), (12, 5), (11, 10), (3, 1)])
+def test_a_sample_has_one_of_each_stretch(count: int, size: int) -> None:
+    drawn = [Sweep(False, random.Random(seed)).sample(range(count), size) for seed in range(200)]
+    assert {len({*each}) for each in drawn} == {size}
+    stretches = [{*each} for each in zip(*drawn, strict=True)]
+    assert [point for stretch in stretches for point in sorted(stretch)] == [*range(count)], "one is never drawn"
+    assert {len(stretch) for stretch in stretches} <= {count // size, -(-count // size)}
 
 
 def test_a_full_sweep_has_every_point() -> None:

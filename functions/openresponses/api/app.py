@@ -4,7 +4,7 @@ documents it: to import FastAPI for every request would be a third of a cold sta
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TypeAlias, assert_never
+from typing import TYPE_CHECKING, NoReturn, TypeAlias, assert_never
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .. import telemetry
 from ..core.afterwards import afterwards
-from ..core.errors import KitError
+from ..core.errors import KitError, RequestError
 from ..core.settings import Settings
 from ..responses.create import NewResponses
 from ..responses.stored import StoredResponses
@@ -26,8 +26,15 @@ from .call import Call
 from .headers import check_version
 from .routes import OPERATIONS, Keyed, Open, Operation
 
+if TYPE_CHECKING:
+    from ..webhooks.endpoints import StoredEndpoints
+
 DOCUMENTATION = ("/docs", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/openapi.json")
 _Admit: TypeAlias = Callable[[Request], Call]
+
+
+def no_endpoints(_: str) -> NoReturn:
+    raise RequestError("This server stores nothing, so it has no webhooks", code="requires_storage")
 
 
 def create_app(
@@ -35,18 +42,19 @@ def create_app(
     settings: Settings,
     aclose: Callable[[], Awaitable[None]],
     identify: Callable[[Request], Access] = access_of,
+    endpoints_of: "Callable[[str], StoredEndpoints]" = no_endpoints,
 ) -> Starlette:
     """The ASGI application.
 
     `identify` says who calls, or raises Unauthorized; `open_to` gives the use cases that they may use. `aclose` is
-    awaited when the sandbox shuts down.
+    awaited when the sandbox shuts down. `endpoints_of` a tenant are its webhooks.
     """
 
     def admit(request: Request) -> Call:
         access = identify(request)
         new, stored = open_to(access)
         check_version(request)
-        return Call(request, access, new, stored, settings)
+        return Call(request, access, new, stored, settings, endpoints_of)
 
     routes = [_route(each, admit) for each in OPERATIONS]
     if settings.public_docs:

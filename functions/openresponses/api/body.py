@@ -52,6 +52,11 @@ class ItemsQuery(IncludeQuery):
     after: GivenId | None = None
 
 
+class EndpointsQuery(Query):
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    after: GivenId | None = None
+
+
 class ResponsesQuery(Query):
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     order: Literal["asc", "desc"] = "desc"

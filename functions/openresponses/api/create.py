@@ -16,7 +16,7 @@ from ..schema.request import CreateResponse
 from . import errors
 from .body import parse_create, read_body
 from .call import Call
-from .headers import SPEC_VERSION, event_names, idempotency_key, seconds_left, trace
+from .headers import SPEC_VERSION, event_names, idempotency_key, rate_limits, seconds_left, trace
 from .sse import REPEAT_GRACE, EventStream
 from .stored import answer_whole, stream_of
 
@@ -41,7 +41,8 @@ async def create(call: Call) -> Response:
         earlier = await new.claim(key, run, record)
         if earlier != run.response.id:
             return await _again(call, asked, earlier)
-    return await _answer(call, asked, run, record, key, claimed)
+    left = await new.hold(run, key, claimed=claimed)
+    return await _answer(call, asked, run, record, key, claimed, rate_limits(left))
 
 
 async def _again(call: Call, asked: CreateResponse, response_id: str) -> Response:
@@ -55,7 +56,13 @@ async def _again(call: Call, asked: CreateResponse, response_id: str) -> Respons
 
 
 async def _answer(
-    call: Call, asked: CreateResponse, run: Run, record: Record, key: IdempotencyKey | None, claimed: bool
+    call: Call,
+    asked: CreateResponse,
+    run: Run,
+    record: Record,
+    key: IdempotencyKey | None,
+    claimed: bool,
+    limits: dict[str, str],
 ) -> Response:
     watch = telemetry.Watch(errors.request_id(call.request.scope), call.access.tenant, call.access.key_id)
     seconds = seconds_left(call.request)
@@ -69,7 +76,7 @@ async def _answer(
             raise  # what the client saw nothing of is logged as refused, or as a crash
         telemetry.requested(watch, run)
 
-    headers = {"openresponses-version": SPEC_VERSION, "x-request-id": watch.request_id or run.response.id}
+    headers = {"openresponses-version": SPEC_VERSION, "x-request-id": watch.request_id or run.response.id, **limits}
     if not asked.stream:
         await produce(nowhere, lambda: not only_opened(run))
         return answer_whole(run.response, asked.include, headers)

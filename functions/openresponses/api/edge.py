@@ -15,7 +15,10 @@ from ..core.errors import MethodNotAllowed, NotFound, NoWebSocket, RequestError
 from ..core.settings import Settings
 from .errors import error_response
 
-EXPOSED = ("allow", "openresponses-version", "retry-after", "x-request-id")
+_RATE_LIMITS = tuple(
+    f"x-ratelimit-{what}-{of}" for what in ("limit", "remaining", "reset") for of in ("requests", "tokens")
+)
+EXPOSED = ("allow", "openresponses-version", "retry-after", "x-request-id", "x-should-retry", *_RATE_LIMITS)
 """The headers that a page may read, besides those that every page may."""
 MAX_AGE = 7200
 """Seconds that a browser remembers a preflight. Chromium takes no more."""

@@ -8,7 +8,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import telemetry
-from ..core.errors import ConversationLocked, KitError, ProviderThrottled, Unauthorized
+from ..core.errors import ConversationLocked, KitError, LimitReached, ProviderThrottled, Unauthorized
+from .headers import refused_by
 
 
 def error_body(error: KitError) -> dict[str, dict[str, str | None]]:
@@ -21,7 +22,9 @@ def error_response(error: KitError) -> Response:
     headers: dict[str, str] = {}
     if isinstance(error, Unauthorized):
         headers["www-authenticate"] = "Bearer"
-    if isinstance(error, ProviderThrottled) and error.retry_after is not None:
+    if isinstance(error, LimitReached):
+        headers |= refused_by(error)
+    elif isinstance(error, ProviderThrottled) and error.retry_after is not None:
         headers["retry-after"] = str(max(0, round(error.retry_after)))
     elif error.status >= 500 or isinstance(error, ConversationLocked):  # as API Gateway's own, by the template
         headers["retry-after"] = "1"

@@ -10,7 +10,8 @@ from ..schema.base import Wire
 from ..schema.compact import CompactRequest
 from ..schema.conversation import ConversationChange, NewConversation, NewItems
 from ..schema.request import CreateResponse
-from .body import IncludeQuery, ItemsQuery, ListQuery, Query, ResponsesQuery, RetrieveQuery, UsageQuery
+from ..schema.webhooks import EndpointChange, EndpointTrial, NewEndpoint, SecretRotation
+from .body import EndpointsQuery, IncludeQuery, ItemsQuery, ListQuery, Query, ResponsesQuery, RetrieveQuery, UsageQuery
 from .call import Call
 from .compact import compact
 from .conversations import (
@@ -29,6 +30,17 @@ from .input_tokens import input_tokens
 from .models import model, models
 from .stored import cancel, delete, input_items, responses, retrieve
 from .usage import usage
+from .webhooks import (
+    create_endpoint,
+    dead_letters,
+    delete_endpoint,
+    event_types,
+    list_endpoints,
+    retrieve_endpoint,
+    rotate_secret,
+    try_endpoint,
+    update_endpoint,
+)
 
 
 class Keyed(NamedTuple):
@@ -67,6 +79,8 @@ _CONVERSATIONS = "/v1/conversations"
 _CONVERSATION = f"{_CONVERSATIONS}/{{conversation_id}}"
 _ITEMS = f"{_CONVERSATION}/items"
 _ITEM = f"{_ITEMS}/{{item_id}}"
+_ENDPOINTS = "/v1/webhook_endpoints"
+_ENDPOINT = f"{_ENDPOINTS}/{{webhook_endpoint_id}}"
 OPERATIONS = (
     Operation(
         "POST",
@@ -107,6 +121,15 @@ OPERATIONS = (
     Operation("GET", _ITEMS, Keyed(list_items), "List the items of a conversation", query=ItemsQuery),
     Operation("GET", _ITEM, Keyed(retrieve_item), "Read an item of a conversation", query=IncludeQuery),
     Operation("DELETE", _ITEM, Keyed(delete_item), "Remove an item from a conversation"),
+    Operation("GET", _ENDPOINTS, Keyed(list_endpoints), "List webhook endpoints", query=EndpointsQuery),
+    Operation("POST", _ENDPOINTS, Keyed(create_endpoint), "Create a webhook endpoint", body=NewEndpoint),
+    Operation("GET", _ENDPOINT, Keyed(retrieve_endpoint), "Read a webhook endpoint"),
+    Operation("POST", _ENDPOINT, Keyed(update_endpoint), "Change a webhook endpoint", body=EndpointChange),
+    Operation("DELETE", _ENDPOINT, Keyed(delete_endpoint), "Remove a webhook endpoint"),
+    Operation("POST", f"{_ENDPOINT}/test", Keyed(try_endpoint), "Send a test event", body=EndpointTrial),
+    Operation("POST", f"{_ENDPOINT}/rotate_secret", Keyed(rotate_secret), "Rotate its secret", body=SecretRotation),
+    Operation("GET", "/v1/webhook_event_types", Keyed(event_types), "List the types of events"),
+    Operation("GET", "/v1/webhook_dead_letters", Keyed(dead_letters), "List the events that were given up"),
     Operation("GET", "/v1/models", Keyed(models), "List models"),
     Operation("GET", "/v1/models/{model:path}", Keyed(model), "Read a model"),
     Operation("GET", "/v1/usage", Keyed(usage), "Read what the key has used, and what it cost", query=UsageQuery),

@@ -73,7 +73,16 @@ def account_of(run: Run, now: float, failure: Exception | None = None) -> Accoun
 
 def bill_of(run: Run, now: float) -> Bill:
     """The bill of a response that ends `now`, in Unix seconds."""
-    return Bill(response_id=run.response.id, key_id=run.key_id, day=day_of(now), used=run.by_target, hold=run.hold)
+    spent = run.spent()
+    return Bill(
+        response_id=run.response.id,
+        key_id=run.key_id,
+        day=day_of(now),
+        used=run.by_target,
+        hold=run.hold,
+        spent_tokens=spent.tokens,
+        spent_pico=spent.pico,
+    )
 
 
 CallOutcome: TypeAlias = Literal["completed", "failed", "unknown", "refused"]

@@ -1,6 +1,7 @@
 """What a response cost, and what it is billed by. Money is counted in picodollars, so that every sum is exact."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -35,6 +36,13 @@ Pricing: TypeAlias = Callable[[Usage], Cost | None]
 """What a target takes for the tokens of one turn; None if its price is unknown."""
 
 
+@dataclass(slots=True)
+class Service:
+    """How a turn is served, where that changes what it costs: the vendor tells while it answers."""
+
+    tier: str = ""
+
+
 def unpriced(usage: Usage) -> None:
     """The pricing of a target whose price nobody knows."""
 
@@ -61,6 +69,13 @@ class Hold(Wire):
     pico: Pico = 0
 
 
+class Taken(Wire):
+    """Tokens read and said, and picodollars of those whose price is known."""
+
+    tokens: int = 0
+    pico: Pico = 0
+
+
 class Bill(Wire):
     """What a response that is over is billed by, once. `day` is UTC's, as 2026-11-27. `hold` is what it still holds,
     `spent` what the turn took which that is for.
@@ -83,6 +98,13 @@ def used_by(used: list[Used], target: str, usage: Usage, cost: Cost | None) -> N
     found.turns += 1
     found.usage = add_usage(found.usage, usage)
     found.cost = added(found.cost, cost)
+
+
+def taken_of(used: list[Used]) -> Taken:
+    return Taken(
+        tokens=sum(each.usage.input_tokens + each.usage.output_tokens for each in used),
+        pico=sum(each.cost.whole for each in used if each.cost is not None),
+    )
 
 
 def added(a: Cost | None, b: Cost | None) -> Cost | None:

@@ -62,7 +62,7 @@ def compacting(run: Run) -> Turn:
         upstream_tools=(),
         tool_choice="none",
         must_call=None,
-        max_output_tokens=None,
+        max_output_tokens=run.cap,
         request=run.request.model_copy(update=plain),
         keeps=tuple(_kept(run)),
     )

@@ -106,9 +106,12 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens that this turn has used so far. Replaces the previous value."""
+    """Tokens that this turn has used so far. Replaces the previous value. `tier` is the service tier that the vendor
+    says it was served in; empty if it says none.
+    """
 
     usage: WireUsage
+    tier: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from .bill import cost_of, shown_cost, used_by
 from .blocks import NewRequestId
 from .citations import sources_of
 from .compaction import begun, compacting
-from .errors import CompactionFailed, ProviderUnavailable
+from .errors import CompactionFailed, LimitReached, ProviderError, ProviderUnavailable, RequestError
 from .ids import item_ids
 from .opening import opening
 from .ports import Emit, Keep, Pause, Ports, ToolOutput, TurnStream
@@ -22,9 +22,9 @@ from .room import MAX_RESPONSE, Room, size_of
 from .run import ReasoningShown, Run
 from .server_calls import answered, may_be_repeated
 from .spans import within
-from .steps import Act, Compact, Open, Park, Step, Stop, Think, next_step
-from .truncation import asked
-from .turn import callable_tools
+from .steps import BUDGET, Act, Compact, Open, Park, Step, Stop, Think, next_step
+from .truncation import asked, next_turn
+from .turn import Turn, callable_tools
 from .usage import add_usage
 
 MAX_TRIES = 2
@@ -61,6 +61,8 @@ async def drive(run: Run, ports: Ports, emit: Emit, pause: Pause, keep: Keep = u
 
 async def _driven(run: Run, ports: Ports, emit: Emit, pause: Pause, keep: Keep, *, heard: bool) -> Step:
     while not isinstance(step := next_step(run), Park | Stop) and not pause(step):
+        if isinstance(step, Think | Compact) and (stop := await _hold(run, ports, step)):
+            return stop
         match step:
             case Open():
                 await tell(run, emit)
@@ -73,6 +75,21 @@ async def _driven(run: Run, ports: Ports, emit: Emit, pause: Pause, keep: Keep, 
                 with within(ports.traces.turn(run, "compact") if ports.traces else None):
                     await compact(run, ports, emit, keep)
     return step
+
+
+async def _hold(run: Run, ports: Ports, step: Step) -> Stop | None:
+    """Hold what the limits are to have for the next turn. Why the response is over, if they leave nothing."""
+    try:
+        if ports.budget is not None:
+            await ports.budget.hold(run, turn_for(step))
+    except LimitReached as error:
+        return Stop("incomplete", BUDGET, error.message)
+    return None
+
+
+def turn_for(step: Step) -> Callable[[Run], Turn]:
+    """How the turn is made of a run that a step asks a model for."""
+    return compacting if isinstance(step, Compact) else next_turn
 
 
 async def tell(run: Run, emit: Emit) -> None:
@@ -102,6 +119,7 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
         new_request_id=new_request_id,
     )
     events: Iterator[ev.Event] = iter(())
+    run.held = "lost"
     answer: TurnStream | None = None
     try:
         async with asked(run, ports.models) as answer:
@@ -112,9 +130,9 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
                     await emit(event)
         if assembler.finish is None:
             raise ProviderUnavailable("The provider's stream ended before its turn did")
-    except BaseException:
+    except BaseException as error:
         run.dead_usage = add_usage(run.dead_usage, assembler.usage)
-        _charge(run, answer, assembler.usage)
+        _charge(run, answer, assembler.usage, error)
         for event in chain(events, assembler.abandon()):  # an emit that was cancelled left some of its delta
             await emit(event)
         run.discarded += [item.id for item in run.response.output[start:]]
@@ -132,8 +150,14 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
     run.refused_turns = run.refused_turns + 1 if refused else 0
 
 
-def _charge(run: Run, answer: TurnStream | None, usage: Usage) -> None:
-    """Count what a turn, or a summary, took of the target that began to answer, if one did."""
+def _charge(run: Run, answer: TurnStream | None, usage: Usage, error: BaseException | None = None) -> None:
+    """Count what a turn, or a summary, took of the target that began to answer, if one did.
+
+    A provider that fails has told what it took. One that was cut off tells it later, to nobody: else a client could
+    cancel each response just before its end, and use up nothing.
+    """
+    if error is None or isinstance(error, ProviderError | RequestError):
+        run.held = ""
     if answer is not None:
         used_by(run.by_target, answer.target, usage, answer.pricing(usage))
 
@@ -157,6 +181,7 @@ async def compact(run: Run, ports: Ports, emit: Emit, keep: Keep = unkept) -> No
     run.began = start = len(run.response.output)
     item = begun(run, item_ids(run.response.id)("cmp", start))
     sealed, usage = "", Usage()
+    run.held = "lost"
     answer: TurnStream | None = None
     try:
         async with asked(run, ports.models, compacting) as answer:
@@ -170,9 +195,9 @@ async def compact(run: Run, ports: Ports, emit: Emit, keep: Keep = unkept) -> No
                     sealed = delta.data
         if not sealed:
             raise CompactionFailed("The model wrote no summary of the conversation")
-    except BaseException:
+    except BaseException as error:
         run.dead_usage = add_usage(run.dead_usage, usage)
-        _charge(run, answer, usage)
+        _charge(run, answer, usage, error)
         if len(run.response.output) > start:
             run.discarded.append(item.id)
             await emit(ev.OutputItemDone(output_index=start, item=item.model_copy(update={"status": "incomplete"})))

@@ -10,6 +10,7 @@ KitError                         500
 ├── Overloaded                   503  no worker can be started: try again
 ├── FirstRequestFailed           409  another request had this idempotency key, and nothing is left of it: try again
 ├── ConnectorFailed              424  an MCP server that the request names did not tell its tools
+├── DeliveryFailed               424  a webhook's endpoint did not take an event
 ├── RequestError                 400  the request is wrong: `param` names the field
 │   ├── IdempotencyKeyReused     400
 │   ├── ApprovalSpent            400  another response made the call that it approves
@@ -142,9 +143,10 @@ class LimitReached(RequestError):
     type = "too_many_requests"
     code = "rate_limit_exceeded"
 
-    def __init__(self, message: str, *, retry_after: float, code: str | None = None) -> None:
+    def __init__(self, message: str, *, retry_after: float, code: str | None = None, left: object = None) -> None:
+        """`retry_after` is infinite where no waiting helps. `left` is a `ports.Left`."""
         super().__init__(message, code=code)
-        self.retry_after = retry_after
+        self.retry_after, self.left = retry_after, left
 
 
 class ConnectionTooOld(RequestError):
@@ -211,6 +213,20 @@ class ConnectorFailed(KitError):
 
     def __init__(self, label: str, reason: str) -> None:
         super().__init__(f"Error retrieving tool list from MCP server: '{label}'. {reason}", param="tools")
+
+
+class DeliveryFailed(KitError):
+    """Its type is OpenAI's, for a server of the client's that fails. `answered` is the HTTP status that came, if one
+    did.
+    """
+
+    status = 424
+    type = "external_connector_error"
+    code = "webhook_not_delivered"
+
+    def __init__(self, reason: str, *, answered: int | None = None) -> None:
+        super().__init__(reason)
+        self.answered = answered
 
 
 class ProviderError(KitError):

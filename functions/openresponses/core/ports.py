@@ -206,11 +206,15 @@ class Left:
 class Budget(Protocol):
     """The limits of one tenant and its keys, which a turn is held against before anybody is asked for it."""
 
-    async def hold(self, run: Run, turn: Turn) -> Left | None:
-        """Hold what `turn` takes at most, as `run.hold` and `run.cap`, and count what the turn before it really took.
-        None if nothing limits it. Raises LimitReached, RequestError if a price is unknown that a limit needs, and
-        StorageUnavailable.
+    async def hold(self, run: Run, made: Callable[[Run], Turn]) -> Left | None:
+        """Hold what the turn takes at most that is `made` of the run, as `run.hold` and `run.cap`, and count what the
+        turn before it really took. None if nothing limits it, or if it is held already. Raises LimitReached,
+        RequestError if a price is unknown that a limit needs, and StorageUnavailable.
         """
+        ...
+
+    async def rest(self, run: Run) -> None:
+        """Hold nothing while the response waits, and count what its last turn took. Raises StorageUnavailable."""
         ...
 
 

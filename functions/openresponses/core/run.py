@@ -9,7 +9,7 @@ from ..schema.items import ClientCall, CustomToolCall, FunctionCall, Item
 from ..schema.request import CreateResponse
 from ..schema.response import Response, Usage
 from ..schema.server_items import HostedToolCall, McpApprovalRequest, McpCall, ServerCall, WebSearchCall
-from .bill import Bill, Hold, Used
+from .bill import Bill, Hold, Taken, Used, taken_of
 from .conversations import Lock
 from .deltas import FinishReason
 from .usage import add_usage
@@ -119,8 +119,10 @@ class Run(Wire):
     `servers` are the MCP servers whose tools are offered, `approved` the calls that the request approved.
 
     `by_target` is what each target did, dead turns included. `hold` is what the turn in the making, or the next one,
-    holds of limits, and `cap` how many output tokens it may use; None if nothing limits them. `trace` is the
-    client's own span, as it told it (`core.spans`). `bill` is what was stored with its end.
+    holds of limits, and `cap` how many output tokens it may use; None if nothing limits them. `lowered`: it might use
+    more, but for a limit. `held` tells of that turn: nobody was asked for it yet (`next`), or nobody knows what it took
+    (`lost`). `counted` is what the limits know of what was taken. `trace` is the client's own
+    span, as it told it (`core.spans`). `bill` is what was stored with its end.
     """
 
     model_config = ConfigDict(defer_build=True)  # no model contains a run
@@ -166,6 +168,9 @@ class Run(Wire):
     by_target: list[Used] = []
     hold: Hold | None = None
     cap: int | None = None
+    lowered: bool = False
+    held: Literal["", "next", "lost"] = ""
+    counted: Taken = Taken()
     trace: str = ""
     bill: Bill | None = None
 
@@ -204,6 +209,17 @@ class Run(Wire):
     def used(self) -> Usage:
         """The tokens of every turn, dead or not, and of every summary."""
         return add_usage(add_usage(self.usage, self.summary_usage), self.dead_usage)
+
+    def spent(self) -> Taken:
+        """What was taken that the limits don't know of: of what is held, all, where nobody knows how much it was."""
+        taken = taken_of(self.by_target)
+        held = Taken(tokens=self.hold.tokens, pico=self.hold.pico) if self.hold else Taken()
+        unknown = any(each.cost is None for each in self.by_target)
+        tokens, pico = max(0, taken.tokens - self.counted.tokens), max(0, taken.pico - self.counted.pico)
+        return Taken(
+            tokens=max(tokens, held.tokens) if self.held == "lost" else tokens,
+            pico=max(pico, held.pico) if unknown or self.held == "lost" else pico,
+        )
 
 
 def tokens_left(run: Run) -> int | None:

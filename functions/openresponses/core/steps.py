@@ -57,6 +57,8 @@ MAX_REFUSED_TURNS = 2
 _OF_THE_CLIENT = FunctionCall | CustomToolCall | ClientCall | McpApprovalRequest
 """Calls that wait for the client: the model goes on in another response."""
 UNKNOWN_TOOL = f"{SLUG}:unknown_tool"
+BUDGET = f"{SLUG}:budget"
+"""A limit of the key, or of its tenant, leaves nothing for another turn, or left too little for the last one."""
 CALL_CUT_OFF = f"{SLUG}:call_cut_off"
 
 
@@ -68,6 +70,8 @@ def next_step(run: Run) -> Step:
         return Stop("completed") if any(isinstance(item, Compaction) for item in run.settled()) else Compact()
     if run.turns == 0 and any(unopened(run)):
         return Open()
+    if run.finish == "length" and run.lowered:
+        return Stop("incomplete", BUDGET, f"A limit left {run.cap} tokens for the last turn")
     if run.finish == "length":
         return Stop("incomplete", "max_output_tokens")
     if run.finish == "content_filter":

@@ -16,6 +16,7 @@ from .loading import Allowance
 from .prompts import Prompt, PromptVersion
 from .records import Batch, Claim, Record
 from .run import Run
+from .webhooks import DeadLetter, Endpoint, Registered
 
 
 class Store(Protocol):
@@ -233,6 +234,26 @@ class Spent(Protocol):
         ...
 
 
+class Endpoints(Protocol):
+    """Where events are sent. Every method may raise StorageUnavailable."""
+
+    async def load(self) -> Registered:
+        """All of them, in one read."""
+        ...
+
+    async def replace(self, endpoints: Sequence[Endpoint], version: int) -> bool:
+        """Put these in the place of those of `version`. False if somebody has changed them since."""
+        ...
+
+    async def keep_dead(self, letter: DeadLetter) -> None:
+        """For `DEAD_LETTER_DAYS`. To keep the same event for the same endpoint again changes nothing."""
+        ...
+
+    async def dead(self, most: int) -> list[DeadLetter]:
+        """Those whose events are the newest, the newest first."""
+        ...
+
+
 MAX_RUNNING = 1_000
 """Responses that hold something of one key, or one tenant, at a time, whatever its limits say: a meter keeps them all.
 """
@@ -354,4 +375,5 @@ class Storage:
     conversations: Conversations
     answers: Answers
     spent: Spent
+    endpoints: Endpoints
     meters: Meters

@@ -59,13 +59,17 @@ def turn_of(run: Run, model: str) -> Turn:
         tools=tools,
         tool_choice=mode if tools or upstream else "none",
         must_call=must_call,
-        max_output_tokens=tokens_left(run),
+        max_output_tokens=_most_tokens(run),
         request=run.request,
         upstream_tools=upstream,
         allowed=tuple(run.allowed),
         made=sum(index < given for index in left) if run.cut else given,
         dropped=hidden + len(items) - len(left),
     )
+
+
+def _most_tokens(run: Run) -> int | None:
+    return min((most for most in (tokens_left(run), run.cap) if most is not None), default=None)
 
 
 def conversation(run: Run) -> list[Item]:

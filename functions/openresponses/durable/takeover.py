@@ -34,6 +34,8 @@ async def take_over(run: Run, log: list[Batch], storage: Storage, record: Record
     StorageUnavailable if the run was saved since it was loaded.
     """
     remains = Remains()
+    if run.held == "next" and (run.response.status != "queued" or any(not batch.events for batch in log)):
+        run.held = "lost"  # another worker may have asked for the turn
     run.response = run.response.model_copy(update={"output": []})  # version 0.1 stored its items with it
     before, _ = await asyncio.gather(context_before(storage, record), _catch_up(run, log, storage, remains))
     run.context, run.inherited = [*before, *record.input], len(before)

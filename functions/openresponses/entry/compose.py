@@ -12,6 +12,7 @@ from ..core.ports import Parameters, Ports
 from ..core.run import REASONING_SHOWN
 from ..core.storage import Storage
 from ..dialects import connect, prepare, runs
+from ..limits.budget import Known, TenantBudget
 from ..prices import Prices
 from ..routing.catalog import Catalog
 from ..routing.cipher import AeadSeal, Box, Keys, TenantMarks, kept_in, of_this_process
@@ -24,7 +25,7 @@ from .settings import AwsSettings, aws_settings_from, built_in, settings_from
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
-    from ..core.storage import Spent
+    from ..core.storage import Meters, Spent
     from ..responses.create import NewResponses
     from ..responses.stored import StoredResponses
     from ..socket.ports import Sockets
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from ..toolbox.mcp.source import McpSource
     from ..tracing.exporter import Exporter
     from ..tracing.traces import TenantTraces
+    from ..webhooks.notify import WebhookPorts
 
 
 class Deployment:
@@ -47,6 +49,7 @@ class Deployment:
         self._parameters, self._keys, self._sources = (
             _configured(aws, self.settings.loopback) if aws.ssm_prefix else _unconfigured()
         )
+        self._known = dict[tuple[str, str], Known]()
         self._spent = dict[str, dict[str, tuple[str, float]]]()
         catalog = Catalog(self._parameters, built_in(self.settings.default_provider))
         self.router = Router(catalog, connect, self.settings, time.monotonic, telemetry.answered, runs, Prices())
@@ -59,13 +62,16 @@ class Deployment:
             await self._exporter.aclose()
 
     def ports(self, tenant: str, allowed: Sequence[str] = ()) -> Ports:
+        models = TenantModels(self.router, AeadSeal(self._keys, tenant), allowed)
+        storage = self._storage(tenant=tenant) if self._storage else None
         return Ports(
-            models=TenantModels(self.router, AeadSeal(self._keys, tenant), allowed),
+            models=models,
             tools=Toolbox([*self._sources, McpTools(partial(self._mcp, tenant))]),
             accounts=telemetry.LoggedAccounts(tenant),
             now=time.time,
             new_id=_new_id,
-            storage=self._storage(tenant=tenant) if self._storage else None,
+            storage=storage,
+            budget=TenantBudget(storage.meters, models, time.time, _new_id, self._known, tenant) if storage else None,
             marks=TenantMarks(self._keys, tenant),
             remembered=None if self._storage else self._remembered(tenant),
             traces=self._traces(tenant, self._exporter) if self._exporter else None,
@@ -125,6 +131,27 @@ class Deployment:
         ports, settings = self.ports(tenant, allowed), self.settings
         least = next(each for each in reversed(REASONING_SHOWN) if each in (reasoning, settings.reasoning))
         return NewResponses(ports, replace(settings, reasoning=least), key_id, allowed, mcp), StoredResponses(ports)
+
+    def meters(self, tenant: str) -> "Meters":
+        """Raises ValueError if the environment names no storage."""
+        if self._storage is None:
+            raise ValueError("OPENRESPONSES_TABLE: meters need storage")
+        return self._storage(tenant=tenant).meters
+
+    def webhooks(self, tenant: str) -> "WebhookPorts":
+        """Raises ValueError if the environment names no storage."""
+        from ..transport.guard import Guard
+        from ..webhooks.notify import WebhookPorts
+
+        if self._storage is None:
+            raise ValueError("OPENRESPONSES_TABLE: webhooks need storage")
+        return WebhookPorts(
+            endpoints=self._storage(tenant=tenant).endpoints,
+            seal=AeadSeal(self._keys, tenant),
+            guard=Guard(self.settings.loopback),
+            now=time.time,
+            new_id=lambda: secrets.token_hex(16),
+        )
 
     def sockets(self, tenant: str, connection_id: str) -> "Sockets":
         """Raises ValueError if the environment names no storage."""

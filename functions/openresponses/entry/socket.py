@@ -63,7 +63,7 @@ def handler(event: SocketEvent, context: object) -> dict[str, int]:
 
 async def _perform(event: SocketEvent, tenant: str) -> str:
     asked = event["requestContext"]
-    door = _door(tenant, asked["connectionId"], f"https://{asked['domainName']}/{asked['stage']}")
+    door = _door(asked["authorizer"], asked["connectionId"], f"https://{asked['domainName']}/{asked['stage']}")
     match asked["eventType"]:
         case "CONNECT":
             await door.connect(_about(event))
@@ -93,7 +93,9 @@ def _about(event: SocketEvent) -> About:
     return {"connected": asked["connectedAt"] / 1000, "endpoint": endpoint, "names": names}
 
 
-def _door(tenant: str, connection_id: str, endpoint: str) -> Door:
+def _door(told: dict[str, Any], connection_id: str, endpoint: str) -> Door:
+    """`told` is what the authorizer said of the caller."""
+    tenant: str = told["tenant"]
     sockets = dynamo_sockets(
         _aws,
         table=_table,
@@ -109,10 +111,13 @@ def _door(tenant: str, connection_id: str, endpoint: str) -> Door:
         await start(_aws, os.environ["OPENRESPONSES_SOCKET_WORKER"], payload)
 
     client = _connections(endpoint).of(connection_id)
-    return Door(sockets, client, _find, invoke, time.time, lambda: secrets.token_hex(16))
+    return Door(sockets, client, partial(_find, told), invoke, time.time, lambda: secrets.token_hex(16))
 
 
-async def _find(key_id: str) -> ClientKey | None:
+async def _find(told: dict[str, Any], key_id: str) -> ClientKey | None:
+    """A key is looked up anew. Whoever came with a token may go on until it expires."""
+    if expires_at := told.get("expires_at"):
+        return ClientKey(key_id, "", told["tenant"], expires_at=int(expires_at))
     return await _aws.run(lambda: find_key(_aws.client("dynamodb"), _table, key_id))
 
 

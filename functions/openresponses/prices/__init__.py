@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ..core.bill import Cost, Pricing
+from ..core.bill import Cost, Pricing, Service
 from ..core.patterns import allows
 from ..core.settings import Price, ProviderSettings
 from ..dialects import vendor_of
@@ -35,11 +35,11 @@ class Prices:
         if self._loading is not None:
             await asyncio.shield(self._loading)  # others wait for it, too
 
-    def of(self, settings: ProviderSettings, model: str) -> Pricing:
-        """What turns of this model cost. Loads what it needs if nothing did so before."""
+    def of(self, settings: ProviderSettings, model: str, service: Service) -> Pricing:
+        """What a turn of this model costs. Loads what it needs if nothing did so before."""
 
         def pricing(usage: Usage) -> Cost | None:
-            rates = rates_for(settings, model, datetime.now(UTC))
+            rates = rates_for(settings, model, datetime.now(UTC), service.tier)
             return rates.cost(usage) if rates else None
 
         return pricing
@@ -49,15 +49,16 @@ def _load() -> None:
     import_module(".published", __name__).load()
 
 
-def rates_for(settings: ProviderSettings, model: str, now: datetime) -> "Rates | None":
-    """None where nobody knows what the model costs."""
+def rates_for(settings: ProviderSettings, model: str, now: datetime, tier: str = "") -> "Rates | None":
+    """None where nobody knows what the model costs. An operator's price is for every service tier."""
     from . import published
     from .rates import rates_of
 
     if price := own_price(settings, model):
         return rates_of(price)
     long_cache = settings.options.get("cache") == "1h"
-    return published.rates(vendor_of(settings), settings.base_url, _behind(settings, model), now, long_cache=long_cache)
+    at = (vendor_of(settings), settings.base_url, _behind(settings, model))
+    return published.rates(*at, now, tier=tier, long_cache=long_cache)
 
 
 def own_price(settings: ProviderSettings, model: str) -> Price | None:

@@ -26,15 +26,29 @@ PROVIDERS: Mapping[str, str] = {
 """By our vendor; all others have the same name there. An address that genai-prices knows wins."""
 
 
-def rates(vendor: str, base_url: str, model: str, now: datetime, *, long_cache: bool = False) -> Rates | None:
-    """The rates of a model; None if they are not known. `long_cache`: what it caches, it keeps for an hour."""
+STANDARD = ("", "auto", "default", "standard", "on_demand")
+"""Vendors' words for the service tier that a price is of."""
+
+
+def rates(
+    vendor: str, base_url: str, model: str, now: datetime, *, tier: str = "", long_cache: bool = False
+) -> Rates | None:
+    """The rates of a model in a service tier; None if they are not known. `long_cache`: what it caches, it keeps for an
+    hour.
+    """
     if vendor == "hf":  # its router serves a model at the price of whoever the suffix chooses
         model, _, chosen = model.partition(":")
         vendor, base_url = f"huggingface_{chosen}", ""
     snapshot = load()
     provider = _provider(snapshot, vendor, base_url)
     found: Any = provider and provider.find_model(model, all_providers=snapshot.providers)
-    return rates_of(vars(found.get_prices(now)), long_cache) if found else None
+    if not found:
+        return None
+    terms = {} if tier in STANDARD else {"service_tier": tier}
+    own = any(each is found for each in provider.models)  # the tiers of whose model another one serves are not its own
+    if terms and not (own and any(each.when == terms for each in found.price_variants or ())):
+        return None
+    return rates_of(found.get_prices(now, terms).__dict__, long_cache)
 
 
 def _provider(snapshot: Any, vendor: str, base_url: str) -> Any:

@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, nullcontext, suppress
 
 from ..core.accounts import code_of
-from ..core.engine import begin, drive, finish, unkept
+from ..core.engine import begin, drive, finish, turn_for, unkept
 from ..core.errors import Cancelled, KitError, StorageUnavailable
-from ..core.ports import Counted, Pause, Ports, Sink
+from ..core.ports import Counted, Left, Pause, Ports, Sink
 from ..core.records import Record
 from ..core.reducer import apply
 from ..core.run import Approved, Run
 from ..core.settings import Settings
-from ..core.steps import Step, Stop
+from ..core.steps import Step, Stop, next_step
 from ..core.storage import Storage
 from ..core.turn import turn_of
 from ..durable.conversation import Unstored
@@ -194,6 +194,21 @@ class NewResponses:
         assert run.lock is not None, "only who goes on from a conversation holds it"
         return Unstored(self._storage, run.lock, run.response.id, self._ports.now)
 
+    async def hold(self, run: Run, key: IdempotencyKey | None = None, *, claimed: bool = False) -> Left | None:
+        """Hold what the first turn takes of the limits of the key and its tenant, after `claim` if that was called
+        (`claimed`), and say what is left: None where nothing limits them. To hold it again changes nothing.
+
+        Raises LimitReached, and RequestError if the price of a model is unknown that a limit needs: nothing is kept.
+        """
+        if self._ports.budget is None or not run.generate:
+            return None
+        try:
+            return await self._ports.budget.hold(run, lambda run: turn_for(next_step(run))(run))
+        except KitError:
+            if claimed:
+                await (self._forget(run, key) if run.response.store else self._let_go(run))
+            raise
+
     async def respond(
         self,
         run: Run,
@@ -218,6 +233,7 @@ class NewResponses:
         if (run.lock is not None or run.approved) and not claimed:
             await self.claim(None, run, record)
             claimed = True
+        await self.hold(run, key, claimed=claimed)
         await self._ports.refused(run)
         recorder = self._recorder(run, None if claimed else record) if run.response.store else None
         unstored = self._unstored(run) if run.lock is not None and recorder is None else None
@@ -295,7 +311,7 @@ class NewResponses:
             await recorder.grow()
             await journal(ResponseCreated(response=run.response))
             await journal(ResponseQueued(response=run.response))
-            await recorder.flush()
+            await (recorder.flush() if run.hold is None else recorder.keep(run))
         else:
             if await self._inline(run, journal, recorder, ends, committed):
                 return True

@@ -39,12 +39,16 @@ class Sum:
         return {**counts, "usd": dollars(self.pico)}
 
 
-def summed(rows: Iterable[UsageRow], by: Callable[[UsageRow], str]) -> dict[str, Sum]:
+def sums_by(by: Callable[[UsageRow], str], rows: Iterable[UsageRow]) -> dict[str, Sum]:
     """In the order of what they are summed by."""
     sums: dict[str, Sum] = {}
     for row in rows:
         sums.setdefault(by(row), Sum()).add(row)
     return dict(sorted(sums.items()))
+
+
+def total_of(rows: Iterable[UsageRow]) -> Sum:
+    return sums_by(lambda _: "", rows).get("", Sum())
 
 
 def days_between(first: str | None, last: str | None, now: float) -> tuple[str, str]:
@@ -80,12 +84,11 @@ class StoredUsage:
             raise RequestError("This server stores nothing, so it counts no usage", code="requires_storage")
         begin, end = days_between(first, last, self._ports.now())
         rows = await self._ports.storage.meters.usage(begin, end, key_id)
-        sums = summed(rows, lambda row: row.target if by == "model" else row.day)
-        total = summed(rows, lambda _: "").get("", Sum())
+        sums = sums_by(lambda row: row.target if by == "model" else row.day, rows)
         return {
             "object": "list",
             "from": begin,
             "to": end,
             "data": [{"object": "usage", by: name, **each.shown()} for name, each in sums.items()],
-            "total": total.shown(),
+            "total": total_of(rows).shown(),
         }

@@ -103,7 +103,7 @@ class Worker:
                 raise
             step = next_step(run)
             if not isinstance(step, Act):  # a turn died; the calls of one were counted before they began
-                if run.dead_usage != dead_usage and recorder.error is None:
+                if (run.hold or run.dead_usage != dead_usage) and recorder.error is None:
                     await self._save_dead_turn(run)
                 if run.turns == turns:
                     raise _of(error) from None
@@ -204,8 +204,8 @@ class Worker:
         return pause
 
     async def _save_dead_turn(self, run: Run) -> None:
-        """Keep the tokens that a turn used before it died. The next attempt goes on from this run, whose items are
-        closed in the log. If another worker has fenced the log meanwhile, the run is that worker's.
+        """Keep what is held, and the tokens that a turn used before it died. The next attempt goes on from this run,
+        whose items are closed in the log. If another worker has fenced the log meanwhile, the run is that worker's.
         """
         with suppress(errors.KitError):
             run.kept = len(run.response.output)
@@ -228,6 +228,8 @@ class Worker:
             return await self._renew(run, recorder, turns)
         waiting = [(call.id, run.patience(call) or 1.0) for call in step.calls[:MAX_PARKED]]
         run.history, run.parked = HISTORY_PER_TASK + HISTORY_PER_CALL * len(waiting), self._ports.now()
+        if self._ports.budget is not None:
+            await self._ports.budget.rest(run)
         await recorder.keep(run)
         await self._storage.store.prolong(record, max(seconds for _, seconds in waiting))
         calls: list[ParkedCall] = [{"id": call_id, "seconds": seconds} for call_id, seconds in waiting]

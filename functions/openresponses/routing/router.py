@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Protocol, TypeAlias, TypeVar
 
 from ..core import deltas as d
-from ..core.bill import Pricing, unpriced
+from ..core.bill import Pricing, Service, unpriced
 from ..core.errors import (
     KitError,
     ProviderError,
@@ -64,8 +64,8 @@ class Prices(Protocol):
 
     async def ready(self, settings: ProviderSettings, model: str) -> None: ...
 
-    def of(self, settings: ProviderSettings, model: str) -> Pricing:
-        """Waits for what isn't loaded when it is called."""
+    def of(self, settings: ProviderSettings, model: str, service: Service) -> Pricing:
+        """What a turn costs that is served so, once that is known. Waits for what isn't loaded when it is called."""
         ...
 
 
@@ -74,7 +74,7 @@ class _Unpriced:
 
     async def ready(self, settings: ProviderSettings, model: str) -> None: ...
 
-    def of(self, settings: ProviderSettings, model: str) -> Pricing:
+    def of(self, settings: ProviderSettings, model: str, service: Service) -> Pricing:
         return unpriced
 
 
@@ -106,7 +106,8 @@ class TenantModels:
 
     async def pricings(self, turn: Turn) -> list[tuple[str, Pricing]]:
         targets = await self._router.targets(turn.request, self._allowed or turn.allowed)
-        return [(target.name, await self._router.pricing(target)) for target in targets]
+        asked = Service(turn.request.service_tier or "")
+        return [(target.name, await self._router.pricing(target, asked)) for target in targets]
 
     async def carried(self, compactions: Sequence[Compaction]) -> list[Item]:
         from .compacted import carried
@@ -183,10 +184,10 @@ class Router:
         except ValueError:
             return frozenset()
 
-    async def pricing(self, target: Target) -> Pricing:
+    async def pricing(self, target: Target, service: Service) -> Pricing:
         """What the target takes, known at once when it is called."""
         await self._prices.ready(target.provider, target.model)
-        return self._prices.of(target.provider, target.model)
+        return self._prices.of(target.provider, target.model, service)
 
     @asynccontextmanager
     async def ask(
@@ -196,12 +197,12 @@ class Router:
         since only it can use the state that it gave; those that keep failing are asked last.
         """
         async with AsyncExitStack() as answering:
-            began = self._now()
+            began, service = self._now(), Service()
             target, deltas = await self._first_to_answer(self._ordered(targets, served), shown, self._begun, answering)
             told = await answering.enter_async_context(
-                aclosing(self._until_the_end(target, deltas, began, target != targets[0]))
+                aclosing(self._until_the_end(target, deltas, began, service, target != targets[0]))
             )
-            yield TurnStream(target.name, told, self._prices.of(target.provider, target.model))
+            yield TurnStream(target.name, told, self._prices.of(target.provider, target.model, service))
 
     async def count(self, targets: Sequence[Target], shown: Shown) -> Counted:
         """The tokens that the target counts which a turn would be asked of, or an estimate where it doesn't count."""
@@ -267,13 +268,15 @@ class Router:
             yield Counted(tokens_in(turn), estimated=True) if counted is None else Counted(counted)
 
     async def _until_the_end(
-        self, target: Target, deltas: AsyncIterator[d.Delta], began: float, instead: bool
+        self, target: Target, deltas: AsyncIterator[d.Delta], began: float, service: Service, instead: bool
     ) -> AsyncGenerator[d.Delta, None]:
         """The price is loaded once the client has something to read, and waited for by the last delta."""
         finished = said = False
         try:
             async for delta in deltas:
-                if isinstance(delta, d.Finish):
+                if isinstance(delta, d.Usage):
+                    service.tier = delta.tier or service.tier
+                elif isinstance(delta, d.Finish):
                     await self._prices.ready(target.provider, target.model)
                     finished = True
                 yield delta

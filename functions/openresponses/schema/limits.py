@@ -24,6 +24,10 @@ MAX_SECRET = 16_384
 """Characters of a header's value, and of a token: OAuth access tokens with many claims have some thousands."""
 MAX_URL = 8_192
 """Characters of a URL: what servers take ("at least 8000 octets", RFC 9110, 4.1)."""
+MAX_WEBHOOK_URL = 2_048
+"""Characters of where events are sent. All of a tenant's endpoints are one item of 400 KB at most."""
+MAX_EVENT_TYPES = 32
+"""Types that an endpoint names. OpenAI has 27 (openai.types.webhooks.WebhookCreateParams)."""
 MAX_DOMAINS = 100
 """Domains that a search is limited to ("up to 100 URLs", the web search guide at developers.openai.com)."""
 MAX_PREFERENCES = 16

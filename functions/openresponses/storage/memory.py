@@ -23,6 +23,7 @@ from ..core.prompts import Prompt, PromptVersion, number_of
 from ..core.records import TERMINAL_STATUSES, Batch, Claim, Record
 from ..core.run import Run
 from ..core.storage import Storage
+from ..core.webhooks import DeadLetter, Endpoint, Registered
 from ..schema.events import Event
 from ..schema.items import Item
 from ..schema.request import CreateResponse
@@ -60,6 +61,7 @@ def memory_storage(shelf: Shelf | None = None, on_start: Started | None = None) 
         conversations=MemoryConversations(shelf),
         answers=MemoryAnswers(shelf),
         spent=MemorySpent(shelf.spent),
+        endpoints=MemoryEndpoints(shelf),
         meters=MemoryMeters(shelf),
     )
 
@@ -375,6 +377,29 @@ class MemoryPrompts:
         there = any(bodies)
         bodies[:] = [""] * len(bodies)
         return there
+
+
+class MemoryEndpoints:
+    """Dead letters are kept as long as the process lives."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+
+    async def load(self) -> Registered:
+        return self._shelf.endpoints
+
+    async def replace(self, endpoints: Sequence[Endpoint], version: int) -> bool:
+        if self._shelf.endpoints.version != version:
+            return False
+        self._shelf.endpoints = Registered(tuple(endpoints), version + 1)
+        return True
+
+    async def keep_dead(self, letter: DeadLetter) -> None:
+        self._shelf.dead.setdefault((letter.event_id, letter.endpoint_id), letter)
+
+    async def dead(self, most: int) -> list[DeadLetter]:
+        by_time = sorted(self._shelf.dead.values(), key=lambda each: (each.created_at, each.event_id, each.endpoint_id))
+        return by_time[::-1][:most]
 
 
 @cache

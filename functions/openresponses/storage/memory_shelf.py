@@ -10,6 +10,7 @@ from ..core.conversations import Lock
 from ..core.errors import ConversationLocked, Superseded
 from ..core.records import Claim
 from ..core.storage import UsageRow
+from ..core.webhooks import DeadLetter, Registered
 from ..schema.items import Item
 from .meter_state import Kept
 
@@ -72,6 +73,8 @@ class Shelf:
 
     conversations: dict[str, Talk] = field(default_factory=dict[str, Talk])
     spent: dict[str, tuple[str, float]] = field(default_factory=dict[str, tuple[str, float]])
+    endpoints: Registered = Registered()
+    dead: dict[tuple[str, str], DeadLetter] = field(default_factory=dict[tuple[str, str], DeadLetter])
     meters: dict[str | None, Kept] = field(default_factory=dict[str | None, Kept])
     usage: list[UsageRow] = field(default_factory=list[UsageRow])
 

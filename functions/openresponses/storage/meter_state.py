@@ -64,7 +64,7 @@ class Kept:
         """Whether it may be held, by these limits, which are still the ones that count."""
         now, more = want.hold.at, self.added_by(want)
         counted = all(self.counts.get(name, 0) <= room for name, room in rooms(limits, more, now).items())
-        room = want.response_id in self.holds or self.meter(now).running < most_running(limits)
+        room = want.response_id in self.holds or self.meter(now).running < most_running(want, limits)
         return self.limits == limits and counted and room
 
     def take(self, want: Want) -> None:
@@ -117,16 +117,18 @@ def added_by(want: Want, *, settles: bool) -> dict[str, int]:
 
 
 def rooms(limits: Limits, more: Mapping[str, int], now: float) -> dict[str, int]:
-    """What may be counted at most, by the name of each count that is limited, before so much `more` is added. Requests
-    limit nothing that is none.
+    """What may be counted at most, by the name of each count that is limited, before so much `more` is added. Where
+    nothing is added, nothing is limited.
     """
-    names = windows_at(now)
-    requests = limits.requests_per_minute if more[names.requests] else None
-    by_window = (requests, limits.tokens_per_minute, limits.pico_per_day, limits.pico_per_month)
-    return {name: most - more[name] for name, most in zip(names, by_window, strict=True) if most is not None}
+    by_window = (limits.requests_per_minute, limits.tokens_per_minute, limits.pico_per_day, limits.pico_per_month)
+    by_name = zip(windows_at(now), by_window, strict=True)
+    return {name: most - more[name] for name, most in by_name if most is not None and more[name] > 0}
 
 
-def most_running(limits: Limits) -> int:
+def most_running(want: Want, limits: Limits) -> int:
+    """A response that was let in, and held nothing while it waited, is not kept from going on."""
+    if not want.first:
+        return MAX_RUNNING
     return MAX_RUNNING if limits.concurrent is None else min(limits.concurrent, MAX_RUNNING)
 
 

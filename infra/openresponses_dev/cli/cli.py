@@ -27,6 +27,12 @@ Standard output is the key alone:
   export OPENAI_API_KEY=$(openresponses keys create --tenant default)
 """
 
+_LIMITS = """\
+A limit that is not named stays as it is; `none` lifts one:
+
+  openresponses keys limit KEY --usd-per-day 5 --requests-per-minute none
+  openresponses tenants limit default --usd-per-month 100 --concurrent 20
+"""
 _HEADERS = """\
 The value of each --header is read from a prompt, or from standard input, a line each:
 
@@ -52,6 +58,11 @@ A prompt has fields of a request, such as:
       content: Who are you?
 
   openresponses prompts set greet greet.yaml --tenant default
+"""
+_HOOK = """\
+Standard output is the signing secret alone:
+
+  export OPENAI_WEBHOOK_SECRET=$(openresponses webhooks create https://hooks.example.com/openresponses --tenant default)
 """
 
 _places = count()
@@ -137,11 +148,28 @@ _command(_prompts, "set", "manage.prompts:set_prompt", "Add a prompt, or a new v
 _command(_prompts, "list", "manage.prompts:list_prompts", "List a tenant's, with their newest versions.")
 _command(_prompts, "remove", "manage.prompts:remove_prompt", "Remove one, with all its versions.")
 
+_webhooks = _commands("webhooks", "Where events are sent: how a tenant's responses ended.")
+_command(
+    _webhooks, "create", "manage.webhooks:create_endpoint", "Add an endpoint; its secret is printed once.", more=_HOOK
+)
+_command(_webhooks, "list", "manage.webhooks:list_endpoints", "List a tenant's, with how many events were given up.")
+_command(_webhooks, "test", "manage.webhooks:try_endpoint", "Send one a test event, from this machine.")
+_command(_webhooks, "rotate", "manage.webhooks:rotate_secret", "Make a new secret; the old one is good for a day.")
+_command(_webhooks, "remove", "manage.webhooks:remove_endpoint", "Remove one.")
+_command(_webhooks, "dead", "manage.webhooks:list_dead", "List the events that were given up, the newest first.")
+
 _keys = _commands("keys", "The keys of clients.")
 _command(_keys, "create", "manage.keys:create_key", "Make a key; it is printed once and kept nowhere.", more=_EXPORT)
 _command(_keys, "list", "manage.keys:show_keys", "List them, without their secrets.")
+_command(_keys, "limit", "manage.limits:limit_key", "Set or lift limits of a key.", more=_LIMITS)
 _command(_keys, "revoke", "manage.keys:revoke", "Revoke a key.")
 
+_tenants = _commands("tenants", "Whose responses they are.")
+_command(_tenants, "limit", "manage.limits:limit_tenant", "Set or lift limits of all keys together.", more=_LIMITS)
+_command(_tenants, "list", "manage.limits:list_tenants", "List those that have keys.")
+
+_command(app, "usage", "manage.usage:show_usage", "Show what was used, and what it cost.", _LOOK_AFTER)
+_command(app, "prices", "manage.prices:show_prices", "Show what models cost, and who says so.", _LOOK_AFTER)
 _command(app, "doctor", "manage.doctor.doctor:doctor", "Check a deployment, and say what mends it.", _LOOK_AFTER)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +36,7 @@ from openresponses_dev.local.sandbox.events import Events
 from openresponses_dev.local.sandbox.functions import Function
 from openresponses_dev.local.sandbox.lambda_api import LambdaApi, Target, sandboxed
 from openresponses_dev.local.sandbox.sandbox import Sandbox
+from openresponses_dev.local.sandbox.streams import Streams
 from openresponses_dev.local.seed import (
     PREFIX_VARIABLE,
     TABLE_VARIABLE,
@@ -115,6 +116,7 @@ class LocalCloud:
         self._targets: dict[str, Target] = {}
         self._arns: dict[str, str] = {}
         self._events = Events(self.functions.values(), self._background, self.log)
+        self._streams = Streams(self.functions.values(), self._background, self.log, self._delivered, retry_scale)
         self.aws = LocalAws(
             self.template,
             LambdaApi(self._targets, self._enqueue),
@@ -125,6 +127,8 @@ class LocalCloud:
             kept=kept,
             found=self.found.add,
             say=lambda text: self.log.say(text, failed=True),
+            follows=self._streams.mappings,
+            streamed=self._stream,
         )
         self._beside: list[asyncio.Task[None]] = []
         self._running = AsyncExitStack()
@@ -259,6 +263,13 @@ class LocalCloud:
     def _enqueue(self, name: str, event: bytes) -> None:
         """In any thread, while the cloud runs."""
         self._loop.call_soon_threadsafe(self._events.put, self._arns[name], event)
+
+    def _delivered(self, mapping: str, numbers: Sequence[str]) -> None:
+        self.aws.delivered(mapping, numbers)
+
+    def _stream(self, mapping: str, number: str, text: str) -> None:
+        """In any thread, while the cloud runs."""
+        self._loop.call_soon_threadsafe(self._streams.put, mapping, number, text)
 
     def environment(self, spec: FunctionSpec, runtime_api: str) -> dict[str, str]:
         """All the variables of a sandbox whose Runtime API is at this address."""

@@ -11,9 +11,12 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from openresponses.client_keys import ClientKey, make, new_token, parse
-from openresponses.storage.dynamodb.client_keys import UnknownKey, list_keys, revoke_key, store_key
+from openresponses.core.storage import Limits
+from openresponses.storage.dynamodb.client_keys import UnknownKey, end_of, list_keys, revoke_key, store_key
+from openresponses.storage.dynamodb.limits import limits_update
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
+from openresponses_dev.manage.limits import Asked, limits_from, limits_of, words
 from openresponses_dev.manage.problems import Problem, columns, translated
 
 _SPAN = re.compile(r"([1-9][0-9]{0,5})([hdwy])")
@@ -43,9 +46,11 @@ def create_key(
         Literal["summary", "encrypted"] | None,
         Parameter(help="the most that is shown of a model's reasoning (default: all)"),
     ] = None,
+    asked: Asked = Asked(),
     where: Where = Where(),
 ) -> int:
     """Standard output is the key and nothing else, so that it can be read into a variable."""
+    limits = limits_from(asked)
     deployment = deployment_at(where)
     now, token = time.time(), new_token()
     try:
@@ -62,7 +67,8 @@ def create_key(
     except ValueError as error:
         raise Problem(str(error)) from None
     with translated("dynamodb"):
-        store_key(deployment.client("dynamodb"), deployment.table, key)
+        updates = [] if limits == Limits() else [limits_update(key.tenant, key.id, limits, end_of(key))]
+        store_key(deployment.client("dynamodb"), deployment.table, key, updates)
     ends = f"until {_date(key.expires_at)}" if key.expires_at else "until it is revoked"
     say(f"key {key.id} of tenant {key.tenant} in {deployment.title}, {ends}; shown only now:", sys.stderr)
     say(token)
@@ -70,8 +76,12 @@ def create_key(
 
 
 def show_keys(*, where: Where = Where()) -> int:
-    rows = [_row(key, time.time()) for key in all_keys(deployment_at(where))]
-    say(columns(("ID", "TENANT", "NAME", "MODELS", "MCP", "REASONING", "CREATED", "EXPIRES", "STATE"), rows))
+    deployment = deployment_at(where)
+    keys = all_keys(deployment)
+    limits = limits_of(deployment, [(key.tenant, key.id) for key in keys])
+    rows = [(*_row(key, time.time()), words(each)) for key, each in zip(keys, limits, strict=True)]
+    head = ("ID", "TENANT", "NAME", "MODELS", "MCP", "REASONING", "CREATED", "EXPIRES", "STATE", "LIMITS")
+    say(columns(head, rows))
     return 0
 
 

@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-import time
-from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, cast
 
 import yaml
 from cyclopts import Parameter
 from pydantic import ValidationError
 
-from openresponses.aws.clients import Aws, Refused
-from openresponses.aws.session import Service
-from openresponses.client_keys import check_tenant
-from openresponses.core.errors import RequestError, StorageUnavailable
+from openresponses.core.errors import RequestError
 from openresponses.core.prompts import NAME, SETTINGS, placeholders
-from openresponses.core.storage import Prompts
 from openresponses.parsing.problems import problem
 from openresponses.schema.request import CreateResponse
-from openresponses.storage.dynamodb.storage import aws_storage
 from openresponses_dev.local.terminal import say
-from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
-from openresponses_dev.manage.problems import Problem, columns, translated
+from openresponses_dev.manage.at_rest import done, storage_of
+from openresponses_dev.manage.deployment import Where, deployment_at
+from openresponses_dev.manage.problems import Problem, columns
 
 MAX_PROMPT = 2**20
 """Bytes of a prompt as JSON. Each request that names it reads all of it."""
 _FIELDS = ("instructions", "input", *(name for name in SETTINGS if name != "instructions"))
-_EXPECTED = ("ConditionalCheckFailedException", "NoSuchKey")
-"""Refusals of AWS that the storage understands."""
 _STDIN = "standard input"
-T = TypeVar("T")
 Tenant = Annotated[str, Parameter(metavar="TENANT", help="whose requests may name it")]
 
 
@@ -52,14 +42,14 @@ def set_prompt(
         raise Problem(f"{name!r} is no name of a prompt: letters, digits, '_', '.' and '-', 128 at most")
     body = read_prompt(file)
     deployment = deployment_at(where)
-    made = _done(_prompts(deployment, tenant).add(name, body))
+    made = done(storage_of(deployment, tenant).prompts.add(name, body))
     variables = ", ".join(placeholders(body)) or "none"
     say(f"prompt {name} of tenant {tenant}, version {made.version}, in {deployment.title}; variables: {variables}")
     return 0
 
 
 def list_prompts(*, tenant: Tenant, where: Where = Where()) -> int:
-    found = _done(_prompts(deployment_at(where), tenant).listed())
+    found = done(storage_of(deployment_at(where), tenant).prompts.listed())
     rows = [
         (each.id, str(each.version), f"{datetime.fromtimestamp(each.created_at, UTC):%Y-%m-%d %H:%M}") for each in found
     ]
@@ -70,7 +60,7 @@ def list_prompts(*, tenant: Tenant, where: Where = Where()) -> int:
 def remove_prompt(name: str, /, *, tenant: Tenant, where: Where = Where()) -> int:
     """With all its versions. Responses that were made of it stay."""
     deployment = deployment_at(where)
-    if not _done(_prompts(deployment, tenant).remove(name)):
+    if not done(storage_of(deployment, tenant).prompts.remove(name)):
         mend = deployment.command(f"prompts list --tenant {tenant}")
         raise Problem(f"tenant {tenant} has no prompt {name} in {deployment.title}", mend)
     say(f"prompt {name} of tenant {tenant} is removed from {deployment.title}, with all its versions")
@@ -106,48 +96,3 @@ def read_prompt(file: Path | None) -> CreateResponse:
             f"{file or _STDIN}: a prompt has at most {MAX_PROMPT >> 20} MiB as JSON; this one has {size} bytes"
         )
     return body
-
-
-class _Aws(Aws):
-    """AWS as the deployment is reached from here, by the user's own rights."""
-
-    def __init__(self, deployment: Deployment) -> None:
-        super().__init__(deployment.region, threads=4)
-        self._deployment = deployment
-
-    def client(self, service: Service) -> Any:
-        return self._deployment.client(service)
-
-    async def call(self, service: Service, operation: str, /, **parameters: object) -> dict[str, Any]:
-        """Raises Problem where `Aws` would raise what the storage does not understand."""
-        with translated(service):
-            try:
-                return await super().call(service, operation, **parameters)
-            except Refused as refused:
-                if refused.code in _EXPECTED or refused.__cause__ is None:
-                    raise
-                raise refused.__cause__ from None
-
-
-def _prompts(deployment: Deployment, tenant: str) -> Prompts:
-    try:
-        check_tenant(tenant)
-    except ValueError as error:
-        raise Problem(str(error)) from None
-    storage = aws_storage(
-        _Aws(deployment),
-        table=deployment.table,
-        bucket=deployment.bucket,
-        state_machine_arn=deployment.state_machine,
-        tenant=tenant,
-        now=time.time,
-    )
-    return storage.prompts
-
-
-def _done(doing: Coroutine[Any, Any, T]) -> T:
-    """Raises Problem."""
-    try:
-        return asyncio.run(doing)
-    except StorageUnavailable as error:
-        raise Problem(error.message) from None

@@ -13,6 +13,7 @@ from openresponses.core.ports import Ports
 from openresponses.core.settings import Settings
 from openresponses.dialects import connect
 from openresponses.entry.settings import OFFLINE
+from openresponses.prices import Prices
 from openresponses.responses.create import NewResponses
 from openresponses.responses.stored import StoredResponses
 from openresponses.routing.catalog import Catalog
@@ -27,7 +28,9 @@ def build():
     parameters, settings = MemoryParameters(), Settings(default_provider="offline")
     fake = {"dialect": "chat_completions", "base_url": os.environ["OPENRESPONSES_BENCH_PROVIDER"]}
     parameters.texts["providers/fake"] = json.dumps(fake)
-    router = Router(Catalog(parameters, [OFFLINE]), connect, settings, time.monotonic, telemetry.answered)
+    router = Router(
+        Catalog(parameters, [OFFLINE]), connect, settings, time.monotonic, telemetry.answered, prices=Prices()
+    )
     ports = Ports(
         models=TenantModels(router, AeadSeal(of_this_process(), "default")),
         tools=Toolbox([ToolFiles()]),

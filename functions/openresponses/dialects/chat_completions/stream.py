@@ -223,7 +223,7 @@ class ChatDecoder(Decoder):
             yield from self._cite(sources(chunk))
         if (used := _used(chunk)) and used != self._used:
             self._used = used
-            yield d.Usage(_usage(used))
+            yield d.Usage(_usage(used), text(chunk.get("service_tier")))
 
     def _end(self) -> Iterator[d.Delta]:
         if not self._finish:

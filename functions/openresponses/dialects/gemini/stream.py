@@ -34,6 +34,11 @@ def usage_of(used: JsonObject) -> Usage:
     return usage(prompt, output, cached=used.get("cachedContentTokenCount"), reasoned=thought)
 
 
+def _tier(used: JsonObject) -> str:
+    """Vertex says `ON_DEMAND_FLEX` (its reference, `trafficType`)."""
+    return text(used.get("serviceTier")) or text(used.get("trafficType")).lower().removeprefix("on_demand_")
+
+
 def citations(said: str, candidate: JsonObject) -> Iterator[UrlCitation | FileCitation]:
     """Of the web, of maps and of documents: one of a file search may have no address, and then its store stands for it.
     Google counts bytes of UTF-8, an annotation counts characters.
@@ -132,7 +137,7 @@ class GeminiDecoder(Decoder):
         used = fields(event.get("usageMetadata"))
         if used and used != self._used:
             self._used = used
-            yield d.Usage(usage_of(used))
+            yield d.Usage(usage_of(used), _tier(used))
 
     def end(self) -> Iterator[d.Delta]:
         finish = _FINISH.get(self._finish)

@@ -113,7 +113,7 @@ class ResponsesDecoder(Decoder):
         if objects(response.get("output")) and all(isinstance(item, OtherItem) for item in self._items):
             raise StreamViolation("The provider answered with nothing but items that have no place in an answer")
         if used := fields(response.get("usage")):
-            yield d.Usage(usage_of(used))
+            yield d.Usage(usage_of(used), text(response.get("service_tier")))
         self.over = True
         reason = text(fields(response.get("incomplete_details")).get("reason"))
         cut = cut or bool(reason) or any(isinstance(item, CallItem) and item.cut for item in self._items)

@@ -11,6 +11,7 @@ A tenant's items have a slash in their `pk`, these never. Each key has a partiti
 invented keys throttles no real one.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from ...client_keys import ClientKey
@@ -34,15 +35,24 @@ def find_key(client: Any, table: str, key_id: str) -> ClientKey | None:
     return _from_item(answer["Item"]) if "Item" in answer else None
 
 
-def store_key(client: Any, table: str, key: ClientKey) -> None:
-    """Store a new key. Raises botocore's errors: ConditionalCheckFailed among them, if the id is taken."""
-    ttl: Item = {} if key.expires_at is None else {"ttl": _number(key.expires_at + _KEPT_DAYS * 86_400)}
+def store_key(client: Any, table: str, key: ClientKey, updates: Sequence[Item] = ()) -> None:
+    """Store a new key, and with it what `updates` change, such as its limits: all or nothing. Raises botocore's errors:
+    TransactionCanceledException among them, if the id is taken.
+    """
+    kept_until = end_of(key)
+    ttl: Item = {} if kept_until is None else {"ttl": _number(kept_until)}
     listed: Item = {"pk": {"S": "keys"}, "sk": {"S": key.id}, **ttl}
     puts = [
         {"Put": {"TableName": table, "Item": {**_item(key), **ttl}, "ConditionExpression": _NEW}},
         {"Put": {"TableName": table, "Item": listed}},
+        *({"Update": {"TableName": table, **update}} for update in updates),
     ]
     client.transact_write_items(TransactItems=puts)
+
+
+def end_of(key: ClientKey) -> int | None:
+    """Until when it is kept, in Unix seconds; None if it never expires."""
+    return None if key.expires_at is None else key.expires_at + _KEPT_DAYS * 86_400
 
 
 def list_keys(client: Any, table: str) -> list[ClientKey]:

@@ -39,7 +39,7 @@ class DynamoMeters:
         return key.meter(now), tenant.meter(now)
 
     async def limit(self, key_id: str | None, limits: Limits) -> None:
-        await self._layout.table.apply(limits_change(self._layout.tenant, key_id, limits))
+        await self._layout.table.apply(limits_change(self._layout.meter_key(key_id), limits))
 
     async def hold(self, want: Want, key: Limits, tenant: Limits) -> tuple[Meter, Meter]:
         limited = {id_: limits for id_, limits in ((want.key_id, key), (None, tenant)) if limits != Limits()}
@@ -151,7 +151,7 @@ def _holding(key: Item, want: Want, kept: Kept) -> Change:
         values["there"] = {"S": there.hold_id}
     else:
         conditions.append("attribute_not_exists(#holds.#mine) AND size(#holds) < :most")
-        values["most"] = number(most_running(kept.limits))
+        values["most"] = number(most_running(want, kept.limits))
     for n, (name, room) in enumerate(rooms(kept.limits, kept.added_by(want), want.hold.at).items()):
         names[f"limited{n}"], values[f"room{n}"] = name, number(room)
         none_yet = f"attribute_not_exists(#limited{n}) OR " if room >= 0 else ""

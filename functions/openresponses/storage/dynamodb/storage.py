@@ -8,6 +8,7 @@ from ...core.storage import Storage
 from .answers import DynamoAnswers
 from .claims import DynamoClaims
 from .conversations import DynamoConversations
+from .endpoints import DynamoEndpoints
 from .event_log import DynamoEventLog
 from .layout import TenantLayout
 from .meters import DynamoMeters
@@ -44,5 +45,6 @@ def aws_storage(
         conversations=DynamoConversations(layout),
         answers=DynamoAnswers(layout),
         spent=DynamoSpent(layout),
+        endpoints=DynamoEndpoints(layout),
         meters=DynamoMeters(layout),
     )

@@ -21,6 +21,7 @@ from openresponses_dev.local.services.credentials import Credentials
 from openresponses_dev.local.services.executions import Execution
 from openresponses_dev.local.services.task_tokens import TaskTokens
 from openresponses_dev.local.template.aws_resources import AwsCall, put_parameter, requests
+from openresponses_dev.local.template.event_sources import StreamMapping
 from openresponses_dev.local.template.intrinsics import REGION
 from openresponses_dev.local.template.template import Template
 
@@ -34,7 +35,8 @@ _STORES = ("dynamodb", "s3")
 class LocalAws:
     """`parameters` are SSM parameters beside the template's. `retry_scale` shortens Retry's delays, for tests.
     `address` is where a container finds this machine. What `kept` has is there from the begin, and what changes is
-    written to it. Each row of it is told to `found`, and what goes wrong to `say`.
+    written to it. Each row of it is told to `found`, and what goes wrong to `say`. Records of streams that one of the
+    mappings of `follows` takes are told to `streamed`, in any thread: the mapping, a number, and the record as JSON.
 
     Raises TemplateError on construction, RuntimeError on entry while another one runs.
     """
@@ -51,6 +53,8 @@ class LocalAws:
         kept: Kept | None = None,
         found: Callable[[Row], None] = lambda _: None,
         say: Callable[[str], None] = print,
+        follows: Sequence[StreamMapping] = (),
+        streamed: Callable[[str, str, str], object] = print,
     ) -> None:
         self.credentials = Credentials.new()
         self._lambda_api, self._retry_scale, self._address = lambda_api, retry_scale, address
@@ -60,6 +64,7 @@ class LocalAws:
         self._kept, self._found, self._say = kept, found, say
         self._keeper: MotoKeeper | None = None
         self._tokens = TaskTokens(kept)
+        self._follows, self._streamed = follows, streamed
 
     @property
     def needed(self) -> bool:
@@ -124,12 +129,21 @@ class LocalAws:
         if server:
             server.close(before_forgetting=self._keeper.stop if self._keeper else None)
             self._keeper = None
+            from openresponses_dev.local.services import moto_streams
+
+            moto_streams.forget()
 
     def expect_answers(self, going_on: Container[str]) -> None:
         """What responses of these ids waited for when the local cloud ended may be answered again. What others did is
         forgotten.
         """
         self._tokens.restore(going_on)
+
+    def delivered(self, mapping: str, numbers: Sequence[str]) -> None:
+        """A mapping is done with these records of its stream."""
+        from openresponses_dev.local.services import moto_streams
+
+        moto_streams.done(mapping, numbers)
 
     def expire(self) -> None:
         """Delete what AWS would have deleted by now."""
@@ -148,9 +162,17 @@ class LocalAws:
 
             self._keeper = MotoKeeper(self._kept, self._say)
             self._keeper.restore(self._found)
+        self._follow()
         self._call([request for request in self._requests if request.service not in _STORES])
         if self._keeper:
             self._keeper.start()
+
+    def _follow(self) -> None:
+        """After what was kept is there again: to put it there is no change that a stream tells."""
+        if self._follows:
+            from openresponses_dev.local.services import moto_streams
+
+            moto_streams.follow(self._follows, self._streamed)
 
     def _call(self, requests: Sequence[AwsCall]) -> None:
         clients = {service: self.client(service) for service in {request.service for request in requests}}

@@ -22,10 +22,10 @@ from moto.ssm.models import ssm_backends
 
 from openresponses_dev.local.kept import Kept, Key, Row
 from openresponses_dev.local.services import moto_stores
-from openresponses_dev.local.services.moto_stores import Touched
+from openresponses_dev.local.services.moto_stores import Touched, text_of_bytes, waiting
 from openresponses_dev.local.template.intrinsics import ACCOUNT, REGION
 
-ITEM, OBJECT, PARAMETER = "item", "object", "parameter"
+ITEM, OBJECT, PARAMETER, RECORD = "item", "object", "parameter", "record"
 _DAY = 86_400
 _PARTITION = "aws"
 
@@ -147,14 +147,7 @@ def _wire(value: Any) -> dict[str, Any]:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_text_of_bytes)
-
-
-def _text_of_bytes(value: object) -> str:
-    """As DynamoDB's own API has it."""
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    raise TypeError(type(value).__name__)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=text_of_bytes)
 
 
 def _with_bytes(value: dict[str, Any]) -> dict[str, Any]:
@@ -166,6 +159,22 @@ def _with_bytes(value: dict[str, Any]) -> dict[str, Any]:
             return {"BS": [base64.b64decode(text, validate=True) for text in texts]}
         case _:
             return value
+
+
+# Records of streams
+
+
+def _read_record(key: Key, place: str, name: str) -> Row | None:
+    found = waiting.get((place, name))
+    return None if found is None else Row(key, found)
+
+
+def _put_record(row: Row) -> None:
+    waiting[row.key.place, row.key.name] = row.about
+
+
+def _remove_record(key: Key) -> None:
+    waiting.pop((key.place, key.name), None)
 
 
 # S3
@@ -255,6 +264,17 @@ _READ: dict[str, Callable[[Key, str, Any], Row | None]] = {
     ITEM: _read_item,
     OBJECT: _read_object,
     PARAMETER: _read_parameter,
+    RECORD: _read_record,
 }
-_PUT: dict[str, Callable[[Row], None]] = {ITEM: _put_item, OBJECT: _put_object, PARAMETER: _put_parameter}
-_REMOVE: dict[str, Callable[[Key], None]] = {ITEM: _remove_item, OBJECT: _remove_object, PARAMETER: _remove_parameter}
+_PUT: dict[str, Callable[[Row], None]] = {
+    ITEM: _put_item,
+    OBJECT: _put_object,
+    PARAMETER: _put_parameter,
+    RECORD: _put_record,
+}
+_REMOVE: dict[str, Callable[[Key], None]] = {
+    ITEM: _remove_item,
+    OBJECT: _remove_object,
+    PARAMETER: _remove_parameter,
+    RECORD: _remove_record,
+}

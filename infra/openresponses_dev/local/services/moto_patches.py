@@ -48,7 +48,7 @@ from moto.stepfunctions.responses import StepFunctionResponse
 
 from openresponses_dev.local.sandbox.calls import InvokeError
 from openresponses_dev.local.sandbox.lambda_api import Answer, LambdaApi
-from openresponses_dev.local.services import moto_stores
+from openresponses_dev.local.services import moto_stores, moto_streams
 from openresponses_dev.local.services.task_tokens import Task, TaskTokens
 
 START_LIMIT_S = 30.0
@@ -73,6 +73,7 @@ def apply(lambda_api: LambdaApi, tokens: TaskTokens, *, retry_scale: float = 1.0
 @functools.cache
 def _apply_once() -> None:
     moto_stores.apply()
+    moto_streams.apply()
     # The executor logs whole payloads at ERROR, werkzeug every request.
     for name in ("moto", "werkzeug"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -83,6 +83,8 @@ def put_parameter(name: str, value: str, kind: str = "String") -> AwsCall:
 
 def _table(resource: Declared, _root: Path) -> Iterator[AwsCall]:
     keys = resource.get(*_TABLE_KEYS)
+    if stream := resource.get("StreamSpecification"):
+        keys["StreamSpecification"] = {"StreamEnabled": True, **cast("Table", stream["StreamSpecification"])}
     yield AwsCall("dynamodb", "create_table", {**keys, "TableName": resource.name, "BillingMode": "PAY_PER_REQUEST"})
     if ttl := resource.get("TimeToLiveSpecification"):
         yield AwsCall("dynamodb", "update_time_to_live", {"TableName": resource.name, **ttl})

@@ -136,6 +136,8 @@ class Resolver:
         match attribute:
             case "Arn":
                 return self.arn(logical)
+            case "StreamArn":
+                return f"{self.arn(logical)}/stream/local"
             case "Name" | "TableName" | "QueueName":
                 return self.name(logical)
             case _:

@@ -17,6 +17,7 @@ from openresponses_dev.local.template.authorization import (
     read_authorization,
     refuse_unknown,
 )
+from openresponses_dev.local.template.event_sources import StreamMapping, stream_mappings
 from openresponses_dev.local.template.intrinsics import Resolver
 from openresponses_dev.local.template.properties import Properties
 from openresponses_dev.local.template.websocket import Declarations, SocketApi, read_websocket
@@ -87,6 +88,7 @@ class FunctionSpec:
     concurrency: int | None
     routes: tuple[Route, ...]
     event_invoke: EventInvokeConfig = EventInvokeConfig()
+    streams: tuple[StreamMapping, ...] = ()
 
     @property
     def wrapper(self) -> Path | None:
@@ -131,6 +133,7 @@ def read_template(
         table(document.get("Conditions"), "Conditions"),
         table(document.get("Mappings"), "Mappings"),
     )
+    _check_rules(table(document.get("Rules"), "Rules"), resolver)
     reader = _Reader(path.parent.resolve(), resolver, table(document.get("Globals"), "Globals"))
     apis = {name: reader.api(name) for name in reader.named("AWS::Serverless::Api")}
     functions = {name: reader.function(name, apis) for name in reader.named("AWS::Serverless::Function")}
@@ -160,6 +163,23 @@ def _parameters(declared: Table, given: Mapping[str, str]) -> dict[str, Value]:
         is_list = str(parameter.get("Type")).endswith("List")
         values[name] = [*value.split(",")] if is_list else value
     return values
+
+
+def _check_rules(rules: Table, resolver: Resolver) -> None:
+    """What CloudFormation asks of the parameters before it makes anything. Raises TemplateError.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/rules-section-structure.html
+    """
+    for name, value in rules.items():
+        where = f"Rules.{name}"
+        rule = table(value, where)
+        if resolver.resolve(rule.get("RuleCondition", {"Fn::Equals": ["", ""]}), where) is not True:
+            continue
+        assertions = rule.get("Assertions")
+        for each in assertions if isinstance(assertions, list) else []:
+            assertion = table(each, where)
+            if resolver.resolve(assertion.get("Assert"), where) is not True:
+                raise TemplateError(where, text(assertion.get("AssertDescription", "does not hold"), where))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +235,7 @@ class _Reader:
                 if event.text("Type") == "Api"
             ),
             event_invoke=_event_invoke(properties.table("EventInvokeConfig")),
+            streams=tuple(stream_mappings(name, events)),
         )
 
     def api(self, name: str) -> Api:

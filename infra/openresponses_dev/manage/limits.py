@@ -1,0 +1,151 @@
+"""`openresponses keys limit`, and `tenants`: what keys and tenants may take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from decimal import Decimal, InvalidOperation
+from typing import Annotated
+
+from cyclopts import Group, Parameter
+
+from openresponses.client_keys import check_tenant, parse
+from openresponses.core.bill import PER_DOLLAR, dollars
+from openresponses.core.storage import MAX_RUNNING, Limits
+from openresponses.storage.dynamodb.client_keys import find_key, list_keys
+from openresponses.storage.dynamodb.limits import change_limits, find_limits
+from openresponses_dev.local.terminal import say
+from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
+from openresponses_dev.manage.problems import Problem, columns, translated
+
+NONE = "none"
+_MOST = 10**12
+"""Of requests and tokens, and of dollars: DynamoDB counts with 38 digits, and we with 12 behind the point."""
+
+
+@Parameter(name="*", group=Group("Limits", help=f"Days and months are UTC's; {NONE} is no limit."))
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Limits as they are typed. One that is not named stays as it is."""
+
+    requests_per_minute: Annotated[str | None, Parameter(metavar="N", help="responses that begin")] = None
+    tokens_per_minute: Annotated[str | None, Parameter(metavar="N", help="tokens read and said")] = None
+    usd_per_day: Annotated[str | None, Parameter(metavar="X", help="US dollars, such as 2.50")] = None
+    usd_per_month: Annotated[str | None, Parameter(metavar="X", help="US dollars")] = None
+    concurrent: Annotated[str | None, Parameter(metavar="N", help=f"responses at once, {MAX_RUNNING} at most")] = None
+
+
+def limit_key(
+    key: Annotated[str, Parameter(help="its ID, as `keys list` shows it, or the whole key")],
+    /,
+    *,
+    asked: Asked = Asked(),
+    where: Where = Where(),
+) -> int:
+    """A limit that is not named stays as it is."""
+    deployment, token = deployment_at(where), parse(key)
+    key_id = token.id if token else key.removeprefix("or_")
+    with translated("dynamodb"):
+        found = find_key(deployment.client("dynamodb"), deployment.table, key_id)
+    if found is None:
+        raise Problem(f"there is no key {key_id} in {deployment.title}", deployment.command("keys list"))
+    limits = _change(deployment, asked, found.tenant, key_id)
+    say(f"key {key_id} of tenant {found.tenant}: {words(limits)}; in {deployment.title}, in force within 60 s")
+    return 0
+
+
+def limit_tenant(
+    tenant: Annotated[str, Parameter(help="all of its keys together")],
+    /,
+    *,
+    asked: Asked = Asked(),
+    where: Where = Where(),
+) -> int:
+    """A limit that is not named stays as it is."""
+    try:
+        check_tenant(tenant)
+    except ValueError as error:
+        raise Problem(str(error)) from None
+    deployment = deployment_at(where)
+    limits = _change(deployment, asked, tenant, None)
+    say(f"tenant {tenant}: {words(limits)}; in {deployment.title}, in force within 60 s")
+    return 0
+
+
+def list_tenants(*, where: Where = Where()) -> int:
+    """Those that have keys."""
+    deployment = deployment_at(where)
+    with translated("dynamodb"):
+        keys = Counter(key.tenant for key in list_keys(deployment.client("dynamodb"), deployment.table))
+    tenants = sorted(keys)
+    found = limits_of(deployment, [(tenant, None) for tenant in tenants])
+    rows = [(tenant, str(keys[tenant]), words(each)) for tenant, each in zip(tenants, found, strict=True)]
+    say(columns(("TENANT", "KEYS", "LIMITS"), rows))
+    return 0
+
+
+def limits_of(deployment: Deployment, owners: Sequence[tuple[str, str | None]]) -> list[Limits]:
+    """Of keys (tenant, id), and of tenants (tenant, None). Raises Problem."""
+    with translated("dynamodb"):
+        return find_limits(deployment.client("dynamodb"), deployment.table, owners) if owners else []
+
+
+def limits_from(asked: Asked, before: Limits = Limits()) -> Limits:
+    """Raises Problem, which names the option."""
+    return Limits(
+        requests_per_minute=_count(asked, "requests_per_minute", before.requests_per_minute),
+        tokens_per_minute=_count(asked, "tokens_per_minute", before.tokens_per_minute),
+        pico_per_day=_money(asked, "usd_per_day", before.pico_per_day),
+        pico_per_month=_money(asked, "usd_per_month", before.pico_per_month),
+        concurrent=_count(asked, "concurrent", before.concurrent, MAX_RUNNING),
+    )
+
+
+def words(limits: Limits) -> str:
+    """As a list shows them."""
+    said = {
+        "requests/minute": limits.requests_per_minute,
+        "tokens/minute": limits.tokens_per_minute,
+        "USD/day": None if limits.pico_per_day is None else dollars(limits.pico_per_day),
+        "USD/month": None if limits.pico_per_month is None else dollars(limits.pico_per_month),
+        "at once": limits.concurrent,
+    }
+    return ", ".join(f"{most} {of}" for of, most in said.items() if most is not None) or NONE
+
+
+def _change(deployment: Deployment, asked: Asked, tenant: str, key_id: str | None) -> Limits:
+    if all(value is None for value in asdict(asked).values()):
+        options = ", ".join(_option(each.name) for each in fields(Asked))
+        raise Problem("name at least one limit", options)
+    (before,) = limits_of(deployment, [(tenant, key_id)])
+    limits = limits_from(asked, before)
+    with translated("dynamodb"):
+        change_limits(deployment.client("dynamodb"), deployment.table, tenant, key_id, limits)
+    return limits
+
+
+def _count(asked: Asked, name: str, before: int | None, most: int = _MOST) -> int | None:
+    value: str | None = getattr(asked, name)
+    if value in (None, NONE):
+        return before if value is None else None
+    if not (value.isascii() and value.isdecimal()) or len(value) > 13 or not 0 <= int(value) <= most:
+        raise Problem(f"{_option(name)} {value}: a whole number from 0 to {most}, or {NONE}")
+    return int(value)
+
+
+def _money(asked: Asked, name: str, before: int | None) -> int | None:
+    value: str | None = getattr(asked, name)
+    if value in (None, NONE):
+        return before if value is None else None
+    try:
+        amount = Decimal(value) if len(value) <= 26 else Decimal("NaN")
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or not 0 <= amount <= _MOST or (pico := amount * PER_DOLLAR) != int(pico):
+        raise Problem(f"{_option(name)} {value}: US dollars, such as 2.50, 12 decimals at most, or {NONE}")
+    return int(pico)
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
