@@ -121,8 +121,8 @@ class Run(Wire):
     `by_target` is what each target did, dead turns included. `hold` is what the turn in the making, or the next one,
     holds of limits, and `cap` how many output tokens it may use; None if nothing limits them. `lowered`: it might use
     more, but for a limit. `held` tells of that turn: nobody was asked for it yet (`next`), or nobody knows what it took
-    (`lost`). `counted` is what the limits know of what was taken. `trace` is the client's own
-    span, as it told it (`core.spans`). `bill` is what was stored with its end.
+    (`lost`). `counted` is what the limits know of what was taken. `trace` is the client's own span, as it told it
+    (`core.spans`). `bill` is what was stored with its end.
     """
 
     model_config = ConfigDict(defer_build=True)  # no model contains a run

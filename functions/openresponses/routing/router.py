@@ -199,9 +199,9 @@ class Router:
         async with AsyncExitStack() as answering:
             began, service = self._now(), Service()
             target, deltas = await self._first_to_answer(self._ordered(targets, served), shown, self._begun, answering)
-            told = await answering.enter_async_context(
-                aclosing(self._until_the_end(target, deltas, began, service, target != targets[0]))
-            )
+            instead = target != targets[0]
+            told = self._until_the_end(target, deltas, began, service, instead=instead)
+            told = await answering.enter_async_context(aclosing(told))
             yield TurnStream(target.name, told, self._prices.of(target.provider, target.model, service))
 
     async def count(self, targets: Sequence[Target], shown: Shown) -> Counted:
@@ -268,7 +268,13 @@ class Router:
             yield Counted(tokens_in(turn), estimated=True) if counted is None else Counted(counted)
 
     async def _until_the_end(
-        self, target: Target, deltas: AsyncIterator[d.Delta], began: float, service: Service, instead: bool
+        self,
+        target: Target,
+        deltas: AsyncIterator[d.Delta],
+        began: float,
+        service: Service,
+        *,
+        instead: bool,
     ) -> AsyncGenerator[d.Delta, None]:
         """The price is loaded once the client has something to read, and waited for by the last delta."""
         finished = said = False
