@@ -59,7 +59,8 @@ TOOLS = (
 @dataclass(slots=True)
 class FakeMcp:
     """`requests` are the messages that came, each with its headers, from these `ports`; `calls` those of tools,
-    with their `metas`. `given_up` are the calls that ended before they were answered. `slow` sleeps for `sleep` seconds.
+    with their `metas`. `given_up` are the calls that ended before they were answered. `slow` sleeps for `sleep`
+    seconds.
     """
 
     tools: list[types.Tool] = field(default_factory=lambda: [*TOOLS])
