@@ -46,6 +46,7 @@ from openresponses.webhooks.outbox import Ports as Ended
 from openresponses_dev.local.template.intrinsics import REGION
 from tests.contract.sockets import Far
 from tests.contract.storage_suite import BUCKET, TABLE, AwsBackend, new_batch, new_record, new_run, opened_aws, text
+from tests.contract.test_storage_meters import NOON, bill, hold, want
 from tests.template.reading import Json, grants
 from tests.unit.kit import Ledger, Models, Script, Tools
 
@@ -103,6 +104,16 @@ class Deployment:
         await self.new.respond(run, record, nowhere, seconds=None, committed=lambda: False)
         return run.response.id
 
+    async def count(self) -> None:
+        """What a response does that holds something of limits. Whoever reads usage asks for no more."""
+        meters, limits = self.storage.meters, Limits(concurrent=1)
+        for id_ in ("key", None):
+            await meters.limit(id_, limits)
+        await meters.read("key", NOON)
+        await meters.hold(want(1, hold("a")), limits, limits)
+        assert await meters.settle(bill(1, hold("a")), stored=False)
+        assert len(await meters.usage("2026-11-27", "2026-11-27")) == 1
+
     def asked(self) -> set[str]:
         found: set[str] = set()
         for call in self.backend.aws.calls:
@@ -143,6 +154,7 @@ async def test_the_api_function_needs_all_it_may_do(deployment: Deployment, reso
     await deployment.stored.delete(response_id)
     await deployment.storage.spent.spend(["mcpr_1"], response_id)
     await deployment.storage.spent.give_back(["mcpr_1"], response_id)
+    await deployment.count()
     assert deployment.asked() | CHECK == allowed(resources, "ApiFunction")
 
 
@@ -161,6 +173,7 @@ async def test_the_worker_function_needs_all_it_may_do(deployment: Deployment, r
         assert record
         with pytest.raises(Superseded):  # it is over
             await deployment.storage.store.settle(record.response, [])
+    await deployment.count()
     assert asked | deployment.asked() | LIST | CHECK == allowed(resources, "WorkerFunction")
 
 
@@ -215,6 +228,7 @@ async def test_the_worker_of_sockets_needs_all_it_may_do(deployment: Deployment,
     deployment.asked()
     request = CreateResponse.model_validate({"model": "m", "input": "hello", "previous_response_id": before})
     await deployment.new.accept(request)
+    await deployment.count()
     asked |= deployment.asked()
     assert asked | LIST | CHECK == allowed(resources, "SocketWorkerFunction")
 
