@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from ..core.bill import Pico, Pricing, Taken, dollars
@@ -12,7 +12,7 @@ from ..core.ports import Left
 from ..core.run import Run, tokens_left
 from ..core.storage import MAX_RUNNING, Limits, Meter
 from ..core.turn import Turn
-from ..schema.response import InputTokensDetails, Usage
+from ..schema.response import InputTokensDetails, OutputTokensDetails, Usage
 
 OUTPUT = 4_096
 """Tokens that a turn may say where its request does not tell how many."""
@@ -37,7 +37,9 @@ def limits_money(limits: Limits) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a turn of a response asks for. `given_back` is what the turn before holds and has not used, since `held`."""
+    """What a turn of a response asks for. `given_back` is what the turn before holds and has not used, since `held`.
+    `costs` are known by how much is said.
+    """
 
     read: int
     say: int
@@ -45,6 +47,7 @@ class Demand:
     first: bool
     given_back: Taken
     held: float
+    costs: dict[int, Pico] = field(default_factory=dict[int, Pico], compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,15 +165,28 @@ def _rooms(whose: str, meter: Meter, demand: Demand, left: Left) -> Iterator[_Ro
 
 
 def cost(demand: Demand, say: int) -> Pico:
-    """The highest, over all targets that may be asked, and over whether they write the input to a cache."""
-    return max(_costs(demand, say), default=0)
+    """The highest, over all targets that may be asked, over whether they write the input to a cache, and over how much
+    of the output is reasoning.
+    """
+    if say not in demand.costs:
+        demand.costs[say] = max(_costs(demand, say), default=0)
+    return demand.costs[say]
 
 
 def _costs(demand: Demand, say: int) -> Iterable[Pico]:
-    plain = Usage(input_tokens=demand.read, output_tokens=say, total_tokens=demand.read + say)
-    written = plain.model_copy(update={"input_tokens_details": InputTokensDetails(cache_write_tokens=demand.read)})
+    ways = [
+        Usage(
+            input_tokens=demand.read,
+            input_tokens_details=InputTokensDetails(cache_write_tokens=written),
+            output_tokens=say,
+            output_tokens_details=OutputTokensDetails(reasoning_tokens=reasoned),
+            total_tokens=demand.read + say,
+        )
+        for written in (0, demand.read)
+        for reasoned in (0, say)
+    ]
     for target, pricing in demand.pricings:
-        for usage in (plain, written):
+        for usage in ways:
             if (costs := pricing(usage)) is None:
                 raise RequestError(
                     f"A limit of money needs a price, and that of {target!r} is unknown: choose another model, or let "
