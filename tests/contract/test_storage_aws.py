@@ -15,7 +15,7 @@ from openresponses.aws.clients import Aws
 from openresponses.core.errors import Superseded
 from openresponses.core.listing import Wanted
 from openresponses.core.records import Claim
-from openresponses.core.storage import Storage
+from openresponses.core.storage import Limits, Storage
 from tests.bench.metered import size
 from tests.contract.storage_suite import (
     EMULATORS,
@@ -30,8 +30,10 @@ from tests.contract.storage_suite import (
     rid,
     text,
 )
+from tests.contract.test_storage_meters import NOON, bill, hold, want
 
 DAY = 86_400
+LIMITS = Limits(concurrent=5)
 BIG = 220_000
 
 
@@ -99,6 +101,15 @@ COSTS: dict[str, tuple[Act, list[str]]] = {
     "release": (lambda s: s.claims.release(Claim("key", rid(1), "hash")), ["PutItem"]),
     "spend": (lambda s: s.spent.spend(["mcpr_1", "mcpr_2"], rid(1)), ["TransactWriteItems"]),
     "give back": (lambda s: s.spent.give_back(["mcpr_1"], rid(1)), ["PutItem"]),
+    "read meters": (lambda s: s.meters.read("key", NOON), ["BatchGetItem"]),
+    "hold of one": (lambda s: s.meters.hold(want(3, hold("b")), LIMITS, Limits()), ["UpdateItem"]),
+    "hold of both": (lambda s: s.meters.hold(want(3, hold("b")), LIMITS, LIMITS), ["UpdateItem"] * 2),
+    "settle a bill": (lambda s: s.meters.settle(bill(1), stored=False), ["TransactWriteItems"]),
+    "settle what is held": (
+        lambda s: s.meters.settle(bill(2, hold("a")), stored=False),
+        ["BatchGetItem", "UpdateItem", "TransactWriteItems"],
+    ),
+    "read usage": (lambda s: s.meters.usage("2026-10-27", "2026-11-27"), ["Query"] * 2),
     "start": (lambda s: s.launcher.start(rid(1), 0), ["StartExecution"]),
     "stop": (lambda s: s.launcher.stop(rid(1), 0), ["StopExecution"]),
 }
@@ -110,6 +121,9 @@ async def test_an_operation_costs_these_calls(backend: AwsBackend, storage: Stor
     if name in ("start", "stop"):
         backend.add_machine()
     await storage.store.create(new_record(1), new_run(1))
+    for id_ in ("key", None):
+        await storage.meters.limit(id_, LIMITS)
+    await storage.meters.hold(want(2, hold("a")), LIMITS, Limits())
     backend.aws.forget()
     await act(storage)
     assert [call.operation for call in backend.aws.calls] == operations
@@ -142,6 +156,36 @@ async def test_every_item_expires(backend: AwsBackend, storage: Storage) -> None
         "log#0000000000": 7,
         "claim": 1,
     }
+
+
+async def test_usage_is_kept_for_thirteen_months_and_limits_for_good(backend: AwsBackend, storage: Storage) -> None:
+    backend.time = NOON
+    await storage.meters.limit("key", LIMITS)
+    await storage.meters.settle(bill(1, day="2026-11-27"), stored=False)
+    items = {item["pk"]["S"]: item for item in backend.items()}
+    assert {pk: "ttl" in item for pk, item in items.items()} == {
+        "tenant/meter/key": False,
+        "tenant/usage/2026-11": True,
+    }
+    ends = int(items["tenant/usage/2026-11"]["ttl"]["N"])
+    assert 396 < (ends - NOON) / DAY < 401
+    backend.time = ends
+    assert await storage.meters.usage("2026-11-27", "2026-11-27") == []
+
+
+async def test_a_meter_keeps_no_counts_of_windows_that_are_over(backend: AwsBackend, storage: Storage) -> None:
+    """Nor content: its item is a few hundred bytes, whatever passes."""
+    await storage.meters.limit("key", LIMITS)
+    for n in range(8):
+        backend.time = NOON + 3_600 * n
+        held = hold("a", at=backend.time)
+        await storage.meters.hold(want(n, held), LIMITS, Limits())
+        assert await storage.meters.settle(bill(n, held), stored=False)
+    (item,) = [item for item in backend.items() if "/meter/" in item["pk"]["S"]]
+    minute = int(backend.time // 60)
+    names = {"pk", "sk", "writer", "limits", "holds", "pico#2026-11-27", "pico#2026-11"}
+    assert set(item) == names | {f"requests#{minute}", f"tokens#{minute}"}
+    assert (item["holds"], size(item) < 500) == ({"M": {}}, True)
 
 
 async def test_what_has_expired_is_not_there_even_before_it_is_deleted(backend: AwsBackend, storage: Storage) -> None:

@@ -67,7 +67,7 @@ def used(target: str = "offline/demo", tokens: int = 7, pico: int | None = 2, tu
             "total_tokens": tokens,
         }
     )
-    return Used(target=target, turns=turns, usage=usage, cost=None if pico is None else Cost(output=pico))
+    return Used(target=target, turns=turns, usage=usage, cost=Cost(output=pico or 0), unpriced=int(pico is None))
 
 
 def bill(n: int, held: Hold | None = None, *, day: str = "2026-11-27", key: str = "key", **more: Any) -> Bill:

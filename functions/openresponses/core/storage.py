@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..schema.items import Item
 from ..schema.request import CreateResponse
@@ -16,7 +16,9 @@ from .loading import Allowance
 from .prompts import Prompt, PromptVersion
 from .records import Batch, Claim, Record
 from .run import Run
-from .webhooks import DeadLetter, Endpoint, Registered
+
+if TYPE_CHECKING:
+    from .webhooks import DeadLetter, Endpoint, Registered  # few sandboxes need these
 
 
 class Store(Protocol):
@@ -237,19 +239,19 @@ class Spent(Protocol):
 class Endpoints(Protocol):
     """Where events are sent. Every method may raise StorageUnavailable."""
 
-    async def load(self) -> Registered:
+    async def load(self) -> "Registered":
         """All of them, in one read."""
         ...
 
-    async def replace(self, endpoints: Sequence[Endpoint], version: int) -> bool:
+    async def replace(self, endpoints: "Sequence[Endpoint]", version: int) -> bool:
         """Put these in the place of those of `version`. False if somebody has changed them since."""
         ...
 
-    async def keep_dead(self, letter: DeadLetter) -> None:
+    async def keep_dead(self, letter: "DeadLetter") -> None:
         """For `DEAD_LETTER_DAYS`. To keep the same event for the same endpoint again changes nothing."""
         ...
 
-    async def dead(self, most: int) -> list[DeadLetter]:
+    async def dead(self, most: int) -> "list[DeadLetter]":
         """Those whose events are the newest, the newest first."""
         ...
 

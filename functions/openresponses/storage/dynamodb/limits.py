@@ -6,6 +6,7 @@ the counts, each by the name of its window (`tokens#29733120`, `pico#2026-11`).
 """
 
 import json
+import secrets
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -34,7 +35,7 @@ def limits_change(meter: Item, limits: Limits, expires_at: int | None = None) ->
 
 def limits_update(tenant: str, key_id: str | None, limits: Limits, expires_at: int | None = None) -> Item:
     """The parameters of an UpdateItem that sets them, but for the table: for `store_key`, too."""
-    return limits_change(meter_key(safe(tenant), key_id), limits, expires_at).write()
+    return limits_change(meter_key(safe(tenant), key_id), limits, expires_at).write({"S": secrets.token_hex(8)})
 
 
 def change_limits(client: Any, table: str, tenant: str, key_id: str | None, limits: Limits) -> None:

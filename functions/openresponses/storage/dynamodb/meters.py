@@ -1,19 +1,21 @@
 """What keys and tenants may take, and have taken, on DynamoDB.
 
-Whoever holds writes one item, or two in a transaction; whoever settles makes one transaction. DynamoDB refuses a write
-that meets a transaction at one item, and no SDK tries it again:
+A meter is one item, and no transaction touches it. DynamoDB refuses a write that meets a transaction at one item, and
+all requests of a tenant meet at its meter. Plain writes wait for each other instead:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling
-So those who meet at a meter try again, each after a time of its own.
+So a hold is one conditional write of each meter. Its end is one, too, and happens once, since it needs the hold; it
+comes before the one transaction that counts the usage and says that the bill is no more owed. Whoever repeats what a
+dead worker has begun leaves out what is done.
 """
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TypeVar
+from dataclasses import dataclass
 
 from ...core.bill import Bill
-from ...core.errors import StorageUnavailable
+from ...core.errors import KitError, StorageUnavailable
 from ...core.storage import DoesNotFit, Limits, Meter, UsageRow, Want
 from ..meter_state import Kept, Open, most_running, rooms
 from .layout import TenantLayout
@@ -21,13 +23,29 @@ from .limits import limits_change, pack_limits, unpack_limits
 from .table import Change, ConditionFailed, Item, number
 from .usage import read_usage, usage_changes
 
-T = TypeVar("T")
-
 _TRIES = 12
-_FIRST_WAIT, _LONGEST_WAIT = 0.02, 0.5
+_FIRST_WAIT, _LONGEST_WAIT = 0.02, 1.0
 """Seconds. A transaction of DynamoDB takes some milliseconds."""
+_LOOKS = 5
+"""How often a meter is looked at that changes meanwhile."""
 _TIDIED = 100
 """Holds that one write removes: an expression has 4 KB."""
+
+
+class _Refused(Exception):
+    """The meter allows no hold."""
+
+    def __init__(self, kept: Kept) -> None:
+        super().__init__("the meter allows no hold")
+        self.kept = kept
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A hold was written. `before` is the meter as its condition told it, `after` as it is with the hold."""
+
+    before: Kept
+    after: Kept
 
 
 class DynamoMeters:
@@ -42,50 +60,37 @@ class DynamoMeters:
         await self._layout.table.apply(limits_change(self._layout.meter_key(key_id), limits))
 
     async def hold(self, want: Want, key: Limits, tenant: Limits) -> tuple[Meter, Meter]:
-        limited = {id_: limits for id_, limits in ((want.key_id, key), (None, tenant)) if limits != Limits()}
-        known = {id_: _supposed(want, limits) for id_, limits in limited.items()}
-
-        async def attempt() -> tuple[Kept, Kept] | None:
-            changes = [_holding(self._layout.meter_key(id_), want, kept) for id_, kept in known.items()]
-            try:
-                return await self._held(want, changes)
-            except ConditionFailed:
-                key, tenant = await self._kept(want.key_id)
-                known.update({id_: key if id_ is not None else tenant for id_ in known})
-            if all(kept.has(want.response_id, want.hold) for kept in known.values()):
-                return key, tenant  # the answer to the last try was lost
-            if not all(kept.fits(want, limited[id_]) for id_, kept in known.items()):
-                raise DoesNotFit(key.meter(want.hold.at), tenant.meter(want.hold.at))
-            await self._tidy(known, want.response_id, want.hold.at)
-            return None
-
-        key_kept, tenant_kept = await _again(attempt) if limited else (Kept(), Kept())
-        return key_kept.meter(want.hold.at), tenant_kept.meter(want.hold.at)
+        """Both meters at once. What one of them has allowed is undone where the other one refuses."""
+        meters = self._layout.meter_key(want.key_id), self._layout.meter_key(None)
+        holds = (self._hold(meter, want, limits) for meter, limits in zip(meters, (key, tenant), strict=True))
+        found = await asyncio.gather(*holds, return_exceptions=True)
+        failed = [each for each in found if isinstance(each, BaseException)]
+        kept = [await self._left(*each, want, undo=bool(failed)) for each in zip(meters, found, strict=True)]
+        if error := next((each for each in failed if not isinstance(each, _Refused)), None):
+            raise error
+        of_key, of_tenant = (each.meter(want.hold.at) for each in kept)
+        if failed:
+            raise DoesNotFit(of_key, of_tenant)
+        return of_key, of_tenant
 
     async def settle(self, bill: Bill, *, stored: bool) -> bool:
-        """A first transaction whose answer was lost is not made again: the SDK sends it with the same token."""
-        now = self._layout.now()
+        if bill.hold and not await self._give_back(bill) and not stored:
+            return False
         paid = Change(self._layout.key(bill.response_id, "record"), "REMOVE #owed", "attribute_exists(#owed)")
-
-        async def attempt() -> bool | None:
-            changes = [paid] if stored else []
-            if bill.hold:
-                known = dict(zip((bill.key_id, None), await self._kept(bill.key_id), strict=True))
-                held = {id_: kept for id_, kept in known.items() if bill.response_id in kept.holds}
-                if not held and not stored:
-                    return False
-                await self._tidy(held, bill.response_id, now)
-                changes += [_settling(self._layout.meter_key(id_), bill, kept, now) for id_, kept in held.items()]
-            changes += usage_changes(self._layout, bill)
+        for attempt in range(_TRIES):
+            changes = [*([paid] if stored else []), *usage_changes(self._layout, bill)]
             try:
                 if changes:
                     await self._layout.table.transact(changes)
-            except ConditionFailed as failed:
-                is_meter = "holds" in failed.item
-                return None if is_meter else False
-            return True
-
-        return await _again(attempt)
+            except ConditionFailed:
+                return False
+            except StorageUnavailable as error:  # it met another one, at a row of usage
+                if attempt == _TRIES - 1 or not error.nothing_done:
+                    raise
+                await asyncio.sleep(random.random() * min(_FIRST_WAIT * 2**attempt, _LONGEST_WAIT))
+            else:
+                return True
+        raise AssertionError("the last attempt returns or raises")
 
     async def owes(self, response_id: str) -> bool:
         return "owed" in await self._layout.table.get(self._layout.key(response_id, "record"))
@@ -99,42 +104,55 @@ class DynamoMeters:
         key, tenant = (_unpacked(items.get((each["pk"]["S"], each["sk"]["S"]), {})) for each in keys)
         return key, tenant
 
-    async def _held(self, want: Want, changes: Sequence[Change]) -> tuple[Kept, Kept]:
-        """Both meters with it."""
-        if len(changes) == 1:
-            kept = _unpacked(await self._layout.table.apply(changes[0]))
-            is_key = changes[0].key["sk"]["S"] == "key"
-            return (kept, Kept()) if is_key else (Kept(), kept)
-        reading = self._kept(want.key_id)
-        written, found = await asyncio.gather(self._layout.table.transact(changes), reading, return_exceptions=True)
-        if isinstance(written, BaseException):
-            raise written
-        if isinstance(found, BaseException):
-            raise found
-        for kept in found:
-            if not kept.has(want.response_id, want.hold):  # it was read before
-                kept.take(want)
-        return found
+    async def _hold(self, meter: Item, want: Want, limits: Limits) -> _Held | None:
+        """None if nothing is limited. Raises _Refused. A meter is first believed to be as the writer knows it."""
+        if limits == Limits():
+            return None
+        believed = before = _supposed(want, limits)
+        for _ in range(_LOOKS):
+            try:
+                after = _unpacked(await self._layout.table.apply(_holding(meter, want, before)))
+            except ConditionFailed as failed:
+                there = _unpacked(failed.item)
+            else:
+                return _Held(before, after)
+            if there.has(want.response_id, want.hold):  # the answer to the last try was lost
+                return _Held(believed, there)
+            if not there.fits(want, limits):
+                raise _Refused(there)
+            await self._tidy(meter, there, want.response_id, want.hold.at)
+            before = there
+        raise StorageUnavailable("Storage is busy: try again")
 
-    async def _tidy(self, known: Mapping[str | None, Kept], response_id: str, now: float) -> None:
+    async def _left(self, meter: Item, found: _Held | BaseException | None, want: Want, *, undo: bool) -> Kept:
+        """The meter, once everything is as it is to be."""
+        if not isinstance(found, _Held):
+            return found.kept if isinstance(found, _Refused) else Kept()
+        if undo:
+            with suppress(ConditionFailed, KitError):  # its time runs out
+                return _unpacked(await self._layout.table.apply(_undoing(meter, want, found.before)))
+        return found.after
+
+    async def _give_back(self, bill: Bill) -> bool:
+        """Whether this call did it: of several, the one that does the last of both meters."""
+        now, done = self._layout.now(), False
+        for id_, kept in zip((bill.key_id, None), await self._kept(bill.key_id), strict=True):
+            if bill.response_id not in kept.holds:
+                continue
+            meter = self._layout.meter_key(id_)
+            try:
+                await self._layout.table.apply(_settling(meter, bill, kept, now))
+                done = True
+            except ConditionFailed:
+                done = False
+            await self._tidy(meter, kept, bill.response_id, now)
+        return done
+
+    async def _tidy(self, meter: Item, kept: Kept, response_id: str, now: float) -> None:
         """Forget what dead workers hold, but for what this response does."""
-        for id_, kept in known.items():
-            if over := [each for each in kept.over(now) if each != response_id][:_TIDIED]:
-                with suppress(ConditionFailed, StorageUnavailable):  # another one does the same
-                    await self._layout.table.apply(_forgetting(self._layout.meter_key(id_), over, now))
-
-
-async def _again(attempt: Callable[[], Awaitable[T | None]]) -> T:
-    """What it says, once it says something. It is tried again where it met another one."""
-    for number_ in range(_TRIES):
-        try:
-            if (done := await attempt()) is not None:
-                return done
-        except StorageUnavailable as error:
-            if not error.nothing_done or number_ == _TRIES - 1:
-                raise
-            await asyncio.sleep(random.random() * min(_FIRST_WAIT * 2**number_, _LONGEST_WAIT))
-    raise StorageUnavailable("Storage is busy: try again")
+        if over := [each for each in kept.over(now) if each != response_id][:_TIDIED]:
+            with suppress(ConditionFailed, StorageUnavailable):  # another one does the same
+                await self._layout.table.apply(_forgetting(meter, over, now))
 
 
 def _supposed(want: Want, limits: Limits) -> Kept:
@@ -143,7 +161,7 @@ def _supposed(want: Want, limits: Limits) -> Kept:
     return Kept(limits, holds={want.response_id: Open(before.until, before.id)} if before else {})
 
 
-def _holding(key: Item, want: Want, kept: Kept) -> Change:
+def _holding(meter: Item, want: Want, kept: Kept) -> Change:
     """Hold it, if nobody else's write has changed whether it may."""
     more = {name: count for name, count in kept.added_by(want).items() if count}
     names = {"mine": want.response_id}
@@ -160,25 +178,34 @@ def _holding(key: Item, want: Want, kept: Kept) -> Change:
         none_yet = f"attribute_not_exists(#limited{n}) OR " if room >= 0 else ""
         conditions.append(f"({none_yet}#limited{n} <= :room{n})")
     added = _adding(more, names, values)
-    return Change(key, f"SET #holds.#mine = :mine{added}", " AND ".join(conditions), values, names)
+    return Change(meter, f"SET #holds.#mine = :mine{added}", " AND ".join(conditions), values, names)
 
 
-def _settling(key: Item, bill: Bill, kept: Kept, now: float) -> Change:
+def _undoing(meter: Item, want: Want, before: Kept) -> Change:
+    names, values = {"mine": want.response_id}, {"mine": {"S": want.hold.id}}
+    if there := before.holds.get(want.response_id):
+        values["there"] = _packed(there)
+    less = {name: -count for name, count in before.added_by(want).items() if count}
+    expression = ("SET #holds.#mine = :there" if there else "REMOVE #holds.#mine") + _adding(less, names, values)
+    return Change(meter, expression, "#holds.#mine[1] = :mine", values, names)
+
+
+def _settling(meter: Item, bill: Bill, kept: Kept, now: float) -> Change:
     stale = kept.stale(now)
     names = {"mine": bill.response_id, **{f"stale{n}": name for n, name in enumerate(stale)}}
     values: Item = {"there": {"S": kept.holds[bill.response_id].hold_id}}
     removed = ", ".join(["#holds.#mine", *(f"#stale{n}" for n in range(len(stale)))])
     more = {name: count for name, count in kept.corrected_by(bill).items() if name not in stale}
     expression = f"REMOVE {removed}{_adding(more, names, values)}"
-    return Change(key, expression, "#holds.#mine[1] = :there", values, names)
+    return Change(meter, expression, "#holds.#mine[1] = :there", values, names)
 
 
-def _forgetting(key: Item, over: Sequence[str], now: float) -> Change:
+def _forgetting(meter: Item, over: Sequence[str], now: float) -> Change:
     """None of them, if one is gone or was renewed: then another worker was faster."""
     removed = ", ".join(f"#holds.#over{n}" for n in range(len(over)))
     condition = " AND ".join(f"#holds.#over{n}[0] <= :now" for n in range(len(over)))
     names = {f"over{n}": response_id for n, response_id in enumerate(over)}
-    return Change(key, f"REMOVE {removed}", condition, {"now": number(now)}, names)
+    return Change(meter, f"REMOVE {removed}", condition, {"now": number(now)}, names)
 
 
 def _adding(more: Mapping[str, int], names: dict[str, str], values: Item) -> str:

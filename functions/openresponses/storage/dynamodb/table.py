@@ -7,7 +7,7 @@ import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 from urllib.parse import quote
 
 from ...aws.clients import Aws, Refused
@@ -23,6 +23,7 @@ _BY_TIME = "by-time"
 _READ_CHUNK, _WRITE_CHUNK = 100, 25
 _READS_AT_ONCE = 4
 """Each may bring 16 MB, which take several times as much while they are parsed."""
+_MEETINGS = 5
 _FRUITLESS = 6
 """A batch is given up after so many calls in a row that do nothing: the table stays throttled."""
 
@@ -52,6 +53,7 @@ class Put:
     item: Item
     condition: str = ""
     values: Item = field(default_factory=dict[str, Any])
+    operation: ClassVar[str] = "Put"
 
     def write(self, writer: Item) -> Item:
         write: Item = {"Item": {**self.item, "writer": writer}}
@@ -69,6 +71,7 @@ class Update:
     changes: Item
     condition: str
     values: Item = field(default_factory=dict[str, Any])
+    operation: ClassVar[str] = "Update"
 
     def write(self, writer: Item) -> Item:
         changes = {**self.changes, "writer": writer}
@@ -89,12 +92,14 @@ class Change:
     condition: str = ""
     values: Item = field(default_factory=dict[str, Any])
     names: dict[str, str] = field(default_factory=dict[str, str])
+    operation: ClassVar[str] = "Update"
 
-    def write(self) -> Item:
+    def write(self, writer: Item) -> Item:
+        setting, rest = "SET #writer = :writer", self.expression
+        expression = rest.replace("SET ", f"{setting}, ", 1) if "SET " in rest else f"{setting} {rest}"
         conditions = {"ConditionExpression": self.condition} if self.condition else {}
-        written = _expressions(self.values, UpdateExpression=self.expression, **conditions)
-        if "ExpressionAttributeNames" in written:
-            written["ExpressionAttributeNames"] |= {f"#{short}": name for short, name in self.names.items()}
+        written = _expressions({**self.values, "writer": writer}, UpdateExpression=expression, **conditions)
+        written["ExpressionAttributeNames"] |= {f"#{short}": name for short, name in self.names.items()}
         return {"Key": self.key, **written, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
 
@@ -148,24 +153,17 @@ class Table:
         return answer.get("Attributes", {})
 
     async def apply(self, change: Change) -> Item:
-        """The item as it is then. Raises ConditionFailed. A write whose answer was lost is made again, so the condition
-        has to tell that it was made.
-        """
+        """The item as it is then. Raises ConditionFailed."""
+        writer = {"S": secrets.token_hex(8)}
         fixed = {"TableName": self._name, "ReturnValues": "ALL_NEW"}
-        answer = await self._guarded("update_item", {**fixed, **change.write()})
-        return answer.get("Attributes", {})
+        answer = await self._guarded("update_item", {**fixed, **change.write(writer)}, writer)
+        return answer.get("Attributes") or await self.get(change.key)
 
     async def transact(self, changes: Sequence[Put | Update | Change], checks: Sequence[Check] = ()) -> None:
         """Write all items or none. Raises ConditionFailed for the first one whose condition does not hold."""
         writer = {"S": secrets.token_hex(8)}
-        writes = [
-            {"Update": each.write()} if isinstance(each, Change) else {type(each).__name__: each.write(writer)}
-            for each in changes
-        ]
-        writes += [{"ConditionCheck": check.write()} for check in checks]
-        for write in writes:
-            for parameters in write.values():
-                parameters["TableName"] = self._name
+        writes = [{each.operation: {"TableName": self._name, **each.write(writer)}} for each in changes]
+        writes += [{"ConditionCheck": {"TableName": self._name, **check.write()}} for check in checks]
         await self._guarded("transact_write_items", {"TransactItems": writes}, writer)
 
     async def get(self, key: Item) -> Item:
@@ -272,16 +270,27 @@ class Table:
             if writes:
                 await _back_off(fruitless)
 
-    async def _guarded(self, operation: str, parameters: Item, writer: Item | None = None) -> Item:
+    async def _guarded(self, operation: str, parameters: Item, writer: Item) -> Item:
         """A write whose answer was lost is tried again, and then fails on its own item: that is a success."""
         try:
-            return await self._aws.call("dynamodb", operation, **parameters)
+            return await self._written(operation, parameters)
         except Refused as refused:
             if refused.code != "ConditionalCheckFailedException":
                 raise
-            if writer and refused.item.get("writer") == writer:
+            if refused.item.get("writer") == writer:
                 return {}
             raise ConditionFailed(refused.item) from None
+
+    async def _written(self, operation: str, parameters: Item) -> Item:
+        """A write that meets a transaction waits for its end. A transaction is its caller's to try again."""
+        for attempt in range(_MEETINGS):
+            try:
+                return await self._aws.call("dynamodb", operation, **parameters)
+            except StorageUnavailable as error:
+                if not error.nothing_done or operation == "transact_write_items":
+                    raise
+            await _back_off(attempt)
+        return await self._aws.call("dynamodb", operation, **parameters)
 
 
 def _expressions(values: Item, **expressions: str) -> Item:
