@@ -93,3 +93,9 @@ async def test_a_receiver_hears_of_each_way_in_which_a_response_ends(tmp_path: P
             event = client.webhooks.unwrap(message.body, message.headers, secret=secret)
             assert (event.type, event.data.id) == ("response.completed", response_id)
         assert told(receiver, unstored.id) == told(receiver, given_up.id) == []
+
+        usage: Any = {"total": {"requests": 0}}
+        async with asyncio.timeout(PATIENCE_S):
+            while usage["total"]["requests"] < 5:
+                usage = await client.get("/usage", cast_to=object)
+        assert usage["total"]["requests"] == 5, "each is billed once, though worker and stream have both had its bill"

@@ -40,6 +40,7 @@ CHECKS: dict[str, tuple[tuple[str, ...], str]] = {
         ("ResponsesBucket",),
         "an object is written once, under a new key; a version would outlive a deletion",
     ),
+    "CKV_AWS_27": (("EndedDeadLetters",), "SQS's own key unless one is given"),
     "CKV_AWS_28": (("ExampleToolTable",), "an example's counters"),
     "CKV_AWS_73": ((STAGE,), "X-Ray costs money, and shows paths"),
     "CKV_AWS_76": ((STAGE,), "the access log needs a role of the whole account: a parameter"),
