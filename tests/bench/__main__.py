@@ -1,5 +1,5 @@
-"""`uv run python -m tests.bench [server|durable|sockets|cache|peers|all]`: prints the tables, exits with 1 where a
-goal is missed."""
+"""`uv run python -m tests.bench [server|durable|sockets|limits|cache|peers|all]`: prints the tables, exits with 1 where
+a goal is missed."""
 
 import argparse
 import asyncio
@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import cached, chains, cold, cost, durable, hot, measures, page, side_by_side, sockets
+from tests.bench import cached, chains, cold, cost, durable, hot, limited, measures, page, side_by_side, sockets
 from tests.bench.cost import Bill
 from tests.bench.figures import Figure, Machine, table
 from tests.bench.peers import compare
@@ -18,11 +18,11 @@ from tests.bench.sandbox import REPO, Checkout, checkout
 
 parser = argparse.ArgumentParser(
     prog="tests.bench",
-    description="What the server costs. `server` takes about two minutes, `durable` about six, `sockets` one, `cache` "
-    "seconds. `all` is these four. `peers` installs other servers first, and takes about five.",
+    description="What the server costs. `server` takes about two minutes, `durable` about six, `sockets` and "
+    "`limits` one each, `cache` seconds. `all` is these five. `peers` installs other servers first: about five.",
 )
 parser.add_argument(
-    "what", nargs="?", choices=("server", "durable", "sockets", "cache", "peers", "all"), default="server"
+    "what", nargs="?", choices=("server", "durable", "sockets", "limits", "cache", "peers", "all"), default="server"
 )
 parser.add_argument("--json", action="store_true", help="print JSON in place of the tables")
 parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the tables into this page: docs/figures.md")
@@ -57,6 +57,11 @@ async def of_sockets() -> list[list[Bill]]:
         return await sockets.everything(it, http)
 
 
+async def of_limits(scale: float) -> list[Figure]:
+    async with durable.cloud() as (it, _):
+        return await limited.rows(it, scale)
+
+
 async def of_durability(scale: float, baseline: Checkout | None) -> tuple[list[Figure], list[list[Bill]]]:
     loops = await side_by_side.loop(max(1, round(9 * scale)), baseline)
     async with durable.cloud() as (it, http):
@@ -81,6 +86,13 @@ if arguments.what in ("sockets", "all"):
     if arguments.what == "sockets":
         print(turns)
         sys.exit()
+if arguments.what in ("limits", "all"):
+    rows = asyncio.run(of_limits(arguments.scale))
+    if arguments.write:
+        page.write(arguments.write, "limits", page.figures(machine, rows, today))
+    if arguments.what == "limits":
+        print(table(machine, rows))
+        sys.exit(any(figure.passed is False for figure in rows))
 if arguments.what in ("cache", "all"):
     shares = asyncio.run(cached.table())
     if arguments.write:

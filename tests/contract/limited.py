@@ -74,8 +74,9 @@ class Vendor:
 
     async def stream(self, turn: Turn) -> AsyncGenerator[d.Delta, None]:
         self.turns.append(turn)
-        said = next(each for each in reversed(turn.items) if isinstance(each, Message) and each.role == "user")
-        word = "".join(part.text for part in said.content if part.type == "input_text").split()[0]
+        said = [each for each in turn.items if isinstance(each, Message) and each.role == "user"]
+        texts = [part.text for each in said[-1:] for part in each.content if part.type == "input_text"]
+        word = texts[0].split()[0] if texts else "say"
         if word == "refuse":
             raise ProviderUnavailable("It has no time")
         most = turn.max_output_tokens
@@ -93,6 +94,8 @@ class Vendor:
             yield d.Usage(usage)
             if word == "fail":
                 raise ProviderUnavailable("It broke")
+            if turn.keeps is not None:
+                yield d.Compacted("sealed")
             calls = sum(isinstance(item, HostedToolCall) for item in turn.items)
             if calls < {"tools": 2, "ask": 1}.get(word, 0):
                 yield d.End("t")

@@ -16,6 +16,7 @@ from tests.openresponses_schema import check_response
 from tests.sweeps import Sweep
 from tests.unit.kit import Json
 
+pytestmark = pytest.mark.usefixtures("hurry")
 PUT = asks("dice__set")
 WAYS: list[Json] = [{"stream": True}, {}, {"background": True}]
 

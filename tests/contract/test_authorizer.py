@@ -348,3 +348,66 @@ def test_whoever_no_authorizer_spoke_for_is_nobody(authorizer: object) -> None:
 def test_outside_lambda_everybody_is_nobody() -> None:
     with pytest.raises(Unauthorized):
         access_of(Request({"type": "http", "headers": [(b"authorization", f"Bearer {TOKEN}".encode())]}))
+
+
+SIGNED_API = "a1b2c3d4e5"
+ROLE = "arn:aws:sts::111122223333:assumed-role/app"
+SIGNER = {
+    "accountId": "111122223333",
+    "userArn": f"{ROLE}/session",
+    "caller": "AROAEXAMPLE:session",
+    "accessKey": "ASIAEXAMPLE",
+    "cognitoAuthenticationType": None,
+}
+"""https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-mapping-template-reference.html"""
+
+
+def signed_request(identity: object, api: object = SIGNED_API, **context: object) -> Request:
+    told = {"apiId": api, "accountId": "999988887777", "identity": identity, **context}
+    return Request({"type": "http", "headers": [], "aws.event": {"requestContext": told}})
+
+
+def test_who_signs_is_its_account_and_a_role_is_the_same_in_every_session() -> None:
+    access = access_of(signed_request(SIGNER), SIGNED_API)
+    assert access == Access("111122223333", access.key_id)
+    assert access.key_id.startswith("iam-")
+    again = {**SIGNER, "userArn": f"{ROLE}/another"}
+    assert access_of(signed_request(again), SIGNED_API) == access
+    for other in (f"{ROLE}2/session", "arn:aws:iam::111122223333:user/app"):
+        assert access_of(signed_request({**SIGNER, "userArn": other}), SIGNED_API).key_id != access.key_id
+
+
+@pytest.mark.parametrize(
+    ("identity", "api", "signed_api"),
+    [
+        (SIGNER, SIGNED_API, ""),
+        (SIGNER, SIGNED_API, "another"),
+        (SIGNER, "another", SIGNED_API),
+        (SIGNER, None, SIGNED_API),
+        (SIGNER, "", ""),
+        (None, SIGNED_API, SIGNED_API),
+        ({}, SIGNED_API, SIGNED_API),
+        ({**SIGNER, "accountId": None}, SIGNED_API, SIGNED_API),
+        ({**SIGNER, "accountId": ""}, SIGNED_API, SIGNED_API),
+        ({**SIGNER, "accountId": "11112222333"}, SIGNED_API, SIGNED_API),
+        ({**SIGNER, "accountId": "111122223333/x"}, SIGNED_API, SIGNED_API),
+        ({**SIGNER, "accountId": "١١١١٢٢٢٢٣٣٣٣"}, SIGNED_API, SIGNED_API),
+        ({**SIGNER, "accountId": 111122223333}, SIGNED_API, SIGNED_API),
+        ({**SIGNER, "userArn": None}, SIGNED_API, SIGNED_API),
+        ({**SIGNER, "userArn": ""}, SIGNED_API, SIGNED_API),
+        ({**SIGNER, "cognitoAuthenticationType": "unauthenticated"}, SIGNED_API, SIGNED_API),
+    ],
+)
+def test_nobody_is_an_account_but_who_signed_for_the_deployments_own_api(
+    identity: object, api: object, signed_api: str
+) -> None:
+    with pytest.raises(Unauthorized):
+        access_of(signed_request(identity, api), signed_api)
+
+
+def test_each_api_is_believed_in_its_own_way_alone() -> None:
+    told = asked(f"Bearer {TOKEN}")["context"]
+    with pytest.raises(Unauthorized):  # what an authorizer said is of no API that has none
+        access_of(signed_request({}, authorizer=told), SIGNED_API)
+    of_key = access_of(signed_request(SIGNER, "another", authorizer=told), SIGNED_API)
+    assert of_key.key_id == KEY.id

@@ -21,6 +21,7 @@ from tests.contract.test_conversation_creates import ANSWER, HOSTED, TOOLS, conv
 from tests.sweeps import Sweep
 from tests.unit.kit import Json, Script
 
+pytestmark = pytest.mark.usefixtures("hurry")
 OF_ONE = ["Look", "serverless:calculator", "Sunny"]
 kinds = pytest.mark.parametrize(
     "kind",

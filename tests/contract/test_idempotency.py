@@ -33,6 +33,7 @@ from tests.unit.kit import Json, Script
 ASKED: Json = {"model": "m", "input": "hello"}
 KEY = {"idempotency-key": "key"}
 PARALLEL = 25
+pytestmark = pytest.mark.usefixtures("hurry")
 kinds = pytest.mark.parametrize("kind", [{}, {"stream": True}, {"background": True}], ids=["plain", "stream", "queued"])
 
 

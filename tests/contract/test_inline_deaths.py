@@ -25,6 +25,7 @@ from tests.unit.cases import STOP, call, text
 from tests.unit.kit import Json, Said, Script
 from tests.unit.test_always import EVENT
 
+pytestmark = pytest.mark.usefixtures("hurry")
 TOOLS: list[Any] = [
     {"type": "serverless:calculator"},
     {"type": "serverless:clock"},

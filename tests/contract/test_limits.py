@@ -234,6 +234,17 @@ async def test_a_compaction_is_held_as_well() -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (429, "insufficient_quota")
 
 
+async def test_a_compaction_says_as_much_as_any_turn_whatever_the_answer_may_have() -> None:
+    vendor = Vendor()
+    house = await LimitedHouse(vendor, Limits(pico_per_day=usd(1), tokens_per_minute=50_000)).limited()
+    async with client_of(house) as client:
+        await client.post("/responses/compact", json={"model": "m", "input": "a long story"})
+    again = [{"type": "compaction", "compact_threshold": 1}]
+    await house.create(input="say " * 200, max_output_tokens=16, context_management=again)
+    assert [turn.max_output_tokens for turn in vendor.turns] == [DEFAULT_CAP, DEFAULT_CAP, 16]
+    assert (await house.meter()).pico_today == vendor.billed
+
+
 async def test_a_message_that_only_prepares_holds_nothing() -> None:
     house = await LimitedHouse(Vendor(), Limits(requests_per_minute=0)).limited()
     from openresponses.schema.request import CreateResponse

@@ -6,17 +6,18 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from itertools import count
 from typing import Any, cast
 
 import pytest
 
-from openresponses.core.bill import Bill
+from openresponses.core.bill import Bill, Used
 from openresponses.core.errors import DeliveryFailed, StorageUnavailable
-from openresponses.core.storage import Endpoints, Meters
+from openresponses.core.storage import Endpoints, Meters, Storage
 from openresponses.core.webhooks import DeadLetter, Registered
 from openresponses.routing.cipher import AeadSeal
+from openresponses.schema.response import Usage
 from openresponses.schema.webhooks import EVENT_TYPES
 from openresponses.storage.memory import memory_storage
 from openresponses.transport.guard import Guard
@@ -25,6 +26,7 @@ from openresponses.webhooks.notify import WebhookPorts
 from openresponses.webhooks.outbox import LIFE_SECONDS, Expired, Outbox, Ports, Told
 from tests.contract.machine import sealing_keys
 from tests.contract.receiver import Receiver
+from tests.contract.storage_suite import BACKENDS, new_record, new_response, new_run, opened
 from tests.sweeps import Sweep
 
 Json = dict[str, Any]
@@ -41,7 +43,6 @@ class World:
         self.time = 1_700_000_000.0
         self.random, self.faults, self.kills = random.Random(seed), faults, kills
         self.billed = Counter[str]()
-        self.asked_to_bill = 0
         self.executions: dict[str, str] = {}
         self.crashed: list[tuple[str, Exception]] = []
         self._tenants: dict[str, Endpoints] = {}
@@ -126,9 +127,12 @@ class Ledger:
     def __init__(self, world: World) -> None:
         self._world = world
 
+    async def owes(self, response_id: str) -> bool:
+        self._world.stumble()
+        return response_id not in self._world.billed
+
     async def settle(self, bill: Bill, *, stored: bool) -> bool:
         assert stored
-        self._world.asked_to_bill += 1
         self._world.stumble()
         await asyncio.sleep(0)
         first = bill.response_id not in self._world.billed
@@ -294,5 +298,33 @@ async def test_of_10_000_events_none_is_lost(sweep: Sweep) -> None:
     assert {path for path, _ in heard} <= {"/hook", "/moody", "/close"}
     assert dead == {f"resp_{n:032x}" for n in numbers if tenants[n] == "broken"}
     assert world.billed == {f"resp_{n:032x}": 1 for n in numbers}
-    assert world.asked_to_bill > len(numbers)
     assert world.crashed == []
+
+
+@pytest.fixture(params=BACKENDS)
+def storage(request: pytest.FixtureRequest) -> Iterator[Storage]:
+    with opened(request.param) as backend:
+        yield backend.storage()
+
+
+@pytest.mark.parametrize("dies", ["before it has billed", "after it has billed"])
+async def test_a_worker_that_dies_about_its_bill_is_billed_once(storage: Storage, dies: str) -> None:
+    """The record comes twice: Lambda promises no less than once."""
+    used = Used(target="fake/m", turns=1, usage=Usage(input_tokens=7, total_tokens=7))
+    bill = Bill(response_id=new_run(1).response.id, key_id="k", day="2026-11-27", used=[used])
+    await storage.store.create(new_record(1), new_run(1))
+    await storage.store.settle(new_response(1, status="completed"), [], bill=bill)
+    if dies == "after it has billed":
+        assert await storage.meters.settle(bill, stored=True)
+    world = World()
+
+    def ports(tenant: str) -> Ports:
+        return Ports(storage.meters, world.ports(tenant).webhooks, world.start)
+
+    outbox = Outbox(ports, lambda where, error: pytest.fail(f"{where}: {error!r}"))
+    told = record(1)
+    told["dynamodb"]["NewImage"]["owed"] = {"S": bill.model_dump_json()}
+    for _ in range(2):
+        assert await outbox.take([told, told]) == []
+    (row,) = await storage.meters.usage("2026-11-01", "2026-11-30")
+    assert (row.requests, row.turns, row.input_tokens) == (1, 1, 7)

@@ -67,7 +67,7 @@ def used(target: str = "offline/demo", tokens: int = 7, pico: int | None = 2, tu
             "total_tokens": tokens,
         }
     )
-    return Used(target=target, turns=turns, usage=usage, cost=None if pico is None else Cost(output=pico))
+    return Used(target=target, turns=turns, usage=usage, cost=Cost(output=pico or 0), unpriced=int(pico is None))
 
 
 def bill(n: int, held: Hold | None = None, *, day: str = "2026-11-27", key: str = "key", **more: Any) -> Bill:
@@ -288,8 +288,10 @@ async def test_a_bill_is_settled_once(storage: Storage) -> None:
     held = hold("a")
     await meters.hold(want(1, held), SMALL, NONE)
     await ended(storage, 1, bill(1, held))
+    assert await meters.owes(rid(1))
     settled = await asyncio.gather(*(meters.settle(bill(1, held), stored=True) for _ in range(4)))
     assert sorted(settled) == [False, False, False, True]
+    assert not await meters.owes(rid(1))
     assert not await meters.settle(bill(1, held), stored=True)
     assert (await meters.read("key", NOON))[0] == Meter(SMALL, 1, 7, 2, 2, 0)
     assert await meters.usage("2026-11-01", "2026-11-30") == [row()]

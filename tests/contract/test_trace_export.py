@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from openresponses.core.spans import SpanContext
+from openresponses.core.spans import SpanContext, telling
 from openresponses.entry.api import build
 from openresponses.entry.compose import Deployment
 from openresponses.storage.memory import MemoryParameters
@@ -20,7 +20,11 @@ from openresponses.tracing.headers import headers_in
 from openresponses.tracing.span import LONGEST, RecordedSpan
 from tests.contract.authorized import authorized
 from tests.contract.collector import Behavior, Collector, attributes, collecting
+from tests.contract.mcp_asking import asking
 from tests.contract.test_entry import STORED, imported
+from tests.contract.test_lambda_tools import WEATHER, Functions, call, toolbox_of
+from tests.fakes.mcp_server import mcp_server
+from tests.unit.kit import new_run
 
 SOON = 0.2
 """Seconds that an export may take here."""
@@ -215,3 +219,31 @@ def test_where_tracing_is_off_nothing_of_it_is_imported(entry: str, on: bool) ->
     found = {name for name in imported(entry, given) if name.startswith("openresponses.tracing")}
     assert ("openresponses.tracing.exporter" in found) if on else not found
     assert Deployment({}).ports("acme").traces is None
+
+
+# Servers of tools
+
+
+CONTEXT = SpanContext("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", state="vendor=1")
+TOLD = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "tracestate": "vendor=1"}
+
+
+@pytest.mark.parametrize("sessions", [False, True])
+async def test_an_mcp_server_is_told_the_span_of_a_call_and_of_nothing_else(sessions: bool) -> None:
+    """https://modelcontextprotocol.io/community/seps/414-request-meta: bare names, in the request's `_meta`."""
+    async with mcp_server(sessions=sessions) as server, asking(server.url) as asked:
+        assert await asked.text("echo", {"text": "untold"}) == "untold"
+        with telling(CONTEXT):
+            assert await asked.text("echo", {"text": "told"}) == "told"
+    untold, told = server.metas
+    assert {name: value for name, value in told.items() if name not in untold} == TOLD
+
+
+async def test_a_function_is_told_the_span_of_a_call() -> None:
+    functions = Functions()
+    tools = toolbox_of(functions, weather=WEATHER)
+    await tools.call(call(), new_run())
+    with telling(CONTEXT):
+        await tools.call(call(), new_run())
+    (_, untold), (_, told) = functions.invoked
+    assert told == untold | TOLD

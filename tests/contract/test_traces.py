@@ -34,6 +34,7 @@ from openresponses.tracing.traces import TenantTraces
 from tests.contract.collector import Collector, attributes, collecting
 from tests.contract.compacting import seal
 from tests.contract.machine import House, Seen
+from tests.contract.sockets import Line
 from tests.fakes.network import Answered
 from tests.unit.kit import Json, Tools
 
@@ -377,6 +378,31 @@ async def test_a_response_that_its_client_saw_nothing_of_has_a_span() -> None:
             "invoke_agent": ["turn"],
             "turn": ["chat small", "chat large"],
         }
+
+
+class Watching(TenantTraces):
+    """Notes how many frames a client of a socket has when spans are sent."""
+
+    def __init__(self, traces: TenantTraces, frames: list[bytes]) -> None:
+        self.__dict__ |= traces.__dict__
+        self.frames, self.had = frames, list[int]()
+
+    async def export(self) -> None:
+        self.had.append(len(self.frames))
+        await super().export()
+
+
+@pytest.mark.parametrize("inline_turns", [1, 9])
+async def test_on_a_socket_too_the_last_frame_is_out_before_a_collector_is_asked(inline_turns: int) -> None:
+    async with traced(calls("calculator"), answers(), inline_turns=inline_turns) as house:
+        line = await Line(house.house).open()
+        assert isinstance(house.house.ports.traces, TenantTraces)
+        watching = Watching(house.house.ports.traces, line.far.frames)
+        house.house.new = NewResponses(replace(house.house.ports, traces=watching), house.house.settings, "key-1")
+        frames = await line.create(CANARY, model="fast", tools=[{"type": "serverless:calculator"}])
+        await house.house.idle()
+        assert {*watching.had} == {len(frames)}
+        assert tree(house.collector.spans)["invoke_agent"] == ["turn", "execute_tool calculator", "turn"]
 
 
 async def test_a_client_that_samples_nothing_is_obeyed_and_its_trace_goes_on() -> None:

@@ -13,6 +13,7 @@ from openresponses.responses.usage import MAX_DAYS, Sum, days_between, total_of
 from openresponses.schema.response import Usage
 from tests.contract.machine import House
 from tests.contract.served import client_of
+from tests.unit.cases import call
 from tests.unit.kit import Json, Models, Script, usage
 
 ANSWER = [d.Text("0", "an answer"), d.End("0"), usage(3, reasoning=1), d.Finish("stop")]
@@ -90,6 +91,17 @@ async def test_a_cost_that_is_unknown_is_counted_and_adds_nothing() -> None:
     await it.create()
     _, found = await read(it)
     assert (found["total"]["requests"], found["total"]["unpriced"], found["total"]["usd"]) == (1, 1, "0")
+
+
+async def test_what_is_known_of_a_response_counts_although_its_whole_cost_is_unknown() -> None:
+    untold = [d.Text("0", "an answer"), d.End("0"), d.Finish("stop")]
+    calls = [*call("calculator"), usage(3), d.Finish("stop")]
+    pricing = lambda used: priced(used) if used.input_tokens else None  # noqa: E731
+    it = House(Models(Script([calls, untold]), "openai", pricing), key_id=KEY)
+    response, _ = await it.create(model="gpt", tools=[{"type": "serverless:calculator"}])
+    assert response["serverless:cost"] == {"usd": "unknown"}
+    _, found = await read(it)
+    assert (found["total"]["turns"], found["total"]["usd"], found["total"]["unpriced"]) == (2, "3.375", 1)
 
 
 async def test_a_key_reads_nothing_of_another_one() -> None:

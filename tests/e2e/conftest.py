@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.contract.collector import Collector, collecting_aside
 
 Json = dict[str, Any]
 CLIENT_KEY = f"or_plantedclien_{'PlantedClientSecret' * 2}abcde"
@@ -30,6 +32,7 @@ class Endpoint:
     base_url: str
     api_key: str
     log_file: Path
+    collector: Collector = field(default_factory=Collector)
 
     def log_lines(self) -> list[str]:
         return self.log_file.read_text().splitlines()
@@ -60,7 +63,19 @@ def variants(upstreams: dict[str, Json]) -> dict[str, Json]:
 
 
 @pytest.fixture(scope="session")
-def cloud(upstreams: dict[str, Json], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+def collector() -> Iterator[Collector]:
+    """What is traced of all these tests."""
+    with collecting_aside() as collector:
+        yield collector
+    for request in collector.requests:
+        assert request.spans
+        assert [each for each in PLANTED if each.encode() in request.body] == []
+
+
+@pytest.fixture(scope="session")
+def cloud(
+    upstreams: dict[str, Json], collector: Collector, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Endpoint]:
     folder = tmp_path_factory.mktemp("cloud")
     log_file, providers_file = folder / "dev.log", folder / "providers.json"
     providers = {
@@ -79,10 +94,11 @@ def cloud(upstreams: dict[str, Json], tmp_path_factory: pytest.TempPathFactory) 
     command = [
         str(Path(sys.executable).parent / "openresponses"), "dev", "--port", "0", "--api-key", CLIENT_KEY,
         "--providers", str(providers_file), "--log-file", str(log_file), "--no-reload", "--keep-nothing",
+        "--parameter", f"OtlpEndpoint={collector.url}",
     ]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
-        yield Endpoint(exported(process, "OPENAI_BASE_URL"), exported(process, "OPENAI_API_KEY"), log_file)
+        yield Endpoint(exported(process, "OPENAI_BASE_URL"), exported(process, "OPENAI_API_KEY"), log_file, collector)
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=20)

@@ -89,7 +89,7 @@ async def test_a_worker_that_dies_leaves_one_last_frame(cloud: LocalCloud, sweep
     lost: list[str] = []
     for point in points:
         async with opened(cloud) as socket:
-            await socket.send(create("[[slow 60ms]] [[words 16]] Go."))
+            await socket.send(create("[[slow 60ms]] [[words 24]] Go."))
             frames = [json.loads(await asyncio.wait_for(socket.recv(), 60)) for _ in range(point)]
             assert ends(frames) == [], "nobody was killed in time"
             while not kill(cloud, "SocketWorkerFunction"):

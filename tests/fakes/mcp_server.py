@@ -58,8 +58,9 @@ TOOLS = (
 
 @dataclass(slots=True)
 class FakeMcp:
-    """`requests` are the messages that came, each with its headers, from these `ports`; `calls` those of tools.
-    `given_up` are the calls that ended before they were answered. `slow` sleeps for `sleep` seconds.
+    """`requests` are the messages that came, each with its headers, from these `ports`; `calls` those of tools,
+    with their `metas`. `given_up` are the calls that ended before they were answered. `slow` sleeps for `sleep`
+    seconds.
     """
 
     tools: list[types.Tool] = field(default_factory=lambda: [*TOOLS])
@@ -67,6 +68,7 @@ class FakeMcp:
     ports: list[int] = field(default_factory=list[int])
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list[tuple[str, dict[str, str]]])
     calls: list[tuple[str, Json]] = field(default_factory=list[tuple[str, Json]])
+    metas: list[Json] = field(default_factory=list[Json])
     given_up: list[str] = field(default_factory=list[str])
     sleep: float = 60.0
     page: int = 1000
@@ -82,6 +84,7 @@ class FakeMcp:
     async def call_tool(self, ctx: Any, params: types.CallToolRequestParams) -> Any:
         arguments = params.arguments or {}
         self.calls.append((params.name, arguments))
+        self.metas.append({**(params.meta or {})})
         try:
             return await self._call(ctx, params.name, arguments)
         except BaseException:

@@ -1,17 +1,27 @@
-"""The commands as their users run them: processes, against one local cloud and one stack in a stand-in for AWS."""
+"""The commands as their users run them, against one local cloud and one stack in a stand-in for AWS.
 
+They run in this process, whose imports they share. Those in test_terminal.py are processes, as are the blocks of
+README and docs.
+"""
+
+import gc
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
+from unittest.mock import patch
 
+import boto3
 import pytest
 
+from openresponses_dev.cli.cli import main
 from tests.manage.aws_stack import REGION
 
 OPENRESPONSES = str(Path(sys.executable).parent / "openresponses")
@@ -30,13 +40,30 @@ class Ran:
         return [re.split(r"\s{2,}", line) for line in self.out.splitlines()[1:]]
 
 
+def _command(words: tuple[str, ...]) -> None:
+    try:
+        main(words)
+    finally:
+        gc.collect()  # the end of a process closes what it left open
+        gc.freeze()  # or each collection would walk through what the ones before have seen
+
+
 def run(*words: str, stdin: str = "", env: Mapping[str, str] | None = None) -> Ran:
     """One command, and nobody at a terminal. Nothing secret may be among the words."""
-    done = subprocess.run(
-        [OPENRESPONSES, *words], input=stdin, capture_output=True, text=True, timeout=60, env={**_OWN, **(env or {})}
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return Ran(done.returncode, done.stdout, done.stderr)
+    out, err = (TextIOWrapper(BytesIO(), encoding="utf-8") for _ in range(2))
+    with (
+        patch.dict(os.environ, {**_OWN, **(env or {})}, clear=True),
+        patch.multiple(sys, stdin=StringIO(stdin), stdout=out, stderr=err),
+        patch.object(boto3, "DEFAULT_SESSION", None),  # it keeps the credentials of the command before
+        warnings.catch_warnings(action="ignore", category=ResourceWarning),
+        pytest.raises(SystemExit) as ended,
+    ):
+        _command(words)
+    texts: list[str] = []
+    for stream in (out, err):
+        stream.seek(0)
+        texts.append(stream.read())
+    return Ran(int(ended.value.code or 0), *texts)
 
 
 Run = Callable[..., Ran]

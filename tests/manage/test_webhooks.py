@@ -1,5 +1,6 @@
 """`openresponses webhooks`: set for a tenant, tried from here, and told by the secret that was printed once."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,9 +10,14 @@ import openai
 import pytest
 from openai.types.webhooks import ResponseFailedWebhookEvent
 
+from openresponses.core.webhooks import DeadLetter
+from openresponses_dev.manage.at_rest import storage_of
+from openresponses_dev.manage.deployment import Where, deployment_at
+from openresponses_dev.manage.problems import Problem
+from openresponses_dev.manage.webhooks import create_endpoint
 from tests.manage.conftest import Aws, Cloud
 
-pytestmark = pytest.mark.xdist_group("manage")
+pytestmark = [pytest.mark.xdist_group("manage"), pytest.mark.timeout(300)]
 JUDGE = openai.OpenAI(api_key="any")
 
 
@@ -95,18 +101,16 @@ def accepted(message: tuple[dict[str, str], bytes], secret: str) -> bool:
     return True
 
 
-@pytest.mark.parametrize(
-    ("words", "why"),
-    [
-        (("https://me:planted-pw@hooks.test/",), "the URL must hold no user name and no password"),
-        (("https://hooks.test/", "--events", "response.failed,batch.failed"), "batch.failed is no type of an event"),
-    ],
-)
-def test_what_is_wrong_is_named(cloud: Cloud, words: tuple[str, ...], why: str) -> None:
-    found = cloud.run("webhooks", "create", *words, "--tenant", "acme")
+def test_a_url_with_a_password_is_refused_and_not_repeated(cloud: Cloud) -> None:
+    found = cloud.run("webhooks", "create", "https://me:planted-pw@hooks.test/", "--tenant", "acme")
     assert (found.status, found.out) == (1, "")
-    assert why in found.err
+    assert "the URL must hold no user name and no password" in found.err
     assert "planted" not in found.err
+
+
+def test_a_type_that_is_none_is_named() -> None:
+    with pytest.raises(Problem, match=r"^batch\.failed is no type of an event$"):
+        create_endpoint("https://hooks.test/", tenant="acme", events=("response.failed,batch.failed",))
 
 
 def test_a_stack_on_aws_takes_public_https_only(aws: Aws) -> None:
@@ -115,3 +119,30 @@ def test_a_stack_on_aws_takes_public_https_only(aws: Aws) -> None:
     near = aws.run("webhooks", "create", "http://127.0.0.1:8000/", "--tenant", "acme")
     assert (near.status, near.out) == (1, "")
     assert "the URL must be an https URL" in near.err
+
+
+def test_events_that_were_given_up_are_counted_and_shown(cloud: Cloud) -> None:
+    assert cloud.run("webhooks", "create", "https://hooks.test/", "--tenant", "unlucky").status == 0
+    stored = storage_of(deployment_at(Where(local=cloud.origin)), "unlucky").endpoints
+
+    async def given_up() -> str:
+        (endpoint,) = (await stored.load()).endpoints
+        await stored.keep_dead(
+            DeadLetter(
+                "evt_1",
+                "response.failed",
+                "resp_1",
+                endpoint.id,
+                "it answered with HTTP 500",
+                1_764_200_000,
+                1_764_459_200,
+            )
+        )
+        return endpoint.id
+
+    endpoint = asyncio.run(given_up())
+    (row,) = cloud.run("webhooks", "list", "--tenant", "unlucky").rows()
+    assert (row[0], row[6]) == (endpoint, "1")
+    times = ["2025-11-26 23:33", "2025-11-29 23:33"]
+    shown = cloud.run("webhooks", "dead", "--tenant", "unlucky").rows()
+    assert shown == [[endpoint, "response.failed", "resp_1", *times, "it answered with HTTP 500"]]

@@ -10,7 +10,7 @@ import time
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import httpx2
 
@@ -222,9 +222,15 @@ class Trial:
         return Outcome(response_id, events, without_ids(shown, {counter: "counter"}))
 
     def _record(self, response_id: str, counter: str) -> tuple[list[str], int]:
-        """What the tool itself has kept: the tokens that it acted on, and what its counters stand at."""
-        table = self._deployment.dynamodb.scan(TableName="ExampleToolTable", ConsistentRead=True)["Items"]
-        kept: dict[str, Any] = {item["id"]["S"]: int(item["value"]["N"]) for item in table}
+        """What the tool itself has kept: the tokens that it acted on, and what its counters stand at. It is taken away,
+        or what there is to look through would grow with each trial.
+        """
+        dynamodb, table = self._deployment.dynamodb, "ExampleToolTable"
+        kept = {item["id"]["S"]: item for item in dynamodb.scan(TableName=table, ConsistentRead=True)["Items"]}
         token = response_id.removeprefix("resp_")
-        acted = [key.removeprefix("call/") for key in kept if key.startswith("call/") and token in key]
-        return acted, sum(value for key, value in kept.items() if key.startswith(f"counter/{counter}"))
+        acted = [key for key in kept if key.startswith("call/") and token in key]
+        counters = [key for key in kept if key.startswith(f"counter/{counter}")]
+        gone = [{"DeleteRequest": {"Key": {"id": {"S": key}}}} for key in acted + counters]
+        for n in range(0, len(gone), 25):
+            dynamodb.batch_write_item(RequestItems={table: gone[n : n + 25]})
+        return [key.removeprefix("call/") for key in acted], sum(int(kept[key]["value"]["N"]) for key in counters)

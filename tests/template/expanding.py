@@ -17,6 +17,9 @@ from tests.template.reading import ROOT
 Json = dict[str, Any]
 
 FREE_TEXT = {
+    "VpcEndpointIds": "vpce-0123456789abcdef0,vpce-0123456789abcdef1",
+    "SubnetIds": "subnet-0123456789abcdef0,subnet-0123456789abcdef1",
+    "SecurityGroupIds": "sg-0123456789abcdef0",
     "AllowedOrigins": "https://a.example.com,http://localhost:5173",
     "SsmPrefix": "/mine/responses",
     "ToolFunctionPrefix": "mine-",

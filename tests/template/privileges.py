@@ -42,6 +42,7 @@ CONDITIONS = {
     _leading("key#*"): "items of client keys only (`key#…`)",
     _leading("*/*", "key#*"): "items of responses and of client keys",
     '{"StringNotEquals": {"ssm:Overwrite": "true"}}': "where there is none",
+    '{"Null": {"lambda:SourceFunctionArn": "true"}}': "where Lambda itself asks, and not the function's code",
 }
 
 
@@ -101,12 +102,12 @@ def _condition(condition: Json) -> str:
     return CONDITIONS.get(text, f"`{text}`")
 
 
-def _only_with(template: Json, given: Mapping[str, str], there: Callable[[Stack], bool]) -> str:
+def _only_with(given: Mapping[str, str], without: Mapping[str, list[Stack]], there: Callable[[Stack], bool]) -> str:
     """The parameters without which something is not there, as words for the end of a cell."""
     needed = [
         f"`{name}`" if name in FREE_TEXT else f"`{name}={given[name]}`"
-        for name, found in values(template).items()
-        if not any(there(Stack("kit", template, {**given, name: other})) for other in found if other != given[name])
+        for name, others in without.items()
+        if not any(map(there, others))
     ]
     return f" (with {', '.join(needed)})" if needed else ""
 
@@ -115,9 +116,13 @@ def rows(template: Json) -> Iterator[tuple[str, str, str]]:
     """Of each role that the template has as we ship it."""
     given = everything(template)
     stack = Stack("kit", template, given)
+    without = {
+        name: [Stack("kit", template, {**given, name: other}) for other in found if other != given[name]]
+        for name, found in values(template).items()
+    }
     for role, who in WHO.items():
         for arn in stack.resources[role]["Properties"].get("ManagedPolicyArns", []):
-            switch = _only_with(template, given, lambda other, role=role: role in other.resources)
+            switch = _only_with(given, without, lambda other, role=role: role in other.resources)
             yield who, f"AWS's policy `{arn.rpartition('/')[2]}`", f"logs of API Gateway{switch}"
         for statement in statements(stack, role):
             several = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
@@ -128,7 +133,7 @@ def rows(template: Json) -> Iterator[tuple[str, str, str]]:
             def there(other: Stack, role: str = role, actions: list[str] = statement["Action"]) -> bool:
                 return role in other.resources and actions in [each["Action"] for each in statements(other, role)]
 
-            yield who, _actions(statement["Action"]), where + _only_with(template, given, there)
+            yield who, _actions(statement["Action"]), where + _only_with(given, without, there)
 
 
 def _actions(actions: list[str]) -> str:

@@ -8,6 +8,7 @@ from typing import TypeGuard
 import pytest
 
 from openresponses.toolbox.lambda_functions import MAX_TIMEOUT, LambdaTool
+from tests.template.expanding import expand
 from tests.template.reading import ROOT, Json, grants, of_type, statements, told
 from tests.template.stack import Stack
 from tests.template.stack import statements as of_role
@@ -48,6 +49,12 @@ OF_WEBHOOKS = {"OPENRESPONSES_WEBHOOK_MACHINE_ARN"}
 OF_SOCKETS = {"OPENRESPONSES_SOCKET_FRAME_BYTES", "OPENRESPONSES_SOCKET_WORKER"}
 OF_LOCAL_CLOUDS = {"OPENRESPONSES_LOOPBACK"}
 OF_AUTHORIZERS = {f"OPENRESPONSES_{each}" for each in ("AUTH", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_TENANT_CLAIM")}
+
+ATTACHED = {
+    "SubnetIds": {"Fn::Split": [",", {"Ref": "SubnetIds"}]},
+    "SecurityGroupIds": {"Fn::Split": [",", {"Fn::Select": [0, [{"Ref": "SecurityGroupIds"}, {"Ref": "VpcPolicy"}]]}]},
+}
+"""The policy is named, so that it is there before Lambda needs it."""
 
 TABLE, BUCKET = "ResponsesTable.Arn", "ResponsesBucket.Arn"
 HERE = "${AWS::Region}:${AWS::AccountId}"
@@ -111,7 +118,7 @@ GRANTS = {
     | INVOKE_TOOLS
     | CONFIGURATION_IN_SSM,
     AUTHORIZER: items("GetItem"),
-    ENDED: items("PutItem", "Query", "UpdateItem")
+    ENDED: items("BatchGetItem", "GetItem", "PutItem", "UpdateItem")
     | FOLLOW
     | {"sqs:SendMessage": "EndedDeadLetters.Arn"}
     | {name: where.replace("-loop", "-webhook") for name, where in START.items()}
@@ -175,6 +182,7 @@ def test_a_function_runs_python_3_13_on_arm64(name: str, resources: dict[str, Js
         "MemorySize": {"Ref": "MemorySize"},
         "Role": {"Fn::GetAtt": [f"{name}Role", "Arn"]},
         "LoggingConfig": {"LogFormat": "Text", "LogGroup": {"Ref": f"{name}Logs"}},
+        "VpcConfig": {"Fn::If": ["InVpc", ATTACHED, {"Ref": "AWS::NoValue"}]},
     }
 
 
@@ -387,3 +395,17 @@ def test_the_example_is_one_file_that_needs_no_build(source: Json) -> None:
     assert source["Resources"][EXAMPLE]["Metadata"] == {"SkipBuild": True}
     directory = ROOT / source["Resources"][EXAMPLE]["Properties"]["CodeUri"]
     assert [path.name for path in directory.glob("*.py")] == ["app.py"]
+
+
+def test_in_a_vpc_every_function_may_be_attached(source: Json) -> None:
+    given = {"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1", "WebSocket": "true", "ExampleTool": "true"}
+    stack = Stack("kit", expand(source, given))
+    functions = of_type(stack.resources, "AWS::Lambda::Function").values()
+    attached = {"SubnetIds": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
+    assert [each["Properties"]["VpcConfig"] for each in functions] == [attached] * len(functions)
+    roles = {name for name in stack.resources if name.endswith("FunctionRole")}
+    allowed = {
+        name for name in roles if any("ec2:CreateNetworkInterface" in each["Action"] for each in of_role(stack, name))
+    }
+    assert allowed == roles
+    assert len(roles) == len(functions)

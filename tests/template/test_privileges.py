@@ -15,30 +15,37 @@ from openresponses.aws.functions import LambdaFunctions
 from openresponses.aws.parameters import SsmParameters
 from openresponses.client_keys import ClientKey
 from openresponses.core import deltas as d
+from openresponses.core.bill import Bill, Hold
 from openresponses.core.chain import Joint, Link, response_link
 from openresponses.core.errors import Superseded
 from openresponses.core.ports import Ports, ToolOutput
 from openresponses.core.run import Run
 from openresponses.core.settings import Settings
-from openresponses.core.storage import Limits
+from openresponses.core.storage import Limits, Want
 from openresponses.responses.create import NewResponses
 from openresponses.responses.stored import StoredResponses
 from openresponses.responses.worker import Worker
 from openresponses.routing.catalog import Catalog
-from openresponses.routing.cipher import Box, kept_in, of_this_process
+from openresponses.routing.cipher import AeadSeal, Box, kept_in, of_this_process
 from openresponses.schema.events import StreamEvent
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.server_items import ServerCall
 from openresponses.schema.tools import HostedTool
+from openresponses.schema.webhooks import EVENT_TYPES
 from openresponses.socket.door import Arrived, Door
 from openresponses.socket.envelope import Heir
 from openresponses.storage.dynamodb.sockets import DynamoSockets, dynamo_sockets
 from openresponses.toolbox.lambda_functions import LambdaTools
 from openresponses.toolbox.mcp.servers import ConfiguredServers
 from openresponses.tracing.headers import headers_in
+from openresponses.transport.guard import Guard
+from openresponses.webhooks.endpoints import StoredEndpoints
+from openresponses.webhooks.notify import WebhookPorts
+from openresponses.webhooks.outbox import Outbox
+from openresponses.webhooks.outbox import Ports as Ended
 from openresponses_dev.local.template.intrinsics import REGION
 from tests.contract.sockets import Far
-from tests.contract.storage_suite import BUCKET, TABLE, AwsBackend, new_batch, opened_aws, text
+from tests.contract.storage_suite import BUCKET, TABLE, AwsBackend, new_batch, new_record, new_run, opened_aws, text
 from tests.contract.test_storage_meters import NOON, bill, hold, want
 from tests.template.reading import Json, grants
 from tests.unit.kit import Ledger, Models, Script, Tools
@@ -224,6 +231,47 @@ async def test_the_worker_of_sockets_needs_all_it_may_do(deployment: Deployment,
     await deployment.count()
     asked |= deployment.asked()
     assert asked | LIST | CHECK == allowed(resources, "SocketWorkerFunction")
+
+
+async def test_the_function_behind_the_stream_needs_all_it_may_do(
+    deployment: Deployment, resources: dict[str, Json]
+) -> None:
+    """One bill is owed, of a response that held something; the event goes to an endpoint that does not take it, and is
+    given up. Lambda itself reads the stream with this role.
+    """
+    backend, storage = deployment.backend, deployment.storage
+    run, record = new_run(1), new_record(1)
+    hold = Hold(id="a", at=backend.time, until=backend.time + 900)
+    bill = Bill(response_id=run.response.id, key_id="k", day="2026-11-27", hold=hold)
+    await storage.store.create(record, run)
+    await storage.meters.limit("k", Limits(concurrent=1))
+    await storage.meters.hold(Want(bill.response_id, "k", hold, first=True), Limits(concurrent=1), Limits())
+    await storage.store.settle(run.response.model_copy(update={"status": "completed"}), [], bill=bill)
+    webhooks = WebhookPorts(
+        endpoints=storage.endpoints,
+        seal=AeadSeal(of_this_process(), "tenant"),
+        guard=Guard(loopback=True),
+        now=lambda: backend.time,
+        new_id=lambda: "0" * 32,
+    )
+    await StoredEndpoints(webhooks).create("mine", "http://127.0.0.1:9/", EVENT_TYPES)
+    deployment.asked()
+    ports = Ended(storage.meters, webhooks, partial(start_of, backend.aws))
+    outbox = Outbox(lambda _: ports, lambda where, error: pytest.fail(f"{where}: {error!r}"))
+    key = {"pk": {"S": f"tenant/{bill.response_id}"}, "sk": {"S": "record"}}
+    image = {**key, "status": {"S": "completed"}, "owed": {"S": bill.model_dump_json()}}
+    change = {"NewImage": image, "SequenceNumber": "1", "ApproximateCreationDateTime": backend.time}
+    assert await outbox.take([{"dynamodb": change}]) == []
+    ended = {"response_id": bill.response_id, "status": "completed", "ended_at": int(backend.time)}
+    await outbox.give_up({"tenant": "tenant", "endpoint_id": f"we_{'0' * 32}", "ended": ended})
+    of_lambda = {f"dynamodb:{name}" for name in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")}
+    in_a_transaction = {"dynamodb:UpdateItem"}  # and nothing that is only checked
+    assert (deployment.asked() - CHECK) | in_a_transaction | of_lambda == allowed(resources, "EndedFunction")
+
+
+async def start_of(aws: Aws, name: str, told: str) -> None:
+    machine = "arn:aws:states:us-east-1:123456789012:stateMachine:loop"
+    await aws.call("stepfunctions", "start_execution", stateMachineArn=machine, name=name, input=told)
 
 
 class ReadingAws(Aws):

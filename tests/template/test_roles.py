@@ -61,9 +61,13 @@ class Stack:
     def bucket(self) -> str:
         return self.outputs["ResponsesBucketName"]
 
+    def machine(self, role: str) -> str:
+        return self.resources["WebhookStateMachine" if role == "EndedFunctionRole" else "LoopStateMachine"]
+
     @property
-    def machine(self) -> str:
-        return self.outputs["LoopStateMachineArn"]
+    def stream(self) -> str:
+        table = client_of("dynamodb").describe_table(TableName=self.resources["ResponsesTable"])["Table"]
+        return table["LatestStreamArn"]
 
     @property
     def prefix(self) -> str:
@@ -97,6 +101,12 @@ def _managed(client: Callable[..., Any], stack: Stack, role: str) -> object:
     return None
 
 
+def _iterator(client: Callable[..., Any], stack: Stack, role: str) -> Any:
+    (shard, *_) = client_of("dynamodbstreams").describe_stream(StreamArn=stack.stream)["StreamDescription"]["Shards"]
+    asked = {"StreamArn": stack.stream, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+    return client("dynamodbstreams").get_shard_iterator(**asked)
+
+
 def _said(client: Callable[..., Any], stack: Stack, role: str) -> object:
     event = {"timestamp": int(time.time() * 1000), "message": "hello"}
     return client("logs").put_log_events(**stack.log(role), logEvents=[event])
@@ -117,15 +127,24 @@ CALLS: dict[str, Call] = {
     ),
     "dynamodb:Scan": lambda c, s, r: c("dynamodb").scan(TableName=s.table(r)),
     "dynamodb:UpdateItem": lambda c, s, r: c("dynamodb").update_item(TableName=s.table(r), Key=KEY),
+    "dynamodb:DescribeStream": lambda c, s, r: c("dynamodbstreams").describe_stream(StreamArn=s.stream),
+    "dynamodb:GetShardIterator": _iterator,
+    "dynamodb:GetRecords": lambda c, s, r: c("dynamodbstreams").get_records(
+        ShardIterator=_iterator(client_of, s, r)["ShardIterator"]
+    ),
+    "dynamodb:ListStreams": lambda c, s, r: c("dynamodbstreams").list_streams(TableName=s.table(r)),
+    "sqs:SendMessage": lambda c, s, r: c("sqs").send_message(QueueUrl=s.resources["EndedDeadLetters"], MessageBody="x"),
     "s3:DeleteObject": lambda c, s, r: c("s3").delete_object(Bucket=s.bucket, Key="response/x"),
     "s3:GetObject": lambda c, s, r: c("s3").get_object(Bucket=s.bucket, Key="response/x"),
     "s3:ListBucket": lambda c, s, r: c("s3").list_objects_v2(Bucket=s.bucket),
     "s3:PutBucketPolicy": lambda c, s, r: c("s3").put_bucket_policy(Bucket=s.bucket, Policy="{}"),
     "s3:PutObject": lambda c, s, r: c("s3").put_object(Bucket=s.bucket, Key="response/x", Body=b"x"),
-    "states:DescribeStateMachine": lambda c, s, r: c("stepfunctions").describe_state_machine(stateMachineArn=s.machine),
-    "states:StartExecution": lambda c, s, r: c("stepfunctions").start_execution(stateMachineArn=s.machine),
+    "states:DescribeStateMachine": lambda c, s, r: c("stepfunctions").describe_state_machine(
+        stateMachineArn=s.machine(r)
+    ),
+    "states:StartExecution": lambda c, s, r: c("stepfunctions").start_execution(stateMachineArn=s.machine(r)),
     "states:StopExecution": lambda c, s, r: c("stepfunctions").stop_execution(
-        executionArn=s.machine.replace(":stateMachine:", ":execution:") + ":resp_1"
+        executionArn=s.machine(r).replace(":stateMachine:", ":execution:") + ":resp_1"
     ),
     "ssm:DeleteParameter": lambda c, s, r: c("ssm").delete_parameter(Name=f"{s.prefix}/sealing-key"),
     "ssm:GetParameter": lambda c, s, r: c("ssm").get_parameter(Name=f"{s.prefix}/sealing-key"),
@@ -154,6 +173,11 @@ UNTRIED = {
     # https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html
     "logs:CreateLogStream",
     "logs:PutLogEvents",
+    # The emulator asks whether every stream, or table, is allowed.
+    "dynamodb:DescribeStream",
+    "dynamodb:GetRecords",
+    "dynamodb:GetShardIterator",
+    "dynamodb:ListStreams",
     "ssm:GetParametersByPath",  # the emulator asks whether every parameter is allowed
 }
 """Granted, and judged differently here than on AWS. That nobody else has them is tried."""
@@ -225,7 +249,7 @@ def template(deployed: Json) -> Iterator[Json]:
         s3 = client_of("s3")
         s3.create_bucket(Bucket="bucket")
         s3.put_object(Bucket="bucket", Key="code", Body=packed())
-        # Both state machines: the one of webhooks is not executed here.
+        # For both state machines: neither is executed here.
         s3.put_object(Bucket="bucket", Key="loop", Body=(ROOT / "infra/statemachine/loop.asl.json").read_bytes())
         yield without_conditions(deployed)
 

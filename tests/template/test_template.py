@@ -8,6 +8,7 @@ import yaml
 
 from openresponses.client_keys import new_token
 from openresponses.core.errors import BodyTooLarge, KitError, NotFound, Unauthorized
+from openresponses_dev.local.template.intrinsics import Resolver
 from tests.template.expanding import expand
 from tests.template.reading import ROOT, Json, of_type
 from tests.template.stack import Stack
@@ -89,14 +90,6 @@ def test_what_is_neither_a_key_nor_a_token_is_refused_before_a_function_runs(aut
         assert not re.search(expression, wrong)
 
 
-def test_tokens_need_an_issuer_and_an_audience(source: Json) -> None:
-    """What CloudFormation asks before it makes anything: of each parameter that the authorizer can't do without."""
-    (rule,) = source["Rules"].values()
-    assert rule["RuleCondition"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "Auth"}, "keys"]}]}
-    asked = [each["Assert"] for each in rule["Assertions"]]
-    assert asked == [{"Fn::Not": [{"Fn::Equals": [{"Ref": each}, ""]}]} for each in ("JwtIssuer", "JwtAudience")]
-
-
 @pytest.mark.parametrize(
     ("issuer", "good"),
     [
@@ -124,10 +117,51 @@ def test_api_gateway_may_invoke_the_functions_for_every_route(resources: dict[st
     assert paths == {"*/*", "OPTIONS/*", "*/health", "*/docs", "*/docs/*", "*/openapi.json", "authorizers/*"}
 
 
-def test_the_api_is_regional_with_one_stage(resources: dict[str, Json]) -> None:
-    assert resources["Api"]["Properties"]["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
-    stages = of_type(resources, "AWS::ApiGateway::Stage").values()
+def test_the_api_is_regional_with_one_stage(source: Json) -> None:
+    existing = Stack("kit", expand(source)).existing["Resources"]
+    assert existing["Api"]["Properties"]["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
+    assert "Policy" not in existing["Api"]["Properties"]
+    stages = of_type(existing, "AWS::ApiGateway::Stage").values()
     assert [stage["Properties"]["StageName"] for stage in stages] == ["openresponses"]
+
+
+def test_a_private_api_is_reached_through_its_endpoints_alone(source: Json) -> None:
+    """https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-private-api-create.html"""
+    ids = ["vpce-0123456789abcdef0", "vpce-0123456789abcdef1"]
+    api = Stack("kit", expand(source, {"VpcEndpointIds": ",".join(ids)})).resources["Api"]["Properties"]
+    assert api["EndpointConfiguration"] == {"Types": ["PRIVATE"], "VpcEndpointIds": ids}
+    every = {"Principal": "*", "Action": "execute-api:Invoke", "Resource": "execute-api:/*"}
+    assert api["Policy"]["Statement"] == [
+        {"Effect": "Deny", **every, "Condition": {"StringNotEquals": {"aws:SourceVpce": ids}}},
+        {"Effect": "Allow", **every},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "broken"),
+    [
+        ({}, []),
+        ({"Auth": "jwt"}, ["TokensHaveAnIssuer"]),
+        ({"Auth": "keys+jwt", "JwtIssuer": "https://a.example"}, ["TokensHaveAnIssuer"]),
+        ({"Auth": "keys+jwt", "JwtIssuer": "https://a.example", "JwtAudience": "a"}, []),
+        ({"SubnetIds": "subnet-1"}, ["SubnetsHaveSecurityGroups"]),
+        ({"SecurityGroupIds": "sg-1"}, ["SubnetsHaveSecurityGroups"]),
+        ({"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1"}, []),
+        ({"VpcEndpointIds": "vpce-1"}, []),
+        ({"VpcEndpointIds": "vpce-1", "WebSocket": "true"}, ["SocketsArePublic"]),
+    ],
+)
+def test_parameters_that_do_not_go_together_are_told_before_anything_is_made(
+    given: dict[str, str], broken: list[str], source: Json
+) -> None:
+    defaults = {name: str(each["Default"]) for name, each in source["Parameters"].items()}
+    resolver = Resolver({**defaults, **given}, {})
+
+    def holds(rule: Json) -> bool:
+        asserted = [resolver.resolve(each["Assert"], "rule") for each in rule["Assertions"]]
+        return resolver.resolve(rule.get("RuleCondition", True), "rule") is not True or all(asserted)
+
+    assert [name for name, rule in source["Rules"].items() if not holds(rule)] == broken
 
 
 def test_no_parameter_is_a_secret_and_each_has_a_default(source: Json) -> None:

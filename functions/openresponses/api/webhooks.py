@@ -1,14 +1,16 @@
 """The routes of webhook endpoints, as the OpenAI SDK asks for them (openai.resources.webhooks)."""
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from starlette.responses import JSONResponse, Response
 
-from ..core.webhooks import Endpoint
 from ..schema.base import JsonObject, Wire
 from ..schema.webhooks import EVENT_TYPES, EndpointChange, EndpointTrial, NewEndpoint, SecretRotation
 from .body import EndpointsQuery, parse_body, parse_query, read_body
 from .call import Call
+
+if TYPE_CHECKING:
+    from ..core.webhooks import Endpoint
 
 MAX_LETTERS = 100
 W = TypeVar("W", bound=Wire)
@@ -98,7 +100,7 @@ async def _body(call: Call, kind: type[W]) -> W:
     return parse_body(kind, await read_body(call.request, call.settings.max_body_bytes))
 
 
-def _shown(endpoint: Endpoint) -> JsonObject:
+def _shown(endpoint: "Endpoint") -> JsonObject:
     return {
         "id": endpoint.id,
         "object": "webhook_endpoint",

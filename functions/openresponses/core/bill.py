@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import reduce
 from typing import TypeAlias
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from ..schema.base import Wire
 from ..schema.response import ShownCost, Usage
@@ -21,7 +22,7 @@ class Cost(Wire):
     one; `output` includes reasoning. They add up to the whole.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)  # runs alone contain these, and bills
 
     input: Pico = 0
     cached: Pico = 0
@@ -48,12 +49,17 @@ def unpriced(usage: Usage) -> None:
 
 
 class Used(Wire):
-    """What one target (`provider/model`) did for a response. `cost` is None if the price of some turn is unknown."""
+    """What one target (`provider/model`) did for a response. `cost` is of its turns but for those that are `unpriced`:
+    nobody knows what these cost.
+    """
+
+    model_config = ConfigDict(defer_build=True)
 
     target: str
     turns: int = 0
     usage: Usage = Usage()
-    cost: Cost | None = Cost()
+    cost: Cost = Field(default_factory=Cost)
+    unpriced: int = 0
 
 
 class Hold(Wire):
@@ -61,6 +67,8 @@ class Hold(Wire):
     from one that a dead worker made for the same turn. Times are Unix seconds; `until` is when its worker is dead,
     surely. `tokens` and `pico` are the most that the turn takes.
     """
+
+    model_config = ConfigDict(defer_build=True)
 
     id: str
     at: float
@@ -70,16 +78,21 @@ class Hold(Wire):
 
 
 class Taken(Wire):
-    """Tokens read and said, and picodollars of those whose price is known."""
+    """Tokens read and said, and picodollars. These are not of the turns that are `unpriced`."""
+
+    model_config = ConfigDict(defer_build=True)
 
     tokens: int = 0
     pico: Pico = 0
+    unpriced: int = 0
 
 
 class Bill(Wire):
     """What a response that is over is billed by, once. `day` is UTC's, as 2026-11-27. `hold` is what it still holds,
     `spent` what the turn took which that is for.
     """
+
+    model_config = ConfigDict(defer_build=True)
 
     response_id: str
     key_id: str
@@ -97,28 +110,29 @@ def used_by(used: list[Used], target: str, usage: Usage, cost: Cost | None) -> N
         used.append(found := Used(target=target))
     found.turns += 1
     found.usage = add_usage(found.usage, usage)
-    found.cost = added(found.cost, cost)
+    if cost is None:
+        found.unpriced += 1
+    else:
+        found.cost = added(found.cost, cost)
 
 
 def taken_of(used: list[Used]) -> Taken:
     return Taken(
         tokens=sum(each.usage.input_tokens + each.usage.output_tokens for each in used),
-        pico=sum(each.cost.whole for each in used if each.cost is not None),
+        pico=sum(each.cost.whole for each in used),
+        unpriced=sum(each.unpriced for each in used),
     )
 
 
-def added(a: Cost | None, b: Cost | None) -> Cost | None:
-    """Unknown, if one of them is."""
-    if a is None or b is None:
-        return None
+def added(a: Cost, b: Cost) -> Cost:
     return Cost(input=a.input + b.input, cached=a.cached + b.cached, output=a.output + b.output)
 
 
 def cost_of(used: list[Used]) -> Cost | None:
-    cost: Cost | None = Cost()
-    for each in used:
-        cost = added(cost, each.cost)
-    return cost
+    """Of all of them. None if nobody knows what one of their turns cost."""
+    if any(each.unpriced for each in used):
+        return None
+    return reduce(added, (each.cost for each in used), Cost())
 
 
 def day_of(now: float) -> str:

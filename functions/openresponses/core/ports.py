@@ -213,6 +213,10 @@ class Budget(Protocol):
         """
         ...
 
+    async def learn(self, key_id: str) -> None:
+        """What the limits are, where that is not known: beside what else is read for a request."""
+        ...
+
     async def rest(self, run: Run) -> None:
         """Hold nothing while the response waits, and count what its last turn took. Raises StorageUnavailable."""
         ...

@@ -2,7 +2,7 @@
 
 from typing import Literal, TypeAlias
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from ..schema.base import JsonObject, Wire
 from ..schema.items import ClientCall, CustomToolCall, FunctionCall, Item
@@ -170,7 +170,7 @@ class Run(Wire):
     cap: int | None = None
     lowered: bool = False
     held: Literal["", "next", "lost"] = ""
-    counted: Taken = Taken()
+    counted: Taken = Field(default_factory=Taken)
     trace: str = ""
     bill: Bill | None = None
 
@@ -214,7 +214,7 @@ class Run(Wire):
         """What was taken that the limits don't know of: of what is held, all, where nobody knows how much it was."""
         taken = taken_of(self.by_target)
         held = Taken(tokens=self.hold.tokens, pico=self.hold.pico) if self.hold else Taken()
-        unknown = any(each.cost is None for each in self.by_target)
+        unknown = taken.unpriced > self.counted.unpriced
         tokens, pico = max(0, taken.tokens - self.counted.tokens), max(0, taken.pico - self.counted.pico)
         return Taken(
             tokens=max(tokens, held.tokens) if self.held == "lost" else tokens,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..schema.items import Item
 from ..schema.request import CreateResponse
@@ -16,7 +16,9 @@ from .loading import Allowance
 from .prompts import Prompt, PromptVersion
 from .records import Batch, Claim, Record
 from .run import Run
-from .webhooks import DeadLetter, Endpoint, Registered
+
+if TYPE_CHECKING:
+    from .webhooks import DeadLetter, Endpoint, Registered  # few sandboxes need these
 
 
 class Store(Protocol):
@@ -237,19 +239,19 @@ class Spent(Protocol):
 class Endpoints(Protocol):
     """Where events are sent. Every method may raise StorageUnavailable."""
 
-    async def load(self) -> Registered:
+    async def load(self) -> "Registered":
         """All of them, in one read."""
         ...
 
-    async def replace(self, endpoints: Sequence[Endpoint], version: int) -> bool:
+    async def replace(self, endpoints: "Sequence[Endpoint]", version: int) -> bool:
         """Put these in the place of those of `version`. False if somebody has changed them since."""
         ...
 
-    async def keep_dead(self, letter: DeadLetter) -> None:
+    async def keep_dead(self, letter: "DeadLetter") -> None:
         """For `DEAD_LETTER_DAYS`. To keep the same event for the same endpoint again changes nothing."""
         ...
 
-    async def dead(self, most: int) -> list[DeadLetter]:
+    async def dead(self, most: int) -> "list[DeadLetter]":
         """Those whose events are the newest, the newest first."""
         ...
 
@@ -347,6 +349,10 @@ class Meters(Protocol):
 
         A response that nobody stored is known to be settled by its hold. Without one, only its worker may try again.
         """
+        ...
+
+    async def owes(self, response_id: str) -> bool:
+        """Whether the response's record says that its bill is owed. A read, where settling would be a transaction."""
         ...
 
     async def usage(self, first_day: str, last_day: str, key_id: str | None = None) -> list[UsageRow]:

@@ -1,7 +1,13 @@
-"""Webhooks at rest: where a tenant's events are sent, and the events that no try could deliver. Pure: no I/O."""
+"""Webhooks at rest: where a tenant's events are sent, and the events that no try could deliver. Pure: no I/O.
+
+Nothing imports this at a cold start: see who names these types only for a type checker.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
+
+from pydantic import TypeAdapter
 
 MAX_ENDPOINTS = 20
 """Of a tenant. All of them are one item at rest, and an event is sent to all of them at once."""
@@ -53,3 +59,13 @@ class DeadLetter:
     reason: str
     created_at: int
     given_up_at: int
+
+
+@cache
+def endpoints_adapter() -> TypeAdapter[tuple[Endpoint, ...]]:
+    return TypeAdapter(tuple[Endpoint, ...])
+
+
+@cache
+def letter_adapter() -> TypeAdapter[DeadLetter]:
+    return TypeAdapter(DeadLetter)

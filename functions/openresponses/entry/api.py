@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
-from ..api.access import Access
+from ..api.access import Access, access_of
 from ..api.app import create_app, no_endpoints
 from ..responses.create import NewResponses
 from ..responses.stored import StoredResponses
@@ -32,6 +32,7 @@ def build(environment: Mapping[str, str]):
         open_to,
         deployment.settings,
         deployment.aclose,
+        identify=partial(access_of, signed_api=environment.get("OPENRESPONSES_SIGNED_API", "")),
         endpoints_of=endpoints_of if deployment.clients else no_endpoints,
     )
 

@@ -1,6 +1,8 @@
 """The limits of one tenant and its keys, as the loop knows them: who has none costs one read in a minute."""
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from ..core.bill import Hold, taken_of
@@ -17,6 +19,8 @@ LEASE = 900.0
 (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
 TRIES = 8
 """Each that fails tells what is left, so one fails again only where another response was faster."""
+SETTLES = 0.3
+"""Seconds that a response may still have its place after its last byte: its client asks for the next one at once."""
 MAX_KNOWN = 4_096
 NONE = Limits()
 
@@ -57,6 +61,10 @@ class TenantBudget:
             return None
         return await self._held(run, made(run), known, now)
 
+    async def learn(self, key_id: str) -> None:
+        with suppress(StorageUnavailable):  # who has to know asks again
+            await self._limits(key_id, self._now())
+
     async def rest(self, run: Run) -> None:
         if run.hold is None:
             return
@@ -92,10 +100,10 @@ class TenantBudget:
         return known
 
     async def _held(self, run: Run, turn: Turn, known: Known, now: float) -> Left | None:
-        from .policy import demand_of, limits_money, planned  # who has no limit doesn't need it
+        from .policy import BUSY, demand_of, limits_money, planned  # who has no limit doesn't need it
 
         key, tenant = Meter(known.key), Meter(known.tenant)  # as if nothing were taken: who is right writes once
-        demand, supposed = demand_of(run, turn, ()), True
+        demand, supposed, waited = demand_of(run, turn, ()), True, False
         for _ in range(TRIES):
             if not supposed and self._learned(run.key_id, key, tenant, now).none:
                 run.cap, run.lowered = None, False
@@ -104,9 +112,12 @@ class TenantBudget:
                 demand = replace(demand, pricings=await self._models.pricings(turn))
             try:
                 plan = planned(demand, key, tenant, now)
-            except LimitReached:
-                if not supposed:
+            except LimitReached as refusal:
+                if not supposed and (waited or refusal.retry_after != BUSY):
                     raise
+                if not supposed:
+                    waited = True
+                    await asyncio.sleep(SETTLES)
                 key, tenant, supposed = *await self._meters.read(run.key_id, now), False
                 continue
             hold = Hold(id=self._new_id(), at=now, until=now + LEASE, tokens=plan.most.tokens, pico=plan.most.pico)

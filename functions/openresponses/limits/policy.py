@@ -57,7 +57,8 @@ class Plan:
 
 
 def demand_of(run: Run, turn: Turn, pricings: Sequence[tuple[str, Pricing]]) -> Demand:
-    spent, hold, left = run.spent(), run.hold, tokens_left(run)
+    spent, hold = run.spent(), run.hold
+    left = tokens_left(run) if turn.keeps is None else None  # what the request allows is no summary's
     return Demand(
         read=_read(run, turn),
         say=OUTPUT if left is None else left,

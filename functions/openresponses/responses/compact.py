@@ -46,6 +46,7 @@ def compacted(run: Run) -> CompactedResponse:
         created_at=run.response.created_at,
         output=[*_retained(shown), item, *open_calls(shown)],
         usage=run.response.usage,
+        cost=run.response.cost,
     )
 
 

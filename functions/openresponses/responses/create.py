@@ -81,7 +81,7 @@ class NewResponses:
         refuse_unsupported(request)
         created = self._ports.now()
         response_id = f"resp_{self._ports.new_id()}"
-        before = await admitted(request, self._ports, recall, reads=reads)
+        before, _ = await asyncio.gather(admitted(request, self._ports, recall, reads=reads), self._learn())
         own = input_items(request, response_id, before.referred, {item.id for item in before.items}, messages)
         context = [*before.items, *own]
         check_answers(request, context)
@@ -120,6 +120,10 @@ class NewResponses:
         given, lease = [*before.unstored, *own], created + LEASE_SECONDS
         return run, Record(response=response, input=given, chain=before.chain, lock=before.lock, lease=lease)
 
+    async def _learn(self) -> None:
+        if self._ports.budget is not None:
+            await self._ports.budget.learn(self._key_id)
+
     async def _approved(self, request: CreateResponse, before: Before, run: Run) -> list[Approved]:
         if not approves(request):
             return []
@@ -127,8 +131,12 @@ class NewResponses:
 
         return await approved(request, before.items, run, self._ports)
 
-    async def compact(self, request: CompactRequest, *, seconds: float | None, trace: str = "") -> CompactedResponse:
-        """Raises RequestError, or ProviderError if there is no summary."""
+    async def compact(
+        self, request: CompactRequest, *, seconds: float | None, trace: str = ""
+    ) -> tuple[CompactedResponse, Left | None]:
+        """What it was compacted to, and what is left of limits. Raises RequestError, or ProviderError if there is no
+        summary.
+        """
         from .compact import asked_for, compacted  # few requests need it
 
         run, record = await self.accept(asked_for(request), trace=trace)
@@ -137,8 +145,9 @@ class NewResponses:
             from .approvals import makes_no_call
 
             raise makes_no_call(run.approved)
+        left = await self.hold(run)
         await self.respond(run, record, nowhere, seconds=seconds, committed=lambda: False)
-        return compacted(run)
+        return compacted(run), left
 
     async def count(self, request: CreateResponse) -> Counted:
         """The tokens that a model would read of this request. Nothing is stored, and no conversation is held. Raises

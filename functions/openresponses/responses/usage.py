@@ -18,7 +18,7 @@ By: TypeAlias = Literal["model", "day"]
 
 @dataclass(slots=True)
 class Sum:
-    """Of rows. `unpriced` counts the requests whose cost is unknown: nothing of that is in `pico`."""
+    """Of rows. `unpriced` counts the requests of which some turn's cost is unknown: nothing of that is in `pico`."""
 
     requests: int = 0
     turns: int = 0

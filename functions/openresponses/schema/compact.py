@@ -4,11 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from .base import GivenId, JsonObject, Wire, absent
+from .base import SLUG, GivenId, JsonObject, Wire, absent
 from .items import InputItem, Item
 from .limits import MAX_ITEMS, MAX_MODEL
 from .request import ProviderPreferences, ReasoningSettings, Word
-from .response import Usage
+from .response import ShownCost, Usage
 
 
 class CompactRequest(Wire):
@@ -40,3 +40,4 @@ class CompactedResponse(Wire):
     created_at: int
     output: list[Item]
     usage: Usage
+    cost: ShownCost | None = absent(alias=f"{SLUG}:cost")

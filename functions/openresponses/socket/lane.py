@@ -9,9 +9,11 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import NamedTuple, TypeGuard
 
 from .. import telemetry
+from ..core.afterwards import afterwards
 from ..core.errors import (
     Cancelled,
     ConnectionGone,
@@ -155,7 +157,7 @@ class LaneWorker:
         outbox = turn.outbox
         seconds = max(0.1, self._ends - self._house.now())
         failure: Exception | None = None
-        async with outbox:
+        async with afterwards(partial(telemetry.crashed, message_id)), outbox:
             try:
                 await use.new.respond(run, record, turn.sink, seconds=seconds, committed=outbox.committed)
             except Exception as error:

@@ -40,6 +40,10 @@ class MemoryMeters:
         self._shelf.usage = summed([*self._shelf.usage, *rows_of(bill)])
         return True
 
+    async def owes(self, response_id: str) -> bool:
+        entry = self._shelf.responses.get(response_id)
+        return entry is not None and entry.owed is not None
+
     async def usage(self, first_day: str, last_day: str, key_id: str | None = None) -> list[UsageRow]:
         found = [row for row in self._shelf.usage if first_day <= row.day <= last_day]
         return [row for row in found if key_id in (None, row.key_id)]

@@ -36,6 +36,6 @@ def _row(bill: Bill, used: Used, requests: int) -> UsageRow:
         cache_write_tokens=usage.input_tokens_details.cache_write_tokens,
         output_tokens=usage.output_tokens,
         reasoning_tokens=usage.output_tokens_details.reasoning_tokens,
-        pico=used.cost.whole if used.cost else 0,
-        unpriced=int(used.cost is None),
+        pico=used.cost.whole,
+        unpriced=int(used.unpriced > 0),
     )

@@ -70,9 +70,7 @@ class Outbox:
         except Exception as error:
             self._crashed(str(change.get("SequenceNumber")), error)
             return False
-        done = await asyncio.gather(
-            ports.meters.settle(bill, stored=True), _tell(ports, tenant, ended), return_exceptions=True
-        )
+        done = await asyncio.gather(_settle(ports.meters, bill), _tell(ports, tenant, ended), return_exceptions=True)
         failed = [each for each in done if isinstance(each, Exception)]
         for error in failed:
             if not isinstance(error, StorageUnavailable):
@@ -95,6 +93,11 @@ class Outbox:
         ended = Ended(**told["ended"])
         webhooks = self._ports_of(told["tenant"]).webhooks
         await give_up(webhooks, ended, told["endpoint_id"], _reason(told.get("failed", {})))
+
+
+async def _settle(meters: Meters, bill: Bill) -> None:
+    if await meters.owes(bill.response_id):
+        await meters.settle(bill, stored=True)
 
 
 async def _tell(ports: Ports, tenant: str, ended: Ended) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from itertools import count
 from typing import TextIO
 
@@ -173,9 +174,10 @@ _command(app, "prices", "manage.prices:show_prices", "Show what models cost, and
 _command(app, "doctor", "manage.doctor.doctor:doctor", "Check a deployment, and say what mends it.", _LOOK_AFTER)
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
+    """Does what `words` say, or the command line, and exits."""
     try:
-        status = app(result_action="return_value", exit_on_error=False, print_error=False)
+        status = app(words, result_action="return_value", exit_on_error=False, print_error=False)
     except CycloptsError as error:
         status = fail(error)
     except Problem as problem:

@@ -10,13 +10,13 @@ most `MAX_ENDPOINTS` of them fit, with room to spare. They never expire.
 
 from collections.abc import Sequence
 from contextlib import aclosing, suppress
-from functools import cache
+from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter
-
-from ...core.webhooks import DEAD_LETTER_DAYS, DeadLetter, Endpoint, Registered
 from .layout import TenantLayout
 from .table import ABSENT, ConditionFailed, Item, number, safe
+
+if TYPE_CHECKING:
+    from ...core.webhooks import DeadLetter, Endpoint, Registered
 
 _DEAD = "dead#"
 
@@ -25,14 +25,18 @@ class DynamoEndpoints:
     def __init__(self, layout: TenantLayout) -> None:
         self._layout = layout
 
-    async def load(self) -> Registered:
+    async def load(self) -> "Registered":
+        from ...core.webhooks import Registered, endpoints_adapter  # here: few sandboxes need it
+
         item = await self._layout.table.get(self._key("endpoints"))
         if not item:
             return Registered()
-        return Registered(_endpoints().validate_json(item["endpoints"]["S"]), int(item["version"]["N"]))
+        return Registered(endpoints_adapter().validate_json(item["endpoints"]["S"]), int(item["version"]["N"]))
 
-    async def replace(self, endpoints: Sequence[Endpoint], version: int) -> bool:
-        text = _endpoints().dump_json(tuple(endpoints)).decode()
+    async def replace(self, endpoints: "Sequence[Endpoint]", version: int) -> bool:
+        from ...core.webhooks import endpoints_adapter
+
+        text = endpoints_adapter().dump_json(tuple(endpoints)).decode()
         item = {**self._key("endpoints"), "version": number(version + 1), "endpoints": {"S": text}}
         condition, values = ("#version = :before", {"before": number(version)}) if version else (ABSENT, None)
         try:
@@ -41,19 +45,23 @@ class DynamoEndpoints:
             return False
         return True
 
-    async def keep_dead(self, letter: DeadLetter) -> None:
+    async def keep_dead(self, letter: "DeadLetter") -> None:
+        from ...core.webhooks import DEAD_LETTER_DAYS, letter_adapter
+
         sk = f"{_DEAD}{letter.created_at:010d}#{safe(letter.event_id)}#{safe(letter.endpoint_id)}"
-        text = _letter().dump_json(letter).decode()
+        text = letter_adapter().dump_json(letter).decode()
         item = {**self._key(sk), "letter": {"S": text}, "ttl": self._layout.ttl(DEAD_LETTER_DAYS)}
         with suppress(ConditionFailed):
             await self._layout.table.put(item)
 
-    async def dead(self, most: int) -> list[DeadLetter]:
-        found = list[DeadLetter]()
+    async def dead(self, most: int) -> "list[DeadLetter]":
+        from ...core.webhooks import letter_adapter
+
+        found: list[DeadLetter] = []
         async with aclosing(self._layout.table.query(self._pk, _DEAD, f"{_DEAD}~", page=most, backward=True)) as items:
             async for item in items:
                 if self._layout.alive(item):
-                    found.append(_letter().validate_json(item["letter"]["S"]))
+                    found.append(letter_adapter().validate_json(item["letter"]["S"]))
                 if len(found) == most:
                     break
         return found
@@ -64,13 +72,3 @@ class DynamoEndpoints:
 
     def _key(self, sk: str) -> Item:
         return {"pk": {"S": self._pk}, "sk": {"S": sk}}
-
-
-@cache
-def _endpoints() -> TypeAdapter[tuple[Endpoint, ...]]:
-    return TypeAdapter(tuple[Endpoint, ...])
-
-
-@cache
-def _letter() -> TypeAdapter[DeadLetter]:
-    return TypeAdapter(DeadLetter)

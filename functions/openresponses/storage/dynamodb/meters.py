@@ -92,6 +92,9 @@ class DynamoMeters:
                 return True
         raise AssertionError("the last attempt returns or raises")
 
+    async def owes(self, response_id: str) -> bool:
+        return "owed" in await self._layout.table.get(self._layout.key(response_id, "record"))
+
     async def usage(self, first_day: str, last_day: str, key_id: str | None = None) -> list[UsageRow]:
         return await read_usage(self._layout, first_day, last_day, key_id)
 

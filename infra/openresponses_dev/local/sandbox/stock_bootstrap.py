@@ -5,6 +5,7 @@ It runs in the sandbox as a script, on the standard library alone, and must impo
 
 from __future__ import annotations
 
+import gc
 import http.client
 import importlib
 import json
@@ -40,11 +41,13 @@ def main() -> None:
     # The script's own folder would otherwise come before the function's modules.
     sys.path[0] = os.environ["LAMBDA_TASK_ROOT"]
     api = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+    gc.disable()  # nothing of what is imported is garbage, and to look for it takes a fifth of the time
     try:
         handler = _load(os.environ["_HANDLER"])
     except BaseException as error:
         _post(api, "/init/error", _document(error), {_ERROR_TYPE: f"Runtime.{_init_error_name(error)}"})
         sys.exit(1)
+    gc.enable()
     try:
         while True:
             _serve_one(api, handler)

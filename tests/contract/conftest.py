@@ -1,0 +1,15 @@
+"""What tests of several modules ask for."""
+
+from __future__ import annotations
+
+import pytest
+
+from openresponses.durable import tail
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who follows a response looks after its worker when it has been silent for a tenth of a second, not for a second:
+    for tests in which it is dead.
+    """
+    monkeypatch.setattr(tail, "LOOK_AFTER", 0.1)
