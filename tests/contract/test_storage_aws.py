@@ -30,7 +30,7 @@ from tests.contract.storage_suite import (
     rid,
     text,
 )
-from tests.contract.test_storage_meters import NOON, bill, hold, want
+from tests.contract.test_storage_meters import NOON, bill, ended, hold, want
 
 DAY = 86_400
 LIMITS = Limits(concurrent=5)
@@ -171,6 +171,24 @@ async def test_usage_is_kept_for_thirteen_months_and_limits_for_good(backend: Aw
     assert 396 < (ends - NOON) / DAY < 401
     backend.time = ends
     assert await storage.meters.usage("2026-11-27", "2026-11-27") == []
+
+
+async def test_a_bill_is_settled_as_long_as_its_record_is_there_and_puts_none_in_its_place(
+    backend: AwsBackend, storage: Storage
+) -> None:
+    """DynamoDB deletes what has expired within days, not at once."""
+    backend.time = NOON
+    for n in (1, 2):
+        await ended(storage, n, bill(n))
+    backend.time += 31 * DAY
+    assert await storage.store.load([rid(1)]) == [None]
+    assert await storage.meters.settle(bill(1), stored=True)
+    backend.dynamodb.delete_item(
+        TableName=TABLE["TableName"], Key={"pk": {"S": f"tenant/{rid(2)}"}, "sk": {"S": "record"}}
+    )
+    assert not await storage.meters.settle(bill(2), stored=True)
+    assert [each.requests for each in await storage.meters.usage("2026-11-27", "2026-11-27")] == [1]
+    assert {item["pk"]["S"] for item in backend.items() if item["sk"]["S"] == "record"} == {f"tenant/{rid(1)}"}
 
 
 async def test_a_meter_keeps_no_counts_of_windows_that_are_over(backend: AwsBackend, storage: Storage) -> None:

@@ -24,6 +24,7 @@ _READ_CHUNK, _WRITE_CHUNK = 100, 25
 _READS_AT_ONCE = 4
 """Each may bring 16 MB, which take several times as much while they are parsed."""
 _MEETINGS = 5
+"""A plain write waits so often for a transaction that it meets: each takes some milliseconds."""
 _FRUITLESS = 6
 """A batch is given up after so many calls in a row that do nothing: the table stays throttled."""
 
