@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from openresponses.core.storage import Limits
+from openresponses.storage.dynamodb.limits import change_limits
 from openresponses_dev.local.cloud import LocalCloud
 from openresponses_dev.local.logs import Log
 from openresponses_dev.local.template.template import read_template
@@ -51,6 +54,13 @@ def token(issuer: str, seconds: float = 60, **more: object) -> dict[str, str]:
     return {"Authorization": f"Bearer {signed(claims, 'ES256')}"}
 
 
+def limit(cloud: LocalCloud, issuer: str, subject: str, limits: Limits) -> None:
+    caller = f"jwt-{sha256(json.dumps([issuer, subject]).encode()).hexdigest()[:20]}"
+    client = cloud.aws.client("dynamodb")
+    (table,) = client.list_tables()["TableNames"]
+    change_limits(client, table, str(CLAIMS["custom:tenant"]), caller, limits)
+
+
 async def test_who_has_a_token_comes_in_as_the_tenant_that_it_names(tmp_path: Path) -> None:
     log = Log(None, file=tmp_path / "log")
     with issuing() as issuer:
@@ -71,6 +81,10 @@ async def test_who_has_a_token_comes_in_as_the_tenant_that_it_names(tmp_path: Pa
                 "expired": (await client.get(path, headers=token(issuer, -60))).status_code,
                 "nobody": (await client.get(path)).status_code,
             }
+            limit(cloud, issuer, "limited", Limits(requests_per_minute=0))
+            of_limited = await client.post("/v1/responses", json=asked, headers=token(issuer, sub="limited"))
+            of_another = await client.post("/v1/responses", json=asked, headers=token(issuer, sub="another"))
+            statuses |= {"limited": of_limited.status_code, "not limited": of_another.status_code}
     log.close()
     assert statuses == {
         "the same tenant": 200,
@@ -79,6 +93,8 @@ async def test_who_has_a_token_comes_in_as_the_tenant_that_it_names(tmp_path: Pa
         "a key": 200,
         "expired": 401,
         "nobody": 401,
+        "limited": 429,
+        "not limited": 200,
     }
     lines = (tmp_path / "log").read_text()
     assert '"key_id":"jwt-' in lines.replace(" ", "")

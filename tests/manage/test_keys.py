@@ -59,6 +59,12 @@ def test_a_key_is_revoked_by_its_id_or_as_a_whole(cloud: Cloud) -> None:
         (("create", "--tenant", "acme", "--mcp", "docs,,github"), "MCP servers are names without spaces"),
         (("revoke", "nobody000000"), "there is no key nobody000000"),
         (("limit", "nobody000000", "--concurrent", "1"), "there is no key nobody000000"),
+        (
+            ("limit", "nobody000000", "--tenant", "acme", "--concurrent", "1"),
+            "there is no key nobody000000 of tenant acme",
+        ),
+        (("limit", "jwt-0123", "--concurrent", "1"), "jwt-0123 is a caller without a key: name its tenant"),
+        (("limit", "iam-0123", "--tenant", "No", "--concurrent", "1"), "a tenant is"),
         (("create", "--tenant", "acme", "--usd-per-day", "NaN"), "--usd-per-day NaN: US dollars, such as 2.50"),
     ],
 )
@@ -112,6 +118,8 @@ def test_limits_are_set_listed_and_count_at_once(cloud: Cloud) -> None:
     assert "0 requests/minute, 90000 tokens/minute, 3 at once" in changed.out
     refused = asked(cloud, key)
     assert (refused.status_code, refused.headers["x-should-retry"]) == (429, "false")
+    of_token = cloud.run("keys", "limit", "jwt-0123", "--tenant", "initech", "--concurrent", "2")
+    assert "key jwt-0123 of tenant initech: 2 at once" in of_token.out
     assert cloud.run("tenants", "limit", "initech", "--usd-per-month", "9").status == 0
     assert ["initech", "1", "9 USD/month"] in cloud.run("tenants", "list").rows()
 

@@ -20,6 +20,8 @@ from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.problems import Problem, columns, translated
 
 NONE = "none"
+_WITHOUT_KEYS = ("jwt-", "iam-")
+"""How the ids of those begin whom a token, or a signature of AWS, lets in. No key's does: it has no hyphen."""
 _MOST = 10**12
 """Of requests and tokens, and of dollars: DynamoDB counts with 38 digits, and we with 12 behind the point."""
 
@@ -37,22 +39,35 @@ class Asked:
 
 
 def limit_key(
-    key: Annotated[str, Parameter(help="its ID, as `keys list` shows it, or the whole key")],
+    key: Annotated[str, Parameter(help="its ID, as `keys list` or a log shows it, or the whole key")],
     /,
     *,
+    tenant: Annotated[str | None, Parameter(help="of a caller without a key")] = None,
     asked: Asked = Asked(),
     where: Where = Where(),
 ) -> int:
     """A limit that is not named stays as it is."""
     deployment, token = deployment_at(where), parse(key)
     key_id = token.id if token else key.removeprefix("or_")
+    owner = _owner(deployment, key_id, tenant)
+    limits = _change(deployment, asked, owner, key_id)
+    say(f"key {key_id} of tenant {owner}: {words(limits)}; in {deployment.title}, in force within 60 s")
+    return 0
+
+
+def _owner(deployment: Deployment, key_id: str, tenant: str | None) -> str:
+    """The tenant of a key, or of a caller without one, whom nothing here knows."""
+    if key_id.startswith(_WITHOUT_KEYS):
+        if tenant is None:
+            raise Problem(f"{key_id} is a caller without a key: name its tenant", "--tenant")
+        _checked(tenant)
+        return tenant
     with translated("dynamodb"):
         found = find_key(deployment.client("dynamodb"), deployment.table, key_id)
-    if found is None:
-        raise Problem(f"there is no key {key_id} in {deployment.title}", deployment.command("keys list"))
-    limits = _change(deployment, asked, found.tenant, key_id)
-    say(f"key {key_id} of tenant {found.tenant}: {words(limits)}; in {deployment.title}, in force within 60 s")
-    return 0
+    if found is None or tenant not in (None, found.tenant):
+        of = f" of tenant {tenant}" if tenant else ""
+        raise Problem(f"there is no key {key_id}{of} in {deployment.title}", deployment.command("keys list"))
+    return found.tenant
 
 
 def limit_tenant(
@@ -63,14 +78,18 @@ def limit_tenant(
     where: Where = Where(),
 ) -> int:
     """A limit that is not named stays as it is."""
-    try:
-        check_tenant(tenant)
-    except ValueError as error:
-        raise Problem(str(error)) from None
+    _checked(tenant)
     deployment = deployment_at(where)
     limits = _change(deployment, asked, tenant, None)
     say(f"tenant {tenant}: {words(limits)}; in {deployment.title}, in force within 60 s")
     return 0
+
+
+def _checked(tenant: str) -> None:
+    try:
+        check_tenant(tenant)
+    except ValueError as error:
+        raise Problem(str(error)) from None
 
 
 def list_tenants(*, where: Where = Where()) -> int:
