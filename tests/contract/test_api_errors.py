@@ -282,7 +282,7 @@ async def test_answers_and_failures_are_counted_by_target(
 
 def test_models_that_only_clients_name_are_counted_together(capsys: pytest.CaptureFixture[str]) -> None:
     for model in ("one", "two"):
-        answered(Target(ProviderSettings(name="p", dialect="x"), model, named=False), None, 0.5)
+        answered(Target(ProviderSettings(name="p", dialect="x"), model, named=False), None, 0.5, instead=False)
     assert (
         counted(capsys.readouterr().out)
         == [{"provider": "p", "model": "other", "Answers": [1.0], "AnswerDuration": [500.0]}] * 2

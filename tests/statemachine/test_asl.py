@@ -34,6 +34,7 @@ SETTLES_AT_ONCE = {
     *("KitError", "ProviderError", "ProviderRejected", "ProviderMisconfigured", "Cancelled", "FirstRequestFailed"),
     *("InputTooLong", "CompactionFailed", "ConnectorFailed"),
     *("ConnectionGone", "WorkerDied", "Overloaded"),  # of WebSockets: the state machine meets none of them
+    "DeliveryFailed",  # of webhooks, which have a state machine of their own
     *(name for name, cls in vars(errors).items() if isinstance(cls, type) and issubclass(cls, errors.RequestError)),
 }
 

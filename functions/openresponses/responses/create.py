@@ -81,7 +81,7 @@ class NewResponses:
         refuse_unsupported(request)
         created = self._ports.now()
         response_id = f"resp_{self._ports.new_id()}"
-        before, _ = await asyncio.gather(admitted(request, self._ports, recall, reads=reads), self._learn())
+        before = await self._before(request, recall, reads=reads)
         own = input_items(request, response_id, before.referred, {item.id for item in before.items}, messages)
         context = [*before.items, *own]
         check_answers(request, context)
@@ -120,9 +120,12 @@ class NewResponses:
         given, lease = [*before.unstored, *own], created + LEASE_SECONDS
         return run, Record(response=response, input=given, chain=before.chain, lock=before.lock, lease=lease)
 
-    async def _learn(self) -> None:
-        if self._ports.budget is not None:
-            await self._ports.budget.learn(self._key_id)
+    async def _before(self, request: CreateResponse, recall: Recall | None, *, reads: bool) -> Before:
+        reading, budget = admitted(request, self._ports, recall, reads=reads), self._ports.budget
+        if budget is None:
+            return await reading
+        before, _ = await asyncio.gather(reading, budget.learn(self._key_id))
+        return before
 
     async def _approved(self, request: CreateResponse, before: Before, run: Run) -> list[Approved]:
         if not approves(request):
