@@ -18,6 +18,8 @@ from tests.bench.metered import PATIENCE_S, MeteredCloud, depth
 MUCH = Limits(requests_per_minute=10**6, tokens_per_minute=10**9, concurrent=100)
 KINDS = {"none": (Limits(), Limits()), "key": (MUCH, Limits()), "both": (MUCH, MUCH)}
 AGAINST = "a key without limits"
+SETTLED = 0.15
+"""Seconds in which a response is billed, after its last byte: the next request shares no core with that."""
 
 
 async def rows(it: MeteredCloud, scale: float) -> list[Figure]:
@@ -63,6 +65,7 @@ async def _latency(clients: dict[str, httpx2.AsyncClient], rounds: int) -> list[
     for number in range(rounds + 3):
         for kind, client in clients.items():
             answer = await stream(client, asked("Say hello.", store=False))
+            await asyncio.sleep(SETTLED)
             if number >= 3:
                 firsts[kind].append(answer.first * 1e3)
     none, key, both = (Samples(firsts[kind]) for kind in ("none", "key", "both"))
