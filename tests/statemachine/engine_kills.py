@@ -59,7 +59,11 @@ def kind_of(call: AwsCall) -> str:
     """What a worker does with the call; empty for what a timer makes it do: write events, renew its lease."""
     if call.service == "lambda":
         return "call a tool"
-    if log_events(call) or b":lease" in call.body:
+    events = log_events(call)
+    saves = (
+        events is not None and call.operation == "TransactWriteItems"
+    )  # with events, or without if a timer was first
+    if events or saves or b":lease" in call.body:
         return ""
     found = _SORT_KEY.search(call.body)
     return f"{call.operation} {found[1].decode() if found else ''}".strip()
