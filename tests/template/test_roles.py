@@ -337,7 +337,7 @@ def test_a_stack_with_all_that_an_operator_may_switch_on_is_created(template: Js
     alarms = client_of("cloudwatch").describe_alarms()["MetricAlarms"]
     assert {tuple(each["AlarmActions"]) for each in alarms} == {(topic,)}
     body = client_of("cloudwatch").get_dashboard(DashboardName="fourth-us-east-1")["DashboardBody"]
-    assert len(json.loads(body)["widgets"]) == 15
+    assert len(json.loads(body)["widgets"]) == 18
     assert all(is_refused(use_key(key), clients_of(stack, role), stack, role) for role in ROLES)
 
 
