@@ -192,11 +192,11 @@ class Stack:
 
 
 def statements(stack: Stack, role: str) -> Iterator[Json]:
-    """What the role allows, in its own policies and in those that name it."""
+    """What the role allows, in its own policies, and in those that name it, in the order of their names."""
     policies = [*stack.resources[role]["Properties"].get("Policies", [])]
     policies += [
         each["Properties"]
-        for each in stack.resources.values()
+        for _, each in sorted(stack.resources.items())
         if each["Type"] == "AWS::IAM::Policy" and stack.physical(role) in each["Properties"]["Roles"]
     ]
     for policy in policies:
