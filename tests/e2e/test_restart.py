@@ -107,6 +107,7 @@ def finished(client: OpenAI, response_id: str, tool: str) -> tuple[str, list[str
     return response.status, [item.output for item in response.output if item.type == f"serverless:{tool}"]
 
 
+@pytest.mark.timeout(300)  # two servers, each killed and started again
 def test_what_was_there_is_there_again_and_what_was_in_progress_goes_on(
     tmp_path_factory: pytest.TempPathFactory, sweep: Sweep
 ) -> None:
