@@ -33,7 +33,7 @@ from tests.sweeps import Sweep
 pytestmark = pytest.mark.xdist_group("restart")
 OPENRESPONSES = str(Path(sys.executable).parent / "openresponses")
 CALCULATOR: Any = [{"type": "serverless:calculator"}]
-LONG = "[[turns 3]] [[slow 60ms]] [[words 12]] " + '[[call calculator {"expression": "15 * 37"}]]'
+LONG = "[[turns 3]] [[slow 60ms]] [[words 30]] " + '[[call calculator {"expression": "15 * 37"}]]'
 REFUND: Any = [{"type": "serverless:refund"}]
 REFUNDS = "[[parallel 2]] " + " ".join(f'[[call refund {{"order": "a", "amount": {n}}}]]' for n in (5, 6))
 WITH_TOOL = ("--parameter", "ExampleTool=true")
