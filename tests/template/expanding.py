@@ -22,6 +22,7 @@ FREE_TEXT = {
     "SecurityGroupIds": "sg-0123456789abcdef0",
     "AllowedOrigins": "https://a.example.com,http://localhost:5173",
     "SsmPrefix": "/mine/responses",
+    "ToolsLayerArn": "arn:aws:lambda:us-east-1:123456789012:layer:mine-tools:3",
     "ToolFunctionPrefix": "mine-",
     "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:alarms",
     "KeyArn": "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555",

@@ -34,7 +34,10 @@ TIMEOUTS = {API: 900, WORKER: 900, AUTHORIZER: 10, ENDED: 60, SOCKET: 29, SOCKET
 POWERTOOLS = {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME"}
 STORAGE = {"TABLE", "BUCKET", "RESPONSE_DAYS", "LOG_DAYS"}
 CONFIGURATION = {"SSM_PREFIX", "CONFIG_SECONDS", "KEY_ARN"}
-LOOP = {*STORAGE, *CONFIGURATION, "DEFAULT_PROVIDER", "LOCAL_AWS", "STATE_MACHINE_ARN", "TURN_SECONDS", "OTLP_ENDPOINT"}
+LOOP = {
+    *(*STORAGE, *CONFIGURATION, "DEFAULT_PROVIDER", "LOCAL_AWS", "STATE_MACHINE_ARN", "TURN_SECONDS", "OTLP_ENDPOINT"),
+    "TOOLS",
+}
 READ = {  # what a function does not read, it is not told
     WORKER: LOOP,
     ENDED: {*CONFIGURATION, "TABLE", "BUCKET", "LOCAL_AWS", "WEBHOOK_MACHINE_ARN"},
@@ -49,6 +52,9 @@ OF_WEBHOOKS = {"OPENRESPONSES_WEBHOOK_MACHINE_ARN"}
 OF_SOCKETS = {"OPENRESPONSES_SOCKET_FRAME_BYTES", "OPENRESPONSES_SOCKET_WORKER"}
 OF_LOCAL_CLOUDS = {"OPENRESPONSES_LOOPBACK"}
 OF_AUTHORIZERS = {f"OPENRESPONSES_{each}" for each in ("AUTH", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_TENANT_CLAIM")}
+
+RUN_TOOLS = (API, WORKER, SOCKET_WORKER)
+LAYERS = {"Layers": {"Fn::If": ["HasToolsLayer", [{"Ref": "ToolsLayerArn"}], {"Ref": "AWS::NoValue"}]}}
 
 ATTACHED = {
     "SubnetIds": {"Fn::Split": [",", {"Ref": "SubnetIds"}]},
@@ -183,7 +189,7 @@ def test_a_function_runs_python_3_13_on_arm64(name: str, resources: dict[str, Js
         "Role": {"Fn::GetAtt": [f"{name}Role", "Arn"]},
         "LoggingConfig": {"LogFormat": "Text", "LogGroup": {"Ref": f"{name}Logs"}},
         "VpcConfig": {"Fn::If": ["InVpc", ATTACHED, {"Ref": "AWS::NoValue"}]},
-    }
+    } | (LAYERS if name in RUN_TOOLS else {})
 
 
 def test_only_the_function_behind_the_api_runs_through_the_wrapper(resources: dict[str, Json]) -> None:
@@ -233,6 +239,12 @@ def test_the_environment_is_exactly_what_the_code_reads(resources: dict[str, Jso
         assert set(variables(resources, name)) == told | POWERTOOLS - {"POWERTOOLS_LOG_LEVEL"}
     for name, wanted in READ.items():
         assert set(variables(resources, name)) == {f"OPENRESPONSES_{each}" for each in wanted} | POWERTOOLS
+
+
+def test_tools_of_ones_own_are_looked_for_in_the_layer_that_has_them(resources: dict[str, Json]) -> None:
+    told = {name: variables(resources, name).get("OPENRESPONSES_TOOLS") for name in OURS}
+    where = {"Fn::If": ["HasToolsLayer", "/opt/python/tools", ""]}
+    assert told == {name: where if name in RUN_TOOLS else None for name in OURS}
 
 
 def test_no_deployment_is_led_to_a_local_cloud(resources: dict[str, Json]) -> None:
