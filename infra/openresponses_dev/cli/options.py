@@ -25,7 +25,7 @@ class CloudOptions:
 
     template: Annotated[
         Path | None,
-        Parameter(help="default: template.yaml in a copy of the project, elsewhere the one of this package"),
+        Parameter(help="default: template.yaml of the project, elsewhere the one of this package"),
     ] = None
     env: Annotated[tuple[str, ...], Parameter(metavar="NAME=VALUE", help="a variable of every function")] = ()
     env_file: Annotated[Path | None, Parameter(help="NAME=VALUE lines, as for --env, which wins")] = None

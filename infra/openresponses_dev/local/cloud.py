@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]
+from watchfiles import DefaultFilter, awatch  # pyright: ignore[reportUnknownVariableType]
 
 from openresponses.client_keys import new_token
 from openresponses_dev.local import restart, sam_local, status_page
@@ -29,9 +29,10 @@ from openresponses_dev.local.gateway.socket_line import AS_ON_AWS, Limits
 from openresponses_dev.local.gateway.visitors import Visitors
 from openresponses_dev.local.kept import Kept
 from openresponses_dev.local.logs import Log
+from openresponses_dev.local.private_folder import NAME as PRIVATE
 from openresponses_dev.local.private_folder import PrivateFolder
 from openresponses_dev.local.sandbox.calls import Call
-from openresponses_dev.local.sandbox.environment import sandbox_environment
+from openresponses_dev.local.sandbox.environment import local_addresses, sandbox_environment
 from openresponses_dev.local.sandbox.events import Events
 from openresponses_dev.local.sandbox.functions import Function
 from openresponses_dev.local.sandbox.lambda_api import LambdaApi, Target, sandboxed
@@ -273,7 +274,8 @@ class LocalCloud:
 
     def environment(self, spec: FunctionSpec, runtime_api: str) -> dict[str, str]:
         """All the variables of a sandbox whose Runtime API is at this address."""
-        services = {**_LOOPBACK, **self.aws.environment(), **self._sockets_environment()}
+        apis = local_addresses(spec.environment, self.template.apis.values(), self.origin)
+        services = {**_LOOPBACK, **apis, **self.aws.environment(), **self._sockets_environment()}
         return sandbox_environment(spec, runtime_api, services, self._env)
 
     def _sockets_environment(self) -> dict[str, str]:
@@ -328,14 +330,15 @@ class LocalCloud:
             await asyncio.to_thread(self.aws.expire)
 
     async def _watch(self) -> None:
-        roots = {function.spec.task_root for function in self.functions.values()}
-        async for changes in awatch(*roots, debounce=200, step=50):
+        roots = {folder for function in self.functions.values() for folder in function.spec.folders}
+        others = DefaultFilter(ignore_dirs=(*DefaultFilter.ignore_dirs, PRIVATE))
+        async for changes in awatch(*roots, watch_filter=others, debounce=200, step=50):
             changed = sorted(Path(path) for _, path in changes)
             self.log.say(f"{changed[0].name} changed, reloading")
             await asyncio.gather(
                 *(
                     function.replace()
                     for function in self.functions.values()
-                    if any(path.is_relative_to(function.spec.task_root) for path in changed)
+                    if any(path.is_relative_to(folder) for path in changed for folder in function.spec.folders)
                 )
             )

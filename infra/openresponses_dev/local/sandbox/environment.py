@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from openresponses_dev.local.template.intrinsics import REGION
-from openresponses_dev.local.template.template import FunctionSpec
+from openresponses_dev.local.template.template import TOOLS_VARIABLE, Api, FunctionSpec
 
 # Without these a process does not start, or cannot verify a certificate. No proxies: their URLs carry passwords.
 _INHERITED = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -30,7 +30,15 @@ def sandbox_environment(
     """`services` are the variables that lead to the local AWS services; `extra` is the user's and has the last word."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     own = {"AWS_LAMBDA_RUNTIME_API": runtime_api}
-    return {**inherited, **_lambda(spec), **spec.environment, **NO_AWS, **services, **extra, **own}
+    layer = {TOOLS_VARIABLE: str(spec.tools)} if spec.tools else {}  # there is no /opt here
+    return {**inherited, **_lambda(spec), **spec.environment, **layer, **NO_AWS, **services, **extra, **own}
+
+
+def local_addresses(variables: Mapping[str, str], apis: Iterable[Api], origin: str) -> dict[str, str]:
+    """Those of the variables that name an address of one of the APIs, with the one that it has here."""
+    there = [f"https://{api.name}.execute-api.{REGION}.amazonaws.com/{api.stage}" for api in apis]
+    found = {name: next((each for each in there if each in value), "") for name, value in variables.items()}
+    return {name: variables[name].replace(address, origin) for name, address in found.items() if address}
 
 
 def _lambda(spec: FunctionSpec) -> dict[str, str]:

@@ -51,7 +51,9 @@ class Declared:
 
 
 def requests(template: Template) -> list[AwsCall]:
-    """What creates the tables, buckets, parameters and state machines of the template. Raises TemplateError."""
+    """What creates the tables, buckets, parameters and state machines of the template and of those that are nested in
+    it. Raises TemplateError.
+    """
     makers = {
         "AWS::DynamoDB::Table": _table,
         "AWS::S3::Bucket": _bucket,
@@ -60,9 +62,10 @@ def requests(template: Template) -> list[AwsCall]:
     }
     return [
         request
+        for each in template.all()
         for kind, make in makers.items()
-        for resource in declared(template.resolver, kind)
-        for request in make(resource, template.path.parent)
+        for resource in declared(each.resolver, kind)
+        for request in make(resource, each.path.parent)
     ]
 
 

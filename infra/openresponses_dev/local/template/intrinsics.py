@@ -21,8 +21,6 @@ _PSEUDO: dict[str, Value] = {
     "AWS::Region": REGION,
     "AWS::Partition": "aws",
     "AWS::URLSuffix": "amazonaws.com",
-    "AWS::StackName": "local",
-    "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/local/0",
     "AWS::NotificationARNs": [],
 }
 _ARN = {
@@ -34,21 +32,44 @@ _ARN = {
     "AWS::S3::Bucket": "s3:::{name}",
     "AWS::SQS::Queue": "sqs:{region}:{account}:{name}",
     "AWS::Logs::LogGroup": "logs:{region}:{account}:log-group:{name}:*",
+    "AWS::Serverless::LayerVersion": "lambda:{region}:{account}:layer:{name}:1",
+    "AWS::Serverless::Application": "cloudformation:{region}:{account}:stack/{name}/0",
 }
-_REF_IS_ARN = {"AWS::Serverless::StateMachine", "AWS::StepFunctions::StateMachine", "AWS::SNS::Topic"}
+_REF_IS_ARN = {
+    *("AWS::Serverless::StateMachine", "AWS::StepFunctions::StateMachine", "AWS::SNS::Topic"),
+    *("AWS::Serverless::LayerVersion", "AWS::Serverless::Application"),
+}
 _NAMED_BY_ID = "AWS::ApiGatewayV2::"
 """Their `Ref` is an id that AWS makes, whatever `Name` says: here it is the logical id."""
-_NAME_PROPERTIES = ("FunctionName", "TableName", "BucketName", "QueueName", "LogGroupName", "StateMachineName", "Name")
+_NAME_PROPERTIES = (
+    *("FunctionName", "TableName", "BucketName", "QueueName", "LogGroupName", "StateMachineName", "LayerName"),
+    "Name",
+)
+_STACK = "local"
+
+
+def _no_outputs(name: str, where: str) -> Value:
+    raise TemplateError(where, f"there is no nested application for {name}")
 
 
 @dataclass(slots=True)
 class Resolver:
-    """Replaces intrinsic functions by values. `parameters` holds the final value of every parameter."""
+    """Replaces intrinsic functions by values. `parameters` holds the final value of every parameter. `place` are the
+    logical ids of the applications that lead to a nested template. `outputs` has the value of an output of one that is
+    nested here, by `<logical id>.Outputs.<name>` and the place in the template that asks.
+    """
 
     parameters: Mapping[str, Value]
     resources: Table
     conditions: Table = field(default_factory=dict[str, Value])
     mappings: Table = field(default_factory=dict[str, Value])
+    place: tuple[str, ...] = ()
+    outputs: Callable[[str, str], Value] = _no_outputs
+
+    @property
+    def stack(self) -> str:
+        """The name of the stack."""
+        return "-".join((_STACK, *self.place))
 
     def resolve(self, value: Value, where: str) -> Value:
         match value:
@@ -71,22 +92,29 @@ class Resolver:
         return self.resolve(self.conditions[name], f"Conditions.{name}") is True
 
     def name(self, logical: str) -> str:
-        """The physical name of a resource: the one it declares, else its logical id."""
-        resource = table(self.resources[logical], f"Resources.{logical}")
-        if str(resource.get("Type")).startswith(_NAMED_BY_ID):
+        """The physical name of a resource: the one it declares, else its logical id, which is unique in its stack."""
+        kind = self._kind(logical)
+        if kind.startswith(_NAMED_BY_ID):
             return logical
-        properties = table(resource.get("Properties"), f"Resources.{logical}.Properties")
         for key in _NAME_PROPERTIES:
-            if key in properties:
-                where = f"Resources.{logical}.Properties.{key}"
-                return text(self.resolve(properties[key], where), where)
-        return logical.lower() if resource.get("Type") == "AWS::S3::Bucket" else logical
+            if (named := self._property(logical, key)) is not None:
+                return text(named, f"Resources.{logical}.Properties.{key}")
+        unique = "-".join((*self.place, logical))
+        return unique.lower() if kind == "AWS::S3::Bucket" else unique
 
     def arn(self, logical: str) -> str:
-        kind = table(self.resources[logical], f"Resources.{logical}").get("Type")
-        service = str(kind).split("::")[1].lower() if "::" in str(kind) else "cloudformation"
-        pattern = _ARN.get(str(kind), service + ":{region}:{account}:{name}")
+        kind = self._kind(logical)
+        service = kind.split("::")[1].lower() if "::" in kind else "cloudformation"
+        pattern = _ARN.get(kind, service + ":{region}:{account}:{name}")
         return "arn:aws:" + pattern.format(region=REGION, account=ACCOUNT, name=self.name(logical))
+
+    def _kind(self, logical: str) -> str:
+        return str(table(self.resources[logical], f"Resources.{logical}").get("Type"))
+
+    def _property(self, logical: str, key: str) -> Value:
+        where = f"Resources.{logical}.Properties"
+        properties = table(table(self.resources[logical], f"Resources.{logical}").get("Properties"), where)
+        return self.resolve(properties[key], f"{where}.{key}") if key in properties else None
 
     def _function(self, key: str) -> Callable[[Value, str], Value] | None:
         if key.startswith("Fn::") and key not in self._functions():
@@ -122,24 +150,31 @@ class Resolver:
             return {**_NO_VALUE}
         if name in _PSEUDO:
             return _PSEUDO[name]
+        if name == "AWS::StackName":
+            return self.stack
+        if name == "AWS::StackId":
+            return f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{self.stack}/0"
         if name in self.parameters:
             return self.parameters[name]
         if name not in self.resources:
             raise TemplateError(where, f"{name!r} is no parameter and no resource")
-        kind = table(self.resources[name], f"Resources.{name}").get("Type")
-        return self.arn(name) if kind in _REF_IS_ARN else self.name(name)
+        return self.arn(name) if self._kind(name) in _REF_IS_ARN else self.name(name)
 
     def _get_att(self, value: Value, where: str) -> Value:
         logical, attribute = (text(part, where) for part in self._list(value, where, 2))
         if logical not in self.resources:
             raise TemplateError(where, f"there is no resource {logical!r}")
         match attribute:
+            case _ if attribute.startswith("Outputs."):
+                return self.outputs(f"{logical}.{attribute}", where)
             case "Arn":
                 return self.arn(logical)
             case "StreamArn":
                 return f"{self.arn(logical)}/stream/local"
             case "Name" | "TableName" | "QueueName":
                 return self.name(logical)
+            case "Stage" if self._kind(logical) == "AWS::Serverless::Api":  # SAM's own
+                return self._property(logical, "StageName")
             case _:
                 return f"{self.name(logical)}.{attribute}"
 

@@ -5,8 +5,7 @@ It knows nothing of processes or HTTP. Everything it refuses, it refuses with th
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +18,8 @@ from openresponses_dev.local.template.authorization import (
 )
 from openresponses_dev.local.template.event_sources import StreamMapping, stream_mappings
 from openresponses_dev.local.template.intrinsics import Resolver
+from openresponses_dev.local.template.nested import APPLICATION, Applications
+from openresponses_dev.local.template.parameters import check_rules, final_values, undeclared
 from openresponses_dev.local.template.properties import Properties
 from openresponses_dev.local.template.websocket import Declarations, SocketApi, read_websocket
 from openresponses_dev.local.template.yaml_tree import Table, TemplateError, Value, parse, table, text
@@ -27,6 +28,9 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "ANY")
 TASK_ROOT = "/var/task"
 MAX_TIMEOUT_S = 900
 MAX_RETRIES = 2
+TOOLS_VARIABLE = "OPENRESPONSES_TOOLS"
+LAYER = "AWS::Serverless::LayerVersion"
+_TOOLS_IN_LAYER = "python/tools"
 _TRANSFER_MODES = {"BUFFERED": False, "RESPONSE_STREAM": True}
 
 
@@ -75,7 +79,11 @@ class EventInvokeConfig:
 
 @dataclass(frozen=True, slots=True)
 class FunctionSpec:
-    """A function as Lambda would hold its configuration."""
+    """A function as Lambda would hold its configuration. The `name` of one in a nested template is SAM's full path:
+    https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/serverless-sam-cli-command-reference-sam-local-invoke.html
+
+    `tools` is the folder, on this machine, of a layer with tools of one's own.
+    """
 
     name: str
     arn: str
@@ -89,6 +97,12 @@ class FunctionSpec:
     routes: tuple[Route, ...]
     event_invoke: EventInvokeConfig = EventInvokeConfig()
     streams: tuple[StreamMapping, ...] = ()
+    tools: Path | None = None
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where its source is."""
+        return (self.task_root, self.tools) if self.tools else (self.task_root,)
 
     @property
     def wrapper(self) -> Path | None:
@@ -99,7 +113,9 @@ class FunctionSpec:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What the template declares, with every value final."""
+    """What the template declares, with every value final. `functions` and `apis` are of the `nested` templates, too;
+    `outputs` are not resolved yet.
+    """
 
     path: Path
     functions: Mapping[str, FunctionSpec]
@@ -107,6 +123,23 @@ class Template:
     parameters: Mapping[str, Value]
     resolver: Resolver = field(repr=False)
     websocket: SocketApi | None = None
+    outputs: Table = field(default_factory=dict[str, Value], repr=False)
+    nested: Mapping[str, Template] = field(default_factory=dict[str, "Template"])
+
+    def all(self) -> Iterator[Template]:
+        """This one, and those below."""
+        yield self
+        for each in self.nested.values():
+            yield from each.all()
+
+    def output(self, name: str) -> Value:
+        """None where there is no such output, or its condition does not hold."""
+        where = f"Outputs.{name}"
+        output = table(self.outputs.get(name), where)
+        condition = output.get("Condition")
+        if condition is not None and not self.resolver.holds(text(condition, where), where):
+            return None
+        return self.resolver.resolve(output.get("Value"), where)
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -116,70 +149,78 @@ class Template:
 def read_template(
     path: Path, parameters: Mapping[str, str] | None = None, preferred: Mapping[str, str] | None = None
 ) -> Template:
-    """Read the template at `path`; `parameters` override defaults, and so do the `preferred` that it declares.
+    """Read the template at `path`, and those that are nested in it. `parameters` override what it and they declare: one
+    that it does not declare is of those. `preferred` override the defaults of those that declare them.
 
     Raises TemplateError.
     """
+    given = dict(parameters or {})
+    reading = _Reading(preferred or {})
+    template = reading.read(path, given)
+    for name in given:
+        if name not in reading.declared:
+            raise undeclared(name)
+    if not template.functions:
+        raise TemplateError(str(path), "declares no AWS::Serverless::Function")
+    return template
+
+
+class _Reading:
+    """Reads one template, and those that are nested in it. `layers` are the folders of layers, by their ARN."""
+
+    def __init__(self, preferred: Mapping[str, str]) -> None:
+        self.declared: set[str] = set()
+        self._preferred = preferred
+        self._layers: dict[str, Path] = {}
+
+    def read(
+        self, path: Path, given: Mapping[str, str], told: Mapping[str, str] | None = None, place: tuple[str, ...] = ()
+    ) -> Template:
+        """`told` are the parameters that the template above says, at `place`. Raises TemplateError."""
+        document = _document(path)
+        declared = table(document.get("Parameters"), "Parameters")
+        self.declared |= declared.keys()
+        preferred = {name: value for name, value in self._preferred.items() if name in declared}
+        ours = {name: value for name, value in given.items() if name in declared}
+        rest = {name: value for name, value in given.items() if name not in declared}
+        resolver = Resolver(
+            final_values(declared, {**preferred, **(told or {}), **ours}),
+            table(document.get("Resources"), "Resources"),
+            table(document.get("Conditions"), "Conditions"),
+            table(document.get("Mappings"), "Mappings"),
+            place,
+        )
+        check_rules(table(document.get("Rules"), "Rules"), resolver)
+        defaults = table(document.get("Globals"), "Globals")
+        reader = _Reader(path.parent.resolve(), resolver, defaults, self._layers)
+        self._layers |= {resolver.arn(name): reader.layer(name) for name in reader.named(LAYER)}
+        nested = Applications(reader, lambda path, told, below: self.read(path, rest, told, (*place, below)))
+        resolver.outputs = nested.output
+        below = {name: nested.template(name) for name in reader.named(APPLICATION)}
+        return _template(path, reader, table(document.get("Outputs"), "Outputs"), below)
+
+
+def _document(path: Path) -> Table:
     try:
-        source = path.read_text()
+        return parse(path.read_text(), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise TemplateError(str(path), str(error)) from error
-    document = parse(source, str(path))
-    declared = table(document.get("Parameters"), "Parameters")
-    ours = {name: value for name, value in (preferred or {}).items() if name in declared}
-    resolver = Resolver(
-        _parameters(declared, {**ours, **(parameters or {})}),
-        table(document.get("Resources"), "Resources"),
-        table(document.get("Conditions"), "Conditions"),
-        table(document.get("Mappings"), "Mappings"),
-    )
-    _check_rules(table(document.get("Rules"), "Rules"), resolver)
-    reader = _Reader(path.parent.resolve(), resolver, table(document.get("Globals"), "Globals"))
-    apis = {name: reader.api(name) for name in reader.named("AWS::Serverless::Api")}
-    functions = {name: reader.function(name, apis) for name in reader.named("AWS::Serverless::Function")}
-    if not functions:
-        raise TemplateError(str(path), "declares no AWS::Serverless::Function")
+
+
+def _template(path: Path, reader: _Reader, outputs: Table, nested: Mapping[str, Template]) -> Template:
+    """Functions and APIs are those of the nested templates, too."""
+    resolver = reader.resolver
+    apis = {resolver.name(name): reader.api(name) for name in reader.named("AWS::Serverless::Api")}
+    read = (reader.function(name, apis) for name in reader.named("AWS::Serverless::Function"))
+    functions = {function.name: function for function in read}
     declarations = Declarations(reader.named, reader.read, {spec.arn: name for name, spec in functions.items()})
-    return Template(path, functions, apis, resolver.parameters, resolver, read_websocket(declarations))
-
-
-def _parameters(declared: Table, given: Mapping[str, str]) -> dict[str, Value]:
-    for name in given:
-        if name not in declared:
-            raise TemplateError(f"Parameters.{name}", "is given a value but not declared")
-    values: dict[str, Value] = {}
-    for name, declaration in declared.items():
-        where = f"Parameters.{name}"
-        parameter = table(declaration, where)
-        if name not in given and "Default" not in parameter:
-            raise TemplateError(where, f"has no Default: pass --parameter {name}=VALUE")
-        value = given[name] if name in given else text(parameter["Default"], f"{where}.Default")
-        allowed = parameter.get("AllowedValues")
-        if isinstance(allowed, list) and value not in [str(item) for item in allowed]:
-            raise TemplateError(where, f"{value!r} is not one of {allowed}")
-        pattern = parameter.get("AllowedPattern")
-        if pattern is not None and not re.fullmatch(text(pattern, f"{where}.AllowedPattern"), value):
-            raise TemplateError(where, f"{value!r} does not match {pattern}")
-        is_list = str(parameter.get("Type")).endswith("List")
-        values[name] = [*value.split(",")] if is_list else value
-    return values
-
-
-def _check_rules(rules: Table, resolver: Resolver) -> None:
-    """What CloudFormation asks of the parameters before it makes anything. Raises TemplateError.
-
-    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/rules-section-structure.html
-    """
-    for name, value in rules.items():
-        where = f"Rules.{name}"
-        rule = table(value, where)
-        if resolver.resolve(rule.get("RuleCondition", {"Fn::Equals": ["", ""]}), where) is not True:
-            continue
-        assertions = rule.get("Assertions")
-        for each in assertions if isinstance(assertions, list) else []:
-            assertion = table(each, where)
-            if resolver.resolve(assertion.get("Assert"), where) is not True:
-                raise TemplateError(where, text(assertion.get("AssertDescription", "does not hold"), where))
+    sockets = [read_websocket(declarations), *(each.websocket for each in nested.values())]
+    if len(found := [each for each in sockets if each]) > 1:
+        raise TemplateError(str(path), "has more than one WebSocket API, and the local cloud runs one")
+    for each in nested.values():
+        functions, apis = {**functions, **each.functions}, {**apis, **each.apis}
+    websocket = found[0] if found else None
+    return Template(path, functions, apis, resolver.parameters, resolver, websocket, outputs, nested)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +228,7 @@ class _Reader:
     root: Path
     resolver: Resolver
     defaults: Table
+    layers: Mapping[str, Path]
 
     def named(self, kind: str) -> list[str]:
         """Logical ids of the resources of this type whose condition holds."""
@@ -211,32 +253,44 @@ class _Reader:
         return Properties(table(self.resolver.resolve(wanted, where), where), where)
 
     def function(self, name: str, apis: Mapping[str, Api]) -> FunctionSpec:
-        keys = ("Handler", "Runtime", "CodeUri", "Timeout", "MemorySize", "ReservedConcurrentExecutions")
+        keys = ("Handler", "Runtime", "CodeUri", "Timeout", "MemorySize", "ReservedConcurrentExecutions", "Layers")
         properties = self.read(name, (*keys, "Environment", "EventInvokeConfig", "Events"), "Function")
         task_root = (self.root / properties.text("CodeUri")).resolve()
         if not task_root.is_dir():
             raise TemplateError(properties.at("CodeUri"), f"{task_root} is not a directory")
         events = properties.table("Events")
+        environment = properties.table("Environment").table("Variables").texts()
+        path = "/".join((*self.resolver.place, name))
+        layers = [self.layers[arn] for arn in properties.list("Layers") if arn in self.layers]
         return FunctionSpec(
-            name=name,
+            name=path,
             arn=self.resolver.arn(name),
             handler=properties.text("Handler"),
             runtime=properties.text("Runtime"),
             task_root=task_root,
             timeout_s=properties.number("Timeout", 3, 1, MAX_TIMEOUT_S),
             memory_mb=properties.number("MemorySize", 128, 128, 10_240),
-            environment=properties.table("Environment").table("Variables").texts(),
+            environment=environment,
             concurrency=properties.number("ReservedConcurrentExecutions", 0, 0, 10_000)
             if "ReservedConcurrentExecutions" in properties.values
             else None,
             routes=tuple(
-                _route(name, event.table("Properties"), apis)
+                _route(path, event.table("Properties"), apis)
                 for event in map(events.table, events.values)
                 if event.text("Type") == "Api"
             ),
             event_invoke=_event_invoke(properties.table("EventInvokeConfig")),
-            streams=tuple(stream_mappings(name, events)),
+            streams=tuple(stream_mappings(path, events)),
+            tools=layers[0] if layers and environment.get(TOOLS_VARIABLE) else None,
         )
+
+    def layer(self, name: str) -> Path:
+        """The folder that a layer is made of: the tools themselves, if SAM builds it by their makefile."""
+        properties = self.read(name, ("ContentUri",), "LayerVersion")
+        folder = (self.root / properties.text("ContentUri")).resolve()
+        if not folder.is_dir():
+            raise TemplateError(properties.at("ContentUri"), f"{folder} is not a directory")
+        return built if (built := folder / _TOOLS_IN_LAYER).is_dir() else folder
 
     def api(self, name: str) -> Api:
         properties = self.read(name, ("StageName", "GatewayResponses", "Auth", "Cors", "DefinitionBody"), "Api")
@@ -245,7 +299,7 @@ class _Reader:
                 raise TemplateError(properties.at(key), "the local cloud does not run this")
         responses = properties.table("GatewayResponses")
         return Api(
-            name,
+            self.resolver.name(name),
             properties.text("StageName"),
             {key: _gateway_response(responses.table(key)) for key in responses.values},
             read_authorization(properties.table("Auth")),
