@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -29,6 +30,11 @@ def fail(error: object) -> int:
     return 2
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name that `name` is most likely a misspelling of; empty where none is near."""
+    return next(iter(get_close_matches(name, list(known), n=1, cutoff=_NEAR)), "")
+
+
 def tell(problem: Problem) -> int:
     """Say why a command could not do what it was asked. Its exit status."""
     say(f"openresponses: {one_line(str(problem))}", sys.stderr)
@@ -48,6 +54,8 @@ _BAD_CREDENTIALS = {
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
+_NEAR = 0.6
+"""Of 1: how much two names have in common when one is a misspelling of the other."""
 _SIGN_IN = "sign in (aws sso login, aws configure), or choose a profile with --profile"
 _ALLOWED_BY = {"s3:HeadBucket": "s3:ListBucket", "dynamodb:TransactWriteItems": "dynamodb:PutItem"}
 """Calls that IAM allows by another name."""
