@@ -38,6 +38,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def tell(problem: Problem) -> int:
     """Say why a command could not do what it was asked. Its exit status."""
     say(f"openresponses: {one_line(str(problem))}", sys.stderr)
+    for each in problem.details:
+        say(f"  {one_line(each)}", sys.stderr)
     if problem.mend:
         say(f"  try: {one_line(problem.mend)}", sys.stderr)
     return 1
@@ -62,11 +64,13 @@ _ALLOWED_BY = {"s3:HeadBucket": "s3:ListBucket", "dynamodb:TransactWriteItems": 
 
 
 class Problem(Exception):
-    """`mend` is the command or the action that mends it; empty where there is no general one."""
+    """`mend` is the command or the action that mends it; empty where there is no general one. `details` are more lines,
+    where there are several things to say.
+    """
 
-    def __init__(self, message: str, mend: str = "") -> None:
+    def __init__(self, message: str, mend: str = "", details: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.mend = mend
+        self.mend, self.details = mend, tuple(details)
 
 
 class AwsRefused(Problem):

@@ -1,7 +1,7 @@
 """The schema by which editors check `openresponses.toml` and tell what its fields mean.
 
-`python -m openresponses_dev.manage.project.schema` writes it anew. It is of draft-07, which validators of most languages
-know, and has no `$ref`: Taplo, which Even Better TOML uses, ignores what is beside one
+`python -m openresponses_dev.manage.project.schema` writes it anew. It is of draft-07, which most validators know, and
+has no `$ref`: Taplo, which Even Better TOML uses, ignores what is beside one
 (https://taplo.tamasfe.dev/configuration/developing-schemas.html), and other language servers follow none.
 """
 
