@@ -66,6 +66,13 @@ Standard output is the signing secret alone:
   export OPENAI_WEBHOOK_SECRET=$(openresponses webhooks create https://hooks.example.com/openresponses --tenant default)
 """
 
+_NEW_KEYS = """\
+Standard output has the new keys alone, each as NAME KEY; with --dry-run, the difference:
+
+  openresponses apply --dry-run
+  openresponses apply --yes >>new-keys.txt
+"""
+
 _places = count()
 
 
@@ -169,6 +176,15 @@ _command(_keys, "revoke", "manage.keys:revoke", "Revoke a key.")
 _tenants = _commands("tenants", "Whose responses they are.")
 _command(_tenants, "limit", "manage.limits:limit_tenant", "Set or lift limits of all keys together.", more=_LIMITS)
 _command(_tenants, "list", "manage.limits:list_tenants", "List those that have keys.")
+
+_command(
+    app,
+    "apply",
+    "manage.project.apply:apply",
+    "Bring a deployment to what openresponses.toml says.",
+    _CONFIGURE,
+    more=_NEW_KEYS,
+)
 
 _command(app, "usage", "manage.usage:show_usage", "Show what was used, and what it cost.", _LOOK_AFTER)
 _command(app, "prices", "manage.prices:show_prices", "Show what models cost, and who says so.", _LOOK_AFTER)

@@ -18,6 +18,8 @@ Providers: TypeAlias = Mapping[str, Mapping[str, object]]
 Aliases: TypeAlias = Mapping[str, Sequence[str]]
 
 TENANT = "default"
+LOCAL_KEY = "local cloud"
+"""What its key is called in a list."""
 _OWN_KEY = Key("key", "", "")
 PREFIX_VARIABLE, TABLE_VARIABLE = "OPENRESPONSES_SSM_PREFIX", "OPENRESPONSES_TABLE"
 
@@ -74,4 +76,4 @@ def let_in(token: str, template: Template, aws: LocalAws, kept: Kept | None, *, 
 
 def local_key(token: str) -> ClientKey:
     """Raises ValueError if `token` is not a key."""
-    return make(token, TENANT, now=time.time(), name="local cloud")
+    return make(token, TENANT, now=time.time(), name=LOCAL_KEY)

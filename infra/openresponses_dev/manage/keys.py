@@ -118,9 +118,15 @@ def state(key: ClientKey, now: float) -> str:
 def _end(span: str | None, now: float) -> float | None:
     if span is None:
         return None
-    if not (found := _SPAN.fullmatch(span)):
+    if (seconds := seconds_of(span)) is None:
         raise Problem(f"--expires {span}: a number and h, d, w or y, such as 90d")
-    return now + int(found[1]) * _SECONDS[found[2]]
+    return now + seconds
+
+
+def seconds_of(span: str) -> int | None:
+    """Of a text such as 90d; None for what is none."""
+    found = _SPAN.fullmatch(span)
+    return int(found[1]) * _SECONDS[found[2]] if found else None
 
 
 def _row(key: ClientKey, now: float) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from decimal import Decimal, InvalidOperation
 from typing import Annotated
@@ -144,26 +144,40 @@ def _change(deployment: Deployment, asked: Asked, tenant: str, key_id: str | Non
     return limits
 
 
+def count_of(text: str, most: int = _MOST) -> int:
+    """Raises ValueError."""
+    if not (text.isascii() and text.isdecimal()) or len(text) > 13 or not 0 <= int(text) <= most:
+        raise ValueError(f"a whole number from 0 to {most}")
+    return int(text)
+
+
+def pico_of(text: str) -> int:
+    """Trillionths of a dollar. Raises ValueError."""
+    try:
+        amount = Decimal(text) if len(text) <= 26 else Decimal("NaN")
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or not 0 <= amount <= _MOST or (pico := amount * PER_DOLLAR) != int(pico):
+        raise ValueError("US dollars, such as 2.50, 12 decimals at most")
+    return int(pico)
+
+
 def _count(asked: Asked, name: str, before: int | None, most: int = _MOST) -> int | None:
-    value: str | None = getattr(asked, name)
-    if value in (None, NONE):
-        return before if value is None else None
-    if not (value.isascii() and value.isdecimal()) or len(value) > 13 or not 0 <= int(value) <= most:
-        raise Problem(f"{_option(name)} {value}: a whole number from 0 to {most}, or {NONE}")
-    return int(value)
+    return _limit(asked, name, before, lambda text: count_of(text, most))
 
 
 def _money(asked: Asked, name: str, before: int | None) -> int | None:
+    return _limit(asked, name, before, pico_of)
+
+
+def _limit(asked: Asked, name: str, before: int | None, read: Callable[[str], int]) -> int | None:
     value: str | None = getattr(asked, name)
     if value in (None, NONE):
         return before if value is None else None
     try:
-        amount = Decimal(value) if len(value) <= 26 else Decimal("NaN")
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or not 0 <= amount <= _MOST or (pico := amount * PER_DOLLAR) != int(pico):
-        raise Problem(f"{_option(name)} {value}: US dollars, such as 2.50, 12 decimals at most, or {NONE}")
-    return int(pico)
+        return read(value)
+    except ValueError as error:
+        raise Problem(f"{_option(name)} {value}: {error}, or {NONE}") from None
 
 
 def _option(name: str) -> str:

@@ -10,7 +10,7 @@ from openresponses_dev.manage.problems import AwsRefused, Problem, translated
 
 Kind: TypeAlias = Literal["providers", "models", "tools", "mcp", "otlp"]
 _SECRET: tuple[Kind, ...] = ("providers", "mcp", "otlp")
-_MAX_BYTES = 4096
+MAX_BYTES = 4096
 """Of a standard parameter, which costs nothing."""
 
 
@@ -49,18 +49,20 @@ def read(deployment: Deployment, kind: Kind, name: str) -> Parameter | None:
     return Parameter(name, found["Value"], found["Type"] == "SecureString")
 
 
-def write(deployment: Deployment, kind: Kind, name: str, text: str, *, secret: bool = False) -> None:
-    """A secret is encrypted, with the stack's key, or else the account's own for parameters. Raises Problem."""
+def write(deployment: Deployment, kind: Kind, name: str, text: str, *, secret: bool = False, new: bool = False) -> None:
+    """A secret is encrypted, with the stack's key, or else the account's own for parameters. Raises Problem: also for a
+    `new` one that is there, by the code ParameterAlreadyExists.
+    """
     path = f"{deployment.prefix}/{kind}/{name}"
-    if (size := len(text.encode())) > _MAX_BYTES:
+    if (size := len(text.encode())) > MAX_BYTES:
         raise Problem(
-            f"{name} would take {size} bytes, and a parameter holds {_MAX_BYTES}", "name fewer models, tools or headers"
+            f"{name} would take {size} bytes, and a parameter holds {MAX_BYTES}", "name fewer models, tools or headers"
         )
     secret = secret or kind in _SECRET
     key = {"KeyId": deployment.key_arn} if deployment.key_arn and secret else {}
     stored_as = "SecureString" if secret else "String"
     with translated("ssm"):
-        deployment.client("ssm").put_parameter(Name=path, Value=text, Type=stored_as, Overwrite=True, **key)
+        deployment.client("ssm").put_parameter(Name=path, Value=text, Type=stored_as, Overwrite=not new, **key)
 
 
 def delete(deployment: Deployment, kind: Kind, name: str) -> bool:

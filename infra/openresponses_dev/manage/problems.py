@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -29,9 +30,16 @@ def fail(error: object) -> int:
     return 2
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name that `name` is most likely a misspelling of; empty where none is near."""
+    return next(iter(get_close_matches(name, list(known), n=1, cutoff=_NEAR)), "")
+
+
 def tell(problem: Problem) -> int:
     """Say why a command could not do what it was asked. Its exit status."""
     say(f"openresponses: {one_line(str(problem))}", sys.stderr)
+    for each in problem.details:
+        say(f"  {one_line(each)}", sys.stderr)
     if problem.mend:
         say(f"  try: {one_line(problem.mend)}", sys.stderr)
     return 1
@@ -48,17 +56,21 @@ _BAD_CREDENTIALS = {
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
+_NEAR = 0.6
+"""Of 1: how much two names have in common when one is a misspelling of the other."""
 _SIGN_IN = "sign in (aws sso login, aws configure), or choose a profile with --profile"
 _ALLOWED_BY = {"s3:HeadBucket": "s3:ListBucket", "dynamodb:TransactWriteItems": "dynamodb:PutItem"}
 """Calls that IAM allows by another name."""
 
 
 class Problem(Exception):
-    """`mend` is the command or the action that mends it; empty where there is no general one."""
+    """`mend` is the command or the action that mends it; empty where there is no general one. `details` are more lines,
+    where there are several things to say.
+    """
 
-    def __init__(self, message: str, mend: str = "") -> None:
+    def __init__(self, message: str, mend: str = "", details: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.mend = mend
+        self.mend, self.details = mend, tuple(details)
 
 
 class AwsRefused(Problem):

@@ -75,24 +75,25 @@ def read_prompt(file: Path | None) -> CreateResponse:
         raise Problem(f"{file or _STDIN}: {error}") from None
     except yaml.YAMLError as error:
         raise Problem(f"{file or _STDIN}: {error}", "a text that begins with {{ is quoted") from None
+    return prompt_of(value, str(file or _STDIN))
+
+
+def prompt_of(value: object, where: str) -> CreateResponse:
+    """What a document says. Raises Problem, which names `where` it is, and the field."""
     if not isinstance(value, dict):
-        raise Problem(f"{file or _STDIN}: a prompt is an object, with instructions, input, or both")
+        raise Problem(f"{where}: a prompt is an object, with instructions, input, or both")
     fields = cast("dict[object, object]", value)
     if unknown := [each for each in fields if each not in _FIELDS]:
-        raise Problem(
-            f"{file or _STDIN}: {unknown[0]!r} is no field of a prompt", f"the fields are {', '.join(_FIELDS)}"
-        )
+        raise Problem(f"{where}: {unknown[0]!r} is no field of a prompt", f"the fields are {', '.join(_FIELDS)}")
     try:
         body = CreateResponse.model_validate(fields)
         placeholders(body)
     except ValidationError as error:
-        raise Problem(f"{file or _STDIN}: {problem(error, CreateResponse).message}") from None
+        raise Problem(f"{where}: {problem(error, CreateResponse).message}") from None
     except RequestError as error:
-        raise Problem(f"{file or _STDIN}: {error.message}") from None
+        raise Problem(f"{where}: {error.message}") from None
     if not body.instructions and not body.input:
-        raise Problem(f"{file or _STDIN}: a prompt has instructions, input, or both")
+        raise Problem(f"{where}: a prompt has instructions, input, or both")
     if (size := len(body.model_dump_json(exclude_unset=True))) > MAX_PROMPT:
-        raise Problem(
-            f"{file or _STDIN}: a prompt has at most {MAX_PROMPT >> 20} MiB as JSON; this one has {size} bytes"
-        )
+        raise Problem(f"{where}: a prompt has at most {MAX_PROMPT >> 20} MiB as JSON; this one has {size} bytes")
     return body

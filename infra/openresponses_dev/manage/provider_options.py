@@ -81,7 +81,7 @@ def document_of(name: str, options: ProviderOptions) -> str:
         document = read_document()
         settings_of(name, document)
         return document
-    preset = _preset(name, options)
+    preset = preset_of(name, options.preset, options.dialect)
     document = _without_secrets(preset, options, vendor=options.preset or name)
     settings_of(name, json.dumps(document))
     if preset.key if options.key is None else options.key:
@@ -121,33 +121,42 @@ async def _connect(settings: ProviderSettings) -> None:
     await connect(settings).aclose()
 
 
-def _preset(name: str, options: ProviderOptions) -> Preset:
-    chosen = options.preset or name
-    if preset := PRESETS.get(chosen):
-        if options.dialect in (None, preset.dialect):
-            return preset
-        return replace(preset, dialect=options.dialect)
-    if options.preset or not options.dialect:
+def preset_of(name: str, preset: str | None, dialect: str | None) -> Preset:
+    """The one that is chosen by its name or by the provider's, with the dialect that is. Raises Problem."""
+    chosen = preset or name
+    if found := PRESETS.get(chosen):
+        return found if dialect in (None, found.dialect) else replace(found, dialect=dialect)
+    if preset or not dialect:
         known = f"known are {', '.join(PRESETS)}"
         mend = f"choose one with --preset, or a dialect with --dialect: {', '.join(dialects())}"
         raise Problem(f"there is no preset {chosen}: {known}", mend)
-    return Preset(name, options.dialect)
+    return Preset(name, dialect)
 
 
 def _without_secrets(preset: Preset, options: ProviderOptions, vendor: str) -> Document:
-    """The vendor is said where the address doesn't tell it."""
-    base_url = options.base_url or preset.base_url
-    untold = vendor in PRESETS and base_url and vendor_at(base_url) != vendor
     given: Document = {
-        "dialect": preset.dialect,
-        "base_url": base_url,
+        "base_url": options.base_url,
         "models": list(options.model),
-        "options": {**({"vendor": vendor} if untold else {}), **dict(map(_option, options.option))},
+        "options": dict(map(_option, options.option)),
         **{timeout: getattr(options, timeout) for timeout in _TIMEOUTS},
         "retries": options.retries,
         "prices": dict(map(_price, options.price)),
     }
-    return {field: value for field, value in given.items() if value not in (None, "", [], {})}
+    return completed(given, preset, vendor)
+
+
+def completed(given: Document, preset: Preset, vendor: str) -> Document:
+    """What is given, and what the preset says besides. The vendor is said where the address doesn't tell it."""
+    base_url = str(given.get("base_url") or preset.base_url)
+    untold = vendor in PRESETS and base_url and vendor_at(base_url) != vendor
+    options = given.get("options")
+    document: Document = {
+        **given,
+        "dialect": preset.dialect,
+        "base_url": base_url,
+        "options": {**({"vendor": vendor} if untold else {}), **(options if isinstance(options, dict) else {})},
+    }
+    return {field: value for field, value in document.items() if value not in (None, "", [], {})}
 
 
 def _option(word: str) -> tuple[str, JsonValue]:

@@ -18,24 +18,26 @@ from .table import Change, Item, number, safe
 _CHUNK = 100
 
 
-def limits_change(meter: Item, limits: Limits, expires_at: int | None = None) -> Change:
+def limits_change(meter: Item, limits: Limits, expires_at: int | None = None, *, lasting: bool = False) -> Change:
     """Set the limits of the meter with this key. What was counted stays, and what is held. The meter of a client key
-    may expire with that, in Unix seconds.
+    may expire with that, in Unix seconds; a `lasting` one does so no longer.
     """
     values: Item = {"none": {"M": {}}}
     expression = "SET #holds = if_not_exists(#holds, :none)"
     if expires_at is not None:
         expression, values["ttl"] = f"{expression}, #ttl = :ttl", number(expires_at)
-    if limits == Limits():
-        expression += " REMOVE #limits"
-    else:
+    if limits != Limits():
         expression, values["limits"] = f"{expression}, #limits = :limits", pack_limits(limits)
-    return Change(meter, expression, values=values)
+    removing = [name for name, gone in (("#limits", limits == Limits()), ("#ttl", lasting)) if gone]
+    return Change(meter, " REMOVE ".join(filter(None, (expression, ", ".join(removing)))), values=values)
 
 
-def limits_update(tenant: str, key_id: str | None, limits: Limits, expires_at: int | None = None) -> Item:
-    """The parameters of an UpdateItem that sets them, but for the table: for `store_key`, too."""
-    return limits_change(meter_key(safe(tenant), key_id), limits, expires_at).write({"S": secrets.token_hex(8)})
+def limits_update(
+    tenant: str, key_id: str | None, limits: Limits, expires_at: int | None = None, *, lasting: bool = False
+) -> Item:
+    """The parameters of an UpdateItem that sets them, but for the table: for `store_key` and `change_key`, too."""
+    change = limits_change(meter_key(safe(tenant), key_id), limits, expires_at, lasting=lasting)
+    return change.write({"S": secrets.token_hex(8)})
 
 
 def change_limits(client: Any, table: str, tenant: str, key_id: str | None, limits: Limits) -> None:
