@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
+from openresponses_dev.local.command_line import command
 from openresponses_dev.local.terminal import one_line, say
 
 
@@ -23,10 +25,17 @@ def warn(text: str) -> None:
     say(f"warning: {one_line(text)}", sys.stderr)
 
 
-def fail(error: object) -> int:
-    """Say why a command cannot run as it was typed. Its exit status."""
+def fail(error: object, words: str = "") -> int:
+    """Say why a command cannot run as it was typed, and which command tells more. Its exit status."""
     say(f"openresponses: {error}", sys.stderr)
+    if words:
+        say(f"  try: {command(words)}", sys.stderr)
     return 2
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name that `name` is most likely a misspelling of; empty where none is near."""
+    return next(iter(get_close_matches(name, list(known), n=1, cutoff=_NEAR)), "")
 
 
 def tell(problem: Problem) -> int:
@@ -48,6 +57,8 @@ _BAD_CREDENTIALS = {
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
+_NEAR = 0.6
+"""Of 1: how much two names have in common when one is a misspelling of the other."""
 _SIGN_IN = "sign in (aws sso login, aws configure), or choose a profile with --profile"
 _ALLOWED_BY = {"s3:HeadBucket": "s3:ListBucket", "dynamodb:TransactWriteItems": "dynamodb:PutItem"}
 """Calls that IAM allows by another name."""
