@@ -10,69 +10,12 @@ from typing import TextIO
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
+from openresponses_dev.cli import examples
 from openresponses_dev.manage.problems import Problem, fail, tell
 
 _RUN, _CONFIGURE, _LOOK_AFTER = (
     Group(name, sort_key=place) for place, name in enumerate(("Run", "Configure", "Look after"))
 )
-_SECRETS = """\
-The API key, and the values of --header in their order, are read from a prompt, or from standard input, a line each:
-
-  openresponses providers set openai
-  echo "$KEY" | openresponses providers set groq
-  openresponses providers set mine --json <mine.json
-"""
-_EXPORT = """\
-Standard output is the key alone:
-
-  export OPENAI_API_KEY=$(openresponses keys create --tenant default)
-"""
-
-_LIMITS = """\
-A limit that is not named stays as it is; `none` lifts one:
-
-  openresponses keys limit KEY --usd-per-day 5 --requests-per-minute none
-  openresponses tenants limit default --usd-per-month 100 --concurrent 20
-"""
-_HEADERS = """\
-The value of each --header is read from a prompt, or from standard input, a line each:
-
-  openresponses mcp set docs https://mcp.example.com/mcp --header Authorization
-"""
-_COLLECTOR = """\
-The value of each header is read from a prompt, or from standard input, a line each:
-
-  openresponses traces set Authorization
-"""
-_SEARCH = """\
-The API key is read from a prompt, or from standard input:
-
-  openresponses tools set web_search --backend brave
-  openresponses tools set web_search --backend searxng --base-url https://searxng.example.com
-"""
-_PROMPT = """\
-A prompt has fields of a request, such as:
-
-  instructions: You answer for {{company}}, in {{language}}.
-  input:
-    - role: user
-      content: Who are you?
-
-  openresponses prompts set greet greet.yaml --tenant default
-"""
-_HOOK = """\
-Standard output is the signing secret alone:
-
-  export OPENAI_WEBHOOK_SECRET=$(openresponses webhooks create https://hooks.example.com/openresponses --tenant default)
-"""
-
-_NEW_KEYS = """\
-Standard output has the new keys alone, each as NAME KEY; with --dry-run, the difference:
-
-  openresponses apply --dry-run
-  openresponses apply --yes >>new-keys.txt
-"""
-
 _places = count()
 
 
@@ -100,7 +43,12 @@ app.register_install_completion_command(  # pyright: ignore[reportUnknownMemberT
 def _command(of: App, name: str, does: str, about: str, group: Group | None = None, more: str = "") -> None:
     """`does` is the module and the function, below this package."""
     of.command(
-        f"openresponses_dev.{does}", name=name, help=about, group=group, help_epilogue=more, sort_key=next(_places)
+        f"openresponses_dev.{does}",
+        name=name,
+        help=about,
+        group=group,
+        help_epilogue=examples.typed(more),
+        sort_key=next(_places),
     )
 
 
@@ -125,7 +73,7 @@ _command(app, "chat", "cli.chat:chat", "Talk to a server in the terminal.", _RUN
 
 _providers = _commands("providers", "The model providers of a deployment.")
 _command(_providers, "presets", "manage.providers:show_presets", "List the providers that `set` knows by name.")
-_command(_providers, "set", "manage.providers:set_provider", "Add a provider, or replace it.", more=_SECRETS)
+_command(_providers, "set", "manage.providers:set_provider", "Add a provider, or replace it.", more=examples.SECRETS)
 _command(_providers, "list", "manage.providers:list_providers", "List them, without their secrets.")
 _command(_providers, "test", "manage.providers:try_provider", "Ask one for a few words, from this machine.")
 _command(_providers, "remove", "manage.providers:remove_provider", "Remove one, with its key.")
@@ -136,30 +84,34 @@ _command(_models, "list", "manage.models:list_models", "List the aliases.")
 _command(_models, "remove", "manage.models:remove_alias", "Remove an alias.")
 
 _mcp = _commands("mcp", "The MCP servers that requests name by their label.")
-_command(_mcp, "set", "manage.mcp:set_server", "Add a server, or replace it.", more=_HEADERS)
+_command(_mcp, "set", "manage.mcp:set_server", "Add a server, or replace it.", more=examples.HEADERS)
 _command(_mcp, "list", "manage.mcp:list_servers", "List them, without their secrets.")
 _command(_mcp, "test", "manage.mcp:try_server", "Ask one for its tools, from this machine.")
 _command(_mcp, "remove", "manage.mcp:remove_server", "Remove one, with its secrets.")
 
 _traces = _commands("traces", "The OpenTelemetry collector that is sent what responses took.")
-_command(_traces, "set", "manage.traces:set_headers", "Set the headers that it wants.", more=_COLLECTOR)
+_command(_traces, "set", "manage.traces:set_headers", "Set the headers that it wants.", more=examples.COLLECTOR)
 _command(_traces, "remove", "manage.traces:remove_headers", "Remove them.")
 
 _tools = _commands("tools", "The tools that the server runs.")
-_command(_tools, "set", "manage.tools:set_tool", "Choose the service that searches the web.", more=_SEARCH)
+_command(_tools, "set", "manage.tools:set_tool", "Choose the service that searches the web.", more=examples.SEARCH)
 _command(_tools, "list", "manage.tools:list_tools", "List them, without their secrets.")
 _command(_tools, "test", "manage.tools:try_tool", "Search for a few pages, from this machine.")
 _command(_tools, "remove", "manage.tools:remove_tool", "Remove one.")
 _command(_tools, "answer", "manage.answers:answer", "Answer a call that waits for it.")
 
 _prompts = _commands("prompts", "The prompts that requests may begin with.")
-_command(_prompts, "set", "manage.prompts:set_prompt", "Add a prompt, or a new version of it.", more=_PROMPT)
+_command(_prompts, "set", "manage.prompts:set_prompt", "Add a prompt, or a new version of it.", more=examples.PROMPT)
 _command(_prompts, "list", "manage.prompts:list_prompts", "List a tenant's, with their newest versions.")
 _command(_prompts, "remove", "manage.prompts:remove_prompt", "Remove one, with all its versions.")
 
 _webhooks = _commands("webhooks", "Where events are sent: how a tenant's responses ended.")
 _command(
-    _webhooks, "create", "manage.webhooks:create_endpoint", "Add an endpoint; its secret is printed once.", more=_HOOK
+    _webhooks,
+    "create",
+    "manage.webhooks:create_endpoint",
+    "Add an endpoint; its secret is printed once.",
+    more=examples.HOOK,
 )
 _command(_webhooks, "list", "manage.webhooks:list_endpoints", "List a tenant's, with how many events were given up.")
 _command(_webhooks, "test", "manage.webhooks:try_endpoint", "Send one a test event, from this machine.")
@@ -168,13 +120,17 @@ _command(_webhooks, "remove", "manage.webhooks:remove_endpoint", "Remove one.")
 _command(_webhooks, "dead", "manage.webhooks:list_dead", "List the events that were given up, the newest first.")
 
 _keys = _commands("keys", "The keys of clients.")
-_command(_keys, "create", "manage.keys:create_key", "Make a key; it is printed once and kept nowhere.", more=_EXPORT)
+_command(
+    _keys, "create", "manage.keys:create_key", "Make a key; it is printed once and kept nowhere.", more=examples.EXPORT
+)
 _command(_keys, "list", "manage.keys:show_keys", "List them, without their secrets.")
-_command(_keys, "limit", "manage.limits:limit_key", "Set or lift limits of a key.", more=_LIMITS)
+_command(_keys, "limit", "manage.limits:limit_key", "Set or lift limits of a key.", more=examples.LIMITS)
 _command(_keys, "revoke", "manage.keys:revoke", "Revoke a key.")
 
 _tenants = _commands("tenants", "Whose responses they are.")
-_command(_tenants, "limit", "manage.limits:limit_tenant", "Set or lift limits of all keys together.", more=_LIMITS)
+_command(
+    _tenants, "limit", "manage.limits:limit_tenant", "Set or lift limits of all keys together.", more=examples.LIMITS
+)
 _command(_tenants, "list", "manage.limits:list_tenants", "List those that have keys.")
 
 _command(
@@ -183,7 +139,7 @@ _command(
     "manage.project.apply:apply",
     "Bring a deployment to what openresponses.toml says.",
     _CONFIGURE,
-    more=_NEW_KEYS,
+    more=examples.NEW_KEYS,
 )
 
 _command(app, "usage", "manage.usage:show_usage", "Show what was used, and what it cost.", _LOOK_AFTER)
@@ -196,7 +152,7 @@ def main(words: Sequence[str] | None = None) -> None:
     try:
         status = app(words, result_action="return_value", exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        status = fail(error)
+        status = fail(error, " ".join((*(error.command_chain or ()), "--help")))
     except Problem as problem:
         status = tell(problem)
     except BrokenPipeError:  # such as `| head`

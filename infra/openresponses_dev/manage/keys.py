@@ -16,8 +16,9 @@ from openresponses.storage.dynamodb.client_keys import UnknownKey, end_of, list_
 from openresponses.storage.dynamodb.limits import limits_update
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
-from openresponses_dev.manage.limits import Asked, limits_from, limits_of, words
-from openresponses_dev.manage.problems import Problem, columns, translated
+from openresponses_dev.manage.limits import Asked, document_of, limits_from, limits_of, words
+from openresponses_dev.manage.output import AsJson, show
+from openresponses_dev.manage.problems import Problem, translated
 
 _SPAN = re.compile(r"([1-9][0-9]{0,5})([hdwy])")
 _SECONDS = {"h": 3_600, "d": 86_400, "w": 7 * 86_400, "y": 365 * 86_400}
@@ -75,13 +76,14 @@ def create_key(
     return 0
 
 
-def show_keys(*, where: Where = Where()) -> int:
+def show_keys(*, as_json: AsJson = False, where: Where = Where()) -> int:
     deployment = deployment_at(where)
     keys = all_keys(deployment)
-    limits = limits_of(deployment, [(key.tenant, key.id) for key in keys])
-    rows = [(*_row(key, time.time()), words(each)) for key, each in zip(keys, limits, strict=True)]
+    now, limits = time.time(), limits_of(deployment, [(key.tenant, key.id) for key in keys])
+    rows = [(*_row(key, now), words(each)) for key, each in zip(keys, limits, strict=True)]
+    data = [{**_document(key, now), "limits": document_of(each)} for key, each in zip(keys, limits, strict=True)]
     head = ("ID", "TENANT", "NAME", "MODELS", "MCP", "REASONING", "CREATED", "EXPIRES", "STATE", "LIMITS")
-    say(columns(head, rows))
+    show(data, head, rows, as_json=as_json)
     return 0
 
 
@@ -127,6 +129,22 @@ def seconds_of(span: str) -> int | None:
     """Of a text such as 90d; None for what is none."""
     found = _SPAN.fullmatch(span)
     return int(found[1]) * _SECONDS[found[2]] if found else None
+
+
+def _document(key: ClientKey, now: float) -> dict[str, object]:
+    """Without what tells a key from another than its id. A list that is null allows all."""
+    return {
+        "id": key.id,
+        "tenant": key.tenant,
+        "name": key.name or None,
+        "models": list(key.models) or None,
+        "mcp": list(key.mcp) or None,
+        "reasoning": key.reasoning or "all",
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+        "revoked_at": key.revoked_at,
+        "state": state(key, now),
+    }
 
 
 def _row(key: ClientKey, now: float) -> tuple[str, ...]:

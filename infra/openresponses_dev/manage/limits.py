@@ -17,7 +17,8 @@ from openresponses.storage.dynamodb.client_keys import find_key, list_keys
 from openresponses.storage.dynamodb.limits import change_limits, find_limits
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
-from openresponses_dev.manage.problems import Problem, columns, translated
+from openresponses_dev.manage.output import AsJson, show
+from openresponses_dev.manage.problems import Problem, translated
 
 NONE = "none"
 _WITHOUT_KEYS = ("jwt-", "iam-")
@@ -92,7 +93,7 @@ def _checked(tenant: str) -> None:
         raise Problem(str(error)) from None
 
 
-def list_tenants(*, where: Where = Where()) -> int:
+def list_tenants(*, as_json: AsJson = False, where: Where = Where()) -> int:
     """Those that have keys."""
     deployment = deployment_at(where)
     with translated("dynamodb"):
@@ -100,7 +101,11 @@ def list_tenants(*, where: Where = Where()) -> int:
     tenants = sorted(keys)
     found = limits_of(deployment, [(tenant, None) for tenant in tenants])
     rows = [(tenant, str(keys[tenant]), words(each)) for tenant, each in zip(tenants, found, strict=True)]
-    say(columns(("TENANT", "KEYS", "LIMITS"), rows))
+    data = [
+        {"tenant": tenant, "keys": keys[tenant], "limits": document_of(each)}
+        for tenant, each in zip(tenants, found, strict=True)
+    ]
+    show(data, ("TENANT", "KEYS", "LIMITS"), rows, as_json=as_json)
     return 0
 
 
@@ -121,16 +126,31 @@ def limits_from(asked: Asked, before: Limits = Limits()) -> Limits:
     )
 
 
+def document_of(limits: Limits) -> dict[str, int | str | None]:
+    """By the names of the options; null is no limit."""
+    return {
+        "requests_per_minute": limits.requests_per_minute,
+        "tokens_per_minute": limits.tokens_per_minute,
+        "usd_per_day": _usd(limits.pico_per_day),
+        "usd_per_month": _usd(limits.pico_per_month),
+        "concurrent": limits.concurrent,
+    }
+
+
 def words(limits: Limits) -> str:
     """As a list shows them."""
     said = {
         "requests/minute": limits.requests_per_minute,
         "tokens/minute": limits.tokens_per_minute,
-        "USD/day": None if limits.pico_per_day is None else dollars(limits.pico_per_day),
-        "USD/month": None if limits.pico_per_month is None else dollars(limits.pico_per_month),
+        "USD/day": _usd(limits.pico_per_day),
+        "USD/month": _usd(limits.pico_per_month),
         "at once": limits.concurrent,
     }
     return ", ".join(f"{most} {of}" for of, most in said.items() if most is not None) or NONE
+
+
+def _usd(pico: int | None) -> str | None:
+    return None if pico is None else dollars(pico)
 
 
 def _change(deployment: Deployment, asked: Asked, tenant: str, key_id: str | None) -> Limits:

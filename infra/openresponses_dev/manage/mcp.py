@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -22,7 +23,8 @@ from openresponses.toolbox.mcp.servers import LABEL, SERVERS, Approval, Configur
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
-from openresponses_dev.manage.problems import Problem, columns, warn
+from openresponses_dev.manage.output import AsJson, show
+from openresponses_dev.manage.problems import Problem, warn
 from openresponses_dev.manage.provider_options import read_secret
 from openresponses_dev.manage.providers import too_near, without_secrets
 
@@ -67,13 +69,14 @@ def with_headers(label: str, document: dict[str, JsonValue], names: Sequence[str
     return text
 
 
-def list_servers(*, where: Where = Where()) -> int:
-    rows = map(_row, parameters.read_all(deployment_at(where), SERVERS))
-    say(columns(("LABEL", "URL", "HEADERS", "APPROVAL", "TOOLS", "DESCRIPTION"), rows))
+def list_servers(*, as_json: AsJson = False, where: Where = Where()) -> int:
+    found = parameters.read_all(deployment_at(where), SERVERS)
+    head = ("LABEL", "URL", "HEADERS", "APPROVAL", "TOOLS", "DESCRIPTION")
+    show([*map(_document, found)], head, map(_row, found), as_json=as_json)
     return 0
 
 
-def try_server(label: str, /, *, where: Where = Where()) -> int:
+def try_server(label: str, /, *, as_json: AsJson = False, where: Where = Where()) -> int:
     deployment = deployment_at(where)
     server = stored_server(deployment, label)
     begun = time.monotonic()
@@ -81,19 +84,19 @@ def try_server(label: str, /, *, where: Where = Where()) -> int:
         tools = asyncio.run(_tools(server))
     except (McpFailure, ValueError) as failure:
         raise Problem(f"{label}: {failure}", _mend(failure, deployment, server)) from None
-    say(f"{label} answered in {time.monotonic() - begun:.2f} s: {len(tools)} tools")
-    asked = McpTool.model_validate({"server_label": label})
+    say(f"{label} answered in {time.monotonic() - begun:.2f} s: {len(tools)} tools", sys.stderr if as_json else None)
+    data = [_tool(tool, server) for tool in tools]
     rows = (
         (
-            tool.name,
-            "yes" if allowed(tool, asked, server) else "no",
+            str(each["name"]),
+            "yes" if each["offered"] else "no",
             server.approval,
-            "yes" if (tool.annotations or {}).get("readOnlyHint") is True else "no",
-            _shortened(tool.description or "-"),
+            "yes" if each["only_reads"] else "no",
+            _shortened(str(each["description"] or "-")),
         )
-        for tool in tools
+        for each in data
     )
-    say(columns(("TOOL", "OFFERED", "APPROVAL", "ONLY READS", "DESCRIPTION"), rows))
+    show(data, ("TOOL", "OFFERED", "APPROVAL", "ONLY READS", "DESCRIPTION"), rows, as_json=as_json)
     if missing := {*server.allow} - {tool.name for tool in tools}:
         warn(f"it has no tool {', '.join(sorted(missing))}, which --allow names")
     return 0
@@ -146,6 +149,33 @@ def _shortened(text: str) -> str:
 
 def _missing(deployment: Deployment, label: str) -> Problem:
     return Problem(f"there is no MCP server {label} in {deployment.title}", deployment.command("mcp list"))
+
+
+def _tool(tool: ListedTool, server: ConfiguredServer) -> dict[str, object]:
+    return {
+        "name": tool.name,
+        "offered": allowed(tool, McpTool.model_validate({"server_label": server.label}), server),
+        "approval": server.approval,
+        "only_reads": (tool.annotations or {}).get("readOnlyHint") is True,
+        "description": tool.description or None,
+    }
+
+
+def _document(found: parameters.Parameter) -> dict[str, object]:
+    try:
+        server = server_of(found.name, found.text)
+    except Problem as problem:
+        nothing = dict.fromkeys(("url", "headers", "approval", "allow", "description"))
+        return {"label": found.name, **nothing, "error": str(problem)}
+    return {
+        "label": server.label,
+        "url": without_secrets(server.url),
+        "headers": list(server.headers),
+        "approval": server.approval,
+        "allow": list(server.allow) or None,
+        "description": server.description or None,
+        "error": None,
+    }
 
 
 def _row(found: parameters.Parameter) -> tuple[str, ...]:

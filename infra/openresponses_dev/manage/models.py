@@ -13,7 +13,8 @@ from openresponses.routing.catalog import NAME, parse_alias
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
-from openresponses_dev.manage.problems import Problem, columns, warn
+from openresponses_dev.manage.output import AsJson, show
+from openresponses_dev.manage.problems import Problem, warn
 
 
 def set_alias(
@@ -34,11 +35,12 @@ def set_alias(
     return 0
 
 
-def list_models(*, where: Where = Where()) -> int:
+def list_models(*, as_json: AsJson = False, where: Where = Where()) -> int:
     deployment = deployment_at(where)
     configured = provider_names(deployment)
-    rows = [(each.name, _shown(each, configured)) for each in parameters.read_all(deployment, "models")]
-    say(columns(("ALIAS", "TARGETS"), rows))
+    found = parameters.read_all(deployment, "models")
+    rows = [(each.name, _shown(each, configured)) for each in found]
+    show([_document(each, configured) for each in found], ("ALIAS", "TARGETS"), rows, as_json=as_json)
     return 0
 
 
@@ -80,6 +82,15 @@ def naming(aliases: Iterable[parameters.Parameter], provider: str) -> dict[str, 
         if any(target.startswith(f"{provider}/") for target in targets):
             found[each.name] = targets
     return found
+
+
+def _document(alias: parameters.Parameter, configured: set[str]) -> dict[str, object]:
+    try:
+        targets = targets_of(alias.name, alias.text)
+    except Problem as problem:
+        return {"alias": alias.name, "targets": [], "unconfigured": [], "error": str(problem)}
+    missing = unconfigured(targets, configured)
+    return {"alias": alias.name, "targets": targets, "unconfigured": missing, "error": None}
 
 
 def _shown(alias: parameters.Parameter, configured: set[str]) -> str:

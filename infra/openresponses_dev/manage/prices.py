@@ -16,20 +16,26 @@ from openresponses.prices.rates import Rate, Rates
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
-from openresponses_dev.manage.problems import Problem, columns
+from openresponses_dev.manage.output import AsJson, show
+from openresponses_dev.manage.problems import Problem
 from openresponses_dev.manage.providers import named_models, stored_settings
 
 Row = tuple[str, ...]
+_PARTS = ("input", "cached", "cache_write", "output")
+_UNKNOWN: dict[str, None] = dict.fromkeys(_PARTS)
 
 
 def show_prices(
     *models: Annotated[str, Parameter(help="provider/model (default: all that the configuration names)")],
+    as_json: AsJson = False,
     where: Where = Where(),
 ) -> int:
     deployment = deployment_at(where)
-    rows = [_row(settings, model) for settings, model in (_asked(deployment, models) or _named(deployment))]
-    say("US dollars for a million tokens; the log and `serverless:cost` count by these")
-    say(columns(("MODEL", "INPUT", "CACHED", "CACHE WRITE", "OUTPUT", "FROM"), rows))
+    found = _asked(deployment, models) or _named(deployment)
+    if not as_json:
+        say("US dollars for a million tokens; the log and `serverless:cost` count by these")
+    head = ("MODEL", "INPUT", "CACHED", "CACHE WRITE", "OUTPUT", "FROM")
+    show([_document(*each) for each in found], head, [_row(*each) for each in found], as_json=as_json)
     return 0
 
 
@@ -50,16 +56,31 @@ def _named(deployment: Deployment) -> list[tuple[ProviderSettings, str]]:
     return [(each, model) for each in found for model in named_models(deployment, each)]
 
 
+def _document(settings: ProviderSettings, model: str) -> dict[str, object]:
+    """Its rates are null where nobody says what it costs."""
+    rates = rates_for(settings, model, datetime.now(UTC))
+    amounts = {part: _rate(each) for part, each in _parts(rates).items()} if rates else _UNKNOWN
+    return {"model": f"{settings.name}/{model}", **amounts, "from": _origin(settings, model) if rates else None}
+
+
+def _rate(rate: Rate) -> dict[str, object]:
+    tiers = [{"above_input_tokens": start, "usd": _plain(amount)} for start, amount in rate.tiers]
+    return {"usd": _plain(rate.base), "tiers": tiers}
+
+
 def _row(settings: ProviderSettings, model: str) -> Row:
     name, rates = f"{settings.name}/{model}", rates_for(settings, model, datetime.now(UTC))
     if rates is None:
         return name, "unknown", "-", "-", "-", "set it: providers set --price"
-    origin = "the provider's document" if own_price(settings, model) else f"genai-prices {version('genai-prices')}"
-    return name, *map(_amount, _parts(rates)), origin
+    return name, *map(_amount, _parts(rates).values()), _origin(settings, model)
 
 
-def _parts(rates: Rates) -> tuple[Rate, Rate, Rate, Rate]:
-    return rates.input, rates.cached, rates.cache_write, rates.output
+def _origin(settings: ProviderSettings, model: str) -> str:
+    return "the provider's document" if own_price(settings, model) else f"genai-prices {version('genai-prices')}"
+
+
+def _parts(rates: Rates) -> dict[str, Rate]:
+    return {part: getattr(rates, part) for part in _PARTS}
 
 
 def _amount(rate: Rate) -> str:

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
+from openresponses_dev.local.command_line import command
 from openresponses_dev.local.terminal import one_line, say
 
 
@@ -24,9 +25,11 @@ def warn(text: str) -> None:
     say(f"warning: {one_line(text)}", sys.stderr)
 
 
-def fail(error: object) -> int:
-    """Say why a command cannot run as it was typed. Its exit status."""
+def fail(error: object, words: str = "") -> int:
+    """Say why a command cannot run as it was typed, and which command tells more. Its exit status."""
     say(f"openresponses: {error}", sys.stderr)
+    if words:
+        say(f"  try: {command(words)}", sys.stderr)
     return 2
 
 

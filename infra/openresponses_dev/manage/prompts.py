@@ -18,7 +18,8 @@ from openresponses.schema.request import CreateResponse
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage.at_rest import done, storage_of
 from openresponses_dev.manage.deployment import Where, deployment_at
-from openresponses_dev.manage.problems import Problem, columns
+from openresponses_dev.manage.output import AsJson, show
+from openresponses_dev.manage.problems import Problem
 
 MAX_PROMPT = 2**20
 """Bytes of a prompt as JSON. Each request that names it reads all of it."""
@@ -48,12 +49,13 @@ def set_prompt(
     return 0
 
 
-def list_prompts(*, tenant: Tenant, where: Where = Where()) -> int:
+def list_prompts(*, tenant: Tenant, as_json: AsJson = False, where: Where = Where()) -> int:
     found = done(storage_of(deployment_at(where), tenant).prompts.listed())
     rows = [
         (each.id, str(each.version), f"{datetime.fromtimestamp(each.created_at, UTC):%Y-%m-%d %H:%M}") for each in found
     ]
-    say(columns(("PROMPT", "NEWEST", "SINCE"), rows))
+    data = [{"name": each.id, "version": each.version, "created_at": each.created_at} for each in found]
+    show(data, ("PROMPT", "NEWEST", "SINCE"), rows, as_json=as_json)
     return 0
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from cyclopts import Parameter
@@ -15,18 +16,31 @@ from openresponses_dev.local.terminal import say
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.models import naming
+from openresponses_dev.manage.output import AsJson, show
 from openresponses_dev.manage.presets import PRESETS
-from openresponses_dev.manage.problems import Problem, columns, warn
+from openresponses_dev.manage.problems import Problem, warn
 from openresponses_dev.manage.provider_options import ProviderOptions, document_of, settings_of
 from openresponses_dev.manage.trial import attempt
 
 
-def show_presets() -> int:
+def show_presets(*, as_json: AsJson = False) -> int:
     rows = [
         (name, each.title, each.dialect, each.base_url or "-", "yes" if each.key else "no", each.note)
         for name, each in PRESETS.items()
     ]
-    say(columns(("NAME", "FOR", "DIALECT", "BASE URL", "KEY", "NOTE"), rows))
+    data = [
+        {
+            "name": name,
+            "title": each.title,
+            "dialect": each.dialect,
+            "base_url": each.base_url or None,
+            "key": each.key,
+            "model": each.model or None,
+            "note": each.note or None,
+        }
+        for name, each in PRESETS.items()
+    ]
+    show(data, ("NAME", "FOR", "DIALECT", "BASE URL", "KEY", "NOTE"), rows, as_json=as_json)
     return 0
 
 
@@ -49,11 +63,11 @@ def set_provider(
     return 0
 
 
-def list_providers(*, where: Where = Where()) -> int:
+def list_providers(*, as_json: AsJson = False, where: Where = Where()) -> int:
     deployment = deployment_at(where)
-    found = parameters.read_all(deployment, "providers")
-    rows = [*map(_row, built_in(deployment.default_provider)), *map(_stored, found)]
-    say(columns(("NAME", "DIALECT", "BASE URL", "KEY", "MODELS LISTED"), rows))
+    data = [*map(_document, built_in(deployment.default_provider))]
+    data += [_stored(each) for each in parameters.read_all(deployment, "providers")]
+    show(data, ("NAME", "DIALECT", "BASE URL", "KEY", "MODELS LISTED"), map(_row, data), as_json=as_json)
     return 0
 
 
@@ -144,16 +158,30 @@ def _everybodys_model(settings: ProviderSettings) -> str:
     return next((each.model for each in PRESETS.values() if each.model and each.base_url == settings.base_url), "")
 
 
-def _stored(found: parameters.Parameter) -> tuple[str, ...]:
+def _stored(found: parameters.Parameter) -> dict[str, object]:
     try:
-        return _row(settings_of(found.name, found.text))
+        return _document(settings_of(found.name, found.text))
     except Problem as problem:
-        return (found.name, "-", "-", "-", str(problem))
+        nothing = dict.fromkeys(("dialect", "base_url", "key"))
+        return {"name": found.name, **nothing, "models": [], "error": str(problem)}
 
 
-def _row(settings: ProviderSettings) -> tuple[str, ...]:
-    key, models = "yes" if settings.api_key else "no", ", ".join(settings.models)
-    return settings.name, settings.dialect, address_of(settings) or "-", key, models or "-"
+def _document(settings: ProviderSettings) -> dict[str, object]:
+    """`key` says whether it has one."""
+    return {
+        "name": settings.name,
+        "dialect": settings.dialect,
+        "base_url": address_of(settings) or None,
+        "key": bool(settings.api_key),
+        "models": list(settings.models),
+        "error": None,
+    }
+
+
+def _row(each: Mapping[str, Any]) -> tuple[str, ...]:
+    key = {True: "yes", False: "no", None: "-"}[each["key"]]
+    models = each["error"] or ", ".join(each["models"]) or "-"
+    return each["name"], each["dialect"] or "-", each["base_url"] or "-", key, models
 
 
 def address_of(settings: ProviderSettings) -> str:

@@ -18,7 +18,8 @@ from openresponses.toolbox.web_search.source import SEARCH
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Where, deployment_at
-from openresponses_dev.manage.problems import Problem, columns, warn
+from openresponses_dev.manage.output import AsJson, show
+from openresponses_dev.manage.problems import Problem, warn
 from openresponses_dev.manage.provider_options import read_secret
 from openresponses_dev.manage.providers import too_near, without_secrets
 
@@ -54,9 +55,9 @@ def set_tool(
     return 0
 
 
-def list_tools(*, where: Where = Where()) -> int:
+def list_tools(*, as_json: AsJson = False, where: Where = Where()) -> int:
     found = parameters.read_all(deployment_at(where), "tools")
-    say(columns(("NAME", "RUN BY", "KEY", "DESCRIPTION"), map(_row, found)))
+    show([*map(_document, found)], ("NAME", "RUN BY", "KEY", "DESCRIPTION"), map(_row, found), as_json=as_json)
     return 0
 
 
@@ -103,6 +104,16 @@ def _parsed(text: str) -> Configuration:
         return parsed(text)
     except ValueError as error:
         raise Problem(f"{SEARCH}: {error}") from None
+
+
+def _document(found: parameters.Parameter) -> dict[str, object]:
+    name, run_by, key, description = _row(found)
+    return {
+        "name": name,
+        "run_by": None if run_by == "-" else run_by,
+        "key": key == "yes",
+        "description": None if description == "-" else description,
+    }
 
 
 def _row(found: parameters.Parameter) -> tuple[str, ...]:

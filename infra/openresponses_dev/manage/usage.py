@@ -17,7 +17,8 @@ from openresponses_dev.local.terminal import say
 from openresponses_dev.manage.at_rest import done, storage_of
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.keys import all_keys
-from openresponses_dev.manage.problems import Problem, columns
+from openresponses_dev.manage.output import AsJson, show_table
+from openresponses_dev.manage.problems import Problem
 
 By: TypeAlias = Literal["key", "tenant", "model", "day"]
 Found: TypeAlias = dict[str, list[UsageRow]]
@@ -32,7 +33,7 @@ def show_usage(
     tenant: Annotated[
         tuple[str, ...], Parameter(metavar="TENANT", help="repeat it (default: all that have a key)")
     ] = (),
-    as_json: Annotated[bool, Parameter("--json", help="for programs")] = False,
+    as_json: AsJson = False,
     where: Where = Where(),
 ) -> int:
     try:
@@ -49,7 +50,7 @@ def show_usage(
         return 0
     say(f"{first} to {last} (UTC), in {deployment.title}")
     head = (by.upper(), "REQUESTS", "TURNS", "INPUT", "CACHED", "OUTPUT", "REASONING", "USD", "OF UNKNOWN COST")
-    say(columns(head, [*(_row(name, each) for name, each in sums.items()), _row("total", total)]))
+    show_table(head, [*(_row(name, each) for name, each in sums.items()), _row("total", total)])
     return 0
 
 

@@ -27,10 +27,12 @@ from openresponses.webhooks.notify import WebhookPorts
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage.at_rest import DeploymentAws, done, storage_of
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
-from openresponses_dev.manage.problems import Problem, columns
+from openresponses_dev.manage.output import AsJson, show
+from openresponses_dev.manage.problems import Problem
 
 SHOWN = 1_000
 """Events that were given up: as many are read."""
+_OF_A_LETTER = ("endpoint_id", "event_type", "response_id", "created_at", "given_up_at", "reason")
 Tenant = Annotated[str, Parameter(metavar="TENANT", help="whose responses it is told of")]
 Id = Annotated[str, Parameter(help="of the endpoint, as `webhooks list` shows it")]
 
@@ -68,7 +70,7 @@ def create_endpoint(
     return 0
 
 
-def list_endpoints(*, tenant: Tenant, where: Where = Where()) -> int:
+def list_endpoints(*, tenant: Tenant, as_json: AsJson = False, where: Where = Where()) -> int:
     stored = _endpoints(deployment_at(where), tenant)
 
     async def read() -> tuple[list[Endpoint], list[DeadLetter]]:
@@ -83,7 +85,19 @@ def list_endpoints(*, tenant: Tenant, where: Where = Where()) -> int:
         )
         for each in endpoints
     ]
-    say(columns(("ID", "NAME", "URL", "EVENTS", "SECRET", "CREATED", "GIVEN UP"), rows))
+    data = [
+        {
+            "id": each.id,
+            "name": each.name,
+            "url": each.url,
+            "event_types": list(each.event_types),
+            "secret_hint": each.hint,
+            "created_at": each.created_at,
+            "given_up": given_up[each.id],
+        }
+        for each in endpoints
+    ]
+    show(data, ("ID", "NAME", "URL", "EVENTS", "SECRET", "CREATED", "GIVEN UP"), rows, as_json=as_json)
     return 0
 
 
@@ -149,7 +163,7 @@ def remove_endpoint(endpoint: Id, /, *, tenant: Tenant, where: Where = Where()) 
     return 0
 
 
-def list_dead(*, tenant: Tenant, where: Where = Where()) -> int:
+def list_dead(*, tenant: Tenant, as_json: AsJson = False, where: Where = Where()) -> int:
     letters = done(_endpoints(deployment_at(where), tenant).dead(SHOWN))
     rows = [
         (
@@ -162,7 +176,8 @@ def list_dead(*, tenant: Tenant, where: Where = Where()) -> int:
         )
         for each in letters
     ]
-    say(columns(("ENDPOINT", "EVENT", "RESPONSE", "ENDED", "GIVEN UP", "WHY"), rows))
+    data = [{name: getattr(each, name) for name in _OF_A_LETTER} for each in letters]
+    show(data, ("ENDPOINT", "EVENT", "RESPONSE", "ENDED", "GIVEN UP", "WHY"), rows, as_json=as_json)
     return 0
 
 

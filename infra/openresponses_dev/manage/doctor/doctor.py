@@ -13,7 +13,8 @@ from openresponses_dev.manage.doctor import checks_account as account
 from openresponses_dev.manage.doctor import checks_configuration as configuration
 from openresponses_dev.manage.doctor import checks_resources as resources
 from openresponses_dev.manage.doctor.checks_websocket import websocket
-from openresponses_dev.manage.doctor.findings import Finding, ok, problem, shown, verdict
+from openresponses_dev.manage.doctor.findings import Finding, document_of, ok, problem, shown, verdict
+from openresponses_dev.manage.output import AsJson, show_json
 from openresponses_dev.manage.problems import Problem, translated
 
 _SETTLED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
@@ -41,14 +42,19 @@ _CHECKS: dict[str, Callable[[Deployment], Iterable[Finding]]] = {
 def doctor(
     *,
     live: Annotated[bool, Parameter(help="ask each provider for a few words, too")] = False,
+    as_json: AsJson = False,
     where: Where = Where(),
 ) -> int:
     """The exit status: 1 where something must be mended. Shows each finding as it comes."""
     findings: list[Finding] = []
     for finding in _examine(where, live):
         findings.append(finding)
-        say(shown(finding))
-    say(verdict(findings))
+        if not as_json:
+            say(shown(finding))
+    if as_json:
+        show_json([document_of(finding) for finding in findings])
+    else:
+        say(verdict(findings))
     return int(any(finding.state == "problem" for finding in findings))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from openresponses_dev.local.terminal import one_line
@@ -31,6 +31,10 @@ def note(about: str, detail: str, mend: str = "") -> Finding:
 
 def problem(about: str, detail: str, mend: str = "") -> Finding:
     return Finding(about, "problem", detail, mend)
+
+
+def document_of(finding: Finding) -> dict[str, str | None]:
+    return {**asdict(finding), "mend": finding.mend or None}
 
 
 def shown(finding: Finding) -> str:
