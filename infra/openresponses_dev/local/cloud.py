@@ -21,6 +21,8 @@ from openresponses.client_keys import new_token
 from openresponses_dev.local import restart, sam_local, status_page
 from openresponses_dev.local.address import LOOPBACK
 from openresponses_dev.local.background import Background
+from openresponses_dev.local.console.at_rest import AtRest
+from openresponses_dev.local.console.pages import Pages
 from openresponses_dev.local.gateway.gateway import IDLE_TIMEOUT_S, QUEUE_S, Gateway
 from openresponses_dev.local.gateway.management import Management
 from openresponses_dev.local.gateway.server import Doors, HttpServer
@@ -132,6 +134,8 @@ class LocalCloud:
         )
         self._beside: list[asyncio.Task[None]] = []
         self._running = AsyncExitStack()
+        history = self.log.history
+        self._pages = Pages(self, AtRest(self.aws, variables, history), history, self._status_document)
         visitors = Visitors(self._variables().get("OPENRESPONSES_ALLOWED_ORIGINS", "").replace(",", " ").split())
         gateway = self._gateway(visitors, idle_timeout_s, queue_s)
         self._sockets = self._socket_gateway(visitors, socket_limits)
@@ -196,6 +200,7 @@ class LocalCloud:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._pages.end()
         for task in self._beside:
             task.cancel()
         await asyncio.gather(*self._beside, return_exceptions=True)
@@ -217,10 +222,7 @@ class LocalCloud:
             log=self.log,
             idle_timeout_s=idle_timeout_s,
             queue_s=queue_s,
-            pages={
-                status_page.PATH: lambda: status_page.status_page(self.functions, self.aws.executions()),
-                status_page.JSON_PATH: self._status_document,
-            },
+            pages=self._pages,
             visitors=visitors,
         )
 

@@ -11,15 +11,15 @@ from typing import Annotated
 from cyclopts import Group, Parameter
 
 from openresponses.client_keys import check_tenant, parse
-from openresponses.core.bill import PER_DOLLAR, dollars
+from openresponses.core.bill import PER_DOLLAR
 from openresponses.core.storage import MAX_RUNNING, Limits
 from openresponses.storage.dynamodb.client_keys import find_key, list_keys
 from openresponses.storage.dynamodb.limits import change_limits, find_limits
+from openresponses_dev.local.limit_words import NONE, words
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.problems import Problem, columns, translated
 
-NONE = "none"
 _WITHOUT_KEYS = ("jwt-", "iam-")
 """How the ids of those begin whom a token, or a signature of AWS, lets in. No key's does: it has no hyphen."""
 _MOST = 10**12
@@ -119,18 +119,6 @@ def limits_from(asked: Asked, before: Limits = Limits()) -> Limits:
         pico_per_month=_money(asked, "usd_per_month", before.pico_per_month),
         concurrent=_count(asked, "concurrent", before.concurrent, MAX_RUNNING),
     )
-
-
-def words(limits: Limits) -> str:
-    """As a list shows them."""
-    said = {
-        "requests/minute": limits.requests_per_minute,
-        "tokens/minute": limits.tokens_per_minute,
-        "USD/day": None if limits.pico_per_day is None else dollars(limits.pico_per_day),
-        "USD/month": None if limits.pico_per_month is None else dollars(limits.pico_per_month),
-        "at once": limits.concurrent,
-    }
-    return ", ".join(f"{most} {of}" for of, most in said.items() if most is not None) or NONE
 
 
 def _change(deployment: Deployment, asked: Asked, tenant: str, key_id: str | None) -> Limits:
