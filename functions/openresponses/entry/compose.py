@@ -47,7 +47,7 @@ class Deployment:
         self.clients = _clients(aws.region) if aws.table else None
         self._storage = _storage(aws, self.clients) if self.clients else None
         self._parameters, self._keys, self._sources = (
-            _configured(aws, self.settings.loopback) if aws.ssm_prefix else _unconfigured()
+            _configured(aws, self.settings.loopback) if aws.ssm_prefix else _unconfigured(aws)
         )
         self._known = dict[tuple[str, str], Known]()
         self._spent = dict[str, dict[str, tuple[str, float]]]()
@@ -196,10 +196,10 @@ def _storage(settings: AwsSettings, clients: "Aws") -> "partial[Storage]":
     )
 
 
-def _unconfigured() -> tuple[Parameters, Keys, list[ToolSource]]:
+def _unconfigured(settings: AwsSettings) -> tuple[Parameters, Keys, list[ToolSource]]:
     from ..storage.memory import MemoryParameters
 
-    return MemoryParameters(), of_this_process(), [ToolFiles()]
+    return MemoryParameters(), of_this_process(), [ToolFiles(traced=settings.tracebacks)]
 
 
 def _configured(settings: AwsSettings, loopback: bool) -> tuple[Parameters, Keys, list[ToolSource]]:
@@ -219,5 +219,5 @@ def _configured(settings: AwsSettings, loopback: bool) -> tuple[Parameters, Keys
         key=settings.key_arn,
     )
     lambdas = LambdaTools(parameters, LambdaFunctions(settings.region), settings.response_days * DAY)
-    sources: list[ToolSource] = [ToolFiles(), lambdas, WebSearch(parameters, loopback)]
+    sources: list[ToolSource] = [ToolFiles(traced=settings.tracebacks), lambdas, WebSearch(parameters, loopback)]
     return parameters, kept_in(parameters), sources

@@ -46,7 +46,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
 class AwsSettings:
     """Where things are. Without a `table` nothing is stored. Without an `ssm_prefix` there is no provider but a
     built-in one, and every tool is a file. A parameter is read again after `config_seconds`. With a `key_arn`, what the
-    server itself configures is encrypted with that KMS key.
+    server itself configures is encrypted with that KMS key. `tracebacks`: the log tells all that is wrong with a tool.
     """
 
     region: str
@@ -58,6 +58,7 @@ class AwsSettings:
     ssm_prefix: str
     config_seconds: int
     key_arn: str
+    tracebacks: bool
 
 
 def aws_settings_from(environment: Mapping[str, str]) -> AwsSettings:
@@ -73,6 +74,7 @@ def aws_settings_from(environment: Mapping[str, str]) -> AwsSettings:
         ssm_prefix=get("OPENRESPONSES_SSM_PREFIX", "").rstrip("/"),
         config_seconds=_number(environment, "OPENRESPONSES_CONFIG_SECONDS", 60),
         key_arn=get("OPENRESPONSES_KEY_ARN", ""),
+        tracebacks=_flag(environment, "OPENRESPONSES_TRACEBACKS", False),
     )
 
 

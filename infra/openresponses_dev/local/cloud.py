@@ -57,8 +57,10 @@ MAX_ENVIRONMENT_BYTES = 4096
 _EXPIRY_S = 600.0
 DEFAULT_CONCURRENCY = 10  # what a new AWS account has
 _WEBSOCKET_VARIABLE = "OPENRESPONSES_WEBSOCKET_URL"
-_LOOPBACK = {"OPENRESPONSES_LOOPBACK": "true"}
-"""Lets the functions connect to what a request names on this machine. No template sets it."""
+_LOCALLY = {"OPENRESPONSES_LOOPBACK": "true", "OPENRESPONSES_TRACEBACKS": "true"}
+"""Lets the functions connect to what a request names on this machine, and tell all of what is wrong with a tool. No
+template sets these.
+"""
 PREFERRED = {"WebSocket": "true"}
 """Parameters that have another default in the local cloud than on AWS."""
 UNLIMITED_FRAME_BYTES = 1024 * 1024
@@ -275,7 +277,7 @@ class LocalCloud:
 
     def environment(self, spec: FunctionSpec, runtime_api: str) -> dict[str, str]:
         """All the variables of a sandbox whose Runtime API is at this address."""
-        services = {**_LOOPBACK, **self.aws.environment(), **self._sockets_environment()}
+        services = {**_LOCALLY, **self.aws.environment(), **self._sockets_environment()}
         return sandbox_environment(spec, runtime_api, services, self._env)
 
     def _sockets_environment(self) -> dict[str, str]:
@@ -295,7 +297,7 @@ class LocalCloud:
             stack.callback(self._private.remove, name)
             specs = [function.spec for function in self.functions.values()]
             sockets = self._sockets_environment()
-            services = {**_LOOPBACK, **self.aws.environment_in_a_container(), **sockets}
+            services = {**_LOCALLY, **self.aws.environment_in_a_container(), **sockets}
             self._private.write(sam_local.FILE, sam_local.env_vars(specs, services, {**sockets, **self._env}))
             stack.callback(self._private.remove, sam_local.FILE)
 
