@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from openresponses.schema.server_items import HostedToolCall, McpListTools, Serv
 from openresponses.schema.tools import HostedTool
 from openresponses.toolbox import Toolbox
 from openresponses.toolbox.files import ToolFiles
-from openresponses.toolbox.source import ToolFailed
+from openresponses.toolbox.source import ToolFailed, ToolMisconfigured
 from openresponses.tools.clock import time_in
 from tests.unit.kit import new_run
 
@@ -153,9 +154,57 @@ async def test_our_own_tools_describe_themselves_and_every_parameter(name: str) 
     assert all(each["description"] for each in properties.values())
 
 
-async def test_a_signature_that_no_json_object_fits_is_its_authors_mistake() -> None:
-    with pytest.raises(TypeError, match="parameter 'words'"):
-        await offered("speaks")
+async def test_a_file_that_is_no_tool_is_its_authors_mistake_and_harms_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A client learns the class. Where tracebacks are asked for, it learns the place, and the log the traceback."""
+    package = f"own_tools_{tmp_path.name.replace('-', '_')}"
+    folder = tmp_path / package
+    folder.mkdir()
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    wrong = {
+        "unparsed": ("x = 1\ndef unparsed(:\n", "SyntaxError", 2),
+        "unimported": ("import json\n\nimport no_such_package\n", "ModuleNotFoundError", 3),
+        "stops": ("import sys\n\n\ndef leave() -> None:\n    sys.exit(3)\n\n\nleave()\n", "SystemExit", 5),
+        "untyped": ('"""A tool."""\n\ndef untyped(word) -> str:\n    return word\n', "TypeError", 3),
+        "misnamed": ("def other() -> str:\n    return 'x'\n", "TypeError", 1),
+        "unschemed": ("class Odd: ...\n\ndef unschemed(x: Odd) -> str:\n    return ''\n", "PydanticSchemaGen", 3),
+        "good": ("def good() -> str:\n    return {}['no']\n", "", 2),
+    }
+    for name, (text, _, _) in wrong.items():
+        (folder / f"{name}.py").write_text(text)
+    for traced in (False, True):
+        caplog.clear()
+        tools = Toolbox([ToolFiles(package, traced=traced)])
+        for name, (_, kind, line) in wrong.items():
+            caplog.clear()
+            if not kind:
+                assert await tools.offer(HostedTool(type=f"serverless:{name}"))
+                output = await tools.call(calling(name, "{}"), new_run())
+                assert output == ToolOutput("good failed: KeyError: 'no'", failed=True)
+                kind = "KeyError"
+            else:
+                with pytest.raises(ToolMisconfigured) as refused:
+                    await tools.offer(HostedTool(type=f"serverless:{name}"))
+                error = refused.value
+                assert (error.status, error.code) == (500, "tool_misconfigured")
+                assert f"'{name}'" in error.message
+                assert kind in error.message
+                assert (f"{package}/{name}.py:{line}: " in error.message) is traced
+                assert (await tools.call(calling(name, "{}"), new_run())).failed
+            (told, *_) = caplog.messages
+            if not traced:
+                assert told.startswith(f"tool {name} ")
+                assert kind in told
+                assert str(folder) not in told
+                continue
+            record = json.loads(told)
+            assert (record["file"], record["line"]) == (str(folder / f"{name}.py"), line)
+            assert record["error"].startswith(kind)
+            frames = [each for each in record["exception"].splitlines() if each.startswith('  File "')]
+            assert all(str(folder) in frame for frame in frames[:1])
+            assert "toolbox" not in record["exception"]
+    assert (await ToolFiles().offer(HostedTool(type="serverless:clock"))) is not None
 
 
 def test_finding_the_tools_imports_none_of_them() -> None:

@@ -199,16 +199,17 @@ def _storage(settings: AwsSettings, clients: "Aws") -> "partial[Storage]":
 def _unconfigured(settings: AwsSettings) -> tuple[Parameters, Keys, list[ToolSource]]:
     from ..storage.memory import MemoryParameters
 
-    return MemoryParameters(), of_this_process(), [*_files(settings.tools)]
+    return MemoryParameters(), of_this_process(), [*_files(settings)]
 
 
-def _files(own: str) -> list[ToolFiles]:
+def _files(settings: AwsSettings) -> list[ToolFiles]:
     """Tools of one's own win over the server's."""
-    if not own:
-        return [ToolFiles()]
+    ours = ToolFiles(traced=settings.tracebacks)
+    if not settings.tools:
+        return [ours]
     from ..toolbox.own_files import own_files
 
-    return [own_files(own), ToolFiles()]
+    return [own_files(settings.tools, traced=settings.tracebacks), ours]
 
 
 def _configured(settings: AwsSettings, loopback: bool) -> tuple[Parameters, Keys, list[ToolSource]]:
@@ -228,5 +229,5 @@ def _configured(settings: AwsSettings, loopback: bool) -> tuple[Parameters, Keys
         key=settings.key_arn,
     )
     lambdas = LambdaTools(parameters, LambdaFunctions(settings.region), settings.response_days * DAY)
-    sources: list[ToolSource] = [*_files(settings.tools), lambdas, WebSearch(parameters, loopback)]
+    sources: list[ToolSource] = [*_files(settings), lambdas, WebSearch(parameters, loopback)]
     return parameters, kept_in(parameters), sources

@@ -46,7 +46,8 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
 class AwsSettings:
     """Where things are. Without a `table` nothing is stored. Without an `ssm_prefix` there is no provider but a
     built-in one, and every tool is a file. A parameter is read again after `config_seconds`. With a `key_arn`, what the
-    server itself configures is encrypted with that KMS key. `tools` is a folder of further tools.
+    server itself configures is encrypted with that KMS key. `tools` is a folder of further tools. `tracebacks`: the log
+    tells all that is wrong with a tool.
     """
 
     region: str
@@ -59,6 +60,7 @@ class AwsSettings:
     config_seconds: int
     key_arn: str
     tools: str
+    tracebacks: bool
 
 
 def aws_settings_from(environment: Mapping[str, str]) -> AwsSettings:
@@ -75,6 +77,7 @@ def aws_settings_from(environment: Mapping[str, str]) -> AwsSettings:
         config_seconds=_number(environment, "OPENRESPONSES_CONFIG_SECONDS", 60),
         key_arn=get("OPENRESPONSES_KEY_ARN", ""),
         tools=get("OPENRESPONSES_TOOLS", "").rstrip("/"),
+        tracebacks=_flag(environment, "OPENRESPONSES_TRACEBACKS", False),
     )
 
 

@@ -9,13 +9,14 @@ Raise ValueError to tell the model what to do better. `TIMEOUT` in the module is
 
 import asyncio
 import inspect
-import logging
 import re
+import sys
 from collections.abc import Callable
 from functools import cached_property
 from importlib import import_module
+from importlib.util import find_spec
 from pkgutil import iter_modules
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, cast, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -25,32 +26,41 @@ from ..core.ports import Offer, Offerable, ToolOutput
 from ..core.run import Run
 from ..schema.base import JsonObject
 from ..schema.server_items import HostedToolCall, McpListTools, ServerCall
+from .mistakes import Mistakes, Place
 from .source import ToolFailed, arguments_of, hosted_name, hosted_tool, listed
 
 DEFAULT_TIMEOUT = 10.0
 """Seconds."""
-_log = logging.getLogger(__name__)
 
 
 class ToolFiles:
-    """The modules of `package`: found by file name, imported when first offered or called."""
+    """The modules of `package`: found by file name, imported when first offered or called. `traced`: what is wrong with
+    one is told with its traceback.
+    """
 
-    def __init__(self, package: str = "openresponses.tools") -> None:
-        self._package = package
+    def __init__(self, package: str = "openresponses.tools", *, traced: bool = False) -> None:
+        self._package, self._traced = package, traced
         self._loaded: dict[str, _ToolFile] = {}
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        path = import_module(self._package).__path__
-        return tuple(sorted(module.name for module in iter_modules(path) if not module.name.startswith("_")))
+        return tuple(sorted(each.name for each in iter_modules(self._folders) if not each.name.startswith("_")))
+
+    @cached_property
+    def _folders(self) -> list[str]:
+        return [*import_module(self._package).__path__]
+
+    @cached_property
+    def _mistakes(self) -> Mistakes:
+        return Mistakes(self._folders, traced=self._traced)
 
     async def offer(self, tool: Offerable, known: McpListTools | None = None) -> Offer | None:
-        """Raises TypeError if the function of the file can't be a tool."""
+        """Raises ToolMisconfigured if the file can't be imported, or its function can't be a tool."""
         file = self._find(tool.type)
         return Offer([hosted_tool(file.name, file.description, file.parameters)]) if file else None
 
     async def call(self, call: ServerCall, run: Run) -> ToolOutput | None:
-        """Raises ToolFailed."""
+        """Raises ToolFailed, ToolMisconfigured."""
         if not isinstance(call, HostedToolCall):
             return None
         file = self._find(call.type)
@@ -61,16 +71,23 @@ class ToolFiles:
         if name is None or name not in self.names:
             return None
         if name not in self._loaded:
-            self._loaded[name] = _ToolFile(import_module(f"{self._package}.{name}"))
+            self._loaded[name] = self._load(f"{self._package}.{name}", name)
         return self._loaded[name]
+
+    def _load(self, module: str, name: str) -> "_ToolFile":
+        """Raises ToolMisconfigured: what one file does keeps no other from its work."""
+        try:
+            return _ToolFile(import_module(module), self._mistakes)
+        except (Exception, SystemExit) as error:
+            raise self._mistakes.unusable(name, error, _declared(module, name)) from error
 
 
 class _ToolFile:
     """A typed function: its schema, its arguments checked, its time limited. Raises TypeError if it can't be a tool."""
 
-    def __init__(self, module: ModuleType) -> None:
-        self.name = module.__name__.rpartition(".")[2]
-        self._function: Callable[..., Any] = getattr(module, self.name)
+    def __init__(self, module: ModuleType, mistakes: Mistakes) -> None:
+        self.name, self._mistakes = module.__name__.rpartition(".")[2], mistakes
+        self._function = _function(module, self.name)
         self._timeout = float(getattr(module, "TIMEOUT", DEFAULT_TIMEOUT))
         doc = inspect.getdoc(self._function) or ""
         self.description = " ".join(doc.partition("\n\n")[0].split())
@@ -90,12 +107,14 @@ class _ToolFile:
                     result = await asyncio.to_thread(self._function, **values)
             return result if isinstance(result, str) else to_json(result).decode()
         except ValueError as error:
+            self._mistakes.refused(self.name, error)
             raise ToolFailed(str(error)) from error
         except Exception as error:
             if isinstance(error, TimeoutError) and clock.expired():
+                self._mistakes.overran(self.name, self._timeout)
                 message = f"{self.name} took longer than {self._timeout:g} seconds and was given up."
                 raise ToolFailed(message) from error
-            _log.warning("tool %s raised %s", self.name, type(error).__name__)
+            self._mistakes.raised(self.name, error)
             raise ToolFailed(f"{self.name} failed: {type(error).__name__}: {error}") from error
 
     def _check(self, arguments: str) -> BaseModel:
@@ -107,6 +126,22 @@ class _ToolFile:
             wrong = "; ".join(f"{_path(each['loc'])}: {each['msg']}" for each in found[:5])
             message = f"Wrong arguments for {self.name}. {wrong}. It takes {listed(self.parameters)}."
             raise ToolFailed(message) from error
+
+
+def _function(module: ModuleType, name: str) -> Callable[..., Any]:
+    function: object = getattr(module, name, None)
+    if not callable(function):
+        raise TypeError(f"tool {name}: the file has no function {name}")
+    return function
+
+
+def _declared(module: str, name: str) -> Place:
+    """Where the function is, as far as that is known."""
+    loaded = sys.modules.get(module)
+    code = getattr(getattr(loaded, name, None), "__code__", None)
+    spec = find_spec(module)
+    file = (spec and spec.origin) or name
+    return Place(code.co_filename, code.co_firstlineno) if isinstance(code, CodeType) else Place(file, 1)
 
 
 def _model(name: str, function: Callable[..., Any], described: dict[str, str]) -> type[BaseModel]:

@@ -14,7 +14,7 @@ PACKAGE = "tools"
 _LAYER = "/opt/python"
 
 
-def own_files(folder: str) -> ToolFiles:
+def own_files(folder: str, *, traced: bool = False) -> ToolFiles:
     """The tools of the folder, which may be empty or missing. They can't import what is beside it, unless it is a
     layer's.
     """
@@ -23,7 +23,7 @@ def own_files(folder: str) -> ToolFiles:
     sys.modules[PACKAGE] = module_from_spec(spec)
     if os.path.dirname(folder) == _LAYER:
         _last(_LAYER)
-    return ToolFiles(PACKAGE)
+    return ToolFiles(PACKAGE, traced=traced)
 
 
 def _last(path: str) -> None:

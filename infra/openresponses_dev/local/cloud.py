@@ -21,6 +21,8 @@ from openresponses.client_keys import new_token
 from openresponses_dev.local import restart, sam_local, status_page
 from openresponses_dev.local.address import LOOPBACK
 from openresponses_dev.local.background import Background
+from openresponses_dev.local.console.at_rest import AtRest
+from openresponses_dev.local.console.pages import Pages
 from openresponses_dev.local.gateway.gateway import IDLE_TIMEOUT_S, QUEUE_S, Gateway
 from openresponses_dev.local.gateway.management import Management
 from openresponses_dev.local.gateway.server import Doors, HttpServer
@@ -56,8 +58,10 @@ MAX_ENVIRONMENT_BYTES = 4096
 _EXPIRY_S = 600.0
 DEFAULT_CONCURRENCY = 10  # what a new AWS account has
 _WEBSOCKET_VARIABLE = "OPENRESPONSES_WEBSOCKET_URL"
-_LOOPBACK = {"OPENRESPONSES_LOOPBACK": "true"}
-"""Lets the functions connect to what a request names on this machine. No template sets it."""
+_LOCALLY = {"OPENRESPONSES_LOOPBACK": "true", "OPENRESPONSES_TRACEBACKS": "true"}
+"""Lets the functions connect to what a request names on this machine, and tell all of what is wrong with a tool. No
+template sets these.
+"""
 PREFERRED = {"WebSocket": "true"}
 """Parameters that have another default in the local cloud than on AWS."""
 UNLIMITED_FRAME_BYTES = 1024 * 1024
@@ -133,6 +137,8 @@ class LocalCloud:
         )
         self._beside: list[asyncio.Task[None]] = []
         self._running = AsyncExitStack()
+        history = self.log.history
+        self._pages = Pages(self, AtRest(self.aws, variables, history), history, self._status_document)
         visitors = Visitors(self._variables().get("OPENRESPONSES_ALLOWED_ORIGINS", "").replace(",", " ").split())
         gateway = self._gateway(visitors, idle_timeout_s, queue_s)
         self._sockets = self._socket_gateway(visitors, socket_limits)
@@ -197,6 +203,7 @@ class LocalCloud:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._pages.end()
         for task in self._beside:
             task.cancel()
         await asyncio.gather(*self._beside, return_exceptions=True)
@@ -218,10 +225,7 @@ class LocalCloud:
             log=self.log,
             idle_timeout_s=idle_timeout_s,
             queue_s=queue_s,
-            pages={
-                status_page.PATH: lambda: status_page.status_page(self.functions, self.aws.executions()),
-                status_page.JSON_PATH: self._status_document,
-            },
+            pages=self._pages,
             visitors=visitors,
         )
 
@@ -275,7 +279,7 @@ class LocalCloud:
     def environment(self, spec: FunctionSpec, runtime_api: str) -> dict[str, str]:
         """All the variables of a sandbox whose Runtime API is at this address."""
         apis = local_addresses(spec.environment, self.template.apis.values(), self.origin)
-        services = {**_LOOPBACK, **apis, **self.aws.environment(), **self._sockets_environment()}
+        services = {**_LOCALLY, **apis, **self.aws.environment(), **self._sockets_environment()}
         return sandbox_environment(spec, runtime_api, services, self._env)
 
     def _sockets_environment(self) -> dict[str, str]:
@@ -295,7 +299,7 @@ class LocalCloud:
             stack.callback(self._private.remove, name)
             specs = [function.spec for function in self.functions.values()]
             sockets = self._sockets_environment()
-            services = {**_LOOPBACK, **self.aws.environment_in_a_container(), **sockets}
+            services = {**_LOCALLY, **self.aws.environment_in_a_container(), **sockets}
             self._private.write(sam_local.FILE, sam_local.env_vars(specs, services, {**sockets, **self._env}))
             stack.callback(self._private.remove, sam_local.FILE)
 

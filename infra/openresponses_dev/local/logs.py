@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from datetime import datetime
 from pathlib import Path
-from typing import TextIO, cast
+from typing import TextIO
 
+from openresponses_dev.local.history import OWN, History
+from openresponses_dev.local.records import Metrics, read_record
 from openresponses_dev.local.terminal import visible
 
-_QUIET_KEYS = {
-    *("level", "message", "location", "timestamp", "service", "cold_start", "function_name", "function_memory_size"),
-    *(
-        "function_arn",
-        "function_request_id",
-        "xray_trace_id",
-        "exception",
-        "exception_name",
-        "stack_trace",
-        "sampling_rate",
-    ),
-}
 _FURTHER_LINE = "\n" + " " * len("00:00:00 ")  # so that none looks like a line of the log
 _RED, _DIM, _BOLD, _PLAIN = "\x1b[31m", "\x1b[2m", "\x1b[1m", "\x1b[0m"
 
@@ -33,17 +22,26 @@ class Log:
 
     def __init__(self, stream: TextIO | None, *, raw: bool = False, file: Path | None = None) -> None:
         self._stream, self._raw = stream, raw
+        self.history = History()
         self._terminal = stream is not None and stream.isatty()
         self._file = file.open("ab", buffering=0) if file else None
         self._file_failed = False
 
     def say(self, text: str, *, failed: bool = False) -> None:
+        self.history.add(OWN, "ERROR" if failed else "INFO", text)
         self._show(text, text, _RED if failed else _BOLD)
 
     def output(self, function: str, line: str) -> None:
-        """One line that a function printed."""
-        shown = line if self._raw else condense(line)
-        self._show(shown and f"{function} | {shown}", f"{function} | {line}", _DIM)
+        """One line that a function printed. Metrics are for CloudWatch, and not shown."""
+        record = read_record(line)
+        if isinstance(record, Metrics):
+            self._show(line if self._raw else None, f"{function} | {line}", _DIM)
+            return
+        if record:
+            self.history.recorded(record)
+        text = record.shortened if record else line
+        self.history.add(function, record.level if record else "INFO", text)
+        self._show(f"{function} | {line if self._raw else text}", f"{function} | {line}", _DIM)
 
     def close(self) -> None:
         if self._file:
@@ -73,30 +71,3 @@ class Log:
             if not self._file_failed:
                 self._file_failed = True
                 self.say(f"the log file cannot be written: {error.strerror}", failed=True)
-
-
-def condense(line: str) -> str | None:
-    """Shorten a structured log record. Other lines stay as they are; None for metrics, which are for CloudWatch."""
-    if not line.startswith("{"):
-        return line
-    try:
-        record: object = json.loads(line)
-    except ValueError:
-        return line
-    if not isinstance(record, dict):
-        return line
-    fields = cast("dict[str, object]", record)
-    if "_aws" in fields:
-        return None
-    if "message" not in fields or "level" not in fields:
-        return line
-    extra = " ".join(f"{key}={_short(value)}" for key, value in fields.items() if key not in _QUIET_KEYS)
-    text = f"{fields['level']} {_short(fields['message'])} {extra}".rstrip()
-    trace = fields.get("exception") or fields.get("stackTrace")
-    if isinstance(trace, list):
-        trace = "".join(str(line) for line in cast("list[object]", trace))
-    return f"{text}\n{trace}".rstrip() if trace else text
-
-
-def _short(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

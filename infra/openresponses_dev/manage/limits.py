@@ -11,16 +11,16 @@ from typing import Annotated
 from cyclopts import Group, Parameter
 
 from openresponses.client_keys import check_tenant, parse
-from openresponses.core.bill import PER_DOLLAR, dollars
+from openresponses.core.bill import PER_DOLLAR
 from openresponses.core.storage import MAX_RUNNING, Limits
 from openresponses.storage.dynamodb.client_keys import find_key, list_keys
 from openresponses.storage.dynamodb.limits import change_limits, find_limits
+from openresponses_dev.local.limit_words import NONE, usd, words
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.output import AsJson, show
 from openresponses_dev.manage.problems import Problem, translated
 
-NONE = "none"
 _WITHOUT_KEYS = ("jwt-", "iam-")
 """How the ids of those begin whom a token, or a signature of AWS, lets in. No key's does: it has no hyphen."""
 _MOST = 10**12
@@ -131,26 +131,10 @@ def document_of(limits: Limits) -> dict[str, int | str | None]:
     return {
         "requests_per_minute": limits.requests_per_minute,
         "tokens_per_minute": limits.tokens_per_minute,
-        "usd_per_day": _usd(limits.pico_per_day),
-        "usd_per_month": _usd(limits.pico_per_month),
+        "usd_per_day": usd(limits.pico_per_day),
+        "usd_per_month": usd(limits.pico_per_month),
         "concurrent": limits.concurrent,
     }
-
-
-def words(limits: Limits) -> str:
-    """As a list shows them."""
-    said = {
-        "requests/minute": limits.requests_per_minute,
-        "tokens/minute": limits.tokens_per_minute,
-        "USD/day": _usd(limits.pico_per_day),
-        "USD/month": _usd(limits.pico_per_month),
-        "at once": limits.concurrent,
-    }
-    return ", ".join(f"{most} {of}" for of, most in said.items() if most is not None) or NONE
-
-
-def _usd(pico: int | None) -> str | None:
-    return None if pico is None else dollars(pico)
 
 
 def _change(deployment: Deployment, asked: Asked, tenant: str, key_id: str | None) -> Limits:

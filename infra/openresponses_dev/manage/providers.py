@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from openresponses.core.settings import ProviderSettings
 from openresponses.entry.settings import built_in
+from openresponses_dev.local.address import without_secrets
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
@@ -186,9 +187,3 @@ def _row(each: Mapping[str, Any]) -> tuple[str, ...]:
 
 def address_of(settings: ProviderSettings) -> str:
     return without_secrets(settings.base_url)
-
-
-def without_secrets(address: str) -> str:
-    """A URL without the parts that may hold a key: its query, and what precedes the host."""
-    url = urlsplit(address)
-    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}" if url.scheme else ""

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 
 from openresponses_dev.local.background import Background
 from openresponses_dev.local.gateway.answers import Head, Malformed, own_answer, prepended, read_buffered, read_prelude
 from openresponses_dev.local.gateway.gatekeeper import Denied, Gatekeeper
 from openresponses_dev.local.gateway.http_exchange import ClientLeft, Exchange, Message, Receive, Send
+from openresponses_dev.local.gateway.own_pages import OwnPages
 from openresponses_dev.local.gateway.rest_event import Routes, rest_event
 from openresponses_dev.local.gateway.visitors import Turned, Visitors
 from openresponses_dev.local.logs import Log
@@ -27,7 +28,7 @@ _NO_API = Api("ServerlessRestApi", "Prod", {})  # what SAM makes for events that
 
 
 class Gateway:
-    """`idle_timeout_s` is the silence after which a stream is cut. `pages` are the local cloud's own, by path.
+    """`idle_timeout_s` is the silence after which a stream is cut. `pages` are the local cloud's own.
     `visitors` are the web pages that may call. A request waits `queue_s` for a function at its limit.
     """
 
@@ -39,11 +40,11 @@ class Gateway:
         background: Background,
         log: Log,
         visitors: Visitors,
+        pages: OwnPages,
         idle_timeout_s: float = IDLE_TIMEOUT_S,
         queue_s: float = QUEUE_S,
-        pages: Mapping[str, Callable[[], str]] | None = None,
     ) -> None:
-        self._pages, self._visitors = pages or {}, visitors
+        self._pages, self._visitors = pages, visitors
         self._apis, self._functions = template.apis, functions
         self._gatekeeper = Gatekeeper(functions, queue_s)
         self._routes = Routes(template.routes)
@@ -53,7 +54,8 @@ class Gateway:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, receive, send)
         try:
-            self._visitors.check(exchange.request, scope["server"][1], own_page=exchange.request.path in self._pages)
+            own_page = self._pages.private(exchange.request.path)
+            self._visitors.check(exchange.request, scope["server"][1], own_page=own_page)
             await self._serve(exchange)
         except ClientLeft:
             pass
@@ -66,11 +68,9 @@ class Gateway:
 
     async def _serve(self, exchange: Exchange) -> None:
         request = exchange.request
-        if page := self._pages.get(request.path):
-            kind = "application/json" if request.path.endswith(".json") else "text/html; charset=utf-8"
-            headers = [("content-type", kind), ("cross-origin-resource-policy", "same-origin")]
-            return await exchange.whole(Head(200, headers), page().encode())
         matched = self._routes.match(request.method, request.path)
+        if page := await self._pages.answer(request, routed=matched is not None):
+            return await exchange.whole(*page)
         if matched is None:
             api = next(iter(self._apis.values()), _NO_API)
             return await self._refuse(exchange, "MISSING_AUTHENTICATION_TOKEN", api, "no such route")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from openresponses_dev.local.background import Background
 from openresponses_dev.local.logs import Log
@@ -18,6 +19,16 @@ from openresponses_dev.local.sandbox.calls import (
 )
 from openresponses_dev.local.sandbox.sandbox import Sandbox
 from openresponses_dev.local.template.template import FunctionSpec
+
+
+@dataclass(slots=True)
+class Counts:
+    """Since the local cloud started. A cold start is timed from its process's start to the first GET /next."""
+
+    invocations: int = 0
+    errors: int = 0
+    cold_starts: int = 0
+    last_cold_start_ms: float | None = None
 
 
 class Function:
@@ -36,7 +47,9 @@ class Function:
         self._create, self._background, self._log = create, background, log
         self._idle: list[Sandbox] = []
         self._all: set[Sandbox] = set()
-        self._running = 0
+        self.running = 0
+        """Invocations."""
+        self.counts = Counts()
         self._freed = asyncio.Event()
         self.closed = False
 
@@ -51,9 +64,10 @@ class Function:
             raise InvokeError(500, "ServiceException", "the local cloud was stopped")
         if len(payload) > MAX_EVENT_BYTES:
             raise EventTooLarge(len(payload))
-        if self._running >= self.limit:
+        if self.running >= self.limit:
             raise Throttled
-        self._running += 1
+        self.running += 1
+        self.counts.invocations += 1
         call = Call(self.spec.name, self.spec.memory_mb)
         self._background.spawn(self._run(payload, trace_id, call), f"invocation of {self.spec.name}")
         return call
@@ -62,7 +76,7 @@ class Function:
         """The same, once there is a sandbox for it: after so long at most. Raises InvokeError."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience_s):
-                while self._running >= self.limit:
+                while self.running >= self.limit:
                     self._freed.clear()
                     await self._freed.wait()
         return self.invoke(payload, trace_id)
@@ -75,9 +89,10 @@ class Function:
         except FunctionError as error:
             call.end(error)
         finally:
-            self._running -= 1
+            self.running -= 1
             self._freed.set()
             call.end(FunctionError("Sandbox.Stopped", "the local cloud was stopped"))
+            self.counts.errors += call.error is not None
             if sandbox:
                 await self._release(sandbox)
 
@@ -97,6 +112,8 @@ class Function:
         except BaseException:
             self._all.discard(sandbox)
             raise
+        self.counts.cold_starts += 1
+        self.counts.last_cold_start_ms = round(sandbox.init_ms, 1)
         if call:
             call.init_ms = sandbox.init_ms
         return sandbox

@@ -1,0 +1,1 @@
+"""What the local cloud tells its console: a page in the browser."""
