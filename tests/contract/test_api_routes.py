@@ -55,12 +55,15 @@ async def test_an_operation_stands_in_the_document(client: httpx2.AsyncClient, o
         [{"bearer": []}] if isinstance(operation.endpoint, Keyed) else []
     )
     kinds = {media: each["schema"] for media, each in told["responses"]["200"]["content"].items()}
-    response, event = ({"$ref": f"#/components/schemas/{name}"} for name in ("Response", "Event"))
+    response, timed, event = (
+        {"$ref": f"#/components/schemas/{name}"} for name in ("Response", "TimedResponse", "Event")
+    )
     assert (
         kinds
         == {
             "a response": {"application/json": response},
             "a response or its events": {"application/json": response, "text/event-stream": event},
+            "a stored response or its events": {"application/json": timed, "text/event-stream": event},
             "a compaction": {"application/json": {"$ref": "#/components/schemas/CompactedResponse"}},
             "other JSON": {"application/json": {}},
         }[operation.shows]

@@ -211,7 +211,7 @@ async def play_in_tasks(run: Run, script: Script, tools: Tools | None = None) ->
                 await finish(run, stop, emit, lambda: 2.0)
                 return log.events, run
             case Act(calls):
-                outputs = [await tools.call(call, run) for call in calls]
+                outputs = [await ports(script, tools).call(call, run) for call in calls]
                 run = Run.model_validate_json(run.model_dump_json())
                 for call, output in zip(calls, outputs, strict=True):
                     await absorb(run, call, output, Journal(run, log))

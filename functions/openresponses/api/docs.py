@@ -17,6 +17,7 @@ from starlette.responses import FileResponse, Response
 from ..schema.compact import CompactedResponse
 from ..schema.events import Event
 from ..schema.response import Response as ResponseResource
+from ..schema.timeline import TIMELINE, TimedResponse
 from .body import Query
 from .headers import SPEC_VERSION
 from .routes import OPERATIONS, Open, Operation
@@ -91,6 +92,10 @@ def _details(operation: Operation) -> dict[str, Any]:
         case "a response or its events":
             kinds = {"application/json": "Response", "text/event-stream": "Event"}
             details["responses"] = _answers("The response, or with `stream` its events", kinds)
+        case "a stored response or its events":
+            kinds = {"application/json": "TimedResponse", "text/event-stream": "Event"}
+            told = f"The response, with `include[]={TIMELINE}` and its timeline, or with `stream` its events"
+            details["responses"] = _answers(told, kinds)
         case "a compaction":
             details["responses"] = _answers("The compacted window", {"application/json": "CompactedResponse"})
         case "other JSON":
@@ -131,7 +136,8 @@ def _schemas() -> dict[str, Any]:
     bodies = [each.body for each in OPERATIONS if each.body]
     _, requests = models_json_schema([(body, "validation") for body in bodies], ref_template=_SCHEMAS)
     _, answers = models_json_schema(
-        [(ResponseResource, "serialization"), (CompactedResponse, "serialization")], ref_template=_SCHEMAS
+        [(each, "serialization") for each in (ResponseResource, TimedResponse, CompactedResponse)],
+        ref_template=_SCHEMAS,
     )
     event = TypeAdapter[Any](Event).json_schema(ref_template=_SCHEMAS, mode="serialization")
     return {**answers["$defs"], **event.pop("$defs"), **requests["$defs"], "Event": event}

@@ -55,7 +55,9 @@ class Open(NamedTuple):
     answer: Callable[[Request], Awaitable[Response]]
 
 
-Shown: TypeAlias = Literal["a response", "a response or its events", "a compaction", "other JSON"]
+Shown: TypeAlias = Literal[
+    "a response", "a response or its events", "a stored response or its events", "a compaction", "other JSON"
+]
 
 
 class Operation(NamedTuple):
@@ -106,8 +108,8 @@ OPERATIONS = (
         "GET",
         _STORED,
         Keyed(retrieve),
-        "Read a response, or follow its events",
-        shows="a response or its events",
+        "Read a response, with its timeline or without, or follow its events",
+        shows="a stored response or its events",
         query=RetrieveQuery,
     ),
     Operation("DELETE", _STORED, Keyed(delete), "Delete a response"),

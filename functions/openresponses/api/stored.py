@@ -11,6 +11,7 @@ from ..core.ports import Sink
 from ..responses.view import shown_response
 from ..schema.items import Item
 from ..schema.response import Response as ResponseResource
+from ..schema.timeline import TIMELINE
 from .body import ListQuery, ResponsesQuery, RetrieveQuery, parse_query
 from .call import Call
 from .headers import SPEC_VERSION, event_names, seconds_left
@@ -37,7 +38,9 @@ async def responses(call: Call) -> Response:
 async def retrieve(call: Call) -> Response:
     response_id, asked = _id(call), parse_query(RetrieveQuery, call.request)
     if not asked.stream:
-        return answer_whole(await call.stored.retrieve(response_id), asked.include)
+        timed = TIMELINE in asked.include
+        found = await (call.stored.retrieve_timed(response_id) if timed else call.stored.retrieve(response_id))
+        return answer_whole(found, asked.include)
     await call.stored.check(response_id)
     after = -1 if asked.starting_after is None else asked.starting_after
     return stream_of(call, response_id, after, asked.include, asked.include_obfuscation)

@@ -19,6 +19,7 @@ from ..schema.items import (
 )
 from ..schema.response import ResponseStatus, Usage
 from ..schema.server_items import HostedToolCall, McpApprovalRequest, McpApprovalResponse, McpCall, ServerCall
+from ..schema.timeline import CallEntry
 from .bill import Bill, Cost, cost_of, day_of
 from .errors import KitError
 from .run import Run
@@ -31,8 +32,8 @@ class Account:
     `model` is the one that the request names, `target` the one that answered last (`provider/model`), None if none did.
     `reason` says why it is incomplete; `error` is the code of its failure. `turns` and `tool_calls` leave dead turns
     out; `usage` and `cost` have theirs too. `cost` is None if it is unknown. `seconds` have passed since the response
-    was created. `kept` is false if it failed before its client saw any of it: the client got an HTTP error, and nothing
-    is stored.
+    was created. `retries` and `fallbacks` are as its timeline counts them. `kept` is false if it failed before its
+    client saw any of it: the client got an HTTP error, and nothing is stored.
     """
 
     response_id: str
@@ -48,6 +49,8 @@ class Account:
     seconds: float
     cost: Cost | None = Cost()
     kept: bool = True
+    retries: int = 0
+    fallbacks: int = 0
 
 
 def account_of(run: Run, now: float, failure: Exception | None = None) -> Account:
@@ -68,6 +71,8 @@ def account_of(run: Run, now: float, failure: Exception | None = None) -> Accoun
         seconds=now - (run.created or response.created_at),
         cost=cost_of(run.by_target),
         kept=failure is None,
+        retries=run.timeline.retries,
+        fallbacks=run.timeline.fallbacks,
     )
 
 
@@ -135,6 +140,19 @@ def call_account_of(
         server=label,
         host=urlsplit(server.url).hostname if server and not server.configured else None,
         configured=server is not None and server.configured,
+    )
+
+
+def call_entry_of(account: CallAccount, began: float) -> CallEntry:
+    """The timeline's entry of a call that was made. `began` is in Unix seconds."""
+    return CallEntry(
+        item_id=account.call_id,
+        tool=account.tool,
+        kind=account.kind,
+        server=account.server,
+        began_at=began,
+        seconds=account.seconds,
+        outcome="unknown" if account.outcome == "refused" else account.outcome,
     )
 
 

@@ -23,6 +23,7 @@ from .run import ReasoningShown, Run
 from .server_calls import answered, may_be_repeated
 from .spans import within
 from .steps import BUDGET, Act, Compact, Open, Park, Step, Stop, Think, next_step
+from .timeline import TurnWatch
 from .truncation import asked, next_turn
 from .turn import Turn, callable_tools
 from .usage import add_usage
@@ -121,8 +122,10 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
     events: Iterator[ev.Event] = iter(())
     run.held = "lost"
     answer: TurnStream | None = None
+    watch = TurnWatch(ports.now)
     try:
-        async with asked(run, ports.models) as answer:
+        async with asked(run, ports.models, attempts=watch.attempts) as answer:
+            watch.answered()
             run.served = answer.target
             async for delta in answer.deltas:
                 events = assembler.feed(visible(delta, run.reasoning))
@@ -132,7 +135,7 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
             raise ProviderUnavailable("The provider's stream ended before its turn did")
     except BaseException as error:
         run.dead_usage = add_usage(run.dead_usage, assembler.usage)
-        _charge(run, answer, assembler.usage, error)
+        _charge(run, watch, answer, assembler.usage, error)
         for event in chain(events, assembler.abandon()):  # an emit that was cancelled left some of its delta
             await emit(event)
         run.discarded += [item.id for item in run.response.output[start:]]
@@ -140,7 +143,7 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
     finally:
         run.said += size_of(run.response.output[start:])
     run.usage = add_usage(run.usage, assembler.usage)
-    _charge(run, answer, assembler.usage)
+    _charge(run, watch, answer, assembler.usage)
     run.rendered = assembler.usage.input_tokens + assembler.usage.output_tokens
     run.turns += 1
     run.turn_start = start
@@ -150,16 +153,22 @@ async def think(run: Run, ports: Ports, emit: Emit, *, heard: bool = True) -> No
     run.refused_turns = run.refused_turns + 1 if refused else 0
 
 
-def _charge(run: Run, answer: TurnStream | None, usage: Usage, error: BaseException | None = None) -> None:
-    """Count what a turn, or a summary, took of the target that began to answer, if one did.
+def _charge(
+    run: Run, watch: TurnWatch, answer: TurnStream | None, usage: Usage, error: BaseException | None = None
+) -> None:
+    """Count what a turn, or a summary, took of the target that began to answer, if one did, and record it.
 
     A provider that fails has told what it took. One that was cut off tells it later, to nobody: else a client could
     cancel each response just before its end, and use up nothing.
     """
     if error is None or isinstance(error, ProviderError | RequestError):
         run.held = ""
-    if answer is not None:
-        used_by(run.by_target, answer.target, usage, answer.pricing(usage))
+    if answer is None:
+        run.timeline.add_turn(watch, None, usage, None, error)
+        return
+    cost = answer.pricing(usage)
+    used_by(run.by_target, answer.target, usage, cost)
+    run.timeline.add_turn(watch, answer.target, usage, cost, error, instead=answer.instead)
 
 
 async def _new_request_id(run: Run, ports: Ports) -> NewRequestId | None:
@@ -183,8 +192,10 @@ async def compact(run: Run, ports: Ports, emit: Emit, keep: Keep = unkept) -> No
     sealed, usage = "", Usage()
     run.held = "lost"
     answer: TurnStream | None = None
+    watch = TurnWatch(ports.now, compacts=True)
     try:
-        async with asked(run, ports.models, compacting) as answer:
+        async with asked(run, ports.models, compacting, watch.attempts) as answer:
+            watch.answered()
             run.served = answer.target
             await emit(ev.OutputItemAdded(output_index=start, item=item))
             await emit(ev.CompactionCompacting(item_id=item.id, output_index=start))
@@ -197,7 +208,7 @@ async def compact(run: Run, ports: Ports, emit: Emit, keep: Keep = unkept) -> No
             raise CompactionFailed("The model wrote no summary of the conversation")
     except BaseException as error:
         run.dead_usage = add_usage(run.dead_usage, usage)
-        _charge(run, answer, usage, error)
+        _charge(run, watch, answer, usage, error)
         if len(run.response.output) > start:
             run.discarded.append(item.id)
             await emit(ev.OutputItemDone(output_index=start, item=item.model_copy(update={"status": "incomplete"})))
@@ -205,7 +216,7 @@ async def compact(run: Run, ports: Ports, emit: Emit, keep: Keep = unkept) -> No
     item = item.model_copy(update={"encrypted_content": sealed, "status": None})
     await emit(ev.OutputItemDone(output_index=start, item=item))
     run.summary_usage = add_usage(run.summary_usage, usage)
-    _charge(run, answer, usage)
+    _charge(run, watch, answer, usage)
     run.said += size_of([item])
     run.rendered = run.cut = 0
     await keep(run)

@@ -6,9 +6,10 @@ from typing import Literal, TypeAlias
 
 from pydantic import ConfigDict
 
-from ..schema.base import Wire, absent
+from ..schema.base import SLUG, Wire, absent
 from ..schema.request import ConversationName, Metadata
-from ..schema.response import IncompleteDetails, Response, ResponseError, ResponseStatus, Usage
+from ..schema.response import IncompleteDetails, Response, ResponseError, ResponseStatus, ShownCost, Usage
+from .timeline import Timeline
 
 MAX_READ = 1000
 """Entries that are read for one page, whatever is asked for."""
@@ -16,7 +17,9 @@ Order: TypeAlias = Literal["asc", "desc"]
 
 
 class ListedResponse(Wire):
-    """Fields of a response that have no text of its input or output."""
+    """Fields of a response that have no text of its input or output. Those of ours are of one that is over: the target
+    that answered last, the turns that ended, the seconds that it took, and what it cost.
+    """
 
     model_config = ConfigDict(defer_build=True)
 
@@ -33,11 +36,18 @@ class ListedResponse(Wire):
     usage: Usage | None = None
     incomplete_details: IncompleteDetails | None = None
     error: ResponseError | None = None
+    target: str | None = absent(alias=f"{SLUG}:target")
+    turns: int | None = absent(alias=f"{SLUG}:turns")
+    seconds: float | None = absent(alias=f"{SLUG}:seconds")
+    cost: ShownCost | None = absent(alias=f"{SLUG}:cost")
 
 
-def listed(response: Response) -> ListedResponse:
+def listed(response: Response, timeline: Timeline | None = None) -> ListedResponse:
     shown = response.model_dump(mode="json", include=set(ListedResponse.model_fields))
-    return ListedResponse.model_validate(shown)
+    entry = ListedResponse.model_validate(shown)
+    if timeline is not None:
+        entry.target, entry.turns, entry.seconds = timeline.target, timeline.turns, timeline.seconds
+    return entry
 
 
 def place_in_time(response: Response, created: float) -> str:

@@ -18,6 +18,7 @@ from .accounts import (
     account_of,
     bill_of,
     call_account_of,
+    call_entry_of,
     refused_calls,
 )
 from .afterwards import later
@@ -51,11 +52,14 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class TurnStream:
-    """One turn's deltas, the target (`provider/model`) that they come from, and what it takes for them."""
+    """One turn's deltas, the target (`provider/model`) that they come from, and what it takes for them. `instead`:
+    another target is the first choice.
+    """
 
     target: str
     deltas: AsyncIterator[Delta]
     pricing: Pricing = unpriced
+    instead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +295,7 @@ class Ports:
         outcome: CallOutcome = "unknown" if output is None else "failed" if output.failed else "completed"
         seconds = None if began is None else self.now() - began
         account = call_account_of(run, call, outcome, seconds, output.text if output else "")
+        run.timeline.add_call(call_entry_of(account, self.now() if began is None else began))
         await self.accounts.called(account)
         if self.traces is not None and began is not None:
             self.traces.called(call, run, account, began)

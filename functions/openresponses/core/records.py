@@ -10,6 +10,7 @@ from ..schema.items import Item
 from ..schema.response import Response
 from .chain import Link
 from .conversations import Lock
+from .timeline import Timeline
 
 TERMINAL_STATUSES = ("completed", "incomplete", "failed", "cancelled")
 
@@ -19,7 +20,8 @@ class Record(Wire):
 
     `input` is what its own request brought; `chain` leads to the responses before it, `lock` is of the conversation
     before it: it has one of them at most. `discarded` names output items of dead turns. `lease`, in Unix seconds, is
-    how long an inline worker vouches for it; null once a state machine has it.
+    how long an inline worker vouches for it; null once a state machine has it. `timeline` is of one that is over; older
+    records have none.
     """
 
     model_config = ConfigDict(defer_build=True)  # no model contains a record
@@ -30,6 +32,7 @@ class Record(Wire):
     lock: Lock | None = None
     discarded: list[str] = []
     lease: float | None = None
+    timeline: Timeline | None = None
 
     @property
     def over(self) -> bool:

@@ -12,6 +12,7 @@ from ..schema.server_items import HostedToolCall, McpApprovalRequest, McpCall, S
 from .bill import Bill, Hold, Taken, Used, taken_of
 from .conversations import Lock
 from .deltas import FinishReason
+from .timeline import Timeline
 from .usage import add_usage
 
 ReasoningShown: TypeAlias = Literal["all", "summary", "encrypted"]
@@ -122,7 +123,8 @@ class Run(Wire):
     holds of limits, and `cap` how many output tokens it may use; None if nothing limits them. `lowered`: it might use
     more, but for a limit. `held` tells of that turn: nobody was asked for it yet (`next`), or nobody knows what it took
     (`lost`). `counted` is what the limits know of what was taken. `trace` is the client's own span, as it told it
-    (`core.spans`). `bill` is what was stored with its end.
+    (`core.spans`). `bill` is what was stored with its end. `timeline` is what was done so
+    far.
     """
 
     model_config = ConfigDict(defer_build=True)  # no model contains a run
@@ -173,6 +175,7 @@ class Run(Wire):
     counted: Taken = Field(default_factory=Taken)
     trace: str = ""
     bill: Bill | None = None
+    timeline: Timeline = Field(default_factory=Timeline)
 
     def at_rest(self) -> str:
         """The run as it is stored: without its context, which the records of its chain have, and without the items that

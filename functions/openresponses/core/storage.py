@@ -16,6 +16,7 @@ from .loading import Allowance
 from .prompts import Prompt, PromptVersion
 from .records import Batch, Claim, Record
 from .run import Run
+from .timeline import Timeline
 
 if TYPE_CHECKING:
     from .webhooks import DeadLetter, Endpoint, Registered  # few sandboxes need these
@@ -78,11 +79,12 @@ class Store(Protocol):
         lock: Lock | None = None,
         added: Sequence[Item] = (),
         bill: Bill | None = None,
+        timeline: Timeline | None = None,
     ) -> None:
         """Store its final state. Only one worker can: Superseded is raised if the response is over already, or gone.
 
         At once the conversation of `lock` is given free, with `added` appended, and `bill` is owed, until
-        `Meters.settle`.
+        `Meters.settle`. `timeline` is kept with it.
         """
         ...
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ..schema.items import Item
+from ..schema.timeline import Attempt
 from .cut import Cut, cuts, left_after, stays
 from .errors import InputTooLong
 from .estimate import tokens_in, tokens_of
@@ -29,15 +30,19 @@ def next_turn(run: Run) -> Turn:
 
 
 @asynccontextmanager
-async def asked(run: Run, models: Models, made: Callable[[Run], Turn] = next_turn) -> AsyncGenerator[TurnStream, None]:
-    """A turn that is `made` of the run, which a target has begun to answer. Raises InputTooLong if too little can be
-    dropped.
+async def asked(
+    run: Run, models: Models, made: Callable[[Run], Turn] = next_turn, attempts: list[Attempt] | None = None
+) -> AsyncGenerator[TurnStream, None]:
+    """A turn that is `made` of the run, which a target has begun to answer. `attempts` gets those of the targets that
+    did not. Raises InputTooLong if too little can be dropped.
 
     Nothing is dropped before every target was asked: one with a larger context reads it all.
     """
     async with AsyncExitStack() as stack:
         for left in reversed(range(MAX_CUTS + 1)):
             turn = made(run)
+            if attempts is not None:
+                turn = replace(turn, attempts=attempts)
             try:
                 answer = await stack.enter_async_context(models.ask(turn, run.served))
             except InputTooLong as error:

@@ -2,11 +2,12 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..schema.items import Item
 from ..schema.request import CreateResponse
 from ..schema.server_items import WebSearchCall
+from ..schema.timeline import Attempt
 from ..schema.tools import AllowedTools, NamedToolChoice, ToolChoiceMode, UpstreamTool
 from .citations import numbers_of
 from .cut import left_after
@@ -28,7 +29,7 @@ class Turn:
     `dropped` counts the items that are not shown: any more, since all were too many, or at all.
 
     `keeps` is given where the turn is to compact its conversation: the items that the result carries as they are. The
-    last item asks for the summary then.
+    last item asks for the summary then. Whoever asks targets appends `attempts` for those that don't answer.
     """
 
     model: str
@@ -44,6 +45,7 @@ class Turn:
     made: int = sys.maxsize
     dropped: int = 0
     keeps: tuple[Item, ...] | None = None
+    attempts: list[Attempt] = field(default_factory=list[Attempt], compare=False)
 
 
 def turn_of(run: Run, model: str) -> Turn:

@@ -7,7 +7,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from ..core.accounts import bill_of
+from ..core.accounts import abandoned_calls, bill_of, call_entry_of
 from ..core.errors import Cancelled, KitError
 from ..core.ports import Emit
 from ..core.records import Batch, Record
@@ -127,8 +127,13 @@ class Recorder:
         run, response = self._run, self._run.response
         left = {item.id for item in response.output}
         discarded = [each for each in run.discarded if each in left]
-        run.bill = bill_of(run, self._now())
-        await self._storage.store.settle(response, discarded, run.lock, run.added() if run.lock else (), run.bill)
+        now = self._now()
+        run.bill = bill_of(run, now)
+        for abandoned in abandoned_calls(run):
+            run.timeline.add_call(call_entry_of(abandoned, run.parked or now))
+        timeline = run.timeline.ended(run.served, run.turns, now - (run.created or response.created_at))
+        added = run.added() if run.lock else ()
+        await self._storage.store.settle(response, discarded, run.lock, added, run.bill, timeline)
         if run.approved:
             from .spending import give_back  # few responses need it
 

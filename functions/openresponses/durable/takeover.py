@@ -3,22 +3,31 @@
 import asyncio
 from dataclasses import dataclass, field
 
+from ..core.accounts import CallOutcome, call_account_of, call_entry_of
 from ..core.errors import StorageUnavailable, Superseded
 from ..core.records import Batch, Record
 from ..core.reducer import apply
 from ..core.run import Run
 from ..core.storage import Storage
+from ..core.timeline import WORKER_DIED
 from ..schema.events import Event, OutputItemAdded, OutputItemDone
+from ..schema.server_items import ServerCall
 from .closing import closing
 from .conversation import before as context_before
 from .journal import AHEAD, Journal
 
+_OUTCOMES: dict[str, CallOutcome] = {"completed": "completed", "failed": "failed"}
+"""Of a call, by its item's status."""
+
 
 @dataclass
 class Remains:
-    """What was made since the run was saved, by a worker that then died: its events in the log."""
+    """What was made since the run was saved, by workers that then died: their events in the log, and how many turns
+    they began to tell of.
+    """
 
     said: list[Event] = field(default_factory=list[Event])
+    turns: int = 0
 
 
 async def resume(storage: Storage, response_id: str) -> tuple[Run, list[Batch]] | None:
@@ -80,10 +89,14 @@ def _fold(run: Run, batches: list[Batch], remains: Remains) -> None:
             remains.said.append(event)
             if isinstance(event, OutputItemAdded) and (fenced or index == run.kept):  # an attempt of the turn began
                 run.began, fenced = index, False
+                remains.turns += 1
 
 
-async def bury(run: Run, journal: Journal, remains: Remains) -> None:
-    """Close the items of a dead turn, and discard them, so that the model is never shown them again."""
+async def bury(run: Run, journal: Journal, remains: Remains, error: str = WORKER_DIED) -> None:
+    """Close the items of a dead turn, and discard them, so that the model is never shown them again. `error` is what
+    its entry in the timeline says.
+    """
+    _record(run, remains, error)
     done = {event.output_index for event in remains.said if isinstance(event, OutputItemDone)}
     for index, item in enumerate(run.response.output[run.kept :], run.kept):
         if item.id not in run.discarded:
@@ -91,3 +104,14 @@ async def bury(run: Run, journal: Journal, remains: Remains) -> None:
         if index not in done:
             for event in closing(item, index, remains.said):
                 await journal(event)
+
+
+def _record(run: Run, remains: Remains, error: str) -> None:
+    """Record what died unrecorded: calls that were answered since the run was saved, and the turns after it."""
+    timeline, answered = run.timeline, [item for item in run.settled() if item.id in run.tried]
+    for call in answered:
+        if isinstance(call, ServerCall) and call.status != "in_progress" and not timeline.has_call(call.id):
+            account = call_account_of(run, call, _OUTCOMES.get(call.status, "unknown"))
+            timeline.add_call(call_entry_of(account, timeline.end(run.created)))
+    for _ in range(remains.turns):
+        timeline.add_lost_turn(run.created, error)

@@ -12,6 +12,7 @@ from ..core.ports import Ports, Sink
 from ..core.records import Record
 from ..core.steps import Stop
 from ..core.storage import Storage
+from ..core.timeline import INTERRUPTED
 from ..durable.conversation import before as context_before
 from ..durable.history import page
 from ..durable.journal import Journal, Recorder, nowhere
@@ -22,6 +23,7 @@ from ..schema.response import Response
 from .conversations import StoredConversations
 
 if TYPE_CHECKING:
+    from ..schema.timeline import TimedResponse
     from .usage import StoredUsage
 
 PATIENCE = 5.0
@@ -65,6 +67,18 @@ class StoredResponses:
         record = await require(storage, response_id)
         await revive(storage, record, self._now())
         return await folded(storage, record)
+
+    async def retrieve_timed(self, response_id: str) -> "TimedResponse":
+        """The response as it is now, with its timeline: that of one which is not over is as it was last saved."""
+        from ..schema.timeline import TimedResponse  # few requests ask for it
+
+        storage = self._need(response_id)
+        record = await require(storage, response_id)
+        await revive(storage, record, self._now())
+        run = None if record.over else await storage.runs.load(response_id)
+        timeline, response = run.timeline if run else record.timeline, await folded(storage, record)
+        shown = timeline.shown() if timeline else []
+        return TimedResponse.model_construct(**response.__dict__, timeline=shown)
 
     async def check(self, response_id: str) -> None:
         """Only raises NotFound."""
@@ -139,7 +153,7 @@ class StoredResponses:
         recorder = Recorder(run, storage, self._now, seconds=1.0, inline=False)
         journal = Journal(run, nowhere, recorder, self._ports.account)
         remains = await take_over(run, log, storage, record)
-        await bury(run, journal, remains)
+        await bury(run, journal, remains, INTERRUPTED)
         await finish(run, Stop("cancelled"), journal, self._now)
 
     async def delete(self, response_id: str) -> None:

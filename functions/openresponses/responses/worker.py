@@ -81,7 +81,7 @@ class Worker:
             return _result(response_id, run.generation, "renewed")
         recorder = self._recorder(run)
         journal = Journal(run, nowhere, recorder, self._ports.account)
-        turns, dead_usage = run.turns, run.dead_usage
+        turns = run.turns
         timer = asyncio.timeout(max(0.1, ends - self._ports.now()))
         step: Step
         try:
@@ -103,7 +103,7 @@ class Worker:
                 raise
             step = next_step(run)
             if not isinstance(step, Act):  # a turn died; the calls of one were counted before they began
-                if (run.hold or run.dead_usage != dead_usage) and recorder.error is None:
+                if recorder.error is None:
                     await self._save_dead_turn(run)
                 if run.turns == turns:
                     raise _of(error) from None
@@ -163,6 +163,7 @@ class Worker:
         return Recorder(run, self._storage, self._ports.now, seconds=FLUSH_SECONDS, inline=False)
 
     async def _pick_up(self, run: Run, journal: Journal, remains: Remains) -> None:
+        run.timeline.handed_off = True
         if not run.next_sequence:  # its worker died before it wrote anything
             run.response = run.response.model_copy(update={"status": "in_progress"})
             await begin(run, journal)
@@ -204,7 +205,7 @@ class Worker:
         return pause
 
     async def _save_dead_turn(self, run: Run) -> None:
-        """Keep what is held, and the tokens that a turn used before it died. The next attempt goes on from this run,
+        """Keep what is held, what is told of a turn that died, and its tokens. The next attempt goes on from this run,
         whose items are closed in the log. If another worker has fenced the log meanwhile, the run is that worker's.
         """
         with suppress(errors.KitError):

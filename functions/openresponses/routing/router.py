@@ -22,17 +22,20 @@ from ..core.ports import Counted, Counts, Provider, Seal, TurnStream
 from ..core.run import OfferedTool
 from ..core.settings import ProviderSettings, Settings
 from ..core.spans import asking
+from ..core.timeline import failed, skipped
 from ..core.turn import Turn
 from ..schema.items import Compaction, Item
 from ..schema.request import CreateResponse
+from ..schema.timeline import Attempt
 from .catalog import Catalog
 from .connections import Breaker, Connections
 from .sealing import check_sealed, opened, sealed, with_sealed_credentials
-from .targets import Target, check_models_of, named, targets_of
+from .targets import Skip, Target, check_models_of, named, targets_of, unnoticed
 
 FIRST_WAIT, LONGEST_WAIT = 0.25, 8.0
 """Seconds. A retry waits a random part of this, doubled each time (full jitter), or what `retry-after` says."""
 
+CIRCUIT_OPEN = "it kept failing, so it is asked last"
 _ENDED = "The provider's stream ended before its turn did"
 
 Observe = Callable[[Target, KitError | None, float, bool], None]
@@ -117,8 +120,11 @@ class TenantModels:
     @asynccontextmanager
     async def ask(self, turn: Turn, served: str | None) -> AsyncGenerator[TurnStream, None]:
         targets, shown = await self._asked(turn)
-        async with self._router.ask(targets, shown, served) as stream, aclosing(self._sealed(turn, stream)) as deltas:
-            yield TurnStream(stream.target, deltas, stream.pricing)
+        async with (
+            self._router.ask(targets, shown, served, turn.attempts) as stream,
+            aclosing(self._sealed(turn, stream)) as deltas,
+        ):
+            yield replace(stream, deltas=deltas)
 
     async def count(self, turn: Turn) -> Counted:
         return await self._router.count(*await self._asked(turn))
@@ -130,7 +136,7 @@ class TenantModels:
             return await opened(self._seal, turn, target.name)
 
         allowed = self._allowed or turn.allowed
-        targets = await self._router.targets(turn.request, allowed)
+        targets = await self._router.targets(turn.request, allowed, turn.attempts)
         check_models_of(turn.upstream_tools, targets, allowed)
         return targets, shown
 
@@ -160,10 +166,11 @@ class Router:
         observe: Observe = _unobserved,
         runs: Runs = _none,
         prices: Prices | None = None,
+        skip: Skip = unnoticed,
     ) -> None:
         self._catalog, self._settings, self._now, self._observe = catalog, settings, now, observe
         self._runs, self._prices = runs, prices or _Unpriced()
-        self._connections, self._breaker = Connections(connect), Breaker(now)
+        self._connections, self._breaker, self._skipped = Connections(connect), Breaker(now), skip
 
     async def aclose(self) -> None:
         await self._connections.aclose()
@@ -173,9 +180,19 @@ class Router:
         default = self._settings.default_provider
         return [model for model in await self._catalog.listed() if await named(model, self._catalog, default, allowed)]
 
-    async def targets(self, request: CreateResponse, allowed: Sequence[str]) -> list[Target]:
-        """At least one, the first choice first. Raises NotFound or RequestError."""
-        return await targets_of(request, self._catalog, self._settings.default_provider, allowed)
+    async def targets(
+        self, request: CreateResponse, allowed: Sequence[str], attempts: list[Attempt] | None = None
+    ) -> list[Target]:
+        """At least one, the first choice first. `attempts` gets those of an alias that can't be asked. Raises NotFound
+        or RequestError.
+        """
+
+        def skip(target: str, why: str) -> None:
+            self._skipped(target, why)
+            if attempts is not None:
+                attempts.append(skipped(target, why))
+
+        return await targets_of(request, self._catalog, self._settings.default_provider, allowed, skip)
 
     def runs(self, target: Target) -> frozenset[str]:
         """Nothing, where the settings can't work: asking the target tells why."""
@@ -191,44 +208,65 @@ class Router:
 
     @asynccontextmanager
     async def ask(
-        self, targets: Sequence[Target], shown: Shown, served: str | None
+        self, targets: Sequence[Target], shown: Shown, served: str | None, attempts: list[Attempt] | None = None
     ) -> AsyncGenerator[TurnStream, None]:
         """The stream of the first target that begins to answer. The one that `served` the turn before is asked first,
-        since only it can use the state that it gave; those that keep failing are asked last.
+        since only it can use the state that it gave; those that keep failing are asked last. `attempts` gets those of
+        the others.
         """
+        attempts = [] if attempts is None else attempts
         async with AsyncExitStack() as answering:
             began, service = self._now(), Service()
-            target, deltas = await self._first_to_answer(self._ordered(targets, served), shown, self._begun, answering)
+            ordered = self._ordered(targets, served, attempts)
+            target, deltas = await self._first_to_answer(ordered, shown, self._begun, answering, attempts)
             instead = target != targets[0]
             told = self._until_the_end(target, deltas, began, service, instead=instead)
             told = await answering.enter_async_context(aclosing(told))
-            yield TurnStream(target.name, told, self._prices.of(target.provider, target.model, service))
+            yield TurnStream(target.name, told, self._prices.of(target.provider, target.model, service), instead)
 
     async def count(self, targets: Sequence[Target], shown: Shown) -> Counted:
         """The tokens that the target counts which a turn would be asked of, or an estimate where it doesn't count."""
         async with AsyncExitStack() as answering:
-            target, counted = await self._first_to_answer(self._ordered(targets, None), shown, self._counted, answering)
+            ordered = self._ordered(targets, None, [])
+            target, counted = await self._first_to_answer(ordered, shown, self._counted, answering, [])
             self._breaker.succeeded(target.name)
             return counted
 
-    def _ordered(self, targets: Sequence[Target], served: str | None) -> list[Target]:
-        return sorted(targets, key=lambda target: (self._breaker.is_open(target.name), target.name != served))
+    def _ordered(self, targets: Sequence[Target], served: str | None, attempts: list[Attempt]) -> list[Target]:
+        wanted = sorted(targets, key=lambda target: target.name != served)
+        ordered = sorted(wanted, key=lambda target: self._breaker.is_open(target.name))
+        for place, target in enumerate(wanted):
+            if ordered.index(target) > place:
+                attempts.append(skipped(target.name, CIRCUIT_OPEN))
+                self._skipped(target.name, CIRCUIT_OPEN)
+        return ordered
 
     async def _first_to_answer(
-        self, targets: Sequence[Target], shown: Shown, begin: Begin[_Answer], answering: AsyncExitStack
+        self,
+        targets: Sequence[Target],
+        shown: Shown,
+        begin: Begin[_Answer],
+        answering: AsyncExitStack,
+        attempts: list[Attempt],
     ) -> tuple[Target, _Answer]:
         """If all fail, raises the error of the first choice."""
         began, failure = self._now(), None
         for target in targets:
             try:
-                return target, await self._tried(target, shown, began, begin, answering)
+                return target, await self._tried(target, shown, began, begin, answering, attempts)
             except (ProviderError, RequestError) as error:
                 failure = failure or error
         assert failure is not None, "there is at least one target"
         raise failure
 
     async def _tried(
-        self, target: Target, shown: Shown, began: float, begin: Begin[_Answer], answering: AsyncExitStack
+        self,
+        target: Target,
+        shown: Shown,
+        began: float,
+        begin: Begin[_Answer],
+        answering: AsyncExitStack,
+        attempts: list[Attempt],
     ) -> _Answer:
         retries = 0 if self._breaker.is_open(target.name) else target.provider.retries
         turn = replace(await shown(target), model=target.model)
@@ -238,6 +276,7 @@ class Router:
                 return await answering.enter_async_context(begin(target, turn))
             except (ProviderError, RequestError) as error:
                 self._failed(target, error, asked)
+                attempts.append(failed(target.name, error, self._now() - asked))
                 wait = _wait(error, attempt)
                 if wait is None or attempt == retries or self._now() - began + wait > self._settings.retry_seconds:
                     raise

@@ -1,7 +1,7 @@
 """Which targets may serve a request, in which order. A target is one model of one provider: `provider/model`."""
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeAlias
 
 from ..core.errors import NotFound, RequestError
 from ..core.patterns import allows
@@ -9,6 +9,8 @@ from ..core.settings import ProviderSettings
 from ..schema.request import CreateResponse, ProviderPreferences
 from ..schema.tools import UpstreamTool
 from .catalog import Catalog
+
+NOT_CONFIGURED, NOT_SERVED = "its provider is not configured", "its provider does not serve this model"
 
 
 class Target(NamedTuple):
@@ -23,15 +25,27 @@ class Target(NamedTuple):
         return f"{self.provider.name}/{self.model}"
 
 
+Skip: TypeAlias = Callable[[str, str], None]
+"""(target, why), called for each target that is passed over."""
+
+
+def unnoticed(target: str, why: str) -> None: ...
+
+
 async def targets_of(
-    request: CreateResponse, catalog: Catalog, default_provider: str, allowed: Sequence[str] = ()
+    request: CreateResponse,
+    catalog: Catalog,
+    default_provider: str,
+    allowed: Sequence[str] = (),
+    skip: Skip = unnoticed,
 ) -> list[Target]:
-    """At least one, the first choice first. `allowed` are patterns of models; none allows every model.
+    """At least one, the first choice first. `allowed` are patterns of models; none allows every model. `skip` is called
+    for each target of an alias that can't be asked.
 
     Raises NotFound if there is no such model, or if it isn't allowed (a client can't tell which), and RequestError for
     preferences that can't be met.
     """
-    found = await named(request.model, catalog, default_provider, allowed)
+    found = await named(request.model, catalog, default_provider, allowed, skip)
     if not found:
         raise no_such_model(request.model)
     if request.provider is None:
@@ -39,7 +53,9 @@ async def targets_of(
     return await _preferred(request, request.provider, found, catalog, allowed)
 
 
-async def named(model: str, catalog: Catalog, default_provider: str, allowed: Sequence[str]) -> list[Target]:
+async def named(
+    model: str, catalog: Catalog, default_provider: str, allowed: Sequence[str], skip: Skip = unnoticed
+) -> list[Target]:
     """The targets that a request for `model` may be served by; none if there is no such model, or it isn't allowed.
 
     An alias is allowed by its own name, whatever its targets are. Any other name is allowed by what would be asked:
@@ -51,7 +67,13 @@ async def named(model: str, catalog: Catalog, default_provider: str, allowed: Se
         return [target] if target and allows(allowed, target.name) else []
     if not allows(allowed, model):
         return []
-    return [target._replace(named=True) for name in aliased if (target := await _configured(name, catalog))]
+    found = list[Target]()
+    for name in aliased:
+        if target := await _configured(name, catalog):
+            found.append(target._replace(named=True))
+        else:
+            skip(name, NOT_CONFIGURED if await catalog.provider(name.partition("/")[0]) is None else NOT_SERVED)
+    return found
 
 
 def no_such_model(name: str, param: str = "model") -> NotFound:

@@ -23,6 +23,7 @@ from ..core.prompts import Prompt, PromptVersion, number_of
 from ..core.records import TERMINAL_STATUSES, Batch, Claim, Record
 from ..core.run import Run
 from ..core.storage import Storage
+from ..core.timeline import Timeline
 from ..core.webhooks import DeadLetter, Endpoint, Registered
 from ..schema.events import Event
 from ..schema.items import Item
@@ -104,7 +105,8 @@ class MemoryStore:
         for read, response_id in enumerate(left):
             if len(found) == limit or read == MAX_READ:
                 return Listing(found, last_id, more=True)
-            response = listed(_record(responses[response_id], unlimited()).response)
+            record = _record(responses[response_id], unlimited())
+            response = listed(record.response, record.timeline)
             last_id = response_id
             if wanted.fits(response):
                 found.append(response)
@@ -141,9 +143,12 @@ class MemoryStore:
         lock: Lock | None = None,
         added: Sequence[Item] = (),
         bill: Bill | None = None,
+        timeline: Timeline | None = None,
     ) -> None:
         self._live(response.id)
-        self._change(response.id, response=response.model_dump(mode="json"), discarded=list(discarded))
+        told = timeline and timeline.model_dump(mode="json")
+        final = response.model_dump(mode="json")
+        self._change(response.id, response=final, discarded=list(discarded), timeline=told)
         self._shelf.responses[response.id].owed = bill and bill.model_dump_json()
         if lock is not None:
             self._shelf.release(lock, response.id, added)

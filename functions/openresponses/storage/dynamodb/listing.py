@@ -16,6 +16,7 @@ import zlib
 from pydantic import ConfigDict
 
 from ...core.listing import MAX_READ, ListedResponse, Listing, Order, Wanted, listed, place_in_time
+from ...core.timeline import Timeline
 from ...schema.base import Wire
 from ...schema.response import Response
 from .layout import DAY, TenantLayout
@@ -37,9 +38,9 @@ def index_keys(layout: TenantLayout, response: Response, created: float) -> Item
     return {"list_pk": {"S": _pk(layout)}, "list_sk": {"S": place_in_time(response, created)}}
 
 
-def pack_listed(layout: TenantLayout, response: Response) -> Attribute:
+def pack_listed(layout: TenantLayout, response: Response, timeline: Timeline | None = None) -> Attribute:
     expires = response.created_at + layout.response_days * DAY
-    entry = _Entry(expires=expires, response=listed(response))
+    entry = _Entry(expires=expires, response=listed(response, timeline))
     return {"B": zlib.compress(entry.model_dump_json(exclude_defaults=True).encode())}
 
 

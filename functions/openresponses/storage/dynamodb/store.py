@@ -11,6 +11,7 @@ from ...core.listing import Listing, Order, Wanted
 from ...core.loading import Allowance
 from ...core.records import Batch, Claim, Record
 from ...core.run import Run
+from ...core.timeline import Timeline
 from ...schema.base import Wire
 from ...schema.items import Item as ResponseItem
 from ...schema.response import Response
@@ -36,6 +37,7 @@ class _Outcome(Wire):
 
     response: Response
     discarded: list[str] = []
+    timeline: Timeline | None = None
 
 
 class DynamoStore:
@@ -133,12 +135,13 @@ class DynamoStore:
         lock: Lock | None = None,
         added: Sequence[ResponseItem] = (),
         bill: Bill | None = None,
+        timeline: Timeline | None = None,
     ) -> None:
         layout = self._layout
-        outcome = _Outcome(response=response, discarded=list(discarded))
+        outcome = _Outcome(response=response, discarded=list(discarded), timeline=timeline)
         value = await self._pack(response.id, "response", outcome)
         status: Item = {"S": response.status}
-        changes: Item = {"response": value, "status": status, "listed": pack_listed(layout, response)}
+        changes: Item = {"response": value, "status": status, "listed": pack_listed(layout, response, timeline)}
         if bill is not None:
             changes["owed"] = {"S": bill.model_dump_json()}
         end = Update(layout.key(response.id, "record"), changes, LIVE, LIVE_VALUES)
@@ -197,6 +200,7 @@ class DynamoStore:
             chain=await chain_of(self._layout, start),
             lock=Lock.model_validate_json(start["lock"]["S"]) if "lock" in start else None,
             discarded=outcome.discarded,
+            timeline=outcome.timeline,
             lease=None if lease is None else float(lease),
         )
 
