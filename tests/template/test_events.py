@@ -20,7 +20,7 @@ SOCKETS = {
     for name in ("authorizer", "connect", "message", "disconnect", "worker")
 }
 EVENTS = sorted({*(ROOT / "events").glob("*.json")} - {AUTHORIZER, *WORKER.values(), *SOCKETS.values()})
-OPEN = ("/health", "/docs", "/docs/swagger-ui.css", "/openapi.json")
+OPEN = ("/health", "/docs", "/docs/swagger-ui.css", "/openapi.json", "/console", "/console/console.css")
 
 
 def is_open(event: dict[str, Any]) -> bool:

@@ -40,6 +40,8 @@ PROFILE = {"AWS_ACCESS_KEY_ID": "AKIAOFTHEDEVELOPER", "AWS_SECRET_ACCESS_KEY": "
 MISSING = "resp_" + "0" * 32
 NEW = "a response that was made by an event"
 FOUND: dict[str, tuple[int, str]] = {
+    "console": (404, "not_found"),
+    "console_file": (404, "not_found"),
     "docs": (200, "<title>"),
     "docs_file": (200, ".swagger-ui"),
     "health": (200, '"status":"ok"'),

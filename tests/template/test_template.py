@@ -18,7 +18,10 @@ STREAMING_URI = (
     "/2021-11-15/functions/${ApiFunction.Arn}/response-streaming-invocations"
 )
 ANY = "x-amazon-apigateway-any-method"
-OPEN = {(ANY, "/health"), (ANY, "/docs"), (ANY, "/docs/{file}"), (ANY, "/openapi.json"), ("options", "/{proxy+}")}
+OPEN = {
+    *((ANY, path) for path in ("/health", "/docs", "/docs/{file}", "/openapi.json", "/console", "/console/{file}")),
+    ("options", "/{proxy+}"),
+}
 ROUTES = {*OPEN, (ANY, "/{proxy+}")}
 # API Gateway's response type, our error type, and the status where the template sets one.
 GATEWAY_RESPONSES = {
@@ -59,7 +62,7 @@ def test_every_method_of_the_api_streams_for_fifteen_minutes(resources: dict[str
     }
 
 
-def test_every_method_needs_a_key_but_the_health_check_and_the_documentation(resources: dict[str, Json]) -> None:
+def test_every_method_needs_a_key_but_the_health_check_and_the_pages(resources: dict[str, Json]) -> None:
     body = resources["Api"]["Properties"]["Body"]
     wanted = {
         (method, path): {name for each in operation["security"] for name in each}
@@ -114,7 +117,8 @@ def test_api_gateway_may_invoke_the_functions_for_every_route(resources: dict[st
     permissions = of_type(resources, "AWS::Lambda::Permission").items()
     sources = [each["Properties"]["SourceArn"]["Fn::Sub"][0] for name, each in permissions if "Socket" not in name]
     paths = {source.split("${__ApiId__}/")[1].removeprefix("${__Stage__}/") for source in sources}
-    assert paths == {"*/*", "OPTIONS/*", "*/health", "*/docs", "*/docs/*", "*/openapi.json", "authorizers/*"}
+    pages = {"*/docs", "*/docs/*", "*/openapi.json", "*/console", "*/console/*"}
+    assert paths == {"*/*", "OPTIONS/*", "*/health", *pages, "authorizers/*"}
 
 
 def test_the_api_is_regional_with_one_stage(source: Json) -> None:
@@ -227,6 +231,7 @@ def test_the_base_url_is_what_an_openai_client_takes(deployed: Json) -> None:
         "ResponsesUrl": {"Fn::Sub": f"{stage}/v1/responses"},
         "HealthUrl": {"Fn::Sub": f"{stage}/health"},
         "DocsUrl": {"Fn::Sub": f"{stage}/docs"},
+        "ConsoleUrl": {"Fn::Sub": f"{stage}/console"},
         "SsmPrefix": {
             "Fn::If": ["HasSsmPrefix", {"Ref": "SsmPrefix"}, {"Fn::Sub": "/openresponses/${AWS::StackName}"}]
         },

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..webhooks.endpoints import StoredEndpoints
 
 DOCUMENTATION = ("/docs", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/openapi.json")
+CONSOLE = ("/console", "/console/{file}")
 _Admit: TypeAlias = Callable[[Request], Call]
 
 
@@ -59,6 +60,8 @@ def create_app(
     routes = [_route(each, admit) for each in OPERATIONS]
     if settings.public_docs:
         routes += [Route(path, _Documentation(), methods=["GET"]) for path in DOCUMENTATION]
+    if settings.console:
+        routes += [Route(path, _console, methods=["GET"]) for path in CONSOLE]
     app = Starlette(
         routes=routes,
         middleware=[Middleware(_Afterwards), *edge.middleware(routes, settings), Middleware(errors.BugGuard)],
@@ -102,6 +105,12 @@ class _Documentation:
         from .docs import app
 
         await app(scope, receive, send)
+
+
+async def _console(request: Request) -> Response:
+    from .console import answer
+
+    return answer(request)
 
 
 def _lifespan(aclose: Callable[[], Awaitable[None]]) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:

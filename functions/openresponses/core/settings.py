@@ -104,10 +104,11 @@ class Settings:
     its log. An execution's history may grow to `history_events` before another one goes on (Step Functions ends it at
     25,000, and a task that waits for a sandbox adds thousands). `reasoning` is what clients may see of it. A provider
     is tried again until `retry_seconds` after a turn began. `allowed_origins` are those of pages that may call the
-    server, `*` for all. `public_docs`: the API's documentation is served to everybody, otherwise to nobody. Whoever
-    wants a WebSocket is sent to `websocket_url`, if there is one. A request may name MCP servers at `mcp_hosts`, which
-    are patterns: a name, one that begins with `*.` for all below it, or `*`. `loopback`: what a request names may be on
-    this machine, as in a local cloud. Spans are sent to the collector at `otlp_endpoint`; empty traces nothing.
+    server, `*` for all. `public_docs`: the API's documentation is served to everybody, otherwise to nobody. `console`:
+    so is the console's page. Whoever wants a WebSocket is sent to `websocket_url`, if there is one. A request may name
+    MCP servers at `mcp_hosts`, which are patterns: a name, one that begins with `*.` for all below it, or `*`.
+    `loopback`: what a request names may be on this machine, as in a local cloud. Spans are sent to the collector at
+    `otlp_endpoint`; empty traces nothing.
     """
 
     default_provider: str = ""
@@ -125,6 +126,7 @@ class Settings:
     retry_seconds: float = 30.0
     allowed_origins: tuple[str, ...] = ()
     public_docs: bool = True
+    console: bool = False
     websocket_url: str = ""
     mcp_hosts: tuple[str, ...] = ("*",)
     loopback: bool = False

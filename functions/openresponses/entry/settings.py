@@ -35,6 +35,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         reasoning=_reasoning(get("OPENRESPONSES_REASONING") or "all"),
         allowed_origins=tuple(get("OPENRESPONSES_ALLOWED_ORIGINS", "").replace(",", " ").split()),
         public_docs=_flag(environment, "OPENRESPONSES_PUBLIC_DOCS", True),
+        console=_flag(environment, "OPENRESPONSES_CONSOLE", False),
         websocket_url=get("OPENRESPONSES_WEBSOCKET_URL", ""),
         mcp_hosts=_hosts(get("OPENRESPONSES_MCP_HOSTS", "*")),
         loopback=_flag(environment, "OPENRESPONSES_LOOPBACK", False),

@@ -1,0 +1,69 @@
+// The server's API, as any client uses it. The key is kept in this tab's session storage, and is sent nowhere else.
+
+const KEY = "openresponses.key";
+/** The deployment, whatever stands before its paths: this file is at `<root>console/api.js`. */
+export const ROOT = new URL("../", import.meta.url);
+export const BASE_URL = new URL("v1", ROOT).href;
+
+/** A refusal of the server, or none at all (`status` 0). */
+export class ApiError extends Error {
+  /** @param {number} status @param {any} error @param {string} [requestId] */
+  constructor(status, error, requestId = "") {
+    super(error?.message || `The server answered ${status}`);
+    this.status = status;
+    this.code = error?.code ?? "";
+    this.param = error?.param ?? "";
+    this.requestId = requestId;
+  }
+}
+
+export const key = {
+  get: () => sessionStorage.getItem(KEY) ?? "",
+  /** @param {string} value */
+  set: (value) => sessionStorage.setItem(KEY, value),
+  forget: () => sessionStorage.removeItem(KEY),
+};
+
+let refused = () => {};
+
+/** What is to happen when the server no longer takes the key. @param {() => void} listener */
+export function onRefused(listener) {
+  refused = listener;
+}
+
+/**
+ * Asks the server. Raises ApiError.
+ * @param {string} path below the root, such as `v1/models`
+ * @param {{method?: string, body?: unknown, signal?: AbortSignal}} [how]
+ */
+export async function ask(path, { method = "GET", body, signal } = {}) {
+  const sent = key.get();
+  const headers = /** @type {Record<string, string>} */ ({});
+  if (sent) headers.authorization = `Bearer ${sent}`;
+  if (body !== undefined) headers["content-type"] = "application/json";
+  let answer;
+  try {
+    answer = await fetch(new URL(path, ROOT), {
+      method,
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      signal,
+      cache: "no-store",
+      credentials: "omit",
+      redirect: "error",
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0, { message: "The server cannot be reached", code: "unreachable" });
+  }
+  if (answer.ok) return answer;
+  const told = await answer.json().catch(() => null);
+  if (answer.status === 401 && sent === key.get()) refused();
+  throw new ApiError(answer.status, told?.error, answer.headers.get("x-request-id") ?? "");
+}
+
+/** @param {string} path @param {Parameters<typeof ask>[1]} [how] @returns {Promise<any>} */
+export const read = async (path, how) => (await ask(path, how)).json();
+
+/** @param {string} id @param {string} [rest] */
+export const responsePath = (id, rest = "") => `v1/responses/${encodeURIComponent(id)}${rest}`;
