@@ -14,24 +14,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.package.conftest import environment
+
 PATIENCE = 60
 
 pytestmark = [pytest.mark.package, pytest.mark.timeout(600), pytest.mark.xdist_group("package")]
-
-
-def environment(home: Path) -> dict[str, str]:
-    """Nothing of the developer's, but where the package index is."""
-    own = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_", "SSL_"))}
-    return {**own, "PATH": os.environ["PATH"], "HOME": str(home)}
-
-
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
-    subprocess.run(["uv", "build", "--quiet", "--out-dir", str(folder), str(ROOT)], check=True)
-    (wheel,) = folder.glob("*.whl")
-    return wheel
 
 
 @pytest.fixture(scope="session")
@@ -72,21 +59,36 @@ def cloud(openresponses: Path, tmp_path: Path) -> Iterator[httpx2.Client]:
             process.kill()
 
 
-def test_the_wheel_holds_two_packages_and_the_project(wheel: Path) -> None:
+def test_the_wheel_holds_two_packages_and_the_project_twice(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"openresponses", "openresponses_dev"}
-    project = {name.removeprefix("openresponses_dev/project/") for name in names}
+    version = wheel.name.split("-")[1]
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {
+        *("openresponses", "openresponses_dev"),
+        f"openresponses-{version}.data",
+    }
+    beneath = ("openresponses_dev/project/", f"openresponses-{version}.data/data/share/openresponses/")
+    project, shared = ({name.removeprefix(each) for name in names if name.startswith(each)} for each in beneath)
+    assert project == shared
     assert {
         "template.yaml",
+        "pyproject.toml",
+        "uv.lock",
         "functions/Makefile",
         "functions/bootstrap",
         "functions/openresponses/entry/api.py",
         "infra/statemachine/loop.asl.json",
+        "infra/templates/domain.yaml",
         "infra/examples/counter/app.py",
         "infra/examples/refund/app.py",
         "events/responses_create_stream.json",
     } <= project
     assert [name for name in names if "__pycache__" in name] == []
+
+
+def test_the_kit_is_where_a_projects_template_names_it(openresponses: Path) -> None:
+    kit = openresponses.parents[1] / "share/openresponses"
+    assert (kit / "template.yaml").is_file()
+    assert os.access(kit / "functions/bootstrap", os.X_OK)
 
 
 def test_the_command_says_its_version_and_its_help(openresponses: Path, wheel: Path, tmp_path: Path) -> None:
