@@ -19,6 +19,8 @@ from moto.server import ThreadedMotoServer
 from moto.ssm.responses import SimpleSystemManagerResponse
 
 STACK, REGION = "openresponses", "eu-west-1"
+PROJECT = "mine"
+"""A project's stack, in which another one like STACK is nested."""
 DENIED = {
     "admin": [],
     "reader": [
@@ -141,10 +143,31 @@ def template(base_url: str, websocket_api: str) -> str:
             "ApiFunction": function,
             "SocketWorkerFunction": {
                 **function,
-                "Properties": {**function["Properties"], "FunctionName": f"{STACK}-socket"},
+                "Properties": {**function["Properties"], "FunctionName": {"Fn::Sub": "${AWS::StackName}-socket"}},
             },
         },
         "Outputs": {name: {"Value": value} for name, value in outputs.items()},
+    }
+    return json.dumps(document)
+
+
+def project(endpoint: str, kit: str) -> str:
+    """A project's template, as `sam package` makes it: ours is in a bucket. It passes one output on."""
+    s3 = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
+    s3.create_bucket(Bucket="packaged")
+    s3.put_object(Bucket="packaged", Key="kit.template", Body=kit.encode())
+    document = {
+        "Resources": {
+            "Other": {"Type": "AWS::SNS::Topic"},
+            "OpenResponses": {
+                "Type": "AWS::CloudFormation::Stack",
+                "Properties": {
+                    "TemplateURL": "https://s3.amazonaws.com/packaged/kit.template",
+                    "Parameters": {"ConfigSeconds": "45"},
+                },
+            },
+        },
+        "Outputs": {"BaseUrl": {"Value": {"Fn::GetAtt": ["OpenResponses", "Outputs.BaseUrl"]}}},
     }
     return json.dumps(document)
 
@@ -174,8 +197,11 @@ def main(base_url: str) -> None:
     cloudformation = boto3.client("cloudformation", endpoint_url=endpoint, region_name=REGION)
     body = template(base_url, websocket_api(endpoint))
     cloudformation.create_stack(StackName=STACK, TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
+    cloudformation.create_stack(StackName=PROJECT, TemplateBody=project(endpoint, body))
     functions = boto3.client("lambda", endpoint_url=endpoint, region_name=REGION)
-    functions.put_function_event_invoke_config(FunctionName=f"{STACK}-socket", MaximumRetryAttempts=0)
+    for function in functions.list_functions()["Functions"]:
+        if function["FunctionName"].endswith("-socket"):
+            functions.put_function_event_invoke_config(FunctionName=function["FunctionName"], MaximumRetryAttempts=0)
     keys = users(endpoint)
     httpx2.post(f"{endpoint}/moto-api/reset-auth", content=b"0")  # from here on, permissions count
     print(json.dumps({"endpoint": endpoint, "users": keys}), flush=True)

@@ -61,3 +61,21 @@ def test_what_aws_refuses_is_told(aws: Aws, user: str, words: tuple[str, ...], w
     done = aws.run(*words, user=user, stdin="sk-groq-secret")
     assert (done.status, done.out) == (1, "")
     assert why in done.err
+
+
+def test_a_projects_stack_leads_to_the_one_that_is_nested_in_it(aws: Aws) -> None:
+    made = aws.run("keys", "create", "--tenant", "acme", "--stack", "mine")
+    assert made.status == 0, made.err
+    key = made.out.split("_")[1]
+    assert [row[:2] for row in aws.run("keys", "list", "--stack", "mine").rows()] == [[key, "acme"]]
+    assert key not in aws.run("keys", "list").out
+    put = aws.run("providers", "set", "groq", "--model", "m", "--stack", "mine", stdin="sk-groq-secret")
+    assert "groq is set in stack mine in eu-west-1, in force within 45 s" in put.out
+    assert aws.run("providers", "remove", "groq", "--stack", "mine").status == 0
+    told = aws.run("doctor", "--stack", "mine").out
+    assert "stack mine in eu-west-1" in told
+    assert {line.split()[-1] for line in told.splitlines() if line.startswith("ok       function ")} == {
+        "ApiFunction",
+        "SocketWorkerFunction",
+    }
+    assert aws.run("keys", "revoke", key, "--stack", "mine").status == 0

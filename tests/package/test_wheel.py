@@ -71,6 +71,7 @@ def test_the_wheel_holds_two_packages_and_the_project_twice(wheel: Path) -> None
     assert project == shared
     assert {
         "template.yaml",
+        "openresponses.schema.json",
         "pyproject.toml",
         "uv.lock",
         "functions/Makefile",

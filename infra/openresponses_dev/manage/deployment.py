@@ -21,6 +21,8 @@ from openresponses_dev.local.status_page import JSON_PATH
 from openresponses_dev.manage.problems import AwsRefused, Problem, translated
 
 _DEFAULT_STACK = "openresponses"
+_OURS = "ResponsesTableName"
+"""An output that only our own stack has: a project's may pass others on."""
 _SAMCONFIG = Path("samconfig.toml")
 
 
@@ -126,8 +128,11 @@ def session_of(where: Where) -> Any:
 def _on_aws(where: Where) -> Deployment:
     name = where.stack or _samconfig().get("stack_name") or _DEFAULT_STACK
     session = session_of(where)
-    stack = _stack(_client(session, "cloudformation", None), name, str(session.region_name))
-    outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
+    cloudformation = _client(session, "cloudformation", None)
+    named = _stack(cloudformation, name, str(session.region_name))
+    below = [] if _OURS in _outputs(named) else _nested(cloudformation, name)
+    stack = next((each for each in below if _OURS in _outputs(each)), named)
+    outputs = _outputs(stack)
     parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
     given = {"stack": name, "region": where.region, "profile": where.profile}
     try:
@@ -142,8 +147,8 @@ def _on_aws(where: Where) -> Deployment:
             prefix=outputs["SsmPrefix"],
             default_provider=parameters["DefaultProvider"],
             config_seconds=parameters["ConfigSeconds"],
-            stack=name,
-            state=stack["StackStatus"],
+            stack=stack["StackName"],
+            state=named["StackStatus"],
             key_arn=parameters.get("KeyArn", ""),
             websocket_base_url=outputs.get("WebSocketBaseUrl", ""),
             websocket_api=outputs.get("WebSocketApiId", ""),
@@ -164,6 +169,22 @@ def _stack(cloudformation: Any, name: str, region: str) -> dict[str, Any]:
             raise
         mend = "sam deploy it, name it with --stack and --region, or say --local for the local cloud"
         raise Problem(f"there is no stack {name} in {region}", mend) from None
+
+
+def _outputs(stack: dict[str, Any]) -> dict[str, str]:
+    return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
+
+
+def _nested(cloudformation: Any, name: str) -> list[dict[str, Any]]:
+    """The stacks that are nested in one, as ours is in a project's. The id of such a resource is the stack's:
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stack.html
+    """
+    with translated("cloudformation"):
+        pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=name)
+        found = [each for page in pages for each in page["StackResourceSummaries"]]
+        stacks = [each for each in found if each["ResourceType"] == "AWS::CloudFormation::Stack"]
+        ids = [each["PhysicalResourceId"] for each in stacks if each.get("PhysicalResourceId")]
+        return [cloudformation.describe_stacks(StackName=each)["Stacks"][0] for each in ids]
 
 
 def _local(url: str) -> Deployment:
