@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from openresponses_dev.local.project import find_template, kit
 from openresponses_dev.local.template.aws_resources import requests
 from openresponses_dev.local.template.template import Template, read_template
 from openresponses_dev.local.template.yaml_tree import TemplateError
-from tests.local.local_project import PATIENCE
+from tests.local.local_project import PATIENCE, environment
 
 CHILD = """\
 Parameters:
@@ -258,6 +260,17 @@ async def answer(client: httpx2.AsyncClient, tool: str) -> str:
     body = {"model": "offline/demo", "input": f"[[call {tool} {{}}]]", "tools": [{"type": f"serverless:{tool}"}]}
     response = (await client.post("/responses", json=body)).json()
     return response["error"]["message"] if response.get("error") else json.dumps(response["output"])
+
+
+def test_a_function_is_invoked_by_its_own_name_with_an_event_of_the_kit(tmp_path: Path) -> None:
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "weather").mkdir()
+    (tmp_path / "template.yaml").write_text(OWN)
+    command = [sys.executable, "-m", "openresponses_dev.cli.cli", "invoke"]
+    for name in ("ApiFunction", "OpenResponses/ApiFunction"):
+        words = [name, "--event", "events/health.json"]
+        done = subprocess.run([*command, *words], cwd=tmp_path, env=environment(), capture_output=True, text=True)
+        assert done.stdout.startswith('{"status":"ok"'), done.stderr
 
 
 async def test_a_project_runs_with_its_tools_and_offers_one_that_is_added(cloud: LocalCloud, tmp_path: Path) -> None:

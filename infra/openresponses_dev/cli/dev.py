@@ -23,6 +23,7 @@ from openresponses_dev.local.gateway.socket_line import AS_ON_AWS, NO_SIZES
 from openresponses_dev.local.kept import FILE, Kept, OtherFormat
 from openresponses_dev.local.logs import Log
 from openresponses_dev.local.private_folder import InUse, NotPrivate, PrivateFolder
+from openresponses_dev.local.project import find_project
 from openresponses_dev.local.restart import Found
 from openresponses_dev.local.status_page import PATH
 from openresponses_dev.local.template.yaml_tree import TemplateError
@@ -71,7 +72,7 @@ def dev(
     no_reload: Annotated[bool, Parameter(help="keep sandboxes when their source changes")] = False,
 ) -> int:
     """The exit status."""
-    log, kept, folder = None, None, PrivateFolder(Path.cwd())
+    log, kept, folder = None, None, PrivateFolder(find_project() or Path.cwd())
     try:
         log = Log(sys.stderr, raw=options.raw_logs, file=options.log_file)
         if not keep_nothing:

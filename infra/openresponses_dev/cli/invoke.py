@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Iterable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from openresponses_dev.local.address import KEY_OF_EVENTS
 from openresponses_dev.local.cloud import LocalCloud
 from openresponses_dev.local.gateway.answers import Head, Malformed, prepended, read_buffered, read_prelude
 from openresponses_dev.local.logs import Log
+from openresponses_dev.local.project import kit
 from openresponses_dev.local.sandbox.calls import Call, FunctionError, InvokeError
 from openresponses_dev.local.template.yaml_tree import TemplateError
 from openresponses_dev.local.terminal import body_writer, one_line, say
@@ -48,8 +50,7 @@ def invoke(
             aliases=options.aliases(),
             log=log,
         )
-        if function not in cloud.functions:
-            raise BadOption(f"no function {function!r}; there are: {', '.join(cloud.functions)}")
+        function = _named(function, cloud.functions)
         asyncio.run(_through_rie(cloud, function, payload) if rie else _run(cloud, function, payload))
     except FunctionError as error:
         say(error.document().decode(), sys.stderr)
@@ -61,13 +62,26 @@ def invoke(
     return 0
 
 
+def _named(function: str, known: Iterable[str]) -> str:
+    """Its name. One in a nested template may be named without the application's. Raises BadOption."""
+    names = [*known]
+    found = [name for name in names if name == function] or [n for n in names if n.rpartition("/")[2] == function]
+    if len(found) != 1:
+        raise BadOption(f"no function {function!r}; there are: {', '.join(names)}")
+    return found[0]
+
+
 def _read_event(source: str, project: Path) -> object:
-    """A file here, or else in the project's folder: its own events are in events/. Raises BadOption, OSError."""
+    """A file here, or else in the project's folder, or the kit's: its own events are in events/.
+
+    Raises BadOption, OSError.
+    """
     path = Path(source)
     try:
         if source == "-":
             return json.loads(sys.stdin.read())
-        return json.loads((path if path.exists() or not (project / path).exists() else project / path).read_text())
+        found = (folder / path for folder in (Path(), project, kit()))
+        return json.loads(next((each for each in found if each.exists()), path).read_text())
     except ValueError as error:
         raise BadOption(f"{source}: not JSON: {error}") from error
 

@@ -79,8 +79,8 @@ class EventInvokeConfig:
 
 @dataclass(frozen=True, slots=True)
 class FunctionSpec:
-    """A function as Lambda would hold its configuration. The `name` of one in a nested template is SAM's full path:
-    https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/serverless-sam-cli-command-reference-sam-local-invoke.html
+    """A function as Lambda would hold its configuration. The `name` of one in a nested template is SAM's full path,
+    `<application>/<function>` (`full_path` in samcli/lib/providers/provider.py of aws-sam-cli).
 
     `tools` is the folder, on this machine, of a layer with tools of one's own.
     """
