@@ -12,10 +12,14 @@ from botocore.exceptions import ClientError
 from openresponses.client_keys import ClientKey, make, new_token
 from openresponses.core.storage import Limits, Meter
 from openresponses.storage.dynamodb.client_keys import (
+    KeyChanged,
     UnknownKey,
+    change_key,
     end_of,
     find_key,
+    find_named,
     list_keys,
+    name_update,
     revoke_key,
     store_key,
 )
@@ -132,3 +136,51 @@ async def test_the_operator_and_the_functions_know_the_same_limits(backend: AwsB
     assert set(found[2:-1]) == {Limits()}
     change_limits(backend.dynamodb, NAME, "acme", "key", Limits())
     assert await meters.read("key", NOW) == (Meter(), Meter(others))
+
+
+@pytest.mark.parametrize("expires_at", [None, NOW + 60])
+@pytest.mark.parametrize("ends", [None, NOW + 90])
+async def test_a_key_is_changed_in_place_with_its_limits(
+    backend: AwsBackend, expires_at: int | None, ends: int | None
+) -> None:
+    key, before, limits = new_key(expires_at=expires_at), Limits(concurrent=1), Limits(concurrent=2)
+    store_key(backend.dynamodb, NAME, key, [limits_update(key.tenant, key.id, before, end_of(key))])
+    changed = replace(key, models=(), mcp=("docs",), reasoning="summary", expires_at=ends)
+    update = limits_update(key.tenant, key.id, limits, end_of(changed), lasting=ends is None)
+    change_key(backend.dynamodb, NAME, key, changed, [update])
+    assert find_key(backend.dynamodb, NAME, key.id) == changed
+    assert await backend.storage("acme").meters.read(key.id, NOW) == (Meter(limits), Meter())
+    kept_until = [] if ends is None else [str(ends + 30 * 86_400)] * 3
+    assert [item["ttl"]["N"] for item in backend.items() if "ttl" in item] == kept_until
+
+
+async def test_a_key_that_is_not_as_it_was_is_not_changed_and_neither_are_its_limits(backend: AwsBackend) -> None:
+    key = new_key()
+    store_key(backend.dynamodb, NAME, key)
+    wider, other = replace(key, models=()), replace(key, mcp=())
+    change_key(backend.dynamodb, NAME, key, wider)
+    update = limits_update(key.tenant, key.id, Limits(concurrent=1))
+    with pytest.raises(KeyChanged):
+        change_key(backend.dynamodb, NAME, key, other, [update])
+    revoke_key(backend.dynamodb, NAME, key.id, NOW)
+    with pytest.raises(KeyChanged):
+        change_key(backend.dynamodb, NAME, wider, other, [update])
+    with pytest.raises(KeyChanged):
+        change_key(backend.dynamodb, NAME, new_key(), new_key(), [update])
+    assert list_keys(backend.dynamodb, NAME) == [replace(wider, revoked_at=NOW)]
+    assert find_limits(backend.dynamodb, NAME, [(key.tenant, key.id)]) == [Limits()]
+
+
+def test_a_name_is_one_keys_at_a_time(backend: AwsBackend) -> None:
+    first, second, third = new_key(), new_key(expires_at=NOW + 60), new_key(tenant="other")
+    assert find_named(backend.dynamodb, NAME, "acme", first.name) is None
+    store_key(backend.dynamodb, NAME, first, [name_update(first, None)])
+    with pytest.raises(ClientError, match="TransactionCanceled"):
+        store_key(backend.dynamodb, NAME, second, [name_update(second, None)])
+    store_key(backend.dynamodb, NAME, third, [name_update(third, None)])
+    assert find_named(backend.dynamodb, NAME, "acme", first.name) == first.id
+    store_key(backend.dynamodb, NAME, second, [name_update(second, first.id)])
+    assert find_named(backend.dynamodb, NAME, "acme", first.name) == second.id
+    with pytest.raises(ClientError, match="TransactionCanceled"):
+        store_key(backend.dynamodb, NAME, new_key(), [name_update(new_key(), first.id)])
+    assert {key.id for key in list_keys(backend.dynamodb, NAME)} == {first.id, second.id, third.id}

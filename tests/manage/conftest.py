@@ -120,6 +120,17 @@ def cloud(upstream: str) -> Iterator[Cloud]:
 
 
 @pytest.fixture(scope="session")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of a local cloud that others set nothing up in: a project's file may remove whatever is there."""
+    command = [OPENRESPONSES, "dev", "--port", "0", "--no-reload", "--keep-nothing"]
+    folder = tmp_path_factory.mktemp("project")
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        yield re.sub(r"export \w+=|/v1$", "", process.stdout.readline().strip())
+        process.send_signal(signal.SIGINT)
+
+
+@pytest.fixture(scope="session")
 def aws(cloud: Cloud) -> Iterator[Aws]:
     """Its stack's endpoint is the local cloud's."""
     with _process("-m", "tests.manage.aws_stack", cloud.base_url) as process:

@@ -12,7 +12,7 @@ import pytest
 from tests.manage.conftest import UPSTREAM_KEY, Cloud
 
 pytestmark = pytest.mark.xdist_group("manage")
-_AT_A_TERMINAL = "import os, sys; os.login_tty(0); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+AT_A_TERMINAL = "import os, sys; os.login_tty(0); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
 
 
 def test_a_key_is_asked_for_and_what_is_typed_is_not_shown(cloud: Cloud) -> None:
@@ -28,7 +28,7 @@ def test_a_key_is_asked_for_and_what_is_typed_is_not_shown(cloud: Cloud) -> None
         "x-a",
     ]
     master, slave = pty.openpty()
-    command = [sys.executable, "-c", _AT_A_TERMINAL, "-m", "openresponses_dev.cli.cli", *words, "--local", cloud.origin]
+    command = [sys.executable, "-c", AT_A_TERMINAL, "-m", "openresponses_dev.cli.cli", *words, "--local", cloud.origin]
     with subprocess.Popen(command, stdin=slave):
         os.close(slave)
         shown = shown_until(master, "API key of typed: ")

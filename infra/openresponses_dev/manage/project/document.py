@@ -24,8 +24,8 @@ from openresponses.toolbox.web_search.configuration import Name
 from openresponses_dev.manage.presets import PRESETS
 from openresponses_dev.manage.problems import nearest
 
-REFERENCE = r"\$(\{[A-Za-z_]|[A-Za-z_])"
-"""How a reference to a variable begins, in a schema's pattern."""
+REFERENCE = r"^([^$]|\$[^A-Za-z_{])*\$[A-Za-z_{]"
+"""A schema's pattern for a text that has a reference to a variable in it."""
 DEFAULT_TENANT = "default"
 SPAN = r"[1-9][0-9]{0,5}[hdwy]"
 _TENANT = r"^[a-z0-9][a-z0-9-]{0,62}$"

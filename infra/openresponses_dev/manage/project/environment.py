@@ -8,16 +8,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeAlias, cast
 
 from openresponses_dev.local.sandbox.environment import read_env_file
-from openresponses_dev.manage.problems import Problem, nearest
+from openresponses_dev.manage.problems import Problem
 
 Place: TypeAlias = tuple[str | int, ...]
 """Names of tables and fields, and positions in arrays, from the file's top."""
 ENV_FILE = ".env"
 _REFERENCE = re.compile(r"\$(?:(\$)|\{([^{}]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
+_NEAR = 0.8
+"""Of 1. Most variables end in _API_KEY, which makes none the misspelling of another."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -87,7 +90,7 @@ class Filling:
     def _why(self, name: str) -> str:
         if not _NAME.fullmatch(name):
             return f"${{{name}}} names no variable; a dollar is written $$"
-        near = nearest(name, self._variables)
-        hint = f" (did you mean ${near}?)" if near else ""
+        near = get_close_matches(name, self._variables, n=1, cutoff=_NEAR)
+        hint = f" (did you mean ${near[0]}?)" if near else ""
         dollar = "" if name.isupper() else "; a dollar is written $$"
         return f"${name} is set neither in the environment nor in {ENV_FILE}{hint}{dollar}"

@@ -95,9 +95,10 @@ class _Reader:
         for section, name, table in _entries(document):
             tenant = str(getattr(table, "tenant", DEFAULT_TENANT)) if section in _TENANTED else ""
             entry = Id(section, name, tenant)
+            wish = self._wish(entry, table)
             if lacking := missing.get((section, name)):
                 wanted.left_out[entry] = "; ".join(dict.fromkeys(lacking))
-            elif wish := self._wish(entry, table):
+            elif wish:
                 wanted.wishes[entry] = wish
         return wanted
 
@@ -117,7 +118,7 @@ class _Reader:
         return Document.model_validate(rest)
 
     def _shape(self, kind: str, place: Place, text: str) -> Place:
-        if place not in self._filling.wrong:
+        if place not in self._filling.wrong or kind == "extra_forbidden":
             if kind == "extra_forbidden":
                 near = nearest(str(place[-1]), _fields_at(place[:-1]))
                 what = "section" if len(place) == 1 else "field"
@@ -147,7 +148,9 @@ class _Reader:
         before = len(self.wrong)
 
         def wrong(place: Place, text: str) -> None:
-            self.wrong.append(((entry.section, entry.name, *place), text))
+            whole = (entry.section, entry.name, *place)
+            if whole not in self._filling.wrong:  # its text is not there
+                self.wrong.append((whole, text))
 
         ends = Ends()
         match table:

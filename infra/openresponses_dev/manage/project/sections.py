@@ -55,13 +55,12 @@ _FIELD = re.compile(r"([a-z_]+)((?:\.[^\s:]+)*): (.+)", re.DOTALL)
 def provider(name: str, table: Provider, wrong: Wrong) -> Document | None:
     if table.preset is None and table.dialect is None and name not in PRESETS:
         near = nearest(name, PRESETS)
-        hint = f"did you mean providers.{near}? " if near else ""
-        wrong((), f"it needs a preset or a dialect: no preset has this name. {hint}".rstrip())
+        hint = f" (did you mean providers.{near}?)" if near else ""
+        wrong((), f"no preset has this name{hint}: say preset or dialect")
         return None
     chosen = preset_of(name, table.preset, table.dialect)
-    given = _said(table, "preset")
-    vendor = table.preset or name
-    if chosen.key and not {"api_key", "headers", "base_url"} & given.keys():
+    given, vendor = _said(table, "preset"), table.preset or name
+    if vendor in PRESETS and chosen.key and not {"api_key", "headers", "base_url"} & given.keys():
         variable = re.sub(r"[^A-Z0-9]", "_", vendor.upper())
         wrong(("api_key",), f'is missing: {chosen.title} wants one, such as api_key = "${variable}_API_KEY"')
         return None
