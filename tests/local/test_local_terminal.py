@@ -7,17 +7,21 @@ import io
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
-from openresponses_dev.cli.chat import View
+from openresponses_dev.cli.chat.conversation import View
+from openresponses_dev.cli.chat.plain import PlainView
+from openresponses_dev.cli.chat.screen import ScreenView
 from openresponses_dev.local import terminal
 from openresponses_dev.local.logs import Log
 from openresponses_dev.local.terminal import body_writer, one_line, visible
@@ -98,20 +102,48 @@ EVENTS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("out", [Terminal, io.StringIO])
+def plain(out: io.StringIO) -> View:
+    return PlainView(out, out)
+
+
+def screen(out: io.StringIO) -> View:
+    """Of a terminal without colours: what is left of rich's own sequences moves the cursor."""
+    return ScreenView(Console(file=out, force_terminal=True, no_color=True, width=200, height=20, _environ={}))
+
+
+DRAWING = re.compile("\x1b\\[[0-9;?]*[mAKhlJG]")
+
+
+@pytest.mark.parametrize("view", [plain, screen])
 @pytest.mark.parametrize("event", EVENTS)
-def test_no_model_of_a_conversation_writes_to_the_terminal(out: type[io.StringIO], event: dict[str, Any]) -> None:
-    shown = out()
-    view = View(shown)
-    view.show(event)
-    view.end()
-    assert obeyed(shown.getvalue(), ours="colours") == set()
-    assert "\\x1b]52;c;aGk=\\x07" in shown.getvalue()
+def test_no_model_of_a_conversation_writes_to_the_terminal(
+    view: Callable[[io.StringIO], View], event: dict[str, Any]
+) -> None:
+    out = Terminal()
+    shown = view(out)
+    shown.begin("offline/demo")
+    shown.show(event)
+    shown.end()
+    text = DRAWING.sub("", out.getvalue().replace("\r", ""))
+    assert obeyed(text) == set()
+    assert "\\x1b]52;c;aGk=\\x07" in text
+
+
+@pytest.mark.parametrize("text", ["&#x202e;", "&#8238;", "a&#x2066;b", "[a](<x&#x202e;>)", "`\x1b[31m`", "<b>\x9b</b>"])
+def test_no_entity_of_markdown_does_either(text: str) -> None:
+    out = Terminal()
+    shown = screen(out)
+    shown.begin("offline/demo")
+    shown.show({"type": "response.output_text.delta", "delta": f"{text} said"})
+    shown.end()
+    drawn = DRAWING.sub("", out.getvalue().replace("\r", ""))
+    assert obeyed(drawn) == set()
+    assert "said" in drawn
 
 
 def test_a_sequence_in_two_deltas_is_none_either() -> None:
     out = Terminal()
-    view = View(out)
+    view = plain(out)
     for delta in ("one\n\ttwo ", "\x1b", "[31m", "\ud83d", "\ude00"):
         view.show({"type": "response.output_text.delta", "delta": delta})
     assert out.getvalue() == "one\n\ttwo \\x1b[31m\\ud83d\\ude00"
@@ -141,8 +173,7 @@ def test_every_module_prints_through_this_one() -> None:
         if isinstance(node, ast.Call) and _prints(node.func) and not all(map(_constant, node.args))
     ]
     assert sorted(found) == [
-        "cli/chat.py: self._out.write",
-        "cli/chat.py: self._out.write",
+        "cli/chat/command.py: print",
         "local/logs.py: self._stream.write",
         "local/terminal.py: out.buffer.write",
         "local/terminal.py: out.write",

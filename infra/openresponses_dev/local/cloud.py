@@ -295,7 +295,8 @@ class LocalCloud:
     def _announce(self, stack: AsyncExitStack) -> None:
         if self._private is not None and self.aws.endpoint_url:
             name = f"{self.origin.rpartition(':')[2]}.json"
-            self._access = self._private.write(name, self.aws.environment())
+            own = {"OPENAI_API_KEY": self.api_key}  # for `chat`
+            self._access = self._private.write(name, {**self.aws.environment(), **own})
             stack.callback(self._private.remove, name)
             specs = [function.spec for function in self.functions.values()]
             sockets = self._sockets_environment()

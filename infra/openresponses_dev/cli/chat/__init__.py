@@ -1,0 +1,1 @@
+"""`openresponses chat`: a conversation in the terminal, over plain HTTP and SSE."""

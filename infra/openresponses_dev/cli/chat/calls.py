@@ -1,0 +1,66 @@
+"""What a view shows of an item that is a call of a tool, whoever runs it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import cast
+
+from openresponses_dev.cli.chat.client import Event
+
+LONGEST = 2000
+"""Characters of an output that are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCall:
+    """`output` is None until there is one. `failed`: it says what went wrong."""
+
+    name: str
+    arguments: str
+    output: str | None
+    failed: bool
+    status: str
+
+
+def shown_call(item: Event) -> ShownCall | None:
+    """None for what is no call that the server, or the provider, runs."""
+    kind, status = str(item.get("type", "")), str(item.get("status") or "")
+    failed = status in ("failed", "incomplete")
+    if kind.startswith("serverless:") and "name" in item:
+        return ShownCall(str(item["name"]), _text(item.get("arguments")), _output(item), failed, status)
+    if kind == "mcp_call":
+        name = f"{item.get('server_label')}/{item.get('name')}"
+        error = item.get("error")
+        output = _message(error) if error else _output(item)
+        return ShownCall(name, _text(item.get("arguments")), output, failed or bool(error), status)
+    if kind.endswith("_call") and kind not in ("function_call", "custom_tool_call"):  # web_search_call and its like
+        action = item.get("action")
+        return ShownCall(
+            kind.removesuffix("_call"), _text(action), "" if status == "completed" else None, failed, status
+        )
+    return None
+
+
+def message_of(error: object) -> str:
+    """Of an error as responses and events have it."""
+    return _message(error) if error else "no reason was given"
+
+
+def shortened(text: str, longest: int = LONGEST) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"
+
+
+def _output(item: Event) -> str | None:
+    return None if item.get("output") is None else _text(item["output"])
+
+
+def _text(value: object) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _message(error: object) -> str:
+    found: object = cast("Event", error).get("message") if isinstance(error, dict) else None
+    return str(found) if found else str(cast("object", error))

@@ -1,0 +1,194 @@
+"""The command: what is asked, by whom, and how it ends."""
+
+from __future__ import annotations
+
+import base64
+import json
+import mimetypes
+import os
+import stat
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from openresponses_dev.cli.chat.client import Client, Event, TurnFailed
+from openresponses_dev.cli.chat.conversation import Conversation, View
+from openresponses_dev.cli.chat.plain import JsonView, PlainView
+from openresponses_dev.cli.chat.server import find_server
+from openresponses_dev.cli.chat.signals import Stopping
+from openresponses_dev.local.command_line import command
+from openresponses_dev.local.terminal import say
+from openresponses_dev.manage.problems import Problem, tell
+
+if TYPE_CHECKING:
+    from openresponses_dev.cli.chat.slash import Commands
+
+_DUMB = ("dumb", "unknown")
+_STOPPED = 130
+"""The exit status of a program that Ctrl-C ended, as shells have it."""
+
+
+def chat(
+    *prompt: Annotated[str, Parameter(help="ask this and leave; without it, a conversation")],
+    model: str = "offline/demo",
+    tool: Annotated[tuple[str, ...], Parameter(metavar="TYPE", help="such as serverless:calculator")] = (),
+    instructions: Annotated[str | None, Parameter(metavar="TEXT")] = None,
+    image: Annotated[tuple[Path, ...], Parameter(metavar="FILE", help="what the question is about")] = (),
+    base_url: Annotated[
+        str | None, Parameter(metavar="URL", help="default: OPENAI_BASE_URL, or the dev that runs")
+    ] = None,
+    api_key: Annotated[
+        str | None, Parameter(metavar="KEY", help="default: OPENAI_API_KEY, or the one of the dev that runs")
+    ] = None,
+    no_store: Annotated[
+        bool, Parameter(help="let the server keep nothing; an answer that is stopped then goes on there to its end")
+    ] = False,
+    as_json: Annotated[bool, Parameter("--json", help="print the final response, for programs")] = False,
+) -> int:
+    """The exit status."""
+    question = _question(" ".join(prompt), interactive=not as_json)
+    settings: Event = {"model": model, "stream": True, "store": not no_store}
+    if tool:
+        settings["tools"] = [{"type": kind} for kind in tool]
+    if instructions:
+        settings["instructions"] = instructions
+    images = [_image(file) for file in image]
+    server = find_server(base_url, api_key, os.environ)
+    if server.note and sys.stderr.isatty():
+        say(server.note, sys.stderr)
+    try:
+        client = Client(server)
+    except TurnFailed as failed:
+        return tell(Problem(str(failed), failed.mend))
+    view = JsonView() if as_json else _view()
+    conversation = Conversation(client, view, settings)
+    if question:
+        return _once(conversation, view, [{"type": "input_text", "text": question}, *images], as_json=as_json)
+    if images:
+        raise Problem("--image needs a question", command('chat --image FILE "What is this?"'))
+    return _converse(conversation, view)
+
+
+def _question(words: str, *, interactive: bool) -> str:
+    """The words, and what is piped in. Empty for a conversation. Raises Problem."""
+    piped = _piped()
+    question = "\n\n".join(filter(str.strip, (words, piped or "")))
+    if not question and (piped is not None or not interactive):
+        raise Problem("nothing is asked", command('chat "Hello"'))
+    return question
+
+
+def _piped() -> str | None:
+    """None where standard input is a terminal, or another device. Raises Problem."""
+    if sys.stdin is None or sys.stdin.isatty():  # pyright: ignore[reportUnnecessaryComparison]
+        return None
+    try:
+        if stat.S_ISCHR(os.fstat(sys.stdin.fileno()).st_mode):
+            return ""
+    except (OSError, ValueError):  # it is no file, but may be read
+        pass
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise Problem(f"what is piped in is no text: {error}") from None
+
+
+def _image(file: Path) -> Event:
+    """Raises Problem."""
+    kind = mimetypes.guess_type(file.name)[0] or ""
+    if not kind.startswith("image/"):
+        raise Problem(f"{file} is no image, by its name", "--image picture.png")
+    try:
+        data = base64.b64encode(file.read_bytes()).decode()
+    except OSError as error:
+        raise Problem(f"{file} cannot be read: {error.strerror}") from None
+    return {"type": "input_image", "image_url": f"data:{kind};base64,{data}"}
+
+
+def _view() -> View:
+    if not sys.stdout.isatty():
+        return PlainView(sys.stdout, sys.stderr)
+    from rich.console import Console
+
+    from openresponses_dev.cli.chat.screen import ScreenView
+
+    console = Console(highlight=False)
+    if console.is_dumb_terminal:
+        return PlainView(sys.stdout, sys.stdout, usage=True)
+    return ScreenView(console)
+
+
+def _once(conversation: Conversation, view: View, content: list[Event], *, as_json: bool) -> int:
+    began = time.monotonic()
+    with Stopping() as stopping:
+        try:
+            final = conversation.ask(content if len(content) > 1 else content[0]["text"], stopping)
+        except TurnFailed as failed:
+            return tell(Problem(str(failed), failed.mend))
+    if final is None:
+        return _STOPPED
+    if as_json:
+        print(json.dumps(final))
+    else:
+        view.told(final, time.monotonic() - began)
+    return 0 if final.get("status") == "completed" else 1
+
+
+def _converse(conversation: Conversation, view: View) -> int:
+    from openresponses_dev.cli.chat.slash import Commands, is_command
+
+    commands = Commands(conversation)
+    prompt = _plain_prompt if os.environ.get("TERM") in _DUMB else _prompt(commands)
+    server = conversation.client.server
+    say(f"{conversation.settings['model']} at {server.base_url}. /help tells more, Ctrl-D leaves.", sys.stderr)
+    while True:
+        try:
+            line = prompt()
+        except EOFError:
+            return 0
+        except KeyboardInterrupt:
+            continue
+        try:
+            if is_command(line):
+                if not commands.run(line):
+                    return 0
+            elif line and not _turn(conversation, view, line):
+                return _STOPPED
+        except Problem as problem:
+            view.note(_with_mend(str(problem), problem.mend), bad=True)
+
+
+def _prompt(commands: Commands) -> Callable[[], str]:
+    from openresponses_dev.cli.chat.prompt import Prompt, history_at, history_file
+
+    return Prompt(commands.models, history_at(history_file())).ask
+
+
+def _plain_prompt() -> str:
+    """Of a terminal that can't move its cursor. Raises EOFError, KeyboardInterrupt."""
+    try:
+        return input("> ").strip()
+    except KeyboardInterrupt:
+        print()
+        raise
+
+
+def _turn(conversation: Conversation, view: View, line: str) -> bool:
+    """Whether the conversation goes on, whatever came of the turn."""
+    began = time.monotonic()
+    with Stopping() as stopping:
+        try:
+            final = conversation.ask(line, stopping)
+            if final is not None:
+                view.told(final, time.monotonic() - began)
+        except TurnFailed as failed:
+            view.note(_with_mend(str(failed), failed.mend), bad=True)
+    return not stopping.leave
+
+
+def _with_mend(message: str, mend: str) -> str:
+    return f"{message}; try: {mend}" if mend else message
