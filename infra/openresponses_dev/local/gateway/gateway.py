@@ -81,7 +81,7 @@ class Gateway:
         try:
             authorizer = await self._gatekeeper.admit(request, route, api.stage)
         except Denied as denied:
-            return await self._refuse(exchange, denied.kind, api, str(denied))
+            return await self._refuse(exchange, denied.kind, api, self._why(denied))
         # Not escaped for ASCII, as on AWS: that would count against the limit.
         event = json.dumps(rest_event(request, route, parameters, api.stage, authorizer), ensure_ascii=False)
         try:
@@ -92,6 +92,10 @@ class Gateway:
         except InvokeError as error:  # API Gateway does not pass Lambda's 429 on
             return await self._refuse(exchange, "INTEGRATION_FAILURE", api, f"{error.error_type}: {error}", 500)
         return await self._forward(call, route, api, exchange)
+
+    def _why(self, denied: Denied) -> str:
+        reason = self._log.history.refusal(denied.key_id)
+        return f"{denied} ({reason})" if reason else str(denied)
 
     async def _refuse(self, exchange: Exchange, kind: str, api: Api, why: str, status: int | None = None) -> None:
         await exchange.whole(*own_answer(kind, exchange.request, api.responses, status))
