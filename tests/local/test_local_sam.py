@@ -55,6 +55,7 @@ async def test_a_function_is_told_what_the_running_ones_are_told(tmp_path: Path)
                 "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": f"{cloud.socket_origin}/responses",
                 "OPENRESPONSES_WEBSOCKET_URL": cloud.websocket_url,
                 "OPENRESPONSES_LOOPBACK": "true",
+                "OPENRESPONSES_TRACEBACKS": "true",
                 "AWS_REGION": "us-east-1",
                 "AWS_DEFAULT_REGION": "us-east-1",
                 "AWS_SESSION_TOKEN": "",

@@ -64,6 +64,7 @@ async def test_a_sandbox_has_lambda_s_environment_and_not_the_developer_s(templa
         "LANG": "C.UTF-8",
         "MINE": "1",
         "OPENRESPONSES_LOOPBACK": "true",
+        "OPENRESPONSES_TRACEBACKS": "true",
         "PATH": os.environ["PATH"],
         "PYTHONUNBUFFERED": "1",
         "TOPIC": "mine",

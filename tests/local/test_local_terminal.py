@@ -39,6 +39,9 @@ OBEYED = {
 }
 
 
+_COLOURS = re.compile("\x1b\\[[0-9;]*m")
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -46,8 +49,7 @@ class Terminal(io.StringIO):
 
 def obeyed(text: str, ours: str = "") -> set[str]:
     """What of `text` a terminal would obey, but for newlines, tabs and our own colours."""
-    for colour in ("\x1b[31m", "\x1b[2m", "\x1b[1m", "\x1b[36m", "\x1b[0m"):
-        text = text.replace(colour, "") if ours else text
+    text = _COLOURS.sub("", text) if ours else text
     return {each for each in text if each in OBEYED or "\ud800" <= each <= "\udfff"} - {"\n", "\t"}
 
 

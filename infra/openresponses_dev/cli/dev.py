@@ -18,7 +18,7 @@ from cyclopts.validators import Number
 from openresponses_dev.cli.options import BadOption, CloudOptions
 from openresponses_dev.local.address import DEV_PORT, LOOPBACK
 from openresponses_dev.local.cloud import DEFAULT_CONCURRENCY, LocalCloud
-from openresponses_dev.local.gateway.server import PortTaken
+from openresponses_dev.local.gateway.listener import PortTaken
 from openresponses_dev.local.gateway.socket_line import AS_ON_AWS, NO_SIZES
 from openresponses_dev.local.kept import FILE, Kept, OtherFormat
 from openresponses_dev.local.logs import Log

@@ -15,8 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from watchfiles import DefaultFilter, awatch  # pyright: ignore[reportUnknownVariableType]
-
 from openresponses.client_keys import new_token
 from openresponses_dev.local import restart, sam_local, status_page
 from openresponses_dev.local.address import LOOPBACK
@@ -24,6 +22,7 @@ from openresponses_dev.local.background import Background
 from openresponses_dev.local.console.at_rest import AtRest
 from openresponses_dev.local.console.pages import Pages
 from openresponses_dev.local.gateway.gateway import IDLE_TIMEOUT_S, QUEUE_S, Gateway
+from openresponses_dev.local.gateway.listener import Listeners
 from openresponses_dev.local.gateway.management import Management
 from openresponses_dev.local.gateway.server import Doors, HttpServer
 from openresponses_dev.local.gateway.socket_gateway import SocketGateway
@@ -31,8 +30,8 @@ from openresponses_dev.local.gateway.socket_line import AS_ON_AWS, Limits
 from openresponses_dev.local.gateway.visitors import Visitors
 from openresponses_dev.local.kept import Kept
 from openresponses_dev.local.logs import Log
-from openresponses_dev.local.private_folder import NAME as PRIVATE
 from openresponses_dev.local.private_folder import PrivateFolder
+from openresponses_dev.local.reload import follow_source
 from openresponses_dev.local.sandbox.calls import Call
 from openresponses_dev.local.sandbox.environment import local_addresses, sandbox_environment
 from openresponses_dev.local.sandbox.events import Events
@@ -51,6 +50,7 @@ from openresponses_dev.local.seed import (
     local_key,
 )
 from openresponses_dev.local.services.local_aws import LocalAws
+from openresponses_dev.local.template.aws_resources import AwsCall
 from openresponses_dev.local.template.template import FunctionSpec, Template, read_template
 from openresponses_dev.local.template.yaml_tree import TemplateError
 
@@ -70,6 +70,11 @@ SOCKET_PATH = "/v1/responses"
 """Of the REST address: there a proxy in front of both APIs would have the WebSocket API."""
 
 
+def read(template: str | Path | Template, parameters: Mapping[str, str] | None = None) -> Template:
+    """As the local cloud runs it. Raises TemplateError."""
+    return template if isinstance(template, Template) else read_template(Path(template), parameters, PREFERRED)
+
+
 class LocalCloud:
     """`env` overrides the template's variables in every function. `api_key` lets clients in, as tenant "default";
     without it a random one is made. `providers` and `aliases` are what a deployment gets by command. `ssm` are further
@@ -84,9 +89,9 @@ class LocalCloud:
 
     def __init__(
         self,
-        template: str | Path = "template.yaml",
+        template: str | Path | Template = "template.yaml",
         *,
-        port: int = 0,
+        port: int | Listeners = 0,
         env: Mapping[str, str] | None = None,
         parameters: Mapping[str, str] | None = None,
         api_key: str | None = None,
@@ -108,12 +113,12 @@ class LocalCloud:
         self.api_key = api_key or (kept and kept_token(kept)) or new_token()
         local_key(self.api_key)
         self._key_given, self._kept = api_key is not None, kept
-        self.template: Template = read_template(Path(template), parameters, PREFERRED)
+        self.template: Template = read(template, parameters)
         self.log = log or Log(None)
         self.origin = self.socket_origin = ""
         self._env, self._reload, self._private = dict(env or {}), reload, private
         self._access: Path | None = None
-        self._background = Background(lambda text: self.log.say(text, failed=True))
+        self._background = Background(self._failed)
         self.functions = {name: self._function(spec, concurrency) for name, spec in self.template.functions.items()}
         variables = self._variables()
         self.found = restart.Found(variables.get(PREFIX_VARIABLE, ""), variables.get(TABLE_VARIABLE, ""))
@@ -122,28 +127,17 @@ class LocalCloud:
         self._arns: dict[str, str] = {}
         self._events = Events(self.functions.values(), self._background, self.log)
         self._streams = Streams(self.functions.values(), self._background, self.log, self._delivered, retry_scale)
-        self.aws = LocalAws(
-            self.template,
-            LambdaApi(self._targets, self._enqueue),
-            parameters=ssm,
-            extra=configuration(self.template, providers or {}, aliases or {}),
-            retry_scale=retry_scale,
-            address=sam_local.checked(sam_host),
-            kept=kept,
-            found=self.found.add,
-            say=lambda text: self.log.say(text, failed=True),
-            follows=self._streams.mappings,
-            streamed=self._stream,
-        )
+        extra = configuration(self.template, providers or {}, aliases or {})
+        self.aws = self._services(ssm, extra, retry_scale, sam_local.checked(sam_host))
         self._beside: list[asyncio.Task[None]] = []
         self._running = AsyncExitStack()
         history = self.log.history
         self._pages = Pages(self, AtRest(self.aws, variables, history), history, self._status_document)
         visitors = Visitors(self._variables().get("OPENRESPONSES_ALLOWED_ORIGINS", "").replace(",", " ").split())
-        gateway = self._gateway(visitors, idle_timeout_s, queue_s)
+        self._front = self._gateway(visitors, idle_timeout_s, queue_s)
         self._sockets = self._socket_gateway(visitors, socket_limits)
         self._separate = separate_origin
-        self._server, self._socket_server = self._servers(gateway, port, socket_limits)
+        self._server, self._socket_server = self._servers(port, socket_limits)
 
     @property
     def base_url(self) -> str:
@@ -192,10 +186,13 @@ class LocalCloud:
             self._announce(stack)
             self._running = stack.pop_all()
         if self._reload:
-            self._background.spawn(self._watch(), "reload")
+            following = follow_source(self.functions, self.log, lambda function: self.environment(function.spec, ""))
+            self._background.spawn(following, "reload")
         if self._kept:
+            machine = self._variables().get("OPENRESPONSES_STATE_MACHINE_ARN", "")
+            going_on = restart.go_on_all(self.aws, machine, self.found, self._failed)
             self._beside = [
-                self._background.spawn(self._go_on(), "going on"),
+                self._background.spawn(going_on, "going on"),
                 self._background.spawn(self._expire(), "expiry"),
             ]
         return self
@@ -203,6 +200,7 @@ class LocalCloud:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._front.closing = True
         self._pages.end()
         for task in self._beside:
             task.cancel()
@@ -217,6 +215,26 @@ class LocalCloud:
         await self._running.aclose()
         await self._background.close()
 
+    def _services(
+        self, ssm: Mapping[str, str] | None, extra: Sequence[AwsCall], retry_scale: float, address: str
+    ) -> LocalAws:
+        return LocalAws(
+            self.template,
+            LambdaApi(self._targets, self._enqueue),
+            parameters=ssm,
+            extra=extra,
+            retry_scale=retry_scale,
+            address=address,
+            kept=self._kept,
+            found=self.found.add,
+            say=self._failed,
+            follows=self._streams.mappings,
+            streamed=self._stream,
+        )
+
+    def _failed(self, text: str) -> None:
+        self.log.say(text, failed=True)
+
     def _gateway(self, visitors: Visitors, idle_timeout_s: float, queue_s: float) -> Gateway:
         return Gateway(
             self.template,
@@ -229,15 +247,16 @@ class LocalCloud:
             visitors=visitors,
         )
 
-    def _servers(self, gateway: Gateway, port: int, limits: Limits) -> tuple[HttpServer, HttpServer | None]:
+    def _servers(self, port: int | Listeners, limits: Limits) -> tuple[HttpServer, HttpServer | None]:
         """The one of the REST API, and the one of the WebSocket API with its management API, if there is one."""
+        rest, sockets = (port, 0) if isinstance(port, int) else (port.rest, port.sockets)
         if self._sockets is None:
-            return HttpServer(gateway, port), None
+            return HttpServer(self._front, rest), None
         api = self._sockets.api
         management = Management(api.stage, self._sockets.connections, self.aws.credentials, limits)
-        own = HttpServer(Doors(management, self._sockets), 0, f"/{api.stage}", limits)
+        own = HttpServer(Doors(management, self._sockets), sockets, f"/{api.stage}", limits)
         path = "" if self._separate else SOCKET_PATH
-        return HttpServer(Doors(gateway, self._sockets), port, path, limits), own
+        return HttpServer(Doors(self._front, self._sockets), rest, path, limits), own
 
     def _function(self, spec: FunctionSpec, concurrency: int) -> Function:
         where = f"Resources.{spec.name}.Properties.Environment.Variables"
@@ -318,32 +337,7 @@ class LocalCloud:
         told = [function.spec.environment for function in self.functions.values()]
         return {name: value for variables in (*told, self._env) for name, value in variables.items()}
 
-    async def _go_on(self) -> None:
-        state_machine = self._variables().get("OPENRESPONSES_STATE_MACHINE_ARN", "")
-        if not self.found.unfinished:
-            return
-        client = await asyncio.to_thread(self.aws.client, "stepfunctions")
-        for tenant, response_id in self.found.unfinished:
-            try:
-                await asyncio.to_thread(restart.go_on, client, state_machine, tenant, response_id)
-            except Exception as error:  # the next one may yet go on
-                self.log.say(f"{response_id} does not go on: {type(error).__name__}: {error}", failed=True)
-
     async def _expire(self) -> None:
         while True:
             await asyncio.sleep(_EXPIRY_S)
             await asyncio.to_thread(self.aws.expire)
-
-    async def _watch(self) -> None:
-        roots = {folder for function in self.functions.values() for folder in function.spec.folders}
-        others = DefaultFilter(ignore_dirs=(*DefaultFilter.ignore_dirs, PRIVATE))
-        async for changes in awatch(*roots, watch_filter=others, debounce=200, step=50):
-            changed = sorted(Path(path) for _, path in changes)
-            self.log.say(f"{changed[0].name} changed, reloading")
-            await asyncio.gather(
-                *(
-                    function.replace()
-                    for function in self.functions.values()
-                    if any(path.is_relative_to(folder) for path in changed for folder in function.spec.folders)
-                )
-            )

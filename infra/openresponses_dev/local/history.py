@@ -14,6 +14,7 @@ from openresponses_dev.local.records import Record
 
 LINES = 1_000
 PROBLEMS = 50
+_REFUSALS = 100
 OWN = "dev"
 """In place of a function's name: what the local cloud itself says."""
 Kind: TypeAlias = Literal["tool", "template", "project", "function"]
@@ -58,6 +59,7 @@ class History:
         self._problems: deque[ProblemSeen] = deque(maxlen=PROBLEMS)
         self._failures: dict[str, Failures] = {}
         self._opened: dict[str, float] = {}
+        self._refusals: dict[str, str] = {}
         self._next = 1
 
     def add(self, function: str, level: str, text: str) -> None:
@@ -73,7 +75,13 @@ class History:
 
     def wrong(self, kind: Kind, title: str, text: str) -> None:
         with self._lock:
-            self._problems.append(ProblemSeen(time.time(), kind, title, text))
+            others = [each for each in self._problems if (each.kind, each.title) != (kind, title)]
+            self._problems = deque([*others, ProblemSeen(time.time(), kind, title, text)], maxlen=PROBLEMS)
+
+    def forget(self, kind: Kind) -> None:
+        """What was wrong was changed."""
+        with self._lock:
+            self._problems = deque((each for each in self._problems if each.kind != kind), maxlen=PROBLEMS)
 
     @property
     def problems(self) -> list[ProblemSeen]:
@@ -93,6 +101,14 @@ class History:
             self._opened[target] = time.monotonic()
         elif record.message == "circuit":
             self._opened.pop(target, None)
+        elif record.message == "refused" and record.word("key_id"):
+            if len(self._refusals) >= _REFUSALS:
+                self._refusals.clear()
+            self._refusals[record.word("key_id")] = record.word("reason").replace("_", " ")
+
+    def refusal(self, key_id: str) -> str:
+        """Why an authorizer refused a key just now; empty where it did not say so, or was asked already."""
+        return self._refusals.pop(key_id, "")
 
     def failures(self, provider: str) -> Failures:
         return self._failures.get(provider, Failures())

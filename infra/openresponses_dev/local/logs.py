@@ -5,60 +5,92 @@ from __future__ import annotations
 import contextlib
 from datetime import datetime
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from openresponses_dev.local.history import OWN, History
-from openresponses_dev.local.records import Metrics, read_record
+from openresponses_dev.local.history import OWN, History, Kind
+from openresponses_dev.local.records import Metrics, Record, read_record
 from openresponses_dev.local.terminal import visible
+from openresponses_dev.local.wording import problem_of, worded
+
+if TYPE_CHECKING:
+    from openresponses_dev.local.log_view import View
 
 _FURTHER_LINE = "\n" + " " * len("00:00:00 ")  # so that none looks like a line of the log
-_RED, _DIM, _BOLD, _PLAIN = "\x1b[31m", "\x1b[2m", "\x1b[1m", "\x1b[0m"
 
 
 class Log:
     """Writes to `stream`, and stops nothing if that fails. `file` gets every line as well, function output unchanged;
-    `raw` shows that to the user, on a terminal with its control characters written out.
+    `raw` shows that to the user, on a terminal with its control characters written out. `history` has the last lines.
     """
 
     def __init__(self, stream: TextIO | None, *, raw: bool = False, file: Path | None = None) -> None:
         self._stream, self._raw = stream, raw
         self.history = History()
         self._terminal = stream is not None and stream.isatty()
+        self._view: View | None = None
         self._file = file.open("ab", buffering=0) if file else None
         self._file_failed = False
 
     def say(self, text: str, *, failed: bool = False) -> None:
-        self.history.add(OWN, "ERROR" if failed else "INFO", text)
-        self._show(text, text, _RED if failed else _BOLD)
+        level = "ERROR" if failed else "INFO"
+        self._keep(text)
+        self.history.add(OWN, level, text)
+        self._show("", level if failed else OWN, text)
+
+    def wrong(self, kind: Kind, title: str, text: str = "") -> None:
+        """The same for what the user has to mend. The console has it until `forget`."""
+        self.history.wrong(kind, title, text or title)
+        self.say(f"{title}\n{text}" if text else title, failed=True)
 
     def output(self, function: str, line: str) -> None:
-        """One line that a function printed. Metrics are for CloudWatch, and not shown."""
+        """One line that a function printed. Metrics are for CloudWatch, and shown only raw."""
+        self._keep(f"{function} | {line}")
         record = read_record(line)
         if isinstance(record, Metrics):
-            self._show(line if self._raw else None, f"{function} | {line}", _DIM)
-            return
-        if record:
-            self.history.recorded(record)
-        text = record.shortened if record else line
-        self.history.add(function, record.level if record else "INFO", text)
-        self._show(f"{function} | {line if self._raw else text}", f"{function} | {line}", _DIM)
+            shown = ""
+        elif record:
+            shown = self._recorded(function, record)
+        else:
+            shown = line
+            self.history.add(function, "INFO", line)
+        if shown or self._raw or not line:
+            level = record.level if isinstance(record, Record) else "DEBUG"
+            self._show(function, level, line if self._raw else shown)
 
     def close(self) -> None:
         if self._file:
             self._file.close()
 
-    def _show(self, shown: str | None, raw: str, colour: str) -> None:
-        self._keep(raw)
-        if self._stream is None or shown is None:
+    def _recorded(self, function: str, record: Record) -> str:
+        """What is shown of it."""
+        self.history.recorded(record)
+        if problem := problem_of(record):
+            self.history.wrong("tool", *problem)
+        words = worded(record)
+        shown = f"{words}\n{record.trace}".rstrip() if words and record.trace not in words else words
+        if shown:
+            self.history.add(function, record.level, shown)
+        return shown
+
+    def _show(self, function: str, level: str, text: str) -> None:
+        if self._stream is None:
             return
-        now = datetime.now().strftime("%H:%M:%S")
-        if self._terminal or not self._raw:
-            shown = visible(shown).replace("\n", _FURTHER_LINE)
         with contextlib.suppress(OSError, ValueError):  # closed, or a full disk behind it
-            self._stream.write(
-                f"{_DIM}{now}{_PLAIN} {colour}{shown}{_PLAIN}\n" if self._terminal else f"{now} {shown}\n"
-            )
+            if self._terminal:
+                self._on_terminal(self._stream).show(datetime.now(), visible(function), level, visible(text))
+                return
+            said = f"{function} | {text}" if function else text
+            if not self._raw:
+                said = visible(said).replace("\n", _FURTHER_LINE)
+            self._stream.write(f"{datetime.now():%H:%M:%S} {said}\n")
             self._stream.flush()
+
+    def _on_terminal(self, stream: TextIO) -> View:
+        if self._view is None:
+            from openresponses_dev.local.log_view import View  # here, since rich takes a moment
+
+            self._view = View(stream)
+        return self._view
 
     def _keep(self, raw: str) -> None:
         """In the file. Where it can't be written that is said once, until it can be again."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 from openresponses.aws.launcher import execution_of
 from openresponses_dev.local.kept import Row
+from openresponses_dev.local.services.local_aws import LocalAws
 
 _FOLDERS = {"providers": "provider", "models": "alias", "tools": "tool", "mcp": "MCP server"}
 """Of parameters, and what each one in it is."""
@@ -52,6 +55,18 @@ class Found:
             self._counts[record] += 1
             if json.loads(row.about).get("status", {}).get("S") in _IN_PROGRESS:
                 self.unfinished.append((tenant, owner))
+
+
+async def go_on_all(aws: LocalAws, state_machine: str, found: Found, say: Callable[[str], None]) -> None:
+    """All that is unfinished. `say` is told of what can't go on."""
+    if not found.unfinished:
+        return
+    client = await asyncio.to_thread(aws.client, "stepfunctions")
+    for tenant, response_id in found.unfinished:
+        try:
+            await asyncio.to_thread(go_on, client, state_machine, tenant, response_id)
+        except Exception as error:  # the next one may yet go on
+            say(f"{response_id} does not go on: {type(error).__name__}: {error}")
 
 
 def go_on(client: Any, state_machine: str, tenant: str, response_id: str) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
+from openresponses.client_keys import parse
 from openresponses_dev.local.gateway.rest_event import Request
 from openresponses_dev.local.gateway.socket_event import Handshake
 from openresponses_dev.local.sandbox.calls import InvokeError
@@ -34,11 +35,11 @@ SOCKET_QUEUE_S = 300.0
 
 
 class Denied(Exception):
-    """Nobody gets in. `kind` is a gateway response type."""
+    """Nobody gets in. `kind` is a gateway response type. `key_id` is that of a key that was refused."""
 
-    def __init__(self, kind: str, why: str) -> None:
+    def __init__(self, kind: str, why: str, key_id: str = "") -> None:
         super().__init__(why)
-        self.kind = kind
+        self.kind, self.key_id = kind, key_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,8 @@ class Gatekeeper:
         begun = self._now()
         event = json.dumps(handshake.authorizer_event(), ensure_ascii=False).encode()
         function = self._functions[authorizer.function_arn]
-        answer = _read(await _invoke(function, event, handshake.request.trace_id, SOCKET_QUEUE_S), begun)
+        token = handshake.request.header("authorization") or ""
+        answer = _read(await _invoke(function, event, handshake.request.trace_id, SOCKET_QUEUE_S, token), begun)
         _check_policy(answer.statements, handshake.connect_arn)
         return {**answer.context, "integrationLatency": round((self._now() - begun) * 1000)}
 
@@ -107,7 +109,7 @@ class Gatekeeper:
             if known := self._known(asked, token):
                 return known, True
             event = {"type": "TOKEN", "methodArn": arn, "authorizationToken": token}
-            document = await _invoke(asked.function, json.dumps(event).encode(), trace_id, self._queue_s)
+            document = await _invoke(asked.function, json.dumps(event).encode(), trace_id, self._queue_s, token)
             answer = _read(document, self._now() + authorizer.ttl_s)
             if authorizer.ttl_s:
                 asked.answers[token] = answer
@@ -128,7 +130,8 @@ def _token(request: Request, authorizer: Authorizer) -> str:
     if not token:
         raise Denied("UNAUTHORIZED", f"no {authorizer.header} header")
     if authorizer.expression is not None and not re.fullmatch(authorizer.expression, token):
-        raise Denied("UNAUTHORIZED", f"the {authorizer.header} header does not match the validation expression")
+        why = f"the {authorizer.header} header does not match the validation expression"
+        raise Denied("UNAUTHORIZED", f"a wrong key: {why}")
     return token
 
 
@@ -143,7 +146,7 @@ def _check_sources(request: Request, authorizer: SocketAuthorizer) -> None:
         raise Denied("UNAUTHORIZED", f"no {missing[0]}")
 
 
-async def _invoke(function: Function, event: bytes, trace_id: str, patience_s: float) -> bytes:
+async def _invoke(function: Function, event: bytes, trace_id: str, patience_s: float, token: str) -> bytes:
     try:
         call = await function.invoke_soon(event, trace_id, patience_s=patience_s)
     except InvokeError as error:
@@ -152,8 +155,15 @@ async def _invoke(function: Function, event: bytes, trace_id: str, patience_s: f
     if call.error is None:
         return document
     if str(call.error) == _UNAUTHORIZED:
-        raise Denied("UNAUTHORIZED", f"{call.function} refused the token")
+        raise _wrong_key(token)
     raise Denied(_FAILED, f"{call.function}: {call.error.error_type}: {call.error}")
+
+
+def _wrong_key(authorization: str) -> Denied:
+    """Of the key, its id alone is told: what is no key of ours may be a secret of another service."""
+    found = parse(authorization.rpartition(" ")[2])
+    what = f"or_{found.id}_..." if found else "it is no key of this server (or_...)"
+    return Denied("UNAUTHORIZED", f"a wrong key: {what}", found.id if found else "")
 
 
 def _read(document: bytes, until: float) -> Decision:

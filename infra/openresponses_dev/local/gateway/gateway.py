@@ -26,6 +26,12 @@ QUEUE_S = 1.0
 """How long a request waits for a sandbox. Lambda refuses at once, but has a thousand of them."""
 _NO_API = Api("ServerlessRestApi", "Prod", {})  # what SAM makes for events that name no API
 
+_CLOSING = (
+    Head(503, [("content-type", "application/json"), ("retry-after", "1"), ("connection", "close")]),
+    b'{"error": {"message": "The local cloud restarts: try again", "type": "server_error", "param": null, '
+    b'"code": "restarting"}}',
+)
+
 
 class Gateway:
     """`idle_timeout_s` is the silence after which a stream is cut. `pages` are the local cloud's own.
@@ -50,6 +56,8 @@ class Gateway:
         self._routes = Routes(template.routes)
         self._background, self._log = background, log
         self._idle_timeout_s, self._queue_s = idle_timeout_s, queue_s
+        self.closing = False
+        """No function runs any more: whoever asks is told to come again."""
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, receive, send)
@@ -68,6 +76,9 @@ class Gateway:
 
     async def _serve(self, exchange: Exchange) -> None:
         request = exchange.request
+        if self.closing:
+            await exchange.whole(*_CLOSING)
+            return None
         matched = self._routes.match(request.method, request.path)
         if page := await self._pages.answer(request, routed=matched is not None):
             return await exchange.whole(*page)
@@ -81,7 +92,7 @@ class Gateway:
         try:
             authorizer = await self._gatekeeper.admit(request, route, api.stage)
         except Denied as denied:
-            return await self._refuse(exchange, denied.kind, api, str(denied))
+            return await self._refuse(exchange, denied.kind, api, self._why(denied))
         # Not escaped for ASCII, as on AWS: that would count against the limit.
         event = json.dumps(rest_event(request, route, parameters, api.stage, authorizer), ensure_ascii=False)
         try:
@@ -92,6 +103,10 @@ class Gateway:
         except InvokeError as error:  # API Gateway does not pass Lambda's 429 on
             return await self._refuse(exchange, "INTEGRATION_FAILURE", api, f"{error.error_type}: {error}", 500)
         return await self._forward(call, route, api, exchange)
+
+    def _why(self, denied: Denied) -> str:
+        reason = self._log.history.refusal(denied.key_id)
+        return f"{denied} ({reason})" if reason else str(denied)
 
     async def _refuse(self, exchange: Exchange, kind: str, api: Api, why: str, status: int | None = None) -> None:
         await exchange.whole(*own_answer(kind, exchange.request, api.responses, status))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import socket
 from collections.abc import Awaitable, Callable, Generator
 from functools import partial
@@ -13,24 +12,21 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from openresponses_dev.local.address import LOOPBACK
 from openresponses_dev.local.gateway.http_exchange import Message, Receive, Send
+from openresponses_dev.local.gateway.listener import Listener
 from openresponses_dev.local.gateway.socket_line import AS_ON_AWS, Limits, Line
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGIApplication
 
 App: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
-_HOST = "127.0.0.1"
 _QUIET = {
     "version": 1,
     "disable_existing_loggers": False,
     "handlers": {"none": {"class": "logging.NullHandler"}},
     "loggers": {"uvicorn": {"handlers": ["none"], "propagate": False}},
 }
-
-
-class PortTaken(Exception):
-    """Another process listens there."""
 
 
 class _Uvicorn(uvicorn.Server):
@@ -71,11 +67,11 @@ class Doors:
 
 
 class HttpServer:
-    """Serves one ASGI app. Port 0 is any free port. WebSockets of one path, if it is given, reach the app as such, with
-    these limits; all others are requests that ask for an upgrade in vain.
+    """Serves one ASGI app. Port 0 is any free port. A listener that is given stays open. WebSockets of one path, if it
+    is given, reach the app as such, with these limits; all others are requests that ask for an upgrade in vain.
     """
 
-    def __init__(self, app: object, port: int, socket_path: str = "", limits: Limits = AS_ON_AWS) -> None:
+    def __init__(self, app: object, port: int | Listener, socket_path: str = "", limits: Limits = AS_ON_AWS) -> None:
         http: Any = partial(_Http, socket_path=socket_path)
         line: Any = partial(Line, limits=limits)
         config = uvicorn.Config(
@@ -92,28 +88,20 @@ class HttpServer:
             timeout_graceful_shutdown=1,
         )
         self._server = _Uvicorn(config)
-        self._port = port
+        self._keep_open = isinstance(port, Listener)
+        self._listener = port if isinstance(port, Listener) else Listener(port)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> str:
         """Returns the origin, http://127.0.0.1:port. Raises PortTaken."""
-        # asyncio turns Nagle off only where the protocol is named: without it every second request waits 40 ms.
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((_HOST, self._port))
-            listener.listen(100)
-        except OSError as error:
-            listener.close()
-            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-                raise
-            why = "is taken by another process" if error.errno == errno.EADDRINUSE else "needs more rights"
-            raise PortTaken(f"port {self._port} on {_HOST} {why}") from error
+        listener = self._listener.open()
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
         await self._server.serving.wait()
-        return f"http://{_HOST}:{listener.getsockname()[1]}"
+        return f"http://{LOOPBACK}:{self._listener.port}"
 
     async def stop(self) -> None:
         self._server.should_exit = True
         if self._task:
             await self._task
+        if not self._keep_open:
+            self._listener.close()

@@ -17,6 +17,8 @@ from collections.abc import Callable
 from typing import Any
 
 _PREFIX = "/2018-06-01/runtime"
+_UNAUTHORIZED = "Unauthorized"
+"""What an authorizer raises as its answer: the gateway tells of it. The real runtime prints a traceback of it too."""
 _ERROR_TYPE = "Lambda-Runtime-Function-Error-Type"
 
 
@@ -71,7 +73,8 @@ def _serve_one(api: http.client.HTTPConnection, handler: Callable[[Any, LambdaCo
     try:
         body = json.dumps(handler(event, context), ensure_ascii=False).encode()
     except Exception as error:
-        traceback.print_exc()
+        if str(error) != _UNAUTHORIZED:
+            traceback.print_exc()
         _post(api, f"{path}/error", _document(error), {**echo, _ERROR_TYPE: type(error).__name__})
     else:
         _post(api, f"{path}/response", body, echo)
