@@ -4,7 +4,7 @@ Powertools is imported when the first line is written, after the first answer: a
 """
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from time import perf_counter
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .core.accounts import Account, CallAccount
 from .core.bill import PER_DOLLAR, shown_cost
-from .core.errors import KitError
+from .core.errors import KitError, ProviderError
 from .core.run import Run
 from .routing.targets import Target
 
@@ -101,6 +101,8 @@ class LoggedAccounts:
             kept=account.kept,
             turns=account.turns,
             tool_calls=account.tool_calls,
+            retries=account.retries,
+            fallbacks=account.fallbacks,
             duration_ms=round(milliseconds, 1),
             input_tokens=usage.input_tokens,
             cached_tokens=usage.input_tokens_details.cached_tokens,
@@ -114,6 +116,7 @@ class LoggedAccounts:
             "ToolCalls": account.tool_calls,
             "InputTokens": usage.input_tokens,
             "OutputTokens": usage.output_tokens,
+            **({"Retries": account.retries} if account.retries else {}),
             **({"UnknownCost": 1} if account.cost is None else {"Cost": account.cost.whole / PER_DOLLAR}),
         }
         _measure({"provider": provider}, counts, {"Duration": milliseconds})
@@ -166,8 +169,41 @@ def answered(target: Target, error: KitError | None, seconds: float, instead: bo
             target=target.name,
             error=type(error).__name__,
             code=error.code,
+            cause=error.cause if isinstance(error, ProviderError) else None,
+            reason=None if isinstance(error, ProviderError) and error.quotes else error.message,
             duration_ms=round(seconds * 1000, 1),
         )
+
+
+class Skips:
+    """Targets that are passed over, each logged once in `EVERY` seconds: every turn of an alias passes over the same.
+    `now` gives seconds, and need not tell the time of day.
+    """
+
+    EVERY = 60.0
+    MOST = 1_000
+    """Targets that are remembered. Clients name models, so there is no end of them."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._told = dict[tuple[str, str], float]()
+
+    def __call__(self, target: str, why: str) -> None:
+        now = self._now()
+        if now - self._told.get((target, why), -self.EVERY) < self.EVERY:
+            return
+        if len(self._told) >= self.MOST:
+            self._told.clear()
+        self._told[target, why] = now
+        logger().warning("target skipped", target=target, why=why)
+
+
+def circuit(target: str, seconds: float | None) -> None:
+    """A target kept failing, so that it is asked last for so many seconds; or it answered since (None)."""
+    if seconds is None:
+        logger().info("circuit", target=target, state="closed")
+    else:
+        logger().warning("circuit", target=target, state="open", seconds=round(seconds, 1))
 
 
 def unexported(failure: str, spans: int) -> None:

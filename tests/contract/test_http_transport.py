@@ -268,7 +268,7 @@ FAULTS: dict[str, tuple[str, list[str], type[errors.ProviderError], str]] = {
         "html",
         [],
         errors.StreamViolation,
-        "The provider answered with something that is not an event stream",
+        "The provider answered with a web page",
     ),
     "error object in place of a stream": (
         "object",
@@ -283,11 +283,11 @@ FAULTS: dict[str, tuple[str, list[str], type[errors.ProviderError], str]] = {
         "cut;bytes=0",
         [],
         errors.ProviderUnavailable,
-        "The connection to the provider broke",
+        BROKEN,
     ),
     "cut in the first event": ("cut;bytes=99", [], errors.ProviderUnavailable, BROKEN),
     "cut later": ("cut;bytes=700", T[:2], errors.ProviderUnavailable, BROKEN),
-    "reset": ("reset", [], errors.ProviderUnavailable, BROKEN),
+    "reset": ("reset", [], errors.ProviderUnavailable, "The provider closed the connection before it answered"),
 }
 
 
@@ -318,14 +318,16 @@ async def test_a_refused_connection_is_an_error() -> None:
         pass
     provider = connect(settings(gone.url))
     _, error = await told(provider, "text")
-    assert (type(error), error.message) == (errors.ProviderUnavailable, "The provider could not be reached")
+    expected = "The provider could not be reached: the connection was refused"
+    assert (type(error), error.message, error.cause) == (errors.ProviderUnavailable, expected, "connection")
     await provider.aclose()
 
 
 async def test_a_server_without_tls_is_an_error(upstream: FakeUpstream) -> None:
     provider = connect(settings(upstream.url.replace("http:", "https:")))
     _, error = await told(provider, "text")
-    assert (type(error), error.message) == (errors.ProviderUnavailable, "The provider could not be reached")
+    expected = "The provider could not be reached: it does not speak TLS there"
+    assert (type(error), error.message, error.cause) == (errors.ProviderUnavailable, expected, "tls")
     await provider.aclose()
 
 

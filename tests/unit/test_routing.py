@@ -29,8 +29,8 @@ from openresponses.core.turn import Turn, turn_of
 from openresponses.entry.settings import OFFLINE
 from openresponses.routing.catalog import Catalog
 from openresponses.routing.connections import FAILURES, MAX_TARGETS, OPEN_SECONDS, Breaker
-from openresponses.routing.router import Router, TenantModels
-from openresponses.routing.targets import Target, targets_of
+from openresponses.routing.router import CIRCUIT_OPEN, Router, TenantModels
+from openresponses.routing.targets import NOT_CONFIGURED, Target, targets_of
 from openresponses.schema.request import CreateResponse
 from openresponses.storage.memory import MemoryParameters
 from tests.unit.kit import Said, new_run
@@ -515,3 +515,24 @@ def test_targets_that_clients_make_up_do_not_fill_the_breakers_memory() -> None:
     assert breaker.is_open("openai/gpt")
     breaker.failed("openai/one-more")
     assert not breaker.is_open("openai/gpt")  # it failed least recently
+
+
+async def test_what_is_passed_over_is_noticed_and_so_is_a_circuit_that_opens_and_closes() -> None:
+    house, skipped, circuits = Clocked({"openai": [[DOWN]] * 6, "hf": [DONE]}), list[tuple[str, str]](), list[object]()
+    house.providers.says["openai"].append(DONE)
+    house.router = Router(
+        Catalog(MemoryParameters(house.parameters), [OFFLINE]),
+        house.providers.connect,
+        Settings(default_provider="openai"),
+        lambda: house.time,
+        skip=lambda *told: skipped.append(told),
+        changed=lambda *told: circuits.append(told),
+    )
+    for _ in range(3):
+        assert (await house.ask())[0] == "hf/small"
+    gone, last = ("gone/model", NOT_CONFIGURED), ("openai/gpt-mini", CIRCUIT_OPEN)
+    assert skipped == [gone, gone, gone, last]
+    assert circuits == [("openai/gpt-mini", OPEN_SECONDS)]
+    house.time = OPEN_SECONDS
+    assert (await house.ask())[0] == "openai/gpt-mini"
+    assert circuits[1:] == [("openai/gpt-mini", None)]

@@ -40,7 +40,7 @@ KitError                         500
 Types and codes follow the specification's error section. Callers branch on class, never on text.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class KitError(Exception):
@@ -230,12 +230,19 @@ class DeliveryFailed(KitError):
 
 
 class ProviderError(KitError):
+    """`cause` says what failed: to find the provider's name, to connect to it, TLS, or its answer. `quotes`: the
+    message has the provider's own words, which may quote what was asked: no log has them.
+    """
+
     status = 502
     type = "model_error"
     code = "provider_error"
+    cause: Literal["name", "connection", "tls", "answer"] = "answer"
+    quotes: bool = False
 
 
 class ProviderRejected(ProviderError):
+    quotes = True
     status = 400
     type = "invalid_request"
     code = "provider_rejected"

@@ -52,7 +52,17 @@ class Deployment:
         self._known = dict[tuple[str, str], Known]()
         self._spent = dict[str, dict[str, tuple[str, float]]]()
         catalog = Catalog(self._parameters, built_in(self.settings.default_provider))
-        self.router = Router(catalog, connect, self.settings, time.monotonic, telemetry.answered, runs, Prices())
+        self.router = Router(
+            catalog,
+            connect,
+            self.settings,
+            time.monotonic,
+            telemetry.answered,
+            runs,
+            Prices(),
+            telemetry.Skips(time.monotonic),
+            telemetry.circuit,
+        )
 
         self._exporter = self._exporting(environment) if self.settings.otlp_endpoint else None
 

@@ -21,14 +21,19 @@ class _State:
     open_until: float = 0.0
 
 
+def _untold(target: str, seconds: float | None) -> None: ...
+
+
 class Breaker:
     """A circuit for each target. It opens for `OPEN_SECONDS` after `FAILURES` in a row.
 
-    A target whose circuit is open is asked last, and without retries, but it is asked.
+    A target whose circuit is open is asked last, and without retries, but it is asked. `changed` is called with the
+    target as its circuit opens, and for how many seconds; and with None for these as it closes, since the target
+    answered. A circuit that time has closed is not told of.
     """
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
+    def __init__(self, now: Callable[[], float], changed: Callable[[str, float | None], None] = _untold) -> None:
+        self._now, self._changed = now, changed
         self._states: OrderedDict[str, _State] = OrderedDict()
 
     def is_open(self, target: str) -> bool:
@@ -41,14 +46,19 @@ class Breaker:
         self._states.move_to_end(target)
         if len(self._states) > MAX_TARGETS:  # forget the one that failed least recently
             self._states.popitem(last=False)
+        was_open = self._now() < state.open_until
         state.failures += 1
         if busy_for:
             state.open_until = max(state.open_until, self._now() + min(busy_for, OPEN_SECONDS))
         if state.failures >= FAILURES:
             state.open_until = self._now() + OPEN_SECONDS
+        if not was_open and self._now() < state.open_until:
+            self._changed(target, state.open_until - self._now())
 
     def succeeded(self, target: str) -> None:
-        self._states.pop(target, None)
+        state = self._states.pop(target, None)
+        if state is not None and state.open_until:
+            self._changed(target, None)
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from copy import copy
 from dataclasses import replace
 from typing import Protocol, TypeAlias, TypeVar
 
@@ -36,6 +37,8 @@ FIRST_WAIT, LONGEST_WAIT = 0.25, 8.0
 """Seconds. A retry waits a random part of this, doubled each time (full jitter), or what `retry-after` says."""
 
 CIRCUIT_OPEN = "it kept failing, so it is asked last"
+MAX_NAMED = 100
+"""Characters of a model's name that an error repeats."""
 _ENDED = "The provider's stream ended before its turn did"
 
 Observe = Callable[[Target, KitError | None, float, bool], None]
@@ -52,6 +55,9 @@ Begin: TypeAlias = Callable[[Target, Turn], AbstractAsyncContextManager[_Answer]
 
 
 def _unobserved(target: Target, error: KitError | None, seconds: float, instead: bool) -> None: ...
+
+
+def _unchanged(target: str, seconds: float | None) -> None: ...
 
 
 def _none(settings: ProviderSettings, model: str) -> frozenset[str]:
@@ -121,13 +127,15 @@ class TenantModels:
     async def ask(self, turn: Turn, served: str | None) -> AsyncGenerator[TurnStream, None]:
         targets, shown = await self._asked(turn)
         async with (
+            _naming(turn.request.model),
             self._router.ask(targets, shown, served, turn.attempts) as stream,
             aclosing(self._sealed(turn, stream)) as deltas,
         ):
             yield replace(stream, deltas=deltas)
 
     async def count(self, turn: Turn) -> Counted:
-        return await self._router.count(*await self._asked(turn))
+        async with _naming(turn.request.model):
+            return await self._router.count(*await self._asked(turn))
 
     async def _asked(self, turn: Turn) -> tuple[list[Target], Shown]:
         """The targets that may be asked for the turn, and how each of them is shown it."""
@@ -154,7 +162,8 @@ class TenantModels:
 class Router:
     """Finds targets and asks them, with what all tenants of a sandbox share: its connections, and which target fails.
 
-    `now` gives seconds, and need not tell the time of day.
+    `now` gives seconds, and need not tell the time of day. `observe` is told of each answer, `skip` of each target that
+    is passed over, `changed` of each circuit that opens or closes.
     """
 
     def __init__(
@@ -167,10 +176,11 @@ class Router:
         runs: Runs = _none,
         prices: Prices | None = None,
         skip: Skip = unnoticed,
+        changed: Callable[[str, float | None], None] = _unchanged,
     ) -> None:
         self._catalog, self._settings, self._now, self._observe = catalog, settings, now, observe
         self._runs, self._prices = runs, prices or _Unpriced()
-        self._connections, self._breaker, self._skipped = Connections(connect), Breaker(now), skip
+        self._connections, self._breaker, self._skipped = Connections(connect), Breaker(now, changed), skip
 
     async def aclose(self) -> None:
         await self._connections.aclose()
@@ -352,6 +362,18 @@ def _wait(error: KitError, attempt: int) -> float | None:
             return random.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2**attempt))
         case _:
             return None
+
+
+@asynccontextmanager
+async def _naming(model: str) -> AsyncGenerator[None, None]:
+    """An error of a provider says what the client asked for: an alias, or a target, but no target behind an alias."""
+    try:
+        yield
+    except ProviderError as error:
+        named = copy(error)
+        named.message = f"{error.message} (model: {model[:MAX_NAMED]})"
+        named.args = (named.message,)
+        raise named from error
 
 
 async def _chained(before: list[d.Delta], rest: AsyncIterator[d.Delta]) -> AsyncGenerator[d.Delta, None]:

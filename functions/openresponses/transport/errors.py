@@ -4,9 +4,9 @@ TransportError
 ├── Unsendable         the URL or a header is not one that HTTP can carry
 ├── Forbidden          the guard lets no connection be made to where the URL leads
 ├── Redirected         the reply leads to another origin, or to one more redirect than are followed
-├── Unreachable        no connection was made
+├── Unreachable        no connection was made: `cause` says what failed, and `reason` how
 ├── TimedOut           the server let a limit pass: `phase` names it
-├── BrokenOff          the connection broke, or what came over it is not HTTP
+├── BrokenOff          the connection broke, or what came over it is not HTTP; `silent`: nothing came over it
 ├── BadStatus          the reply is no success: `status`, `headers` (lower-case names) and `body`
 ├── NotAStream         the reply is a success, but JSON or a web page: `body`
 └── TooLong            the reply is longer than `limit` bytes
@@ -19,6 +19,8 @@ from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 Phase: TypeAlias = Literal["connect", "first_byte", "idle"]
+Cause: TypeAlias = Literal["name", "connection", "tls"]
+"""The name was not found, no connection was made to its addresses, or the server did not prove who it is."""
 
 
 class TransportError(Exception):
@@ -38,7 +40,10 @@ class Redirected(TransportError):
 
 
 class Unreachable(TransportError):
-    pass
+    def __init__(self, cause: Cause = "connection", reason: str = "no connection could be made") -> None:
+        super().__init__(reason)
+        self.cause: Cause = cause
+        self.reason = reason
 
 
 class TimedOut(TransportError):
@@ -48,7 +53,9 @@ class TimedOut(TransportError):
 
 
 class BrokenOff(TransportError):
-    pass
+    def __init__(self, *, silent: bool = False) -> None:
+        super().__init__()
+        self.silent = silent
 
 
 class BadStatus(TransportError):

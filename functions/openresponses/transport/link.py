@@ -7,6 +7,7 @@ end of a reply that only the connection's end tells, and a kept connection that 
 import asyncio
 import re
 import select
+import socket
 import ssl
 import zlib
 from collections.abc import Callable, Mapping
@@ -313,10 +314,10 @@ class Links:
             if await self._asked(link, written, until):
                 return link
             if not self._repeats:
-                raise BrokenOff
+                raise BrokenOff(silent=True)
         link = await self._open(until)
         if not await self._asked(link, written, until):
-            raise BrokenOff
+            raise BrokenOff(silent=True)
         return link
 
     def close(self) -> None:
@@ -355,9 +356,9 @@ class Links:
         try:
             async with limit:
                 return await (self._raced() if self._guard is None else self._guarded(self._guard, ends))
-        except OSError:  # TimeoutError is one
+        except OSError as error:  # TimeoutError is one
             if not limit.expired():
-                raise Unreachable from None
+                raise _unreachable(error) from None
             if loop.time() >= until:
                 raise TimeoutError from None
             raise TimedOut("connect") from None
@@ -401,6 +402,31 @@ class Links:
             except OSError as error:
                 failure = error
         raise failure
+
+
+_OTHER_NAME = (62, 64)
+"""X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH: the message would quote the name
+(https://docs.openssl.org/master/man3/X509_STORE_CTX_get_error/)."""
+
+
+def _unreachable(error: OSError) -> Unreachable:
+    """What failed, without a name or an address. OpenSSL's own words are of its tables."""
+    match error:
+        case socket.gaierror():
+            return Unreachable("name", "its name was not found")
+        case ssl.SSLCertVerificationError():
+            told = "it is for another name" if error.verify_code in _OTHER_NAME else error.verify_message
+            return Unreachable("tls", f"its certificate is not valid: {told}")
+        case ssl.SSLError(reason="WRONG_VERSION_NUMBER" | "HTTP_REQUEST" | "RECORD_LAYER_FAILURE"):
+            return Unreachable("tls", "it does not speak TLS there")
+        case ssl.SSLError():
+            return Unreachable("tls", f"TLS failed: {(error.reason or 'no reason').lower().replace('_', ' ')}")
+        case ConnectionRefusedError():
+            return Unreachable("connection", "the connection was refused")
+        case ConnectionResetError() | ConnectionAbortedError() | BrokenPipeError():
+            return Unreachable("connection", "the connection was closed at once")
+        case _:
+            return Unreachable()
 
 
 def _close_unused(opening: "asyncio.Future[tuple[asyncio.Transport, Link]]") -> None:

@@ -91,15 +91,21 @@ class UpstreamErrors:
             case t.NotAStream():
                 return self.of_body(error.body)
             case t.TimedOut():
-                return ProviderTimeout(f"The provider {_LATE[error.phase]}")
+                late = ProviderTimeout(f"The provider {_LATE[error.phase]}")
+                late.cause = "connection" if error.phase == "connect" else "answer"
+                return late
             case t.Unreachable():
-                return ProviderUnavailable("The provider could not be reached")
+                away = ProviderUnavailable(f"The provider could not be reached: {error.reason}")
+                away.cause = error.cause
+                return away
             case t.Unsendable():
                 return ProviderMisconfigured("The provider's settings make no valid request")
             case t.EventTooLong():
                 return StreamViolation(f"The provider sent an event longer than {error.limit} bytes")
             case t.TooLong():
                 return StreamViolation(f"The provider sent more than {error.limit} bytes")
+            case t.BrokenOff(silent=True):
+                return ProviderUnavailable("The provider closed the connection before it answered")
             case _:
                 return ProviderUnavailable("The connection to the provider broke")
 
@@ -114,7 +120,8 @@ class UpstreamErrors:
         error = self.of_object(value) if isinstance(value, dict) else None
         if error is None and _message(value) and not isinstance(value, str):
             error = self.of_object({"error": value})
-        return error or StreamViolation("The provider answered with something that is not an event stream")
+        what = "a web page" if body.lstrip()[:1] == b"<" else "something that is not an event stream"
+        return error or StreamViolation(f"The provider answered with {what}")
 
     def of_object(self, value: JsonObject) -> ProviderError | None:
         """The error that an object in a stream, or a 200's body, tells of; None where it tells of none.
@@ -191,7 +198,9 @@ class UpstreamErrors:
                 return self.rejected(error.message, where)
             case _ if status >= 500:
                 why = f": {self._shown(error.message)}" if 400 <= blamed < 500 else ""
-                return ProviderUnavailable(f"The provider failed{where}{why}")
+                failed = ProviderUnavailable(f"The provider failed{where}{why}")
+                failed.quotes = bool(why)
+                return failed
             case _:
                 return ProviderMisconfigured(f"The provider's address answers as no API does{where}")
 
