@@ -22,7 +22,7 @@ from tests.browser.chromium import find_chromium
 from tests.fakes.mcp_server import FakeMcp, mcp_server
 
 ROOT = Path(__file__).parents[2]
-PAGE = "/console"
+PAGE = "/"
 PATIENCE_MS = 30_000
 BIDI = "\u202egnp.exe\u202c"
 HOSTILE = f"""<img src=x onerror="window.struck='img'"> </script><script>window.struck='script'</script> {BIDI} end"""
@@ -79,7 +79,8 @@ class Site:
         if key is not None:
             model = page.get_by_label("Model", exact=True)
             await expect(model).not_to_have_value("")  # the page has chosen one of those that there are
-            await model.fill("offline/demo")
+            if width > 860:  # on a phone it is folded
+                await model.fill("offline/demo")
         try:
             yield watched
         finally:
