@@ -404,11 +404,13 @@ async def test_a_megabyte_of_text_is_shown_in_part(at: Site) -> None:
 
 
 VIEWS = {
-    "try": "#/try/{id}",
-    "look": "#/look",
-    "timeline": "#/look/{id}",
-    "items": "#/look/{id}/items",
-    "events": "#/look/{id}/events",
+    "try": ("#/try/{id}", "First token"),
+    "look": ("#/look", "offline/demo"),
+    "timeline": ("#/look/{id}", "its provider is not configured"),
+    "items": ("#/look/{id}/items", "Hosted call"),
+    "events": ("#/look/{id}/events", "response.completed"),
+    "execution": ("#/look/{id}/execution", "one invocation made all of it"),
+    "run": ("#/run", "ApiFunction"),
 }
 SHOTS = Path(__file__).parents[2] / "build/console"
 
@@ -422,13 +424,13 @@ async def test_each_view_is_usable_by_everybody_and_fits(at: Site, scheme: Any, 
     made = await at.make(model="shaky", input="What is 15 * 37?", tools=tools, reasoning={"effort": "low"})
     found: dict[str, list[Any]] = {}
     async with at.page(width=width, height=844 if width == 390 else 800, color_scheme=scheme) as tab:
-        for name, fragment in VIEWS.items():
+        for name, (fragment, shown) in VIEWS.items():
             await tab.page.goto(f"{tab.page.url.partition('#')[0]}{fragment.format(id=made['id'])}")
-            await expect(tab.page.get_by_text("Reading…")).to_have_count(0)
-            await expect(tab.page.locator("main")).to_contain_text("offline/demo")
+            await expect(tab.page.get_by_role("main")).to_contain_text(shown)
             found[name] = await faults(tab)
             await tab.page.screenshot(path=SHOTS / f"{name}-{width}-{scheme}.png")
         await tab.page.get_by_role("tab", name="Try").click()
+        await expect(tab.answers).to_have_count(1)
         await tab.page.get_by_role("button", name="Copy as code").click()
         found["copy"] = await faults(tab)
         await tab.page.screenshot(path=SHOTS / f"copy-{width}-{scheme}.png")

@@ -7,7 +7,7 @@ import { shownItems } from "./items.js";
 import { follow, pause } from "./stream.js";
 import { pairs, table } from "./table.js";
 import { arrows, choose } from "./tabs.js";
-import { timeline } from "./timeline.js";
+import { spanOf, timeline } from "./timeline.js";
 import { reason } from "./turn.js";
 
 const TABS = { timeline: "Timeline", items: "Items", input: "Input", events: "Events", execution: "Execution" };
@@ -89,8 +89,11 @@ export class Detail {
   }
 }
 
-/** @param {any} response */
-const lasted = (response) => response["serverless:seconds"] ?? response.completed_at - response.created_at;
+/** In seconds; of a response without a timeline, whole ones. @param {any} response */
+function lasted(response) {
+  const span = spanOf(response["serverless:timeline"] ?? []);
+  return span ? span.end - span.begin : response.completed_at - response.created_at;
+}
 
 /** With its timeline, where the server knows of that. @param {string} id @param {AbortSignal} signal */
 async function whole(id, signal) {

@@ -6,13 +6,19 @@ import { shownItems } from "./items.js";
 
 /** @typedef {{type: string, began_at: number, seconds: number, [field: string]: any}} Step */
 
+/** From when to when, in Unix seconds. @param {Step[]} steps */
+export function spanOf(steps) {
+  if (!steps.length) return null;
+  const begin = Math.min(...steps.map((each) => each.began_at));
+  return { begin, end: Math.max(...steps.map((each) => each.began_at + (each.seconds ?? 0))) };
+}
+
 /** @param {any} response */
 export function timeline(response) {
   /** @type {Step[]} */
   const steps = response["serverless:timeline"] ?? [];
   if (!steps.length) return [h("p", { class: "faint" }, "No timeline was recorded. Its items:"), shownItems(response.output)];
-  const begin = Math.min(...steps.map((each) => each.began_at));
-  const end = Math.max(...steps.map((each) => each.began_at + (each.seconds ?? 0)));
+  const { begin, end } = /** @type {{begin: number, end: number}} */ (spanOf(steps));
   const items = new Map(response.output.map((/** @type {any} */ each) => [each.id, each]));
   const turns = steps.filter((each) => each.type === "turn");
   const tried = turns.flatMap((each) => each.attempts ?? []);
