@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,6 +18,8 @@ from starlette.requests import Request as Asked
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from openresponses.client_keys import make, new_token
+from openresponses.storage.dynamodb.client_keys import store_key
 from openresponses_dev.local.cloud import LocalCloud
 from openresponses_dev.local.gateway.server import HttpServer
 from tests.browser.chromium import find_chromium
@@ -27,6 +31,13 @@ PATIENCE_MS = 30_000
 BIDI = "\u202egnp.exe\u202c"
 HOSTILE = f"""<img src=x onerror="window.struck='img'"> </script><script>window.struck='script'</script> {BIDI} end"""
 MEGABYTE = 1024 * 1024
+BROKEN = '''"""A tool of one's own."""
+
+
+def broken(word: str) -> str:
+    """Look a word up."""
+    return {"a": "b"}[word]
+'''
 _LINKS = ("javascript:window.struck='link'", "data:text/html,<script>1</script>", "https://good.example/page")
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -96,6 +107,15 @@ class Site:
         headers = {"authorization": f"Bearer {self.cloud.api_key}"}
         return httpx2.AsyncClient(base_url=f"{self.cloud.base_url}/", headers=headers, timeout=60)
 
+    async def other_key(self) -> str:
+        """A key of another tenant, made as an operator makes it."""
+        async with httpx2.AsyncClient() as stranger:
+            table = (await stranger.get(f"{self.cloud.origin}/_local.json")).json()["table"]
+        token = new_token()
+        dynamodb = self.cloud.aws.client("dynamodb")
+        await asyncio.to_thread(store_key, dynamodb, table, make(token, "other", now=time.time()))
+        return token
+
     async def make(self, **body: Any) -> dict[str, Any]:
         """A response."""
         async with self.api() as api:
@@ -110,7 +130,9 @@ def _listen(watched: Watched, message: ConsoleMessage) -> None:
 
 
 @asynccontextmanager
-async def site() -> AsyncIterator[Site]:
+async def site(tools: Path) -> AsyncIterator[Site]:
+    """`tools` is a folder, which gets a tool that raises."""
+    (tools / "broken.py").write_text(BROKEN)
     vendor = HttpServer(Starlette(routes=[Route("/{p:path}", _hostile, methods=["POST"])]), 0)
     provider = {"dialect": "chat_completions", "base_url": f"{await vendor.start()}/v1", "api_key": "none"}
     try:
@@ -121,6 +143,7 @@ async def site() -> AsyncIterator[Site]:
                 parameters={"Console": "true"},
                 providers={"hostile": provider},
                 aliases={"shaky": ["nowhere/model", "offline/demo"]},
+                env={"OPENRESPONSES_TOOLS": str(tools)},
             ) as cloud,
             async_playwright() as playwright,
         ):

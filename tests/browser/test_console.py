@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
 
+from openresponses.api.console import contents
 from tests.browser.console import BIDI, HOSTILE, MEGABYTE, Site, Watched, site
 from tests.browser.test_browser import OPENAI, PACKAGES
 from tests.npm import npm_install
@@ -40,8 +42,8 @@ PASTE = """([selector, kind, data]) => {
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def at() -> AsyncGenerator[Site, None]:
-    async with site() as found:
+async def at(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Site, None]:
+    async with site(tmp_path_factory.mktemp("tools")) as found:
         yield found
 
 
@@ -359,6 +361,146 @@ async def test_look_shows_one_response_with_its_items_input_and_events(at: Site)
         await tab.answered(2)
         assert tab.bodies[-1]["previous_response_id"] == made["id"]
         assert tab.wrong == []
+
+
+async def test_a_timeline_tells_turns_calls_and_what_was_tried_before(at: Site) -> None:
+    made = await at.make(model="shaky", input="What is 15 * 37?", tools=[{"type": "serverless:calculator"}])
+    async with at.page() as tab:
+        await tab.page.goto(f"{tab.page.url.partition('#')[0]}#/look/{made['id']}")
+        steps = tab.page.get_by_role("list", name="Timeline").locator(":scope > li")
+        await expect(steps).to_have_count(3)
+        assert await steps.locator(".what").all_inner_texts() == [
+            "Turn offline/demo",
+            "Call (hosted) calculator",
+            "Turn offline/demo",
+        ]
+        tried = steps.first.get_by_role("list", name="Attempts before")
+        await expect(tried).to_have_text(re.compile("skipped.*nowhere/model.*not configured"))
+        await expect(steps.first).to_contain_text("inline")
+        await expect(steps.nth(1)).to_contain_text("15 * 37")
+        assert tab.wrong == []
+
+
+async def test_a_response_in_the_background_is_followed_to_its_execution(at: Site) -> None:
+    made = await at.make(input="[[words 60]] [[slow 50ms]] go on", background=True)
+    async with at.page() as tab:
+        page = tab.page
+        await page.goto(f"{page.url.partition('#')[0]}#/try/{made['id']}")
+        await expect(tab.answers.locator(".spinner")).to_be_visible()
+        await tab.answered()
+        await page.get_by_role("link", name="Timeline").click()
+        await expect(page.get_by_role("list", name="Timeline")).to_contain_text("in Step Functions")
+        await page.get_by_role("tab", name="Execution").click()
+        row = page.locator("tbody tr")
+        await expect(row).to_contain_text(made["id"])
+        await expect(row.locator(".badge")).to_have_text("SUCCEEDED")
+        assert tab.wrong == []
+
+
+async def test_run_tells_what_dev_runs(at: Site) -> None:
+    async with at.page() as tab:
+        page = tab.page
+        await page.get_by_role("tab", name="Run").click()
+        functions = page.get_by_role("region", name="Functions").locator("tbody tr")
+        await expect(functions.filter(has_text="ApiFunction")).to_contain_text(re.compile(r"\d+ ms"))
+        await expect(page.get_by_role("region", name="Keys").first).to_contain_text("local cloud")
+        providers = page.get_by_role("region", name="Providers").first
+        await expect(providers.locator("tbody tr").filter(has_text="hostile").locator(".badge")).to_have_text("closed")
+        log = page.get_by_role("list", name="Log")
+        await expect(log).to_contain_text("POST /v1/responses")
+        before = await log.get_by_role("listitem").count()
+        await at.make()
+        await expect(log.get_by_role("listitem").nth(before)).to_be_visible()
+        await page.get_by_label("Filter").fill("no line has this")
+        await expect(log.get_by_role("listitem")).to_have_count(0)
+        assert tab.wrong == []
+
+
+async def test_on_a_deployment_the_page_asks_for_a_key_and_shows_what_it_gives(at: Site) -> None:
+    """A key of another tenant: to it the local cloud tells as little as a deployment does."""
+    key = await at.other_key()
+    made = await at.make()
+    async with at.page(path="/console", key=None) as tab:
+        page = tab.page
+        dialog = page.get_by_role("dialog", name="API key")
+        await dialog.get_by_label("Key", exact=True).fill(f"{at.cloud.api_key[:-1]}{'AB'[at.cloud.api_key[-1] == 'A']}")
+        await dialog.get_by_role("button", name="Use it").click()
+        await expect(dialog.get_by_role("alert")).to_contain_text("does not take this key")
+        await dialog.get_by_label("Key", exact=True).fill(key)
+        await dialog.get_by_label("Key", exact=True).press("Enter")
+        await expect(page.get_by_label("Model", exact=True)).not_to_have_value("")
+        await expect(page.get_by_role("tab", name="Run")).to_be_hidden()
+        await tab.say("Hello")
+        await tab.answered()
+        await page.get_by_role("tab", name="Look").click()
+        await expect(page.locator("tbody tr")).to_have_count(1)
+        await page.goto(f"{page.url.partition('#')[0]}#/look/{made['id']}")
+        await expect(page.get_by_role("alert").last).to_contain_text("There is no response")
+        await page.get_by_role("button", name="Key", exact=True).click()
+        await dialog.get_by_role("button", name="Forget the key").click()
+        await expect(dialog.get_by_label("Key", exact=True)).to_be_focused()
+        assert await page.evaluate("[sessionStorage.length, localStorage.length, document.cookie]") == [0, 0, ""]
+        assert [each for each in tab.wrong if "Failed to load resource" not in each] == []
+
+
+async def test_all_of_it_works_with_the_keyboard_alone(at: Site) -> None:
+    async with at.page(reduced_motion="reduce") as tab:
+        page, keys = tab.page, tab.page.keyboard
+        await page.get_by_role("link", name="Skip to the content").focus()
+        await keys.press("Enter")
+        await expect(page.get_by_role("main")).to_be_focused()
+        await page.get_by_role("link", name="Skip to the content").focus()
+        await keys.press("Tab")
+        await expect(page.get_by_role("tab", name="Try")).to_be_focused()
+        shown = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert shown == "solid", "one sees where the focus is"
+        await keys.press("ArrowRight")
+        await expect(page.get_by_role("tab", name="Look")).to_be_focused()
+        await expect(page.get_by_role("heading", name="Responses")).to_be_visible()
+        await keys.press("End")
+        await expect(page.get_by_role("heading", name="What runs here")).to_be_visible()
+        await keys.press("Home")
+        seen: list[str] = []
+        for _ in range(40):
+            await keys.press("Tab")
+            seen.append(await page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
+            if seen[-1] == "message":
+                break
+        wanted = ["key-button", "model", "instructions", "+ Hosted", "+ Function", "+ MCP", "format", "max-output"]
+        wanted += ["temperature", "effort", "summary", "metadata", "copy-open", "new", "conversation"]
+        assert [each for each in wanted if each not in seen] == []
+        await keys.type("Hello")
+        await keys.press("Enter")
+        await tab.answered()
+        await expect(page.get_by_label("Message", exact=True)).to_be_focused()
+        await expect(page.locator("#said")).to_have_text("The answer is completed")
+        await page.get_by_role("button", name="Copy as code").focus()
+        await keys.press("Enter")
+        await page.get_by_role("tab", name="curl").focus()
+        await keys.press("ArrowRight")
+        await expect(page.get_by_label("Code", exact=True)).to_contain_text("from openai import OpenAI")
+        await keys.press("Escape")
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+        await expect(page.get_by_role("button", name="Copy as code")).to_be_focused()
+        assert tab.wrong == []
+
+
+async def test_it_is_small_and_soon_usable(at: Site, record_property: Any) -> None:
+    files = contents().values()
+    raw, packed = sum(map(len, files)), sum(len(gzip.compress(each)) for each in files)
+    told: dict[str, float] = {}
+    async with at.page() as tab:
+        for name in ("cold", "warm"):
+            if name == "warm":
+                await tab.page.reload()
+                await expect(tab.page.get_by_label("Model", exact=True)).not_to_have_value("")
+            told[name] = await tab.page.evaluate("performance.getEntriesByName('usable')[0].startTime")
+        first = await tab.page.evaluate(
+            "performance.getEntriesByType('resource').filter((each) => each.name.includes('/console/')).length"
+        )
+    print(f"console: {len(files)} files, {raw} bytes, {packed} in gzip; {first} files at first; usable after {told} ms")
+    assert raw < 150_000
+    assert packed < 50_000
 
 
 async def struck(tab: Watched) -> object:
