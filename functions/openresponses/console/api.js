@@ -58,7 +58,7 @@ export async function ask(path, { method = "GET", body, signal } = {}) {
   }
   if (answer.ok) return answer;
   const told = await answer.json().catch(() => null);
-  if (answer.status === 401 && sent === key.get()) refused();
+  if (answer.status === 401 && path.startsWith("v1/") && sent === key.get()) refused();
   throw new ApiError(answer.status, told?.error, answer.headers.get("x-request-id") ?? "");
 }
 

@@ -13,6 +13,10 @@ const trying = new Try();
 /** @type {Record<string, {show: (path: string[], query: URLSearchParams) => void, hide: () => void}>} */
 const loaded = {};
 arrows(at("views"));
+at("skip").addEventListener("click", (/** @type {Event} */ event) => {
+  event.preventDefault(); // its fragment would be taken for a view
+  at("main").focus();
+});
 
 /** Once there is a key. */
 async function start() {
@@ -54,6 +58,6 @@ async function viewOf(name) {
 }
 
 addEventListener("hashchange", () => (takeFromAddress() ? start() : route()));
-document.documentElement.dataset.ready = "true";
+performance.mark("usable");
 if (key.get()) start();
 else route();

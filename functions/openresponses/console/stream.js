@@ -59,7 +59,7 @@ export async function* follow(id, after, signal, first) {
   let answer = first;
   while (failures < TRIES) {
     try {
-      answer ??= await ask(responsePath(id, `?stream=true&starting_after=${after}`), { signal });
+      answer ??= await ask(responsePath(id, `?stream=true${after < 0 ? "" : `&starting_after=${after}`}`), { signal });
       for await (const event of eventsOf(answer)) {
         if (event.type === "serverless:detached") break;
         if (typeof event.sequence_number === "number" && event.sequence_number >= 0) {

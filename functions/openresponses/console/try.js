@@ -25,6 +25,7 @@ export class Try {
     /** @type {TurnView | null} */
     this.newest = null;
     this.previous = "";
+    this.resuming = "";
     this.stopped = false;
     /** @type {any} */
     this.sent = null;
@@ -77,19 +78,31 @@ export class Try {
   async resume(id) {
     const kept = JSON.parse(sessionStorage.getItem(OPEN) ?? "null");
     const from = id ?? kept?.id;
-    if (!from || (!id && this.newest) || from === this.newest?.answer.response?.id) return;
+    if (!from || (!id && this.newest) || [this.resuming, this.newest?.answer.response?.id].includes(from)) return;
     this.begin();
+    this.resuming = from;
+    try {
+      await this.load(from, id, kept?.id === from ? kept.model : "");
+    } finally {
+      if (this.resuming === from) this.resuming = "";
+    }
+  }
+
+  /** @param {string} from @param {string | undefined} id that the address names @param {string} model */
+  async load(from, id, model) {
+    const { signal } = this.abort; // another conversation ends this one
     let response;
     try {
-      response = await read(responsePath(from));
-      const { data, has_more } = await read(responsePath(from, "/input_items?order=desc&limit=100"));
+      response = await read(responsePath(from), { signal });
+      const { data, has_more } = await read(responsePath(from, "/input_items?order=desc&limit=100"), { signal });
       if (has_more) this.show(h("p", { class: "faint" }, "Earlier items are not shown."));
       for (const item of data.reverse()) this.show(new ItemView(item).element);
     } catch (error) {
+      if (signal.aborted) return;
       if (!response) return this.lost(error, id);
       this.show(h("p", { class: "problem" }, `What came before cannot be shown: ${/** @type {Error} */ (error).message}`));
     }
-    restore(response, kept?.id === from ? kept.model : "");
+    restore(response, model);
     this.keep(from);
     const turn = this.newTurn();
     if (["queued", "in_progress"].includes(response.status)) {
@@ -216,6 +229,8 @@ export class Try {
   /** A new conversation. */
   begin() {
     this.abort.abort(new Error("another conversation"));
+    this.abort = new AbortController();
+    this.resuming = "";
     this.running = this.newest = null;
     this.previous = "";
     this.sent = null;
