@@ -52,6 +52,10 @@ async def test_a_page_is_a_list_of_what_is_known_of_each_response() -> None:
         "previous_response_id": first["id"],
         "metadata": {},
         "incomplete_details": None,
+        "serverless:target": "n",
+        "serverless:turns": 1,
+        "serverless:seconds": 0.0,
+        "serverless:cost": {"usd": "unknown"},
     }
     assert {name: value for name, value in page.items() if name != "data"} == {
         "object": "list",
