@@ -23,7 +23,7 @@ async def pid(client: httpx2.AsyncClient) -> int:
 
 
 async def test_a_route_that_is_not_there_gets_the_template_s_answer(client: httpx2.AsyncClient) -> None:
-    response = await client.get("/nowhere")
+    response = await client.post("/")
     assert response.status_code == 404
     assert response.json() == {"error": "Missing Authentication Token", "type": "MISSING_AUTHENTICATION_TOKEN"}
     assert response.headers["x-request-id"] == response.headers["x-amzn-requestid"]
@@ -40,7 +40,7 @@ async def test_without_a_template_s_word_an_unknown_route_is_forbidden(template:
     start, end = text.index("      GatewayResponses:"), text.index("  Streaming:")
     template.write_text(text[:start] + text[end:])
     async with LocalCloud(template) as cloud, httpx2.AsyncClient(base_url=cloud.origin, trust_env=False) as client:
-        response = await client.get("/nowhere")
+        response = await client.post("/")
     assert (response.status_code, response.json()) == (403, {"message": "Missing Authentication Token"})
 
 

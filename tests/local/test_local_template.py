@@ -48,6 +48,8 @@ def test_the_deployed_template_runs_locally() -> None:
         ("ANY", "/console"): None,
         ("ANY", "/console/{file}"): None,
         ("ANY", "/openapi.json"): None,
+        ("ANY", "/console"): None,
+        ("ANY", "/console/{file}"): None,
         ("OPTIONS", "/{proxy+}"): None,
         ("ANY", "/{proxy+}"): authorizer,
     }

@@ -16,8 +16,8 @@ def target_platform() -> str:
     return f"{machine}-apple-darwin" if sys.platform == "darwin" else f"{machine}-manylinux_2_28"
 
 
-def make(function: str, directory: Path, *options: str) -> str:
-    """What the makefile says of making the artifact of a function."""
+def make(resource: str, directory: Path, *options: str, makefile: Path = ROOT / "functions/Makefile") -> str:
+    """What the makefile says of making the artifact of a function, or a layer."""
     variables = {
         "ARTIFACTS_DIR": directory,
         "PLATFORM": target_platform(),
@@ -25,5 +25,5 @@ def make(function: str, directory: Path, *options: str) -> str:
         "PYTHON": INTERPRETER,
     }
     assignments = [f"{name}={value}" for name, value in variables.items()]
-    command = ["make", "-f", str(ROOT / "functions/Makefile"), f"build-{function}", *assignments, *options]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    command = ["make", "-f", str(makefile), f"build-{resource}", *assignments, *options]
+    return subprocess.run(command, cwd=makefile.parent, check=True, capture_output=True, text=True).stdout

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -18,9 +19,19 @@ import pytest
 from openresponses_dev.local.sandbox.environment import NO_AWS
 from openresponses_dev.local.sandbox.runtime_api import RuntimeApi
 from tests.template.building import INTERPRETER, make
+from tests.template.image import NAMESPACE
 from tests.template.reading import ROOT, Json
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:ApiFunction"
+
+TOOL = '''
+from markupsafe import escape
+
+
+def escaped(text: str) -> str:
+    """Escape a text for HTML."""
+    return f"{escape(text)}, by {__name__}"
+'''
 
 pytestmark = [pytest.mark.artifact, pytest.mark.timeout(300), pytest.mark.xdist_group("artifact")]
 
@@ -55,14 +66,15 @@ def environment(artifact: Path, source: Json, runtime_api: str) -> dict[str, str
 
 
 @asynccontextmanager
-async def sandbox(artifact: Path, source: Json) -> AsyncIterator[RuntimeApi]:
-    """The function behind its Runtime API, started by the wrapper as Lambda starts it."""
+async def sandbox(artifact: Path, source: Json, layer: Path | None = None) -> AsyncIterator[RuntimeApi]:
+    """The function behind its Runtime API, started by the wrapper as Lambda starts it. A layer is at /opt."""
     api = RuntimeApi()
     variables = environment(artifact, source, await api.start())
     wrapper = variables["AWS_LAMBDA_EXEC_WRAPPER"].replace("/var/task", str(artifact))
-    process = await asyncio.create_subprocess_exec(
-        wrapper, str(INTERPRETER), "/var/runtime/bootstrap.py", cwd=artifact, env=variables
-    )
+    mounted = [*NAMESPACE, "sh", "-euc", 'mount --bind "$0" /opt && exec "$@"', str(layer)] if layer else []
+    tools = {"OPENRESPONSES_TOOLS": "/opt/python/tools"} if layer else {}
+    command = [*mounted, wrapper, str(INTERPRETER), "/var/runtime/bootstrap.py"]
+    process = await asyncio.create_subprocess_exec(*command, cwd=artifact, env=variables | tools)
     exited = asyncio.ensure_future(process.wait())
     exited.add_done_callback(lambda done: api.fail_all("Runtime.ExitError", f"exit status {done.result()}"))
     try:
@@ -74,14 +86,15 @@ async def sandbox(artifact: Path, source: Json) -> AsyncIterator[RuntimeApi]:
         await api.close()
 
 
-async def answer(api: RuntimeApi, event: str) -> tuple[Json, str]:
-    """The prelude and the body of the function's answer to a file in events/."""
-    payload = (ROOT / f"events/{event}.json").read_bytes()
+async def answer(api: RuntimeApi, event: str, body: Json | None = None) -> tuple[Json, str]:
+    """The prelude and the body of the function's answer to a file in events/, with another body or its own."""
+    given = json.loads((ROOT / f"events/{event}.json").read_text())
+    payload = json.dumps({**given, "body": json.dumps(body)} if body else given).encode()
     invocation = await api.invoke(payload, deadline_ms=int(time.time() * 1000) + 60_000, arn=ARN)
     async with asyncio.timeout(60):
-        body = b"".join([chunk async for chunk in invocation.chunks()])
+        sent = b"".join([chunk async for chunk in invocation.chunks()])
     assert invocation.error is None
-    prelude, separator, rest = body.partition(b"\0" * 8)
+    prelude, separator, rest = sent.partition(b"\0" * 8)
     assert separator
     return json.loads(prelude), rest.decode()
 
@@ -103,6 +116,28 @@ async def test_the_artifact_serves_a_stream(event: str, kinds: list[str], artifa
     assert (events[0]["type"], events[-1]["type"]) == ("response.created", "response.completed")
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     assert [item["type"] for item in events[-1]["response"]["output"]] == kinds
+
+
+@pytest.fixture
+def layer(tmp_path: Path) -> Path:
+    """A layer of one tool, with a package that it needs and that the server does not have."""
+    tools, made = tmp_path / "tools", tmp_path / "layer"
+    shutil.copytree(ROOT / "infra/openresponses_dev/manage/starter/tools", tools)
+    (tools / "requirements.txt").write_text("markupsafe\n")
+    (tools / "escaped.py").write_text(TOOL)
+    made.mkdir()
+    make("ToolsLayer", made, makefile=tools / "Makefile")
+    return made
+
+
+async def test_the_artifact_offers_the_tools_of_a_layer(artifact: Path, source: Json, layer: Path) -> None:
+    if subprocess.run([*NAMESPACE, "true"], capture_output=True).returncode:
+        pytest.skip("this machine lets nobody make a mount namespace")
+    tools = [{"type": "serverless:escaped"}]
+    body = {"model": "offline/demo", "input": '[[call escaped {"text": "<b>"}]]', "tools": tools}
+    async with sandbox(artifact, source, layer) as api:
+        _, told = await answer(api, "responses_create", body)
+    assert "The tool escaped answered: &lt;b&gt;, by tools.escaped" in told
 
 
 @pytest.mark.parametrize(
