@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,9 +23,16 @@ import boto3
 import pytest
 
 from openresponses_dev.cli.cli import main
+from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
+from openresponses_dev.manage.project.difference import difference
+from openresponses_dev.manage.project.doing import do
+from openresponses_dev.manage.project.entries import SECTIONS
+from openresponses_dev.manage.project.reading import Wanted
+from openresponses_dev.manage.project.state import state_of
 from tests.manage.aws_stack import REGION
 
 OPENRESPONSES = str(Path(sys.executable).parent / "openresponses")
+TENANTS = ("default", "acme")
 UPSTREAM_KEY = "sk-planted-upstream-key"
 _OWN = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
 
@@ -128,6 +136,15 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         assert process.stdout
         yield re.sub(r"export \w+=|/v1$", "", process.stdout.readline().strip())
         process.send_signal(signal.SIGINT)
+
+
+@pytest.fixture
+def deployment(origin: str) -> Deployment:
+    """Where nothing is set up."""
+    deployment, now = deployment_at(Where(local=origin)), time.time()
+    everything = state_of(deployment, SECTIONS, TENANTS)
+    do(deployment, difference(everything, Wanted(frozenset(SECTIONS), {}), now), lambda change, token: None)
+    return deployment
 
 
 @pytest.fixture(scope="session")

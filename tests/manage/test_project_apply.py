@@ -26,23 +26,12 @@ from openresponses_dev.manage.project.doing import do
 from openresponses_dev.manage.project.entries import SECTIONS
 from openresponses_dev.manage.project.reading import read_file
 from openresponses_dev.manage.project.state import state_of
-from tests.manage.conftest import OPENRESPONSES, Aws, Ran, run
+from tests.manage.conftest import OPENRESPONSES, TENANTS, Aws, Ran, run
 from tests.manage.project_examples import FILES, VARIABLES, WHOLE
 from tests.manage.test_terminal import AT_A_TERMINAL, shown_until
 
 pytestmark = pytest.mark.xdist_group("manage")
 NOTHING = "".join(f"[{section}]\n" for section in SECTIONS)
-TENANTS = ("default", "acme")
-
-
-@pytest.fixture
-def deployment(origin: str) -> Deployment:
-    """Where nothing is set up."""
-    deployment = deployment_at(Where(local=origin))
-    wanted = read_file(Path(os.devnull), {}, time.time())
-    everything = state_of(deployment, SECTIONS, TENANTS)
-    do(deployment, difference(everything, wanted, time.time()), lambda change, token: None)
-    return deployment
 
 
 @pytest.fixture
@@ -153,10 +142,21 @@ def test_a_section_that_the_file_has_not_is_left_alone(deployment: Deployment, p
     assert apply(project, deployment).status == 0
     before = found(deployment)
     project.write_text('[aliases]\nfast = ["openia/x"]\n')
-    done = apply(project, deployment, "--yes")
-    assert "warning: aliases.fast: the provider openia is not configured; did you mean openai?" in done.err
+    assert apply(project, deployment, "--yes").status == 0
     left = {place: each for place, each in before.items() if not place.startswith("aliases.")}
     assert found(deployment) == {**left, "aliases.fast": {"targets": ["openia/x"]}}
+
+
+def test_names_that_nothing_has_are_warned_of(deployment: Deployment, project: Path) -> None:
+    edited = WHOLE.replace('["openai/gpt-5-mini", ', '["openia/gpt-5-mini", ')
+    project.write_text(edited.replace('"fast", "openai/*"]', '"fats", "opnai/*", "*", "mine/*", "gpt-5.1"]'))
+    assert apply(project, deployment).err.splitlines()[:3] == [
+        "warning: aliases.fast: the provider openia is not configured; did you mean openai?",
+        "warning: keys.app: it may use fats, and there is no such alias; did you mean fast?",
+        "warning: keys.app: it may use opnai/*, and the provider opnai is not configured; did you mean openai?",
+    ]
+    project.write_text('[keys.app]\nmodels = ["fast", "openai/*"]\n')
+    assert "warning" not in apply(project, deployment, "--yes").err, "what the deployment has is known"
 
 
 def test_a_variable_that_is_missing_changes_nothing(deployment: Deployment, project: Path) -> None:
@@ -335,8 +335,11 @@ def test_on_aws_what_was_done_stays_and_what_was_not_is_named(aws: Aws, project:
     done = aws.run("apply", str(project))
     assert (done.status, [line.split()[0] for line in done.out.splitlines()]) == (0, ["app", "other"])
     assert aws.run("apply", str(project)).out == "nothing to change in stack openresponses in eu-west-1\n"
-    project.write_text("[tenants]\n[keys]\n")
-    assert aws.run("apply", str(project), "--yes").status == 0
+    project.write_text("[tenants]\n[keys]\n[providers.ollama]\n")
+    emptied = aws.run("apply", str(project), "--yes")
+    assert emptied.status == 0
+    assert "warning: providers.ollama: http://127.0.0.1:11434/v1 is on this machine or network" in emptied.err
+    assert aws.run("providers", "remove", "ollama").status == 0
 
 
 CHOICES = {

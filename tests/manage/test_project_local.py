@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from openresponses_dev.manage.deployment import Where, deployment_at
+from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.problems import Problem
 from openresponses_dev.manage.project.entries import SECTIONS
 from openresponses_dev.manage.project.local import apply_locally
@@ -21,15 +20,13 @@ pytestmark = pytest.mark.xdist_group("manage")
 
 
 @pytest.fixture
-def project(tmp_path: Path, origin: str) -> Iterator[Path]:
+def project(tmp_path: Path, deployment: Deployment) -> Path:
     """A folder whose variables are in `.env`."""
     for name, content in {**FILES, ".env": "".join(f"{name}={value}\n" for name, value in VARIABLES.items())}.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content)
     write(tmp_path, WHOLE)
-    yield tmp_path
-    write(tmp_path, "")
-    applied(tmp_path, origin)
+    return tmp_path
 
 
 def write(folder: Path, toml: str) -> None:

@@ -26,8 +26,9 @@ from openresponses_dev.manage.project.difference import Change, difference, docu
 from openresponses_dev.manage.project.doing import do
 from openresponses_dev.manage.project.entries import tenants_of
 from openresponses_dev.manage.project.environment import variables_of
+from openresponses_dev.manage.project.hints import hints
 from openresponses_dev.manage.project.reading import Wanted, read_file
-from openresponses_dev.manage.project.state import state_of, unknown_providers
+from openresponses_dev.manage.project.state import state_of
 
 CHANGES = 3
 """The exit status of --dry-run where something would change: 1 is for what goes wrong, 2 for words that are not
@@ -79,7 +80,7 @@ def _file() -> Path:
 
 def _show(deployment: Deployment, changes: Sequence[Change], wanted: Wanted, *, dry_run: bool) -> None:
     to = sys.stdout if dry_run else sys.stderr
-    for each in unknown_providers(deployment, wanted):
+    for each in hints(deployment, wanted):
         warn(each)
     for line in lines(changes):
         say(one_line(line), to)

@@ -15,8 +15,9 @@ from openresponses_dev.manage.project.difference import Change, difference, sign
 from openresponses_dev.manage.project.doing import do
 from openresponses_dev.manage.project.entries import SECTIONS, Id, Section, tenants_of
 from openresponses_dev.manage.project.environment import variables_of
+from openresponses_dev.manage.project.hints import hints
 from openresponses_dev.manage.project.reading import read_file
-from openresponses_dev.manage.project.state import state_of, unknown_providers
+from openresponses_dev.manage.project.state import state_of
 
 APPLIED = "applied.json"
 """In `.openresponses/`: what the file declared before, by section, tenant and name. No value of it is kept."""
@@ -41,7 +42,7 @@ def apply_locally(folder: Path, url: str, say: Callable[[str], None]) -> None:
     private = PrivateFolder(folder)
     declared = _declared(private)
     deployment = deployment_at(Where(local=url))
-    for each in unknown_providers(deployment, wanted):
+    for each in hints(deployment, wanted):
         say(f"warning: {each}")
     sections: set[Section] = {*wanted.sections, *(each.section for each in declared)}
     state = state_of(deployment, sections, tenants_of((*wanted.wishes, *declared)))

@@ -16,8 +16,8 @@ from openresponses_dev.manage.deployment import Deployment
 from openresponses_dev.manage.keys import all_keys
 from openresponses_dev.manage.limits import limits_of
 from openresponses_dev.manage.mcp import server_of
-from openresponses_dev.manage.models import provider_names, targets_of, unconfigured
-from openresponses_dev.manage.problems import Problem, nearest
+from openresponses_dev.manage.models import targets_of
+from openresponses_dev.manage.problems import Problem
 from openresponses_dev.manage.project.document import DEFAULT_TENANT
 from openresponses_dev.manage.project.entries import (
     Document,
@@ -30,7 +30,6 @@ from openresponses_dev.manage.project.entries import (
     server_document,
     tool_document,
 )
-from openresponses_dev.manage.project.reading import Wanted
 from openresponses_dev.manage.provider_options import settings_of
 
 KINDS: dict[Section, parameters.Kind] = {"providers": "providers", "mcp": "mcp", "tools": "tools", "aliases": "models"}
@@ -119,23 +118,6 @@ def _prompts(deployment: Deployment, tenants: Collection[str]) -> Iterator[tuple
 
     for each in done(all_of()):
         yield from each
-
-
-def unknown_providers(deployment: Deployment, wanted: Wanted) -> list[str]:
-    """What to tell of aliases that name providers which are not there, once it is done. Raises Problem."""
-    aliases = {entry: wish for entry, wish in wanted.wishes.items() if entry.section == "aliases"}
-    if not aliases:
-        return []
-    named = {entry.name for entry in (*wanted.wishes, *wanted.left_out) if entry.section == "providers"}
-    known = named | provider_names(deployment)
-    told: list[str] = []
-    for entry, wish in aliases.items():
-        targets = wish.document["targets"]
-        for provider in unconfigured(map(str, targets if isinstance(targets, list) else ()), known):
-            near = nearest(provider, known)
-            hint = f"; did you mean {near}?" if near else ""
-            told.append(f"{entry}: the provider {provider} is not configured{hint}")
-    return told
 
 
 def document_of(section: Section, found: parameters.Parameter) -> Document | None:
