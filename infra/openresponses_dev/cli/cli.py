@@ -148,6 +148,7 @@ _command(_responses, "show", "manage.responses.commands:show_response", "Show on
 _command(_responses, "tail", "manage.responses.commands:tail_response", "Follow the events of one, until it is over.")
 _command(_responses, "cancel", "manage.responses.commands:cancel_response", "Stop one, wherever it runs.")
 
+_command(app, "logs", "manage.logs.commands:logs", "Follow what the functions of a deployment print.", _LOOK_AFTER)
 _command(app, "usage", "manage.usage:show_usage", "Show what was used, and what it cost.", _LOOK_AFTER)
 _command(app, "prices", "manage.prices:show_prices", "Show what models cost, and who says so.", _LOOK_AFTER)
 _command(app, "doctor", "manage.doctor.doctor:doctor", "Check a deployment, and say what mends it.", _LOOK_AFTER)
