@@ -17,12 +17,13 @@ from typing import Any
 import httpx2
 import pytest
 
-from openresponses_dev.cli.chat.client import Client, Event, TurnFailed
+from openresponses_dev.cli.chat.client import Client, TurnFailed
 from openresponses_dev.cli.chat.conversation import Conversation
-from openresponses_dev.cli.chat.plain import PlainView
 from openresponses_dev.cli.chat.server import Server, find_server, mended
 from openresponses_dev.cli.chat.signals import Stopping
 from openresponses_dev.cli.chat.slash import is_command
+from openresponses_dev.local.answer.calls import Event
+from openresponses_dev.local.answer.plain import PlainView
 from openresponses_dev.manage.problems import Problem
 from tests.local.local_project import PATIENCE, ROOT, environment
 from tests.screen import Terminal

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from openresponses_dev.cli.chat.conversation import View
-from openresponses_dev.cli.chat.plain import PlainView
 from openresponses_dev.cli.chat.screen import ScreenView
 from openresponses_dev.local import terminal
+from openresponses_dev.local.answer.plain import PlainView
 from openresponses_dev.local.logs import Log
 from openresponses_dev.local.terminal import body_writer, one_line, visible
 from openresponses_dev.manage.doctor.findings import problem, shown

@@ -141,6 +141,7 @@ def template(base_url: str, websocket_api: str) -> str:
             "ResponsesBucket": {"Type": "AWS::S3::Bucket"},
             "LoopStateMachine": machine,
             "ApiFunction": function,
+            "ApiFunctionLogs": {"Type": "AWS::Logs::LogGroup", "Properties": {}},
             "SocketWorkerFunction": {
                 **function,
                 "Properties": {**function["Properties"], "FunctionName": {"Fn::Sub": "${AWS::StackName}-socket"}},

@@ -52,12 +52,12 @@ def _command(of: App, name: str, does: str, about: str, group: Group | None = No
     )
 
 
-def _commands(name: str, about: str) -> App:
+def _commands(name: str, about: str, group: Group = _CONFIGURE) -> App:
     """A command whose first word says what to do."""
     commands = App(
         name=name,
         help=about,
-        group=_CONFIGURE,
+        group=group,
         group_commands=Group("Commands"),
         sort_key=next(_places),
         version_flags=(),
@@ -142,6 +142,13 @@ _command(
     more=examples.NEW_KEYS,
 )
 
+_responses = _commands("responses", "What was answered: the stored responses of a tenant.", _LOOK_AFTER)
+_command(_responses, "list", "manage.responses.commands:list_responses", "List a tenant's, the newest first.")
+_command(_responses, "show", "manage.responses.commands:show_response", "Show one: its turns, its calls and its items.")
+_command(_responses, "tail", "manage.responses.commands:tail_response", "Follow the events of one, until it is over.")
+_command(_responses, "cancel", "manage.responses.commands:cancel_response", "Stop one, wherever it runs.")
+
+_command(app, "logs", "manage.logs.commands:logs", "Follow what the functions of a deployment print.", _LOOK_AFTER)
 _command(app, "usage", "manage.usage:show_usage", "Show what was used, and what it cost.", _LOOK_AFTER)
 _command(app, "prices", "manage.prices:show_prices", "Show what models cost, and who says so.", _LOOK_AFTER)
 _command(app, "doctor", "manage.doctor.doctor:doctor", "Check a deployment, and say what mends it.", _LOOK_AFTER)

@@ -8,14 +8,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any
 
 import httpx2
 
 from openresponses_dev.cli.chat.server import API_KEY, Server, message_in
+from openresponses_dev.local.answer.calls import Event
 from openresponses_dev.local.command_line import command
-
-Event = dict[str, Any]
 
 ENDINGS = ("response.completed", "response.incomplete", "response.failed")
 _TIMEOUT = httpx2.Timeout(10, read=120)  # the server's heartbeat comes far more often

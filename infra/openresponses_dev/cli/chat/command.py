@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from openresponses_dev.cli.chat.client import Client, Event, TurnFailed
+from openresponses_dev.cli.chat.client import Client, TurnFailed
 from openresponses_dev.cli.chat.conversation import Conversation, View
-from openresponses_dev.cli.chat.plain import JsonView, PlainView
 from openresponses_dev.cli.chat.server import find_server
 from openresponses_dev.cli.chat.signals import Stopping
+from openresponses_dev.local.answer.calls import Event
+from openresponses_dev.local.answer.plain import JsonView, PlainView
 from openresponses_dev.local.command_line import command
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage.problems import Problem, tell

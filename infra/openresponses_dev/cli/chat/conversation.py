@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Protocol
 
-from openresponses_dev.cli.chat.client import ENDINGS, Client, Event, Reading, ReadingOver, TurnFailed
+from openresponses_dev.cli.chat.client import ENDINGS, Client, Reading, ReadingOver, TurnFailed
 from openresponses_dev.cli.chat.signals import Stopping
+from openresponses_dev.local.answer.calls import Event
 
 _CANNOT = "This client runs no functions."
 _GONE = "previous_response_not_found"

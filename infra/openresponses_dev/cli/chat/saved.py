@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from openresponses_dev.cli.chat.calls import shown_call
-from openresponses_dev.cli.chat.client import Event
+from openresponses_dev.local.answer.calls import Event, shown_call
 from openresponses_dev.manage.problems import Problem
 
 SUFFIXES = (".md", ".json")

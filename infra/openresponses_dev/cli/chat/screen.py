@@ -10,10 +10,9 @@ from rich.panel import Panel
 from rich.spinner import Spinner
 from rich.text import Text
 
-from openresponses_dev.cli.chat.calls import ShownCall, shortened, shown_call
-from openresponses_dev.cli.chat.client import Event
 from openresponses_dev.cli.chat.growing import Growing, markdown, thoughts
-from openresponses_dev.cli.chat.plain import REASONING, TEXT, ending, usage_line
+from openresponses_dev.local.answer.calls import Event, ShownCall, shortened, shown_call
+from openresponses_dev.local.answer.plain import REASONING, TEXT, ending, usage_line
 from openresponses_dev.local.terminal import one_line, visible
 
 _DRAWN_S = 0.08

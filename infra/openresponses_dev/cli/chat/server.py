@@ -12,7 +12,8 @@ import httpx2
 
 from openresponses_dev.local.address import DEV_URL
 from openresponses_dev.local.command_line import command
-from openresponses_dev.local.private_folder import NAME, NotPrivate, read_private
+from openresponses_dev.local.dev_key import key_of
+from openresponses_dev.local.private_folder import NAME
 from openresponses_dev.local.status_page import JSON_PATH
 from openresponses_dev.manage.problems import Problem
 
@@ -70,7 +71,7 @@ def _running() -> tuple[str, str] | None:
     """The base URL and the key of the `dev` of this folder, or of the one at the usual address. None if none runs."""
     for origin in dict.fromkeys([*_origins_here(), DEV_URL]):
         if status := _status(origin):
-            return str(status.get("base_url")), _key_in(origin, status)
+            return str(status.get("base_url")), key_of(origin, status)
     return None
 
 
@@ -90,7 +91,7 @@ def _key_of(base_url: str) -> str:
         return ""
     origin = f"{parts.scheme}://{parts.netloc}"
     status = _status(origin)
-    return _key_in(origin, status) if status else ""
+    return key_of(origin, status) if status else ""
 
 
 def _status(origin: str) -> Mapping[str, object] | None:
@@ -100,20 +101,6 @@ def _status(origin: str) -> Mapping[str, object] | None:
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
         return None
     return status if isinstance(status, dict) and "base_url" in status else None  # pyright: ignore[reportUnknownVariableType]
-
-
-def _key_in(origin: str, status: Mapping[str, object]) -> str:
-    """From the file that only its user can have made, and only for the server that made it: another user's server may
-    name any file.
-    """
-    path, port = Path(str(status.get("access") or "")), str(urlsplit(origin).port)
-    if path.name != f"{port}.json":
-        return ""
-    try:
-        found = read_private(path)
-    except (NotPrivate, OSError, ValueError):
-        return ""
-    return str(found.get(API_KEY, ""))
 
 
 def message_in(body: bytes) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
-from openresponses_dev.cli.chat.client import Event
+Event = dict[str, Any]
 
 LONGEST = 2000
 """Characters of an output that are shown."""
@@ -32,6 +32,7 @@ def shown_call(item: Event) -> ShownCall | None:
     if kind == "mcp_call":
         name = f"{item.get('server_label')}/{item.get('name')}"
         error = item.get("error")
+        status = "failed" if error else status
         output = _message(error) if error else _output(item)
         return ShownCall(name, _text(item.get("arguments")), output, failed or bool(error), status)
     if kind.endswith("_call") and kind not in ("function_call", "custom_tool_call"):  # web_search_call and its like

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from openresponses_dev.cli.chat.calls import message_of, shortened, shown_call
-from openresponses_dev.cli.chat.client import Event
+from openresponses_dev.local.answer.calls import Event, message_of, shortened, shown_call
 from openresponses_dev.local.terminal import visible
 
 TEXT = ("response.output_text.delta", "response.refusal.delta")

@@ -1,0 +1,1 @@
+"""`openresponses logs`: what the functions of a deployment, or of the local cloud, print."""
