@@ -11,6 +11,7 @@ from typing import TextIO
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from openresponses_dev.cli import examples
+from openresponses_dev.local.command_line import told_apart
 from openresponses_dev.manage.problems import Problem, fail, tell
 
 _RUN, _CONFIGURE, _LOOK_AFTER = (
@@ -150,6 +151,7 @@ _command(app, "doctor", "manage.doctor.doctor:doctor", "Check a deployment, and 
 def main(words: Sequence[str] | None = None) -> None:
     """Does what `words` say, or the command line, and exits."""
     try:
+        words = told_apart(sys.argv[1:] if words is None else words)
         status = app(words, result_action="return_value", exit_on_error=False, print_error=False)
     except CycloptsError as error:
         status = fail(error, " ".join((*(error.command_chain or ()), "--help")))
