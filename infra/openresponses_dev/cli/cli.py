@@ -96,8 +96,11 @@ _command(_traces, "remove", "manage.traces:remove_headers", "Remove them.")
 
 _tools = _commands("tools", "The tools that the server runs.")
 _command(_tools, "set", "manage.tools:set_tool", "Choose the service that searches the web.", more=examples.SEARCH)
-_command(_tools, "list", "manage.tools:list_tools", "List them, without their secrets.")
-_command(_tools, "test", "manage.tools:try_tool", "Search for a few pages, from this machine.")
+_command(_tools, "list", "manage.tool_list:list_tools", "List them: files, Lambda functions, and web search.")
+_command(
+    _tools, "add", "manage.tool_add:add_tool", "Begin a file, or make a Lambda function a tool.", more=examples.ADD
+)
+_command(_tools, "test", "manage.tool_trial:try_tool", "Call one, and show what the model reads.", more=examples.CALL)
 _command(_tools, "remove", "manage.tools:remove_tool", "Remove one.")
 _command(_tools, "answer", "manage.answers:answer", "Answer a call that waits for it.")
 
