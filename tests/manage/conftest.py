@@ -34,7 +34,8 @@ from tests.manage.aws_stack import REGION
 OPENRESPONSES = str(Path(sys.executable).parent / "openresponses")
 TENANTS = ("default", "acme")
 UPSTREAM_KEY = "sk-planted-upstream-key"
-_OWN = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+_OTHERS = ("AWS_", "UV_RUN_")
+_OWN = {name: value for name, value in os.environ.items() if not name.startswith(_OTHERS)}
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,11 @@ class Cloud:
     origin: str
     api_key: str
     upstream: str
+
+    @property
+    def flags(self) -> str:
+        """What names it in a command that is printed."""
+        return f"--local {self.origin.rpartition(':')[2]}"
 
     @property
     def base_url(self) -> str:

@@ -1,6 +1,7 @@
 """`openresponses doctor`: what it sees, what mends it, and that nothing stops it."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -187,7 +188,10 @@ def test_without_credentials_or_a_stack_it_says_so_and_ends(aws: Aws) -> None:
     assert findings(outsider.out)["deployment"] == ("problem", "you may not cloudformation:DescribeStacks")
 
 
-def test_without_a_url_the_local_cloud_is_where_dev_starts_it() -> None:
+def test_where_none_runs_in_this_folder_the_local_cloud_is_where_dev_starts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     assert DEV_URL in run("doctor", "--local").out
 
 

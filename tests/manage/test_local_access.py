@@ -14,6 +14,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from openresponses_dev.local.command_line import told_apart
+from openresponses_dev.manage.running import running_dev
 from tests.manage.conftest import OPENRESPONSES, Cloud, run
 
 pytestmark = pytest.mark.xdist_group("manage")
@@ -25,8 +27,10 @@ def dev(folder: Path) -> Iterator[str]:
     command = [OPENRESPONSES, "dev", "--port", "0", "--no-reload", "--keep-nothing"]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        yield re.sub(r"export \w+=|/v1$", "", process.stdout.readline().strip())
-        process.send_signal(signal.SIGINT)
+        try:
+            yield re.sub(r"export \w+=|/v1$", "", process.stdout.readline().strip())
+        finally:
+            process.send_signal(signal.SIGINT)
 
 
 def told(origin: str) -> dict[str, str]:
@@ -48,6 +52,61 @@ def test_each_local_cloud_has_a_file_of_its_own_while_it_runs(tmp_path: Path) ->
             assert [each for each in found.values() if each in page] == []
         assert run("models", "list", "--local", other).status == 0, "from another folder"
     assert [each.name for each in folder.iterdir()] == [".gitignore"]
+
+
+def test_local_finds_the_newest_that_runs_in_this_folder_or_above_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    below = tmp_path / "src" / "app"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    alias = ("models", "alias", "--local", "fast", "offline/demo")
+    with dev(tmp_path) as older:
+        with dev(tmp_path) as newer:
+            assert f"in the local cloud at {newer}," in run(*alias).out
+            ports = [origin.rpartition(":")[2] for origin in (older, newer)]
+            named = run("models", "alias", "--local", ports[0], "fast", "gone/demo")
+            assert f"in the local cloud at {older}," in named.out
+            assert f"openresponses providers set gone --local {ports[0]}" in named.err
+            found = running_dev()
+            assert found is not None
+            assert found.base_url == f"{newer}/v1"
+        mended = run("models", "alias", "--local", "fast", "gone/demo")
+        assert f"in the local cloud at {older}," in mended.out
+        assert mended.err.endswith("openresponses providers set gone --local\n")
+    assert running_dev() is None
+
+
+def test_where_none_runs_the_error_says_what_starts_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    forged = tmp_path / ".openresponses" / "9.json"
+    forged.parent.mkdir()
+    forged.write_text("{}")
+    assert running_dev() is None, "nothing answers there"
+    done = run("models", "list", "--local", "9")
+    assert (done.status, done.err.splitlines()) == (
+        1,
+        [
+            "openresponses: no local cloud answers at http://127.0.0.1:9",
+            "  try: openresponses dev, or name its port: --local PORT",
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "apart"),
+    [
+        (("tools", "test", "--local", "clock"), ["tools", "test", "clock", "--local"]),
+        (("keys", "list", "--local", "--json"), ["keys", "list", "--json", "--local"]),
+        (("tools", "test", "--local", "--", "-x"), ["tools", "test", "--local", "--", "-x"]),
+        (("tools", "test", "--local", "9000", "clock"), ["tools", "test", "clock", "--local", "9000"]),
+        (("doctor", "--local", "http://[::1]:9"), ["doctor", "--local", "http://[::1]:9"]),
+        (("doctor", "--local"), ["doctor", "--local"]),
+        (("models", "alias", "x", "--local", "99999"), ["models", "alias", "x", "99999", "--local"]),
+    ],
+)
+def test_a_local_that_names_no_cloud_takes_no_other_word(words: tuple[str, ...], apart: list[str]) -> None:
+    assert told_apart(words) == apart
 
 
 def test_a_file_that_others_may_read_or_that_is_gone_lets_no_command_in(cloud: Cloud) -> None:

@@ -48,7 +48,7 @@ def test_a_server_is_kept_as_a_secret_and_listed_without_it(cloud: Cloud) -> Non
     parameters.write(deployment, "mcp", "byhand", json.dumps({"url": URL, "headres": {"x": "hidden"}}))
     shown, examined = cloud.run("mcp", "list"), cloud.run("doctor")
     assert "MCP server 'byhand': headres: there is no such field" in shown.out
-    assert f"mcp set byhand URL --local {cloud.origin}" in examined.out
+    assert f"mcp set byhand URL {cloud.flags}" in examined.out
     assert re.search(f"^ok +MCP server docs +{URL}$", examined.out, re.MULTILINE)
     assert ["docs", URL, "Authorization x-team", "never", "search fetch", "Our handbook"] in shown.rows()
     for each in (done, shown, examined):
@@ -118,7 +118,7 @@ def test_a_test_lists_the_tools_or_says_what_the_server_answered(cloud: Cloud, s
     refused = cloud.run("mcp", "test", "tried")
     assert (refused.status, refused.out) == (1, "")
     assert "401" in refused.err
-    assert f"openresponses mcp set tried URL --header Authorization --local {cloud.origin}" in refused.err
+    assert f"openresponses mcp set tried URL --header Authorization {cloud.flags}" in refused.err
     for each in (tried, refused):
         assert "hidden" not in each.out + each.err
     assert cloud.run("mcp", "test", "nobody").status == 1

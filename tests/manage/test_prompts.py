@@ -46,7 +46,7 @@ def test_a_request_names_a_prompt_from_the_moment_that_it_is_set_until_it_is_rem
     again = cloud.run("prompts", "remove", "greet", "--tenant", "default")
     assert (again.status, again.err.splitlines()[1]) == (
         1,
-        f"  try: openresponses prompts list --tenant default --local {cloud.origin}",
+        f"  try: openresponses prompts list --tenant default {cloud.flags}",
     )
 
 

@@ -111,7 +111,7 @@ def test_a_test_shows_the_first_words_or_what_mends_it(cloud: Cloud) -> None:
     refused = cloud.run("providers", "test", "tested")
     assert refused.status == 1
     assert "The provider refused our credentials (HTTP 401)" in refused.err
-    assert f"openresponses providers set tested --local {cloud.origin}" in refused.err
+    assert f"openresponses providers set tested {cloud.flags}" in refused.err
     assert "sk-wrong" not in refused.err
 
 

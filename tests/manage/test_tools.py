@@ -51,7 +51,7 @@ def test_a_backend_is_set_tried_listed_and_removed(cloud: Cloud) -> None:
     assert "try it:  openresponses tools test web_search --local" in done.out
     assert tried.out.startswith("Brave found 3 pages in ")
     assert "Tides and the moon  https://tides.example/moon" in tried.out
-    assert ["web_search", f"Brave at {fake.url}", "yes", "Searches the web."] in listed.rows()
+    assert ["web_search", "web_search", f"Brave at {fake.url}", "yes", "Searches the web."] in listed.rows()
     assert "Brave answered with the status 422" in refused.err
     assert cloud.run("tools", "remove", "web_search").status == 0
     assert cloud.run("tools", "remove", "web_search").status == 1

@@ -89,7 +89,7 @@ def test_an_endpoint_is_made_tried_rotated_and_removed(cloud: Cloud, receiver: R
     assert cloud.run("webhooks", "remove", endpoint, *tenant).status == 0
     gone = cloud.run("webhooks", "remove", endpoint, *tenant)
     assert (gone.status, gone.out) == (1, "")
-    assert gone.err.splitlines()[1] == f"  try: openresponses webhooks list --tenant default --local {cloud.origin}"
+    assert gone.err.splitlines()[1] == f"  try: openresponses webhooks list --tenant default {cloud.flags}"
 
 
 def accepted(message: tuple[dict[str, str], bytes], secret: str) -> bool:

@@ -11,6 +11,7 @@ from typing import TextIO
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from openresponses_dev.cli import examples
+from openresponses_dev.local.command_line import told_apart
 from openresponses_dev.manage.problems import Problem, fail, tell
 
 _RUN, _CONFIGURE, _LOOK_AFTER = (
@@ -95,8 +96,11 @@ _command(_traces, "remove", "manage.traces:remove_headers", "Remove them.")
 
 _tools = _commands("tools", "The tools that the server runs.")
 _command(_tools, "set", "manage.tools:set_tool", "Choose the service that searches the web.", more=examples.SEARCH)
-_command(_tools, "list", "manage.tools:list_tools", "List them, without their secrets.")
-_command(_tools, "test", "manage.tools:try_tool", "Search for a few pages, from this machine.")
+_command(_tools, "list", "manage.tool_list:list_tools", "List them: files, Lambda functions, and web search.")
+_command(
+    _tools, "add", "manage.tool_add:add_tool", "Begin a file, or make a Lambda function a tool.", more=examples.ADD
+)
+_command(_tools, "test", "manage.tool_trial:try_tool", "Call one, and show what the model reads.", more=examples.CALL)
 _command(_tools, "remove", "manage.tools:remove_tool", "Remove one.")
 _command(_tools, "answer", "manage.answers:answer", "Answer a call that waits for it.")
 
@@ -157,6 +161,7 @@ _command(app, "doctor", "manage.doctor.doctor:doctor", "Check a deployment, and 
 def main(words: Sequence[str] | None = None) -> None:
     """Does what `words` say, or the command line, and exits."""
     try:
+        words = told_apart(sys.argv[1:] if words is None else words)
         status = app(words, result_action="return_value", exit_on_error=False, print_error=False)
     except CycloptsError as error:
         status = fail(error, " ".join((*(error.command_chain or ()), "--help")))

@@ -69,3 +69,13 @@ Standard output has the new keys alone, each as NAME KEY; with --dry-run, the di
   openresponses apply --dry-run
   openresponses apply --yes >>new-keys.txt
 """
+ADD = """\
+  openresponses tools add weather
+  openresponses tools add weather --function openresponses_tool_weather
+"""
+CALL = """\
+A file runs on this machine, a Lambda function where it is deployed:
+
+  openresponses tools test calculator '{"expression": "15 * 37"}'
+  openresponses tools test web_search --query tides
+"""

@@ -9,16 +9,19 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import httpx2
 from cyclopts import Group, Parameter, Token
 
-from openresponses_dev.local.address import DEV_URL
+from openresponses_dev.local.address import DEV_PORT, DEV_URL, at_port, is_port, is_url
+from openresponses_dev.local.command_line import LOCAL, command
 from openresponses_dev.local.private_folder import NotPrivate, read_private
 from openresponses_dev.local.services.credentials import Credentials
 from openresponses_dev.local.status_page import JSON_PATH
 from openresponses_dev.manage.problems import AwsRefused, Problem, translated
+from openresponses_dev.manage.running import running_dev
 
 _DEFAULT_STACK = "openresponses"
 _OURS = "ResponsesTableName"
@@ -27,11 +30,13 @@ _SAMCONFIG = Path("samconfig.toml")
 
 
 def _local_url(_: object, tokens: Sequence[Token]) -> str:
-    """The URL after --local, as `Where` has it. Raises ValueError."""
-    url = tokens[0].value
-    if not url.startswith(("http://", "https://")):
-        raise ValueError(f"{url} is no URL; --local without one comes last")
-    return url.rstrip("/").removesuffix("/v1")  # as OPENAI_BASE_URL has it
+    """The URL of what is after --local, as `Where` has it. Raises ValueError."""
+    word = tokens[0].value
+    if is_port(word):
+        return at_port(word)
+    if not is_url(word):
+        raise ValueError(f"{word} is no port and no URL, such as 9000 or {DEV_URL}")
+    return word.rstrip("/").removesuffix("/v1")  # as OPENAI_BASE_URL has it
 
 
 @Parameter(
@@ -40,16 +45,16 @@ def _local_url(_: object, tokens: Sequence[Token]) -> str:
 )
 @dataclass(frozen=True, slots=True)
 class Where:
-    """The options that name a deployment. `local` is empty where --local comes without a URL."""
+    """The options that name a deployment. `local` is empty where --local names no cloud."""
 
     local: Annotated[
         str | None,
         Parameter(
-            metavar="[URL]",
+            metavar="[PORT|URL]",
             n_tokens=-1,
             consume_multiple=(0, 1),
             converter=_local_url,
-            help=f"the local cloud, at {DEV_URL} unless you name it; without a URL it comes last",
+            help=f"the local cloud (default: the one that runs in this folder or above it, or else at port {DEV_PORT})",
         ),
     ] = None
     stack: Annotated[
@@ -100,14 +105,18 @@ class Deployment:
 
     def command(self, words: str) -> str:
         """The command that does this to this deployment."""
-        return f"openresponses {words}{self.flags}"
+        return command(f"{words}{self.flags}")
 
 
 def deployment_at(where: Where) -> Deployment:
     """The one that the options name. Raises Problem."""
     if where.local is None:
         return _on_aws(where)
-    return _local(where.local or DEV_URL)
+    if where.local:
+        return _local(where.local, f" {LOCAL} {_short(where.local)}", f"no local cloud answers at {where.local}")
+    found = running_dev()
+    url = found.origin if found else DEV_URL
+    return _local(url, f" {LOCAL}", f"no local cloud runs in this folder or above it, or at {url}")
 
 
 def session_of(where: Where) -> Any:
@@ -138,7 +147,7 @@ def _on_aws(where: Where) -> Deployment:
     try:
         return Deployment(
             title=f"stack {name} in {session.region_name}",
-            flags="".join(f" --{option} {value}" for option, value in given.items() if value),
+            flags="".join(f" --{option} {quote(value)}" for option, value in given.items() if value),
             region=session.region_name,
             base_url=outputs["BaseUrl"],
             table=outputs["ResponsesTableName"],
@@ -187,20 +196,25 @@ def _nested(cloudformation: Any, name: str) -> list[dict[str, Any]]:
         return [cloudformation.describe_stacks(StackName=each)["Stacks"][0] for each in ids]
 
 
-def _local(url: str) -> Deployment:
+def _short(url: str) -> str:
+    """As it is typed after --local."""
+    port = url.removeprefix(at_port(""))
+    return port if is_port(port) else url
+
+
+def _local(url: str, flags: str, silent: str) -> Deployment:
+    """`silent` says that nothing answers there."""
     try:
         answer = httpx2.get(url + JSON_PATH, timeout=10, trust_env=False)
         status: dict[str, Any] = answer.raise_for_status().json()
         functions, access = tuple(status.pop("functions")), str(status.pop("access"))
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, AttributeError, LookupError, TypeError):
-        raise Problem(
-            f"no local cloud answers at {url}", "openresponses dev, or name its address: --local URL"
-        ) from None
+        raise Problem(silent, f"{command('dev')}, or name its port: {LOCAL} PORT") from None
     endpoint_url, credentials = _access(url, access)
     boto3: Any = import_module("boto3")
     return Deployment(
         title=f"the local cloud at {url}",
-        flags=" --local" if url == DEV_URL else f" --local {url}",
+        flags=flags,
         session=boto3.Session(region_name=status["region"], **credentials.for_boto3()),
         functions=functions,
         endpoint_url=endpoint_url,
@@ -211,7 +225,7 @@ def _local(url: str) -> Deployment:
 def _access(url: str, path: str) -> tuple[str, Credentials]:
     """What leads to its services, from the file that it says. Only the user who runs it can have made that one."""
     if not path:
-        raise Problem(f"the local cloud at {url} lets no command in", "start it with openresponses dev")
+        raise Problem(f"the local cloud at {url} lets no command in", f"start it with {command('dev')}")
     try:
         found = {name: str(value) for name, value in read_private(Path(path)).items()}
         credentials = Credentials(found["AWS_ACCESS_KEY_ID"], found["AWS_SECRET_ACCESS_KEY"])
@@ -219,7 +233,7 @@ def _access(url: str, path: str) -> tuple[str, Credentials]:
     except (NotPrivate, OSError, ValueError, KeyError) as error:
         raise Problem(
             f"the secret of the local cloud at {url} cannot be read ({error})",
-            "run this as the user, and on the machine, of openresponses dev",
+            f"run this as the user, and on the machine, of {command('dev')}",
         ) from None
 
 

@@ -48,6 +48,12 @@ def tell(problem: Problem) -> int:
     return 1
 
 
+def meant(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence that `name` is not known: which one is near. Empty where none is."""
+    near = nearest(name, known)
+    return f": did you mean {near}?" if near else ""
+
+
 _FORBIDDEN = {"AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation"}
 _BAD_CREDENTIALS = {
     "ExpiredToken",

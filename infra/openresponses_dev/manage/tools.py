@@ -1,27 +1,21 @@
-"""`openresponses tools`: the tools that the server runs beside those of its own files, and what searches the web."""
+"""`openresponses tools set` and `remove`: what searches the web, and what a parameter makes a tool."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from openresponses.toolbox.lambda_functions import LambdaTool
-from openresponses.toolbox.source import ToolFailed, is_backend
-from openresponses.toolbox.web_search.backend import Wanted
 from openresponses.toolbox.web_search.configuration import Configuration, Name, parsed
-from openresponses.toolbox.web_search.service import backend_of, search
 from openresponses.toolbox.web_search.source import SEARCH
+from openresponses_dev.local.command_line import command
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Where, deployment_at
-from openresponses_dev.manage.output import AsJson, show
-from openresponses_dev.manage.problems import Problem, warn
+from openresponses_dev.manage.problems import Problem, meant, warn
 from openresponses_dev.manage.provider_options import read_secret
-from openresponses_dev.manage.providers import too_near, without_secrets
+from openresponses_dev.manage.providers import too_near
 
 _RESULTS = 3
 
@@ -38,7 +32,9 @@ def set_tool(
     where: Where = Where(),
 ) -> int:
     if name != SEARCH:
-        raise Problem(f"only {SEARCH} is set by this command", "see docs/add-a-tool.md for tools of your own")
+        raise Problem(
+            f"only {SEARCH} is set by this command", f"{command(f'tools add {name}')}, for a tool of your own"
+        )
     deployment = deployment_at(where)
     wants_key = backend != "searxng" if key is None else key
     document = {"backend": backend, "base_url": base_url}
@@ -55,75 +51,24 @@ def set_tool(
     return 0
 
 
-def list_tools(*, as_json: AsJson = False, where: Where = Where()) -> int:
-    found = parameters.read_all(deployment_at(where), "tools")
-    show([*map(_document, found)], ("NAME", "RUN BY", "KEY", "DESCRIPTION"), map(_row, found), as_json=as_json)
-    return 0
-
-
-def try_tool(
-    name: Annotated[str, Parameter(help="web_search")],
-    /,
-    *,
-    query: Annotated[str, Parameter(metavar="TEXT", help="what to look for")] = "OpenAI Responses API",
-    where: Where = Where(),
-) -> int:
-    deployment = deployment_at(where)
-    found = parameters.read(deployment, "tools", name) if name == SEARCH else None
-    again = deployment.command(f"tools set {SEARCH} --backend BACKEND")
-    if found is None or not is_backend(found.text):
-        raise Problem(f"{deployment.title} has no {name} that can be tried: no service that searches is set", again)
-    configuration = _parsed(found.text)
-    begun = time.monotonic()
-    try:
-        results = asyncio.run(search(configuration, Wanted(query, _RESULTS, 100)))
-    except ToolFailed as failure:
-        raise Problem(str(failure), again) from None
-    seconds, title = time.monotonic() - begun, backend_of(configuration.backend).title
-    say(f"{title} found {len(results)} pages in {seconds:.2f} s")
-    for each in results[:_RESULTS]:
-        say(f"  {each.title}  {each.url}")
-    return 0
-
-
 def remove_tool(name: str, /, *, where: Where = Where()) -> int:
     deployment = deployment_at(where)
     if not parameters.delete(deployment, "tools", name):
-        raise Problem(f"there is no tool {name} in {deployment.title}", deployment.command("tools list"))
+        known = [each.name for each in parameters.read_all(deployment, "tools")]
+        raise Problem(
+            f"there is no tool {name} in {deployment.title}{meant(name, known)}", deployment.command("tools list")
+        )
     say(f"{name} is removed {deployment.soon}")
     return 0
 
 
 def _configuration(document: dict[str, str]) -> Configuration:
-    return _parsed(json.dumps(document))
+    return configured(json.dumps(document))
 
 
-def _parsed(text: str) -> Configuration:
+def configured(text: str) -> Configuration:
     """Raises Problem, which quotes no value."""
     try:
         return parsed(text)
     except ValueError as error:
         raise Problem(f"{SEARCH}: {error}") from None
-
-
-def _document(found: parameters.Parameter) -> dict[str, object]:
-    name, run_by, key, description = _row(found)
-    return {
-        "name": name,
-        "run_by": None if run_by == "-" else run_by,
-        "key": key == "yes",
-        "description": None if description == "-" else description,
-    }
-
-
-def _row(found: parameters.Parameter) -> tuple[str, ...]:
-    try:
-        if is_backend(found.text):
-            configuration = parsed(found.text)
-            at = f" at {without_secrets(configuration.base_url)}" if configuration.base_url else ""
-            by = f"{backend_of(configuration.backend).title}{at}"
-            return found.name, by, "yes" if configuration.key else "no", "Searches the web."
-        tool = LambdaTool.model_validate_json(found.text)
-    except ValueError:
-        return found.name, "-", "-", "not set up correctly"
-    return found.name, tool.function, "-", tool.description or "-"

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 
+from openresponses_dev.local.command_line import command
 from openresponses_dev.manage.deployment import Deployment
 from openresponses_dev.manage.doctor.findings import Finding, ok, problem
 from openresponses_dev.manage.problems import translated
@@ -95,5 +96,5 @@ def _status(url: str) -> str:
 
 def _logs(deployment: Deployment) -> str:
     if deployment.local:
-        return "see what openresponses dev prints"
+        return f"see what {command('dev')} prints"
     return f"sam logs --stack-name {deployment.stack} --name ApiFunction"

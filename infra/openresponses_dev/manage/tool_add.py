@@ -1,0 +1,125 @@
+"""`openresponses tools add`: a file to begin with, or the parameter that makes a Lambda function a tool."""
+
+from __future__ import annotations
+
+import json
+import keyword
+from pathlib import Path
+from typing import Annotated, Literal, cast
+
+from cyclopts import Parameter
+from pydantic import ValidationError
+
+from openresponses.schema.base import JsonObject
+from openresponses.toolbox.lambda_functions import MAX_TIMEOUT, LambdaTool
+from openresponses.toolbox.source import hosted_name
+from openresponses_dev.local.command_line import command
+from openresponses_dev.local.terminal import say
+from openresponses_dev.manage import parameters
+from openresponses_dev.manage.deployment import Where, deployment_at
+from openresponses_dev.manage.problems import Problem, warn
+from openresponses_dev.manage.tool_files import file_tools, project_folder
+
+_SKELETON = '''\
+"""A tool: the file and the function have its name, and the model is told signature and docstring."""
+
+
+def {name}(text: str) -> str:
+    """Say what the tool does, and when to call it.
+
+    Args:
+        text: What the model has to give.
+    """
+    if not text:
+        raise ValueError("Give a text.")  # the model is told this
+    return text
+'''
+
+
+def add_tool(
+    name: Annotated[str, Parameter(help="requests offer it as serverless:NAME")],
+    /,
+    *,
+    function: Annotated[
+        str | None, Parameter(metavar="FUNCTION", help="a Lambda function's name or ARN (default: a file is begun)")
+    ] = None,
+    description: Annotated[str, Parameter(metavar="TEXT", help="what the model is told of the function")] = "",
+    parameters_file: Annotated[
+        Path | None, Parameter("--parameters", metavar="FILE.json", help="the JSON schema of its arguments")
+    ] = None,
+    timeout: Annotated[
+        float | None, Parameter(metavar="SECONDS", help="default: 30, or a day for a later answer")
+    ] = None,
+    answers: Annotated[Literal["now", "later"], Parameter(help="whether somebody else answers, later")] = "now",
+    where: Where = Where(),
+) -> int:
+    """Without --function a file in the project's tools/; nothing is overwritten."""
+    if hosted_name(f"serverless:{name}") is None:
+        raise Problem(f"{name!r} is no name of a tool: letters, digits, '_' and '-', 64 at most")
+    if function is not None:
+        return _register(name, _tool(function, description, parameters_file, timeout, answers), where)
+    if description or parameters_file or timeout is not None or answers != "now":
+        raise Problem("only a Lambda function is described by options", "--function FUNCTION, or edit the file")
+    return _begin(name)
+
+
+def _begin(name: str) -> int:
+    if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
+        raise Problem(
+            f"a file's tool is a function of Python, and {name!r} can't be one's name",
+            f"letters, digits and '_' ({command('tools add ' + name.strip('-_').replace('-', '_') or 'NAME')})",
+        )
+    path = project_folder() / f"{name}.py"
+    path.parent.mkdir(exist_ok=True)
+    try:
+        with path.open("x", encoding="utf-8") as new:
+            new.write(_SKELETON.format(name=name))
+    except FileExistsError:
+        raise Problem(f"{path} is there already, and stays as it is", "choose another name, or edit it") from None
+    say(f"{path} is a tool now: write what it does")
+    arguments = """'{"text": "hello"}'"""
+    say(f"try it:  {command(f'tools test {name} {arguments}')}")
+    return 0
+
+
+def _register(name: str, tool: LambdaTool, where: Where) -> int:
+    deployment = deployment_at(where)
+    if parameters.read(deployment, "tools", name):
+        mend = deployment.command(f"tools remove {name}")
+        raise Problem(f"there is a tool {name} in {deployment.title} already, and it stays as it is", mend)
+    document = tool.model_dump_json(exclude_unset=True, exclude_none=True)
+    parameters.write(deployment, "tools", name, document)
+    say(f"{name} is set {deployment.soon}")
+    if any(each.name == name for each in file_tools()):
+        warn(f"a file has the name {name} too, and wins over a function")
+    say(f"try it:  {deployment.command(f'tools test {name}')}")
+    return 0
+
+
+def _tool(function: str, description: str, file: Path | None, timeout: float | None, answers: str) -> LambdaTool:
+    """Checked as the server checks it. Raises Problem."""
+    given = {"description": description or None, "timeout": timeout, "answers": answers if answers == "later" else None}
+    fields: dict[str, object] = {
+        "function": function,
+        **{key: value for key, value in given.items() if value is not None},
+    }
+    if file:
+        fields["parameters"] = _schema(file)
+    try:
+        tool = LambdaTool.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        raise Problem(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    if answers == "now" and tool.seconds > MAX_TIMEOUT:
+        raise Problem(f"timeout: it is {MAX_TIMEOUT:g} seconds at most", "--answers later, for one that takes longer")
+    return tool
+
+
+def _schema(file: Path) -> JsonObject:
+    try:
+        found: object = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise Problem(f"{file}: {error}", 'a JSON schema such as {"type": "object", "properties": {}}') from None
+    if not isinstance(found, dict) or cast("JsonObject", found).get("type") != "object":
+        raise Problem(f'{file}: the schema of arguments is an object, with "type": "object"')
+    return cast("JsonObject", found)

@@ -1,0 +1,112 @@
+"""`openresponses tools add`, `list` and `test`: files of a project, and Lambda functions of a deployment."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.manage.conftest import Cloud, run
+
+pytestmark = pytest.mark.xdist_group("manage")
+BROKEN = {
+    "untyped": ("def untyped(word):\n    return word\n", "TypeError at tools/untyped.py:1"),
+    "gone": ("\nimport not_there\n", "ModuleNotFoundError at tools/gone.py:2"),
+    "slip": ("def slip(:\n", "SyntaxError at tools/slip.py:1"),
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "openresponses.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_file_is_begun_tried_and_listed(project: Path, cloud: Cloud) -> None:
+    added = run("tools", "add", "weather")
+    file = project / "tools" / "weather.py"
+    assert added.out.splitlines() == [
+        f"{file} is a tool now: write what it does",
+        """try it:  openresponses tools test weather '{"text": "hello"}'""",
+    ]
+    tried = run("tools", "test", "weather", '{"text": "hello"}')
+    assert (tried.status, tried.out) == (0, "hello\n")
+    wrong = run("tools", "test", "weather", '{"word": 1}')
+    assert wrong.status == 1
+    assert wrong.out.startswith("Wrong arguments for weather. text: Field required")
+    refused = run("tools", "test", "weather", '{"text": ""}')
+    assert (refused.status, refused.out) == (1, "Give a text.\n")
+    assert f"{file}:11 raised ValueError" in refused.err
+    again = run("tools", "add", "weather")
+    assert "is there already, and stays as it is" in again.err
+    (row,) = [each for each in listed(cloud) if each["name"] == "weather"]
+    assert (row["type"], row["kind"], row["run_by"], row["own"]) == ("serverless:weather", "file", str(file), True)
+    assert row["parameters"]["required"] == ["text"]
+
+
+def listed(cloud: Cloud) -> list[dict[str, Any]]:
+    done = cloud.run("tools", "list", "--json")
+    assert done.status == 0, done.err
+    return json.loads(done.out)["data"]
+
+
+def test_a_file_that_can_not_be_a_tool_is_listed_with_the_line_that_is_wrong(project: Path, cloud: Cloud) -> None:
+    (project / "tools").mkdir()
+    for name, (text, _) in BROKEN.items():
+        (project / "tools" / f"{name}.py").write_text(text)
+    (project / "tools" / "boom.py").write_text('def boom(key: int) -> int:\n    """Explode."""\n    return {}[key]\n')
+    errors = {str(each["name"]): str(each["error"]) for each in listed(cloud) if each["error"]}
+    assert errors.keys() == BROKEN.keys()
+    for name, (_, place) in BROKEN.items():
+        assert place in errors[name]
+        tried = run("tools", "test", name)
+        assert (tried.status, place in tried.err) == (1, True)
+    raised = run("tools", "test", "boom", '{"key": 1}')
+    assert (raised.status, raised.out) == (1, "boom failed: KeyError: 1\n")
+    assert f'File "{project / "tools" / "boom.py"}", line 3, in boom' in raised.err
+    assert "asyncio" not in raised.err
+    assert "did you mean boom?" in cloud.run("tools", "test", "bom").err
+    assert not list(project.rglob("__pycache__"))
+
+
+@pytest.mark.parametrize(
+    ("words", "why", "mend"),
+    [
+        (("two words",), "is no name of a tool", ""),
+        (("by-hand",), "a file's tool is a function of Python", "openresponses tools add by_hand"),
+        (("slow", "--timeout", "3"), "only a Lambda function is described by options", "--function FUNCTION"),
+        (("slow", "--function", "f", "--timeout", "301"), "it is 300 seconds at most", "--answers later"),
+        (("odd", "--function", "f", "--parameters", "none.json"), "none.json", "a JSON schema such as"),
+    ],
+)
+def test_what_can_not_be_a_tool_is_not_added(project: Path, words: tuple[str, ...], why: str, mend: str) -> None:
+    done = run("tools", "add", *words)
+    assert done.status == 1
+    assert why in done.err
+    assert mend in done.err
+    assert not (project / "tools").exists()
+
+
+def test_outside_a_project_no_file_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run("tools", "add", "weather")
+    assert (done.status, done.err.splitlines()[-1]) == (1, "  try: openresponses init DIR")
+    assert run("tools", "test", "calculator", '{"expression": "15 * 37"}').out == "555\n"
+
+
+def test_a_lambda_function_becomes_a_tool_and_is_invoked(cloud: Cloud, tmp_path: Path) -> None:
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}')
+    words = ("tools", "add", "health", "--function", "ApiFunction", "--description", "Ask it.", "--timeout", "20")
+    added = cloud.run(*words, "--parameters", str(schema))
+    assert added.status == 0, added.err
+    assert f"try it:  openresponses tools test health {cloud.flags}" in added.out
+    assert "is there" not in added.err
+    (row,) = [each for each in listed(cloud) if each["name"] == "health"]
+    assert (row["kind"], row["run_by"], row["timeout"], row["answers"]) == ("lambda", "ApiFunction", 20.0, "now")
+    wrong = cloud.run("tools", "test", "health", '{"name": 1}')
+    assert wrong.out == "Wrong arguments for health: name must be of type string. It takes name.\n"
+    again = cloud.run(*words)
+    assert f"try: openresponses tools remove health {cloud.flags}" in again.err
+    assert cloud.run("tools", "remove", "health").status == 0
