@@ -209,10 +209,10 @@ def _storage(settings: AwsSettings, clients: "Aws") -> "partial[Storage]":
 def _unconfigured(settings: AwsSettings) -> tuple[Parameters, Keys, list[ToolSource]]:
     from ..storage.memory import MemoryParameters
 
-    return MemoryParameters(), of_this_process(), [*_files(settings)]
+    return MemoryParameters(), of_this_process(), [*tool_files(settings)]
 
 
-def _files(settings: AwsSettings) -> list[ToolFiles]:
+def tool_files(settings: AwsSettings) -> list[ToolFiles]:
     """Tools of one's own win over the server's."""
     ours = ToolFiles(traced=settings.tracebacks)
     if not settings.tools:
@@ -239,5 +239,5 @@ def _configured(settings: AwsSettings, loopback: bool) -> tuple[Parameters, Keys
         key=settings.key_arn,
     )
     lambdas = LambdaTools(parameters, LambdaFunctions(settings.region), settings.response_days * DAY)
-    sources: list[ToolSource] = [*_files(settings), lambdas, WebSearch(parameters, loopback)]
+    sources: list[ToolSource] = [*tool_files(settings), lambdas, WebSearch(parameters, loopback)]
     return parameters, kept_in(parameters), sources

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from openresponses.client_keys import new_token
-from openresponses_dev.local import restart, sam_local, status_page
+from openresponses_dev.local import neighbours, restart, sam_local, status_page
 from openresponses_dev.local.address import LOOPBACK
 from openresponses_dev.local.background import Background
 from openresponses_dev.local.console.at_rest import AtRest
@@ -314,7 +314,7 @@ class LocalCloud:
     def _announce(self, stack: AsyncExitStack) -> None:
         if self._private is not None and self.aws.endpoint_url:
             name = f"{self.origin.rpartition(':')[2]}.json"
-            own = {"OPENAI_API_KEY": self.api_key}  # for `chat`
+            own = {"OPENAI_API_KEY": self.api_key, **neighbours.about()}  # the key is for `chat`
             self._access = self._private.write(name, {**self.aws.environment(), **own})
             stack.callback(self._private.remove, name)
             specs = [function.spec for function in self.functions.values()]

@@ -69,8 +69,8 @@ def _folders(function: Function) -> Collection[Path]:
 
 
 def _tool_folders(function: Function) -> Collection[Path]:
-    ours, own = function.spec.task_root / _TOOLS, function.spec.tools
-    return (ours, own) if own else (ours,)
+    own = function.spec.tools
+    return (function.spec.task_root / _TOOLS, *([own] if own else []))
 
 
 def _any_below(paths: Iterable[Path], folders: Collection[Path]) -> bool:

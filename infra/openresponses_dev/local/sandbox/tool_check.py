@@ -10,13 +10,12 @@ import sys
 
 async def main() -> None:
     sys.path.insert(0, os.environ["LAMBDA_TASK_ROOT"])
+    from openresponses.entry.compose import tool_files
+    from openresponses.entry.settings import aws_settings_from
     from openresponses.schema.tools import HostedTool
-    from openresponses.toolbox.files import ToolFiles
-    from openresponses.toolbox.own_files import own_files
     from openresponses.toolbox.source import ToolMisconfigured
 
-    own = os.environ.get("OPENRESPONSES_TOOLS", "")
-    for files in (ToolFiles(traced=True), *([own_files(own, traced=True)] if own else [])):
+    for files in tool_files(aws_settings_from(os.environ)):
         for name in files.names:
             with contextlib.suppress(ToolMisconfigured):  # it is logged
                 await files.offer(HostedTool(type=f"serverless:{name}"))
