@@ -49,10 +49,13 @@ def methods_of(routes: Sequence[BaseRoute], scope: Scope) -> str:
 async def no_route(request: Request, error: Exception) -> Response:
     """Starlette's own 404 and 405, in our body."""
     assert isinstance(error, HTTPException)
-    where = f"{request.method} {request.url.path}"
-    if error.status_code != 405:
-        return error_response(NotFound(f"{where}: there is nothing here"))
-    allowed = methods_of(request.app.router.routes, request.scope)
+    from .astray import advice, is_doubled
+
+    path, routes = request.scope["path"], request.app.router.routes
+    where = f"{request.method} {path}"
+    if error.status_code != 405 or is_doubled(path):
+        return error_response(NotFound(f"{where}: {advice(request.scope, routes) or 'there is nothing here'}"))
+    allowed = methods_of(routes, request.scope)
     answer = error_response(MethodNotAllowed(f"{where}: this path has the methods {allowed}"))
     answer.headers["allow"] = allowed
     return answer

@@ -168,6 +168,15 @@ class Tools(Protocol):
         ...
 
 
+@runtime_checkable
+class NamesTools(Protocol):
+    """Tools that say which ones there are."""
+
+    async def hosted_types(self) -> list[str]:
+        """The types of those that a request may declare as `serverless:<tool>`, sorted. Raises StorageUnavailable."""
+        ...
+
+
 Mark: TypeAlias = Callable[[str], str]
 """The message authentication code of a text: hex digits."""
 

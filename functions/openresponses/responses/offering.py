@@ -8,7 +8,7 @@ from typing import TypeGuard
 
 from ..core.client_tools import offered as offered_to_client
 from ..core.errors import RequestError
-from ..core.ports import Models, Offer, Offerable, Tools
+from ..core.ports import Models, NamesTools, Offer, Offerable, Tools
 from ..core.run import McpServer, OfferedTool, model_name
 from ..core.server_calls import fitted_name
 from ..core.turn import chosen_tools
@@ -30,6 +30,9 @@ from ..schema.tools import (
     WebSearchTool,
 )
 from .servers import ELSEWHERE
+
+MAX_TOLD = 20
+"""Tools that an error names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,12 +180,26 @@ class _Sources:
                 here = await self.tools.offer(tool)
                 if here is None:
                     where = " in a container" if tool.type == "shell" else ""
-                    raise _unknown(f"This server has no tool {tool.type!r}{where}", f"{param}.type")
+                    what = f"This server has no tool {tool.type!r}{where}"
+                    raise _unknown(what + await self._others(tool), f"{param}.type")
                 return here
             case UpstreamTool():
                 return await self.tools.offer(tool) or Offer([_upstream(tool)])
             case FunctionTool() | CustomTool() | NamespaceTool() | ClientTool():
                 return Offer(_of_client(tool))
+
+    async def _others(self, tool: Tool) -> str:
+        """The hosted tools that are here, for who has named one that isn't."""
+        if not isinstance(tool, HostedTool) or not isinstance(self.tools, NamesTools):
+            return ""
+        from difflib import get_close_matches  # few requests need it
+
+        here = await self.tools.hosted_types()
+        names = {each.partition(":")[2]: each for each in here}
+        near = get_close_matches(tool.type.partition(":")[2], names, 1)
+        meant = f": did you mean {names[near[0]]!r}?" if near else "."
+        more = f", and {len(here) - MAX_TOLD} more" if len(here) > MAX_TOLD else ""
+        return f"{meant} It has {', '.join(here[:MAX_TOLD]) or 'none'}{more}"
 
 
 async def _side_by_side(asking: Sequence[Coroutine[None, None, Offer]]) -> list[Offer]:

@@ -76,11 +76,14 @@ class Catalog:
         with _misconfigured(f"{ALIASES}/{name}"):
             return parse_alias(text)
 
+    async def providers(self) -> list[str]:
+        """The names of all."""
+        return list(dict.fromkeys([*self._builtin, *await self._parameters.names(PROVIDERS)]))
+
     async def listed(self) -> list[str]:
         """What `GET /v1/models` lists: every alias, and the models that the providers list."""
         aliases = await self._parameters.names(ALIASES)
-        providers = [*self._builtin, *(name for name in await self._parameters.names(PROVIDERS))]
-        found = [await self.provider(name) for name in dict.fromkeys(providers)]
+        found = [await self.provider(name) for name in await self.providers()]
         return [*aliases, *(f"{each.name}/{model}" for each in found if each for model in each.models)]
 
     async def _text(self, kind: str, name: str) -> str | None:

@@ -12,6 +12,7 @@ from ..core import deltas as d
 from ..core.bill import Pricing, Service, unpriced
 from ..core.errors import (
     KitError,
+    NotFound,
     ProviderError,
     ProviderRejected,
     ProviderThrottled,
@@ -202,7 +203,14 @@ class Router:
             if attempts is not None:
                 attempts.append(skipped(target, why))
 
-        return await targets_of(request, self._catalog, self._settings.default_provider, allowed, skip)
+        default = self._settings.default_provider
+        try:
+            return await targets_of(request, self._catalog, default, allowed, skip)
+        except NotFound as error:
+            from .hints import explained  # few requests need it
+
+            said = await explained(request.model, self._catalog, default, allowed)
+            raise NotFound(said, param=error.param, code=error.code) from None
 
     def runs(self, target: Target) -> frozenset[str]:
         """Nothing, where the settings can't work: asking the target tells why."""

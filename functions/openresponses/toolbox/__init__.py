@@ -6,8 +6,9 @@ from dataclasses import replace
 from ..core.answers import MAX_FAILURE, limited
 from ..core.ports import Offer, Offerable, ToolOutput
 from ..core.run import Run
+from ..schema.base import SLUG
 from ..schema.server_items import McpListTools, ServerCall
-from .source import AnswersLater, KeepsSessions, ToolFailed, ToolMisconfigured, ToolSource
+from .source import AnswersLater, HasHosted, KeepsSessions, ToolFailed, ToolMisconfigured, ToolSource
 
 
 class Toolbox:
@@ -22,6 +23,10 @@ class Toolbox:
             if offered := await source.offer(tool, known):
                 return offered
         return None
+
+    async def hosted_types(self) -> list[str]:
+        named = [await source.hosted() for source in self._sources if isinstance(source, HasHosted)]
+        return sorted({f"{SLUG}:{name}" for names in named for name in names})
 
     async def call(self, call: ServerCall, run: Run) -> ToolOutput:
         """Run one call. A failure is an output too: the model reads what went wrong."""

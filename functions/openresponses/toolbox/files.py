@@ -66,6 +66,9 @@ class ToolFiles:
         file = self._find(call.type)
         return ToolOutput(await file.run(call.arguments)) if file else None
 
+    async def hosted(self) -> tuple[str, ...]:
+        return self.names
+
     def _find(self, item_type: str) -> "_ToolFile | None":
         name = hosted_name(item_type)
         if name is None or name not in self.names:

@@ -101,6 +101,10 @@ class LambdaTools:
             await self._invoke(name, defined, call, task_token=task_token)
         return True
 
+    async def hosted(self) -> list[str]:
+        texts = {name: await self._parameters.get(f"tools/{name}") for name in await self._parameters.names("tools")}
+        return [name for name, text in texts.items() if text and not is_backend(text)]
+
     async def _read(self, name: str) -> LambdaTool | None:
         text = await self._parameters.get(f"tools/{name}")
         if text is None or is_backend(text):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from math import isfinite
 from typing import Protocol, cast, runtime_checkable
 
@@ -42,6 +43,15 @@ class AnswersLater(Protocol):
 
     async def ask(self, call: ServerCall, run: Run, task_token: str) -> bool:
         """Begin a call. False if its tool is not from here. Raises ToolFailed, ToolMisconfigured."""
+        ...
+
+
+@runtime_checkable
+class HasHosted(Protocol):
+    """A source of hosted tools."""
+
+    async def hosted(self) -> Sequence[str]:
+        """Their names. Raises StorageUnavailable."""
         ...
 
 
