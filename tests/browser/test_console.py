@@ -405,7 +405,15 @@ async def test_a_response_in_the_background_is_followed_to_its_execution(at: Sit
 async def test_run_tells_what_dev_runs(at: Site) -> None:
     async with at.page() as tab:
         page = tab.page
+        await page.get_by_role("button", name="+ Hosted").click()
+        await page.get_by_label("Type", exact=True).fill("serverless:broken")
+        await tab.say('[[call broken {"word": "moon"}]]')
+        answer = await tab.answered()
+        await expect(answer.get_by_role("article").first.locator(".badge")).to_have_text("failed")
         await page.get_by_role("tab", name="Run").click()
+        problems = page.get_by_role("region", name="Problems")
+        await expect(problems).to_contain_text("KeyError")
+        await expect(problems.get_by_label("What it says").first).to_contain_text('return {"a": "b"}[word]')
         functions = page.get_by_role("region", name="Functions").locator("tbody tr")
         await expect(functions.filter(has_text="ApiFunction")).to_contain_text(re.compile(r"\d+ ms"))
         await expect(page.get_by_role("region", name="Keys").first).to_contain_text("local cloud")
