@@ -67,3 +67,13 @@ export const read = async (path, how) => (await ask(path, how)).json();
 
 /** @param {string} id @param {string} [rest] */
 export const responsePath = (id, rest = "") => `v1/responses/${encodeURIComponent(id)}${rest}`;
+
+/** A response with its timeline, where the server knows of that. @param {string} id @param {AbortSignal} signal */
+export async function readResponse(id, signal) {
+  try {
+    return await read(responsePath(id, "?include[]=serverless:timeline"), { signal });
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 400) return read(responsePath(id), { signal });
+    throw error;
+  }
+}

@@ -1,13 +1,14 @@
 // One response: what it was, its timeline, its items, its input, its events and its execution.
 
-import { ApiError, ask, read, responsePath } from "./api.js";
+import { ask, read, readResponse, responsePath } from "./api.js";
 import { badge, copier, fill, h, plain, put } from "./dom.js";
 import { NONE, cost, count, duration, moment } from "./format.js";
 import { shownItems } from "./items.js";
+import { spanOf } from "./spans.js";
 import { follow, pause } from "./stream.js";
 import { pairs, table } from "./table.js";
 import { arrows, choose } from "./tabs.js";
-import { spanOf, timeline } from "./timeline.js";
+import { timeline } from "./timeline.js";
 import { reason } from "./turn.js";
 
 const TABS = { timeline: "Timeline", items: "Items", input: "Input", events: "Events", execution: "Execution" };
@@ -35,12 +36,12 @@ export class Detail {
     const back = h("a", { href: "#/look" }, "All responses");
     fill(this.element, h("p", {}, back), h("h1", {}, h("code", {}, plain(id))), told, tabs, panel);
     try {
-      let response = await whole(id, signal);
+      let response = await readResponse(id, signal);
       fill(told, this.facts(response));
       await this.panel(panel, chosen, response, signal);
       while (RUNS.includes(response.status) && chosen !== "events") {
         await pause(2000, signal);
-        response = await whole(id, signal);
+        response = await readResponse(id, signal);
         fill(told, this.facts(response));
         await this.panel(panel, chosen, response, signal);
       }
@@ -93,16 +94,6 @@ export class Detail {
 function lasted(response) {
   const span = spanOf(response["serverless:timeline"] ?? []);
   return span ? span.end - span.begin : response.completed_at - response.created_at;
-}
-
-/** With its timeline, where the server knows of that. @param {string} id @param {AbortSignal} signal */
-async function whole(id, signal) {
-  try {
-    return await read(responsePath(id, "?include[]=serverless:timeline"), { signal });
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 400) return read(responsePath(id), { signal });
-    throw error;
-  }
 }
 
 /** @param {string} id @param {string} chosen */

@@ -3,15 +3,9 @@
 import { badge, h, plain } from "./dom.js";
 import { NONE, cost, count, duration } from "./format.js";
 import { shownItems } from "./items.js";
+import { spanOf } from "./spans.js";
 
 /** @typedef {{type: string, began_at: number, seconds: number, [field: string]: any}} Step */
-
-/** From when to when, in Unix seconds. @param {Step[]} steps */
-export function spanOf(steps) {
-  if (!steps.length) return null;
-  const begin = Math.min(...steps.map((each) => each.began_at));
-  return { begin, end: Math.max(...steps.map((each) => each.began_at + (each.seconds ?? 0))) };
-}
 
 /** @param {any} response */
 export function timeline(response) {

@@ -1,6 +1,6 @@
 // Try: a conversation with a model. The server keeps it; the tab keeps the id of its newest response.
 
-import { ask, read, responsePath } from "./api.js";
+import { ask, read, readResponse, responsePath } from "./api.js";
 import { LANGUAGES } from "./copy.js";
 import { at, fill, h, put } from "./dom.js";
 import { prepareForm, restore, settingsOf } from "./form.js";
@@ -93,7 +93,7 @@ export class Try {
     const { signal } = this.abort; // another conversation ends this one
     let response;
     try {
-      response = await read(responsePath(from), { signal });
+      response = await readResponse(from, signal);
       const { data, has_more } = await read(responsePath(from, "/input_items?order=desc&limit=100"), { signal });
       if (has_more) this.show(h("p", { class: "faint" }, "Earlier items are not shown."));
       for (const item of data.reverse()) this.show(new ItemView(item).element);

@@ -3,8 +3,9 @@
 import { Answer } from "./answer.js";
 import { ApiError } from "./api.js";
 import { badge, fill, h, plain, put } from "./dom.js";
-import { NONE, cost, count, duration } from "./format.js";
+import { cost, count, duration } from "./format.js";
 import { ItemView } from "./items.js";
+import { spanOf } from "./spans.js";
 
 /** @typedef {import("./answer.js").Item} Item */
 
@@ -64,7 +65,9 @@ export class TurnView {
     const { response } = this.answer;
     this.final(response.output);
     this.element.removeAttribute("aria-busy");
-    const seconds = this.live ? (performance.now() - this.began) / 1000 : response.completed_at ? response.completed_at - response.created_at : null;
+    const span = spanOf(response["serverless:timeline"] ?? []);
+    const seconds = this.live ? (performance.now() - this.began) / 1000 : span && span.end - span.begin;
+    this.first ??= response["serverless:timeline"]?.[0]?.first_seconds ?? null;
     fill(
       this.foot,
       badge(response.status),
@@ -72,7 +75,7 @@ export class TurnView {
       fact("Tokens", `${count(response.usage?.input_tokens)} in, ${count(response.usage?.output_tokens)} out`, details(response.usage)),
       fact("Cost", cost(response["serverless:cost"])),
       fact("First token", duration(this.first)),
-      fact("Whole", this.live ? duration(seconds) : seconds === null ? NONE : `${seconds} s`),
+      fact("Whole", duration(seconds)),
       h("a", { href: `#/look/${encodeURIComponent(response.id)}` }, "Timeline"),
     );
     const why = response.error?.message ?? reason(response.incomplete_details);
