@@ -45,8 +45,6 @@ def test_the_deployed_template_runs_locally() -> None:
         ("ANY", "/health"): None,
         ("ANY", "/docs"): None,
         ("ANY", "/docs/{file}"): None,
-        ("ANY", "/console"): None,
-        ("ANY", "/console/{file}"): None,
         ("ANY", "/openapi.json"): None,
         ("ANY", "/console"): None,
         ("ANY", "/console/{file}"): None,
