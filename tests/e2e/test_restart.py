@@ -63,7 +63,9 @@ class Dev:
         access = read_private(Path(f"{self.folder}/.openresponses/{port}.json"))
         names = {"AWS_ENDPOINT_URL": "endpoint_url", "AWS_ACCESS_KEY_ID": "aws_access_key_id"}
         names |= {"AWS_SECRET_ACCESS_KEY": "aws_secret_access_key"}
-        return boto3.client(name, region_name="us-east-1", **{names[each]: value for each, value in access.items()})
+        return boto3.client(
+            name, region_name="us-east-1", **{names[each]: value for each, value in access.items() if each in names}
+        )
 
     def command(self, *words: str) -> str:
         """What it prints."""

@@ -17,7 +17,8 @@ from starlette.responses import FileResponse, Response
 from ..schema.compact import CompactedResponse
 from ..schema.events import Event
 from ..schema.response import Response as ResponseResource
-from ..schema.timeline import TIMELINE, TimedResponse
+from ..schema.timed_response import TimedResponse
+from ..schema.timeline import TIMELINE
 from .body import Query
 from .headers import SPEC_VERSION
 from .routes import OPERATIONS, Open, Operation

@@ -23,7 +23,7 @@ from ..schema.response import Response
 from .conversations import StoredConversations
 
 if TYPE_CHECKING:
-    from ..schema.timeline import TimedResponse
+    from ..schema.timed_response import TimedResponse
     from .usage import StoredUsage
 
 PATIENCE = 5.0
@@ -70,7 +70,7 @@ class StoredResponses:
 
     async def retrieve_timed(self, response_id: str) -> "TimedResponse":
         """The response as it is now, with its timeline: that of one which is not over is as it was last saved."""
-        from ..schema.timeline import TimedResponse  # few requests ask for it
+        from ..schema.timed_response import TimedResponse  # few requests ask for it
 
         storage = self._need(response_id)
         record = await require(storage, response_id)

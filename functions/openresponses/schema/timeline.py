@@ -1,7 +1,6 @@
 """What was done for a response, as a client is shown it that asks for it: `include` has `serverless:timeline`.
 
-Times are Unix seconds, and durations are seconds. Few requests ask for it, so these models are built when one does; a
-response in a stream has no such field.
+Times are Unix seconds, and durations are seconds. `timed_response` has the response that has it.
 """
 
 from typing import Annotated, Literal, TypeAlias
@@ -9,7 +8,6 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import ConfigDict, Field
 
 from .base import SLUG, Wire, absent
-from .response import Response
 
 TIMELINE = f"{SLUG}:timeline"
 
@@ -90,11 +88,3 @@ class LeftOut(Wire):
 
 
 TimelineEntry: TypeAlias = Annotated[TurnEntry | CallEntry | LeftOut, Field(discriminator="type")]
-
-
-class TimedResponse(Response):
-    """A stored response with its timeline, oldest first."""
-
-    model_config = ConfigDict(defer_build=True)
-
-    timeline: list[TimelineEntry] | None = absent(alias=TIMELINE)

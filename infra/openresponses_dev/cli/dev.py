@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sqlite3
 import sys
+import tempfile
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,36 +16,21 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from openresponses_dev.cli.dev_run import Runner
+from openresponses_dev.cli.dev_text import in_use, port_taken, ready
 from openresponses_dev.cli.options import BadOption, CloudOptions
 from openresponses_dev.local.address import DEV_PORT, LOOPBACK
 from openresponses_dev.local.cloud import DEFAULT_CONCURRENCY, LocalCloud
-from openresponses_dev.local.gateway.listener import PortTaken
+from openresponses_dev.local.gateway.listener import Listeners, PortTaken
 from openresponses_dev.local.gateway.socket_line import AS_ON_AWS, NO_SIZES
 from openresponses_dev.local.kept import FILE, Kept, OtherFormat
 from openresponses_dev.local.logs import Log
 from openresponses_dev.local.private_folder import InUse, NotPrivate, PrivateFolder
 from openresponses_dev.local.project import find_project
-from openresponses_dev.local.restart import Found
-from openresponses_dev.local.status_page import PATH
+from openresponses_dev.local.template.template import Template
 from openresponses_dev.local.template.yaml_tree import TemplateError
-from openresponses_dev.local.terminal import say
 from openresponses_dev.manage.problems import fail
 
-# Scripts and tests rely on the first two lines.
-_READY = """\
-export OPENAI_BASE_URL={base_url}
-export OPENAI_API_KEY={api_key}
-
-# Try, in another terminal, after these two lines:
-curl -N $OPENAI_BASE_URL/responses -H "Authorization: Bearer $OPENAI_API_KEY" \\
-  -H 'Content-Type: application/json' -d '{{"model": "offline/demo", "input": "Hello", "stream": true}}'
-# or talk to it:  openresponses chat
-# a real model:     openresponses providers set openai --local {origin}
-{websocket}# What runs:        {page}
-# Its template:     {template}
-{keeps}"""
-_WEBSOCKET = "# WebSocketBaseUrl:  {url}\n"
-_KEEPS = "# What it keeps:    {path}: {what}; --fresh forgets it\n"
 _IMPATIENT = {"OPENRESPONSES_CONFIG_SECONDS": "1"}
 """A provider that was just set should answer at once, and reading the local Parameter Store costs nothing."""
 
@@ -69,75 +55,57 @@ def dev(
     websocket_limits: Annotated[Literal["on", "off"], Parameter(help="the sizes that API Gateway lets through")] = "on",
     fresh: Annotated[bool, Parameter(help="forget what was kept in this folder: keys, providers, responses")] = False,
     keep_nothing: Annotated[bool, Parameter(help="neither read nor write what is kept in this folder")] = False,
-    no_reload: Annotated[bool, Parameter(help="keep sandboxes when their source changes")] = False,
+    no_reload: Annotated[bool, Parameter(help="change nothing when source, template or project file change")] = False,
 ) -> int:
     """The exit status."""
     log, kept, folder = None, None, PrivateFolder(find_project() or Path.cwd())
-    try:
-        log = Log(sys.stderr, raw=options.raw_logs, file=options.log_file)
-        if not keep_nothing:
-            kept = Kept(folder, now=time.time(), fresh=fresh, say=partial(log.say, failed=True))
-        cloud = LocalCloud(
-            options.template_path(),
-            port=port,
-            env={**_IMPATIENT, **options.environment()},
-            parameters=options.parameters(),
-            api_key=api_key,
-            providers=options.provider_settings(),
-            aliases=options.aliases(),
-            concurrency=concurrency,
-            reload=not no_reload,
-            log=log,
-            private=folder,
-            sam_host=sam_host,
-            socket_limits=AS_ON_AWS if websocket_limits == "on" else NO_SIZES,
-            separate_origin=websocket_origin == "separate",
-            kept=kept,
-        )
-        asyncio.run(_run(cloud, kept))
-    except PortTaken as error:
-        return fail(f"{error}: choose another with --port, or --port 0 for any")
-    except sqlite3.Error as error:
-        return fail(f"{folder.path / FILE}: {error}: start with --keep-nothing, which leaves it as it is")
-    except (BadOption, TemplateError, NotPrivate, InUse, OtherFormat, ValueError, OSError) as error:
-        return fail(error)
-    finally:
-        if kept:
-            kept.close()
-        if log:
-            log.close()
+    listeners = Listeners.at(port)
+    with tempfile.TemporaryDirectory() as passing, ExitStack() as stack:
+        stack.callback(listeners.close)
+        try:
+            log = Log(sys.stderr, raw=options.raw_logs, file=options.log_file)
+            stack.callback(log.close)
+            if not keep_nothing or not no_reload:
+                where = PrivateFolder(Path(passing)) if keep_nothing else folder
+                kept = Kept(where, now=time.time(), fresh=fresh, say=partial(log.say, failed=True))
+                stack.callback(kept.close)
+            make = partial(
+                LocalCloud,
+                port=listeners,
+                env={**_IMPATIENT, **options.environment()},
+                parameters=options.parameters(),
+                api_key=api_key,
+                providers=options.provider_settings(),
+                aliases=options.aliases(),
+                concurrency=concurrency,
+                reload=not no_reload,
+                log=log,
+                private=folder,
+                sam_host=sam_host,
+                socket_limits=AS_ON_AWS if websocket_limits == "on" else NO_SIZES,
+                separate_origin=websocket_origin == "separate",
+                kept=kept,
+            )
+            shown = partial(ready, project=find_project(), kept=None if keep_nothing else kept)
+            asyncio.run(_run(make, options.template_path(), log, reload=not no_reload, ready=shown))
+        except PortTaken as error:
+            return port_taken(error)
+        except InUse as error:
+            return in_use(error, folder)
+        except sqlite3.Error as error:
+            return fail(f"{folder.path / FILE}: {error}: start with --keep-nothing, which leaves it as it is")
+        except (BadOption, TemplateError, NotPrivate, OtherFormat, ValueError, OSError) as error:
+            return fail(error)
     return 0
 
 
-async def _run(cloud: LocalCloud, kept: Kept | None) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with cloud:
-        _tell(
-            cloud,
-            _READY.format(
-                base_url=cloud.base_url,
-                websocket=_WEBSOCKET.format(url=cloud.websocket_base_url) if cloud.websocket_base_url else "",
-                api_key=cloud.api_key,
-                origin=cloud.origin,
-                page=cloud.origin + PATH,
-                template=cloud.template.path,
-                keeps=_kept_in(kept, cloud.found),
-            ),
-        )
-        await stop.wait()
-        cloud.log.say("stopping")
-
-
-def _kept_in(kept: Kept | None, found: Found) -> str:
-    return _KEEPS.format(path=kept.path, what=found.told()) if kept else ""
-
-
-def _tell(cloud: LocalCloud, text: str) -> None:
-    """On standard output. Nothing stops if nobody reads that, or a full disk is behind it."""
-    try:
-        say(text)
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter tries once more, and fails
-        cloud.log.say(f"standard output cannot be written: {error.strerror}", failed=True)
+async def _run(
+    make: Callable[[Path | Template], LocalCloud],
+    template: Path,
+    log: Log,
+    *,
+    reload: bool,
+    ready: Callable[[LocalCloud], None],
+) -> None:
+    runner = Runner(make, template, log=log, project=find_project(), reload=reload, ready=ready)
+    await runner.run(make(template))

@@ -37,6 +37,10 @@ class Log:
         self.history.add(OWN, level, text)
         self._show("", level if failed else OWN, text)
 
+    def tell(self, text: str) -> None:
+        """The same for what is the user's alone, such as a key: it is shown, and kept nowhere."""
+        self._show("", OWN, text)
+
     def wrong(self, kind: Kind, title: str, text: str = "") -> None:
         """The same for what the user has to mend. The console has it until `forget`."""
         self.history.wrong(kind, title, text or title)

@@ -24,9 +24,9 @@ class Neighbour:
     pid: int | None = None
 
     def __str__(self) -> str:
-        where = f" in {self.folder}" if self.folder else " of another user"
+        where = f" that runs in {self.folder}" if self.folder else " of another user"
         process = f" (process {self.pid})" if self.pid else ""
-        return f"the openresponses dev that runs{where}{process}"
+        return f"the openresponses dev{where}{process}"
 
 
 def about() -> dict[str, object]:
