@@ -178,10 +178,10 @@ class Terminal:
         end = time.monotonic() + PATIENCE
         self.type(pressing)
         while (found := self.raw.find(text, self._seen)) < 0:
+            assert time.monotonic() < end, f"no {text!r} came\n{self.told()}"  # a spinner writes for ever
             if select.select([self.master], [], [], 1)[0]:
                 assert self._read(), f"the program ended\n{self.told()}"
             else:
-                assert time.monotonic() < end, f"no {text!r} came\n{self.told()}"
                 self.type(pressing)
         self._seen = found + len(text)
 
