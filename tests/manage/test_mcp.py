@@ -79,7 +79,7 @@ def test_a_server_without_options_wants_an_approval_of_each_call_and_offers_all_
         ("odd", URL, {"headers": ["two words"]}, "", "headers.two words"),
         ("odd", URL, {"headers": ["Host"]}, "", "Host is set by this server"),
         ("odd", URL, {"headers": ["x-key"]}, "", "Header x-key of odd is missing"),
-        ("odd", URL, {"headers": ["x-key"]}, "hidden\u00e9\n", "headers.x-key"),
+        ("odd", URL, {"headers": ["x-key"]}, "hidden\u00e9\n", "header x-key of odd"),
     ],
 )
 def test_what_is_wrong_is_named_before_anything_is_written(

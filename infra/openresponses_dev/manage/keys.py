@@ -17,8 +17,9 @@ from openresponses.storage.dynamodb.limits import limits_update
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.limits import Asked, document_of, limits_from, limits_of, words
+from openresponses_dev.manage.offered import unserved
 from openresponses_dev.manage.output import AsJson, show
-from openresponses_dev.manage.problems import Problem, translated
+from openresponses_dev.manage.problems import Problem, meant, translated, warn
 
 _SPAN = re.compile(r"([1-9][0-9]{0,5})([hdwy])")
 _SECONDS = {"h": 3_600, "d": 86_400, "w": 7 * 86_400, "y": 365 * 86_400}
@@ -70,6 +71,8 @@ def create_key(
     with translated("dynamodb"):
         updates = [] if limits == Limits() else [limits_update(key.tenant, key.id, limits, end_of(key))]
         store_key(deployment.client("dynamodb"), deployment.table, key, updates)
+    for warning in unserved(deployment, key.models, key.mcp):
+        warn(warning)
     ends = f"until {_date(key.expires_at)}" if key.expires_at else "until it is revoked"
     say(f"key {key.id} of tenant {key.tenant} in {deployment.title}, {ends}; shown only now:", sys.stderr)
     say(token)
@@ -100,7 +103,10 @@ def revoke(
         with translated("dynamodb"):
             revoke_key(deployment.client("dynamodb"), deployment.table, key_id, time.time())
     except UnknownKey:
-        raise Problem(f"there is no key {key_id} in {deployment.title}", deployment.command("keys list")) from None
+        near = meant(key_id, [each.id for each in all_keys(deployment)])
+        raise Problem(
+            f"there is no key {key_id} in {deployment.title}{near}", deployment.command("keys list")
+        ) from None
     say(f"key {key_id} is revoked in {deployment.title}, in force when the gateway asks again (AuthorizerSeconds)")
     return 0
 

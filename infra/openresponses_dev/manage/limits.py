@@ -19,7 +19,7 @@ from openresponses_dev.local.limit_words import NONE, usd, words
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.output import AsJson, show
-from openresponses_dev.manage.problems import Problem, translated
+from openresponses_dev.manage.problems import Problem, meant, translated
 
 _WITHOUT_KEYS = ("jwt-", "iam-")
 """How the ids of those begin whom a token, or a signature of AWS, lets in. No key's does: it has no hyphen."""
@@ -67,7 +67,10 @@ def _owner(deployment: Deployment, key_id: str, tenant: str | None) -> str:
         found = find_key(deployment.client("dynamodb"), deployment.table, key_id)
     if found is None or tenant not in (None, found.tenant):
         of = f" of tenant {tenant}" if tenant else ""
-        raise Problem(f"there is no key {key_id}{of} in {deployment.title}", deployment.command("keys list"))
+        with translated("dynamodb"):
+            known = [each.id for each in list_keys(deployment.client("dynamodb"), deployment.table)]
+        near = "" if key_id in known else meant(key_id, known)
+        raise Problem(f"there is no key {key_id}{of} in {deployment.title}{near}", deployment.command("keys list"))
     return found.tenant
 
 

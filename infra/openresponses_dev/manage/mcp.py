@@ -24,8 +24,8 @@ from openresponses_dev.local.terminal import say
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.output import AsJson, show
-from openresponses_dev.manage.problems import Problem, warn
-from openresponses_dev.manage.provider_options import read_secret
+from openresponses_dev.manage.problems import Problem, meant, warn
+from openresponses_dev.manage.provider_options import read_headers
 from openresponses_dev.manage.providers import too_near, without_secrets
 
 _SHOWN = 60
@@ -63,7 +63,7 @@ def set_server(
 def with_headers(label: str, document: dict[str, JsonValue], names: Sequence[str]) -> str:
     """The document of a server. Reads its headers, after all that can be checked without them. Raises Problem."""
     server_of(label, json.dumps({**document, "headers": dict.fromkeys(names, "x")}))
-    headers = {name: read_secret(f"Header {name} of {label}") for name in names}
+    headers = read_headers(names, label)
     text = json.dumps({**document, "headers": headers}, ensure_ascii=False)
     server_of(label, text)
     return text
@@ -148,7 +148,8 @@ def _shortened(text: str) -> str:
 
 
 def _missing(deployment: Deployment, label: str) -> Problem:
-    return Problem(f"there is no MCP server {label} in {deployment.title}", deployment.command("mcp list"))
+    near = meant(label, [each.name for each in parameters.read_all(deployment, SERVERS)])
+    return Problem(f"there is no MCP server {label} in {deployment.title}{near}", deployment.command("mcp list"))
 
 
 def _tool(tool: ListedTool, server: ConfiguredServer) -> dict[str, object]:

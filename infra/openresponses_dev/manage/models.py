@@ -14,7 +14,7 @@ from openresponses_dev.local.terminal import say
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.output import AsJson, show
-from openresponses_dev.manage.problems import Problem, warn
+from openresponses_dev.manage.problems import Problem, meant, nearest, warn
 
 
 def set_alias(
@@ -30,8 +30,10 @@ def set_alias(
     targets_of(alias, document)
     parameters.write(deployment, "models", alias, document)
     say(f"{alias} is {', then '.join(targets)} {deployment.soon}")
-    for provider in unconfigured(targets, provider_names(deployment)):
-        warn(f"the provider {provider} is not configured: {deployment.command(f'providers set {provider}')}")
+    configured = provider_names(deployment)
+    for provider in unconfigured(targets, configured):
+        near = f"did you mean {found}? Otherwise " if (found := nearest(provider, configured)) else ""
+        warn(f"the provider {provider} is not configured: {near}{deployment.command(f'providers set {provider}')}")
     return 0
 
 
@@ -47,7 +49,8 @@ def list_models(*, as_json: AsJson = False, where: Where = Where()) -> int:
 def remove_alias(alias: str, /, *, where: Where = Where()) -> int:
     deployment = deployment_at(where)
     if not parameters.delete(deployment, "models", alias):
-        raise Problem(f"there is no alias {alias} in {deployment.title}", deployment.command("models list"))
+        near = meant(alias, [each.name for each in parameters.read_all(deployment, "models")])
+        raise Problem(f"there is no alias {alias} in {deployment.title}{near}", deployment.command("models list"))
     say(f"{alias} is removed {deployment.soon}")
     return 0
 

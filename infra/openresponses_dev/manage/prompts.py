@@ -19,7 +19,7 @@ from openresponses_dev.local.terminal import say
 from openresponses_dev.manage.at_rest import done, storage_of
 from openresponses_dev.manage.deployment import Where, deployment_at
 from openresponses_dev.manage.output import AsJson, show
-from openresponses_dev.manage.problems import Problem
+from openresponses_dev.manage.problems import Problem, meant
 
 MAX_PROMPT = 2**20
 """Bytes of a prompt as JSON. Each request that names it reads all of it."""
@@ -64,7 +64,8 @@ def remove_prompt(name: str, /, *, tenant: Tenant, where: Where = Where()) -> in
     deployment = deployment_at(where)
     if not done(storage_of(deployment, tenant).prompts.remove(name)):
         mend = deployment.command(f"prompts list --tenant {tenant}")
-        raise Problem(f"tenant {tenant} has no prompt {name} in {deployment.title}", mend)
+        known = [each.id for each in done(storage_of(deployment, tenant).prompts.listed())]
+        raise Problem(f"tenant {tenant} has no prompt {name} in {deployment.title}{meant(name, known)}", mend)
     say(f"prompt {name} of tenant {tenant} is removed from {deployment.title}, with all its versions")
     return 0
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from getpass import getpass
 from typing import Annotated, TypeAlias
@@ -17,8 +19,9 @@ from openresponses.dialects import connect, dialects
 from openresponses.dialects._shared.vendors import vendor_at
 from openresponses.entry.settings import OFFLINE
 from openresponses.routing.catalog import NAME, parse_provider
+from openresponses_dev.local.address import without_secrets
 from openresponses_dev.manage.presets import PRESETS, Preset
-from openresponses_dev.manage.problems import Problem
+from openresponses_dev.manage.problems import Problem, meant, nearest
 
 
 def read_secret(what: str) -> str:
@@ -27,6 +30,35 @@ def read_secret(what: str) -> str:
     if not (secret := secret.strip()):
         raise Problem(f"{what} is missing: nothing came on standard input", "pipe it in, or run this in a terminal")
     return secret
+
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A header's name: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2"""
+_FIELD = re.compile(r"[!-~](?:[\t -~]*[!-~])?")
+"""A header's value: https://www.rfc-editor.org/rfc/rfc9110#section-5.5 (no client may rely on more than ASCII)."""
+
+
+def read_headers(names: Sequence[str], of: str) -> dict[str, JsonValue]:
+    """The value of each is read. Raises Problem, which quotes none."""
+    for name in names:
+        if not _TOKEN.fullmatch(name):
+            rule = "letters, digits and '-', as in --header X-Team: the value is asked for, and not typed there"
+            raise Problem(f"{name.partition(':')[0]!r} is no name of a header that HTTP can carry", rule)
+    found = {name: read_secret(f"Header {name} of {of}") for name in names}
+    for name, value in found.items():
+        if not _FIELD.fullmatch(value):
+            what = "HTTP can't carry its value, which has a control character or what is not ASCII"
+            raise Problem(f"header {name} of {of}: {what}", "copy it once more, as one line")
+    return {**found}
+
+
+def read_key(of: str) -> str:
+    """Raises Problem, which does not quote it."""
+    key = read_secret(f"API key of {of}")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        what = "it has a space, a control character or what is not ASCII, which HTTP can't carry in a key"
+        raise Problem(f"API key of {of}: {what}", "copy it once more, as one word")
+    return key
 
 
 def read_document() -> str:
@@ -82,12 +114,14 @@ def document_of(name: str, options: ProviderOptions) -> str:
         settings_of(name, document)
         return document
     preset = preset_of(name, options.preset, options.dialect)
+    _check_dialect(preset.dialect)
+    _check_address(preset.dialect, options.base_url or preset.base_url)
     document = _without_secrets(preset, options, vendor=options.preset or name)
     settings_of(name, json.dumps(document))
     if preset.key if options.key is None else options.key:
-        document["api_key"] = read_secret(f"API key of {name}")
+        document["api_key"] = read_key(name)
     if options.header:
-        document["headers"] = {header: read_secret(f"Header {header} of {name}") for header in options.header}
+        document["headers"] = read_headers(options.header, name)
     text = json.dumps(document, ensure_ascii=False)
     settings_of(name, text)
     return text
@@ -127,10 +161,33 @@ def preset_of(name: str, preset: str | None, dialect: str | None) -> Preset:
     if found := PRESETS.get(chosen):
         return found if dialect in (None, found.dialect) else replace(found, dialect=dialect)
     if preset or not dialect:
-        known = f"known are {', '.join(PRESETS)}"
+        near = nearest(chosen, PRESETS)
+        known = f"{f'did you mean {near}? K' if near else 'k'}nown are {', '.join(PRESETS)}"
         mend = f"choose one with --preset, or a dialect with --dialect: {', '.join(dialects())}"
         raise Problem(f"there is no preset {chosen}: {known}", mend)
     return Preset(name, dialect)
+
+
+def _check_dialect(dialect: str) -> None:
+    if dialect not in dialects():
+        known = f"the dialects are {', '.join(dialects())}"
+        raise Problem(f"there is no dialect {dialect}{meant(dialect, dialects())}", known)
+
+
+_PATHS = {"chat_completions": "/chat/completions", "openai_responses": "/responses", "anthropic": "/messages"}
+"""What a dialect adds to the base URL."""
+
+
+def _check_address(dialect: str, url: str) -> None:
+    """Raises Problem for a base URL that is missing, or that ends with what a dialect adds."""
+    if dialect not in _PATHS:
+        return
+    if not url:
+        raise Problem(f"the dialect {dialect} needs the provider's address", "--base-url https://api.example.com/v1")
+    shown = without_secrets(url).rstrip("/")
+    if twice := next((path for path in _PATHS.values() if shown.endswith(path)), ""):
+        why = f"the dialect {dialect} adds {_PATHS[dialect]} itself"
+        raise Problem(f"--base-url {shown}: {why}", f"did you mean --base-url {shown.removesuffix(twice)}?")
 
 
 def _without_secrets(preset: Preset, options: ProviderOptions, vendor: str) -> Document:

@@ -16,10 +16,10 @@ from openresponses_dev.local.address import without_secrets
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
-from openresponses_dev.manage.models import naming
+from openresponses_dev.manage.models import naming, provider_names
 from openresponses_dev.manage.output import AsJson, show
 from openresponses_dev.manage.presets import PRESETS
-from openresponses_dev.manage.problems import Problem, warn
+from openresponses_dev.manage.problems import Problem, meant, nearest, warn
 from openresponses_dev.manage.provider_options import ProviderOptions, document_of, settings_of
 from openresponses_dev.manage.trial import attempt
 
@@ -57,8 +57,9 @@ def set_provider(
     parameters.write(deployment, "providers", name, document)
     say(f"{name} is set {deployment.soon}")
     settings = settings_of(name, document)
-    if warning := unreachable(deployment, settings):
-        warn(warning)
+    for warning in (unreachable(deployment, settings), odd_address(settings)):
+        if warning:
+            warn(warning)
     model = "" if settings.models or _everybodys_model(settings) else " --model MODEL"
     say(f"try it:  {deployment.command(f'providers test {name}{model}')}")
     return 0
@@ -98,7 +99,8 @@ def try_provider(
 def remove_provider(name: str, /, *, where: Where = Where()) -> int:
     deployment = deployment_at(where)
     if not parameters.delete(deployment, "providers", name):
-        raise Problem(f"there is no provider {name} in {deployment.title}", deployment.command("providers list"))
+        near = meant(name, [each.name for each in parameters.read_all(deployment, "providers")])
+        raise Problem(f"there is no provider {name} in {deployment.title}{near}", deployment.command("providers list"))
     say(f"{name} is removed {deployment.soon}")
     if name == deployment.default_provider:
         warn(f"{name} is the default provider: model names without a provider are not found now")
@@ -114,7 +116,10 @@ def stored_settings(deployment: Deployment, name: str) -> ProviderSettings:
             return built
     found = parameters.read(deployment, "providers", name)
     if found is None:
-        raise Problem(f"there is no provider {name} in {deployment.title}", deployment.command(f"providers set {name}"))
+        near = nearest(name, provider_names(deployment))
+        mend = "providers list" if near or name not in PRESETS else f"providers set {name}"
+        asked = f": did you mean {near}?" if near else ""
+        raise Problem(f"there is no provider {name} in {deployment.title}{asked}", deployment.command(mend))
     return settings_of(name, found.text)
 
 
@@ -144,6 +149,16 @@ def too_near(deployment: Deployment, url: str) -> str:
     host = urlsplit(url).hostname or ""
     if not deployment.local and (host == "localhost" or _private(host)):
         return f"{without_secrets(url)} is on this machine or network: functions on AWS can't reach it"
+    return ""
+
+
+def odd_address(settings: ProviderSettings) -> str:
+    """Why no model may be at a base URL; empty if nothing speaks against it."""
+    url = urlsplit(settings.base_url)
+    presets = (urlsplit(each.base_url) for each in PRESETS.values() if each.dialect == settings.dialect)
+    path = next((each.path for each in presets if each.hostname == url.hostname), "")
+    if path and url.path.rstrip("/") != path and not url.path.strip("/"):
+        return f"{without_secrets(settings.base_url)} has no {path}: did you mean {url.scheme}://{url.netloc}{path}?"
     return ""
 
 

@@ -12,7 +12,7 @@ from openresponses_dev.local.terminal import say
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Where, deployment_at
 from openresponses_dev.manage.problems import Problem
-from openresponses_dev.manage.provider_options import read_secret
+from openresponses_dev.manage.provider_options import read_headers
 
 
 def set_headers(
@@ -22,7 +22,7 @@ def set_headers(
     where: Where = Where(),
 ) -> int:
     deployment = deployment_at(where)
-    text = json.dumps({name: read_secret(f"Header {name} of the collector") for name in header}, ensure_ascii=False)
+    text = json.dumps(read_headers(header, "the collector"), ensure_ascii=False)
     try:
         parse_headers(text)
     except ValueError as error:
@@ -35,6 +35,6 @@ def set_headers(
 def remove_headers(*, where: Where = Where()) -> int:
     deployment = deployment_at(where)
     if not parameters.delete(deployment, FOLDER, NAME):
-        raise Problem(f"no headers are set in {deployment.title}")
+        raise Problem(f"no headers are set in {deployment.title}", deployment.command("traces set NAME"))
     say(f"the collector's headers are removed {deployment.soon}")
     return 0
