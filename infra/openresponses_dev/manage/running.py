@@ -11,11 +11,11 @@ from typing import Any
 import httpx2
 
 from openresponses_dev.local.address import at_port, is_port
+from openresponses_dev.local.dev_key import VARIABLE, key_of
 from openresponses_dev.local.private_folder import NAME, NotPrivate, read_private
 from openresponses_dev.local.status_page import JSON_PATH
 
 _SECONDS = 5
-_KEY = "OPENAI_API_KEY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,16 @@ def running_dev(start: Path | None = None) -> RunningDev | None:
     return next((found for file in files if (found := _answering(file))), None)
 
 
+def running_at(origin: str) -> RunningDev | None:
+    """The one at this address, whose key is known if it is this user's. None if no local cloud answers there."""
+    try:
+        status: Any = httpx2.get(origin + JSON_PATH, timeout=_SECONDS, trust_env=False).raise_for_status().json()
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
+        return None
+    is_one = isinstance(status, dict) and "base_url" in status
+    return RunningDev(origin, key_of(origin, status)) if is_one else None  # pyright: ignore[reportUnknownArgumentType]
+
+
 def _newest_first(folder: Path) -> Iterator[Path]:
     with contextlib.suppress(OSError):
         found = [each for each in folder.glob("*.json") if is_port(each.stem)]
@@ -54,4 +64,4 @@ def _answering(file: Path) -> RunningDev | None:
             return None
     except (NotPrivate, OSError, httpx2.HTTPError, ValueError, LookupError, TypeError):
         return None
-    return RunningDev(origin, str(document.get(_KEY, "")))
+    return RunningDev(origin, str(document.get(VARIABLE, "")))

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import urlsplit
-
-import httpx2
 
 from openresponses_dev.local.address import DEV_URL
 from openresponses_dev.local.command_line import command
-from openresponses_dev.local.dev_key import key_of
-from openresponses_dev.local.private_folder import NAME
-from openresponses_dev.local.status_page import JSON_PATH
 from openresponses_dev.manage.problems import Problem
+from openresponses_dev.manage.running import running_at, running_dev
 
 BASE_URL, API_KEY = "OPENAI_BASE_URL", "OPENAI_API_KEY"
 _RESPONSES = "/responses"
-_LOOK_S = 2.0
-"""How long a local server may take to say who it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +34,13 @@ def find_server(base_url: str | None, api_key: str | None, environment: Mapping[
         url, note = mended(given, name)
         key, key_from = named if named[0] else (_key_of(url), "the dev that runs")
         return Server(url, key, key_from if key else "", note)
-    found = _running()
+    found = running_dev() or running_at(DEV_URL)
     if found is None:
         raise Problem(
             "there is no server to talk to: none runs at this machine's usual place, and none is named",
             f"{command('dev')} in another terminal, or name one with --base-url or {BASE_URL}",
         )
-    url, key = found
+    url, key = found.base_url, found.api_key
     if api_key or not key:  # a key of the environment may be another server's, and is not sent to this one
         return Server(url, api_key or "", "--api-key" if api_key else "")
     return Server(url, key, "the dev that runs", f"the dev that runs: {url}")
@@ -67,40 +60,13 @@ def mended(given: str, name: str) -> tuple[str, str]:
     return url, "" if url == given.strip().rstrip("/") else f"{name} is {given}: {url} is meant, and used"
 
 
-def _running() -> tuple[str, str] | None:
-    """The base URL and the key of the `dev` of this folder, or of the one at the usual address. None if none runs."""
-    for origin in dict.fromkeys([*_origins_here(), DEV_URL]):
-        if status := _status(origin):
-            return str(status.get("base_url")), key_of(origin, status)
-    return None
-
-
-def _origins_here() -> Iterator[str]:
-    """Where a `dev` of this folder, or of one above it, said that it listens."""
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        for file in sorted((folder / NAME).glob("*.json")):
-            if file.stem.isdecimal():
-                yield f"http://127.0.0.1:{file.stem}"
-
-
 def _key_of(base_url: str) -> str:
     """The key of a `dev` at this base URL; empty if it is another server."""
     parts = urlsplit(base_url)
     if parts.hostname not in ("127.0.0.1", "localhost") or not parts.port:
         return ""
-    origin = f"{parts.scheme}://{parts.netloc}"
-    status = _status(origin)
-    return key_of(origin, status) if status else ""
-
-
-def _status(origin: str) -> Mapping[str, object] | None:
-    try:
-        answer = httpx2.get(origin + JSON_PATH, timeout=_LOOK_S, trust_env=False)
-        status: object = answer.raise_for_status().json()
-    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
-        return None
-    return status if isinstance(status, dict) and "base_url" in status else None  # pyright: ignore[reportUnknownVariableType]
+    found = running_at(f"{parts.scheme}://{parts.netloc}")
+    return found.api_key if found else ""
 
 
 def message_in(body: bytes) -> str:
