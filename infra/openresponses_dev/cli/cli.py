@@ -69,8 +69,8 @@ def _commands(name: str, about: str, group: Group = _CONFIGURE) -> App:
 
 _command(app, "init", "manage.init:init", "Make a project of your own: tools, models, tests, deployment.", _RUN)
 _command(app, "dev", "cli.dev:dev", "Run the template: its functions behind a streaming API gateway.", _RUN)
-_command(app, "invoke", "cli.invoke:invoke", "Run one invocation of a function and print its answer.", _RUN)
 _command(app, "chat", "cli.chat.command:chat", "Talk to a server in the terminal.", _RUN)
+_command(app, "invoke", "cli.invoke:invoke", "Run one invocation of a function and print its answer.", _RUN)
 
 _providers = _commands("providers", "The model providers of a deployment.")
 _command(_providers, "presets", "manage.providers:show_presets", "List the providers that `set` knows by name.")

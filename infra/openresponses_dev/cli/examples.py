@@ -33,7 +33,8 @@ A limit that is not named stays as it is; `none` lifts one:
 HEADERS = """\
 The value of each --header is read from a prompt, or from standard input, a line each:
 
-  openresponses mcp set docs https://mcp.example.com/mcp --header Authorization
+  openresponses mcp set docs https://mcp.example.com/mcp \\
+    --header Authorization
 """
 COLLECTOR = """\
 The value of each header is read from a prompt, or from standard input, a line each:
