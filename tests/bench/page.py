@@ -11,7 +11,7 @@ from tests.bench import cost
 from tests.bench.cost import Bill
 from tests.bench.figures import Figure, Machine, Samples
 
-Part = Literal["server", "durable", "sockets", "limits", "cache", "peers"]
+Part = Literal["server", "durable", "sockets", "limits", "cache", "peers", "newcomer"]
 HEADER = ("measured", "ours", "against", "result", "goal")
 
 
