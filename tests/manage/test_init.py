@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -15,8 +16,9 @@ import yaml
 from openresponses_dev.local.project import find_project
 from openresponses_dev.manage.init import LONGEST
 from openresponses_dev.manage.origin import Origin, origin
-from tests.manage.conftest import run
+from tests.manage.conftest import OPENRESPONSES, Cloud, run
 
+pytestmark = pytest.mark.xdist_group("manage")
 FILES = [
     ".github/workflows/deploy.yml",
     ".gitignore",
@@ -167,12 +169,38 @@ def test_its_workflow_asks_for_a_token_of_github_only_where_it_deploys(project: 
     assert deploy["permissions"] == {"contents": "read", "id-token": "write"}
     assert (deploy["needs"], deploy["if"]) == ("test", "github.event_name == 'push' && vars.AWS_ROLE != ''")
     ran = [step["run"] for step in deploy["steps"] if "run" in step]
-    assert [command.partition(" --")[0].removeprefix("uvx --from aws-sam-cli ") for command in ran] == [
-        "uv sync",
-        "uvx",
-        "uvx",
-        "uv run openresponses apply",
+    assert ran[:3] == [
+        "uv sync --locked",
+        "uvx --from aws-sam-cli sam build",
+        "uvx --from aws-sam-cli sam deploy --no-confirm-changeset --no-fail-on-empty-changeset",
     ]
+    assert ran[3].endswith("uv run openresponses apply --yes\n")
+
+
+def test_its_workflow_makes_no_key_since_the_log_would_show_it(cloud: Cloud, project: Path, tmp_path: Path) -> None:
+    """The last step, as GitHub runs it (bash -e), with `uv` for a command that runs ours against the local cloud."""
+    workflow = yaml.safe_load((project / ".github/workflows/deploy.yml").read_text())
+    step = tmp_path / "step"
+    step.write_text(workflow["jobs"]["deploy"]["steps"][-1]["run"])
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/uv").write_text(f'#!/bin/sh\nshift 2\nexec {OPENRESPONSES} "$@" --local {cloud.origin}\n')
+    (tmp_path / "bin/uv").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+
+    def follow() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["bash", "-e", step], cwd=project, env=environment, capture_output=True, text=True)
+
+    file = project / "openresponses.toml"
+    file.write_text('[aliases]\nof-a-workflow = ["offline/demo"]\n')
+    assert follow().returncode == 0
+    file.write_text(file.read_text() + '[keys.fresh]\ntenant = "workflow"\n')
+    refused = follow()
+    assert (refused.returncode, "::error::" in refused.stdout) == (1, True)
+    assert "fresh" not in cloud.run("keys", "list").out
+    assert run("apply", str(file), "--local", cloud.origin).status == 0
+    done = follow()
+    assert (done.returncode, "::error::" in done.stdout) == (0, False), done.stderr
+    cloud.run("models", "remove", "of-a-workflow")
 
 
 PEP_610 = {

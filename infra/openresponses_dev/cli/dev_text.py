@@ -43,7 +43,7 @@ def ready(cloud: LocalCloud, project: Path | None, kept: Kept | None) -> None:
     more = {
         "WebSocketBaseUrl:": cloud.websocket_base_url,
         "Its template:": str(cloud.template.path),
-        "Its project:": str(project or ""),
+        "Its project:": str(project or "") or _none(),
         "What it keeps:": f"{kept.path}: {cloud.found.told()}; --fresh forgets it" if kept else "",
     }
     lines = [f"# {name:<17} {what}" for name, what in more.items() if what]
@@ -52,6 +52,11 @@ def ready(cloud: LocalCloud, project: Path | None, kept: Kept | None) -> None:
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter tries once more, and fails
         cloud.log.say(f"standard output cannot be written: {error.strerror}", failed=True)
+
+
+def _none() -> str:
+    """Empty in a folder with a template of its own, such as a copy of this repository."""
+    return "" if Path("template.yaml").is_file() else f"none here; this makes one: {command('init mine')}"
 
 
 def port_taken(error: PortTaken) -> int:
