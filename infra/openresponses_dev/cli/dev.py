@@ -86,6 +86,7 @@ def dev(
                 separate_origin=websocket_origin == "separate",
                 kept=kept,
             )
+            listeners.rest.open().close()  # before what takes a while
             shown = partial(ready, project=find_project(), kept=None if keep_nothing else kept)
             asyncio.run(_run(make, options.template_path(), log, reload=not no_reload, ready=shown))
         except PortTaken as error:
