@@ -150,6 +150,8 @@ def test_the_projects_file_is_followed_and_what_is_wrong_with_it_is_said(dev: De
 
 def test_a_template_that_changes_is_run_and_one_that_is_wrong_is_not(dev: Dev) -> None:
     client, right = dev.client(), dev.template.read_text()
+    (dev.folder / "openresponses.toml").write_text('[aliases]\nlasting = ["offline/demo"]\n')
+    until(lambda: "lasting" in [each.id for each in client.models.list().data])
     stored = client.responses.create(model="offline/demo", input="Hello")
     assert dev.get("/_local.json")["websocket_base_url"] != ""
     dev.template.write_text(right.replace("ContentUri: tools/", "ContentUri: {tools"))
@@ -167,7 +169,7 @@ def test_a_template_that_changes_is_run_and_one_that_is_wrong_is_not(dev: Dev) -
     assert patient.responses.retrieve(stored.id) == stored  # who asks meanwhile waits, or is told to come again
     dev.until_shown("template.yaml runs, after ")
     until(lambda: client.responses.retrieve(going_on.id).status == "completed")
-    assert client.responses.create(model="quick", input="Hello").status == "completed"
+    assert client.responses.create(model="lasting", input="Hello").status == "completed"
     assert dev.get("/_local.json")["websocket_base_url"] == ""
     assert dev.console()["problems"] == []
 
