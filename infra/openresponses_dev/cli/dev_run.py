@@ -66,7 +66,13 @@ class Runner:
                 await self._entered(cloud)
                 before, following = cloud.template, await self._next()
             finally:
-                await cloud.__aexit__(None, None, None)
+                await self._leave(cloud)
+
+    async def _leave(self, cloud: LocalCloud) -> None:
+        try:
+            await cloud.__aexit__(None, None, None)
+        except Exception as error:  # the next one may yet run
+            self._log.say(f"the local cloud did not end as it should: {type(error).__name__}: {error}", failed=True)
 
     async def _entered(self, cloud: LocalCloud) -> None:
         self._cloud = cloud
@@ -104,6 +110,9 @@ class Runner:
                 cloud = self._make(self._path)
             except (TemplateError, ValueError, OSError) as error:
                 self._log.wrong("template", f"{name} changed, and is wrong: {error}: the one of before runs on")
+            except Exception as error:  # what nobody thought of may not end what runs
+                why = f"{type(error).__name__}: {error}"
+                self._log.wrong("template", f"{name} changed, and can't be read: {why}: the one of before runs on")
             else:
                 self._began = time.monotonic()
                 self._log.history.forget("template")
