@@ -66,6 +66,7 @@ def test_it_tells_what_runs(cloud: Endpoint, origin: str) -> None:
 
 def test_it_tells_the_log_as_it_grows(cloud: Endpoint, origin: str) -> None:
     key = {"authorization": f"Bearer {cloud.api_key}"}
+    get(origin, "/v1/models")  # is refused, with a line
     first = get(origin, "/_local/log.json", **key).json()
     assert [line["n"] for line in first["lines"]][-1] == first["next"] - 1
     client = OpenAI(base_url=cloud.base_url, api_key=cloud.api_key)

@@ -38,7 +38,7 @@ class Dev:
     """In a project with the starter's template and one tool."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.log = folder, folder / "dev.log"
+        self.folder, self.log, self.clients = folder, folder / "dev.log", list[OpenAI]()
         self.template, self.tool = folder / "template.yaml", folder / "tools/lookup.py"
         self.tool.parent.mkdir()
         self.tool.write_text(RAISES)
@@ -55,8 +55,10 @@ class Dev:
         told = dict(line.split("=", 1) for line in lines)
         self.url, self.key = told["OPENAI_BASE_URL"], told["OPENAI_API_KEY"]
 
-    def client(self, key: str = "") -> OpenAI:
-        return OpenAI(base_url=self.url, api_key=key or self.key, max_retries=0, timeout=PATIENCE)
+    def client(self, key: str = "", retries: int = 0) -> OpenAI:
+        client = OpenAI(base_url=self.url, api_key=key or self.key, max_retries=retries, timeout=PATIENCE)
+        self.clients.append(client)
+        return client
 
     def get(self, path: str) -> dict[str, Any]:
         headers = {"authorization": f"Bearer {self.key}"}
@@ -90,6 +92,8 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
         dev.process.kill()
         dev.process.wait()
         dev.errors.close()
+        for client in dev.clients:
+            client.close()
         assert dev.process.stdout
         dev.process.stdout.close()
 
@@ -146,6 +150,8 @@ def test_the_projects_file_is_followed_and_what_is_wrong_with_it_is_said(dev: De
 
 def test_a_template_that_changes_is_run_and_one_that_is_wrong_is_not(dev: Dev) -> None:
     client, right = dev.client(), dev.template.read_text()
+    (dev.folder / "openresponses.toml").write_text('[aliases]\nlasting = ["offline/demo"]\n')
+    until(lambda: "lasting" in [each.id for each in client.models.list().data])
     stored = client.responses.create(model="offline/demo", input="Hello")
     assert dev.get("/_local.json")["websocket_base_url"] != ""
     dev.template.write_text(right.replace("ContentUri: tools/", "ContentUri: {tools"))
@@ -159,11 +165,11 @@ def test_a_template_that_changes_is_run_and_one_that_is_wrong_is_not(dev: Dev) -
     beside.write_text(changed)
     os.replace(beside, dev.template)  # as an editor does
     dev.until_shown("template.yaml changed: the local cloud starts anew")
-    patient = OpenAI(base_url=dev.url, api_key=dev.key, max_retries=5, timeout=PATIENCE)
+    patient = dev.client(retries=5)
     assert patient.responses.retrieve(stored.id) == stored  # who asks meanwhile waits, or is told to come again
     dev.until_shown("template.yaml runs, after ")
     until(lambda: client.responses.retrieve(going_on.id).status == "completed")
-    assert client.responses.create(model="quick", input="Hello").status == "completed"
+    assert client.responses.create(model="lasting", input="Hello").status == "completed"
     assert dev.get("/_local.json")["websocket_base_url"] == ""
     assert dev.console()["problems"] == []
 

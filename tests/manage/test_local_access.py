@@ -44,7 +44,14 @@ def test_each_local_cloud_has_a_file_of_its_own_while_it_runs(tmp_path: Path) ->
         assert [told(origin)["access"] for origin in (one, other)] == [str(each) for each in files]
         assert [stat.S_IMODE(each.stat().st_mode) for each in (folder, *files)] == [0o700, 0o600, 0o600]
         first, second = (json.loads(each.read_text()) for each in files)
-        assert first.keys() == {"AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "OPENAI_API_KEY"}
+        assert first.keys() == {
+            "AWS_ENDPOINT_URL",
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "OPENAI_API_KEY",
+            "pid",
+        }
+        assert first.pop("pid") != second.pop("pid")  # which are no secrets
         assert {*first.values()} & {*second.values()} == set()
         for origin, found in ((one, first), (other, second)):
             assert [each for each in found.values() if each in json.dumps(told(origin))] == []

@@ -42,6 +42,7 @@ class Runner:
         self._stop = asyncio.Event()
         self._templates = Watched(lambda: files_of(template))
         self._files = Watched(lambda: [project / PROJECT_FILE, project / VARIABLES] if project else [])
+        self._began = 0.0
         self._applying = asyncio.Lock()
         self._at_work: asyncio.Future[None] | None = None
 
@@ -53,7 +54,6 @@ class Runner:
         before: Template | None = None
         while following is not None:
             cloud = following
-            began = time.monotonic()
             try:
                 await cloud.__aenter__()
             except Exception as error:
@@ -63,19 +63,25 @@ class Runner:
                 following = self._make(before)
                 continue
             try:
-                await self._entered(cloud, time.monotonic() - began)
+                await self._entered(cloud)
                 before, following = cloud.template, await self._next()
             finally:
-                await cloud.__aexit__(None, None, None)
+                await self._leave(cloud)
 
-    async def _entered(self, cloud: LocalCloud, seconds: float) -> None:
+    async def _leave(self, cloud: LocalCloud) -> None:
+        try:
+            await cloud.__aexit__(None, None, None)
+        except Exception as error:  # the next one may yet run
+            self._log.say(f"the local cloud did not end as it should: {type(error).__name__}: {error}", failed=True)
+
+    async def _entered(self, cloud: LocalCloud) -> None:
         self._cloud = cloud
         await self._apply(cloud)
         if self._ready:
             self._ready(cloud)
             self._ready = None
         else:
-            self._log.say(f"{cloud.template.path} runs, after {seconds:.1f} s")
+            self._log.say(f"{cloud.template.path} runs, after {time.monotonic() - self._began:.1f} s")
 
     async def _next(self) -> LocalCloud | None:
         """The cloud of a changed template; None when this one is to end."""
@@ -104,7 +110,11 @@ class Runner:
                 cloud = self._make(self._path)
             except (TemplateError, ValueError, OSError) as error:
                 self._log.wrong("template", f"{name} changed, and is wrong: {error}: the one of before runs on")
+            except Exception as error:  # what nobody thought of may not end what runs
+                why = f"{type(error).__name__}: {error}"
+                self._log.wrong("template", f"{name} changed, and can't be read: {why}: the one of before runs on")
             else:
+                self._began = time.monotonic()
                 self._log.history.forget("template")
                 self._log.say(f"{name} changed: the local cloud starts anew")
                 return cloud
