@@ -18,9 +18,11 @@ import pytest
 
 from tests.e2e.conftest import CLIENT_KEY, exported
 from tests.fakes.server import FakeUpstream, fake_upstream
+from tests.npm import npm_install
 
 DIALECTS = ("chat_completions", "anthropic", "openai_responses")
 BUILD = Path(__file__).parents[2] / "build/clients"
+CODEX = "0.171.0"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Cloud:
 
 
 @contextmanager
-def _in_a_thread(dialect: str) -> Iterator[FakeUpstream]:
+def in_a_thread(dialect: str) -> Iterator[FakeUpstream]:
     """It answers while the test waits for a client's process."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
@@ -53,9 +55,17 @@ def _in_a_thread(dialect: str) -> Iterator[FakeUpstream]:
 
 
 @pytest.fixture(scope="session")
+def program() -> Path:
+    """Codex CLI."""
+    folder = BUILD / "codex"
+    npm_install(folder, f"@openai/codex@{CODEX}")
+    return folder / "node_modules/.bin/codex"
+
+
+@pytest.fixture(scope="session")
 def upstreams() -> Iterator[dict[str, FakeUpstream]]:
     with ExitStack() as stack:
-        yield {dialect: stack.enter_context(_in_a_thread(dialect)) for dialect in DIALECTS}
+        yield {dialect: stack.enter_context(in_a_thread(dialect)) for dialect in DIALECTS}
 
 
 @contextmanager

@@ -23,10 +23,8 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from tests.clients.conftest import BUILD, DIALECTS, Cloud
-from tests.npm import npm_install
+from tests.clients.conftest import CODEX, DIALECTS, Cloud
 
-VERSION = "0.171.0"
 NOTES = Path(__file__).parent / "notes_server.py"
 PAGE = Path(__file__).parents[2] / "docs/clients.md"
 MODELS = ("unknown", "gpt-5.5", "gpt-6.2-sol")
@@ -73,13 +71,6 @@ class Codex:
         raise AssertionError(f"no request has {texts}")
 
 
-@pytest.fixture(scope="session")
-def program() -> Path:
-    folder = BUILD / "codex"
-    npm_install(folder, f"@openai/codex@{VERSION}")
-    return folder / "node_modules/.bin/codex"
-
-
 @pytest.fixture
 def codex(program: Path, cloud: Cloud, tmp_path: Path) -> Codex:
     home, work = tmp_path / "home", tmp_path / "work"
@@ -111,7 +102,7 @@ everywhere = pytest.mark.parametrize(("dialect", "model"), list(product(DIALECTS
 def test_its_row_has_the_version_that_runs_here() -> None:
     """Each yes is a test below; Codex asks for streams only."""
     row = next(line for line in PAGE.read_text().splitlines() if "tests/clients/test_codex.py" in line)
-    assert f"`@openai/codex@{VERSION}`" in row
+    assert f"`@openai/codex@{CODEX}`" in row
     assert row.count("| yes ") == 5
 
 
