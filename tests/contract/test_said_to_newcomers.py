@@ -80,7 +80,7 @@ MODELS: list[tuple[str, list[str], str, str]] = [
         ["openai/*"],
         "",
         "The model 'mistral/large' does not exist here: there is no provider 'mistral'. "
-        "There is 'openai/gpt-5', 'openai/gpt-5-mini'",
+        "The models here are 'openai/gpt-5', 'openai/gpt-5-mini'",
     ),
     ("gpt-5", [], "", "'gpt-5' names no provider: say it as provider/model, for example 'openai/gpt-5'"),
     ("gpt-5", [], "offline", "'gpt-5' names no provider: say it as provider/model, for example 'openai/gpt-5'"),

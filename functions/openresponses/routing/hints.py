@@ -32,7 +32,7 @@ async def explained(model: str, catalog: Catalog, default_provider: str, allowed
         if await named(f"{provider}/{rest}", catalog, default_provider, allowed):
             return f"There is no provider {head!r} here: did you mean '{provider}/{rest}'?"
     said = f"The model {model!r} does not exist here: there is no provider {head!r}"
-    return f"{said}. There is {_or_more(listed)}" if listed else said
+    return f"{said}. The models here are {_or_more(listed)}" if listed else said
 
 
 def _bare(model: str, listed: Sequence[str], providers: Sequence[str]) -> str:
@@ -51,7 +51,7 @@ def _bare(model: str, listed: Sequence[str], providers: Sequence[str]) -> str:
 def _meant(model: str, listed: Sequence[str]) -> str:
     if near := get_close_matches(model, listed, 1):
         return f": did you mean {near[0]!r}?"
-    return f": there is {_or_more(listed)}" if listed else ""
+    return f": the models here are {_or_more(listed)}" if listed else ""
 
 
 def _may_name(allowed: Sequence[str], provider: str) -> bool:

@@ -20,7 +20,7 @@ from openresponses_dev.manage.models import naming, provider_names
 from openresponses_dev.manage.output import AsJson, show
 from openresponses_dev.manage.presets import PRESETS
 from openresponses_dev.manage.problems import Problem, meant, nearest, warn
-from openresponses_dev.manage.provider_options import ProviderOptions, document_of, settings_of
+from openresponses_dev.manage.provider_options import ProviderOptions, document_of, preset_of, settings_of
 from openresponses_dev.manage.trial import attempt
 
 
@@ -52,6 +52,8 @@ def set_provider(
     options: ProviderOptions = ProviderOptions(),
     where: Where = Where(),
 ) -> int:
+    if not options.json:
+        preset_of(name, options.preset, options.dialect)  # first of all: a misspelt name needs no deployment to be told
     deployment = deployment_at(where)
     document = document_of(name, options)
     parameters.write(deployment, "providers", name, document)
