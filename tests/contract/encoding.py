@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import time
 from collections.abc import AsyncGenerator, Sequence
@@ -38,7 +37,6 @@ from tests.contract.serving import Serving
 from tests.fakes.server import FakeUpstream, dialects, wire_of
 from tests.fakes.wire import Rules
 
-os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "openresponses")  # as `entry` does, where the API's metrics go
 DIALECTS = dialects()
 
 

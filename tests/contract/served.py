@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import httpx2
@@ -12,8 +11,6 @@ from openresponses.api.app import create_app, no_endpoints
 from openresponses.webhooks.endpoints import StoredEndpoints
 from tests.contract.authorized import authorized
 from tests.contract.machine import House
-
-os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "openresponses")  # as `entry` does, where the API's metrics go
 
 
 def client_of(

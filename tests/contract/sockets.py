@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -18,7 +17,6 @@ from openresponses.storage.memory_sockets import Desk, MemorySockets
 from tests.contract.machine import House, Killed
 from tests.unit.kit import Json
 
-os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "openresponses")
 TERMINAL = ("response.completed", "response.failed", "response.incomplete", "error")
 LIFE = 900.0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import httpx2
@@ -14,8 +13,6 @@ from openresponses.api.app import create_app
 from openresponses.entry.compose import Deployment
 from tests.contract.authorized import authorized
 from tests.fakes.mcp_server import TOOLS, mcp_server
-
-os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "openresponses")
 
 SECRET = "sk-of-the-client-0123"
 

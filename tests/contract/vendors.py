@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -35,7 +34,6 @@ from tests.fakes.wire import Rules
 from tests.openresponses_schema import check_response
 from tests.unit.kit import Json
 
-os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "openresponses")  # as `entry` does, where the API's metrics go
 DIALECTS = dialects()
 
 
