@@ -41,7 +41,7 @@ def _bare(model: str, listed: Sequence[str], providers: Sequence[str]) -> str:
         return f"The model {model!r} does not exist here: did you mean {near[0]!r}?"
     by_name = {each.partition("/")[2]: each for each in reversed(listed) if "/" in each}
     near = get_close_matches(model, by_name, 1)
-    example = by_name[near[0]] if near else next(iter(listed), "")
+    example = by_name[near[0]] if near else next(iter(by_name.values()), "")
     said = f"{model!r} names no provider: say it as provider/model"
     if example:
         return f"{said}, for example {example!r}"

@@ -25,7 +25,7 @@ from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.output import AsJson, show
 from openresponses_dev.manage.problems import Problem, meant, warn
-from openresponses_dev.manage.provider_options import read_headers
+from openresponses_dev.manage.provider_options import check_headers, read_headers
 from openresponses_dev.manage.providers import too_near, without_secrets
 
 _SHOWN = 60
@@ -62,6 +62,7 @@ def set_server(
 
 def with_headers(label: str, document: dict[str, JsonValue], names: Sequence[str]) -> str:
     """The document of a server. Reads its headers, after all that can be checked without them. Raises Problem."""
+    check_headers(names)
     server_of(label, json.dumps({**document, "headers": dict.fromkeys(names, "x")}))
     headers = read_headers(names, label)
     text = json.dumps({**document, "headers": headers}, ensure_ascii=False)

@@ -38,12 +38,17 @@ _FIELD = re.compile(r"[!-~](?:[\t -~]*[!-~])?")
 """A header's value: https://www.rfc-editor.org/rfc/rfc9110#section-5.5 (no client may rely on more than ASCII)."""
 
 
-def read_headers(names: Sequence[str], of: str) -> dict[str, JsonValue]:
-    """The value of each is read. Raises Problem, which quotes none."""
+def check_headers(names: Sequence[str]) -> None:
+    """Raises Problem for a name that HTTP can't carry."""
     for name in names:
         if not _TOKEN.fullmatch(name):
             rule = "letters, digits and '-', as in --header X-Team: the value is asked for, and not typed there"
             raise Problem(f"{name.partition(':')[0]!r} is no name of a header that HTTP can carry", rule)
+
+
+def read_headers(names: Sequence[str], of: str) -> dict[str, JsonValue]:
+    """The value of each is read. Raises Problem, which quotes none."""
+    check_headers(names)
     found = {name: read_secret(f"Header {name} of {of}") for name in names}
     for name, value in found.items():
         if not _FIELD.fullmatch(value):
