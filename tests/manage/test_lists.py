@@ -142,7 +142,8 @@ def test_a_table_fits_the_terminal_and_leaves_every_word_whole(full: Cloud, tmp_
         hostile,
     )
     assert full.run(*words).status == 0
-    (key,) = [each for each in json.loads(full.run("keys", "list", "--json").out)["data"] if each["models"]]
+    listed = json.loads(full.run("keys", "list", "--json").out)["data"]
+    key = next(each for each in listed if each["models"] == ["listed/*"])
     for width in (40, 100, 200):
         servers, keys = (at_a_terminal(full, width, command, "list") for command in ("mcp", "keys"))
         assert "[red]x[/red]\\x1b]0;title\\x07" in " ".join(servers.split())
