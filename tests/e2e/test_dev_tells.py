@@ -155,7 +155,7 @@ def test_a_template_that_changes_is_run_and_one_that_is_wrong_is_not(dev: Dev) -
     stored = client.responses.create(model="offline/demo", input="Hello")
     assert dev.get("/_local.json")["websocket_base_url"] != ""
     dev.template.write_text(right.replace("ContentUri: tools/", "ContentUri: {tools"))
-    dev.until_shown("template.yaml changed, and is wrong: ")
+    dev.until_shown("changed, and is wrong: ")
     assert [each["kind"] for each in dev.console()["problems"]] == ["template"]
     assert client.responses.retrieve(stored.id) == stored
 

@@ -76,7 +76,7 @@ def test_a_server_without_options_wants_an_approval_of_each_call_and_offers_all_
         ("odd", "https://", {}, "", "a URL with a host"),
         ("odd", URL, {"allow": ["search", ""]}, "", "allow.1"),
         ("odd", URL, {"label": "other"}, "", "label: there is no such field"),
-        ("odd", URL, {"headers": ["two words"]}, "", "headers.two words"),
+        ("odd", URL, {"headers": ["two words"]}, "", "'two words' is no name of a header"),
         ("odd", URL, {"headers": ["Host"]}, "", "Host is set by this server"),
         ("odd", URL, {"headers": ["x-key"]}, "", "Header x-key of odd is missing"),
         ("odd", URL, {"headers": ["x-key"]}, "hidden\u00e9\n", "header x-key of odd"),
