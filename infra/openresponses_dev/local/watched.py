@@ -19,15 +19,18 @@ class Watched:
         self._seen = self._look()
 
     async def changed(self) -> set[Path]:
-        """Those that changed, came or went, once they stay as they are for a moment."""
+        """Those that changed, came or went, once they stay as they are for a moment. A file that is no longer one of
+        them, or is one from now on, has not changed by that.
+        """
         while True:
             await asyncio.sleep(_LOOK_S)
             before, now = self._seen, self._look()
-            changed = {path for path in before.keys() | now.keys() if before.get(path) != now.get(path)}
+            changed = _differing(before, now)
             if not changed:
+                self._seen = now
                 continue
             while (later := await self._later()) != now:
-                changed |= {path for path in later.keys() | now.keys() if later.get(path) != now.get(path)}
+                changed |= _differing(now, later)
                 now = later
             self._seen = now
             return changed
@@ -38,6 +41,10 @@ class Watched:
 
     def _look(self) -> dict[Path, _Look]:
         return {path: _of(path) for path in self._files()}
+
+
+def _differing(before: dict[Path, _Look], now: dict[Path, _Look]) -> set[Path]:
+    return {path for path in before.keys() & now.keys() if before[path] != now[path]}
 
 
 def _of(path: Path) -> _Look:
