@@ -357,7 +357,7 @@ async def test_an_answer_that_does_not_begin_is_a_timeout(upstream: FakeUpstream
 
 
 async def test_an_answer_that_stops_is_a_timeout(upstream: FakeUpstream) -> None:
-    provider = connect(settings(upstream.url, idle_timeout=0.1))
+    provider = connect(settings(upstream.url, idle_timeout=0.6))
     texts, error = await told(provider, "stall")
     assert (texts, type(error), error.message) == (
         T,
@@ -368,8 +368,8 @@ async def test_an_answer_that_stops_is_a_timeout(upstream: FakeUpstream) -> None
 
 
 async def test_a_slow_answer_is_no_timeout_however_long_it_takes(upstream: FakeUpstream) -> None:
-    provider = connect(settings(upstream.url, first_byte_timeout=1.0, idle_timeout=1.0))
-    deltas = await said(provider, "text;tokens=40;delay_ms=40")
+    provider = connect(settings(upstream.url, first_byte_timeout=1.5, idle_timeout=1.5))
+    deltas = await said(provider, "text;tokens=40;delay_ms=50")
     assert (len([delta for delta in deltas if isinstance(delta, d.Text)]), deltas[-1]) == (40, d.Finish("stop"))
     await provider.aclose()
 

@@ -155,7 +155,7 @@ BROKEN: dict[str, bytes] = {
 async def test_what_is_no_whole_reply_is_an_error(reply: bytes, cut: bool) -> None:
     """`cut`: the end of the connection is the news. Otherwise, where the server says no more, time is."""
     async with Server(reply, once=cut).listening() as port:
-        client = http(port, first_byte_timeout=0.2, idle_timeout=0.2)
+        client = http(port) if cut else http(port, first_byte_timeout=0.2, idle_timeout=0.2)
         with pytest.raises((errors.BrokenOff,) if cut else (errors.BrokenOff, errors.TimedOut)):
             await said(client)
         await client.aclose()

@@ -243,20 +243,27 @@ async def test_whatever_write_a_worker_dies_at_each_call_that_was_answered_is_to
 
 
 class Held:
-    """A state machine that does not begin."""
+    """A state machine that does not begin. `asked` is set once it should."""
 
-    async def start(self, response_id: str, generation: int) -> None: ...
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    async def start(self, response_id: str, generation: int) -> None:
+        self.asked.set()
 
     async def stop(self, response_id: str, generation: int) -> None: ...
 
 
 async def test_one_that_is_not_over_has_the_timeline_that_was_saved_last() -> None:
     script = Script([[*call("clock"), *STOP], [*call("clock"), *STOP], ANSWER])
-    house = House(script, storage=replace(memory_storage(), launcher=Held()), inline_turns=2)
+    held = Held()
+    house = House(script, storage=replace(memory_storage(), launcher=held), inline_turns=2)
     run, record = await house.new.accept(CreateResponse.model_validate({"model": "m", "input": "x", "tools": DECLARED}))
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.5):
-            await house.new.respond(run, record, nowhere, seconds=None, committed=lambda: True)
+    invocation = asyncio.ensure_future(house.new.respond(run, record, nowhere, seconds=None, committed=lambda: True))
+    await held.asked.wait()
+    assert not invocation.done()
+    invocation.cancel()
+    await asyncio.wait([invocation])
     response = await told(house, run.response.id)
     assert response["status"] == "in_progress"
     assert [each["type"] for each in response["serverless:timeline"]] == ["turn", "call", "turn"]
