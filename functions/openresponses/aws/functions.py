@@ -27,17 +27,12 @@ class LambdaFunctions:
         body = json.dumps(payload).encode()
         try:
             failed, answer = await self._aws.run(lambda: self._invoke(function, body))
-            value: JsonValue = json.loads(answer or b"null")
         except StorageUnavailable:
             return ToolOutput("The tool is busy or does not answer. Try again later, or go on without it.", failed=True)
         except Refused as refused:
             _log.error("invoking %s was refused: %s", function, refused)
             return ToolOutput(f"The tool can't be called: {refused.code}. Go on without it.", failed=True)
-        except (ValueError, RecursionError):
-            return ToolOutput("The tool's answer is not JSON.", failed=True)
-        if failed:
-            return ToolOutput(_failure_of(value), failed=True)
-        return ToolOutput(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        return output_of(answer, failed=failed)
 
     def close(self) -> None:
         self._aws.close()
@@ -45,6 +40,17 @@ class LambdaFunctions:
     def _invoke(self, function: str, body: bytes) -> tuple[bool, bytes]:
         answer: dict[str, Any] = self._aws.client("lambda").invoke(FunctionName=function, Payload=body)
         return "FunctionError" in answer, answer["Payload"].read()
+
+
+def output_of(answer: bytes, *, failed: bool) -> ToolOutput:
+    """What the model reads of a function's answer, or of the error document of one that `failed`."""
+    try:
+        value: JsonValue = json.loads(answer or b"null")
+    except (ValueError, RecursionError):
+        return ToolOutput("The tool's answer is not JSON.", failed=True)
+    if failed:
+        return ToolOutput(_failure_of(value), failed=True)
+    return ToolOutput(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def _failure_of(error: JsonValue) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import sys
@@ -14,6 +15,7 @@ from typing import Annotated, Any, cast
 
 from cyclopts import Parameter
 
+from openresponses.aws.functions import output_of
 from openresponses.core.ports import ToolOutput
 from openresponses.core.run import Run
 from openresponses.schema.base import JsonObject
@@ -120,7 +122,10 @@ class _Known:
 
 
 class _Functions:
-    """Lambda functions, invoked by the user's own rights, and never twice."""
+    """Lambda functions, invoked by the user's own rights, and never twice. What a function that failed has logged goes
+    to standard error: the last 4 KB, as Lambda tells them (`LogType`,
+    https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html).
+    """
 
     def __init__(self, deployment: Deployment) -> None:
         config: Any = import_module("botocore.config").Config(
@@ -135,11 +140,13 @@ class _Functions:
         return await asyncio.to_thread(self._invoke, function, payload)
 
     def _invoke(self, function: str, payload: JsonObject) -> ToolOutput:
+        body = json.dumps(payload).encode()
         with translated("lambda"):
-            answer: dict[str, Any] = self._client.invoke(FunctionName=function, Payload=json.dumps(payload).encode())
-        value: object = json.loads(answer["Payload"].read() or b"null")
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        return ToolOutput(text, failed="FunctionError" in answer)
+            answer: dict[str, Any] = self._client.invoke(FunctionName=function, Payload=body, LogType="Tail")
+            output = output_of(answer["Payload"].read(), failed="FunctionError" in answer)
+        if output.failed and (log := base64.b64decode(answer.get("LogResult", "")).decode(errors="replace").strip()):
+            say(log, sys.stderr)
+        return output
 
 
 def _search(deployment: Deployment, query: str) -> int:
