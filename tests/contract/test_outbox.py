@@ -62,7 +62,7 @@ class World:
             guard=Guard(loopback=True),
             now=lambda: self.time,
             new_id=lambda: f"{self.random.getrandbits(128):032x}",
-            seconds=0.3,
+            seconds=30.0,
         )
 
     def ports(self, tenant: str) -> Ports:

@@ -12,9 +12,8 @@ import pytest
 from openresponses.client_keys import ClientKey
 from openresponses.core import deltas as d
 from openresponses.core.errors import ConnectionGone, ProviderUnavailable
-from openresponses.socket.frames import JOINED_SECONDS
 from tests.contract.machine import House, Killed
-from tests.contract.sockets import TERMINAL, Line
+from tests.contract.sockets import TERMINAL, Far, Line
 from tests.openresponses_schema import check_event, check_response
 from tests.unit.kit import Json, Said, Script, usage
 
@@ -27,13 +26,32 @@ def calling(name: str = "get_weather") -> list[Said]:
     return [d.ToolCall("0", "{}", "call_1", name), d.End("0"), usage(3), d.Finish("stop")]
 
 
-class Slow(Script):
-    """Lets others go first after each word."""
+class Patient(Script):
+    """Says so many `first` words only once the word before is out, and lets others go first after each of the rest."""
+
+    def __init__(self, turns: list[list[Said]], first: int = 0) -> None:
+        super().__init__(turns)
+        self.far, self._first = Far(), first
 
     async def stream(self, turn: Any) -> Any:
         async for said in super().stream(turn):
             yield said
             await asyncio.sleep(0.001)
+            if isinstance(said, d.Text) and self._first:
+                self._first -= 1
+                async with asyncio.timeout(10):
+                    while self.far.events[-1].get("delta") != said.text:
+                        await asyncio.sleep(0.001)
+
+
+async def patient(words: list[str], first: int) -> list[str]:
+    """The deltas that went out."""
+    script = Patient([saying(*words)], first)
+    line = await Line(House(script)).open()
+    script.far = line.far
+    frames = await line.create()
+    assert len([frame for frame in frames if frame["type"] != "response.output_text.delta"]) == 8
+    return [frame["delta"] for frame in frames if frame["type"] == "response.output_text.delta"]
 
 
 def house_of(*turns: list[Said], **settings: Any) -> House:
@@ -309,7 +327,7 @@ async def test_a_connection_lives_an_hour() -> None:
 
 
 async def test_a_client_that_leaves_ends_what_is_not_stored() -> None:
-    line = await Line(House(Slow([saying(*["word "] * 50)]))).open()
+    line = await Line(House(Patient([saying(*["word "] * 50)]))).open()
 
     def leave(frame: bytes) -> None:
         line.far.gone = b"delta" in frame
@@ -323,7 +341,7 @@ async def test_a_client_that_leaves_ends_what_is_not_stored() -> None:
 
 
 async def test_a_client_that_leaves_does_not_end_what_is_stored() -> None:
-    line = await Line(House(Slow([saying(*["word "] * 50)]))).open()
+    line = await Line(House(Patient([saying(*["word "] * 50)]))).open()
     line.far.on_post = lambda frame: setattr(line.far, "gone", b"delta" in frame)
     await line.say({"type": "response.create", "model": "m", "input": "x"})
     await line.quiet()
@@ -364,25 +382,13 @@ async def test_deltas_are_joined_where_the_client_is_slow_and_say_the_same() -> 
 
 async def test_deltas_that_come_fast_are_joined_though_the_client_is_fast_and_nothing_else_waits_for_them() -> None:
     words = [f"{n} " for n in range(100)]
-    line = await Line(House(Slow([saying(*words)]))).open()
-    frames = await line.create()
-    deltas = [frame["delta"] for frame in frames if frame["type"] == "response.output_text.delta"]
+    deltas = await patient(words, 1)
     assert ("".join(deltas), deltas[0]) == ("".join(words), "0 "), "the first goes at once"
     assert 2 <= len(deltas) < 50
-    kinds_seen = [frame["type"] for frame in frames if frame["type"] != "response.output_text.delta"]
-    assert len(kinds_seen) == 8
 
 
-async def test_deltas_that_come_slowly_go_out_one_by_one() -> None:
-    class Pondering(Script):
-        async def stream(self, turn: Any) -> Any:
-            async for said in super().stream(turn):
-                await asyncio.sleep(1.2 * JOINED_SECONDS)
-                yield said
-
-    line = await Line(House(Pondering([saying("a", "b", "c")]))).open()
-    frames = await line.create()
-    assert [frame["delta"] for frame in frames if frame["type"] == "response.output_text.delta"] == ["a", "b", "c"]
+async def test_a_delta_goes_out_before_the_next_one_comes() -> None:
+    assert await patient(["a", "b", "c"], 3) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("store", [True, False])

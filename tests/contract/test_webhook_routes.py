@@ -43,7 +43,7 @@ class Api:
         self.house, self.loopback = House(Script([])), loopback
 
     def tenant(self, name: str = "acme") -> Tenant:
-        return self.tenants.setdefault(name, Tenant(name))
+        return self.tenants.setdefault(name, Tenant(name, seconds=1.5))
 
     def ports(self, name: str) -> WebhookPorts:
         ports = self.tenant(name).ports
@@ -160,7 +160,7 @@ async def test_a_test_event_is_sent_now_and_its_answer_is_told(api: Api) -> None
             await sdk.webhooks.test(made.id, event_type="response.completed")
     assert (failure.value.status_code, failure.value.code) == (424, "webhook_not_delivered")
     assert failure.value.type == "external_connector_error"
-    assert "it did not answer within 0.5 seconds" in failure.value.message
+    assert "it did not answer within 1.5 seconds" in failure.value.message
     first = receiver.messages[0]
     assert good(first, made.signing_secret)
     assert json.loads(first.body)["type"] == "response.incomplete"

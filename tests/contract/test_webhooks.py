@@ -50,7 +50,7 @@ JUDGE = OpenAI(api_key="any")
 class Tenant:
     """A tenant's webhooks in memory, at a time that tests set."""
 
-    def __init__(self, name: str = "acme", shelf: Shelf | None = None) -> None:
+    def __init__(self, name: str = "acme", shelf: Shelf | None = None, seconds: float = 30.0) -> None:
         self.time = time.time()
         ids = iter(f"{n:032x}" for n in range(1, 1000))
         self.ports = WebhookPorts(
@@ -59,7 +59,7 @@ class Tenant:
             guard=Guard(loopback=True),
             now=lambda: self.time,
             new_id=lambda: next(ids),
-            seconds=0.5,
+            seconds=seconds,
         )
         self.stored = StoredEndpoints(self.ports)
 
@@ -173,13 +173,13 @@ async def test_exactly_those_are_told_who_have_subscribed() -> None:
 
 
 async def test_endpoints_are_told_side_by_side_and_one_that_fails_is_no_others_trouble() -> None:
-    tenant = Tenant()
+    tenant = Tenant(seconds=1.5)
     async with Receiver().listening() as receiver:
         ids = [(await tenant.add(receiver.url(path)))[0] for path in ("/hang", "/500", "/fine", "/hang", "/hang")]
         began = time.monotonic()
         failed = await notify(tenant.ports, tenant.ended())
         assert time.monotonic() - began < 3 * tenant.ports.seconds * 2
-    late = "it did not answer within 0.5 seconds"
+    late = "it did not answer within 1.5 seconds"
     assert failed == [
         Failed(ids[0], late),
         Failed(ids[1], "it answered with HTTP 500"),
@@ -193,9 +193,9 @@ REASONS = {
     **{f"/{status}": f"it answered with HTTP {status}" for status in (400, 401, 404, 410, 429, 500, 503)},
     "/304": "it answered with HTTP 304 (a redirect is not followed)",
     "/redirect": "it answered with HTTP 307 (a redirect is not followed)",
-    "/hang": "it did not answer within 0.5 seconds",
-    "/late": "it did not answer within 0.5 seconds",
-    "/drip": "it did not answer within 0.5 seconds",
+    "/hang": "it did not answer within 1.5 seconds",
+    "/late": "it did not answer within 1.5 seconds",
+    "/drip": "it did not answer within 1.5 seconds",
     "/close": "the connection to it broke, or what came over it is not HTTP",
     "/cut": "the connection to it broke, or what came over it is not HTTP",
     "/garbage": "the connection to it broke, or what came over it is not HTTP",
@@ -206,7 +206,7 @@ REASONS = {
 
 @pytest.mark.parametrize("path", REASONS)
 async def test_a_success_is_a_status_of_2xx_and_nothing_else(path: str) -> None:
-    tenant = Tenant()
+    tenant = Tenant(seconds=1.5 if "within" in REASONS[path] else 30.0)
     async with Receiver().listening() as receiver:
         endpoint_id, _ = await tenant.add(receiver.url(path))
         failed = await notify(tenant.ports, tenant.ended())
@@ -393,7 +393,7 @@ TOKEN = "planted-url-token"
     "path", [f"/hook/{TOKEN}", f"/500?key={TOKEN}", f"/hang?{TOKEN}", f"/close?{TOKEN}", f"/redirect?{TOKEN}"]
 )
 async def test_no_failure_quotes_a_url(path: str) -> None:
-    tenant = Tenant()
+    tenant = Tenant(seconds=1.5)
     async with Receiver(failures={path: 9}).listening() as receiver:
         endpoint_id, _ = await tenant.add(receiver.url(path))
         (failed,) = await notify(tenant.ports, tenant.ended())
