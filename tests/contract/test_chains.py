@@ -31,8 +31,9 @@ from openresponses.responses.idempotency import IdempotencyKey
 from openresponses.schema.items import Item, Message
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.response import Response
-from openresponses.storage.memory import MemoryStore, memory_storage
-from openresponses.storage.memory_shelf import Shelf
+from openresponses.storage.memory.shelf import Shelf
+from openresponses.storage.memory.storage import memory_storage
+from openresponses.storage.memory.store import MemoryStore
 from tests.bench.metered import size
 from tests.contract.machine import House, Seen
 from tests.contract.storage_suite import (

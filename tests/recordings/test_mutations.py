@@ -23,7 +23,7 @@ from openresponses.routing.router import Router, TenantModels
 from openresponses.schema.events import StreamEvent
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.response import Response
-from openresponses.storage.memory import MemoryParameters
+from openresponses.storage.memory.parameters import MemoryParameters
 from openresponses.transport.links import Request
 from tests.openresponses_schema import check_event, check_response
 from tests.recordings.asking import model_of, provider_of, request_of
