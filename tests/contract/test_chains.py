@@ -526,7 +526,7 @@ async def keyed(house: House, previous_response_id: str | None, n: int) -> str:
     asked = CreateResponse(model="m", input="hello", previous_response_id=previous_response_id)
     key = IdempotencyKey.of(f"{n}", b"")
     run, record = await house.new.accept(asked)
-    assert await house.new.claim(key, run, record) == run.response.id
+    assert await house.new.holdings.claim(key, run, record) == run.response.id
     await house.new.respond(run, record, Seen(), seconds=None, committed=lambda: False, key=key)
     return run.response.id
 
