@@ -15,7 +15,7 @@ from openresponses.routing.catalog import Catalog
 from openresponses.routing.cipher import AeadSeal
 from openresponses.routing.router import Router, TenantModels
 from openresponses.schema.items import Message
-from openresponses.storage.memory import MemoryParameters
+from openresponses.storage.memory.parameters import MemoryParameters
 from tests.contract.machine import House
 from tests.unit.kit import Json, usage
 

@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 from openresponses.core.storage import Storage
 from openresponses.schema.events import StreamEvent
 from openresponses.schema.request import CreateResponse
-from openresponses.storage.memory import memory_storage
-from openresponses.storage.memory_shelf import Shelf
+from openresponses.storage.memory.shelf import Shelf
+from openresponses.storage.memory.storage import memory_storage
 from tests.contract.machine import House, Killed
 from tests.unit.kit import Json, Script
 

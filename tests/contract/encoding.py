@@ -25,7 +25,7 @@ from openresponses.responses.stored import StoredResponses
 from openresponses.routing.catalog import Catalog
 from openresponses.routing.cipher import AeadSeal, of_this_process
 from openresponses.routing.router import Router, TenantModels
-from openresponses.storage.memory import MemoryParameters
+from openresponses.storage.memory.parameters import MemoryParameters
 from openresponses.toolbox import Toolbox
 from openresponses.toolbox.files import ToolFiles
 from openresponses.transport.guard import Guard

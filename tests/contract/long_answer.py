@@ -17,7 +17,7 @@ from openresponses.api.sse import frame
 from openresponses.core.settings import ProviderSettings
 from openresponses.schema.events import StreamEvent
 from openresponses.schema.request import CreateResponse
-from openresponses.transport.link import Request
+from openresponses.transport.links import Request
 from tests.contract.machine import House
 from tests.recordings.mutations import Event, frame_of
 from tests.unit.kit import Models

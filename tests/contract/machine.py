@@ -22,8 +22,8 @@ from openresponses.responses.worker import Worker
 from openresponses.routing.cipher import TenantMarks
 from openresponses.schema.events import StreamEvent
 from openresponses.schema.request import CreateResponse
-from openresponses.storage.memory import memory_storage
-from openresponses.storage.memory_shelf import Shelf
+from openresponses.storage.memory.shelf import Shelf
+from openresponses.storage.memory.storage import memory_storage
 from tests.unit.kit import Json, Ledger, Models, Script, Tools
 
 RETRIES = 5

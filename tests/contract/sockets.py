@@ -13,7 +13,7 @@ from openresponses.socket import lane as lanes
 from openresponses.socket.door import Arrived, Door
 from openresponses.socket.envelope import MAX_FRAME, About, Heir, Sent, heir_of
 from openresponses.socket.ports import Sockets
-from openresponses.storage.memory_sockets import Desk, MemorySockets
+from openresponses.storage.memory.sockets import Desk, MemorySockets
 from tests.contract.machine import House, Killed
 from tests.unit.kit import Json
 

@@ -30,8 +30,8 @@ from openresponses.schema.items import Message
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.response import Response
 from openresponses.storage.dynamodb.storage import aws_storage
-from openresponses.storage.memory import memory_storage
-from openresponses.storage.memory_shelf import Shelf
+from openresponses.storage.memory.shelf import Shelf
+from openresponses.storage.memory.storage import memory_storage
 from tests.contract import ministack
 
 REGION = "us-east-1"

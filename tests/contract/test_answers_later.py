@@ -16,7 +16,7 @@ from openresponses.core.run import OfferedTool, Run
 from openresponses.core.turn import Turn
 from openresponses.responses.worker import HISTORY_PER_TASK, MAX_PARKED
 from openresponses.schema.server_items import HostedToolCall, McpListTools, ServerCall
-from openresponses.storage.memory import MemoryStore
+from openresponses.storage.memory.store import MemoryStore
 from tests.contract.deaths import Life
 from tests.contract.machine import House
 from tests.contract.sockets import Line

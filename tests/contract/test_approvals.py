@@ -16,8 +16,8 @@ from openresponses.responses.create import NewResponses
 from openresponses.responses.stored import StoredResponses
 from openresponses.routing.cipher import TenantMarks
 from openresponses.schema.server_items import HostedToolCall
-from openresponses.storage.memory import memory_storage
-from openresponses.storage.memory_spent import MemorySpent
+from openresponses.storage.memory.spent import MemorySpent
+from openresponses.storage.memory.storage import memory_storage
 from tests.contract.approving import (
     DICE,
     FREE,

@@ -31,8 +31,9 @@ from openresponses.responses.idempotency import IdempotencyKey
 from openresponses.schema.items import Item, Message
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.response import Response
-from openresponses.storage.memory import MemoryStore, memory_storage
-from openresponses.storage.memory_shelf import Shelf
+from openresponses.storage.memory.shelf import Shelf
+from openresponses.storage.memory.storage import memory_storage
+from openresponses.storage.memory.store import MemoryStore
 from tests.bench.metered import size
 from tests.contract.machine import House, Seen
 from tests.contract.storage_suite import (
@@ -525,7 +526,7 @@ async def keyed(house: House, previous_response_id: str | None, n: int) -> str:
     asked = CreateResponse(model="m", input="hello", previous_response_id=previous_response_id)
     key = IdempotencyKey.of(f"{n}", b"")
     run, record = await house.new.accept(asked)
-    assert await house.new.claim(key, run, record) == run.response.id
+    assert await house.new.holdings.claim(key, run, record) == run.response.id
     await house.new.respond(run, record, Seen(), seconds=None, committed=lambda: False, key=key)
     return run.response.id
 

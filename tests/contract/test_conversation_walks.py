@@ -27,7 +27,7 @@ from openresponses.core.turn import Turn
 from openresponses.responses.create import NewResponses
 from openresponses.responses.stored import StoredResponses
 from openresponses.schema.items import Message
-from openresponses.storage.memory import memory_storage
+from openresponses.storage.memory.storage import memory_storage
 from tests.contract.deaths import Life
 from tests.contract.machine import House, Killed
 from tests.contract.served import client_of

@@ -153,7 +153,7 @@ print(*(set(sys.modules) - ready))
 @pytest.mark.parametrize("entry", ["api", "tasks"])
 def test_nothing_of_approvals_is_imported_before_a_request_gives_one(entry: str) -> None:
     found = imported(entry, STORED)
-    assert not {name for name in found if name.endswith((".approvals", ".spending", ".memory_spent"))}
+    assert not {name for name in found if name.endswith((".approvals", ".spending", ".memory.spent"))}
 
 
 async def test_a_server_without_storage_remembers_for_each_tenant_which_approvals_were_spent() -> None:

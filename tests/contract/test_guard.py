@@ -15,7 +15,7 @@ import pytest
 from openresponses.transport import errors
 from openresponses.transport.guard import Guard, host_of, is_public
 from openresponses.transport.http import Http
-from openresponses.transport.link import Request
+from openresponses.transport.links import Request
 from openresponses.transport.pages import fetch
 from tests.contract.ssrf import (
     PRIVATE_HERE,

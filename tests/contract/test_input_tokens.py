@@ -18,7 +18,7 @@ from openresponses.core.settings import ProviderSettings
 from openresponses.dialects import gemini
 from openresponses.dialects._shared.http_dialect import CountingDialect
 from openresponses.schema.request import CreateResponse
-from openresponses.storage.memory_shelf import Shelf
+from openresponses.storage.memory.shelf import Shelf
 from tests.contract import turns
 from tests.contract.vendors import DIALECTS, Vendors, vendors
 from tests.conversations import ENCRYPTED, Conversation, Json, answers, user

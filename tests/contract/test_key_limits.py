@@ -19,7 +19,7 @@ from openresponses.entry.settings import OFFLINE
 from openresponses.routing.catalog import Catalog
 from openresponses.routing.router import Router, TenantModels
 from openresponses.schema.request import CreateResponse
-from openresponses.storage.memory import MemoryParameters
+from openresponses.storage.memory.parameters import MemoryParameters
 from tests.sweeps import Sweep
 from tests.unit.kit import new_run
 from tests.unit.test_sealing import PlainSeal

@@ -115,7 +115,7 @@ async def test_a_dead_turn_stays_counted_as_it_was_held_and_its_place_is_given_b
     vendor = Vendor()
     house = await LimitedHouse(vendor, LIMITS).limited()
     run, _ = await house.new.accept(CreateResponse(model="m", input="say", store=False))
-    await house.new.hold(run)
+    await house.new.holdings.hold(run)
     held = await house.meter()
     assert (held.running, held.requests) == (1, 1)
     assert held.pico_today > usd(0.04)

@@ -250,10 +250,10 @@ async def test_a_message_that_only_prepares_holds_nothing() -> None:
     from openresponses.schema.request import CreateResponse
 
     run, _ = await house.new.accept(CreateResponse.model_validate(asked()), generate=False)
-    assert await house.new.hold(run) is None
+    assert await house.new.holdings.hold(run) is None
     run, _ = await house.new.accept(CreateResponse.model_validate(asked()))
     with pytest.raises(LimitReached):
-        await house.new.hold(run)
+        await house.new.holdings.hold(run)
 
 
 async def test_limits_that_are_set_or_lifted_count_within_a_minute() -> None:

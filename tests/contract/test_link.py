@@ -22,7 +22,8 @@ from cryptography.x509.oid import NameOID
 from openresponses.transport import errors
 from openresponses.transport.guard import Guard
 from openresponses.transport.http import Http
-from openresponses.transport.link import MAX_BARE, MAX_INFLATED, MAX_WAITING, Links, Request
+from openresponses.transport.link import MAX_BARE, MAX_INFLATED, MAX_WAITING
+from openresponses.transport.links import Links, Request
 from tests.contract.ssrf import Names
 
 Said = Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]

@@ -23,8 +23,9 @@ from openresponses.routing.router import Router, TenantModels
 from openresponses.routing.sealing import opened, with_sealed_credentials
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.tools import UpstreamTool
-from openresponses.storage.memory import MemoryParameters, memory_storage
-from openresponses.storage.memory_shelf import Shelf
+from openresponses.storage.memory.parameters import MemoryParameters
+from openresponses.storage.memory.shelf import Shelf
+from openresponses.storage.memory.storage import memory_storage
 from tests.contract.compacting import seal
 from tests.contract.machine import House, Killed
 from tests.contract.storage_suite import AwsBackend, opened_aws

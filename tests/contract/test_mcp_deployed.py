@@ -16,7 +16,7 @@ from openresponses.core.errors import RequestError
 from openresponses.responses.create import NewResponses
 from openresponses.routing.cipher import AeadSeal, of_this_process
 from openresponses.schema.request import CreateResponse
-from openresponses.storage.memory import MemoryParameters
+from openresponses.storage.memory.parameters import MemoryParameters
 from openresponses.toolbox import Toolbox
 from openresponses.toolbox.mcp.listing import McpClients
 from openresponses.toolbox.mcp.servers import ConfiguredServers

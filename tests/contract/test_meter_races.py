@@ -12,7 +12,7 @@ from dataclasses import astuple
 import pytest
 
 from openresponses.core.storage import MAX_RUNNING, DoesNotFit, Limits, Meter, Meters, UsageRow
-from openresponses.storage.memory import memory_storage
+from openresponses.storage.memory.storage import memory_storage
 from tests.contract.meeting import Meeting
 from tests.contract.storage_suite import BACKENDS, EMULATORS, TABLE, AwsBackend, MemoryBackend, opened, opened_aws, rid
 from tests.contract.test_storage_meters import NONE, NOON, bill, ended, hold, row, used, want

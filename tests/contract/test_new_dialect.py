@@ -25,7 +25,7 @@ from openresponses.routing.catalog import Catalog
 from openresponses.schema.content import InputText
 from openresponses.schema.items import Message
 from openresponses.schema.request import CreateResponse
-from openresponses.storage.memory import MemoryParameters
+from openresponses.storage.memory.parameters import MemoryParameters
 
 async def main(parameter, model):
     settings = await Catalog(MemoryParameters({"providers/new": parameter})).provider("new")

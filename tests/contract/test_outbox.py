@@ -19,7 +19,7 @@ from openresponses.core.webhooks import DeadLetter, Registered
 from openresponses.routing.cipher import AeadSeal
 from openresponses.schema.response import Usage
 from openresponses.schema.webhooks import EVENT_TYPES
-from openresponses.storage.memory import memory_storage
+from openresponses.storage.memory.storage import memory_storage
 from openresponses.transport.guard import Guard
 from openresponses.webhooks.endpoints import StoredEndpoints
 from openresponses.webhooks.notify import WebhookPorts

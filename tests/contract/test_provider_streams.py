@@ -31,7 +31,7 @@ from openresponses.dialects.openai_responses.stream import ResponsesDecoder
 from openresponses.schema.base import JsonObject
 from openresponses.transport.errors import EventTooLong, TimedOut, TooLong
 from openresponses.transport.http import MAX_STREAM_BYTES, MAX_WHOLE_BYTES, PIECE, Reply
-from openresponses.transport.link import Request
+from openresponses.transport.links import Request
 from openresponses.transport.sse import MAX_EVENT_BYTES, SseParser
 from tests.contract.test_http_transport import said, settings, turn
 from tests.recordings.mutations import Event, frame_of

@@ -16,7 +16,7 @@ from openresponses.core.settings import Settings
 from openresponses.entry.settings import OFFLINE, built_in
 from openresponses.routing.catalog import Catalog
 from openresponses.routing.router import Router, TenantModels
-from openresponses.storage.memory import MemoryParameters
+from openresponses.storage.memory.parameters import MemoryParameters
 from openresponses.toolbox import Toolbox
 from openresponses.toolbox.files import ToolFiles
 from openresponses.toolbox.lambda_functions import LambdaTools

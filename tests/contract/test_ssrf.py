@@ -16,8 +16,9 @@ from openresponses.schema.response import Response
 from openresponses.schema.server_items import McpCall, McpListTools, WebSearchCall
 from openresponses.schema.tools import McpTool, WebSearchTool
 from openresponses.schema.webhooks import EVENT_TYPES
-from openresponses.storage.memory import MemoryParameters, memory_storage
-from openresponses.storage.memory_shelf import Shelf
+from openresponses.storage.memory.parameters import MemoryParameters
+from openresponses.storage.memory.shelf import Shelf
+from openresponses.storage.memory.storage import memory_storage
 from openresponses.toolbox.mcp.listing import McpClients
 from openresponses.toolbox.mcp.source import McpSource
 from openresponses.toolbox.source import ToolFailed

@@ -12,8 +12,8 @@ from openresponses.aws.clients import Aws
 from openresponses.aws.launcher import StepFunctionsLauncher
 from openresponses.core.errors import NotStarted, StorageUnavailable, Superseded
 from openresponses.core.records import Claim
-from openresponses.storage.memory import memory_storage
-from openresponses.storage.memory_shelf import Shelf
+from openresponses.storage.memory.shelf import Shelf
+from openresponses.storage.memory.storage import memory_storage
 from tests.contract.storage_suite import (
     BACKENDS,
     UNICODE,

@@ -13,7 +13,7 @@ from openresponses.core.errors import Superseded
 from openresponses.routing.cipher import Box, of_this_process
 from openresponses.socket.ports import Sockets
 from openresponses.storage.dynamodb import sockets as dynamo
-from openresponses.storage.memory_sockets import Desk, MemorySockets
+from openresponses.storage.memory.sockets import Desk, MemorySockets
 from tests.contract.storage_suite import BACKENDS, BUCKET, TABLE, UNICODE, AwsBackend, MemoryBackend, opened, text
 
 KEYS = of_this_process()

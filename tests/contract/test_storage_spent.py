@@ -9,7 +9,7 @@ import pytest
 
 from openresponses.core.storage import Spent
 from openresponses.schema.limits import MAX_APPROVALS
-from openresponses.storage.memory_spent import MemorySpent
+from openresponses.storage.memory.spent import MemorySpent
 from tests.contract.storage_suite import BACKENDS, AwsBackend, MemoryBackend, opened, opened_aws, rid
 
 DAY = 86_400

@@ -18,7 +18,8 @@ from openresponses.routing.catalog import Catalog
 from openresponses.routing.router import Router, TenantModels
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.response import Usage
-from openresponses.storage.memory import MemoryParameters, memory_storage
+from openresponses.storage.memory.parameters import MemoryParameters
+from openresponses.storage.memory.storage import memory_storage
 from tests.contract.machine import House, Killed
 from tests.contract.served import client_of
 from tests.contract.test_durable import DECLARED, Fragile

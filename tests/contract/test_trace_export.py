@@ -14,7 +14,7 @@ import pytest
 from openresponses.core.spans import SpanContext, telling
 from openresponses.entry.api import build
 from openresponses.entry.compose import Deployment
-from openresponses.storage.memory import MemoryParameters
+from openresponses.storage.memory.parameters import MemoryParameters
 from openresponses.tracing.exporter import MAX_SENT, MAX_SPANS, PAUSE, Exporter
 from openresponses.tracing.headers import headers_in
 from openresponses.tracing.span import LONGEST, RecordedSpan

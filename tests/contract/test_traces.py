@@ -28,7 +28,7 @@ from openresponses.routing.catalog import Catalog
 from openresponses.routing.router import Router, TenantModels
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.server_items import McpListTools, ServerCall
-from openresponses.storage.memory import MemoryParameters
+from openresponses.storage.memory.parameters import MemoryParameters
 from openresponses.tracing.exporter import Exporter
 from openresponses.tracing.traces import TenantTraces
 from tests.contract.collector import Collector, attributes, collecting

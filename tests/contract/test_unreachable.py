@@ -19,7 +19,7 @@ from openresponses.core.settings import Settings
 from openresponses.dialects import connect
 from openresponses.routing.catalog import Catalog
 from openresponses.routing.router import Router, TenantModels
-from openresponses.storage.memory import MemoryParameters
+from openresponses.storage.memory.parameters import MemoryParameters
 from tests.contract.machine import House
 from tests.contract.served import sdk_of
 from tests.contract.test_link import certificate, served_with

@@ -14,7 +14,7 @@ from openresponses.schema.request import CreateResponse
 from openresponses.schema.response import Response
 from openresponses.schema.server_items import WebSearchCall
 from openresponses.schema.tools import WebSearchTool
-from openresponses.storage.memory import MemoryParameters
+from openresponses.storage.memory.parameters import MemoryParameters
 from openresponses.toolbox import Toolbox
 from openresponses.toolbox.lambda_functions import LambdaTools
 from openresponses.toolbox.source import ToolMisconfigured

@@ -12,7 +12,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from openresponses.core.citations import HOW_TO_CITE
-from openresponses.storage.memory import MemoryParameters
+from openresponses.storage.memory.parameters import MemoryParameters
 from openresponses.toolbox.web_search.source import WebSearch
 from tests.contract.vendors import DIALECTS, Vendors, vendors
 from tests.fakes.search import KEY, Answer, FakeSearch, fake_search

@@ -25,8 +25,8 @@ from openresponses.core.records import TERMINAL_STATUSES
 from openresponses.core.webhooks import MAX_ENDPOINTS, DeadLetter
 from openresponses.routing.cipher import AeadSeal
 from openresponses.schema.webhooks import EVENT_TYPES, EventType
-from openresponses.storage.memory import memory_storage
-from openresponses.storage.memory_shelf import Shelf
+from openresponses.storage.memory.shelf import Shelf
+from openresponses.storage.memory.storage import memory_storage
 from openresponses.transport.guard import Guard
 from openresponses.webhooks.endpoints import MAX_SECRETS, StoredEndpoints
 from openresponses.webhooks.events import Ended, event_of

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import httpx2
 
 from openresponses.transport.errors import BrokenOff
-from openresponses.transport.link import Request
+from openresponses.transport.links import Request
 
 
 class Said:

@@ -24,10 +24,10 @@ from openresponses.prices import Prices
 from openresponses.routing.catalog import Catalog
 from openresponses.routing.cipher import AeadSeal, of_this_process
 from openresponses.routing.router import Router, TenantModels
-from openresponses.storage.memory import MemoryParameters
+from openresponses.storage.memory.parameters import MemoryParameters
 from openresponses.toolbox import Toolbox
 from openresponses.toolbox.files import ToolFiles
-from openresponses.transport.link import Links
+from openresponses.transport.links import Links
 from openresponses_dev.local.gateway.server import HttpServer
 from tests.contract.authorized import authorized
 from tests.contract.machine import House

@@ -23,8 +23,8 @@ from openresponses.routing.router import Router, TenantModels
 from openresponses.schema.events import StreamEvent
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.response import Response
-from openresponses.storage.memory import MemoryParameters
-from openresponses.transport.link import Request
+from openresponses.storage.memory.parameters import MemoryParameters
+from openresponses.transport.links import Request
 from tests.openresponses_schema import check_event, check_response
 from tests.recordings.asking import model_of, provider_of, request_of
 from tests.recordings.mutations import Mutation, mutation

@@ -28,8 +28,8 @@ from openresponses.responses.worker import HISTORY_PER_TASK, Worker
 from openresponses.schema.request import CreateResponse
 from openresponses.schema.response import Response
 from openresponses.schema.server_items import HostedToolCall
-from openresponses.storage.memory import memory_storage
-from openresponses.storage.memory_shelf import Shelf
+from openresponses.storage.memory.shelf import Shelf
+from openresponses.storage.memory.storage import memory_storage
 from tests.contract.machine import Seen
 from tests.statemachine.machine import STATE_MACHINE, WORKER, Machine, target
 from tests.stream_checker import check_stream

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from openresponses.storage.memory import MemoryParameters
+from openresponses.storage.memory.parameters import MemoryParameters
 from openresponses.toolbox.mcp.servers import ConfiguredServer, ConfiguredServers, parse_server
 from openresponses.toolbox.source import ToolMisconfigured
 

@@ -15,7 +15,7 @@ from openresponses.core.turn import Turn, turn_of
 from openresponses.routing.catalog import Catalog
 from openresponses.routing.router import Router, TenantModels
 from openresponses.schema.response import Usage
-from openresponses.storage.memory import MemoryParameters
+from openresponses.storage.memory.parameters import MemoryParameters
 from tests.unit.kit import Said, Script, new_run, usage
 from tests.unit.test_sealing import PlainSeal
 
@@ -87,7 +87,7 @@ from openresponses.entry.api import build
 from openresponses.prices import Prices
 from openresponses.routing.catalog import Catalog
 from openresponses.routing.router import Router, TenantModels
-from openresponses.storage.memory import MemoryParameters
+from openresponses.storage.memory.parameters import MemoryParameters
 from tests.unit.kit import Script
 from tests.unit.test_pricing import TEXT, turn
 from tests.unit.test_sealing import PlainSeal

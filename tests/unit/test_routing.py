@@ -32,7 +32,7 @@ from openresponses.routing.connections import FAILURES, MAX_TARGETS, OPEN_SECOND
 from openresponses.routing.router import CIRCUIT_OPEN, Router, TenantModels
 from openresponses.routing.targets import NOT_CONFIGURED, Target, targets_of
 from openresponses.schema.request import CreateResponse
-from openresponses.storage.memory import MemoryParameters
+from openresponses.storage.memory.parameters import MemoryParameters
 from tests.unit.kit import Said, new_run
 from tests.unit.test_sealing import PlainSeal
 

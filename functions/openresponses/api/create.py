@@ -38,10 +38,10 @@ async def create(call: Call) -> Response:
         key = None
     claimed = bool(key or run.lock or run.approved)
     if claimed:
-        earlier = await new.claim(key, run, record)
+        earlier = await new.holdings.claim(key, run, record)
         if earlier != run.response.id:
             return await _again(call, asked, earlier)
-    left = await new.hold(run, key, claimed=claimed)
+    left = await new.holdings.hold(run, key, claimed=claimed)
     return await _answer(call, asked, run, record, key, claimed, rate_limits(left))
 
 

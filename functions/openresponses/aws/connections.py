@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 from ..core.errors import ConnectionGone
 from ..transport.errors import TimedOut, TransportError, Unreachable
 from ..transport.http import KEEP_ALIVE_SECONDS, tls
-from ..transport.link import Links, Request
+from ..transport.links import Links, Request
 from .session import session, session_lock
 from .signing import signed
 

@@ -109,7 +109,7 @@ class Deployment:
             raise ValueError(f"OPENRESPONSES_OTLP_ENDPOINT: {error}") from None
 
     def _remembered(self, tenant: str) -> "Spent":
-        from ..storage.memory_spent import MemorySpent
+        from ..storage.memory.spent import MemorySpent
 
         return MemorySpent(self._spent.setdefault(tenant, {}))
 
@@ -207,7 +207,7 @@ def _storage(settings: AwsSettings, clients: "Aws") -> "partial[Storage]":
 
 
 def _unconfigured(settings: AwsSettings) -> tuple[Parameters, Keys, list[ToolSource]]:
-    from ..storage.memory import MemoryParameters
+    from ..storage.memory.parameters import MemoryParameters
 
     return MemoryParameters(), of_this_process(), [*tool_files(settings)]
 

@@ -251,6 +251,7 @@ def new_response(request: CreateResponse, response_id: str, created_at: int) -> 
         id=response_id,
         created_at=created_at,
         model=request.model,
+        status="queued" if request.background else "in_progress",
         tools=tools,
         text=_echo_text(request.text),
         conversation=request.conversation,

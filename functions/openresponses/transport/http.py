@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlj
 
 from .errors import BadStatus, NotAStream, Redirected, TimedOut, TooLong, TransportError
 from .guard import Guard
-from .link import Links, Method, Request
+from .links import Links, Method, Request
 
 KEEP_ALIVE_SECONDS = 60.0
 """Below what vendors' load balancers keep idle connections for, and long enough to bridge a tool's run."""

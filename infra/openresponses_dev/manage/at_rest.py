@@ -14,7 +14,7 @@ from openresponses.core.errors import KitError
 from openresponses.core.storage import Storage
 from openresponses.storage.dynamodb.storage import aws_storage
 from openresponses_dev.manage.deployment import Deployment
-from openresponses_dev.manage.problems import Problem, translated
+from openresponses_dev.manage.problems import Problem, as_problem, translated
 
 _EXPECTED = ("ConditionalCheckFailedException", "NoSuchKey", "ParameterNotFound", "ParameterAlreadyExists")
 """Refusals of AWS that the functions' code understands."""
@@ -44,10 +44,8 @@ class DeploymentAws(Aws):
 
 def storage_of(deployment: Deployment, tenant: str, aws: Aws | None = None) -> Storage:
     """Raises Problem for what is no name of a tenant."""
-    try:
+    with as_problem(ValueError):
         check_tenant(tenant)
-    except ValueError as error:
-        raise Problem(str(error)) from None
     return aws_storage(
         aws or DeploymentAws(deployment),
         table=deployment.table,

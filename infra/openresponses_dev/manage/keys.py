@@ -11,15 +11,13 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from openresponses.client_keys import ClientKey, make, new_token, parse
-from openresponses.core.storage import Limits
-from openresponses.storage.dynamodb.client_keys import UnknownKey, end_of, list_keys, revoke_key, store_key
-from openresponses.storage.dynamodb.limits import limits_update
+from openresponses.storage.dynamodb.client_keys import UnknownKey, list_keys, revoke_key, store_key
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
-from openresponses_dev.manage.limits import Asked, document_of, limits_from, limits_of, words
+from openresponses_dev.manage.limits import Asked, document_of, first_limits, limits_from, limits_of, words
 from openresponses_dev.manage.offered import unserved
 from openresponses_dev.manage.output import AsJson, show
-from openresponses_dev.manage.problems import Problem, meant, translated, warn
+from openresponses_dev.manage.problems import Problem, as_problem, meant, translated, warn
 
 _SPAN = re.compile(r"([1-9][0-9]{0,5})([hdwy])")
 _SECONDS = {"h": 3_600, "d": 86_400, "w": 7 * 86_400, "y": 365 * 86_400}
@@ -55,7 +53,7 @@ def create_key(
     limits = limits_from(asked)
     deployment = deployment_at(where)
     now, token = time.time(), new_token()
-    try:
+    with as_problem(ValueError):
         key = make(
             token,
             tenant,
@@ -66,11 +64,8 @@ def create_key(
             reasoning=reasoning or "",
             expires_at=_end(expires, now),
         )
-    except ValueError as error:
-        raise Problem(str(error)) from None
     with translated("dynamodb"):
-        updates = [] if limits == Limits() else [limits_update(key.tenant, key.id, limits, end_of(key))]
-        store_key(deployment.client("dynamodb"), deployment.table, key, updates)
+        store_key(deployment.client("dynamodb"), deployment.table, key, first_limits(key, limits))
     for warning in unserved(deployment, key.models, key.mcp):
         warn(warning)
     ends = f"until {_date(key.expires_at)}" if key.expires_at else "until it is revoked"

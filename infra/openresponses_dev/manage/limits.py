@@ -6,20 +6,20 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from decimal import Decimal, InvalidOperation
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
-from openresponses.client_keys import check_tenant, parse
+from openresponses.client_keys import ClientKey, check_tenant, parse
 from openresponses.core.bill import PER_DOLLAR
 from openresponses.core.storage import MAX_RUNNING, Limits
-from openresponses.storage.dynamodb.client_keys import find_key, list_keys
-from openresponses.storage.dynamodb.limits import change_limits, find_limits
+from openresponses.storage.dynamodb.client_keys import end_of, find_key, list_keys
+from openresponses.storage.dynamodb.limits import change_limits, find_limits, limits_update
 from openresponses_dev.local.limit_words import NONE, usd, words
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.output import AsJson, show
-from openresponses_dev.manage.problems import Problem, meant, translated
+from openresponses_dev.manage.problems import Problem, as_problem, meant, translated
 
 _WITHOUT_KEYS = ("jwt-", "iam-")
 """How the ids of those begin whom a token, or a signature of AWS, lets in. No key's does: it has no hyphen."""
@@ -61,7 +61,8 @@ def _owner(deployment: Deployment, key_id: str, tenant: str | None) -> str:
     if key_id.startswith(_WITHOUT_KEYS):
         if tenant is None:
             raise Problem(f"{key_id} is a caller without a key: name its tenant", "--tenant")
-        _checked(tenant)
+        with as_problem(ValueError):
+            check_tenant(tenant)
         return tenant
     with translated("dynamodb"):
         found = find_key(deployment.client("dynamodb"), deployment.table, key_id)
@@ -82,18 +83,12 @@ def limit_tenant(
     where: Where = Where(),
 ) -> int:
     """A limit that is not named stays as it is."""
-    _checked(tenant)
+    with as_problem(ValueError):
+        check_tenant(tenant)
     deployment = deployment_at(where)
     limits = _change(deployment, asked, tenant, None)
     say(f"tenant {tenant}: {words(limits)}; in {deployment.title}, in force within 60 s")
     return 0
-
-
-def _checked(tenant: str) -> None:
-    try:
-        check_tenant(tenant)
-    except ValueError as error:
-        raise Problem(str(error)) from None
 
 
 def list_tenants(*, as_json: AsJson = False, where: Where = Where()) -> int:
@@ -116,6 +111,11 @@ def limits_of(deployment: Deployment, owners: Sequence[tuple[str, str | None]]) 
     """Of keys (tenant, id), and of tenants (tenant, None). Raises Problem."""
     with translated("dynamodb"):
         return find_limits(deployment.client("dynamodb"), deployment.table, owners) if owners else []
+
+
+def first_limits(key: ClientKey, limits: Limits) -> list[dict[str, Any]]:
+    """What `store_key` writes besides a new key: nothing where nothing limits it."""
+    return [] if limits == Limits() else [limits_update(key.tenant, key.id, limits, end_of(key))]
 
 
 def limits_from(asked: Asked, before: Limits = Limits()) -> Limits:

@@ -91,6 +91,15 @@ class AwsRefused(Problem):
 
 
 @contextmanager
+def as_problem(*kinds: type[Exception]) -> Generator[None]:
+    """What is raised within of these kinds, as a problem in its own words."""
+    try:
+        yield
+    except kinds as error:
+        raise Problem(str(error)) from None
+
+
+@contextmanager
 def translated(service: str) -> Generator[None]:
     """What botocore raises within, as problems. `service` is IAM's prefix, such as `states`."""
     errors: Any = import_module("botocore.exceptions")

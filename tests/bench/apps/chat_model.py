@@ -9,7 +9,7 @@ from openresponses.dialects import connect
 from openresponses.routing.catalog import Catalog
 from openresponses.routing.cipher import AeadSeal, of_this_process
 from openresponses.routing.router import Router, TenantModels
-from openresponses.storage.memory import MemoryParameters
+from openresponses.storage.memory.parameters import MemoryParameters
 from tests.bench.apps.cheap_model import build
 
 PROVIDER = {"dialect": "chat_completions", "base_url": os.environ["BENCH_UPSTREAM"]}

@@ -16,7 +16,8 @@ from .._shared.events import Decoder
 from .._shared.json import count, fields, objects, text
 from .._shared.naming import CallIds, Naming, tool_names
 from .._shared.values import usage
-from .items import CallItem, CompactionItem, MessageItem, OtherItem, OutputItem, ReasoningItem, UpstreamItem
+from .items import CallItem, CompactionItem, OtherItem, OutputItem, ReasoningItem, UpstreamItem
+from .message_item import MessageItem
 
 _IMPLIED = (
     ("response.output_text", "message"),

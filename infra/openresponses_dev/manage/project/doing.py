@@ -31,8 +31,8 @@ from openresponses.storage.dynamodb.limits import change_limits, find_limits, li
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.at_rest import done, storage_of
 from openresponses_dev.manage.deployment import Deployment
-from openresponses_dev.manage.limits import limits_of
-from openresponses_dev.manage.problems import AwsRefused, Problem, translated
+from openresponses_dev.manage.limits import first_limits, limits_of
+from openresponses_dev.manage.problems import AwsRefused, Problem, as_problem, translated
 from openresponses_dev.manage.project.difference import Change, title
 from openresponses_dev.manage.project.entries import WEB_SEARCH, Document, limits_document
 from openresponses_dev.manage.project.sections import limits_from_document
@@ -154,8 +154,7 @@ def _make_key(client: Any, table: str, change: Change) -> str:
     found = find_key(client, table, known) if known else None
     if found and ended(found, time.time()) is None:
         raise _ChangedMeanwhile
-    updates = [] if limits == Limits() else [limits_update(key.tenant, key.id, limits, end_of(key))]
-    store_key(client, table, key, [name_update(key, known), *updates])
+    store_key(client, table, key, [name_update(key, known), *first_limits(key, limits)])
     return token
 
 
@@ -178,7 +177,7 @@ def _change_key(client: Any, table: str, change: Change, key: ClientKey, documen
 def _made(token: str, change: Change) -> ClientKey:
     document, now = change.after or {}, time.time()
     models, mcp, _ = _permissions(document)
-    try:
+    with as_problem(ValueError):
         return make(
             token,
             change.entry.tenant,
@@ -189,8 +188,6 @@ def _made(token: str, change: Change) -> ClientKey:
             reasoning=str(document.get("reasoning", "")),
             expires_at=change.ends.of(int(now)),
         )
-    except ValueError as error:
-        raise Problem(str(error)) from None
 
 
 def _permissions(document: Document) -> tuple[tuple[str, ...], tuple[str, ...], int | None]:

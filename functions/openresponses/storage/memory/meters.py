@@ -1,10 +1,10 @@
 """What keys and tenants may take, and have taken, in memory."""
 
-from ..core.bill import Bill
-from ..core.storage import DoesNotFit, Limits, Meter, UsageRow, Want
-from .memory_shelf import Shelf
-from .meter_state import Kept
-from .usage_rows import rows_of, summed
+from ...core.bill import Bill
+from ...core.storage import DoesNotFit, Limits, Meter, UsageRow, Want
+from ..meter_state import Kept
+from ..usage_rows import rows_of, summed
+from .shelf import Shelf
 
 
 class MemoryMeters:

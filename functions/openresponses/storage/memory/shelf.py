@@ -1,4 +1,4 @@
-"""What one tenant has stored, in memory. Values are kept as JSON, so that nobody shares an object with the storage."""
+"""What one tenant has stored, in memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,18 +6,25 @@ from functools import cache
 
 from pydantic import TypeAdapter
 
-from ..core.conversations import Lock
-from ..core.errors import ConversationLocked, Superseded
-from ..core.records import Claim
-from ..core.storage import UsageRow
-from ..core.webhooks import DeadLetter, Registered
-from ..schema.items import Item
-from .meter_state import Kept
+from ...core.conversations import Lock
+from ...core.errors import ConversationLocked, Superseded
+from ...core.loading import Allowance
+from ...core.records import Batch, Claim, Record
+from ...core.storage import UsageRow
+from ...core.webhooks import DeadLetter, Registered
+from ...schema.events import Event
+from ...schema.items import Item
+from ..meter_state import Kept
 
 
 @cache
 def items_adapter() -> TypeAdapter[list[Item]]:
     return TypeAdapter(list[Item])
+
+
+@cache
+def events_adapter() -> TypeAdapter[list[Event]]:
+    return TypeAdapter(list[Event])
 
 
 @dataclass
@@ -32,6 +39,16 @@ class Entry:
     owed: str | None = None
     log: dict[int, bytes] = field(default_factory=dict[int, bytes])
     answers: dict[str, str] = field(default_factory=dict[str, str])
+
+    def load(self, within: Allowance) -> Record:
+        within.take(len(self.record))
+        return Record.model_validate_json(self.record)
+
+    def append(self, batch: Batch) -> None:
+        """Raises Superseded if there is a batch of this number."""
+        if batch.number in self.log:
+            raise Superseded("Another worker writes this log")
+        self.log[batch.number] = events_adapter().dump_json(batch.events)
 
 
 @dataclass

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ..core.errors import Superseded
+from ...core.errors import Superseded
 
 START_SECONDS, LEASE_SECONDS = 60.0, 30.0
 
