@@ -25,8 +25,8 @@ from openresponses_dev.cli.chat.slash import is_command
 from openresponses_dev.local.answer.calls import Event
 from openresponses_dev.local.answer.plain import PlainView
 from openresponses_dev.manage.problems import Problem
-from tests.local.local_project import PATIENCE, ROOT, environment
-from tests.screen import Terminal
+from tests.local.chatting import at_a_terminal, chat, listed
+from tests.local.local_project import PATIENCE, environment
 
 CALL = {"type": "serverless:calculator", "name": "calculator", "arguments": '{"e":"1+1"}', "status": "in_progress"}
 
@@ -61,7 +61,7 @@ def item(stage: str, **fields: Any) -> Event:
         ([item("done", **{**CALL, "status": "failed", "output": "no"})], "<- calculator [failed]: no\n"),
         (
             [item("done", type="function_call", name="f", arguments="{}", call_id="c")],
-            "-> f({})\n(a function of the client: not run here)\n",
+            "-> f({})\n(this call is for the client, and not run here)\n",
         ),
         ([{"type": "response.failed", "response": {"error": {"message": "upstream"}}}], "(failed: upstream)\n"),
         (
@@ -217,39 +217,6 @@ def test_a_path_is_no_command(line: str, command: bool) -> None:
     assert is_command(line) is command
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the server runs."""
-    return tmp_path_factory.mktemp("dev")
-
-
-@pytest.fixture(scope="module")
-def server(folder: Path) -> Iterator[dict[str, str]]:
-    """The exports of a server that runs the project's own template."""
-    command = [sys.executable, "-m", "openresponses_dev.cli.cli", "dev", "--port", "0", "--no-reload", "--keep-nothing"]
-    command += ["--template", str(ROOT / "template.yaml")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder, env=environment()) as process:
-        assert process.stdout
-        lines = [process.stdout.readline().removeprefix("export ").rstrip("\n") for _ in range(2)]
-        yield dict(line.split("=", 1) for line in lines)
-        process.send_signal(signal.SIGTERM)
-
-
-def chat(
-    env: dict[str, str], *arguments: str, stdin: str = "", cwd: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "openresponses_dev.cli.cli", "chat", *arguments]
-    return subprocess.run(
-        command, input=stdin, capture_output=True, text=True, env={**environment(), **env}, timeout=PATIENCE, cwd=cwd
-    )
-
-
-def listed(server: dict[str, str]) -> list[dict[str, Any]]:
-    headers = {"authorization": f"Bearer {server['OPENAI_API_KEY']}"}
-    answer = httpx2.get(f"{server['OPENAI_BASE_URL']}/responses", headers=headers, timeout=PATIENCE)
-    return list(answer.raise_for_status().json()["data"])
-
-
 @pytest.mark.xdist_group("local-chat")
 def test_standard_output_is_the_answer_alone(server: dict[str, str]) -> None:
     done = chat(server, "--tool", "serverless:calculator", "calculate", "2+2")
@@ -336,16 +303,6 @@ def test_without_a_server_it_is_said_how_to_start_one(monkeypatch: pytest.Monkey
     with pytest.raises(Problem, match="there is no server to talk to") as raised:
         find_server(None, None, {})
     assert "openresponses dev in another terminal" in raised.value.mend
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
-
-
-def at_a_terminal(server: dict[str, str], state: Path, *words: str, columns: int = 100, **env: str) -> Terminal:
-    named = {**environment(), **server, "XDG_STATE_HOME": str(state), "TERM": "xterm-256color", **env}
-    return Terminal("chat", *words, env=named, columns=columns, cwd=str(state.parent))
 
 
 @pytest.mark.xdist_group("local-chat")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from openresponses_dev.local.answer.calls import Event, shown_call
+from openresponses_dev.local.answer.calls import Event, handed_call, shown_call
 from openresponses_dev.manage.problems import Problem
 
 SUFFIXES = (".md", ".json")
@@ -44,8 +44,10 @@ def _part(item: Event) -> str:
         return f"## {who}\n\n{_said(item.get('content'))}"
     if call := shown_call(item):
         return f"**{call.name}**`({call.arguments})`\n\n{_fenced(call.output or call.status)}"
-    if item.get("type") == "function_call":
-        return f"**{item.get('name')}**`({item.get('arguments') or ''})` was not run."
+    if call := handed_call(item):
+        return f"**{call.name}**`({call.arguments})` {call.status}."
+    if item.get("type") == "mcp_approval_response":
+        return "Approved." if item.get("approve") else "Refused."
     if item.get("type") == "reasoning":
         parts: list[Event] = item.get("summary") or item.get("content") or []
         thought = "\n".join(str(part.get("text", "")) for part in parts)

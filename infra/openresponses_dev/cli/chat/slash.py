@@ -9,8 +9,10 @@ from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import fill
 
+from openresponses_dev.cli.chat.approving import Approver
 from openresponses_dev.cli.chat.client import TurnFailed
 from openresponses_dev.cli.chat.conversation import Conversation
+from openresponses_dev.cli.chat.offered import tool_of, word_of
 from openresponses_dev.cli.chat.saved import save
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage.problems import Problem
@@ -18,7 +20,7 @@ from openresponses_dev.manage.problems import Problem
 HELP = {
     "/help": "this list",
     "/model [NAME]": "answer with this model; without a name, list those that there are",
-    "/tools [TYPE...]": "offer these tools, such as serverless:calculator; `/tools none` offers none",
+    "/tools [TYPE...]": "offer these tools, such as serverless:calculator or mcp:LABEL; `/tools none` offers none",
     "/save FILE": "write the conversation as Markdown (.md) or as JSON (.json)",
     "/new": "begin a new conversation",
     "/exit": "leave, as Ctrl-D does",
@@ -39,8 +41,8 @@ def is_command(line: str) -> bool:
 
 
 class Commands:
-    def __init__(self, conversation: Conversation) -> None:
-        self._conversation, self._settings = conversation, conversation.settings
+    def __init__(self, conversation: Conversation, approver: Approver) -> None:
+        self._conversation, self._settings, self._approver = conversation, conversation.settings, approver
         self._saved: set[Path] = set()
         self._do: dict[str, Callable[[Sequence[str]], None]] = {
             "/help": self._help,
@@ -90,11 +92,12 @@ class Commands:
 
     def _tools(self, words: Sequence[str]) -> None:
         if words:
-            tools = [] if list(words) == ["none"] else [{"type": each} for each in words]
+            tools = [] if list(words) == ["none"] else [tool_of(each) for each in words]
+            self._approver.forget()  # a label may name another server now
             self._settings.pop("tools", None)
             if tools:
                 self._settings["tools"] = tools
-        offered = [each["type"] for each in self._settings.get("tools", [])]
+        offered = [word_of(each) for each in self._settings.get("tools", [])]
         say(f"tools: {', '.join(offered) or 'none'}")
 
     def _save(self, words: Sequence[str]) -> None:
@@ -107,4 +110,5 @@ class Commands:
 
     def _new(self, words: Sequence[str]) -> None:
         self._conversation.forget()
+        self._approver.forget()
         say("a new conversation")
