@@ -19,6 +19,7 @@ import pytest
 
 from openresponses_dev.cli.chat.client import Client, TurnFailed
 from openresponses_dev.cli.chat.conversation import Conversation
+from openresponses_dev.cli.chat.saved import save
 from openresponses_dev.cli.chat.server import Server, find_server, mended
 from openresponses_dev.cli.chat.signals import Stopping
 from openresponses_dev.cli.chat.slash import is_command
@@ -186,6 +187,54 @@ def test_a_stored_stream_that_breaks_is_resumed() -> None:
     assert asked == ["/v1/responses/resp_1?stream=true&starting_after=3", f"/v1/{rest}"]
 
 
+GONE = httpx2.Response(502, headers={"content-type": "text/html"}, text="<html><h1>Bad Gateway</h1></html>")
+BUSY = httpx2.Response(429, headers={"retry-after": "7"}, json={"error": {"message": "slow down"}})
+MOVED = httpx2.Response(301, headers={"location": "https://b/v1/responses"})
+
+
+@pytest.mark.parametrize(
+    ("responses", "said", "mend"),
+    [
+        ([GONE], r"^HTTP 502: Bad Gateway$", ""),
+        ([BUSY], r"^HTTP 429: slow down$", "again in 7 s"),
+        ([MOVED], r"^HTTP 301: Moved Permanently \(to https://b/v1/responses\)$", "--base-url with where the API is"),
+        ([httpx2.Response(200, json={})], "answers with application/json, and not with events", ""),
+        ([httpx2.Response(200, headers={"content-type": "text/event-stream"})], "^the stream ended early$", ""),
+        ([answer({"type": "response.completed"})], "is not of the shape", ""),
+        ([answer({"type": "response.completed", "response": {"output": [None]}})], "is not of the shape", ""),
+        (
+            [answer(created("resp_1")), GONE, answer(), answer()],
+            "early, 4 times; resp_1 may still be made",
+            "show resp_1",
+        ),
+    ],
+)
+def test_a_server_that_answers_badly_is_told_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, responses: list[httpx2.Response], said: str, mend: str
+) -> None:
+    monkeypatch.setattr("openresponses_dev.cli.chat.client.PAUSE_S", 0.0)
+    with pytest.raises(TurnFailed, match=said) as failed:
+        conversation(iter(responses), [], store=True).ask("1", Stopping())
+    assert mend in failed.value.mend
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("there.md", "is there already"),
+        ("none/a.md", "cannot be written: No such file"),
+        ("n" * 300 + ".md", "cannot be written: File name too long"),
+        ("a\0.md", "cannot be written: embedded null byte"),
+        ("a.txt", "has no suffix"),
+    ],
+)
+def test_a_file_that_cannot_be_saved_is_named(tmp_path: Path, name: str, why: str) -> None:
+    (there := tmp_path / "there.md").write_text("mine")
+    with pytest.raises(Problem, match=why):
+        save(tmp_path / name, [], {"model": "m"}, again=False)
+    assert there.read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("given", "used"),
     [
@@ -237,6 +286,8 @@ def test_what_is_piped_in_is_part_of_the_question(server: dict[str, str], tmp_pa
     assert 'You said: "what went wrong? one two"' in both.stdout
     assert 'You said: "one two"' in alone.stdout
     assert not list(tmp_path.iterdir())
+    endless = chat(server, stdin="a" * 10_000_001)
+    assert endless.stderr.startswith("openresponses: what is piped in has more than the 10,000,000 bytes")
     nothing = chat(server)
     assert (nothing.returncode, nothing.stderr.splitlines()[0]) == (1, "openresponses: nothing is asked")
 
@@ -396,6 +447,9 @@ def test_commands_lines_and_the_history(server: dict[str, str], state: Path) -> 
         terminal.type("/save it\r")
         terminal.wait_for("it has no suffix that says what to write; try: it.md, or .json")
         terminal.wait_for("> ")
+        terminal.type("/save ~nobody-of-this-name/it.md\r")
+        terminal.wait_for("cannot be written: No such file or directory")
+        terminal.wait_for("> ")
         terminal.type("/save it.md\r")
         terminal.wait_for("saved: it.md")
         terminal.wait_for("> ")
@@ -418,7 +472,7 @@ def test_commands_lines_and_the_history(server: dict[str, str], state: Path) -> 
         terminal.wait_for("> ")
         terminal.type("\x1b[A")
         terminal.wait_for("/exit")
-        terminal.type("\x1b[A" * 6)
+        terminal.type("\x1b[A" * 7)
         terminal.wait_for("three")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from errno import ENOSPC
 from itertools import count
 from typing import TextIO
 
@@ -170,6 +171,11 @@ def main(words: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # such as `| head`
         _let_go(sys.stdout)
         status = 1
+    except OSError as error:
+        if error.errno != ENOSPC:
+            raise
+        _let_go(sys.stdout)
+        status = tell(Problem(f"what was to be written has no place: {error.strerror}"))
     try:
         sys.stderr.flush()
     except OSError:  # a full disk, say: what was done is done, and no failure for want of a line about it

@@ -10,10 +10,11 @@ from collections.abc import Collection, Sequence
 from shlex import quote
 
 from openresponses_dev.cli.chat.conversation import approval
+from openresponses_dev.cli.chat.line import typed_line
 from openresponses_dev.local.answer.calls import Event, shortened, tool_name
 from openresponses_dev.local.answer.view import View
 from openresponses_dev.local.command_line import command
-from openresponses_dev.local.terminal import one_line, say
+from openresponses_dev.local.terminal import one_line
 from openresponses_dev.manage.problems import Problem
 
 _CHOICES = "[y]es, [N]o, [a]lways in this conversation: "
@@ -72,17 +73,7 @@ def _asked(question: str) -> str:
     """`yes`, `no` or `always`."""
     import termios
 
-    to = sys.stderr if sys.stderr.isatty() else sys.stdout
     termios.tcflush(sys.stdin, termios.TCIFLUSH)  # what was typed before the question does not answer it
     while True:
-        say(question, to, end="")
-        try:
-            line = sys.stdin.buffer.readline().decode(errors="replace")
-        except KeyboardInterrupt:
-            say("", to)
-            raise
-        if not line:
-            say("", to)
-            raise EOFError
-        if answer := _ANSWERS.get(line.strip().lower()):
+        if answer := _ANSWERS.get(typed_line(question).lower()):
             return answer

@@ -17,6 +17,7 @@ from cyclopts import Parameter
 from openresponses_dev.cli.chat.approving import Approver, can_ask, not_approved
 from openresponses_dev.cli.chat.client import Client, TurnFailed
 from openresponses_dev.cli.chat.conversation import Conversation, requests_in
+from openresponses_dev.cli.chat.line import typed_line
 from openresponses_dev.cli.chat.offered import tool_of
 from openresponses_dev.cli.chat.server import find_server
 from openresponses_dev.cli.chat.turn import Left, take_turn
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from openresponses_dev.cli.chat.slash import Commands
 
 _DUMB = ("dumb", "unknown")
+_MOST = 10_000_000
+"""Bytes that API Gateway takes: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html"""
 _STOPPED = 130
 """The exit status of a program that Ctrl-C ended, as shells have it."""
 
@@ -85,6 +88,8 @@ def chat(
 
 def _question(words: str, *, interactive: bool) -> str:
     """The words, and what is piped in. Empty for a conversation. Raises Problem."""
+    if any("\ud800" <= each <= "\udfff" for each in words):
+        raise Problem("the question has bytes that are no text in UTF-8")
     piped = _piped()
     question = "\n\n".join(filter(str.strip, (words, piped or "")))
     if not question and (piped is not None or not interactive):
@@ -101,8 +106,11 @@ def _piped() -> str | None:
             return ""
     except (OSError, ValueError):  # it is no file, but may be read
         pass
+    piped = sys.stdin.buffer.read(_MOST + 1)
+    if len(piped) > _MOST:
+        raise Problem(f"what is piped in has more than the {_MOST:,} bytes that a request may have")
     try:
-        return sys.stdin.buffer.read().decode()
+        return piped.decode()
     except UnicodeDecodeError as error:
         raise Problem(f"what is piped in is no text: {error}") from None
 
@@ -154,7 +162,7 @@ def _converse(conversation: Conversation, view: View, approver: Approver) -> int
     from openresponses_dev.cli.chat.slash import Commands, is_command
 
     commands = Commands(conversation, approver)
-    prompt = _plain_prompt if os.environ.get("TERM") in _DUMB else _prompt(commands)
+    prompt = _prompt(commands)
     server = conversation.client.server
     say(f"{conversation.settings['model']} at {server.base_url}. /help tells more, Ctrl-D leaves.", sys.stderr)
     while True:
@@ -176,18 +184,11 @@ def _converse(conversation: Conversation, view: View, approver: Approver) -> int
 
 
 def _prompt(commands: Commands) -> Callable[[], str]:
+    if os.environ.get("TERM") in _DUMB:
+        return lambda: typed_line("> ")
     from openresponses_dev.cli.chat.prompt import Prompt, history_at, history_file
 
     return Prompt(commands.models, history_at(history_file())).ask
-
-
-def _plain_prompt() -> str:
-    """Of a terminal that can't move its cursor. Raises EOFError, KeyboardInterrupt."""
-    try:
-        return input("> ").strip()
-    except KeyboardInterrupt:
-        print()
-        raise
 
 
 def _turn(conversation: Conversation, view: View, approver: Approver, line: str) -> None:

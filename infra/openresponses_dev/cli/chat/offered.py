@@ -19,6 +19,8 @@ def tool_of(word: str) -> Event:
         return {"type": "mcp", "server_label": label, **({"server_url": url} if url else {})}
     if word == "mcp":
         raise Problem("mcp needs the label of a server", f"mcp:LABEL; {command('mcp list')} shows a deployment's")
+    if word == "none":
+        raise Problem("none stands alone: it offers no tools")
     if word in _OF_CLIENTS:
         raise Problem(f"{word} is a tool that the client runs, and chat runs none", command("tools add"))
     return {"type": word}

@@ -41,7 +41,8 @@ class Prompt:
 
     def ask(self) -> str:
         """Raises KeyboardInterrupt at Ctrl-C, EOFError at Ctrl-D."""
-        return self._session.prompt(FormattedText([("bold ansicyan", "> ")])).strip()
+        typed = self._session.prompt(FormattedText([("bold ansicyan", "> ")])).strip()
+        return typed.encode(errors="replace").decode()  # bytes that are no text come as halves of pairs
 
 
 def history_file(environment: Mapping[str, str] = os.environ) -> Path:

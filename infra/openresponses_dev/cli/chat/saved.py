@@ -15,13 +15,14 @@ def save(path: Path, items: list[Event], settings: Event, *, again: bool) -> Non
     """`again`: it may replace what is there. Raises Problem."""
     if path.suffix not in SUFFIXES:
         raise Problem(f"{path} has no suffix that says what to write", f"{path.stem or 'chat'}.md, or .json")
-    if path.exists() and not again:
-        raise Problem(f"{path} is there already", "name another file")
     text = as_json(items, settings) if path.suffix == ".json" else as_markdown(items, settings)
     try:
-        path.write_text(text, encoding="utf-8", errors="backslashreplace")
-    except OSError as error:
-        raise Problem(f"{path} cannot be written: {error.strerror}") from None
+        with path.open("w" if again else "x", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+    except FileExistsError:
+        raise Problem(f"{path} is there already", "name another file") from None
+    except (OSError, ValueError) as error:
+        raise Problem(f"{path} cannot be written: {getattr(error, 'strerror', error)}") from None
 
 
 def as_json(items: list[Event], settings: Event) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -101,9 +102,9 @@ class Commands:
         say(f"tools: {', '.join(offered) or 'none'}")
 
     def _save(self, words: Sequence[str]) -> None:
-        if len(words) != 1:
+        if not words:
             raise Problem("/save needs a file", "/save chat.md")
-        path = Path(words[0]).expanduser()
+        path = Path(os.path.expanduser(" ".join(words)))
         save(path, self._conversation.items, self._settings, again=path in self._saved)
         self._saved.add(path)
         say(f"saved: {path}")

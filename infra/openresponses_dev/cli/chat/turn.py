@@ -26,6 +26,8 @@ def take_turn(conversation: Conversation, view: View, approver: Approver, conten
         with Stopping() as stopping:
             final = conversation.ask(content, stopping) if answers is None else conversation.say(answers, stopping)
             if final is not None:
+                if final.get("status") == "completed" and not final.get("output"):
+                    view.note("the answer is empty")
                 view.told(final, time.monotonic() - began)
         if stopping.leave:
             raise Left

@@ -47,10 +47,10 @@ class View:
 
     def show(self, event: Event) -> None:
         match event.get("type"):
-            case kind if kind in _TEXT:
-                self.append("text", str(event.get("delta") or ""))
-            case kind if kind in _REASONING:
-                self.append("reasoning", str(event.get("delta") or ""))
+            case kind if kind in _TEXT and event.get("delta"):
+                self.append("text", str(event["delta"]))
+            case kind if kind in _REASONING and event.get("delta"):
+                self.append("reasoning", str(event["delta"]))
             case "response.output_item.added":
                 if call := shown_call(_object(event, "item")):
                     self.calling(call)
