@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import signal
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ import pytest
 
 from openresponses_dev.cli.chat.client import Client, TurnFailed
 from openresponses_dev.cli.chat.conversation import Conversation
+from openresponses_dev.cli.chat.prompt import history_at
 from openresponses_dev.cli.chat.saved import save
 from openresponses_dev.cli.chat.server import Server, find_server, mended
 from openresponses_dev.cli.chat.signals import Stopping
@@ -256,6 +259,18 @@ def test_a_base_url_is_mended_where_only_one_thing_can_be_meant(given: str, used
 def test_what_is_no_base_url_is_refused(given: str) -> None:
     with pytest.raises(Problem, match="--base-url is"):
         find_server(given, None, {})
+
+
+def test_two_chats_keep_what_is_typed_in_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "state/history"
+    both = [history_at(path), history_at(path)]
+    typed = [[f"{name} {number} {name * 20_000}\nand" for number in range(20)] for name in "ab"]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda each: list(map(each[0].store_string, each[1])), zip(both, typed, strict=True)))
+    assert sorted(history_at(path).load_history_strings()) == sorted([*typed[0], *typed[1]])
+    shutil.rmtree(path.parent)
+    both[0].append_string("is asked all the same")
+    assert both[0].get_strings()[-1] == "is asked all the same"
 
 
 @pytest.mark.parametrize(

@@ -159,12 +159,13 @@ def _once(
 
 
 def _converse(conversation: Conversation, view: View, approver: Approver) -> int:
-    from openresponses_dev.cli.chat.slash import Commands, is_command
+    from openresponses_dev.cli.chat.slash import Commands, is_command, wrapped
 
     commands = Commands(conversation, approver)
     prompt = _prompt(commands)
     server = conversation.client.server
-    say(f"{conversation.settings['model']} at {server.base_url}. /help tells more, Ctrl-D leaves.", sys.stderr)
+    greeting = f"{conversation.settings['model']} at {server.base_url}. /help tells more, Ctrl-D leaves."
+    say(wrapped(greeting), sys.stderr)
     while True:
         try:
             line = prompt()

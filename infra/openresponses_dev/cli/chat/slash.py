@@ -41,6 +41,12 @@ def is_command(line: str) -> bool:
     return bool(words) and "\n" not in line and (words[0] in _OTHERS or bool(_WORD.fullmatch(words[0])))
 
 
+def wrapped(text: str, indent: str = "") -> str:
+    """As wide as the terminal. No word is cut in two, such as a URL."""
+    columns = get_terminal_size().columns
+    return fill(text, columns, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
 class Commands:
     def __init__(self, conversation: Conversation, approver: Approver) -> None:
         self._conversation, self._settings, self._approver = conversation, conversation.settings, approver
@@ -73,11 +79,10 @@ class Commands:
             return []
 
     def _help(self, words: Sequence[str]) -> None:
-        indent, columns = max(map(len, HELP)) + 2, get_terminal_size().columns
-        listed = [f"{name.ljust(indent)}{about}" for name, about in HELP.items()]
-        narrow = " " * indent if columns > 2 * indent else "  "
-        lines = [fill(each, columns, subsequent_indent=narrow) for each in listed]
-        say("\n".join([*lines, "", *(fill(each, columns) for each in _KEYS)]))
+        indent = max(map(len, HELP)) + 2
+        narrow = " " * indent if get_terminal_size().columns > 2 * indent else "  "
+        lines = [wrapped(f"{name.ljust(indent)}{about}", narrow) for name, about in HELP.items()]
+        say("\n".join([*lines, "", *map(wrapped, _KEYS)]))
 
     def _model(self, words: Sequence[str]) -> None:
         if words:
