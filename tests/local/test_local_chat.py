@@ -303,6 +303,15 @@ def test_what_is_piped_in_is_part_of_the_question(server: dict[str, str], tmp_pa
     assert not list(tmp_path.iterdir())
     endless = chat(server, stdin="a" * 10_000_001)
     assert endless.stderr.startswith("openresponses: what is piped in has more than the 10,000,000 bytes")
+    letters = chat({**server, "PYTHONIOENCODING": "ascii"}, stdin="caf\u00e9")
+    assert (letters.returncode, "caf\\xe9" in letters.stdout) == (0, True)
+    with Path("/dev/full").open("w") as full:
+        words = [sys.executable, "-m", "openresponses_dev.cli.cli", "chat", "hello"]
+        no_place = subprocess.run(
+            words, stdout=full, stderr=subprocess.PIPE, text=True, env={**environment(), **server}
+        )
+    assert (no_place.returncode, len(no_place.stderr.splitlines())) == (1, 1)
+    assert "No space left on device" in no_place.stderr
     nothing = chat(server)
     assert (nothing.returncode, nothing.stderr.splitlines()[0]) == (1, "openresponses: nothing is asked")
 

@@ -15,6 +15,7 @@ import pytest
 
 from openresponses_dev.cli.chat.approving import Approver
 from openresponses_dev.cli.chat.offered import tool_of, word_of
+from openresponses_dev.local.answer.calls import handed_call
 from openresponses_dev.local.answer.view import View
 from openresponses_dev.manage.problems import Problem
 from tests.local.chatting import at_a_terminal, chat, listed
@@ -139,8 +140,20 @@ def test_a_tool_is_approved_by_its_whole_name_only() -> None:
     requests = [{"type": "mcp_approval_request", "id": "r", "server_label": "a", "name": "b", "arguments": "{}"}]
     given = [{"type": "mcp_approval_response", "approval_request_id": "r", "approve": True}]
     assert Approver(View(), ["a/b"], asks=False).answers(requests) == given
-    assert Approver(View(), ["a", "b", "a/b/", "A/b"], asks=False).answers(requests) is None
+    assert Approver(View(), ["a/b/", "A/b"], asks=False).answers(requests) is None
     assert Approver(View(), [], asks=True).answers([]) == []
+    with pytest.raises(Problem, match="--approve a: not the label"):
+        Approver(View(), ["a"], asks=False)
+
+
+def test_nothing_in_a_call_that_is_to_be_approved_is_invisible() -> None:
+    arguments = '{"text": "h\u00e9\u200b\U000e0041\x1b\u202e\n"}'
+    call = handed_call({"type": "mcp_approval_request", "server_label": "a", "name": "b\u2060", "arguments": arguments})
+    assert call
+    assert (call.name, call.arguments) == (
+        "a/b\\u2060",
+        '{"text": "h\u00e9\\u200b\\U000e0041\\x1b\\u202e\\n"}',
+    )
 
 
 @pytest.mark.parametrize("word", ["web_search", "serverless:clock", "mcp:docs", "mcp:docs=https://x.example.com/a=b"])

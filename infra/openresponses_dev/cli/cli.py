@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from errno import ENOSPC
+from io import TextIOWrapper
 from itertools import count
 from typing import TextIO
 
@@ -161,6 +162,7 @@ _command(app, "doctor", "manage.doctor.doctor:doctor", "Check a deployment, and 
 
 def main(words: Sequence[str] | None = None) -> None:
     """Does what `words` say, or the command line, and exits."""
+    _write_all_letters(sys.stdout)
     try:
         words = told_apart(sys.argv[1:] if words is None else words)
         status = app(words, result_action="return_value", exit_on_error=False, print_error=False)
@@ -181,6 +183,12 @@ def main(words: Sequence[str] | None = None) -> None:
     except OSError:  # a full disk, say: what was done is done, and no failure for want of a line about it
         _let_go(sys.stderr)
     sys.exit(status)
+
+
+def _write_all_letters(out: TextIO) -> None:
+    """Those that the terminal's encoding lacks are written out, as Python does for standard error."""
+    if isinstance(out, TextIOWrapper):
+        out.reconfigure(errors="backslashreplace")
 
 
 def _let_go(stream: TextIO) -> None:

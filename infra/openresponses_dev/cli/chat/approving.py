@@ -11,10 +11,9 @@ from shlex import quote
 
 from openresponses_dev.cli.chat.conversation import approval
 from openresponses_dev.cli.chat.line import typed_line
-from openresponses_dev.local.answer.calls import Event, shortened, tool_name
+from openresponses_dev.local.answer.calls import Event, handed_call, shortened, tool_name
 from openresponses_dev.local.answer.view import View
 from openresponses_dev.local.command_line import command
-from openresponses_dev.local.terminal import one_line
 from openresponses_dev.manage.problems import Problem
 
 _CHOICES = "[y]es, [N]o, [a]lways in this conversation: "
@@ -27,6 +26,10 @@ class Approver:
     """`granted` are tools (`LABEL/TOOL`) that may be called without a question. `asks`: there is somebody to ask."""
 
     def __init__(self, view: View, granted: Collection[str], *, asks: bool) -> None:
+        """Raises Problem."""
+        for name in granted:
+            if not all(name.partition("/")):
+                raise Problem(f"--approve {name}: not the label of a server, a slash, a tool", "--approve LABEL/TOOL")
         self._view, self._granted, self._asks = view, frozenset(granted), asks
         self._always = set[str]()
 
@@ -48,8 +51,8 @@ class Approver:
         if name in self._granted or name in self._always:
             self._view.note(f"{name} is approved, as you said")
             return True
-        arguments = one_line(str(request.get("arguments") or ""))
-        answer = _asked(f"Call {one_line(name)}({shortened(arguments, _LONGEST)})? {_CHOICES}")
+        call = handed_call(request)
+        answer = _asked(f"Call {call.name}({shortened(call.arguments, _LONGEST)})? {_CHOICES}") if call else "no"
         if answer == "always":
             self._always.add(name)
         return answer != "no"

@@ -37,8 +37,9 @@ class ShownCall:
 def handed_call(item: Event) -> ShownCall | None:
     """A call that the server does not make, or not yet; `status` says why. None for what is no such call."""
     kind = str(item.get("type", ""))
-    if kind == REQUEST:
-        return ShownCall(tool_name(item), _text(item.get("arguments")), None, False, "needs an approval")
+    if kind == REQUEST:  # whoever approves a call sees all that is in it
+        arguments = _printable(_text(item.get("arguments")))
+        return ShownCall(_printable(tool_name(item)), arguments, None, False, "needs an approval")
     if kind in _CLIENT:
         name = str(item.get("name") or kind.removesuffix("_call"))
         asked = item.get("arguments") or item.get("input") or item.get("action") or item.get("operation")
@@ -77,6 +78,11 @@ def message_of(error: object) -> str:
 
 def shortened(text: str, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"
+
+
+def _printable(text: str) -> str:
+    """With what a terminal shows nothing of, such as U+200B and tags (U+E0041), written out."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def _output(item: Event) -> str | None:
