@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import httpx2
@@ -10,7 +13,7 @@ import pytest
 
 from openresponses_dev.local.cloud import LocalCloud
 from openresponses_dev.local.logs import Log
-from tests.local.local_project import PATIENCE, make_project
+from tests.local.local_project import PATIENCE, ROOT, environment, make_project
 
 
 @pytest.fixture
@@ -35,3 +38,26 @@ async def cloud(template: Path, log_file: Path) -> AsyncGenerator[LocalCloud, No
 async def client(cloud: LocalCloud) -> AsyncGenerator[httpx2.AsyncClient, None]:
     async with httpx2.AsyncClient(base_url=cloud.origin, timeout=PATIENCE, trust_env=False) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server runs."""
+    return tmp_path_factory.mktemp("dev")
+
+
+@pytest.fixture(scope="session")
+def server(folder: Path) -> Iterator[dict[str, str]]:
+    """The exports of a server that runs the project's own template."""
+    command = [sys.executable, "-m", "openresponses_dev.cli.cli", "dev", "--port", "0", "--no-reload", "--keep-nothing"]
+    command += ["--template", str(ROOT / "template.yaml")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder, env=environment()) as process:
+        assert process.stdout
+        lines = [process.stdout.readline().removeprefix("export ").rstrip("\n") for _ in range(2)]
+        yield dict(line.split("=", 1) for line in lines)
+        process.send_signal(signal.SIGTERM)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"

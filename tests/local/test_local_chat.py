@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import signal
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,14 +21,16 @@ import pytest
 
 from openresponses_dev.cli.chat.client import Client, TurnFailed
 from openresponses_dev.cli.chat.conversation import Conversation
+from openresponses_dev.cli.chat.prompt import history_at
+from openresponses_dev.cli.chat.saved import save
 from openresponses_dev.cli.chat.server import Server, find_server, mended
 from openresponses_dev.cli.chat.signals import Stopping
 from openresponses_dev.cli.chat.slash import is_command
 from openresponses_dev.local.answer.calls import Event
 from openresponses_dev.local.answer.plain import PlainView
 from openresponses_dev.manage.problems import Problem
-from tests.local.local_project import PATIENCE, ROOT, environment
-from tests.screen import Terminal
+from tests.local.chatting import at_a_terminal, chat, listed
+from tests.local.local_project import PATIENCE, environment
 
 CALL = {"type": "serverless:calculator", "name": "calculator", "arguments": '{"e":"1+1"}', "status": "in_progress"}
 
@@ -61,7 +65,7 @@ def item(stage: str, **fields: Any) -> Event:
         ([item("done", **{**CALL, "status": "failed", "output": "no"})], "<- calculator [failed]: no\n"),
         (
             [item("done", type="function_call", name="f", arguments="{}", call_id="c")],
-            "-> f({})\n(a function of the client: not run here)\n",
+            "-> f({})\n(this call is for the client, and not run here)\n",
         ),
         ([{"type": "response.failed", "response": {"error": {"message": "upstream"}}}], "(failed: upstream)\n"),
         (
@@ -186,6 +190,54 @@ def test_a_stored_stream_that_breaks_is_resumed() -> None:
     assert asked == ["/v1/responses/resp_1?stream=true&starting_after=3", f"/v1/{rest}"]
 
 
+GONE = httpx2.Response(502, headers={"content-type": "text/html"}, text="<html><h1>Bad Gateway</h1></html>")
+BUSY = httpx2.Response(429, headers={"retry-after": "7"}, json={"error": {"message": "slow down"}})
+MOVED = httpx2.Response(301, headers={"location": "https://b/v1/responses"})
+
+
+@pytest.mark.parametrize(
+    ("responses", "said", "mend"),
+    [
+        ([GONE], r"^HTTP 502: Bad Gateway$", ""),
+        ([BUSY], r"^HTTP 429: slow down$", "again in 7 s"),
+        ([MOVED], r"^HTTP 301: Moved Permanently \(to https://b/v1/responses\)$", "--base-url with where the API is"),
+        ([httpx2.Response(200, json={})], "answers with application/json, and not with events", ""),
+        ([httpx2.Response(200, headers={"content-type": "text/event-stream"})], "^the stream ended early$", ""),
+        ([answer({"type": "response.completed"})], "is not of the shape", ""),
+        ([answer({"type": "response.completed", "response": {"output": [None]}})], "is not of the shape", ""),
+        (
+            [answer(created("resp_1")), GONE, answer(), answer()],
+            "early, 4 times; resp_1 may still be made",
+            "show resp_1",
+        ),
+    ],
+)
+def test_a_server_that_answers_badly_is_told_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, responses: list[httpx2.Response], said: str, mend: str
+) -> None:
+    monkeypatch.setattr("openresponses_dev.cli.chat.client.PAUSE_S", 0.0)
+    with pytest.raises(TurnFailed, match=said) as failed:
+        conversation(iter(responses), [], store=True).ask("1", Stopping())
+    assert mend in failed.value.mend
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("there.md", "is there already"),
+        ("none/a.md", "cannot be written: No such file"),
+        ("n" * 300 + ".md", "cannot be written: File name too long"),
+        ("a\0.md", "cannot be written: embedded null byte"),
+        ("a.txt", "has no suffix"),
+    ],
+)
+def test_a_file_that_cannot_be_saved_is_named(tmp_path: Path, name: str, why: str) -> None:
+    (there := tmp_path / "there.md").write_text("mine")
+    with pytest.raises(Problem, match=why):
+        save(tmp_path / name, [], {"model": "m"}, again=False)
+    assert there.read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("given", "used"),
     [
@@ -209,45 +261,24 @@ def test_what_is_no_base_url_is_refused(given: str) -> None:
         find_server(given, None, {})
 
 
+def test_two_chats_keep_what_is_typed_in_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "state/history"
+    both = [history_at(path), history_at(path)]
+    typed = [[f"{name} {number} {name * 20_000}\nand" for number in range(20)] for name in "ab"]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda each: list(map(each[0].store_string, each[1])), zip(both, typed, strict=True)))
+    assert sorted(history_at(path).load_history_strings()) == sorted([*typed[0], *typed[1]])
+    shutil.rmtree(path.parent)
+    both[0].append_string("is asked all the same")
+    assert both[0].get_strings()[-1] == "is asked all the same"
+
+
 @pytest.mark.parametrize(
     ("line", "command"),
     [("/help", True), ("/model a/b", True), ("/etc/hosts is what?", False), ("/a\nb", False), ("a /help", False)],
 )
 def test_a_path_is_no_command(line: str, command: bool) -> None:
     assert is_command(line) is command
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the server runs."""
-    return tmp_path_factory.mktemp("dev")
-
-
-@pytest.fixture(scope="module")
-def server(folder: Path) -> Iterator[dict[str, str]]:
-    """The exports of a server that runs the project's own template."""
-    command = [sys.executable, "-m", "openresponses_dev.cli.cli", "dev", "--port", "0", "--no-reload", "--keep-nothing"]
-    command += ["--template", str(ROOT / "template.yaml")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder, env=environment()) as process:
-        assert process.stdout
-        lines = [process.stdout.readline().removeprefix("export ").rstrip("\n") for _ in range(2)]
-        yield dict(line.split("=", 1) for line in lines)
-        process.send_signal(signal.SIGTERM)
-
-
-def chat(
-    env: dict[str, str], *arguments: str, stdin: str = "", cwd: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "openresponses_dev.cli.cli", "chat", *arguments]
-    return subprocess.run(
-        command, input=stdin, capture_output=True, text=True, env={**environment(), **env}, timeout=PATIENCE, cwd=cwd
-    )
-
-
-def listed(server: dict[str, str]) -> list[dict[str, Any]]:
-    headers = {"authorization": f"Bearer {server['OPENAI_API_KEY']}"}
-    answer = httpx2.get(f"{server['OPENAI_BASE_URL']}/responses", headers=headers, timeout=PATIENCE)
-    return list(answer.raise_for_status().json()["data"])
 
 
 @pytest.mark.xdist_group("local-chat")
@@ -270,6 +301,17 @@ def test_what_is_piped_in_is_part_of_the_question(server: dict[str, str], tmp_pa
     assert 'You said: "what went wrong? one two"' in both.stdout
     assert 'You said: "one two"' in alone.stdout
     assert not list(tmp_path.iterdir())
+    endless = chat(server, stdin="a" * 10_000_001)
+    assert endless.stderr.startswith("openresponses: what is piped in has more than the 10,000,000 bytes")
+    letters = chat({**server, "PYTHONIOENCODING": "ascii"}, stdin="caf\u00e9")
+    assert (letters.returncode, "caf\\xe9" in letters.stdout) == (0, True)
+    with Path("/dev/full").open("w") as full:
+        words = [sys.executable, "-m", "openresponses_dev.cli.cli", "chat", "hello"]
+        no_place = subprocess.run(
+            words, stdout=full, stderr=subprocess.PIPE, text=True, env={**environment(), **server}
+        )
+    assert (no_place.returncode, len(no_place.stderr.splitlines())) == (1, 1)
+    assert "No space left on device" in no_place.stderr
     nothing = chat(server)
     assert (nothing.returncode, nothing.stderr.splitlines()[0]) == (1, "openresponses: nothing is asked")
 
@@ -336,16 +378,6 @@ def test_without_a_server_it_is_said_how_to_start_one(monkeypatch: pytest.Monkey
     with pytest.raises(Problem, match="there is no server to talk to") as raised:
         find_server(None, None, {})
     assert "openresponses dev in another terminal" in raised.value.mend
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
-
-
-def at_a_terminal(server: dict[str, str], state: Path, *words: str, columns: int = 100, **env: str) -> Terminal:
-    named = {**environment(), **server, "XDG_STATE_HOME": str(state), "TERM": "xterm-256color", **env}
-    return Terminal("chat", *words, env=named, columns=columns, cwd=str(state.parent))
 
 
 @pytest.mark.xdist_group("local-chat")
@@ -439,6 +471,9 @@ def test_commands_lines_and_the_history(server: dict[str, str], state: Path) -> 
         terminal.type("/save it\r")
         terminal.wait_for("it has no suffix that says what to write; try: it.md, or .json")
         terminal.wait_for("> ")
+        terminal.type("/save ~nobody-of-this-name/it.md\r")
+        terminal.wait_for("cannot be written: No such file or directory")
+        terminal.wait_for("> ")
         terminal.type("/save it.md\r")
         terminal.wait_for("saved: it.md")
         terminal.wait_for("> ")
@@ -461,7 +496,7 @@ def test_commands_lines_and_the_history(server: dict[str, str], state: Path) -> 
         terminal.wait_for("> ")
         terminal.type("\x1b[A")
         terminal.wait_for("/exit")
-        terminal.type("\x1b[A" * 6)
+        terminal.type("\x1b[A" * 7)
         terminal.wait_for("three")
 
 

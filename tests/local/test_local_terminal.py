@@ -19,10 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from openresponses_dev.cli.chat.conversation import View
 from openresponses_dev.cli.chat.screen import ScreenView
 from openresponses_dev.local import terminal
 from openresponses_dev.local.answer.plain import PlainView
+from openresponses_dev.local.answer.view import View
 from openresponses_dev.local.logs import Log
 from openresponses_dev.local.terminal import body_writer, one_line, visible
 from openresponses_dev.manage.doctor.findings import problem, shown
@@ -97,6 +97,10 @@ EVENTS: list[dict[str, Any]] = [
         "item": {"type": "serverless:x", "name": HOSTILE, "status": HOSTILE, "output": HOSTILE},
     },
     {"type": "response.output_item.done", "item": {"type": "function_call", "name": HOSTILE, "arguments": HOSTILE}},
+    {
+        "type": "response.output_item.done",
+        "item": {"type": "mcp_approval_request", "server_label": HOSTILE, "name": HOSTILE, "arguments": HOSTILE},
+    },
     {"type": "response.failed", "response": {"error": {"message": HOSTILE}}},
     {"type": "response.incomplete", "response": {"incomplete_details": {"reason": HOSTILE}}},
     {"type": "error", "error": {"message": HOSTILE}},

@@ -123,6 +123,8 @@ def test_every_kind_of_entry_and_item_is_a_line() -> None:
         {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}]},
         {"type": "function_call", "name": "f", "arguments": "{}"},
         {"type": "message", "role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]},
+        {"type": "mcp_approval_request", "server_label": "docs", "name": "drop", "arguments": "{}"},
+        {"type": "mcp_approval_response", "approve": False},
         {"type": "something_new"},
     ]
     base = {"id": "resp_1", "status": "failed", "created_at": 0, "model": "m", "error": {"message": "it broke"}}
@@ -132,10 +134,12 @@ def test_every_kind_of_entry_and_item_is_a_line() -> None:
     assert "    0.00 s  turn 1  no target failed, handed off, discarded, worker_died" in lines
     assert "            ... 7 entries are left out" in lines
     assert "    1.50 s  call    docs/find unknown" in lines
-    assert lines[-5:] == [
+    assert lines[-7:] == [
         "  docs/find({}) [failed] = gone\\x1b",
         "  reasoning: hm",
         "  f({})",
         "  assistant: No.",
+        "  docs/drop({}) needs an approval",
+        "  refused",
         "  something_new",
     ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from errno import ENOSPC
+from io import TextIOWrapper
 from itertools import count
 from typing import TextIO
 
@@ -160,6 +162,7 @@ _command(app, "doctor", "manage.doctor.doctor:doctor", "Check a deployment, and 
 
 def main(words: Sequence[str] | None = None) -> None:
     """Does what `words` say, or the command line, and exits."""
+    _write_all_letters(sys.stdout)
     try:
         words = told_apart(sys.argv[1:] if words is None else words)
         status = app(words, result_action="return_value", exit_on_error=False, print_error=False)
@@ -170,11 +173,22 @@ def main(words: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # such as `| head`
         _let_go(sys.stdout)
         status = 1
+    except OSError as error:
+        if error.errno != ENOSPC:
+            raise
+        _let_go(sys.stdout)
+        status = tell(Problem(f"what was to be written has no place: {error.strerror}"))
     try:
         sys.stderr.flush()
     except OSError:  # a full disk, say: what was done is done, and no failure for want of a line about it
         _let_go(sys.stderr)
     sys.exit(status)
+
+
+def _write_all_letters(out: TextIO) -> None:
+    """Those that the terminal's encoding lacks are written out, as Python does for standard error."""
+    if isinstance(out, TextIOWrapper):
+        out.reconfigure(errors="backslashreplace")
 
 
 def _let_go(stream: TextIO) -> None:

@@ -26,9 +26,9 @@ def one_line(text: str) -> str:
     return visible(text, keep="")
 
 
-def say(text: str, to: TextIO | None = None) -> None:
+def say(text: str, to: TextIO | None = None, end: str = "\n") -> None:
     """Print lines, on standard output unless told otherwise."""
-    print(visible(text), file=to or sys.stdout, flush=True)
+    print(visible(text), file=to or sys.stdout, end=end, flush=True)
 
 
 def body_writer(out: TextIO) -> Callable[[bytes], None]:

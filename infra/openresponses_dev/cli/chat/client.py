@@ -23,6 +23,8 @@ _VERSION = re.compile(r"/v\d")
 _MAKE = "keys create --tenant default"
 _BREAKS = 3
 """How often a stream that breaks is resumed."""
+PAUSE_S = 0.5
+"""Before it is resumed for the first time; each further time it is as much longer."""
 _NAMED_S, _ENDED_S = 20.0, 5.0
 """How long a response that is to be cancelled may take to get its id, and to end."""
 
@@ -80,9 +82,13 @@ class Client:
     def refused(self, response: httpx2.Response) -> TurnFailed:
         """What an HTTP error says, and what mends it."""
         body, status, url = response.read(), response.status_code, self.server.base_url
-        said = f"HTTP {status}: {message_in(body)}"
+        said = f"HTTP {status}: {message_in(body) or response.reason_phrase or 'no reason was given'}"
         if status == 401:
             return TurnFailed(said, self._other_key())
+        if response.is_redirect:
+            return TurnFailed(f"{said} (to {response.headers.get('location')})", "--base-url with where the API is")
+        if (seconds := response.headers.get("retry-after", "")).isdecimal():
+            return TurnFailed(said, f"again in {seconds} s", code=_code_in(body))
         if status in (403, 404, 405) and _code_in(body) not in _FOUND and not _VERSION.search(url):
             return TurnFailed(f"{said} (at {url}/responses)", f"did you mean --base-url {url}/v1?")
         return TurnFailed(said, code=_code_in(body))
@@ -93,6 +99,10 @@ class Client:
             mend = f"{command('dev')} starts one here; --base-url names another"
             return TurnFailed(f"cannot reach {url}: is `openresponses dev` running?", mend)
         return TurnFailed(f"the stream broke: {error or type(error).__name__}")
+
+    def no_stream(self, response: httpx2.Response) -> TurnFailed:
+        kind = response.headers.get("content-type") or "nothing"
+        return TurnFailed(f"{self.server.base_url}/responses answers with {kind}, and not with events: is it the API?")
 
     def _other_key(self) -> str:
         if not self.server.api_key:
@@ -165,11 +175,14 @@ class Reading:
             except httpx2.HTTPError as error:
                 if not self._resumable(ended) or breaks >= _BREAKS:
                     raise self._client.unreached(error) from error
-            if ended or self._stopped or not (self._resumable(ended) and (detached or breaks < _BREAKS)):
+            if self._stopped or not self._resumable(ended):
                 return
+            if not detached and breaks >= _BREAKS:
+                mend = command(f"responses show {self._id}")
+                raise TurnFailed(f"the stream ended early, {breaks + 1} times; {self._id} may still be made", mend)
             breaks += 1
             request = ("GET", detached or f"responses/{self._id}?stream=true&starting_after={self._last}")
-            self._over.wait(0.0 if detached else breaks / 2)
+            self._over.wait(0.0 if detached else PAUSE_S * breaks)
 
     def _resumable(self, ended: bool) -> bool:
         return bool(self._stored and self._id and not ended)
@@ -177,22 +190,38 @@ class Reading:
     def _stream(self, method: str, path: str) -> Iterator[Event]:
         body = self._body if method == "POST" else None
         with self._client.http.stream(method, path, json=body) as response:
+            if method == "GET" and response.status_code >= 500:  # as where the server begins anew
+                return
             if response.status_code != 200:
                 raise self._client.refused(response)
+            if not response.headers.get("content-type", "").startswith("text/event-stream"):
+                raise self._client.no_stream(response)
             for sse in httpx2.EventSource(response, max_event_size=None):
                 if sse.data != "[DONE]":
-                    try:
-                        yield json.loads(sse.data)
-                    except ValueError as error:
-                        raise TurnFailed(f"the stream broke: {error}") from error
+                    yield _event(sse.data)
 
     def _note(self, event: Event) -> None:
-        self._last = max(self._last, int(event.get("sequence_number") or 0))
-        with suppress(KeyError, TypeError):
+        with suppress(KeyError, TypeError, ValueError):
+            self._last = max(self._last, int(event.get("sequence_number") or 0))
             if event.get("type") == "response.created":
                 self._id = str(event["response"]["id"])
                 self._stored = self._stored and event["response"].get("store") is not False
                 self._named.set()
+
+
+def _event(data: str) -> Event:
+    """Raises TurnFailed."""
+    try:
+        event: Event = json.loads(data)
+        if event.get("type") in ENDINGS:
+            output: list[Event] = event["response"].get("output") or []
+            for item in output:
+                item.get("type")
+    except ValueError as error:
+        raise TurnFailed(f"the stream broke: {error}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise TurnFailed("the stream broke: an event is not of the shape that the Responses API has") from error
+    return event
 
 
 def _code_in(body: bytes) -> str:

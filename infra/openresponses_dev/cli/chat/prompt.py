@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
@@ -41,7 +43,8 @@ class Prompt:
 
     def ask(self) -> str:
         """Raises KeyboardInterrupt at Ctrl-C, EOFError at Ctrl-D."""
-        return self._session.prompt(FormattedText([("bold ansicyan", "> ")])).strip()
+        typed = self._session.prompt(FormattedText([("bold ansicyan", "> ")])).strip()
+        return typed.encode(errors="replace").decode()  # bytes that are no text come as halves of pairs
 
 
 def history_file(environment: Mapping[str, str] = os.environ) -> Path:
@@ -60,7 +63,21 @@ def history_at(path: Path) -> History:
             _shorten(opened.fileno())
     except OSError:
         return InMemoryHistory()
-    return FileHistory(str(path))
+    return _Kept(str(path))
+
+
+class _Kept(FileHistory):
+    """Two programs that add to it at once do not write into each other's entries, since each is written at once."""
+
+    def store_string(self, string: str) -> None:
+        lines = "".join(f"+{line}\n" for line in string.split("\n"))
+        entry = f"\n# {datetime.now()}\n{lines}".encode(errors="replace")  # as FileHistory reads it
+        with suppress(OSError):  # a full disk, say: the question is asked all the same
+            file = os.open(self.filename, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
+            try:
+                os.write(file, entry)
+            finally:
+                os.close(file)
 
 
 def _shorten(file: int) -> None:

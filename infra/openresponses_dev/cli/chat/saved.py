@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from openresponses_dev.local.answer.calls import Event, shown_call
+from openresponses_dev.local.answer.calls import Event, handed_call, shown_call
 from openresponses_dev.manage.problems import Problem
 
 SUFFIXES = (".md", ".json")
@@ -15,13 +15,14 @@ def save(path: Path, items: list[Event], settings: Event, *, again: bool) -> Non
     """`again`: it may replace what is there. Raises Problem."""
     if path.suffix not in SUFFIXES:
         raise Problem(f"{path} has no suffix that says what to write", f"{path.stem or 'chat'}.md, or .json")
-    if path.exists() and not again:
-        raise Problem(f"{path} is there already", "name another file")
     text = as_json(items, settings) if path.suffix == ".json" else as_markdown(items, settings)
     try:
-        path.write_text(text, encoding="utf-8", errors="backslashreplace")
-    except OSError as error:
-        raise Problem(f"{path} cannot be written: {error.strerror}") from None
+        with path.open("w" if again else "x", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+    except FileExistsError:
+        raise Problem(f"{path} is there already", "name another file") from None
+    except (OSError, ValueError) as error:
+        raise Problem(f"{path} cannot be written: {getattr(error, 'strerror', error)}") from None
 
 
 def as_json(items: list[Event], settings: Event) -> str:
@@ -44,8 +45,10 @@ def _part(item: Event) -> str:
         return f"## {who}\n\n{_said(item.get('content'))}"
     if call := shown_call(item):
         return f"**{call.name}**`({call.arguments})`\n\n{_fenced(call.output or call.status)}"
-    if item.get("type") == "function_call":
-        return f"**{item.get('name')}**`({item.get('arguments') or ''})` was not run."
+    if call := handed_call(item):
+        return f"**{call.name}**`({call.arguments})` {call.status}."
+    if item.get("type") == "mcp_approval_response":
+        return "Approved." if item.get("approve") else "Refused."
     if item.get("type") == "reasoning":
         parts: list[Event] = item.get("summary") or item.get("content") or []
         thought = "\n".join(str(part.get("text", "")) for part in parts)

@@ -11,8 +11,8 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from openresponses_dev.cli.chat.growing import Growing, markdown, thoughts
-from openresponses_dev.local.answer.calls import Event, ShownCall, shortened, shown_call
-from openresponses_dev.local.answer.plain import REASONING, TEXT, ending, usage_line
+from openresponses_dev.local.answer.calls import Event, ShownCall, shortened
+from openresponses_dev.local.answer.view import View, Words, usage_line
 from openresponses_dev.local.terminal import one_line, visible
 
 _DRAWN_S = 0.08
@@ -23,7 +23,7 @@ _LINES = 12
 """Of a call's output."""
 
 
-class ScreenView:
+class ScreenView(View):
     """A console of rich whose terminal can move its cursor."""
 
     def __init__(self, console: Console) -> None:
@@ -39,21 +39,7 @@ class ScreenView:
         self._wait(waiting_for)
 
     def show(self, event: Event) -> None:
-        match event.get("type"):
-            case kind if kind in TEXT:
-                self._append("text", event["delta"])
-            case kind if kind in REASONING:
-                self._append("reasoning", event["delta"])
-            case "response.output_item.added":
-                if call := shown_call(event["item"]):
-                    self._finish()
-                    self._wait(call.name)
-            case "response.output_item.done":
-                self._done(event["item"])
-            case _ if told := ending(event):
-                self.note(told, bad=True)
-            case _:
-                pass
+        super().show(event)
         self.tick()
 
     def tick(self) -> None:
@@ -74,26 +60,24 @@ class ScreenView:
     def told(self, response: Event, seconds: float) -> None:
         self._print(Text(one_line(usage_line(response, seconds)), style="dim"))
 
-    def _append(self, kind: str, text: str) -> None:
+    def append(self, kind: Words, text: str) -> None:
         if self._growing is None or self._kind != kind:
             self._finish()
             self._kind, self._growing = kind, markdown() if kind == "text" else thoughts()
         self._growing.add(text)
 
-    def _done(self, item: Event) -> None:
-        if call := shown_call(item):
-            self._finish()
-            self._print(boxed(call))
-            self._wait(self._waiting)
-        elif item.get("type") == "function_call":
-            self._finish()
-            call = ShownCall(str(item["name"]), str(item.get("arguments") or ""), None, False, "")
-            self._print(boxed(call, "a function of the client: not run here"))
-        elif item.get("type") == "mcp_approval_request":
-            self._finish()
-            name = f"{item.get('server_label')}/{item.get('name')}"
-            call = ShownCall(name, str(item.get("arguments") or ""), None, False, "")
-            self._print(boxed(call, "waits for an approval, which chat cannot give"))
+    def calling(self, call: ShownCall) -> None:
+        self._finish()
+        self._wait(call.name)
+
+    def called(self, call: ShownCall) -> None:
+        self._finish()
+        self._print(boxed(call))
+        self._wait(self._waiting)
+
+    def handed(self, call: ShownCall) -> None:
+        self._finish()
+        self._print(boxed(call, call.status))
 
     def _finish(self) -> None:
         """Print what grew, for good."""

@@ -70,11 +70,11 @@ def _key_of(base_url: str) -> str:
 
 
 def message_in(body: bytes) -> str:
-    """What an error's body says: the message of OpenAI's shape, or the text."""
+    """What an error's body says: the message of OpenAI's shape, or the text. Empty if that is nothing, or a page."""
     text = body.decode("utf-8", "replace")
     try:
         found: object = json.loads(text)
         error: object = found.get("error", found)  # type: ignore[union-attr]
         return str(error["message"])  # type: ignore[index]
     except (ValueError, KeyError, TypeError, AttributeError):
-        return text[:200].strip() or "no reason was given"
+        return "" if text.lstrip().startswith("<") else " ".join(text[:200].split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -9,8 +10,10 @@ from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import fill
 
+from openresponses_dev.cli.chat.approving import Approver
 from openresponses_dev.cli.chat.client import TurnFailed
 from openresponses_dev.cli.chat.conversation import Conversation
+from openresponses_dev.cli.chat.offered import tool_of, word_of
 from openresponses_dev.cli.chat.saved import save
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage.problems import Problem
@@ -18,7 +21,7 @@ from openresponses_dev.manage.problems import Problem
 HELP = {
     "/help": "this list",
     "/model [NAME]": "answer with this model; without a name, list those that there are",
-    "/tools [TYPE...]": "offer these tools, such as serverless:calculator; `/tools none` offers none",
+    "/tools [TYPE...]": "offer these tools, such as serverless:calculator or mcp:LABEL; `/tools none` offers none",
     "/save FILE": "write the conversation as Markdown (.md) or as JSON (.json)",
     "/new": "begin a new conversation",
     "/exit": "leave, as Ctrl-D does",
@@ -38,9 +41,15 @@ def is_command(line: str) -> bool:
     return bool(words) and "\n" not in line and (words[0] in _OTHERS or bool(_WORD.fullmatch(words[0])))
 
 
+def wrapped(text: str, indent: str = "") -> str:
+    """As wide as the terminal. No word is cut in two, such as a URL."""
+    columns = get_terminal_size().columns
+    return fill(text, columns, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
 class Commands:
-    def __init__(self, conversation: Conversation) -> None:
-        self._conversation, self._settings = conversation, conversation.settings
+    def __init__(self, conversation: Conversation, approver: Approver) -> None:
+        self._conversation, self._settings, self._approver = conversation, conversation.settings, approver
         self._saved: set[Path] = set()
         self._do: dict[str, Callable[[Sequence[str]], None]] = {
             "/help": self._help,
@@ -70,11 +79,10 @@ class Commands:
             return []
 
     def _help(self, words: Sequence[str]) -> None:
-        indent, columns = max(map(len, HELP)) + 2, get_terminal_size().columns
-        listed = [f"{name.ljust(indent)}{about}" for name, about in HELP.items()]
-        narrow = " " * indent if columns > 2 * indent else "  "
-        lines = [fill(each, columns, subsequent_indent=narrow) for each in listed]
-        say("\n".join([*lines, "", *(fill(each, columns) for each in _KEYS)]))
+        indent = max(map(len, HELP)) + 2
+        narrow = " " * indent if get_terminal_size().columns > 2 * indent else "  "
+        lines = [wrapped(f"{name.ljust(indent)}{about}", narrow) for name, about in HELP.items()]
+        say("\n".join([*lines, "", *map(wrapped, _KEYS)]))
 
     def _model(self, words: Sequence[str]) -> None:
         if words:
@@ -90,21 +98,23 @@ class Commands:
 
     def _tools(self, words: Sequence[str]) -> None:
         if words:
-            tools = [] if list(words) == ["none"] else [{"type": each} for each in words]
+            tools = [] if list(words) == ["none"] else [tool_of(each) for each in words]
+            self._approver.forget()  # a label may name another server now
             self._settings.pop("tools", None)
             if tools:
                 self._settings["tools"] = tools
-        offered = [each["type"] for each in self._settings.get("tools", [])]
+        offered = [word_of(each) for each in self._settings.get("tools", [])]
         say(f"tools: {', '.join(offered) or 'none'}")
 
     def _save(self, words: Sequence[str]) -> None:
-        if len(words) != 1:
+        if not words:
             raise Problem("/save needs a file", "/save chat.md")
-        path = Path(words[0]).expanduser()
+        path = Path(os.path.expanduser(" ".join(words)))
         save(path, self._conversation.items, self._settings, again=path in self._saved)
         self._saved.add(path)
         say(f"saved: {path}")
 
     def _new(self, words: Sequence[str]) -> None:
         self._conversation.forget()
+        self._approver.forget()
         say("a new conversation")

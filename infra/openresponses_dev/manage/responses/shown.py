@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from openresponses_dev.local.answer.calls import Event, message_of, shortened, shown_call
+from openresponses_dev.local.answer.calls import REQUEST, Event, handed_call, message_of, shortened, shown_call
 from openresponses_dev.local.terminal import one_line
 
 _TIMELINE = "serverless:timeline"
@@ -95,8 +95,11 @@ def _item(item: Event) -> str:
         output = f" = {call.output}" if call.output else ""
         failed = f" [{call.status}]" if call.failed else ""
         return one_line(shortened(f"{call.name}({call.arguments}){failed}{output}", _LONGEST))
-    if kind in ("function_call", "custom_tool_call"):
-        return one_line(shortened(f"{item.get('name')}({item.get('arguments') or item.get('input') or ''})", _LONGEST))
+    if call := handed_call(item):
+        why = f" {call.status}" if kind == REQUEST else ""
+        return one_line(shortened(f"{call.name}({call.arguments}){why}", _LONGEST))
+    if kind == "mcp_approval_response":
+        return "approved" if item.get("approve") else "refused"
     if kind.endswith("_output"):
         return _said(kind, item.get("output"))
     if kind == "reasoning":
