@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -12,39 +12,39 @@ _Look: TypeAlias = "tuple[int, int, int] | None"
 
 
 class Watched:
-    """`files` says which ones they are now. What changed before `changed` is asked for is not missed."""
+    """`files` says which ones they are. It is asked again when one of them changed, and not at every look, since it may
+    read them. One that is gone is waited for. What changed before `changed` is asked for is not missed.
+    """
 
     def __init__(self, files: Callable[[], Collection[Path]]) -> None:
         self._files = files
-        self._seen = self._look()
+        self._seen = _look(files())
 
     async def changed(self) -> set[Path]:
-        """Those that changed, came or went, once they stay as they are for a moment. A file that is no longer one of
-        them, or is one from now on, has not changed by that.
-        """
+        """Those that changed, came or went, once they stay as they are for a moment."""
         while True:
             await asyncio.sleep(_LOOK_S)
-            before, now = self._seen, self._look()
-            changed = _differing(before, now)
-            if not changed:
-                self._seen = now
-                continue
-            while (later := await self._later()) != now:
-                changed |= _differing(now, later)
-                now = later
-            self._seen = now
-            return changed
+            now = _look(self._seen)
+            if changed := _differing(self._seen, now):
+                break
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            later = _look(self._seen)
+            if later == now:
+                break
+            changed |= _differing(now, later)
+            now = later
+        gone = {path: None for path, look in now.items() if look is None}
+        self._seen = {path: now.get(path) or _of(path) for path in (*self._files(), *gone)}
+        return changed
 
-    async def _later(self) -> dict[Path, _Look]:
-        await asyncio.sleep(_LOOK_S)
-        return self._look()
 
-    def _look(self) -> dict[Path, _Look]:
-        return {path: _of(path) for path in self._files()}
+def _look(paths: Iterable[Path]) -> dict[Path, _Look]:
+    return {path: _of(path) for path in paths}
 
 
 def _differing(before: dict[Path, _Look], now: dict[Path, _Look]) -> set[Path]:
-    return {path for path in before.keys() & now.keys() if before[path] != now[path]}
+    return {path for path, look in now.items() if look != before[path]}
 
 
 def _of(path: Path) -> _Look:

@@ -19,6 +19,7 @@ from openresponses_dev.local.kept import Kept, Row
 from openresponses_dev.local.sandbox.lambda_api import LambdaApi
 from openresponses_dev.local.services.credentials import Credentials
 from openresponses_dev.local.services.executions import Execution
+from openresponses_dev.local.services.moto_imports import without_ec2
 from openresponses_dev.local.services.task_tokens import TaskTokens
 from openresponses_dev.local.template.aws_resources import AwsCall, put_parameter, requests
 from openresponses_dev.local.template.event_sources import StreamMapping
@@ -113,8 +114,9 @@ class LocalAws:
 
     def start(self) -> None:
         """What entering does, for callers without an event loop."""
-        # Here, since importing moto takes a second.
-        from openresponses_dev.local.services.moto_server import MotoServer
+        # Here, since importing moto takes half a second.
+        with without_ec2():
+            from openresponses_dev.local.services.moto_server import MotoServer
 
         self._server = MotoServer(self._lambda_api, self.credentials, self._retry_scale, self._address, self._tokens)
         try:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import yaml
+
+if TYPE_CHECKING:
+    from yaml import SafeLoader as _SafeLoader
+else:  # the one of libyaml is eight times as fast, and a PyYAML without libyaml has none
+    _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Value: TypeAlias = "str | int | float | bool | list[Value] | dict[str, Value] | None"
 Table: TypeAlias = "dict[str, Value]"
@@ -17,7 +22,7 @@ class TemplateError(Exception):
         super().__init__(f"{where}: {problem}")
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(_SafeLoader):
     """YAML with `!Ref` and friends read as their long forms."""
 
 
@@ -45,7 +50,9 @@ def parse(text: str, source: str) -> Table:
         document: object = yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise TemplateError(f"{source}:{mark.line + 1}" if mark else source, error.problem or "not YAML") from error
+        last = max(1, len(text.splitlines()))  # libyaml finds what is missing at the end in the line after it
+        where = f"{source}:{min(mark.line + 1, last)}" if mark else source
+        raise TemplateError(where, error.problem or "not YAML") from error
     except yaml.YAMLError as error:
         raise TemplateError(source, str(error)) from error
     return table(document, source)
