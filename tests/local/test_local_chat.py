@@ -43,11 +43,27 @@ def item(stage: str, **fields: Any) -> Event:
     return {"type": f"response.output_item.{stage}", "item": fields}
 
 
+def created(response_id: str) -> Event:
+    return {"type": "response.created", "sequence_number": 0, "response": {"id": response_id, "store": True}}
+
+
 @pytest.mark.parametrize(
     ("events", "shown"),
     [
         ([delta("output_text", "Hel"), delta("output_text", "lo")], "Hello\n"),
-        ([delta("refusal", "No.")], "No.\n"),
+        ([delta("refusal", "No."), {"type": "response.refusal.done", "refusal": "No."}], "No.\n(the model refused)\n"),
+        (
+            [
+                delta("output_text", "So"),
+                item("done", type="message", status="incomplete"),
+                delta("output_text", "So it"),
+            ],
+            "So\n(cut off: the answer begins again)\nSo it\n",
+        ),
+        (
+            [item("done", type="message", status="incomplete"), created("resp_2"), delta("output_text", "Hi")],
+            "Hi\n",
+        ),
         (
             [delta("reasoning", "hm"), delta("reasoning_text", "m"), delta("reasoning_summary_text", "!")],
             "thinking: hmm!\n",
@@ -96,10 +112,6 @@ TEXT = ("response.output_text.delta", "response.refusal.delta")
 def answer(*events: Event) -> httpx2.Response:
     text = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
     return httpx2.Response(200, headers={"content-type": "text/event-stream"}, text=text)
-
-
-def created(response_id: str) -> Event:
-    return {"type": "response.created", "sequence_number": 0, "response": {"id": response_id, "store": True}}
 
 
 def ended(status: str, *output: Event, response_id: str = "resp_1") -> Event:

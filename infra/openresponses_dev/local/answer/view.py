@@ -18,6 +18,8 @@ _REASONING = (
 class View:
     """Shows nothing: a program that asks for JSON reads the final response, and what went wrong is in it, too."""
 
+    _cut = False
+
     def begin(self, waiting_for: str) -> None:
         """An answer is asked for."""
 
@@ -47,7 +49,12 @@ class View:
 
     def show(self, event: Event) -> None:
         match event.get("type"):
+            case "response.created":
+                self._cut = False
             case kind if kind in _TEXT and event.get("delta"):
+                if self._cut:  # a worker died, and another one makes the turn again
+                    self.note("cut off: the answer begins again")
+                self._cut = False
                 self.append("text", str(event["delta"]))
             case kind if kind in _REASONING and event.get("delta"):
                 self.append("reasoning", str(event["delta"]))
@@ -56,6 +63,7 @@ class View:
                     self.calling(call)
             case "response.output_item.done":
                 item = _object(event, "item")
+                self._cut = item.get("type") == "message" and item.get("status") == "incomplete"
                 if call := shown_call(item):
                     self.called(call)
                 elif call := handed_call(item):
