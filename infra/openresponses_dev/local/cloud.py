@@ -34,11 +34,9 @@ from openresponses_dev.local.private_folder import PrivateFolder
 from openresponses_dev.local.reload import follow_source
 from openresponses_dev.local.sandbox.calls import Call
 from openresponses_dev.local.sandbox.environment import local_addresses, sandbox_environment
-from openresponses_dev.local.sandbox.events import Events
 from openresponses_dev.local.sandbox.functions import Function
-from openresponses_dev.local.sandbox.lambda_api import LambdaApi, Target, sandboxed
+from openresponses_dev.local.sandbox.invoker import Invoker
 from openresponses_dev.local.sandbox.sandbox import Sandbox
-from openresponses_dev.local.sandbox.streams import Streams
 from openresponses_dev.local.seed import (
     PREFIX_VARIABLE,
     TABLE_VARIABLE,
@@ -123,17 +121,15 @@ class LocalCloud:
         variables = self._variables()
         self.found = restart.Found(variables.get(PREFIX_VARIABLE, ""), variables.get(TABLE_VARIABLE, ""))
         """Once entered, what was kept."""
-        self._targets: dict[str, Target] = {}
-        self._arns: dict[str, str] = {}
-        self._events = Events(self.functions.values(), self._background, self.log)
-        self._streams = Streams(self.functions.values(), self._background, self.log, self._delivered, retry_scale)
+        functions = self.functions.values()
+        self._invoker = Invoker(functions, self._background, self.log, self._delivered, retry_scale)
         extra = configuration(self.template, providers or {}, aliases or {})
         self.aws = self._services(ssm, extra, retry_scale, sam_local.checked(sam_host))
         self._beside: list[asyncio.Task[None]] = []
         self._running = AsyncExitStack()
         history = self.log.history
         self._pages = Pages(self, AtRest(self.aws, variables, history), history, self._status_document)
-        visitors = Visitors(self._variables().get("OPENRESPONSES_ALLOWED_ORIGINS", "").replace(",", " ").split())
+        visitors = Visitors(variables.get("OPENRESPONSES_ALLOWED_ORIGINS", "").replace(",", " ").split())
         self._front = self._gateway(visitors, idle_timeout_s, queue_s)
         self._sockets = self._socket_gateway(visitors, socket_limits)
         self._separate = separate_origin
@@ -167,10 +163,7 @@ class LocalCloud:
         return self.functions[function].invoke(json.dumps(event, ensure_ascii=False).encode())
 
     async def __aenter__(self) -> Self:
-        self._loop = loop = asyncio.get_running_loop()
-        for function in self.functions.values():
-            name = function.spec.arn.rpartition(":")[2]
-            self._arns[name], self._targets[name] = function.spec.arn, sandboxed(function, loop)
+        self._invoker.begin()
         async with AsyncExitStack() as stack:
             if self.aws.needed:
                 await stack.enter_async_context(self.aws)
@@ -220,7 +213,7 @@ class LocalCloud:
     ) -> LocalAws:
         return LocalAws(
             self.template,
-            LambdaApi(self._targets, self._enqueue),
+            self._invoker.api,
             parameters=ssm,
             extra=extra,
             retry_scale=retry_scale,
@@ -228,8 +221,8 @@ class LocalCloud:
             kept=self._kept,
             found=self.found.add,
             say=self._failed,
-            follows=self._streams.mappings,
-            streamed=self._stream,
+            follows=self._invoker.mappings,
+            streamed=self._invoker.put,
         )
 
     def _failed(self, text: str) -> None:
@@ -284,16 +277,8 @@ class LocalCloud:
             limits=limits,
         )
 
-    def _enqueue(self, name: str, event: bytes) -> None:
-        """In any thread, while the cloud runs."""
-        self._loop.call_soon_threadsafe(self._events.put, self._arns[name], event)
-
     def _delivered(self, mapping: str, numbers: Sequence[str]) -> None:
         self.aws.delivered(mapping, numbers)
-
-    def _stream(self, mapping: str, number: str, text: str) -> None:
-        """In any thread, while the cloud runs."""
-        self._loop.call_soon_threadsafe(self._streams.put, mapping, number, text)
 
     def environment(self, spec: FunctionSpec, runtime_api: str) -> dict[str, str]:
         """All the variables of a sandbox whose Runtime API is at this address."""

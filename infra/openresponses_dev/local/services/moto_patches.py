@@ -252,23 +252,6 @@ def _answer_once() -> None:
     ended is unknown. All tries of a task have one token. What is no JSON ends the task, and a failure has no cause.
     """
 
-    def answer(self: Any, token: str, outcome: CallbackOutcome) -> None:
-        until = time.monotonic() + ANSWER_LIMIT_S
-        while _tokens.expected(token) and time.monotonic() < until:
-            time.sleep(0.02)
-        if _tokens.answer_to(token):
-            raise JsonRESTError("TaskTimedOut", "Provided task does not exist anymore")
-        with _status:
-            for execution in self._get_executions():
-                if endpoint := _pool(execution).get(token):
-                    over = endpoint.get_outcome() or endpoint.consumer_error or execution.status != "RUNNING"
-                    if over:
-                        raise JsonRESTError("TaskTimedOut", "Provided task does not exist anymore")
-                    _tokens.answered(token, _told(outcome))
-                    endpoint.notify(outcome)
-                    return
-        raise JsonRESTError("InvalidToken", "Invalid token")
-
     def send_success(self: StepFunctionResponse) -> ActionResult:
         token, output = map(self._get_param, ("taskToken", "output"))
         try:
@@ -277,12 +260,12 @@ def _answer_once() -> None:
             raise JsonRESTError("InvalidOutput", str(error)) from None
         if len(output.encode()) > MAX_OUTPUT:
             raise JsonRESTError("InvalidOutput", "it is too long")
-        answer(self.stepfunction_backend, token, CallbackOutcomeSuccess(token, output))
+        _answer(self.stepfunction_backend, token, CallbackOutcomeSuccess(token, output))
         return ActionResult({})
 
     def send_failure(self: StepFunctionResponse) -> ActionResult:
         token, error, cause = map(self._get_param, ("taskToken", "error", "cause"))
-        answer(self.stepfunction_backend, token, CallbackOutcomeFailure(token, error, cause))
+        _answer(self.stepfunction_backend, token, CallbackOutcomeFailure(token, error, cause))
         return ActionResult({})
 
     execute = StateTaskServiceCallback._eval_execution
@@ -307,6 +290,25 @@ def _answer_once() -> None:
     StepFunctionResponse.send_task_success = send_success
     StepFunctionResponse.send_task_failure = send_failure
     StateTaskServiceCallback._eval_execution = execute_with_own_token
+
+
+def _answer(backend: Any, token: str, outcome: CallbackOutcome) -> None:
+    """Give the task of this token what it waits for."""
+    until = time.monotonic() + ANSWER_LIMIT_S
+    while _tokens.expected(token) and time.monotonic() < until:
+        time.sleep(0.02)
+    if _tokens.answer_to(token):
+        raise JsonRESTError("TaskTimedOut", "Provided task does not exist anymore")
+    with _status:
+        for execution in backend._get_executions():
+            if endpoint := _pool(execution).get(token):
+                over = endpoint.get_outcome() or endpoint.consumer_error or execution.status != "RUNNING"
+                if over:
+                    raise JsonRESTError("TaskTimedOut", "Provided task does not exist anymore")
+                _tokens.answered(token, _told(outcome))
+                endpoint.notify(outcome)
+                return
+    raise JsonRESTError("InvalidToken", "Invalid token")
 
 
 def _task_of(context: Any) -> Task | None:
