@@ -23,6 +23,7 @@ LONG = "[[turns 3]] [[slow 60ms]] [[words 30]] " + '[[call calculator {"expressi
 CALCULATOR: Any = [{"type": "serverless:calculator"}]
 LOOKUP: Any = [{"type": "serverless:lookup"}]
 ASKS = '[[call lookup {"word": "no"}]]'
+UNUSABLE = "def unusable(word) -> str:\n    return word\n"
 RAISES = '''"""A tool."""
 
 WORDS = {"yes": "no"}
@@ -42,6 +43,7 @@ class Dev:
         self.template, self.tool = folder / "template.yaml", folder / "tools/lookup.py"
         self.tool.parent.mkdir()
         self.tool.write_text(RAISES)
+        (folder / "tools/unusable.py").write_text(UNUSABLE)
         text = (STARTER / "template.yaml").read_text()
         self.template.write_text(text.replace(".venv/share/openresponses/template.yaml", str(ROOT / "template.yaml")))
         (folder / "openresponses.toml").write_text('[aliases]\nfast = ["offline/demo"]\n')
@@ -109,6 +111,15 @@ def test_a_wrong_key_is_one_line_without_the_key(dev: Dev) -> None:
     assert lines[0].endswith(f"GET /v1/models  401  a wrong key: or_{key_id}_... (wrong secret)")
     assert wrong not in dev.shown()
     assert wrong.split("_")[2] not in dev.log.read_text()
+
+
+def test_a_tool_that_was_wrong_before_is_told_at_the_start(dev: Dev) -> None:
+    dev.until_shown("tool unusable can't be used: TypeError at tools/unusable.py:1: ")
+    (problem,) = dev.console()["problems"]
+    assert problem["kind"] == "tool"
+    (dev.folder / "tools/unusable.py").unlink()
+    dev.until_shown("unusable.py is gone, reloading")
+    until(lambda: not dev.console()["problems"])
 
 
 def test_a_tool_that_is_wrong_is_told_with_its_line(dev: Dev) -> None:

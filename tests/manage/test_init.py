@@ -104,6 +104,21 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     assert "Traceback" not in done.err
 
 
+def test_what_was_written_goes_where_not_all_can_be(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/tools").write_text("no folder")
+    done = run("init", str(tmp_path / "mine"))
+    assert done.status == 1
+    assert "mine/tools: File exists" in done.err
+    assert [each.name for each in (tmp_path / "mine").iterdir()] == ["tools"]
+
+
+def test_a_folder_without_a_name_needs_another() -> None:
+    done = run("init", "/")
+    assert (done.status, "is no name for a project" in done.err) == (1, True)
+    assert done.err.endswith("openresponses init / --name mine\n")
+
+
 @pytest.mark.parametrize(
     ("name", "better"),
     [

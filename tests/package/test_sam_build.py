@@ -53,7 +53,7 @@ def run(folder: Path, *command: str) -> str:
 
 @pytest.fixture(scope="module")
 def project(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("mine")
+    folder = tmp_path_factory.mktemp("mine with a space")
     (folder / "template.yaml").write_text(TEMPLATE)
     (folder / "tools").mkdir()
     (folder / "tools/Makefile").write_text((STARTER / "tools/Makefile").read_text())

@@ -112,7 +112,7 @@ class _ToolFile:
         except ValueError as error:
             self._mistakes.refused(self.name, error)
             raise ToolFailed(str(error)) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if isinstance(error, TimeoutError) and clock.expired():
                 self._mistakes.overran(self.name, self._timeout)
                 message = f"{self.name} took longer than {self._timeout:g} seconds and was given up."
@@ -133,6 +133,9 @@ class _ToolFile:
 
 def _function(module: ModuleType, name: str) -> Callable[..., Any]:
     function: object = getattr(module, name, None)
+    if not name.isidentifier():
+        better = re.sub(r"\W", "_", name)
+        raise TypeError(f"tool {name}: a function can't be called so; rename the file, such as to {better}.py")
     if not callable(function):
         raise TypeError(f"tool {name}: the file has no function {name}")
     return function

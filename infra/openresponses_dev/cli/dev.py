@@ -101,6 +101,8 @@ def dev(*, options: CloudOptions = CloudOptions(), own: DevOptions = DevOptions(
         except sqlite3.Error as error:
             return fail(f"{folder.path / FILE}: {error}: start with --keep-nothing, which leaves it as it is")
         except (BadOption, TemplateError, NotPrivate, OtherFormat, ValueError, OSError) as error:
+            if isinstance(error, OSError) and error.filename == str(folder.path):
+                return fail(f"{folder.path} can't be made: {error.strerror}: run dev in a folder that you may write")
             return fail(error)
     return 0
 

@@ -31,7 +31,7 @@ from openresponses_dev.local.gateway.visitors import Visitors
 from openresponses_dev.local.kept import Kept
 from openresponses_dev.local.logs import Log
 from openresponses_dev.local.private_folder import PrivateFolder
-from openresponses_dev.local.reload import follow_source
+from openresponses_dev.local.reload import check_tools, follow_source
 from openresponses_dev.local.sandbox.calls import Call
 from openresponses_dev.local.sandbox.environment import local_addresses, sandbox_environment
 from openresponses_dev.local.sandbox.functions import Function
@@ -178,6 +178,7 @@ class LocalCloud:
             stack.push_async_callback(self._server.stop)
             self._announce(stack)
             self._running = stack.pop_all()
+        self._check_own_tools()
         if self._reload:
             following = follow_source(self.functions, self.log, lambda function: self.environment(function.spec, ""))
             self._background.spawn(following, "reload")
@@ -189,6 +190,11 @@ class LocalCloud:
                 self._background.spawn(self._expire(), "expiry"),
             ]
         return self
+
+    def _check_own_tools(self) -> None:
+        """Those of a folder that is not the server's: nobody has to call one to be told what is wrong with it."""
+        if function := next((each for each in self.functions.values() if each.spec.tools), None):
+            self._background.spawn(check_tools(function, self.log, self.environment(function.spec, "")), "tools")
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

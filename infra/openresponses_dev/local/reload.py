@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from watchfiles import DefaultFilter, awatch  # pyright: ignore[reportUnknownVariableType]
@@ -31,7 +31,7 @@ async def follow_source(
     roots = {folder for function in functions.values() for folder in _folders(function)}
     async for changes in awatch(*roots, watch_filter=not_ours(), debounce=DEBOUNCE_MS, step=STEP_MS):
         changed = sorted(Path(path) for _, path in changes)
-        log.say(f"{changed[0].name} changed, reloading")
+        log.say(f"{_told(changed)}, reloading")
         concerned = [each for each in functions.values() if _any_below(changed, _folders(each))]
         tools = next((each for each in concerned if _any_below(changed, _tool_folders(each))), None)
         if tools:
@@ -62,6 +62,12 @@ async def check_tools(function: Function, log: Log, environment: dict[str, str])
             process.kill()
     for line in said.decode(errors="replace").splitlines():
         log.output(function.spec.name, line)
+
+
+def _told(changed: Sequence[Path]) -> str:
+    """Names a file that is there, if one of them is: editors write others beside it, and remove them."""
+    there = next((path for path in changed if path.is_file()), None)
+    return f"{there.name} changed" if there else f"{changed[0].name} {'changed' if changed[0].exists() else 'is gone'}"
 
 
 def _folders(function: Function) -> Collection[Path]:

@@ -6,7 +6,10 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from openresponses_dev.local.project import find_project
 from openresponses_dev.local.records import Record
+
+_PACKAGES = "tools/requirements.txt"
 
 
 def worded(record: Record) -> str:
@@ -28,8 +31,8 @@ def duration(milliseconds: float | None) -> str:
 
 
 def _response(record: Record) -> str:
-    target = f"{record.word('provider')}/{record.word('model')}"
-    asked = record.word("asked")
+    provider, asked = record.word("provider"), record.word("asked")
+    target = asked if provider == "none" else f"{provider}/{record.word('model')}"  # nobody answered
     ended = ": ".join(filter(None, (record.word("status"), record.word("error") or record.word("reason"))))
     usd = record.word("usd")
     parts = (
@@ -57,9 +60,14 @@ def _tool_call(record: Record) -> str:
 
 
 def _provider_failed(record: Record) -> str:
-    why = record.word("cause") or record.word("why") or record.word("code")
+    why = ": ".join(word for name in ("cause", "reason") if (word := record.word(name)) not in ("", "null"))
     took = duration(record.number("duration_ms"))
-    return f"{record.word('target')} failed: {record.word('error')}: {why}" + (f", after {took}" if took else "")
+    failed = f"{record.word('target')} failed: {record.word('error')}: {why or record.word('code')}"
+    return failed + (f", after {took}" if took else "")
+
+
+def _skipped(record: Record) -> str:
+    return f"{record.word('target')} is passed over: {record.word('why')}"
 
 
 def _circuit(record: Record) -> str:
@@ -80,9 +88,18 @@ def _tool(does: str) -> Callable[[Record], str]:
     def words(record: Record) -> str:
         file, why = record.word("file"), record.word("why")
         at = f" at {shown_path(file)}:{record.word('line')}" if file else ""
-        return f"tool {record.word('tool')} {does} {record.word('error')}{at}" + (f": {why}" if why else "")
+        told = f"tool {record.word('tool')} {does} {record.word('error')}{at}" + (f": {why}" if why else "")
+        return told + _missing(record)
 
     return words
+
+
+def _missing(record: Record) -> str:
+    """How a project gets the package that a tool of its own imports."""
+    if record.word("error") != "ModuleNotFoundError" or find_project() is None:
+        return ""
+    own = "named 'tools" in record.word("why")
+    return "" if own else f": name its package in {_PACKAGES}, and run: uv add --dev -r {_PACKAGES}"
 
 
 def _overran(record: Record) -> str:
@@ -101,6 +118,7 @@ _WORDS: Mapping[str, Callable[[Record], str]] = {
     "refused": _refused,
     "request": lambda _: "",  # the gateway's line says it
     "response": _response,
+    "target skipped": _skipped,
     "tool call": _tool_call,
     "tool overran": _overran,
     "tool raised": _tool("raised"),

@@ -86,7 +86,7 @@ def _check(name: str, folder: Path) -> None:
     else:
         return
     better = _better(name, taken)
-    if folder.name == name:
+    if folder.name == name != "":
         raise Problem(problem, command(f"init {shlex.quote(str(folder.with_name(better)))}"))
     raise Problem(problem, command(f"init {shlex.quote(str(folder))} --name {better}"))
 
@@ -120,7 +120,21 @@ def _write(folder: Path, files: dict[Path, str]) -> None:
     """All of them or none: raises Problem where one is there. Raises OSError."""
     if there := [str(target) for target in files if (folder / target).exists() or (folder / target).is_symlink()]:
         raise Problem(f"{folder} has {', '.join(there)} already, and nothing is overwritten", "choose an empty folder")
-    for target, text in files.items():
-        (folder / target).parent.mkdir(parents=True, exist_ok=True)
-        with (folder / target).open("x") as file:
-            file.write(text)
+    made: list[Path] = []
+    try:
+        for target, text in files.items():
+            made += _make_folder((folder / target).parent)
+            with (folder / target).open("x") as file:
+                made.append(folder / target)
+                file.write(text)
+    except OSError:
+        for path in reversed(made):
+            path.rmdir() if path.is_dir() else path.unlink()
+        raise
+
+
+def _make_folder(folder: Path) -> list[Path]:
+    """The folders that were made for it, the outer ones first. Raises OSError, and then none is left."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing[::-1]
