@@ -236,6 +236,8 @@ async def test_an_output_that_is_too_long_is_cut_and_says_so() -> None:
         ("nope", "{}", "There is no tool named 'nope' here"),
         ("raises", '{"reason": "value"}', "Say something else."),
         ("raises", '{"reason": "key"}', "raises failed: KeyError: 'key'"),
+        ("raises", '{"reason": "exit"}', "raises failed: SystemExit: 3"),
+        ("raises", '{"reason": "odd"}', "raises failed: TypeError: it returned what can't be JSON"),
         ("raises", "{}", "Wrong arguments for raises. reason: Field required. It takes reason."),
         ("raises", '{"reason": 3}', "reason: Input should be a valid string"),
         ("raises", '{"reason": "x", "more": 1}', "more: Extra inputs are not permitted"),

@@ -45,7 +45,7 @@ class Mistakes:
         self._record("ERROR", "tool unusable", name, error, place, with_trace=True)
         return ToolMisconfigured(f"The tool {name!r} can't be used: {_class(error)} at {place}: {_why(error)}")
 
-    def raised(self, name: str, error: Exception) -> None:
+    def raised(self, name: str, error: BaseException) -> None:
         if self._traced:
             self._record("ERROR", "tool raised", name, error, self._place(error), with_trace=True)
         else:

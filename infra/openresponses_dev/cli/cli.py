@@ -20,6 +20,8 @@ _RUN, _CONFIGURE, _LOOK_AFTER = (
     Group(name, sort_key=place) for place, name in enumerate(("Run", "Configure", "Look after"))
 )
 _places = count()
+_INTERRUPTED = 130
+"""What a shell gives a program that Ctrl-C ended."""
 
 
 def _version() -> str:
@@ -170,6 +172,8 @@ def main(words: Sequence[str] | None = None) -> None:
         status = fail(error, " ".join((*(error.command_chain or ()), "--help")))
     except Problem as problem:
         status = tell(problem)
+    except KeyboardInterrupt:
+        status = _INTERRUPTED
     except BrokenPipeError:  # such as `| head`
         _let_go(sys.stdout)
         status = 1

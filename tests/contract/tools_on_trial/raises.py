@@ -1,5 +1,14 @@
-def raises(reason: str) -> str:
+import sys
+
+
+def raises(reason: str) -> object:
     """Raise."""
-    if reason == "value":
-        raise ValueError("Say something else.")
-    raise KeyError(reason)
+    match reason:
+        case "value":
+            raise ValueError("Say something else.")
+        case "exit":
+            sys.exit(3)
+        case "odd":
+            return object()
+        case _:
+            raise KeyError(reason)
