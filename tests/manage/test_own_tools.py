@@ -95,6 +95,13 @@ def test_what_a_file_prints_and_a_call_that_hangs_are_in_nobody_s_way(project: P
     assert (odd.status, odd.err.splitlines()[0]) == (1, "openresponses: --lokal is no option, and no JSON")
 
 
+def test_an_interrupt_ends_a_command_without_a_traceback(project: Path) -> None:
+    (project / "tools").mkdir()
+    (project / "tools" / "stops.py").write_text("raise KeyboardInterrupt\n")
+    done = run("tools", "test", "stops")
+    assert (done.status, done.out, done.err) == (130, "", "")
+
+
 def test_a_function_of_the_project_s_template_is_told_from_a_name_that_nobody_has(project: Path) -> None:
     (project / "template.yaml").write_text("Resources:\n  Tool:\n    Name: !Sub /openresponses/x/tools/weather\n")
     env = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}

@@ -26,6 +26,7 @@ from openresponses.schema.base import JsonObject
 from openresponses.schema.server_items import HostedToolCall
 from openresponses.schema.tools import HostedTool
 from openresponses.toolbox.lambda_functions import MAX_TIMEOUT, LambdaTool, LambdaTools
+from openresponses.toolbox.mcp.servers import SERVERS
 from openresponses.toolbox.source import AnswersLater, ToolFailed, ToolMisconfigured, ToolSource, is_backend
 from openresponses.toolbox.web_search.backend import Wanted
 from openresponses.toolbox.web_search.service import backend_of, search
@@ -69,6 +70,8 @@ def try_tool(
     except Problem as unasked:
         raise _not_here(name, files, unasked) from None
     known = {each.name: each.text for each in parameters.read_all(deployment, "tools")}
+    if name not in known and parameters.read(deployment, SERVERS, name):
+        raise Problem(f"{name} is an MCP server, and no tool", deployment.command(f"mcp test {name} TOOL JSON"))
     if name not in known:
         near = meant(name, [*files, *known, SEARCH])
         raise Problem(f"there is no tool {name} here, or in {deployment.title}{near}", deployment.command("tools list"))
