@@ -128,6 +128,7 @@ def template(base_url: str, websocket_api: str) -> str:
         "ResponsesBucketName": {"Ref": "ResponsesBucket"},
         "LoopStateMachineArn": {"Ref": "LoopStateMachine"},
         "SsmPrefix": "/mine",
+        "ToolFunctionPrefix": "openresponses_tool_",
         "WebSocketApiId": websocket_api,
         "WebSocketBaseUrl": base_url.replace("http", "ws", 1),
     }

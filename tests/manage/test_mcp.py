@@ -114,6 +114,16 @@ def test_a_test_lists_the_tools_or_says_what_the_server_answered(cloud: Cloud, s
     assert rows["fail"] == ["no", "never", "no", "The tool fail."]
     assert "it has no tool gone, which --allow names" in tried.err
 
+    called = cloud.run("mcp", "test", "tried", "echo", '{"text": "hello"}')
+    assert (called.status, "hello" in called.out) == (0, True), called.err
+    assert re.match(r"the call took \d+\.\d\d s; the model reads:\n", called.err)
+    no_json = cloud.run("mcp", "test", "tried", "echo", "{")
+    assert (no_json.status, no_json.out.partition(":")[0]) == (1, "The arguments of echo are not JSON")
+    kept_away = cloud.run("mcp", "test", "tried", "fail")
+    assert (kept_away.status, "tried offers no tool fail" in kept_away.err) == (1, True)
+    as_tool = cloud.run("tools", "test", "tried")
+    assert f"try: openresponses mcp test tried TOOL JSON {cloud.flags}" in as_tool.err
+
     assert cloud.run(*words, stdin="Bearer hidden-other-token\n").status == 0
     refused = cloud.run("mcp", "test", "tried")
     assert (refused.status, refused.out) == (1, "")

@@ -1,14 +1,18 @@
 """`openresponses tools add`, `list` and `test`: files of a project, and Lambda functions of a deployment."""
 
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.manage.conftest import Cloud, run
+from tests.manage.conftest import Aws, Cloud, run
 
 pytestmark = pytest.mark.xdist_group("manage")
+PREFIX = "openresponses_tool_"
+ARN = "arn:aws:lambda:eu-west-1:123456789012:function:weather:live"
 BROKEN = {
     "untyped": ("def untyped(word):\n    return word\n", "TypeError at tools/untyped.py:1"),
     "gone": ("\nimport not_there\n", "ModuleNotFoundError at tools/gone.py:2"),
@@ -70,6 +74,43 @@ def test_a_file_that_can_not_be_a_tool_is_listed_with_the_line_that_is_wrong(pro
     assert not list(project.rglob("__pycache__"))
 
 
+def test_what_a_file_prints_and_a_call_that_hangs_are_in_nobody_s_way(project: Path, cloud: Cloud) -> None:
+    (project / "tools").mkdir()
+    (project / "tools" / "prints.py").write_text(
+        'print("imported")\n\n\ndef prints(a: int, b: str = "z") -> dict:\n'
+        '    """Print."""\n    print("called")\n    return {"a": a, "b": b}\n'
+    )
+    (project / "tools" / "hangs.py").write_text(
+        'import time\n\nTIMEOUT = 0.1\n\n\ndef hangs() -> None:\n    """Hang."""\n    time.sleep(60)\n'
+    )
+    tried = run("tools", "test", "prints", "-", stdin='{"a": 1}')
+    assert (tried.status, tried.out) == (0, '{"a":1,"b":"z"}\n')
+    assert tried.err.startswith("imported\ncalled\nthe call took ")
+    assert {each["name"] for each in listed(cloud)} >= {"prints", "hangs"}
+    begun = time.monotonic()
+    given_up = run("tools", "test", "hangs")
+    assert (given_up.status, given_up.out) == (1, "hangs took longer than 0.1 seconds and was given up.\n")
+    assert time.monotonic() - begun < 30
+    odd = run("tools", "test", "prints", "--lokal")
+    assert (odd.status, odd.err.splitlines()[0]) == (1, "openresponses: --lokal is no option, and no JSON")
+
+
+def test_an_interrupt_ends_a_command_without_a_traceback(project: Path) -> None:
+    (project / "tools").mkdir()
+    (project / "tools" / "stops.py").write_text("raise KeyboardInterrupt\n")
+    done = run("tools", "test", "stops")
+    assert (done.status, done.out, done.err) == (130, "", "")
+
+
+def test_a_function_of_the_project_s_template_is_told_from_a_name_that_nobody_has(project: Path) -> None:
+    (project / "template.yaml").write_text("Resources:\n  Tool:\n    Name: !Sub /openresponses/x/tools/weather\n")
+    env = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    found, unknown = (run("tools", "test", name, env=env).err for name in ("weather", "whether"))
+    assert "weather is a Lambda function of" in found
+    assert "try: openresponses dev, and then openresponses tools test weather --local; or --stack NAME" in found
+    assert "no file here is a tool whether" in unknown
+
+
 @pytest.mark.parametrize(
     ("words", "why", "mend"),
     [
@@ -110,3 +151,20 @@ def test_a_lambda_function_becomes_a_tool_and_is_invoked(cloud: Cloud, tmp_path:
     again = cloud.run(*words)
     assert f"try: openresponses tools remove health {cloud.flags}" in again.err
     assert cloud.run("tools", "remove", "health").status == 0
+
+
+def test_a_tool_that_answers_later_is_begun_with_a_token_that_nobody_can_answer(cloud: Cloud) -> None:
+    words = ("tools", "add", "days", "--function", "ApiFunction", "--answers", "later", "--timeout", "86400")
+    assert cloud.run(*words).status == 0
+    tried = cloud.run("tools", "test", "days")
+    assert cloud.run("tools", "remove", "days").status == 0
+    assert "the task token that it is given is a made-up one" in tried.err
+    assert (tried.status, tried.out.partition(":")[0]) == (1, "The tool failed")
+
+
+def test_a_function_that_the_server_may_not_invoke_is_named(aws: Aws) -> None:
+    for number, (function, warned) in enumerate({"weather": True, PREFIX + "weather": False, ARN: True}.items()):
+        added = aws.run("tools", "add", f"tool{number}", "--function", function)
+        assert added.status == 0, added.err
+        assert ("the server may not invoke weather, only functions whose names begin with" in added.err) == warned
+        assert aws.run("tools", "remove", f"tool{number}").status == 0

@@ -108,11 +108,11 @@ class _ToolFile:
                     result = await self._function(**values)
                 else:
                     result = await asyncio.to_thread(self._function, **values)
-            return result if isinstance(result, str) else to_json(result).decode()
+            return result if isinstance(result, str) else _json(result)
         except ValueError as error:
             self._mistakes.refused(self.name, error)
             raise ToolFailed(str(error)) from error
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # which would end the server
             if isinstance(error, TimeoutError) and clock.expired():
                 self._mistakes.overran(self.name, self._timeout)
                 message = f"{self.name} took longer than {self._timeout:g} seconds and was given up."
@@ -129,6 +129,14 @@ class _ToolFile:
             wrong = "; ".join(f"{_path(each['loc'])}: {each['msg']}" for each in found[:5])
             message = f"Wrong arguments for {self.name}. {wrong}. It takes {listed(self.parameters)}."
             raise ToolFailed(message) from error
+
+
+def _json(result: object) -> str:
+    """Raises TypeError: a ValueError would be told to the model as if the tool had meant it."""
+    try:
+        return to_json(result).decode()
+    except ValueError as error:
+        raise TypeError(f"it returned what can't be JSON: {error}") from None
 
 
 def _function(module: ModuleType, name: str) -> Callable[..., Any]:

@@ -20,6 +20,8 @@ _RUN, _CONFIGURE, _LOOK_AFTER = (
     Group(name, sort_key=place) for place, name in enumerate(("Run", "Configure", "Look after"))
 )
 _places = count()
+_INTERRUPTED = 130
+"""What a shell gives a program that Ctrl-C ended."""
 
 
 def _version() -> str:
@@ -89,7 +91,7 @@ _command(_models, "remove", "manage.models:remove_alias", "Remove an alias.")
 _mcp = _commands("mcp", "The MCP servers that requests name by their label.")
 _command(_mcp, "set", "manage.mcp:set_server", "Add a server, or replace it.", more=examples.HEADERS)
 _command(_mcp, "list", "manage.mcp:list_servers", "List them, without their secrets.")
-_command(_mcp, "test", "manage.mcp:try_server", "Ask one for its tools, from this machine.")
+_command(_mcp, "test", "manage.mcp:try_server", "Ask one for its tools, or call one, from this machine.")
 _command(_mcp, "remove", "manage.mcp:remove_server", "Remove one, with its secrets.")
 
 _traces = _commands("traces", "The OpenTelemetry collector that is sent what responses took.")
@@ -170,6 +172,8 @@ def main(words: Sequence[str] | None = None) -> None:
         status = fail(error, " ".join((*(error.command_chain or ()), "--help")))
     except Problem as problem:
         status = tell(problem)
+    except KeyboardInterrupt:
+        status = _INTERRUPTED
     except BrokenPipeError:  # such as `| head`
         _let_go(sys.stdout)
         status = 1

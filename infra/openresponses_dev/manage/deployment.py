@@ -68,7 +68,8 @@ class Where:
 class Deployment:
     """`flags` are the options that name it on the command line. `config_seconds` is how long its functions may use
     what they have read of the configuration. Only on AWS it has a `stack` and its `state`, and perhaps a KMS key of
-    its own and the id of a WebSocket API; only the local cloud lists its `functions`.
+    its own, the id of a WebSocket API, and what the names of tools' functions begin with. Only the local cloud lists
+    its `functions`.
     """
 
     title: str
@@ -86,6 +87,7 @@ class Deployment:
     key_arn: str = ""
     websocket_base_url: str = ""
     websocket_api: str = ""
+    tool_prefix: str = ""
     functions: tuple[str, ...] = ()
     session: Any = field(default=None, repr=False)
     endpoint_url: str | None = None
@@ -111,12 +113,22 @@ class Deployment:
 def deployment_at(where: Where) -> Deployment:
     """The one that the options name. Raises Problem."""
     if where.local is None:
-        return _on_aws(where)
+        return _on_aws_unless_here(where)
     if where.local:
         return _local(where.local, f" {LOCAL} {_short(where.local)}", f"no local cloud answers at {where.local}")
     found = running_dev()
     url = found.origin if found else DEV_URL
     return _local(url, f" {LOCAL}", f"no local cloud runs in this folder or above it, or at {url}")
+
+
+def _on_aws_unless_here(where: Where) -> Deployment:
+    """Who names no deployment may mean the local cloud that runs here. Raises Problem."""
+    try:
+        return _on_aws(where)
+    except Problem as problem:
+        if where == Where() and (found := running_dev()):
+            problem.mend = f"{LOCAL}, for the local cloud at {found.origin}; or {problem.mend}"
+        raise
 
 
 def session_of(where: Where) -> Any:
@@ -161,6 +173,7 @@ def _on_aws(where: Where) -> Deployment:
             key_arn=parameters.get("KeyArn", ""),
             websocket_base_url=outputs.get("WebSocketBaseUrl", ""),
             websocket_api=outputs.get("WebSocketApiId", ""),
+            tool_prefix=outputs.get("ToolFunctionPrefix", ""),
             session=session,
         )
     except KeyError as missing:

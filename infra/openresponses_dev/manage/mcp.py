@@ -23,6 +23,7 @@ from openresponses.toolbox.mcp.servers import LABEL, SERVERS, Approval, Configur
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
+from openresponses_dev.manage.mcp_trial import call_tool
 from openresponses_dev.manage.output import AsJson, show
 from openresponses_dev.manage.problems import Problem, meant, warn
 from openresponses_dev.manage.provider_options import check_headers, read_headers
@@ -77,11 +78,22 @@ def list_servers(*, as_json: AsJson = False, where: Where = Where()) -> int:
     return 0
 
 
-def try_server(label: str, /, *, as_json: AsJson = False, where: Where = Where()) -> int:
+def try_server(
+    label: str,
+    tool: Annotated[str, Parameter(help="to be called (default: the tools are listed)")] = "",
+    arguments: Annotated[str, Parameter(metavar="JSON", help="what the model would give")] = "{}",
+    /,
+    *,
+    as_json: AsJson = False,
+    where: Where = Where(),
+) -> int:
+    """The exit status: 1 where a call failed. Of a call, standard output is what the model would read."""
     deployment = deployment_at(where)
     server = stored_server(deployment, label)
     begun = time.monotonic()
     try:
+        if tool:
+            return call_tool(server, tool, arguments)
         tools = asyncio.run(_tools(server))
     except (McpFailure, ValueError) as failure:
         raise Problem(f"{label}: {failure}", _mend(failure, deployment, server)) from None

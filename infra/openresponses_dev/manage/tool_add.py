@@ -19,6 +19,7 @@ from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Where, deployment_at
 from openresponses_dev.manage.problems import Problem, warn
 from openresponses_dev.manage.tool_files import file_tools, project_folder
+from openresponses_dev.manage.tool_prefix import warn_of_prefix
 
 _SKELETON = '''\
 """A tool: the file and the function have its name, and the model is told signature and docstring."""
@@ -90,6 +91,7 @@ def _register(name: str, tool: LambdaTool, where: Where) -> int:
     document = tool.model_dump_json(exclude_unset=True, exclude_none=True)
     parameters.write(deployment, "tools", name, document)
     say(f"{name} is set {deployment.soon}")
+    warn_of_prefix(deployment, tool.function)
     if any(each.name == name for each in file_tools()):
         warn(f"a file has the name {name} too, and wins over a function")
     say(f"try it:  {deployment.command(f'tools test {name}')}")

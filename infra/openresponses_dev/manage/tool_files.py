@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,10 +39,23 @@ class FileTool:
 
 def file_tools() -> list[FileTool]:
     """The project's own before the server's; of two that have one name the project's counts. It imports them."""
-    logging.getLogger(ToolMisconfigured.__module__.rpartition(".")[0]).setLevel(logging.CRITICAL)  # what is told here
-    found = {each.name: each for each in _ours()}
-    own = {each.name: each for each in _own()}
+    with quiet():
+        found = {each.name: each for each in _ours()}
+        own = {each.name: each for each in _own()}
     return [*own.values(), *(each for name, each in found.items() if name not in own)]
+
+
+@contextmanager
+def quiet() -> Generator[None]:
+    """What a tool prints goes to standard error, and what the toolbox logs of it, which a command tells, nowhere."""
+    log = logging.getLogger(ToolMisconfigured.__module__.rpartition(".")[0])
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def _own() -> Iterator[FileTool]:

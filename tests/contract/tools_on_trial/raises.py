@@ -1,10 +1,14 @@
 import sys
 
 
-def raises(reason: str) -> str:
+def raises(reason: str) -> object:
     """Raise."""
-    if reason == "value":
-        raise ValueError("Say something else.")
-    if reason == "exit":
-        sys.exit(reason)
-    raise KeyError(reason)
+    match reason:
+        case "value":
+            raise ValueError("Say something else.")
+        case "exit":
+            sys.exit(3)
+        case "odd":
+            return object()
+        case _:
+            raise KeyError(reason)

@@ -73,7 +73,7 @@ class McpSource:
             credentials = await self._known_credentials(server, call.name)
             kept = await self._kept(credentials, trusted=server.configured)
             self._asked[run.response.id, server.label] = kept, credentials
-            return output_of(await _called(kept, credentials, run.response.id, tool, arguments))
+            return output_of(await called(kept, credentials, run.response.id, tool, arguments))
         except ToolFailed as wrong:
             return failed(ProtocolFailure(INVALID_PARAMS, str(wrong)))
         except (McpFailure, ValueError, RecursionError) as failure:
@@ -139,7 +139,7 @@ class McpSource:
         return McpCredentials(url, headers)
 
 
-async def _called(
+async def called(
     kept: KeptClient, credentials: McpCredentials, holder: str, tool: OfferedTool, arguments: JsonObject
 ) -> JsonObject:
     """A tool's result. Where the server wants other arguments in headers than it said, it is asked which: once."""
