@@ -106,7 +106,7 @@ export class Try {
       for (const item of data.reverse()) this.show(new ItemView(item).element);
     } catch (error) {
       if (signal.aborted) return;
-      if (!response) return this.lost(error, id);
+      if (!response) return this.lost(error, from);
       this.show(h("p", { class: "problem" }, `What came before cannot be shown: ${/** @type {Error} */ (error).message}`));
     }
     restore(response, model);
@@ -121,10 +121,10 @@ export class Try {
     this.scroll(true);
   }
 
-  /** @param {unknown} error @param {string} [id] */
+  /** @param {unknown} error @param {string} id */
   lost(error, id) {
     kept.set(OPEN, "");
-    if (id) this.refuse(`${id}: ${/** @type {Error} */ (error).message}`);
+    this.refuse(`${id}: ${/** @type {Error} */ (error).message}`);
   }
 
   /** The input that the form would send. @returns {any} */
@@ -180,6 +180,7 @@ export class Try {
     this.newest = before; // it was refused: what it answered is still to be sent
     if (before?.answers.length) at("progress").textContent = "Send tries again";
     at("message").value ||= text;
+    this.scroll(true); // the composer grew
     if (!this.images.list.length) (this.images.list = images), this.images.draw();
   }
 
