@@ -581,6 +581,18 @@ STREAMED = """async ([text, hostile]) => {
   });
   return [same, kept === made.element.firstChild, Math.max(...took)];
 }"""
+GENERATED = """async (result) => {
+  const { Answer } = await import("/console/answer.js");
+  const { ItemView } = await import("/console/items.js");
+  const answer = new Answer();
+  const item = {type: "image_generation_call", id: "ig_1", status: "in_progress"};
+  answer.apply({type: "response.output_item.added", output_index: 0, item});
+  const view = new ItemView(answer.items[0]);
+  const before = view.element.textContent;
+  answer.apply({type: "response.image_generation_call.partial_image", output_index: 0, partial_image_b64: result});
+  view.draw(answer.items[0]);
+  return [before, view.element.querySelector("img").src];
+}"""
 SLOW = [
     "*a ",
     "**a",
@@ -631,6 +643,9 @@ async def test_an_answer_is_shown_as_markdown_and_as_it_was_written(at: Site) ->
         await answer.get_by_role("button", name="Raw").click()
         assert await answer.locator(".prose").text_content() == MARKED.replace("PIXEL", PIXEL)
         await expect(answer.get_by_role("button", name="Raw")).to_be_focused()
+        before, source = await tab.page.evaluate(GENERATED, PIXEL)
+        assert "No image yet" in before
+        assert source == DATA_URL
         same, stayed, slowest = await tab.page.evaluate(STREAMED, [MARKED, SLOW])
         assert same, "what was streamed looks like what came at once"
         assert stayed, "a block that is complete is not drawn again"
