@@ -38,6 +38,37 @@ def broken(word: str) -> str:
     """Look a word up."""
     return {"a": "b"}[word]
 '''
+MARKED = """# Heading
+
+Some **bold**, *italic*, `code`, snake_case_name and [a link](https://good.example/page), [mail](mailto:a@good.example),
+[bad](javascript:window.struck='link') and <b onclick="x">no HTML</b>.
+
+1. First
+2. Second with `inline`
+   - nested **one**
+
+   Its second paragraph.
+
+```python
+def f(x: int) -> str:
+    return "**not bold**"
+```
+
+| Name | Value |
+|------|------:|
+| a    | **1** |
+| b    | 2     |
+
+> Quoted
+
+![dot](data:image/png;base64,PIXEL)
+
+مرحبا بالعالم: **نص** 123
+
+The end of an unclosed `code and **bold"""
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+FAST = 20_000
+"""Deltas, as fast as they can be sent."""
 _LINKS = ("javascript:window.struck='link'", "data:text/html,<script>1</script>", "https://good.example/page")
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -75,11 +106,20 @@ class Site:
 
     @asynccontextmanager
     async def page(
-        self, *, path: str = PAGE, key: str | None = "", width: int = 1280, height: int = 800, **options: Any
+        self,
+        *,
+        path: str = PAGE,
+        key: str | None = "",
+        width: int = 1280,
+        height: int = 800,
+        script: str = "",
+        **options: Any,
     ) -> AsyncGenerator[Watched, None]:
-        """A tab of its own. `key` None has none, and "" is the one that dev printed."""
+        """A tab of its own. `key` None has none, and "" is the one that dev printed. `script` runs first."""
         context = await self.browser.new_context(viewport={"width": width, "height": height}, **options)
         page = await context.new_page()
+        if script:
+            await page.add_init_script(script)
         page.set_default_timeout(PATIENCE_MS)
         watched = Watched(page)
         page.on("console", lambda message: _listen(watched, message))
@@ -162,6 +202,13 @@ async def _hostile(request: Asked) -> Response:
         if model == "long":
             for _ in range(0, MEGABYTE, 8192):
                 yield _chunk({"content": "<b>long</b> word " * 482})
+        elif model == "marked":
+            text = MARKED.replace("PIXEL", PIXEL)
+            for at in range(0, len(text), 5):
+                yield _chunk({"content": text[at : at + 5]})
+        elif model == "fast":
+            for number in range(FAST):
+                yield _chunk({"content": f"*{number}* " if number % 10 else f"\n\n- [x](y) **{number}"})
         else:
             yield _chunk({"reasoning_content": HOSTILE})
             yield _chunk({"content": HOSTILE})
@@ -169,7 +216,7 @@ async def _hostile(request: Asked) -> Response:
             yield _chunk({"annotations": [{"type": "url_citation", "url_citation": each} for each in cited]})
             call = {"name": "act", "arguments": json.dumps({"do": HOSTILE})}
             yield _chunk({"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": call}]})
-        yield _chunk({}, finish_reason="stop" if model == "long" else "tool_calls")
+        yield _chunk({}, finish_reason="tool_calls" if model == "model" else "stop")
         yield "data: [DONE]\n\n"
 
     return StreamingResponse(chunks(), media_type="text/event-stream")

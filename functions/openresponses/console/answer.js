@@ -50,6 +50,10 @@ export class Answer {
       case "response.function_call_arguments.delta":
       case "response.mcp_call_arguments.delta":
         return this.lengthen(index, event.delta);
+      case "response.image_generation_call.partial_image":
+        if (!this.items[index]) return null;
+        this.items[index].result = event.partial_image_b64;
+        return { index };
       case "error":
         this.error = event.error;
         return null;

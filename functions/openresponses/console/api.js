@@ -15,13 +15,42 @@ export class ApiError extends Error {
     this.param = error?.param ?? "";
     this.requestId = requestId;
   }
+
+  /** Whether the same request may succeed later. */
+  get passing() {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+}
+
+/** What the tab keeps. Where the browser forbids that, or its store is full, it lasts until a reload. */
+export const kept = {
+  memory: /** @type {Map<string, string>} */ (new Map()),
+  /** @param {string} name */
+  get(name) {
+    return this.memory.get(name) ?? guarded(() => sessionStorage.getItem(name)) ?? "";
+  },
+  /** @param {string} name @param {string} value "" forgets it */
+  set(name, value) {
+    this.memory.set(name, value);
+    guarded(() => sessionStorage.removeItem(name));
+    if (value) guarded(() => sessionStorage.setItem(name, value));
+  },
+};
+
+/** @template T @param {() => T} use */
+function guarded(use) {
+  try {
+    return use();
+  } catch {
+    return null;
+  }
 }
 
 export const key = {
-  get: () => sessionStorage.getItem(KEY) ?? "",
+  get: () => kept.get(KEY),
   /** @param {string} value */
-  set: (value) => sessionStorage.setItem(KEY, value),
-  forget: () => sessionStorage.removeItem(KEY),
+  set: (value) => kept.set(KEY, value),
+  forget: () => kept.set(KEY, ""),
 };
 
 let refused = () => {};
@@ -59,7 +88,8 @@ export async function ask(path, { method = "GET", body, signal } = {}) {
   if (answer.ok) return answer;
   const told = await answer.json().catch(() => null);
   if (answer.status === 401 && path.startsWith("v1/") && sent === key.get()) refused();
-  throw new ApiError(answer.status, told?.error, answer.headers.get("x-request-id") ?? "");
+  const error = told?.error ?? { message: told?.message ?? (answer.status === 413 ? "The request is too large for the server" : "") };
+  throw new ApiError(answer.status, error, answer.headers.get("x-request-id") ?? "");
 }
 
 /** @param {string} path @param {Parameters<typeof ask>[1]} [how] @returns {Promise<any>} */

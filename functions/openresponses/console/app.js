@@ -20,7 +20,7 @@ at("skip").addEventListener("click", (/** @type {Event} */ event) => {
 
 /** Once there is a key. */
 async function start() {
-  await trying.models().catch(() => {});
+  await trying.models().catch((error) => error.status !== 401 && trying.refuse(`The models are not known: ${error.message}`));
   if (!key.get()) return;
   await offerRun();
   route();
@@ -35,7 +35,7 @@ async function offerRun() {
 /** `#/look/resp_1/items?status=failed`: a view, what it is of, and a query. */
 async function route() {
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
-  const parts = path.split("/").map(decodeURIComponent);
+  const parts = path.split("/").map(decoded);
   const name = VIEWS.includes(parts[0]) && !at(`tab-${parts[0]}`).hidden ? parts[0] : "try";
   choose(at("views"), name);
   for (const each of VIEWS) at(`view-${each}`).hidden = each !== name;
@@ -47,6 +47,15 @@ async function route() {
   const view = (loaded[name] ??= await viewOf(name));
   if (at(`view-${name}`).hidden) return; // the user went on while it was loaded
   view.show(parts.slice(1), new URLSearchParams(query));
+}
+
+/** @param {string} part */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 /** @param {string} name */

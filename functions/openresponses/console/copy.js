@@ -26,7 +26,9 @@ export const LANGUAGES = {
         `curl -N ${quoted(`${BASE_URL}/responses`)} \\`,
         `  -H "Authorization: Bearer $OPENAI_API_KEY" \\`,
         `  -H 'Content-Type: application/json' \\`,
-        `  -d ${quoted(JSON.stringify({ ...body, stream: true }, null, 2))}`,
+        `  -d @- <<'JSON'`,
+        JSON.stringify({ ...body, stream: true }, null, 2).replaceAll("!", "\\u0021"), // an interactive shell reads ! even here
+        "JSON",
       ].join("\n"),
   },
   python: {

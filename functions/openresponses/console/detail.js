@@ -1,6 +1,6 @@
 // One response: what it was, its timeline, its items, its input, its events and its execution.
 
-import { ask, read, readResponse, responsePath } from "./api.js";
+import { ApiError, ask, read, readResponse, responsePath } from "./api.js";
 import { badge, copier, fill, h, plain, put } from "./dom.js";
 import { NONE, cost, count, duration, moment } from "./format.js";
 import { shownItems } from "./items.js";
@@ -35,18 +35,19 @@ export class Detail {
     const tabs = tabList(id, chosen);
     const back = h("a", { href: "#/look" }, "All responses");
     fill(this.element, h("p", {}, back), h("h1", {}, h("code", {}, plain(id))), told, tabs, panel);
-    try {
-      let response = await readResponse(id, signal);
-      fill(told, this.facts(response));
-      await this.panel(panel, chosen, response, signal);
-      while (RUNS.includes(response.status) && chosen !== "events") {
-        await pause(2000, signal);
-        response = await readResponse(id, signal);
+    for (;;) {
+      try {
+        const response = await readResponse(id, signal);
         fill(told, this.facts(response));
         await this.panel(panel, chosen, response, signal);
+        if (!RUNS.includes(response.status) || chosen === "events") return;
+      } catch (error) {
+        if (signal.aborted) return;
+        const passing = error instanceof ApiError && error.passing;
+        fill(panel, h("p", { class: "problem", role: "alert" }, plain(/** @type {Error} */ (error).message), passing && ". Trying again…"));
+        if (!passing) return;
       }
-    } catch (error) {
-      if (!signal.aborted) fill(panel, h("p", { class: "problem", role: "alert" }, plain(/** @type {Error} */ (error).message)));
+      if (!(await pause(2000, signal).then(() => true, () => false))) return;
     }
   }
 
@@ -135,7 +136,7 @@ async function events(panel, id, signal) {
   for await (const event of follow(id, -1, signal)) {
     const line = JSON.stringify(event);
     all.push(line);
-    if (all.length <= LINES) put(list, h("li", {}, plain(line)));
+    if (all.length <= LINES) put(list, h("li", {}, plain(line.slice(0, 20_000)), line.length > 20_000 && "…"));
     if (all.length % 50 === 0) say(" so far");
   }
   say("");

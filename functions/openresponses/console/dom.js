@@ -71,14 +71,14 @@ export function badge(name, title) {
 }
 
 /**
- * A link to another place, if its address is of the web: nothing that a response names is run.
+ * A link to another place, if its address is of the web or of mail: nothing that a response names is run.
  * @param {string} url @param {string} label
  */
 export function outward(url, label) {
   let target = null;
   try {
     const parsed = new URL(url);
-    if (parsed.protocol === "https:" || parsed.protocol === "http:") target = parsed.href;
+    if (["https:", "http:", "mailto:"].includes(parsed.protocol)) target = parsed.href;
   } catch {
     // no address: it is shown as text
   }

@@ -19,7 +19,16 @@ export function prepareForm() {
       /** @type {HTMLElement} */ (row.querySelector("input")).focus();
     });
   }
-  if (matchMedia("(max-width: 860px)").matches) at("settings-fold").open = false;
+  at("model").addEventListener("input", () => setModel(at("model").value));
+  if (!matchMedia("(max-width: 860px)").matches) return;
+  at("settings-fold").open = false;
+  at("message").placeholder = "Message";
+}
+
+/** @param {string} model */
+export function setModel(model) {
+  if (at("model").value !== model) at("model").value = model;
+  at("model-shown").textContent = model; // where the form is folded
 }
 
 /** The body of a request, without its input. Raises FormError. @returns {any} */
@@ -73,7 +82,7 @@ export function pairsOf(field) {
 
 /** What a response says of its request. A schema is not in it. @param {any} response @param {string} model */
 export function restore(response, model) {
-  at("model").value = model || response.model;
+  setModel(model || response.model);
   at("instructions").value = response.instructions ?? "";
   setTools(response.tools ?? []);
   at("effort").value = response.reasoning?.effort ?? "";

@@ -2,6 +2,7 @@
 
 import { badge, copier, fill, h, outward, plain, prose, put } from "./dom.js";
 import { count, indented } from "./format.js";
+import { Markdown } from "./markdown.js";
 
 /** @typedef {import("./answer.js").Item} Item */
 
@@ -12,15 +13,17 @@ export class ItemView {
   /** @param {Item} item @param {{answers?: Node | null}} [more] what stands below the item, such as buttons */
   constructor(item, more = {}) {
     this.element = h("article", { class: "item" });
-    /** @type {Map<string, {node: Text, length: number}>} the ends of texts that grow */
+    /** @type {Map<string, {add: (text: string) => void, length: number}>} the ends of texts that grow */
     this.growing = new Map();
     this.more = more;
+    this.raw = false;
     this.draw(item);
   }
 
   /** @param {Item} item */
   draw(item) {
     this.growing.clear();
+    this.item = item;
     this.element.dataset.type = item.type.startsWith("serverless:") ? "hosted" : item.type;
     if (item.role) this.element.dataset.role = item.role;
     fill(this.element, this.head(item), this.body(item));
@@ -33,14 +36,26 @@ export class ItemView {
     if (!end) return this.draw(item);
     if (end.length > SHOWN) return; // the whole text is there once the item is done
     end.length += grew.delta.length;
-    end.node.appendData(grew.field === "arguments" ? plain(grew.delta) : prose(grew.delta));
+    end.add(grew.field === "arguments" ? plain(grew.delta) : prose(grew.delta));
   }
 
   /** @param {Item} item */
   head(item) {
     const [kind, name] = TITLES[item.type]?.(item) ?? title(item);
     const shown = item.status && item.status !== "completed" ? badge(item.status) : null;
-    return h("header", {}, h("span", { class: "kind" }, kind), name && h("code", {}, plain(name)), shown);
+    return h("header", {}, h("span", { class: "kind" }, kind), name && h("code", {}, plain(name)), shown, item.role === "assistant" && this.tools());
+  }
+
+  /** For an answer: its text as it was written, and a copy of it. */
+  tools() {
+    const raw = h("button", { type: "button", class: "quiet", "aria-pressed": String(this.raw) }, "Raw");
+    raw.addEventListener("click", () => {
+      this.raw = !this.raw;
+      this.draw(this.item);
+      /** @type {HTMLElement} */ (this.element.querySelector("[aria-pressed]")).focus();
+    });
+    const text = () => (this.item.content ?? []).map((/** @type {any} */ part) => part?.text ?? part?.refusal ?? "").join("\n");
+    return h("span", { class: "tools" }, raw, copier(text));
   }
 
   /** @param {Item} item @returns {(Node | null)[]} */
@@ -61,6 +76,8 @@ export class ItemView {
         return [output(item.output)];
       case "web_search_call":
         return search(item);
+      case "image_generation_call":
+        return image(item);
       default:
         return this.call(item);
     }
@@ -75,16 +92,20 @@ export class ItemView {
         return [h("p", { class: "file" }, "File ", h("code", {}, plain(part.filename ?? part.file_url ?? part.file_id ?? "")))];
       case "refusal":
         return [h("p", { class: "refusal" }, "Refused: "), this.text(field, at, part.refusal)];
+      case "output_text": {
+        const [text, images] = this.raw ? [part.text] : withoutImages(part.text ?? "");
+        return [this.text(field, at, text, !this.raw), ...(images ?? []), citations(part.annotations)];
+      }
       default:
-        return [this.text(field, at, part?.text), citations(part?.annotations)];
+        return [this.text(field, at, part?.text)];
     }
   }
 
   /** @param {Item} item */
   reasoning(item) {
     const parts = [
-      ...(item.summary ?? []).map((/** @type {any} */ part, /** @type {number} */ at) => this.text("summary", at, part?.text)),
-      ...(item.content ?? []).map((/** @type {any} */ part, /** @type {number} */ at) => this.text("content", at, part?.text)),
+      ...(item.summary ?? []).map((/** @type {any} */ part, /** @type {number} */ at) => this.text("summary", at, part?.text, true)),
+      ...(item.content ?? []).map((/** @type {any} */ part, /** @type {number} */ at) => this.text("content", at, part?.text, true)),
     ];
     if (parts.length) return parts;
     return [h("p", { class: "faint" }, item.encrypted_content ? "Encrypted" : "Nothing of it is shown")];
@@ -101,9 +122,12 @@ export class ItemView {
     ];
   }
 
-  /** @param {string} field @param {number} at @param {string | undefined} text */
-  text(field, at, text = "") {
-    return this.grown(field, at, h("div", { class: "prose", dir: "auto" }), prose(text));
+  /** @param {string} field @param {number} at @param {string | undefined} text @param {boolean} [marked] as Markdown, unless it is JSON or too long for it */
+  text(field, at, text = "", marked = false) {
+    if (!marked || text.length > SHOWN || JSON_BEGINS.test(text)) return this.grown(field, at, h("div", { class: "prose", dir: "auto" }), prose(text));
+    const made = new Markdown(prose(text));
+    this.growing.set(`${field} ${at}`, { add: (more) => made.append(more), length: text.length });
+    return made.element;
   }
 
   /** @param {string} field @param {string} text */
@@ -115,9 +139,20 @@ export class ItemView {
   grown(field, at, into, text) {
     const node = document.createTextNode(text.slice(0, SHOWN));
     into.append(node);
-    this.growing.set(`${field} ${at}`, { node, length: text.length });
+    this.growing.set(`${field} ${at}`, { add: (more) => node.appendData(more), length: text.length });
     return text.length > SHOWN ? h("div", {}, into, rest(into, text)) : into;
   }
+}
+
+const JSON_BEGINS = /^\s*(?:\{|\[\s*[[{"\d])/;
+const DATA_IMAGE = /!\[([^[\]]{0,500})\]\((data:image\/(?:png|jpeg|gif|webp);base64,[\w+/=]+)\)/g;
+
+/** The text, and the images that it carries itself. @param {string} text @returns {[string, Node[]]} */
+function withoutImages(text) {
+  /** @type {Node[]} */
+  const images = [];
+  const left = text.replace(DATA_IMAGE, (_, alt, image_url) => (images.push(picture({ image_url }, alt)), ""));
+  return [left, images];
 }
 
 /** @type {Record<string, string>} */
@@ -134,6 +169,7 @@ const TITLES = {
   mcp_approval_request: (item) => ["MCP approval", `${item.server_label}.${item.name}`],
   mcp_approval_response: () => ["MCP approval"],
   web_search_call: (item) => ["Web search", item.action?.type],
+  image_generation_call: () => ["Image"],
   compaction: () => ["Compaction"],
 };
 
@@ -198,10 +234,18 @@ function citations(annotations) {
   return h("ol", { class: "citations", "aria-label": "Sources" }, annotations.map(each));
 }
 
-/** Only what the item itself carries is loaded. @param {any} part */
-function picture(part) {
+/** A picture of which a part or the whole is made. @param {Item} item */
+function image(item) {
+  const kind = { iVBOR: "png", "/9j/": "jpeg", UklGR: "webp", R0lGO: "gif" }[String(item.result).slice(0, 5).replace(/^\/9j\/.*/, "/9j/")];
+  const told = item.revised_prompt ? h("p", { class: "faint" }, plain(item.revised_prompt)) : null;
+  if (!item.result) return [told ?? h("p", { class: "faint" }, "No image yet"), failure(item.error)];
+  return [picture({ image_url: `data:image/${kind};base64,${item.result}` }, item.revised_prompt), told];
+}
+
+/** Only what the item itself carries is loaded. @param {any} part @param {string} [alt] */
+function picture(part, alt = "") {
   const url = String(part.image_url ?? "");
-  if (/^data:image\/(png|jpeg|gif|webp);base64,/.test(url)) return h("img", { src: url, alt: "Image of this message" });
+  if (/^data:image\/(png|jpeg|gif|webp);base64,/.test(url)) return h("img", { src: url, alt: plain(alt || "Image of this message") });
   return h("p", { class: "file" }, "Image ", url ? outward(url, url.slice(0, 200)) : plain(part.file_id ?? ""));
 }
 

@@ -1,15 +1,18 @@
 // The dialog that asks for the API key.
 
-import { key, onRefused } from "./api.js";
+import { key, kept, onRefused } from "./api.js";
 import { at } from "./dom.js";
 
-/** A key in the fragment, as `dev` prints it: it is taken, and leaves the address. @returns {boolean} */
+/** The name of the newest response in the tab's store. */
+export const OPEN = "openresponses.open";
+
+/** A key in the fragment, as `dev` prints it, is taken. Whatever is no view leaves the address. @returns {boolean} */
 export function takeFromAddress() {
   const found = /^#(or_[A-Za-z0-9_]+)$/.exec(location.hash);
-  if (!found) return false;
-  key.set(found[1]);
+  if (found) key.set(found[1]);
+  else if (!/^#[^/]/.test(location.hash)) return false;
   history.replaceState(null, "", `${location.pathname}${location.search}#/try`);
-  return true;
+  return Boolean(found);
 }
 
 /** @param {() => void} changed called when there is another key, or none */
@@ -37,7 +40,8 @@ export function keyDialog(changed) {
   });
   at("key-cancel").addEventListener("click", () => dialog.close());
   at("key-forget").addEventListener("click", () => {
-    sessionStorage.clear();
+    key.forget();
+    kept.set(OPEN, "");
     location.reload();
   });
   dialog.addEventListener("cancel", (/** @type {Event} */ event) => key.get() || event.preventDefault());

@@ -68,7 +68,10 @@ export class Look {
         more.onclick = () => page(found.last_id);
       } catch (error) {
         told.textContent = "";
-        fill(body, h("p", { class: "problem", role: "alert" }, plain(/** @type {Error} */ (error).message)));
+        if (asked !== this.asked) return;
+        const again = h("button", { type: "button", on: { click: () => (problem.remove(), page(after)) } }, "Try again");
+        const problem = h("p", { class: "problem row", role: "alert" }, h("span", { class: "grow" }, plain(/** @type {Error} */ (error).message)), !(error instanceof FormError) && again);
+        put(body, problem);
       }
       more.disabled = false;
     };

@@ -72,7 +72,7 @@ export async function* follow(id, after, signal, first) {
         if (OVER.has(event.type)) return;
       }
     } catch (error) {
-      if (signal.aborted || (error instanceof ApiError && error.status >= 400 && error.status < 500)) throw error;
+      if (signal.aborted || (error instanceof ApiError && !error.passing)) throw error;
       if (!id) throw error;
     }
     if (!id) throw new ApiError(0, { message: "The stream broke before it began", code: "stream_broken" });

@@ -1,17 +1,17 @@
 // Try: a conversation with a model. The server keeps it; the tab keeps the id of its newest response.
 
-import { ask, read, readResponse, responsePath } from "./api.js";
+import { ApiError, ask, kept, read, readResponse, responsePath } from "./api.js";
 import { LANGUAGES } from "./copy.js";
 import { at, fill, h, put } from "./dom.js";
-import { prepareForm, restore, settingsOf } from "./form.js";
+import { prepareForm, restore, setModel, settingsOf } from "./form.js";
 import { Images } from "./images.js";
 import { ItemView } from "./items.js";
+import { OPEN } from "./keys.js";
 import { follow } from "./stream.js";
 import { arrows, choose } from "./tabs.js";
 import { FormError } from "./tools.js";
 import { TurnView } from "./turn.js";
 
-const OPEN = "openresponses.open";
 const EXAMPLES = [
   { say: "Count to five." },
   { say: "What is 15 * 37?", tool: "serverless:calculator" },
@@ -30,6 +30,8 @@ export class Try {
     /** @type {any} */
     this.sent = null;
     this.abort = new AbortController();
+    this.follows = true;
+    this.frame = 0;
     prepareForm();
     this.copying = new CopyDialog(() => this.copied());
     this.listen();
@@ -52,6 +54,11 @@ export class Try {
     });
     at("stop").addEventListener("click", () => this.stop());
     at("new").addEventListener("click", () => this.begin());
+    const moved = () => {
+      const box = scrolled();
+      this.follows = box.scrollHeight - box.scrollTop - box.clientHeight < 160;
+    };
+    for (const each of [at("conversation"), document]) each.addEventListener("scroll", moved, { passive: true });
     at("settings").addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
   }
 
@@ -71,18 +78,18 @@ export class Try {
   async models() {
     const { data } = await read("v1/models");
     fill(at("models"), data.map((/** @type {any} */ each) => h("option", { value: each.id })));
-    if (!at("model").value && data.length) at("model").value = data[0].id;
+    if (!at("model").value && data.length) setModel(data[0].id);
   }
 
   /** Goes on where the tab was, or from another response. @param {string} [id] */
   async resume(id) {
-    const kept = JSON.parse(sessionStorage.getItem(OPEN) ?? "null");
-    const from = id ?? kept?.id;
+    const open = JSON.parse(kept.get(OPEN) || "null");
+    const from = id ?? open?.id;
     if (!from || (!id && this.newest) || [this.resuming, this.newest?.answer.response?.id].includes(from)) return;
     this.begin();
     this.resuming = from;
     try {
-      await this.load(from, id, kept?.id === from ? kept.model : "");
+      await this.load(from, id, open?.id === from ? open.model : "");
     } finally {
       if (this.resuming === from) this.resuming = "";
     }
@@ -99,7 +106,7 @@ export class Try {
       for (const item of data.reverse()) this.show(new ItemView(item).element);
     } catch (error) {
       if (signal.aborted) return;
-      if (!response) return this.lost(error, id);
+      if (!response) return this.lost(error, from);
       this.show(h("p", { class: "problem" }, `What came before cannot be shown: ${/** @type {Error} */ (error).message}`));
     }
     restore(response, model);
@@ -114,10 +121,10 @@ export class Try {
     this.scroll(true);
   }
 
-  /** @param {unknown} error @param {string} [id] */
+  /** @param {unknown} error @param {string} id */
   lost(error, id) {
-    sessionStorage.removeItem(OPEN);
-    if (id) this.refuse(`${id}: ${/** @type {Error} */ (error).message}`);
+    kept.set(OPEN, "");
+    this.refuse(`${id}: ${/** @type {Error} */ (error).message}`);
   }
 
   /** The input that the form would send. @returns {any} */
@@ -157,7 +164,8 @@ export class Try {
     const [text, images] = [at("message").value, this.images.list];
     at("message").value = "";
     this.images.clear();
-    this.newest?.close();
+    const before = this.newest;
+    before?.close();
     for (const item of typeof input === "string" ? [{ type: "message", role: "user", content: [{ type: "input_text", text: input }] }] : input) {
       this.show(new ItemView(item).element);
     }
@@ -169,7 +177,10 @@ export class Try {
       return follow("", -1, signal, answer);
     });
     if (turn.answer.response || this.newest !== turn) return;
-    at("message").value ||= text; // it was refused: say it again
+    this.newest = before; // it was refused: what it answered is still to be sent
+    if (before?.answers.length) at("progress").textContent = "Send tries again";
+    at("message").value ||= text;
+    this.scroll(true); // the composer grew
     if (!this.images.list.length) (this.images.list = images), this.images.draw();
   }
 
@@ -188,6 +199,7 @@ export class Try {
       if (turn.answer.response) this.previous = turn.answer.response.id;
     } catch (error) {
       if (!signal.aborted) turn.fail(error);
+      if (error instanceof ApiError && error.status === 401 && turn.answer.response) this.newest = null; // another key goes on with it
     } finally {
       if (this.running === turn) this.busy(null);
       this.scroll();
@@ -236,7 +248,7 @@ export class Try {
     this.sent = null;
     this.busy(null);
     this.refuse("");
-    sessionStorage.removeItem(OPEN);
+    kept.set(OPEN, "");
     at("empty").hidden = false;
     fill(at("conversation"), at("empty"));
     at("message").focus();
@@ -258,16 +270,17 @@ export class Try {
 
   /** Keeps what grows in view, unless its reader went elsewhere. @param {boolean} [always] */
   scroll(always = false) {
-    const box = at("conversation");
-    const page = document.scrollingElement ?? document.documentElement;
-    const scrolled = box.scrollHeight > box.clientHeight + 1 ? box : page;
-    const near = scrolled.scrollHeight - scrolled.scrollTop - scrolled.clientHeight < 160;
-    if (always || near) requestAnimationFrame(() => (scrolled.scrollTop = scrolled.scrollHeight));
+    if (always) this.follows = true;
+    this.frame ||= requestAnimationFrame(() => {
+      this.frame = 0;
+      const box = scrolled();
+      if (this.follows) box.scrollTop = box.scrollHeight;
+    });
   }
 
   /** @param {string} id */
   keep(id) {
-    sessionStorage.setItem(OPEN, JSON.stringify({ id, model: at("model").value.trim() }));
+    kept.set(OPEN, JSON.stringify({ id, model: at("model").value.trim() }));
   }
 
   /** @param {string} problem @param {HTMLElement} [field] */
@@ -284,6 +297,12 @@ export class Try {
   }
 }
 
+/** What scrolls: the conversation, and on a phone the page. @returns {Element} */
+function scrolled() {
+  const box = at("conversation");
+  return box.scrollHeight > box.clientHeight + 1 ? box : (document.scrollingElement ?? document.documentElement);
+}
+
 /** @param {string} type */
 const settingsHaveTool = (type) => [...document.querySelectorAll('#tools [data-name="type"]')].some((each) => /** @type {any} */ (each).value === type);
 
@@ -292,6 +311,7 @@ class CopyDialog {
   constructor(body) {
     this.body = body;
     this.language = "curl";
+    this.code = "";
     const list = at("languages");
     for (const [name, { label }] of Object.entries(LANGUAGES)) {
       const tab = h("button", { type: "button", role: "tab", id: `lang-${name}`, "aria-controls": "code-panel", data: { tab: name } }, label);
@@ -305,7 +325,7 @@ class CopyDialog {
     });
     at("copy-close").addEventListener("click", () => at("copy-dialog").close());
     at("copy-now").addEventListener("click", async () => {
-      await navigator.clipboard.writeText(at("code").textContent).then(
+      await navigator.clipboard.writeText(this.code).then(
         () => (at("copy-now").textContent = "Copied"),
         () => (at("copy-now").textContent = "Select the text, and copy it"),
       );
@@ -319,10 +339,11 @@ class CopyDialog {
     choose(at("languages"), language);
     at("code-panel").setAttribute("aria-labelledby", `lang-${language}`);
     try {
-      at("code").textContent = LANGUAGES[language].write(this.body());
+      this.code = LANGUAGES[language].write(this.body());
+      at("code").textContent = this.code.replace(/(base64,[\w+/=]{200})[\w+/=]{1000,}/g, "$1… (Copy has all of it)");
     } catch (error) {
       if (!(error instanceof FormError)) throw error;
-      at("code").textContent = `# ${error.message}`;
+      at("code").textContent = this.code = `# ${error.message}`;
     }
   }
 }

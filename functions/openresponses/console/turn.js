@@ -155,9 +155,8 @@ export class TurnView {
     return /** @type {Item[]} */ ([...this.asked.values()].filter(Boolean));
   }
 
-  /** Nothing more is asked of this answer. */
+  /** Nothing more is asked of this answer. What was answered stays, until it was sent. */
   close() {
-    this.asked.clear();
     for (const view of this.views) view?.element.querySelectorAll(".answers button, .answers textarea").forEach((each) => ((/** @type {any} */ (each)).disabled = true));
   }
 }
