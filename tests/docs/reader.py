@@ -12,8 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from openresponses_dev.local.address import DEV_PORT
 from tests.docs.pages import Block
 
+DEV = "openresponses dev"
 EXPORTS = ("export OPENAI_BASE_URL=", "export OPENAI_API_KEY=")
 """The lines that the server prints for its reader to paste."""
 STARTS_S, STOPS_S = 60.0, 20.0
@@ -26,13 +28,22 @@ class BlockFailed(Exception):
 
 
 class Reader:
-    """`checkout` is where the shell starts, `work` an empty directory that is this reader's home."""
+    """`checkout` is where the shell starts, `work` an empty directory that is this reader's home. A `port` other than
+    `dev`'s own is added to the commands that start one: then several readers can follow pages at once.
+    """
 
-    def __init__(self, checkout: Path, work: Path, path: str) -> None:
-        self._checkout, self._work = checkout, work
+    def __init__(self, checkout: Path, work: Path, path: str, port: int = DEV_PORT) -> None:
+        self._checkout, self._work, self._port = checkout, work, port
         home = work / "home"
         home.mkdir(parents=True)
-        self._environment = {**_passed_on(os.environ), "HOME": str(home), "PATH": path, "LANG": "C.UTF-8"}
+        cache = subprocess.check_output(["uv", "cache", "dir"], text=True).strip()
+        self._environment = {
+            **_passed_on(os.environ),
+            "UV_CACHE_DIR": cache,
+            "HOME": str(home),
+            "PATH": path,
+            "LANG": "C.UTF-8",
+        }
         self._seen: list[str] = []
         self._server: subprocess.Popen[bytes] | None = None
 
@@ -97,7 +108,7 @@ class Reader:
         said = self._work / f"server-{block.line}"
         with said.open("wb") as file:
             self._server = subprocess.Popen(
-                ["bash", "-euc", block.text],
+                ["bash", "-euc", self._at_port(block.text)],
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -116,6 +127,9 @@ class Reader:
             time.sleep(0.1)
         self._seen.append(said.read_text(errors="replace"))
         raise self._failed(block, "did not start")
+
+    def _at_port(self, text: str) -> str:
+        return text if self._port == DEV_PORT else text.replace(f" {DEV}", f" {DEV} --port {self._port}")
 
     def _stop_server(self) -> None:
         if self._server is None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from openresponses_dev.local.address import DEV_PORT, LOOPBACK
 from tests.docs.pages import PAGES, REPO, blocks
 from tests.docs.reader import Reader
 
-pytestmark = [pytest.mark.docs, pytest.mark.timeout(240), pytest.mark.xdist_group("docs")]
+pytestmark = [pytest.mark.docs, pytest.mark.timeout(240)]
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -39,8 +41,17 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return environment / "bin"
 
 
+@pytest.fixture
+def port(worker_id: str) -> int:
+    """`dev`'s own, of which there is one on a machine, and any free one for the other workers."""
+    if worker_id in ("master", "gw0"):
+        return DEV_PORT
+    with socket.create_server((LOOPBACK, 0)) as free:
+        return free.getsockname()[1]
+
+
 @pytest.mark.parametrize("page", [pytest.param(page, id=str(page.relative_to(REPO))) for page in PAGES])
-def test_the_blocks_of_a_page_run_in_order(page: Path, checkout: Path, python: Path, tmp_path: Path):
+def test_the_blocks_of_a_page_run_in_order(page: Path, checkout: Path, python: Path, port: int, tmp_path: Path):
     found = [block for block in blocks(page) if block.runs]
     if not found:
         pytest.skip("nothing to run")
@@ -50,6 +61,6 @@ def test_the_blocks_of_a_page_run_in_order(page: Path, checkout: Path, python: P
         assert uv is not None
         path = f"{path}:{Path(uv).parent}"
     shutil.rmtree(checkout / ".openresponses", ignore_errors=True)  # or a page would go on with what another one set up
-    with Reader(checkout, tmp_path, path) as reader:
+    with Reader(checkout, tmp_path, path, port) as reader:
         for block in found:
             reader.follow(block)
