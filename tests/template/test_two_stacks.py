@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.template.expanding import FREE_TEXT
-from tests.template.reading import Json
+from tests.template.reading import ROOT, Json
 from tests.template.stack import NAMES, Stack, everything, roles, statements
 
 PAIRS = [
@@ -110,15 +110,45 @@ def test_nothing_is_exported(deployed: Json) -> None:
     assert [name for name, output in deployed["Outputs"].items() if "Export" in output] == []
 
 
-def test_every_name_fits_where_the_stacks_name_is_as_long_as_the_docs_allow(deployed: Json) -> None:
-    """FunctionName of Lambda's CreateFunction, and name of Step Functions' CreateStateMachine in the API references."""
-    stack = full("s" * 51, deployed)
-    functions = [name for name, each in stack.resources.items() if each["Type"] == "AWS::Lambda::Function"]
-    declared = {name for name in functions if "FunctionName" in stack.resources[name]["Properties"]}
-    assert {name for name in declared if len(stack.physical(name)) > 64} == set()
-    assert declared >= {"ExampleToolFunction", "SocketWorkerFunction"}  # one's own tools have names, too
-    assert len(Stack("s" * 72, deployed).physical("WebhookStateMachine")) <= 80
-    assert len(Stack("s" * 57, deployed).physical("SocketWorkerFunction")) <= 64
+LONGEST = {
+    "AWS::ApiGatewayV2::Api": 128,
+    "AWS::ApiGatewayV2::Authorizer": 128,
+    "AWS::CloudWatch::Dashboard": 255,
+    "AWS::Lambda::Function": 64,
+    "AWS::Logs::LogGroup": 512,
+    "AWS::SSM::Parameter": 1011,
+    "AWS::StepFunctions::StateMachine": 80,
+}
+"""Characters of a name:
+
+- https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis.html and apis-apiid-authorizers.html
+- https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutDashboard.html
+- https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html
+- https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html
+- https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
+- https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html
+"""
+A_STACK = 128
+"""https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html"""
+
+
+def longest_name(deployed: Json, **parameters: str) -> int:
+    """Of a stack whose every name fits. CloudFormation shortens a name that it chooses itself."""
+    stack, longest = Stack("s", deployed, parameters), A_STACK
+    for each in stack.resources.values():
+        properties = each.get("Properties", {})
+        for key in {"Name", NAMES.get(each["Type"], "Name")} & properties.keys():
+            longest = min(longest, LONGEST[each["Type"]] - len(properties[key]) + 1)
+    return longest
+
+
+def test_a_stacks_name_may_be_as_long_as_the_docs_say(deployed: Json) -> None:
+    page = " ".join((ROOT / "docs/deploy.md").read_text().split())
+    alone, socket, tool = (
+        longest_name(deployed, **each) for each in ({}, {"WebSocket": "true"}, {"ExampleTool": "true"})
+    )
+    assert f"name has {alone} characters at most, {socket} with `WebSocket`, and {tool} with `ExampleTool`." in page
+    assert len(Stack("s" * alone, deployed).physical("WebhookStateMachine")) == 80, "the one that bounds it"
 
 
 def test_a_stacks_name_can_not_make_the_prefix_of_another(deployed: Json) -> None:
