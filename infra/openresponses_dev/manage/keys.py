@@ -17,7 +17,7 @@ from openresponses.storage.dynamodb.limits import limits_update
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.limits import Asked, document_of, limits_from, limits_of, words
-from openresponses_dev.manage.offered import unserved
+from openresponses_dev.manage.offered import offered_by
 from openresponses_dev.manage.output import AsJson, show
 from openresponses_dev.manage.problems import Problem, meant, translated, warn
 
@@ -71,8 +71,9 @@ def create_key(
     with translated("dynamodb"):
         updates = [] if limits == Limits() else [limits_update(key.tenant, key.id, limits, end_of(key))]
         store_key(deployment.client("dynamodb"), deployment.table, key, updates)
-    for warning in unserved(deployment, key.models, key.mcp):
-        warn(warning)
+    if key.models or key.mcp:
+        for what, words in offered_by(deployment).unserved(key.models, key.mcp):
+            warn(f"{what} ({deployment.command(words)})")
     ends = f"until {_date(key.expires_at)}" if key.expires_at else "until it is revoked"
     say(f"key {key.id} of tenant {key.tenant} in {deployment.title}, {ends}; shown only now:", sys.stderr)
     say(token)
