@@ -133,7 +133,7 @@ async def test_headers_that_are_none_are_one_report_that_does_not_quote_them(hea
     async with exporting(headers=headers) as house:
         house.end()
         await house.exporter.export()
-        assert house.reports == [("ValueError", 1)]
+        assert house.reports == [("BadField", 1)]
         assert house.collector.requests == []
 
 

@@ -70,16 +70,16 @@ def test_a_server_without_options_wants_an_approval_of_each_call_and_offers_all_
     ("label", "url", "more", "stdin", "why"),
     [
         ("1st", URL, {}, "", "'1st' is no server's label"),
-        ("odd", "http://mcp.example.com/mcp", {}, "", "url: Value error, it begins with https://"),
+        ("odd", "http://mcp.example.com/mcp", {}, "", "the URL: it begins with https://"),
         ("odd", "https://hidden:pw@mcp.example.com", {}, "", "without a user"),
         ("odd", "https://hidden:port/", {}, "", "it is no URL"),
         ("odd", "https://", {}, "", "a URL with a host"),
-        ("odd", URL, {"allow": ["search", ""]}, "", "allow.1"),
+        ("odd", URL, {"allow": ["search", ""]}, "", "--allow: String should have at least 1 character"),
         ("odd", URL, {"label": "other"}, "", "label: there is no such field"),
         ("odd", URL, {"headers": ["two words"]}, "", "'two words' is no name of a header"),
         ("odd", URL, {"headers": ["Host"]}, "", "Host is set by this server"),
         ("odd", URL, {"headers": ["x-key"]}, "", "Header x-key of odd is missing"),
-        ("odd", URL, {"headers": ["x-key"]}, "hidden\u00e9\n", "header x-key of odd"),
+        ("odd", URL, {"headers": ["x-key"]}, "hidden\u00e9\n", "--header x-key: HTTP can't carry it"),
     ],
 )
 def test_what_is_wrong_is_named_before_anything_is_written(

@@ -133,7 +133,7 @@ def test_removing_a_provider_names_the_aliases_that_still_want_it(cloud: Cloud) 
     ("words", "stdin", "why"),
     [
         (("groq",), "", "API key of groq is missing"),
-        (("mine", "--dialect", "morse", "--no-key"), "", "there is no dialect morse"),
+        (("mine", "--dialect", "morse", "--no-key"), "", "there is no 'morse'; have"),
         (("mine", "--json"), '{"api_key": "hidden', "Invalid JSON"),
         (("groq", "--model", "m" * 5000), "hidden", "a parameter holds 4096"),
     ],

@@ -96,7 +96,7 @@ def test_searxng_needs_an_address_and_no_key(cloud: Cloud) -> None:
     ("words", "stdin", "why"),
     [
         (("web_search", "--backend", "brave"), "", "API key of brave is missing"),
-        (("web_search", "--backend", "exa"), "hidden \u00fc key\n", "key: String should match"),
+        (("web_search", "--backend", "exa"), "hidden \u00fc key\n", "the API key: HTTP can't carry it"),
     ],
 )
 def test_what_would_not_work_is_refused(cloud: Cloud, words: tuple[str, ...], stdin: str, why: str) -> None:

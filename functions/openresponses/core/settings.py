@@ -1,12 +1,12 @@
 """What a deployment configures, as values. Where they come from (environment, SSM) is `entry`'s business."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Annotated, Literal, TypeAlias, TypeVar
+from typing import Annotated, Literal, TypeAlias, TypeVar, cast
 
-from pydantic import AfterValidator, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from ..schema.base import JsonObject
 from .run import ReasoningShown
@@ -16,18 +16,25 @@ Kind = TypeVar("Kind")
 UNKNOWN_FIELD = "there is no such field"
 
 
-def parse_document(kind: type[Kind], value: str | JsonObject) -> Kind:
-    """What a document of the configuration says. Raises ValueError that names the field, without its value: it may be a
-    secret.
+class BadField(ValueError):
+    """What is wrong with a document of the configuration. `place` leads to the field; an empty one is the whole. No
+    value is quoted: it may be a secret. `of` says whose document it is.
     """
+
+    def __init__(self, place: Sequence[str | int], what: str, of: str = "") -> None:
+        self.place, self.what = tuple(place), what
+        super().__init__(f"{f'{of}: ' if of else ''}{'.'.join(map(str, place)) or 'value'}: {what}")
+
+
+def parse_document(kind: type[Kind], value: str | JsonObject) -> Kind:
+    """What a document of the configuration says. Raises BadField."""
     reader = _reader(kind)
     try:
         return reader.validate_json(value) if isinstance(value, str) else reader.validate_python(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"]))
         what = UNKNOWN_FIELD if first["type"] == "unexpected_keyword_argument" else first["msg"]
-        raise ValueError(f"{where or 'value'}: {what}") from None
+        raise BadField(first["loc"], what.removeprefix("Value error, ")) from None
 
 
 @cache
@@ -36,6 +43,35 @@ def _reader(kind: type[Kind]) -> TypeAdapter[Kind]:
     return TypeAdapter(kind)
 
 
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A header's name: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2"""
+_FIELD = re.compile(r"[!-~](?:[\t -~]*[!-~])?")
+"""A header's value: https://www.rfc-editor.org/rfc/rfc9110#section-5.5 (no client may rely on more than ASCII)."""
+
+
+def _named(headers: object) -> object:
+    for name in cast("dict[object, object]", headers) if isinstance(headers, dict) else ():
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            shown = str(name).partition(":")[0]  # what follows may be the secret
+            raise ValueError(f"{shown!r} is no name of a header that HTTP can carry: letters, digits and '-'")
+    return cast("object", headers)
+
+
+def _carried(value: str) -> str:
+    if not _FIELD.fullmatch(value := value.strip()):
+        raise ValueError("HTTP can't carry it: it is empty, or has a control character or what is not ASCII")
+    return value
+
+
+def one_word(key: str) -> str:
+    """A key without the space around it, that a paste or a file may bring. Raises ValueError."""
+    word = key.strip()
+    if (key and not word) or not word.isascii() or not word.isprintable() or " " in word:
+        raise ValueError("HTTP can't carry it in a key: it has a space, a control character or what is not ASCII")
+    return word
+
+
+Headers: TypeAlias = Annotated[Mapping[str, Annotated[str, AfterValidator(_carried)]], BeforeValidator(_named)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0)]
 
 
@@ -76,8 +112,8 @@ class ProviderSettings:
     name: str
     dialect: Annotated[str, Field(min_length=1)]
     base_url: str = ""
-    api_key: str = field(default="", repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    api_key: Annotated[str, AfterValidator(one_word)] = field(default="", repr=False)
+    headers: Headers = field(default_factory=dict[str, str], repr=False)
     models: tuple[str, ...] = ()
     options: JsonObject = field(default_factory=dict[str, JsonValue])
     connect_timeout: Seconds = 10.0

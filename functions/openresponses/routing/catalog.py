@@ -10,35 +10,42 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue
 
 from ..core.errors import ProviderMisconfigured
 from ..core.ports import Parameters
-from ..core.settings import UNKNOWN_FIELD, ProviderSettings, parse_document
+from ..core.settings import UNKNOWN_FIELD, BadField, ProviderSettings, parse_document
 
 PROVIDERS, ALIASES = "providers", "models"
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}")
+
+
+def _target(text: str) -> str:
+    provider, _, model = text.partition("/")
+    if not NAME.fullmatch(provider) or not model or not model.isprintable() or model != model.strip():
+        raise ValueError("a target is provider/model, such as openai/gpt-5-mini")
+    return text
 
 
 @dataclass(frozen=True, slots=True)
 class _Alias:
     """What `models/<alias>` says: targets as `provider/model`, the first choice first."""
 
-    targets: Annotated[list[Annotated[str, Field(pattern=r"^[^/]+/.+$")]], Field(min_length=1, max_length=16)]
+    targets: Annotated[list[Annotated[str, AfterValidator(_target)]], Field(min_length=1, max_length=16)]
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
 
 def parse_provider(name: str, text: str) -> ProviderSettings:
-    """What `providers/<name>` says. Raises ValueError that names the field, without its value: it may be a secret."""
+    """What `providers/<name>` says. Raises BadField."""
     document = parse_document(dict[str, JsonValue], text)
     if "name" in document:
-        raise ValueError(f"name: {UNKNOWN_FIELD}")
+        raise BadField(("name",), UNKNOWN_FIELD)
     return parse_document(ProviderSettings, {"name": name, **document})
 
 
 def parse_alias(text: str) -> list[str]:
-    """The targets that `models/<alias>` says. Raises ValueError that names the field."""
+    """The targets that `models/<alias>` says. Raises BadField."""
     return parse_document(_Alias, text).targets
 
 

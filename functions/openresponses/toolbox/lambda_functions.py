@@ -17,12 +17,13 @@ stored the output, or loses it, makes the call again. Knows nothing of AWS's int
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from math import ceil
 from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import BaseModel, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, JsonValue, ValidationError
 
 from ..core.ids import owner
 from ..core.ports import Offer, Offerable, Parameters, ToolOutput
@@ -50,10 +51,17 @@ class Functions(Protocol):
         ...
 
 
+def _function(name: str) -> str:
+    """https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html#API_Invoke_RequestParameters"""
+    if not re.fullmatch(r"[A-Za-z0-9:$._-]{1,170}", name):
+        raise ValueError("must be the name or the ARN of a Lambda function")
+    return name
+
+
 class LambdaTool(BaseModel):
     """What a parameter `tools/<name>` holds."""
 
-    function: Annotated[str, Field(min_length=1, max_length=170)]
+    function: Annotated[str, AfterValidator(_function)]
     description: str = ""
     parameters: JsonObject = {"type": "object", "properties": {}}
     timeout: Annotated[float, Field(gt=0)] | None = None

@@ -83,7 +83,7 @@ class Http:
     ) -> None:
         if guard:
             guard.check(base_url)
-        base = _base_url(base_url)
+        base = base_of(base_url)
         host, secure = _ascii(base.hostname or ""), base.scheme == "https"
         self._origin = f"{base.scheme}://{f'[{host}]' if ':' in host else host}{f':{base.port}' if base.port else ''}"
         self._path = quote(base.path.rstrip("/"), safe=_SAFE)
@@ -298,7 +298,8 @@ def _target(url: SplitResult) -> str:
     return f"{path}?{quote(url.query, safe=f'{_SAFE}?')}" if url.query else path
 
 
-def _base_url(text: str) -> SplitResult:
+def base_of(text: str) -> SplitResult:
+    """A base URL, split. Raises ValueError."""
     try:
         url = urlsplit(text)
         fits = url.scheme in ("http", "https") and _ascii(url.hostname or "") and url.port != 0

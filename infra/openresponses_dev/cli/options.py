@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -12,6 +14,7 @@ from cyclopts import Parameter
 
 from openresponses_dev.local.project import find_template
 from openresponses_dev.local.sandbox.environment import read_env_file
+from openresponses_dev.manage.problems import Problem
 
 
 class BadOption(Exception):
@@ -64,11 +67,26 @@ class CloudOptions:
         named = cast("dict[str, object]", found if isinstance(found, dict) else {"": found})
         if not all(isinstance(each, dict) for each in named.values()):
             raise BadOption(f"--providers {self.providers}: not an object of objects")
+        for name, settings in named.items():
+            with _told(f"--providers {self.providers}"):
+                import_module("openresponses_dev.manage.provider_options").settings_of(name, json.dumps(settings))
         return cast("dict[str, dict[str, object]]", named)
 
     def aliases(self) -> dict[str, list[str]]:
         """An alias's targets, in order, by its name."""
-        return {name: targets.split(",") for name, targets in _assignments(self.alias, "--alias").items()}
+        found = {name: targets.split(",") for name, targets in _assignments(self.alias, "--alias").items()}
+        for name, targets in found.items():
+            with _told(f"--alias {name}"):
+                import_module("openresponses_dev.manage.models").targets_of(name, json.dumps({"targets": targets}))
+        return found
+
+
+@contextmanager
+def _told(option: str) -> Generator[None]:
+    try:
+        yield
+    except Problem as problem:
+        raise BadOption(f"{option}: {problem}") from None
 
 
 def _assignments(values: Iterable[str], option: str) -> dict[str, str]:

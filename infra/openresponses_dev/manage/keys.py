@@ -15,7 +15,7 @@ from openresponses.storage.dynamodb.client_keys import UnknownKey, list_keys, re
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.limits import Asked, document_of, first_limits, limits_from, limits_of, words
-from openresponses_dev.manage.offered import unserved
+from openresponses_dev.manage.offered import offered_by
 from openresponses_dev.manage.output import AsJson, show
 from openresponses_dev.manage.problems import Problem, as_problem, meant, translated, warn
 
@@ -66,8 +66,9 @@ def create_key(
         )
     with translated("dynamodb"):
         store_key(deployment.client("dynamodb"), deployment.table, key, first_limits(key, limits))
-    for warning in unserved(deployment, key.models, key.mcp):
-        warn(warning)
+    if key.models or key.mcp:
+        for what, mend in offered_by(deployment).unserved(key.models, key.mcp):
+            warn(f"{what} ({deployment.command(mend)})")
     ends = f"until {_date(key.expires_at)}" if key.expires_at else "until it is revoked"
     say(f"key {key.id} of tenant {key.tenant} in {deployment.title}, {ends}; shown only now:", sys.stderr)
     say(token)

@@ -20,15 +20,17 @@ from openresponses.toolbox.mcp.failures import McpFailure
 from openresponses.toolbox.mcp.listing import McpClients
 from openresponses.toolbox.mcp.policy import allowed
 from openresponses.toolbox.mcp.servers import LABEL, SERVERS, Approval, ConfiguredServer, parse_server
+from openresponses_dev.local.command_line import command
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.mcp_trial import call_tool
 from openresponses_dev.manage.output import AsJson, show
-from openresponses_dev.manage.problems import Problem, meant, warn
-from openresponses_dev.manage.provider_options import check_headers, read_headers
+from openresponses_dev.manage.problems import BadSetting, Problem, meant, warn
+from openresponses_dev.manage.provider_options import HEADER, read_headers
 from openresponses_dev.manage.providers import too_near, without_secrets
 
+_WORDS = {"url": ("the URL", "an address such as https://mcp.example.com/mcp"), "headers": HEADER}
 _SHOWN = 60
 """Characters of a description."""
 
@@ -63,11 +65,13 @@ def set_server(
 
 def with_headers(label: str, document: dict[str, JsonValue], names: Sequence[str]) -> str:
     """The document of a server. Reads its headers, after all that can be checked without them. Raises Problem."""
-    check_headers(names)
-    server_of(label, json.dumps({**document, "headers": dict.fromkeys(names, "x")}))
-    headers = read_headers(names, label)
-    text = json.dumps({**document, "headers": headers}, ensure_ascii=False)
-    server_of(label, text)
+    try:
+        server_of(label, json.dumps({**document, "headers": dict.fromkeys(names, "unread")}))
+        headers = read_headers(names, label)
+        text = json.dumps({**document, "headers": headers}, ensure_ascii=False)
+        server_of(label, text)
+    except BadSetting as bad:
+        raise bad.typed(_WORDS, command("mcp set --help")) from None
     return text
 
 
@@ -132,13 +136,15 @@ def stored_server(deployment: Deployment, label: str) -> ConfiguredServer:
 
 
 def server_of(label: str, document: str) -> ConfiguredServer:
-    """The server as a function would read it. Raises Problem, which quotes no value of the document."""
+    """The server as a function would read it. Raises BadSetting, which quotes no value of the document."""
     if not LABEL.fullmatch(label):
-        raise Problem(f"{label!r} is no server's label: a letter, then letters, digits, '_' and '-', 64 at most")
+        raise BadSetting(
+            "", (), f"{label!r} is no server's label: a letter, then letters, digits, '_' and '-', 64 at most"
+        )
     try:
         return parse_server(label, document)
     except ValueError as error:
-        raise Problem(f"MCP server {label!r}: {error}") from None
+        raise BadSetting.read(f"MCP server {label!r}", error) from None
 
 
 async def _tools(server: ConfiguredServer) -> list[ListedTool]:

@@ -14,7 +14,7 @@ from openresponses_dev.local.terminal import say
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Deployment, Where, deployment_at
 from openresponses_dev.manage.output import AsJson, show
-from openresponses_dev.manage.problems import Problem, meant, nearest, warn
+from openresponses_dev.manage.problems import BadSetting, Problem, meant, nearest, warn
 
 
 def set_alias(
@@ -24,8 +24,6 @@ def set_alias(
     where: Where = Where(),
 ) -> int:
     deployment = deployment_at(where)
-    if not NAME.fullmatch(alias):
-        raise Problem(f"{alias!r} is no alias: letters, digits, '_', '.' and '-', 64 at most")
     document = json.dumps({"targets": targets})
     targets_of(alias, document)
     parameters.write(deployment, "models", alias, document)
@@ -56,11 +54,13 @@ def remove_alias(alias: str, /, *, where: Where = Where()) -> int:
 
 
 def targets_of(alias: str, document: str) -> list[str]:
-    """Raises Problem."""
+    """Raises BadSetting."""
+    if not NAME.fullmatch(alias):
+        raise BadSetting("", (), f"{alias!r} is no alias: letters, digits, '_', '.' and '-', 64 at most")
     try:
         return parse_alias(document)
     except ValueError as error:
-        raise Problem(f"alias {alias!r}: {error}", "name targets as provider/model") from None
+        raise BadSetting.read(f"alias {alias!r}", error, "name targets as provider/model") from None
 
 
 def provider_names(deployment: Deployment) -> set[str]:

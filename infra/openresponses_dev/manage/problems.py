@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
+from openresponses.core.settings import BadField
 from openresponses_dev.local.command_line import command
 from openresponses_dev.local.terminal import one_line, say
 
@@ -54,6 +55,13 @@ def meant(name: str, known: Iterable[str]) -> str:
     return f": did you mean {near}?" if near else ""
 
 
+def unknown(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about a value that must be one of a few."""
+    names = [*known]
+    near = nearest(name, names)
+    return f"there is no {name!r}; " + (f"did you mean {near!r}?" if near else f"have {names}")
+
+
 _FORBIDDEN = {"AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation"}
 _BAD_CREDENTIALS = {
     "ExpiredToken",
@@ -80,6 +88,32 @@ class Problem(Exception):
     def __init__(self, message: str, mend: str = "", details: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.mend, self.details = mend, tuple(details)
+
+
+class BadSetting(Problem):
+    """What is wrong with a document that is to be set: in the field that `place` leads to, or in the whole of it."""
+
+    def __init__(self, of: str, place: Sequence[str | int], what: str, mend: str = "") -> None:
+        super().__init__(": ".join(filter(None, (of, ".".join(map(str, place)), what))), mend)
+        self.place, self.what = tuple(place), what
+
+    @classmethod
+    def read(cls, of: str, error: ValueError, mend: str = "") -> BadSetting:
+        """Of what a function's own reader raises."""
+        if isinstance(error, BadField):
+            return cls(of, error.place, error.what, mend)
+        return cls(of, (), str(error).removeprefix(f"{of}: "), mend)
+
+    def typed(self, words: Mapping[str, tuple[str, str]], mend: str) -> Problem:
+        """As it is said of the options that made the document. `words` are the option of a field, where that has not
+        its name, and what mends it; `mend` is what mends others.
+        """
+        if not self.place:
+            return self
+        field, *rest = map(str, self.place)
+        option, mends = words.get(field, (f"--{field.replace('_', '-')}", mend))
+        inside = (each for each in rest if not each.isdecimal())  # no position in a list
+        return Problem(f"{' '.join((option, *inside))}: {self.what}", self.mend or mends)
 
 
 class AwsRefused(Problem):

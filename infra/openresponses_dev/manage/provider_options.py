@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -14,14 +13,16 @@ from typing import Annotated, TypeAlias
 from cyclopts import Parameter
 from pydantic import JsonValue
 
-from openresponses.core.settings import ProviderSettings
+from openresponses.core.settings import UNKNOWN_FIELD, BadField, ProviderSettings
 from openresponses.dialects import connect, dialects
 from openresponses.dialects._shared.vendors import vendor_at
 from openresponses.entry.settings import OFFLINE
 from openresponses.routing.catalog import NAME, parse_provider
+from openresponses.transport.http import base_of
 from openresponses_dev.local.address import without_secrets
+from openresponses_dev.local.command_line import command
 from openresponses_dev.manage.presets import PRESETS, Preset
-from openresponses_dev.manage.problems import Problem, meant, nearest
+from openresponses_dev.manage.problems import BadSetting, Problem, nearest, unknown
 
 
 def read_secret(what: str) -> str:
@@ -32,38 +33,9 @@ def read_secret(what: str) -> str:
     return secret
 
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""A header's name: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2"""
-_FIELD = re.compile(r"[!-~](?:[\t -~]*[!-~])?")
-"""A header's value: https://www.rfc-editor.org/rfc/rfc9110#section-5.5 (no client may rely on more than ASCII)."""
-
-
-def check_headers(names: Sequence[str]) -> None:
-    """Raises Problem for a name that HTTP can't carry."""
-    for name in names:
-        if not _TOKEN.fullmatch(name):
-            rule = "letters, digits and '-', as in --header X-Team: the value is asked for, and not typed there"
-            raise Problem(f"{name.partition(':')[0]!r} is no name of a header that HTTP can carry", rule)
-
-
 def read_headers(names: Sequence[str], of: str) -> dict[str, JsonValue]:
-    """The value of each is read. Raises Problem, which quotes none."""
-    check_headers(names)
-    found = {name: read_secret(f"Header {name} of {of}") for name in names}
-    for name, value in found.items():
-        if not _FIELD.fullmatch(value):
-            what = "HTTP can't carry its value, which has a control character or what is not ASCII"
-            raise Problem(f"header {name} of {of}: {what}", "copy it once more, as one line")
-    return {**found}
-
-
-def read_key(of: str) -> str:
-    """Raises Problem, which does not quote it."""
-    key = read_secret(f"API key of {of}")
-    if not key.isascii() or not key.isprintable() or " " in key:
-        what = "it has a space, a control character or what is not ASCII, which HTTP can't carry in a key"
-        raise Problem(f"API key of {of}: {what}", "copy it once more, as one word")
-    return key
+    """The value of each is read. Raises Problem."""
+    return {name: read_secret(f"Header {name} of {of}") for name in names}
 
 
 def read_document() -> str:
@@ -116,15 +88,37 @@ def document_of(name: str, options: ProviderOptions) -> str:
     if options.json:
         _refuse_others(options)
         document = read_document()
-        settings_of(name, document)
+        try:
+            settings_of(name, document)
+        except BadSetting as bad:
+            bad.mend = bad.mend or "correct the document, and pipe it in once more"
+            raise
         return document
+    try:
+        return _document(name, options)
+    except BadSetting as bad:
+        raise bad.typed(_WORDS, command("providers set --help")) from None
+
+
+HEADER = ("--header", "--header X-Team, and its value in one line where it is asked for")
+API_KEY = ("the API key", "copy it once more, as one word")
+_WORDS = {
+    "api_key": API_KEY,
+    "headers": HEADER,
+    "base_url": ("--base-url", "--base-url https://api.example.com/v1"),
+    "models": ("--model", "--model MODEL"),
+    "options": ("--option", command("providers set --help")),
+    "prices": ("--price", "--price MODEL=1.25,10"),
+}
+"""The options of fields, and what mends them."""
+
+
+def _document(name: str, options: ProviderOptions) -> str:
     preset = preset_of(name, options.preset, options.dialect)
-    _check_dialect(preset.dialect)
-    _check_address(preset.dialect, options.base_url or preset.base_url)
     document = _without_secrets(preset, options, vendor=options.preset or name)
-    settings_of(name, json.dumps(document))
+    settings_of(name, json.dumps({**document, "headers": dict.fromkeys(options.header, "unread")}))
     if preset.key if options.key is None else options.key:
-        document["api_key"] = read_key(name)
+        document["api_key"] = read_secret(f"API key of {name}")
     if options.header:
         document["headers"] = read_headers(options.header, name)
     text = json.dumps(document, ensure_ascii=False)
@@ -133,20 +127,21 @@ def document_of(name: str, options: ProviderOptions) -> str:
 
 
 def settings_of(name: str, document: str) -> ProviderSettings:
-    """The provider as the server would connect it. Raises Problem, which quotes no value of the document."""
+    """The provider as the server would connect it. Raises BadSetting, which quotes no secret of the document."""
+    of = f"provider {name!r}"
     if not NAME.fullmatch(name):
-        raise Problem(f"{name!r} is no provider's name: letters, digits, '_', '.' and '-', 64 at most")
+        raise BadSetting("", (), f"{name!r} is no provider's name: letters, digits, '_', '.' and '-', 64 at most")
     if name == OFFLINE.name:
-        raise Problem(f"{name} is built in, and stays as it is", "choose another name")
+        raise BadSetting("", (), f"{name} is built in, and stays as it is", "choose another name")
     try:
         settings = parse_provider(name, document)
-    except ValueError as error:
-        known = ", ".join(field.name for field in fields(ProviderSettings) if field.name != "name")
-        raise Problem(f"provider {name!r}: {error}", f"its fields are {known}") from None
-    try:
+        _check_dialect(settings.dialect)
+        _check_address(settings.dialect, settings.base_url)
         asyncio.run(_connect(settings))
     except ValueError as error:
-        raise Problem(str(error)) from None
+        known = ", ".join(field.name for field in fields(ProviderSettings) if field.name != "name")
+        mend = f"its fields are {known}" if str(error).endswith(UNKNOWN_FIELD) else ""
+        raise BadSetting.read(of, error, mend) from None
     return settings
 
 
@@ -175,8 +170,7 @@ def preset_of(name: str, preset: str | None, dialect: str | None) -> Preset:
 
 def _check_dialect(dialect: str) -> None:
     if dialect not in dialects():
-        known = f"the dialects are {', '.join(dialects())}"
-        raise Problem(f"there is no dialect {dialect}{meant(dialect, dialects())}", known)
+        raise BadField(("dialect",), unknown(dialect, dialects()))
 
 
 _PATHS = {"chat_completions": "/chat/completions", "openai_responses": "/responses", "anthropic": "/messages"}
@@ -184,15 +178,19 @@ _PATHS = {"chat_completions": "/chat/completions", "openai_responses": "/respons
 
 
 def _check_address(dialect: str, url: str) -> None:
-    """Raises Problem for a base URL that is missing, or that ends with what a dialect adds."""
-    if dialect not in _PATHS:
-        return
-    if not url:
-        raise Problem(f"the dialect {dialect} needs the provider's address", "--base-url https://api.example.com/v1")
+    """Raises BadField for a base URL that is missing, is none, or ends with what a dialect adds."""
+    place, added = ("base_url",), _PATHS.get(dialect)
+    if not url and added:
+        raise BadField(place, f"the dialect {dialect} needs the provider's address, such as https://api.example.com/v1")
+    try:
+        if url:
+            base_of(url)
+    except ValueError:
+        raise BadField(place, "must be an http or https URL, such as https://api.example.com/v1") from None
     shown = without_secrets(url).rstrip("/")
-    if twice := next((path for path in _PATHS.values() if shown.endswith(path)), ""):
-        why = f"the dialect {dialect} adds {_PATHS[dialect]} itself"
-        raise Problem(f"--base-url {shown}: {why}", f"did you mean --base-url {shown.removesuffix(twice)}?")
+    if added and (twice := next((path for path in _PATHS.values() if shown.endswith(path)), "")):
+        why = f"the dialect {dialect} adds {added} itself"
+        raise BadField(place, f"{why}: did you mean {shown.removesuffix(twice)}?")
 
 
 def _without_secrets(preset: Preset, options: ProviderOptions, vendor: str) -> Document:

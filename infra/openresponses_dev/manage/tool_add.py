@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import Annotated, Literal, cast
 
 from cyclopts import Parameter
-from pydantic import ValidationError
 
 from openresponses.schema.base import JsonObject
-from openresponses.toolbox.lambda_functions import MAX_TIMEOUT, LambdaTool
+from openresponses.toolbox.lambda_functions import LambdaTool
 from openresponses.toolbox.source import hosted_name
 from openresponses_dev.local.command_line import command
 from openresponses_dev.local.terminal import say
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.deployment import Where, deployment_at
-from openresponses_dev.manage.problems import Problem, warn
+from openresponses_dev.manage.problems import BadSetting, Problem, warn
 from openresponses_dev.manage.tool_files import file_tools, project_folder
 from openresponses_dev.manage.tool_prefix import warn_of_prefix
+from openresponses_dev.manage.tools import function_of
 
+_WORDS = {"timeout": ("--timeout", "--answers later, for one that takes longer")}
 _SKELETON = '''\
 """A tool: the file and the function have its name, and the model is told signature and docstring."""
 
@@ -58,7 +59,7 @@ def add_tool(
     if hosted_name(f"serverless:{name}") is None:
         raise Problem(f"{name!r} is no name of a tool: letters, digits, '_' and '-', 64 at most")
     if function is not None:
-        return _register(name, _tool(function, description, parameters_file, timeout, answers), where)
+        return _register(name, _tool(name, function, description, parameters_file, timeout, answers), where)
     if description or parameters_file or timeout is not None or answers != "now":
         raise Problem("only a Lambda function is described by options", "--function FUNCTION, or edit the file")
     return _begin(name)
@@ -98,7 +99,9 @@ def _register(name: str, tool: LambdaTool, where: Where) -> int:
     return 0
 
 
-def _tool(function: str, description: str, file: Path | None, timeout: float | None, answers: str) -> LambdaTool:
+def _tool(
+    name: str, function: str, description: str, file: Path | None, timeout: float | None, answers: str
+) -> LambdaTool:
     """Checked as the server checks it. Raises Problem."""
     given = {"description": description or None, "timeout": timeout, "answers": answers if answers == "later" else None}
     fields: dict[str, object] = {
@@ -108,13 +111,9 @@ def _tool(function: str, description: str, file: Path | None, timeout: float | N
     if file:
         fields["parameters"] = _schema(file)
     try:
-        tool = LambdaTool.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise Problem(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    if answers == "now" and tool.seconds > MAX_TIMEOUT:
-        raise Problem(f"timeout: it is {MAX_TIMEOUT:g} seconds at most", "--answers later, for one that takes longer")
-    return tool
+        return function_of(name, json.dumps(fields))
+    except BadSetting as bad:
+        raise bad.typed(_WORDS, command("tools add --help")) from None
 
 
 def _schema(file: Path) -> JsonObject:
@@ -122,6 +121,6 @@ def _schema(file: Path) -> JsonObject:
         found: object = json.loads(file.read_text())
     except (OSError, ValueError) as error:
         raise Problem(f"{file}: {error}", 'a JSON schema such as {"type": "object", "properties": {}}') from None
-    if not isinstance(found, dict) or cast("JsonObject", found).get("type") != "object":
+    if not isinstance(found, dict):
         raise Problem(f'{file}: the schema of arguments is an object, with "type": "object"')
     return cast("JsonObject", found)

@@ -13,7 +13,7 @@ from typing import Annotated, NamedTuple, TypeAlias, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from ...core.errors import RequestError
-from ...core.settings import ProviderSettings
+from ...core.settings import UNKNOWN_FIELD, BadField, ProviderSettings
 from ...core.turn import Turn
 from ...schema.base import JsonObject
 from ...schema.request import CreateResponse
@@ -48,7 +48,7 @@ def read_options(kind: type[Kind], settings: ProviderSettings, facts: Iterable[F
     """The settings' options over what `facts` say of the vendor and the model: `vendor/model` in their patterns, in
     lower case.
 
-    Raises ValueError that names a wrong option, without its value.
+    Raises BadField.
     """
     vendor = vendor_of(settings)
     known = {"vendor": vendor} | facts_of(facts, f"{vendor}/{model}".lower())
@@ -56,8 +56,8 @@ def read_options(kind: type[Kind], settings: ProviderSettings, facts: Iterable[F
         return kind.model_validate(known | settings.options)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ValueError(f"provider {settings.name!r}: options.{where}: {first['msg']}") from None
+        what = UNKNOWN_FIELD if first["type"] == "extra_forbidden" else first["msg"]
+        raise BadField(("options", *first["loc"]), what, of=f"provider {settings.name!r}") from None
 
 
 LOGPROBS = "message.output_text.logprobs"

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue
 
 from ...core.ports import Parameters
-from ...core.settings import UNKNOWN_FIELD, parse_document
+from ...core.settings import UNKNOWN_FIELD, BadField, Headers, parse_document
 from ...schema.limits import MAX_NAME, MAX_URL
 from ..source import ToolMisconfigured
 
@@ -23,18 +23,18 @@ SERVERS = "mcp"
 LABEL = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]{0,63}")
 Approval: TypeAlias = Literal["always", "never"]
 
-_HEADER = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$"
-_VALUE = r"^[!-~]([ -~]*[!-~])?$"
 _OURS = {"accept", "connection", "content-length", "content-type", "host", "mcp-session-id", "transfer-encoding"}
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def _address(url: str) -> str:
     try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        parts = None if any(each <= " " or each == "\x7f" for each in url) else urlsplit(url)  # which drops a newline
+        host, _ = (parts.hostname, parts.port) if parts else ("", None)
     except ValueError:
-        raise ValueError("it is no URL") from None
+        parts, host = None, ""
+    if parts is None:
+        raise ValueError("it is no URL")
     if not host or parts.username is not None or parts.fragment:
         raise ValueError("it is a URL with a host, and without a user or a fragment")
     if parts.scheme != "https" and not (parts.scheme == "http" and host in _LOOPBACK):
@@ -57,9 +57,7 @@ class ConfiguredServer:
 
     label: Annotated[str, Field(pattern=f"^{LABEL.pattern}$")]
     url: Annotated[str, Field(max_length=MAX_URL), AfterValidator(_address)]
-    headers: Annotated[
-        Mapping[Annotated[str, Field(pattern=_HEADER)], Annotated[str, Field(pattern=_VALUE)]], AfterValidator(_headers)
-    ] = field(default_factory=dict[str, str], repr=False)
+    headers: Annotated[Headers, AfterValidator(_headers)] = field(default_factory=dict[str, str], repr=False)
     description: Annotated[str, Field(max_length=1024)] = ""
     approval: Approval = "always"
     allow: tuple[Annotated[str, Field(min_length=1, max_length=MAX_NAME)], ...] = ()
@@ -68,10 +66,10 @@ class ConfiguredServer:
 
 
 def parse_server(label: str, text: str) -> ConfiguredServer:
-    """What `mcp/<label>` says. Raises ValueError that names the field, without its value: it may be a secret."""
+    """What `mcp/<label>` says. Raises BadField."""
     document = parse_document(dict[str, JsonValue], text)
     if "label" in document:
-        raise ValueError(f"label: {UNKNOWN_FIELD}")
+        raise BadField(("label",), UNKNOWN_FIELD)
     return parse_document(ConfiguredServer, {"label": label, **document})
 
 

@@ -4,10 +4,12 @@
 """
 
 import logging
-from typing import Literal, TypeAlias, get_args
+from typing import Annotated, Literal, TypeAlias, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ...core.settings import UNKNOWN_FIELD, BadField, one_word
+from ...transport.http import base_of
 from ..source import ToolMisconfigured
 
 Name: TypeAlias = Literal["brave", "tavily", "exa", "searxng"]
@@ -16,14 +18,23 @@ PARAMETER = "tools/web_search"
 _log = logging.getLogger(__name__)
 
 
+def _address(url: str) -> str:
+    if url:
+        try:
+            base_of(url)
+        except ValueError:
+            raise ValueError("must be an http or https URL") from None
+    return url
+
+
 class Configuration(BaseModel):
     """Which service searches. `base_url` is another than the service's own; SearXNG has none, and needs no key."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     backend: Name
-    key: str = Field("", max_length=2048, pattern=r"^[!-~]*$")
-    base_url: str = Field("", max_length=2048)
+    key: Annotated[str, Field(max_length=2048), AfterValidator(one_word)] = ""
+    base_url: Annotated[str, Field(max_length=2048), AfterValidator(_address)] = ""
 
     @model_validator(mode="after")
     def _complete(self) -> "Configuration":
@@ -35,15 +46,13 @@ class Configuration(BaseModel):
 
 
 def parsed(text: str) -> Configuration:
-    """Raises ValueError, which quotes no value."""
+    """Raises BadField."""
     try:
         return Configuration.model_validate_json(text)
     except ValidationError as error:
-        wrong = [
-            ": ".join(filter(None, [".".join(map(str, each["loc"])), each["msg"].removeprefix("Value error, ")]))
-            for each in error.errors(include_url=False, include_input=False, include_context=False)
-        ]
-        raise ValueError("; ".join(wrong)) from None
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        what = UNKNOWN_FIELD if first["type"] == "extra_forbidden" else first["msg"]
+        raise BadField(first["loc"], what.removeprefix("Value error, ")) from None
 
 
 def configured(text: str) -> Configuration:

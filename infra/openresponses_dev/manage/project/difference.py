@@ -96,7 +96,7 @@ def field_changes(change: Change) -> list[FieldChange]:
         return []
     there = change.before.document if change.before else {}
     if there is None:
-        return [FieldChange("", "no function can read it", "as in the file")]
+        return [FieldChange("", "not valid", "as in the file")]
     before, after = dict(_leaves(there)), dict(_leaves(change.after))
     return [
         FieldChange(

@@ -22,7 +22,7 @@ from openresponses.schema.base import JsonObject
 from openresponses.toolbox.mcp.servers import LABEL, Approval
 from openresponses.toolbox.web_search.configuration import Name
 from openresponses_dev.manage.presets import PRESETS
-from openresponses_dev.manage.problems import nearest
+from openresponses_dev.manage.problems import unknown
 
 REFERENCE = r"^([^$]|\$[^A-Za-z_{])*\$[A-Za-z_{]"
 """A schema's pattern for a text that has a reference to a variable in it."""
@@ -45,8 +45,7 @@ def _one_of(known: Iterable[str]) -> AfterValidator:
     def check(text: str) -> str:
         if text in names:
             return text
-        near = nearest(text, names)
-        raise ValueError(f"there is no {text!r}; " + (f"did you mean {near!r}?" if near else f"have {names}"))
+        raise ValueError(unknown(text, names))
 
     return AfterValidator(check)
 

@@ -19,8 +19,7 @@ from openresponses.core.storage import Limits
 from openresponses.schema.request import CreateResponse
 from openresponses.toolbox.lambda_functions import LambdaTool
 from openresponses.toolbox.mcp.servers import ConfiguredServer
-from openresponses.toolbox.source import is_backend
-from openresponses.toolbox.web_search.configuration import parsed
+from openresponses.toolbox.web_search.configuration import Configuration
 
 Section: TypeAlias = Literal["providers", "mcp", "tools", "aliases", "prompts", "tenants", "keys"]
 SECTIONS: tuple[Section, ...] = get_args(Section)
@@ -83,10 +82,8 @@ def server_document(server: ConfiguredServer) -> Document:
     return _without_defaults(ConfiguredServer, server, "label")
 
 
-def tool_document(text: str) -> Document:
-    """Raises ValueError for a text that is no tool's."""
-    model = parsed(text) if is_backend(text) else LambdaTool.model_validate_json(text)
-    return model.model_dump(mode="json", exclude_defaults=True)
+def tool_document(tool: Configuration | LambdaTool) -> Document:
+    return tool.model_dump(mode="json", exclude_defaults=True)
 
 
 def prompt_document(body: CreateResponse) -> Document:

@@ -7,22 +7,21 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import JsonValue
 
-from openresponses_dev.manage import parameters
+from openresponses.entry.settings import OFFLINE, built_in
 from openresponses_dev.manage.deployment import Deployment
-from openresponses_dev.manage.models import provider_names, unconfigured
-from openresponses_dev.manage.problems import nearest
-from openresponses_dev.manage.project.entries import Id
+from openresponses_dev.manage.models import unconfigured
+from openresponses_dev.manage.offered import Offered, offered_by
+from openresponses_dev.manage.problems import meant
+from openresponses_dev.manage.project.entries import Id, Section
 from openresponses_dev.manage.project.reading import Wanted
 from openresponses_dev.manage.provider_options import settings_of
 from openresponses_dev.manage.providers import too_near, unreachable
 
-_WILD = {*"*?["}
-"""What makes a pattern of a name: `core.patterns`."""
 
-
-def hints(deployment: Deployment, wanted: Wanted) -> list[str]:
-    """Raises Problem."""
-    return [f"{entry}: {text}" for entry, text in (*_addresses(deployment, wanted), *_names(deployment, wanted))]
+def hints(deployment: Deployment, wanted: Wanted, *, keeps: bool = False) -> list[str]:
+    """`keeps`: what is there and not in the file stays. Raises Problem."""
+    found = (*_addresses(deployment, wanted), *_names(deployment, wanted, keeps=keeps))
+    return [f"{entry}: {text}" for entry, text in found]
 
 
 def _addresses(deployment: Deployment, wanted: Wanted) -> Iterator[tuple[Id, str]]:
@@ -39,35 +38,30 @@ def _addresses(deployment: Deployment, wanted: Wanted) -> Iterator[tuple[Id, str
             yield entry, text
 
 
-def _names(deployment: Deployment, wanted: Wanted) -> Iterator[tuple[Id, str]]:
-    """Providers and aliases that something names, and that are not there once it is done."""
-    naming = {entry: wish for entry, wish in wanted.wishes.items() if entry.section in ("aliases", "keys")}
+def _names(deployment: Deployment, wanted: Wanted, *, keeps: bool) -> Iterator[tuple[Id, str]]:
+    """What aliases and keys name, and nobody serves once it is done."""
+    naming = {entry: wish.document for entry, wish in wanted.wishes.items() if entry.section in ("aliases", "keys")}
     if not naming:
         return
+    there = _afterwards(offered_by(deployment), wanted, keeps=keeps)
+    for entry, document in naming.items():
+        for provider in unconfigured(_texts(document.get("targets")), {*there.providers}):
+            yield entry, f"no provider {provider} is configured{meant(provider, there.providers)}"
+        for what, _ in there.unserved(_texts(document.get("models")), _texts(document.get("mcp"))):
+            yield entry, what
+
+
+def _afterwards(there: Offered, wanted: Wanted, *, keeps: bool) -> Offered:
+    """What is built in stays in any case."""
     entries = [*wanted.wishes, *wanted.left_out]
-    providers = provider_names(deployment) | {each.name for each in entries if each.section == "providers"}
-    aliases = {each.name for each in entries if each.section == "aliases"}
-    if "aliases" not in wanted.sections:
-        aliases |= {each.name for each in parameters.read_all(deployment, "models")}
-    for entry, wish in naming.items():
-        if entry.section == "aliases":
-            for provider in unconfigured(_texts(wish.document["targets"]), providers):
-                yield entry, f"the provider {provider} is not configured{_meant(provider, providers)}"
-            continue
-        for pattern in _texts(wish.document.get("models", [])):
-            provider, slash, _ = pattern.partition("/")
-            if _WILD & {*provider}:
-                continue  # it may fit anything
-            if slash and provider not in providers:
-                told = f"it may use {pattern}, and the provider {provider} is not configured"
-                yield entry, told + _meant(provider, providers)
-            elif not slash and provider not in aliases:
-                yield entry, f"it may use {pattern}, and there is no such alias{_meant(pattern, aliases)}"
 
+    def names(section: Section, before: Iterable[str]) -> set[str]:
+        kept = before if keeps or section not in wanted.sections else ()
+        return {*kept, *(each.name for each in entries if each.section == section)}
 
-def _meant(name: str, known: Iterable[str]) -> str:
-    near = nearest(name, known)
-    return f"; did you mean {near}?" if near else ""
+    built = [each.name for each in built_in(OFFLINE.name) if each.name in there.providers]
+    providers = names("providers", there.providers)
+    return Offered({*providers, *built}, names("aliases", there.aliases), names("mcp", there.labels))
 
 
 def _texts(value: JsonValue) -> list[str]:

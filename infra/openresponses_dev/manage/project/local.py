@@ -42,7 +42,7 @@ def apply_locally(folder: Path, url: str, say: Callable[[str], None]) -> None:
     private = PrivateFolder(folder)
     declared = _declared(private)
     deployment = deployment_at(Where(local=url))
-    for each in hints(deployment, wanted):
+    for each in hints(deployment, wanted, keeps=True):
         say(f"warning: {each}")
     sections: set[Section] = {*wanted.sections, *(each.section for each in declared)}
     state = state_of(deployment, sections, tenants_of((*wanted.wishes, *declared)))

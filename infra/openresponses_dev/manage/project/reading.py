@@ -135,7 +135,7 @@ class _Reader:
                 case ("providers", _, "api_key") | ("tools", "web_search", "key"):
                     variable = "API_KEY"
                 case ("providers" | "mcp", _, "headers", str() as header) if CREDENTIAL.search(header):
-                    variable = "TOKEN"
+                    place, variable = (*place[:-1], header.partition(":")[0]), "TOKEN"  # its value may be in its name
                 case _:
                     continue
             if not refers(text):

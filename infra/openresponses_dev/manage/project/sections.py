@@ -14,16 +14,13 @@ from pydantic import BaseModel, JsonValue
 from openresponses.client_keys import check_tenant, make, new_token
 from openresponses.core.prompts import NAME as PROMPT_NAME
 from openresponses.core.storage import MAX_RUNNING, Limits
-from openresponses.routing.catalog import NAME
-from openresponses.toolbox.lambda_functions import MAX_TIMEOUT
-from openresponses.toolbox.source import hosted_name
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.keys import seconds_of
 from openresponses_dev.manage.limits import count_of, pico_of
 from openresponses_dev.manage.mcp import server_of
 from openresponses_dev.manage.models import targets_of
 from openresponses_dev.manage.presets import PRESETS
-from openresponses_dev.manage.problems import Problem, nearest
+from openresponses_dev.manage.problems import BadSetting, Problem, nearest
 from openresponses_dev.manage.project.document import (
     FunctionTool,
     Key,
@@ -45,11 +42,10 @@ from openresponses_dev.manage.project.entries import (
 from openresponses_dev.manage.project.environment import Place
 from openresponses_dev.manage.prompts import prompt_of, read_prompt
 from openresponses_dev.manage.provider_options import completed, preset_of, settings_of
+from openresponses_dev.manage.tools import configured, function_of
 
 Wrong: TypeAlias = Callable[[Place, str], None]
 """Told what is wrong, and where below the entry's own place."""
-_SAID_BEFORE = re.compile(r"(provider|MCP server|alias) '[^']*': ")
-_FIELD = re.compile(r"([a-z_]+)((?:\.[^\s:]+)*): (.+)", re.DOTALL)
 
 
 def provider(name: str, table: Provider, wrong: Wrong) -> Document | None:
@@ -72,19 +68,13 @@ def server(label: str, table: McpServer, wrong: Wrong) -> Document | None:
 
 
 def tool(name: str, table: FunctionTool | WebSearch, wrong: Wrong) -> Document | None:
-    if hosted_name(f"serverless:{name}") is None:
-        wrong((), "is no tool's name: letters, digits, '_' and '-', 64 at most")
-        return None
-    if isinstance(table, FunctionTool) and table.answers != "later" and (table.timeout or 0) > MAX_TIMEOUT:
-        wrong(("timeout",), f"it is {MAX_TIMEOUT:g} seconds at most")
-    return _read(tool_document, _said(table), wrong)
+    search = isinstance(table, WebSearch)
+    return _read(
+        lambda text: tool_document(configured(text) if search else function_of(name, text)), _said(table), wrong
+    )
 
 
 def alias(name: str, targets: Sequence[str], wrong: Wrong) -> Document | None:
-    if not NAME.fullmatch(name):
-        wrong((), "is no alias: letters, digits, '_', '.' and '-', 64 at most")
-        return None
-
     def read(text: str) -> Document:
         return {"targets": [*targets_of(name, text)]}
 
@@ -191,18 +181,9 @@ def _read(reading: Callable[[str], Document], document: Document, wrong: Wrong) 
     """What `reading` makes of the document as JSON; None, and `wrong` is told, where that raises."""
     try:
         found = reading(json.dumps(document, ensure_ascii=False))
-    except (Problem, ValueError) as error:
-        _tell(str(error), wrong)
+    except BadSetting as bad:
+        wrong(bad.place, bad.what)
         return None
     if (size := len(json.dumps(found, ensure_ascii=False).encode())) > parameters.MAX_BYTES:
         wrong((), f"it would take {size} bytes, and a parameter holds {parameters.MAX_BYTES}")
     return found
-
-
-def _tell(text: str, wrong: Wrong) -> None:
-    """The commands' words begin with what the place says already, and then name the field."""
-    text = _SAID_BEFORE.sub("", text, count=1).replace("Value error, ", "")
-    if found := _FIELD.fullmatch(text):
-        wrong((found[1], *filter(None, found[2].split("."))), found[3])
-    else:
-        wrong((), text)

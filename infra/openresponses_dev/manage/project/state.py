@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from openresponses.client_keys import ClientKey, ended
 from openresponses.core.storage import Limits
+from openresponses.toolbox.source import is_backend
 from openresponses_dev.local.seed import LOCAL_KEY, TENANT
 from openresponses_dev.manage import parameters
 from openresponses_dev.manage.at_rest import DeploymentAws, done, storage_of
@@ -31,13 +32,14 @@ from openresponses_dev.manage.project.entries import (
     tool_document,
 )
 from openresponses_dev.manage.provider_options import settings_of
+from openresponses_dev.manage.tools import configured, function_of
 
 KINDS: dict[Section, parameters.Kind] = {"providers": "providers", "mcp": "mcp", "tools": "tools", "aliases": "models"}
 """The sections that are kept as parameters."""
 _READERS: dict[Section, Callable[[str, str], Document]] = {
     "providers": lambda name, text: provider_document(settings_of(name, text)),
     "mcp": lambda label, text: server_document(server_of(label, text)),
-    "tools": lambda _, text: tool_document(text),
+    "tools": lambda name, text: tool_document(configured(text) if is_backend(text) else function_of(name, text)),
     "aliases": lambda name, text: {"targets": [*targets_of(name, text)]},
 }
 
