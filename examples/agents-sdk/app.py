@@ -22,7 +22,7 @@ from agents import (
 from openai import AsyncOpenAI
 from openai.types.responses import ResponseTextDeltaEvent
 
-# Of a model that is a text, the SDK would take what is before the slash for a provider of its own.
+# A model as an object: in a text such as "offline/demo" the SDK would look for a provider of its own, "offline".
 MODEL = OpenAIResponsesModel(os.environ.get("MODEL", "offline/demo"), AsyncOpenAI())
 ORDERS = {"1001": "left the warehouse on Monday", "1002": "waits for your payment"}
 

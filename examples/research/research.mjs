@@ -13,6 +13,8 @@ const words = process.argv.slice(2);
 const poll = words[0] === '--poll' && words.shift();
 const client = new OpenAI();
 
+const RUNNING = ['queued', 'in_progress'];
+
 const keep = (place) => writeFileSync(PLACE, JSON.stringify(place));
 const kept = () => (existsSync(PLACE) ? JSON.parse(readFileSync(PLACE, 'utf8')) : null);
 
@@ -25,7 +27,7 @@ async function begin() {
   };
   const response = await client.responses.create(request);
   console.error(`research ${response.id} began`);
-  return { id: response.id, text: '' };
+  return { id: response.id, question: request.input, text: '' };
 }
 
 async function follow(place) {
@@ -38,28 +40,37 @@ async function follow(place) {
     place.after = event.sequence_number;
     keep(place);
   }
-  process.stdout.write('\n');
 }
 
 async function wait(place) {
   let response = await client.responses.retrieve(place.id);
-  while (response.status === 'queued' || response.status === 'in_progress') {
+  while (RUNNING.includes(response.status)) {
     console.error(`${response.status}, ${response.output.length} items`);
     await new Promise((resolve) => setTimeout(resolve, 1000));
     response = await client.responses.retrieve(place.id);
   }
-  console.log(response.output_text);
+  process.stdout.write(response.output_text);
 }
 
 const found = kept();
 const place = found ?? (await begin());
 keep(place);
 if (found) {
-  console.error(`research ${place.id} goes on after event ${place.after ?? 'none'}`);
+  console.error(`research ${place.id} goes on after event ${place.after ?? 'none'}: ${place.question}`);
   if (!poll) process.stdout.write(place.text); // what was printed before
 }
-await (poll ? wait(place) : follow(place));
-const { status, error, usage } = await client.responses.retrieve(place.id);
-console.error(`research ${place.id} is ${status}, ${usage?.total_tokens ?? 0} tokens`, error ?? '');
-rmSync(PLACE);
-process.exitCode = status === 'completed' ? 0 : 1;
+try {
+  let response;
+  do {
+    await (poll ? wait(place) : follow(place)); // a connection lasts 15 minutes at most
+    response = await client.responses.retrieve(place.id);
+  } while (RUNNING.includes(response.status));
+  const { status, error, usage } = response;
+  console.error(`\nresearch ${place.id} is ${status}, ${usage?.total_tokens ?? 0} tokens`, error ?? '');
+  rmSync(PLACE);
+  process.exitCode = status === 'completed' ? 0 : 1;
+} catch (error) {
+  if (error.status === 404) rmSync(PLACE); // it expired, or is another server's: the next run begins anew
+  console.error(`\nresearch ${place.id}: ${error.message}`);
+  process.exitCode = 1;
+}
