@@ -270,7 +270,7 @@ def test_a_base_url_is_mended_where_only_one_thing_can_be_meant(given: str, used
 @pytest.mark.parametrize("given", ["127.0.0.1:8080/v1", "ftp://x/v1", "http:///v1", "http://x/v1?a=b"])
 def test_what_is_no_base_url_is_refused(given: str) -> None:
     with pytest.raises(Problem, match="--base-url is"):
-        find_server(given, None, {})
+        find_server(given, None, None, {})
 
 
 def test_two_chats_keep_what_is_typed_in_one_file(tmp_path: Path) -> None:
@@ -376,7 +376,10 @@ def test_what_is_wrong_with_the_server_or_the_key_is_named(server: dict[str, str
     origin = server["OPENAI_BASE_URL"].removesuffix("/v1")
     twice = chat({**server, "OPENAI_BASE_URL": f"{origin}/v1/responses"}, "hello")
     bare = chat({**server, "OPENAI_BASE_URL": origin}, "hello")
-    assert (twice.returncode, bare.returncode) == (0, 0)
+    local = chat(
+        {**server, "OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OPENAI_API_KEY": "wrong"}, "hi", "--local", origin
+    )
+    assert (twice.returncode, bare.returncode, local.returncode) == (0, 0, 0)
     other = chat({**server, "OPENAI_BASE_URL": f"{origin}/api"}, "hello")
     assert f"try: did you mean --base-url {origin}/api/v1?" in other.stderr
     nobody = chat({"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}, "hello")
@@ -388,8 +391,12 @@ def test_without_a_server_it_is_said_how_to_start_one(monkeypatch: pytest.Monkey
     monkeypatch.setattr("openresponses_dev.cli.chat.server.DEV_URL", "http://127.0.0.1:9")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(Problem, match="there is no server to talk to") as raised:
-        find_server(None, None, {})
+        find_server(None, None, None, {})
     assert "openresponses dev in another terminal" in raised.value.mend
+    with pytest.raises(Problem, match="no local cloud answers at http"):
+        find_server(None, "http://127.0.0.1:9", None, {})
+    with pytest.raises(Problem, match="--base-url and --local both name a server"):
+        find_server("http://127.0.0.1:9/v1", "", None, {})
 
 
 @pytest.mark.xdist_group("local-chat")

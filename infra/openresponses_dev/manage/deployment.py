@@ -10,7 +10,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from shlex import quote
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import httpx2
 from cyclopts import Group, Parameter, Token
@@ -39,24 +39,28 @@ def _local_url(_: object, tokens: Sequence[Token]) -> str:
     return word.rstrip("/").removesuffix("/v1")  # as OPENAI_BASE_URL has it
 
 
+Local: TypeAlias = Annotated[
+    str | None,
+    Parameter(
+        metavar="[PORT|URL]",
+        n_tokens=-1,
+        consume_multiple=(0, 1),
+        converter=_local_url,
+        help=f"the local cloud (default: the one that runs in this folder or above it, or else at port {DEV_PORT})",
+    ),
+]
+"""The option --local: empty where it names no cloud, None where it is not given."""
+
+
 @Parameter(
     name="*",
     group=Group("Which deployment", help="On AWS by your own credentials, or in the local cloud with --local."),
 )
 @dataclass(frozen=True, slots=True)
 class Where:
-    """The options that name a deployment. `local` is empty where --local names no cloud."""
+    """The options that name a deployment."""
 
-    local: Annotated[
-        str | None,
-        Parameter(
-            metavar="[PORT|URL]",
-            n_tokens=-1,
-            consume_multiple=(0, 1),
-            converter=_local_url,
-            help=f"the local cloud (default: the one that runs in this folder or above it, or else at port {DEV_PORT})",
-        ),
-    ] = None
+    local: Local = None
     stack: Annotated[
         str | None, Parameter(metavar="NAME", help="its stack on AWS (default: samconfig.toml's, or openresponses)")
     ] = None

@@ -26,6 +26,7 @@ from openresponses_dev.local.answer.plain import PlainView
 from openresponses_dev.local.answer.view import View
 from openresponses_dev.local.command_line import command
 from openresponses_dev.local.terminal import say
+from openresponses_dev.manage.deployment import Local
 from openresponses_dev.manage.problems import Problem, tell
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def chat(
     ] = (),
     instructions: Annotated[str | None, Parameter(metavar="TEXT")] = None,
     image: Annotated[tuple[Path, ...], Parameter(metavar="FILE", help="what the question is about")] = (),
+    local: Local = None,
     base_url: Annotated[
         str | None, Parameter(metavar="URL", help="default: OPENAI_BASE_URL, or the dev that runs")
     ] = None,
@@ -68,7 +70,7 @@ def chat(
     if instructions:
         settings["instructions"] = instructions
     images = [_image(file) for file in image]
-    server = find_server(base_url, api_key, os.environ)
+    server = find_server(base_url, local, api_key, os.environ)
     if server.note and sys.stderr.isatty():
         say(server.note, sys.stderr)
     try:

@@ -26,18 +26,21 @@ class Server:
     note: str = ""
 
 
-def find_server(base_url: str | None, api_key: str | None, environment: Mapping[str, str]) -> Server:
-    """The one that is named, or else the `dev` that runs. Raises Problem."""
+def find_server(base_url: str | None, local: str | None, api_key: str | None, environment: Mapping[str, str]) -> Server:
+    """The one that is named, or else the `dev` that runs; an empty `local` asks for that one. Raises Problem."""
+    if base_url and local is not None:
+        raise Problem("--base-url and --local both name a server", "leave one of them out")
     given, name = base_url or environment.get(BASE_URL, ""), "--base-url" if base_url else BASE_URL
     named = (api_key, "--api-key") if api_key else (environment.get(API_KEY, ""), API_KEY)
-    if given:
+    if given and local is None:
         url, note = mended(given, name)
         key, key_from = named if named[0] else (_key_of(url), "the dev that runs")
         return Server(url, key, key_from if key else "", note)
-    found = running_dev() or running_at(DEV_URL)
+    found = running_at(local) if local else running_dev() or running_at(DEV_URL)
     if found is None:
+        nobody = f"no local cloud answers at {local}" if local else "none runs at this machine's usual place"
         raise Problem(
-            "there is no server to talk to: none runs at this machine's usual place, and none is named",
+            f"there is no server to talk to: {nobody}" + ("" if local else ", and none is named"),
             f"{command('dev')} in another terminal, or name one with --base-url or {BASE_URL}",
         )
     url, key = found.base_url, found.api_key
