@@ -180,7 +180,7 @@ def test_fresh_forgets_what_was_kept(tmp_path: Path) -> None:
     kept = Kept(PrivateFolder(tmp_path), now=0, say=print)
     kept.write([Row(Key("parameter", "", "/a"), "{}")])
     kept.close()
-    command = [OPENRESPONSES, "dev", "--template", "nowhere.yaml"]
+    command = [OPENRESPONSES, "dev", "--port", "0", "--template", "nowhere.yaml"]
     for options, left in ((["--keep-nothing", "--fresh"], 1), (["--fresh"], 0)):
         done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, env=environment())
         assert "nowhere.yaml" in done.stderr
