@@ -141,6 +141,13 @@ async def test_what_is_wrong_is_named(prompt: Json, param: str, code: str) -> No
     assert at.script.asked == []
 
 
+async def test_a_misspelt_prompt_gets_the_nearest_name() -> None:
+    at = Prompted()
+    await at.add()
+    answer = await at.post(input="x", prompt={"id": "gret"})
+    assert answer.json()["error"]["message"] == "There is no prompt 'gret': did you mean 'greet'?"
+
+
 async def test_a_model_is_said_by_one_of_them() -> None:
     at = Prompted()
     await at.add(model=None)

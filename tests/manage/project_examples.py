@@ -85,11 +85,11 @@ SHAPES = {
     '[providers.x]\ndialect = "anthropic"\nretries = "1"': "providers.x.retries: Input should be a valid integer",
     '[providers.x]\ndialect = "anthropic"\nretries = 11': "providers.x.retries: Input should be less than",
     '[providers.x]\ndialect = "anthropic"\nidle_timeout = 0': "providers.x.idle_timeout: Input should be greater",
-    '[providers.x]\ndialect = "anthropic"\nmodels = "all"': "providers.x.models: Input should be a valid list",
+    '[providers.x]\ndialect = "anthropic"\nmodels = "all"': "providers.x.models: must be an array",
     '[providers.x.prices."*"]\ninput = 1': 'providers.x.prices."*".output: is missing',
     '[providers.x.headers]\nX-Api-Key = "literal"': "providers.x.headers.X-Api-Key: a secret is not kept in this file",
     '[mcp.docs.headers]\nAuthorization = "Bearer literal"': "mcp.docs.headers.Authorization: a secret is not kept",
-    '[aliases]\nfast = "openai/gpt-5-mini"': "aliases.fast: Input should be a valid list",
+    '[aliases]\nfast = "openai/gpt-5-mini"': "aliases.fast: must be an array",
     "[aliases]\nfast = []": "aliases.fast: List should have at least 1 item",
     '[aliases]\nfast = ["gpt-5-mini"]': "aliases.fast.0: a target is provider/model",
     '[aliases]\n"a b" = ["openai/gpt-5-mini"]': "aliases.\"a b\": 'a b' is no alias",
@@ -108,6 +108,9 @@ SHAPES = {
     "[tenants.Acme]\n": "tenants.Acme: a tenant is 1 to 63 of a-z, 0-9 and -",
     "[prompts.greet]\ninstruction = 'Hi'": "prompts.greet.instruction: there is no such field; did you mean",
     "[prompts.greet]\ninstructions = 5": "prompts.greet: 'instructions' must be a string",
+    "providers = 5": "providers: must be a table",
+    '[providers]\nopenai = "x"': "providers.openai: must be a table",
+    "[mcp.docs]\nurl = 5": "mcp.docs.url: must be a text, in quotes",
 }
 """What no file may say, and what is told of it: the schema that editors read refuses it, too."""
 MEANINGS = {

@@ -100,6 +100,43 @@ def test_a_whole_file_says_what_the_functions_read(folder: Path) -> None:
     assert wanted.sections == {"providers", "aliases", "prompts", "mcp", "tools", "keys", "tenants"}
 
 
+@pytest.mark.parametrize(
+    ("data", "why", "mend"),
+    [
+        (
+            b'[aliases]\nfast = ["offline/d\xe9mo"]',
+            "openresponses.toml: it is not UTF-8 (at line 2)",
+            "save it as UTF-8",
+        ),
+        (b"[aliases", "openresponses.toml: Expected ']'", ""),
+        (None, "openresponses.toml: Is a directory", "name the project's file, openresponses.toml"),
+    ],
+)
+def test_what_is_no_toml_is_told(tmp_path: Path, data: bytes | None, why: str, mend: str) -> None:
+    file = tmp_path / "openresponses.toml"
+    if data is None:
+        file.mkdir()
+    else:
+        file.write_bytes(data)
+    with pytest.raises(Problem) as raised:
+        read_file(file, {}, NOW)
+    assert str(raised.value).startswith(why)
+    assert raised.value.mend == mend
+
+
+def test_a_file_that_is_not_there_is_told_with_what_makes_one(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="there is no file ") as raised:
+        read_file(tmp_path / "openresponses.toml", {}, NOW)
+    assert raised.value.mend.endswith("openresponses init DIR")
+
+
+def test_a_byte_order_mark_and_windows_line_ends_say_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "openresponses.toml"
+    file.write_bytes(b'\xef\xbb\xbf[aliases]\r\nfast = ["offline/demo"]\r\n')
+    wanted = read_file(file, {}, NOW)
+    assert [wish.document for wish in wanted.wishes.values()] == [{"targets": ["offline/demo"]}]
+
+
 def test_a_section_is_there_also_if_it_is_empty(folder: Path) -> None:
     wanted = read(folder, "[aliases]\n[keys]\n")
     assert (wanted.sections, wanted.wishes) == ({"aliases", "keys"}, {})
@@ -162,14 +199,6 @@ url = "http://mcp.example.com"
 def test_what_is_no_toml_is_told_with_line_and_column(folder: Path, toml: str, told: str) -> None:
     (only,) = refused(folder, toml)
     assert told in only
-
-
-def test_a_file_that_is_missing_or_no_text_is_a_problem(tmp_path: Path) -> None:
-    with pytest.raises(Problem, match=r"none\.toml: .*No such file"):
-        read_file(tmp_path / "none.toml", {}, NOW)
-    (tmp_path / "odd.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(Problem, match="utf-8"):
-        read_file(tmp_path / "odd.toml", {}, NOW)
 
 
 def test_variables_are_those_of_the_process_and_then_those_beside_the_file(folder: Path) -> None:

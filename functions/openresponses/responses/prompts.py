@@ -50,4 +50,12 @@ async def _found(reference: PromptReference, ports: Ports) -> Prompt:
             param="prompt.version",
             code="prompt_not_found",
         )
-    raise RequestError(f"There is no prompt {reference.id!r}", param="prompt.id", code="prompt_not_found")
+    near = _nearest(reference.id, [each.id for each in await prompts.listed()]) if prompts else ""
+    raise RequestError(f"There is no prompt {reference.id!r}{near}", param="prompt.id", code="prompt_not_found")
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    from difflib import get_close_matches  # here, since few requests need it
+
+    near = get_close_matches(name, known, 1)
+    return f": did you mean {near[0]!r}?" if near else ""

@@ -74,8 +74,10 @@ def read_prompt(file: Path | None) -> CreateResponse:
     """From standard input if there is no file. Raises Problem, which names the field."""
     try:
         value: object = yaml.safe_load(file.read_text() if file else sys.stdin.read())
-    except (OSError, UnicodeDecodeError) as error:
-        raise Problem(f"{file or _STDIN}: {error}") from None
+    except OSError as error:
+        raise Problem(f"{file}: {error.strerror}", "name a file of YAML or JSON") from None
+    except UnicodeDecodeError:
+        raise Problem(f"{file or _STDIN}: it is not UTF-8", "save it as UTF-8") from None
     except yaml.YAMLError as error:
         raise Problem(f"{file or _STDIN}: {error}", "a text that begins with {{ is quoted") from None
     return prompt_of(value, str(file or _STDIN))
@@ -94,7 +96,8 @@ def prompt_of(value: object, where: str) -> CreateResponse:
     except ValidationError as error:
         raise Problem(f"{where}: {problem(error, CreateResponse).message}") from None
     except RequestError as error:
-        raise Problem(f"{where}: {error.message}") from None
+        field = f"{error.param}: " if error.param else ""
+        raise Problem(f"{where}: {field}{error.message}") from None
     if not body.instructions and not body.input:
         raise Problem(f"{where}: a prompt has instructions, input, or both")
     if (size := len(body.model_dump_json(exclude_unset=True))) > MAX_PROMPT:

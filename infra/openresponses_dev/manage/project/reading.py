@@ -10,6 +10,7 @@ from typing import TypeAlias, cast
 
 from pydantic import BaseModel, ValidationError
 
+from openresponses_dev.local.command_line import command
 from openresponses_dev.manage.problems import Problem, nearest
 from openresponses_dev.manage.project import sections
 from openresponses_dev.manage.project.document import (
@@ -60,10 +61,7 @@ def read_file(file: Path, variables: Mapping[str, str], now: float, *, leave_out
     """With `leave_out`, an entry whose variable is missing is left out; otherwise that is wrong. Raises Problem, which
     tells all that is wrong.
     """
-    try:
-        tree: _Tree = tomllib.loads(file.read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:  # of TOML: with line and column
-        raise Problem(f"{file.name}: {error}") from None
+    tree = _tree(file)
     reader = _Reader(file.parent, variables, now, leave_out=leave_out)
     wanted = reader.read(tree)
     if reader.wrong:
@@ -74,6 +72,32 @@ def read_file(file: Path, variables: Mapping[str, str], now: float, *, leave_out
             raise Problem(f"{file.name}: {told[0]}")
         raise Problem(f"{file.name}: {len(told)} mistakes", details=told)
     return wanted
+
+
+def _tree(file: Path) -> _Tree:
+    """Raises Problem."""
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError:
+        raise Problem(f"there is no file {file}", command("init DIR")) from None
+    except OSError as error:
+        raise Problem(f"{file.name}: {error.strerror}", "name the project's file, openresponses.toml") from None
+    try:
+        return tomllib.loads(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise Problem(f"{file.name}: it is not UTF-8 (at line {line})", "save it as UTF-8") from None
+    except ValueError as error:  # with line and column
+        raise Problem(f"{file.name}: {error}") from None
+
+
+_WORDS = {
+    "dict_type": "must be a table",
+    "model_type": "must be a table",
+    "list_type": 'must be an array, such as ["one", "two"]',
+    "string_type": "must be a text, in quotes",
+}
+"""What TOML calls what pydantic says of Python."""
 
 
 class _Reader:
@@ -125,6 +149,7 @@ class _Reader:
                 text = f"there is no such {what}" + (f"; did you mean {near}?" if near else "")
             elif kind == "missing":
                 text = "is missing"
+            text = _WORDS.get(kind, text)
             self.wrong.append((place, text.removeprefix("Value error, ")))
         return place
 
