@@ -416,3 +416,17 @@ def test_whatever_is_edited_is_there_and_all_else_is_as_it_was(
         assert found(deployment) == dict(
             expected(section, name, entry) for section, entries in model.items() for name, entry in entries.items()
         )
+
+
+def test_an_address_that_is_replaced_is_shown_without_its_path_and_an_ended_key_is_told(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    """Some MCP servers are let in by a secret in the path: nobody knows whether it was in the environment."""
+    file, variables = tmp_path / "openresponses.toml", {"MCP_URL": "https://mcp.example.com/s/planted-path/mcp"}
+    file.write_text('[mcp.docs]\nurl = "$MCP_URL"\n')
+    assert apply(file, deployment, variables=variables).status == 0
+    file.write_text('[mcp.docs]\nurl = "https://docs.example.com/mcp"\n[keys.old]\nexpires = 2020-01-01\n')
+    planned = apply(file, deployment, "--dry-run", variables={"ANY": "planted-path"})
+    assert planned.status == 3
+    assert '~ url: "https://mcp.example.com (secret)" -> "https://docs.example.com/mcp"' in planned.out
+    assert "warning: keys.old: it has ended" in planned.err

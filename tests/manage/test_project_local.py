@@ -97,7 +97,7 @@ def test_a_wrong_file_changes_nothing_and_tells_each_mistake(project: Path, orig
     assert [each.partition(":")[0] for each in raised.value.details] == ["provders", "aliases.fast"]
     assert places(origin) == before
     (project / "openresponses.toml").unlink()
-    with pytest.raises(Problem, match="No such file"):
+    with pytest.raises(Problem, match="there is no file"):
         applied(project, origin)
     write(project, "")
     with pytest.raises(Problem, match="no local cloud answers at"):

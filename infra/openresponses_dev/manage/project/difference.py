@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias, cast
+from urllib.parse import urlsplit
 
 from pydantic import JsonValue
 
@@ -101,7 +102,7 @@ def field_changes(change: Change) -> list[FieldChange]:
     return [
         FieldChange(
             dotted(place),
-            _shown(change, place, before[place]) if place in before else None,
+            _shown_before(change, place, before[place]) if place in before else None,
             _shown(change, place, after[place]) if place in after else None,
         )
         for place in {**before, **after}
@@ -167,6 +168,14 @@ def _leaves(value: JsonValue, place: Place = ()) -> Iterator[tuple[Place, JsonVa
             yield from _leaves(each, (*place, name))
     else:
         yield place, value
+
+
+def _shown_before(change: Change, place: Place, value: JsonValue) -> JsonValue:
+    """Nobody knows what of it came from an environment. Of an address the path may be a secret, too."""
+    url = urlsplit(str(value)) if place in (("url",), ("base_url",)) else None
+    if url and url.hostname and url.path.strip("/"):
+        return f"{url.scheme}://{url.netloc.rpartition('@')[2]} {SECRET}"
+    return _shown(change, place, value)
 
 
 def _shown(change: Change, place: Place, value: JsonValue) -> JsonValue:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator
 
 from pydantic import JsonValue
@@ -20,7 +21,7 @@ from openresponses_dev.manage.providers import too_near, unreachable
 
 def hints(deployment: Deployment, wanted: Wanted, *, keeps: bool = False) -> list[str]:
     """`keeps`: what is there and not in the file stays. Raises Problem."""
-    found = (*_addresses(deployment, wanted), *_names(deployment, wanted, keeps=keeps))
+    found = (*_addresses(deployment, wanted), *_names(deployment, wanted, keeps=keeps), *_ended(wanted))
     return [f"{entry}: {text}" for entry, text in found]
 
 
@@ -36,6 +37,12 @@ def _addresses(deployment: Deployment, wanted: Wanted) -> Iterator[tuple[Id, str
                 continue
         if text:
             yield entry, text
+
+
+def _ended(wanted: Wanted) -> Iterator[tuple[Id, str]]:
+    for entry, wish in wanted.wishes.items():
+        if wish.ends.at is not None and wish.ends.at <= time.time():
+            yield entry, "it has ended, so that no key is made: say a later date in expires"
 
 
 def _names(deployment: Deployment, wanted: Wanted, *, keeps: bool) -> Iterator[tuple[Id, str]]:
