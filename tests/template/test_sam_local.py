@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -268,6 +269,7 @@ def start_api(sam: Sam, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
+            start_new_session=True,
         )
     assert process.stdin
     with process.stdin as given:
@@ -276,7 +278,7 @@ def start_api(sam: Sam, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
         wait_for(f"127.0.0.1:{port}", process)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGKILL)  # asked to end, it may wait for its clients
         process.wait(PATIENCE)
 
 
