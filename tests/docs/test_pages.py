@@ -6,12 +6,14 @@ import ast
 import json
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from tests.docs.pages import MARKS, PAGES, REPO, Block, blocks
 
 README = REPO / "README.md"
+READMES = [README, *sorted((REPO / "examples").rglob("README.md"))]
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 NEEDS = {"aws": "AWS", "key": "key", "docker": "Docker", "a choice": "choose one"}
 """What a block may need, and the word that tells it to a reader, in the text before the block."""
@@ -49,12 +51,14 @@ def test_a_block_can_be_parsed(block: Block) -> None:
         ast.parse(block.text)
 
 
-def test_the_links_of_the_readme_lead_somewhere() -> None:
-    links = re.findall(r"\]\((?!https?://)([^)#]+)(?:#([^)]*))?\)", README.read_text())
+@pytest.mark.parametrize("page", [pytest.param(page, id=str(page.relative_to(REPO))) for page in READMES])
+def test_the_links_of_a_readme_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?://)([^)#]+)(?:#([^)]*))?\)", page.read_text())
     assert links
     for path, anchor in links:
-        assert (REPO / path).is_file(), path
-        assert not anchor or anchor in _anchors((REPO / path).read_text()), f"{path}#{anchor}"
+        target = page.parent / path
+        assert target.exists(), path
+        assert not anchor or anchor in _anchors(target.read_text()), f"{path}#{anchor}"
 
 
 def _anchors(page: str) -> set[str]:
