@@ -66,7 +66,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a user": ({"url": "https://planted:planted@example.com"}, "url: "),
     "a fragment": ({"url": "https://example.com/#planted"}, "url: "),
     "an odd port": ({"url": "https://example.com:planted"}, "url: "),
-    "a header's name": ({"url": URL, "headers": {"a b": "planted"}}, "headers.a b"),
+    "a header's name": ({"url": URL, "headers": {"a b": "planted"}}, "headers: 'a b'"),
     "a header of ours": ({"url": URL, "headers": {"Mcp-Session-Id": "planted"}}, "headers: "),
     "two lines": ({"url": URL, "headers": {"x-key": "a\nplanted: b"}}, "headers.x-key: "),
     "not ASCII": ({"url": URL, "headers": {"x-key": "planted\u00e9"}}, "headers.x-key: "),
