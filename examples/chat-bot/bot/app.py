@@ -23,6 +23,14 @@ parameter = boto3.client("ssm").get_parameter(Name=os.environ["KEY_PARAMETER"], 
 KEY = parameter["Parameter"]["Value"]
 
 
+class Failed(OSError):
+    """An answer that is an error."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status, self.body = status, body
+
+
 class Busy(Exception):
     """Another question of the chat is being answered, or the key's limit is reached."""
 
@@ -107,17 +115,21 @@ def call(method: str, path: str, body: dict | None = None, headers: dict | None 
         content = send(
             method, os.environ["BASE_URL"] + path, body, {"Authorization": f"Bearer {KEY}", **(headers or {})}
         )
-    except urllib.error.HTTPError as error:
-        if error.code in (409, 429):
+    except Failed as failed:
+        if failed.status in (409, 429):
             raise Busy from None
-        if error.code >= 500:
+        if failed.status >= 500:
             raise
-        raise Refused(json.load(error)["error"]["message"]) from None
+        raise Refused(json.loads(failed.body)["error"]["message"]) from None
     return json.loads(content)
 
 
 def send(method: str, url: str, body: dict | None, headers: dict | None = None) -> bytes:
     data = json.dumps(body).encode() if body else None
     request = urllib.request.Request(url, data, {"Content-Type": "application/json", **(headers or {})}, method=method)
-    with urllib.request.urlopen(request, timeout=20) as response:
-        return response.read()
+    try:
+        with urllib.request.urlopen(request, timeout=20) as response:
+            return response.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            raise Failed(error.code, error.read()) from None
