@@ -17,6 +17,7 @@ from openai import AuthenticationError, InternalServerError, OpenAI
 
 from tests.local.local_project import PATIENCE, ROOT, environment
 
+pytestmark = pytest.mark.xdist_group("dev-tells")  # one `dev`, which the first test mends
 COMMAND = [str(Path(sys.executable).parent / "openresponses"), "dev"]
 STARTER = ROOT / "infra/openresponses_dev/manage/starter"
 LONG = "[[turns 3]] [[slow 60ms]] [[words 30]] " + '[[call calculator {"expression": "15 * 37"}]]'

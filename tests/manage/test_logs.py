@@ -180,6 +180,6 @@ def test_the_local_cloud_tells_its_own(cloud: Cloud) -> None:
     assert [line for line in told.out.splitlines() if f"ApiFunction | {made['id']} completed" in line]
     one = cloud.run("logs", "--no-follow", "--function", "ApiFunction", "--json")
     assert {json.loads(line)["function"] for line in one.out.splitlines()} == {"ApiFunction"}
-    assert cloud.run("logs", "--no-follow", "--since", "0s").out == ""
+    assert cloud.run("logs", "--no-follow", "--function", "ApiFunction", "--since", "0s").out == ""
     unknown = cloud.run("logs", "--function", "Nothing")
     assert (unknown.status, "has no function Nothing" in unknown.err) == (1, True)

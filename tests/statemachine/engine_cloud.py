@@ -102,7 +102,7 @@ class WatchedCloud(LocalCloud):
 
     def add_function(self, name: str, target: Target) -> None:
         """A function that runs in this process."""
-        self._targets[name] = target
+        self._invoker.targets[name] = target
 
     def listen(self) -> None:
         server = self.aws._server._server  # type: ignore[union-attr]

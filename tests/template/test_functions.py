@@ -376,10 +376,13 @@ def test_the_example_is_named_so_that_the_server_may_invoke_it(
         assert invokes["Resource"] == f"{stack.arn(EXAMPLE).removesuffix('counter')}*"
 
 
+ARN = "arn:aws:lambda:us-east-1:123456789012:function:openresponses_tool_counter"
+
+
 def test_the_examples_parameter_is_what_the_server_reads(resources: dict[str, Json]) -> None:
     value = resources["ExampleToolParameter"]["Properties"]["Value"]["Fn::Sub"]
-    tool = LambdaTool.model_validate_json(value)
-    assert tool.function == f"${{{EXAMPLE}.Arn}}"
+    tool = LambdaTool.model_validate_json(value.replace(f"${{{EXAMPLE}.Arn}}", ARN))
+    assert tool.function == ARN
     assert tool.timeout == resources[EXAMPLE]["Properties"]["Timeout"]
     assert set(json.loads(value)) == set(LambdaTool.model_fields) - {"answers"}
     assert len(value.encode()) < 3_800  # of 4,096, with an ARN in place of its name
@@ -387,8 +390,8 @@ def test_the_examples_parameter_is_what_the_server_reads(resources: dict[str, Js
 
 def test_the_example_that_answers_later_is_what_the_server_reads(resources: dict[str, Json]) -> None:
     value = resources["ExampleToolRefundParameter"]["Properties"]["Value"]["Fn::Sub"]
-    tool = LambdaTool.model_validate_json(value)
-    assert (tool.function, tool.answers, tool.seconds) == (f"${{{REFUND}.Arn}}", "later", 86_400)
+    tool = LambdaTool.model_validate_json(value.replace(f"${{{REFUND}.Arn}}", ARN))
+    assert (tool.function, tool.answers, tool.seconds) == (ARN, "later", 86_400)
     assert set(json.loads(value)) == set(LambdaTool.model_fields)
 
 

@@ -9,7 +9,6 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
-from openresponses.core.settings import BadField
 from openresponses_dev.local.command_line import command
 from openresponses_dev.local.terminal import one_line, say
 
@@ -100,6 +99,8 @@ class BadSetting(Problem):
     @classmethod
     def read(cls, of: str, error: ValueError, mend: str = "") -> BadSetting:
         """Of what a function's own reader raises."""
+        from openresponses.core.settings import BadField  # with pydantic, which --help does without
+
         if isinstance(error, BadField):
             return cls(of, error.place, error.what, mend)
         return cls(of, (), str(error).removeprefix(f"{of}: "), mend)

@@ -151,6 +151,7 @@ class _Threads(ThreadPoolExecutor):
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         future = Future[T]()
+        future.set_running_or_notify_cancel()
 
         def run() -> None:
             try:

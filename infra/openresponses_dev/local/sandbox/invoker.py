@@ -15,21 +15,21 @@ from openresponses_dev.local.template.event_sources import StreamMapping
 
 
 class Invoker:
-    """Of these functions, once it has begun. The services call it in any thread."""
+    """Of these functions, once it has begun. The services call it in any thread. `targets` are by function name."""
 
     def __init__(
         self, functions: Iterable[Function], background: Background, log: Log, delivered: Delivered, retry_scale: float
     ) -> None:
         self._functions = {function.spec.arn.rpartition(":")[2]: function for function in functions}
-        self._targets: dict[str, Target] = {}
+        self.targets: dict[str, Target] = {}
         self._events = Events(self._functions.values(), background, log)
         self._streams = Streams(self._functions.values(), background, log, delivered, retry_scale)
-        self.api = LambdaApi(self._targets, self._enqueue)
+        self.api = LambdaApi(self.targets, self._enqueue)
 
     def begin(self) -> None:
         """On the loop on which the sandboxes live."""
         self._loop = loop = asyncio.get_running_loop()
-        self._targets.update({name: sandboxed(function, loop) for name, function in self._functions.items()})
+        self.targets.update({name: sandboxed(function, loop) for name, function in self._functions.items()})
 
     @property
     def mappings(self) -> list[StreamMapping]:
