@@ -110,7 +110,15 @@ def test_what_expired_is_gone_when_it_is_opened_and_told_while_it_is_open(opened
     assert kept.path.stat().st_size < max(size, 20_000), "its place is given back"
 
 
-@pytest.mark.parametrize("content", [b"", b"garbage", b"SQLite format 3\0" + b"\xff" * 4096, os.urandom(9000)])
+GARBAGE = {
+    "nothing": b"",
+    "a word": b"garbage",
+    "a head alone": b"SQLite format 3\0" + b"\xff" * 4096,
+    "noise": os.urandom(9000),
+}
+
+
+@pytest.mark.parametrize("content", GARBAGE.values(), ids=GARBAGE)
 def test_garbage_is_set_aside_and_told(file: Path, opened: Open, said: list[str], content: bytes) -> None:
     file.write_bytes(content)
     kept = opened()
