@@ -59,12 +59,8 @@ async def test_an_answer_comes_item_by_item_and_the_conversation_goes_on(at: Sit
         await page.get_by_label("Summary").select_option("auto")
         await tab.say("What is 15 * 37?")
         answer = await tab.answered()
-        assert await answer.get_by_role("article").locator("header > .kind").all_inner_texts() == [
-            "Reasoning",
-            "Hosted call",
-            "Reasoning",
-            "Model",
-        ]
+        kinds = answer.get_by_role("article").locator("header > .kind")
+        await expect(kinds).to_have_text(["Reasoning", "Hosted call", "Reasoning", "Model"])
         await expect(answer.locator("header > code")).to_have_text(["serverless:calculator"])
         await expect(answer.get_by_label("output")).to_have_text("555")
         facts = await answer.locator("footer").inner_text()
@@ -330,7 +326,7 @@ async def test_look_lists_filters_and_pages(at: Site) -> None:
         await page.get_by_role("tab", name="Look").click()
         rows = page.locator("tbody tr")
         await expect(rows).to_have_count(25)
-        assert re.match(r"resp_\w+…\w+", await rows.first.locator("td").first.inner_text())
+        await expect(rows.first.locator("td").first).to_have_text(re.compile(r"resp_\w+…\w+"))
         await page.get_by_label("Metadata", exact=True).last.fill("batch=look")
         await page.get_by_label("Status").select_option("completed")
         await page.get_by_role("button", name="Show").click()
@@ -389,11 +385,8 @@ async def test_a_timeline_tells_turns_calls_and_what_was_tried_before(at: Site) 
         await tab.page.goto(f"{tab.page.url.partition('#')[0]}#/look/{made['id']}")
         steps = tab.page.get_by_role("list", name="Timeline").locator(":scope > li")
         await expect(steps).to_have_count(3)
-        assert await steps.locator(".what").all_inner_texts() == [
-            "Turn offline/demo",
-            "Call (hosted) calculator",
-            "Turn offline/demo",
-        ]
+        told = ["Turn offline/demo", "Call (hosted) calculator", "Turn offline/demo"]
+        await expect(steps.locator(".what")).to_have_text(told)
         tried = steps.first.get_by_role("list", name="Attempts before")
         await expect(tried).to_have_text(re.compile("skipped.*nowhere/model.*not configured"))
         await expect(steps.first).to_contain_text("inline")
